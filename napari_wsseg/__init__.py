@@ -1,0 +1,1 @@
+"""Image-level labels on chest radiographs become reviewed pixel masks, in napari."""

@@ -1,0 +1,77 @@
+"""What a background job says, and how it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step of a job.
+
+    Parameters
+    ----------
+    step, total
+        Steps done and steps in all; ``total`` is 0 while it is unknown.
+    message
+        What is being done, in words for a person.
+    metrics
+        Figures worth drawing, e.g. ``{"loss": 0.31, "val_dice": 0.6}``.
+    """
+
+    step: int
+    total: int
+    message: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """A model at one moment of its training.
+
+    Parameters
+    ----------
+    header
+        What is needed to build and feed the network again: recipe, architecture,
+        findings, input size, normalisation, thresholds. JSON values only.
+    weights
+        Tensors by name, ready for safetensors.
+    metrics
+        Validation figures of this moment.
+    resume
+        Optimiser, schedule and random state; ``None`` for a final checkpoint.
+    best
+        Whether this is the best one so far, by the recipe's own criterion.
+    """
+
+    header: Mapping[str, Any]
+    weights: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    resume: Mapping[str, Any] | None = None
+    best: bool = False
+
+
+class WssegError(Exception):
+    """An error that is told to a person in one message, without a traceback."""
+
+    exit_code = 4
+
+
+class UsageError(WssegError):
+    """The words of a command, or a setting, are off; exit code 2."""
+
+    exit_code = 2
+
+
+class DataError(WssegError):
+    """A file, a label table or a project is off; exit code 3."""
+
+    exit_code = 3
+
+
+class JobFailed(WssegError):
+    """A job could not be finished; exit code 4."""
+
+    exit_code = 4

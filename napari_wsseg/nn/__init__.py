@@ -1,0 +1,1 @@
+"""Torch modules, forward only: no loops, no files."""

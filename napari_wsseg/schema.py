@@ -1,0 +1,218 @@
+"""The nouns: what a radiograph, a case, an annotation is. numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+IGNORE = 255
+"""Value of a seed pixel that training must not count."""
+
+STAGES = ("cam", "crf", "irnet", "segmentation")
+"""The stages of a mask, in the order in which they are made."""
+
+SPLITS = ("train", "val", "test")
+
+Mask: TypeAlias = NDArray[np.bool_]
+Split: TypeAlias = Literal["train", "val", "test"]
+Verdict: TypeAlias = Literal["accept", "accept with edits", "reject", "flag", "reopen"]
+
+#: Okabe and Ito's colour-blind-safe palette (https://jfly.uni-koeln.de/color/),
+#: without black, in the order in which findings take them.
+PALETTE = (
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#F0E442",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Radiograph:
+    """One decoded film.
+
+    Parameters
+    ----------
+    uid
+        SHA-256 of shape and displayed pixels, hexadecimal.
+    pixels : (H, W) float32
+        Values in [0, 1] after modality LUT, VOI LUT or window and inversion of
+        MONOCHROME1: bright is dense.
+    spacing_mm
+        Row and column spacing in millimetres, or ``None`` when unknown.
+    spacing_kind
+        ``"pixel"`` (calibrated, DICOM Pixel Spacing), ``"detector"`` (Imager Pixel
+        Spacing, not corrected for magnification) or ``None``.
+    bits
+        Bits stored in the file, 8 to 16.
+    view
+        ``"PA"``, ``"AP"``, ``"LL"`` … as the file says, or ``None``.
+    path
+        Where it was read, or ``None`` for a film that was made.
+    """
+
+    uid: str
+    pixels: NDArray[np.float32]
+    spacing_mm: tuple[float, float] | None = None
+    spacing_kind: Literal["pixel", "detector"] | None = None
+    bits: int = 8
+    view: str | None = None
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One pathology or structure, with the colour it is shown in (``#RRGGBB``)."""
+
+    name: str
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One radiograph of a project with its image-level labels.
+
+    Parameters
+    ----------
+    id
+        First 16 hexadecimal digits of the radiograph's uid.
+    path
+        POSIX path relative to the project's image folder.
+    shape
+        Rows and columns.
+    spacing_mm
+        Row and column spacing, or ``None``.
+    split
+        ``"train"``, ``"val"`` or ``"test"``.
+    labels
+        Finding name to 1 (present), 0 (absent), -1 (uncertain) or None (unknown).
+    """
+
+    id: str
+    path: str
+    shape: tuple[int, int]
+    spacing_mm: tuple[float, float] | None
+    split: Split
+    labels: Mapping[str, int | None]
+
+    @property
+    def name(self) -> str:
+        """File name without its ending, the words a list shows."""
+        return Path(self.path).stem
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One version of one finding's expert mask on one case; never changed.
+
+    Parameters
+    ----------
+    version
+        1, 2, 3 … per case, finding and reader.
+    parent
+        Row id of the annotation it was made from, or ``None``.
+    mask_sha
+        First 12 hexadecimal digits of the SHA-256 of the mask file.
+    tool
+        How it was made, e.g. ``"brush"``, ``"import"``, ``"from irnet"``.
+    source_run
+        Run whose draft it started from, or ``None``.
+    area_px
+        Pixels of the finding.
+    created
+        UTC, ISO 8601.
+    """
+
+    id: int
+    case: str
+    finding: str
+    reader: str
+    version: int
+    parent: int | None
+    mask_sha: str
+    tool: str
+    source_run: str | None
+    area_px: int
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A reader's verdict on a case; a later row replaces an earlier one."""
+
+    id: int
+    case: str
+    verdict: Verdict
+    reader: str
+    confidence: int | None
+    comment: str
+    seconds: float | None
+    created: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PseudoLabel:
+    """A mask made by a machine for training, with every map it came from.
+
+    Parameters
+    ----------
+    heat : (h, w) float32 in [0, 1]
+    seed : (h, w) uint8
+        0 background, 1 finding, `IGNORE`.
+    boundary : (h, w) float32 in [0, 1]
+    mask : (H, W) bool
+    """
+
+    heat: NDArray[np.float32]
+    seed: NDArray[np.uint8]
+    boundary: NDArray[np.float32]
+    mask: Mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StageMaps:
+    """What one stage says of one case: float maps, thresholds still movable.
+
+    Every map covers the letterboxed square of the radiograph (see
+    `napari_wsseg.ops.geometry`), K findings in the project's order.
+
+    Parameters
+    ----------
+    score : (K, h, w) float32 in [0, 1]
+        What is thresholded to make a mask.
+    present : (K,) float32 in [0, 1]
+        Probability that the finding is present at all: the gate that keeps a
+        negative film empty.
+    extra
+        Other maps of the stage by name: ``seed`` (K, h, w) uint8, ``boundary``
+        (1, h, w) float32.
+    """
+
+    score: NDArray[np.float32]
+    present: NDArray[np.float32]
+    extra: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StageSettings:
+    """How a stage's maps become masks by default, per finding, in order.
+
+    Parameters
+    ----------
+    thresholds
+        Finding where ``score >= threshold``.
+    gates
+        Finding present only where ``present >= gate``; 0 opens the gate.
+    """
+
+    findings: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    gates: tuple[float, ...]
