@@ -1,0 +1,238 @@
+"""Run folders: ``runs/<run>/`` holds all that one execution of a recipe left.
+
+The folder is the truth about a run, so that a training process needs no right to
+write the project's index: ``config.json`` (frozen before the first step),
+``state.json`` (who runs it, how it ended), ``metrics.jsonl``, ``data.lock.json``,
+``last.pt``, ``best.safetensors``, ``card.md`` and ``log.txt``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from napari_wsseg.io import atomic
+from napari_wsseg.jobs import DataError
+
+State = Literal["running", "done", "stopped", "failed", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What a list of runs shows of one.
+
+    Parameters
+    ----------
+    state
+        ``"interrupted"`` is a run whose process is gone without a last word.
+    metrics
+        Validation figures of the checkpoint that the run offers.
+    seconds
+        Time spent, all sessions of a resumed run together.
+    message
+        Why it failed, or the last thing it said.
+    """
+
+    id: str
+    recipe: str
+    state: State
+    config: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    created: str
+    seconds: float
+    message: str
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class RunFolder:
+    """One run on disk.
+
+    Parameters
+    ----------
+    path
+        The run's folder; its name is the run's id.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def id(self) -> str:
+        """Name of the run, e.g. ``classifier-20261121-001530-a1b2``."""
+        return self.path.name
+
+    @property
+    def best(self) -> Path:
+        """Weights that the run offers."""
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """State from which the run can go on."""
+        return self.path / "last.pt"
+
+    @property
+    def stop_file(self) -> Path:
+        """The file whose presence asks the run to stop."""
+        return self.path / "stop"
+
+    def config(self) -> dict[str, Any]:
+        """Return recipe, settings and findings as frozen when the run began."""
+        return dict(atomic.read_json(self.path / "config.json"))
+
+    def begin(self) -> None:
+        """Say that this process runs it; forget an earlier wish to stop."""
+        self.stop_file.unlink(missing_ok=True)
+        before = self._state()
+        me = psutil.Process()
+        self._write_state(
+            state="running",
+            pid=me.pid,
+            started=me.create_time(),
+            metrics=before.get("metrics", {}),
+            seconds=before.get("seconds", 0.0),
+            message="",
+        )
+
+    def end(
+        self,
+        state: State,
+        *,
+        metrics: Mapping[str, float],
+        seconds: float,
+        message: str = "",
+    ) -> None:
+        """Say how it ended; `seconds` of this session are added to earlier ones."""
+        before = self._state()
+        self._write_state(
+            state=state,
+            metrics={**before.get("metrics", {}), **metrics},
+            seconds=float(before.get("seconds", 0.0)) + seconds,
+            message=message,
+        )
+
+    def log_metrics(self, row: Mapping[str, Any]) -> None:
+        """Append one row to ``metrics.jsonl``."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def metrics(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of ``metrics.jsonl``; a half-written last row is left out."""
+        path = self.path / "metrics.jsonl"
+        if not path.exists():
+            return
+        for line in path.read_text("utf-8").splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError:
+                return
+
+    def info(self) -> RunInfo:
+        """Return what a list shows.
+
+        Raises
+        ------
+        DataError
+            If the folder holds no readable ``config.json``.
+        """
+        config, state = self.config(), self._state()
+        named = state.get("state", "interrupted")
+        if named == "running" and not _alive(state.get("pid"), state.get("started")):
+            named = "interrupted"
+        return RunInfo(
+            id=self.id,
+            recipe=str(config["recipe"]),
+            state=named,
+            config=config["settings"],
+            metrics=state.get("metrics", {}),
+            created=str(config["created"]),
+            seconds=float(state.get("seconds", 0.0)),
+            message=str(state.get("message", "")),
+            notes=config.get("notes", {}),
+        )
+
+    def _state(self) -> dict[str, Any]:
+        path = self.path / "state.json"
+        return dict(atomic.read_json(path)) if path.exists() else {}
+
+    def _write_state(self, **values: Any) -> None:
+        atomic.write_json(self.path / "state.json", values)
+
+
+def new(
+    project: Path,
+    recipe: str,
+    settings: Mapping[str, Any],
+    *,
+    findings: tuple[str, ...] = (),
+    notes: Mapping[str, Any] | None = None,
+) -> RunFolder:
+    """Make the folder of a new run and freeze its settings."""
+    now = datetime.now(UTC)
+    name = f"{recipe}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    folder = RunFolder(project / "runs" / name)
+    atomic.write_json(
+        folder.path / "config.json",
+        {
+            "recipe": recipe,
+            "created": now.isoformat(timespec="seconds"),
+            "findings": findings,
+            "settings": dict(settings),
+            "notes": dict(notes or {}),
+        },
+    )
+    return folder
+
+
+def find(project: Path, run: str) -> RunFolder:
+    """Return a run by its id.
+
+    Raises
+    ------
+    DataError
+        If there is none; the message names those there are.
+    """
+    path = project / "runs" / run
+    if not run or Path(run).name != run or not (path / "config.json").is_file():
+        known = ", ".join(info.id for info in listing(project)[:8]) or "none yet"
+        raise DataError(f"no run {run!r} in {project.name}; there are: {known}")
+    return RunFolder(path)
+
+
+def listing(project: Path) -> list[RunInfo]:
+    """Return every readable run, newest first."""
+    found = []
+    for config in sorted(project.glob("runs/*/config.json")):
+        try:
+            found.append(RunFolder(config.parent).info())
+        except (DataError, KeyError):
+            # A run folder that was copied half or edited by hand stays out of the
+            # list; `wsseg fsck` names it.
+            continue
+    return sorted(found, key=lambda info: (info.created, info.id), reverse=True)
+
+
+def _alive(pid: object, started: object) -> bool:
+    """Whether the very process that began the run still lives (pids are reused)."""
+    if not isinstance(pid, int) or not isinstance(started, float):
+        return False
+    if pid == os.getpid():
+        return True
+    try:
+        process = psutil.Process(pid)
+        return (
+            abs(process.create_time() - started) < 1.0
+            and process.status() != psutil.STATUS_ZOMBIE
+        )
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True

@@ -1,0 +1,98 @@
+"""Stage maps on disk: ``stages/<stage>/<run>/<case>.npz``, rebuildable.
+
+Scores are kept as float16 rather than as masks, so that thresholds can move later.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from napari_wsseg.io import atomic
+from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import STAGES, StageMaps, StageSettings
+
+
+def folder(project: Path, stage: str, run: str) -> Path:
+    """Return where the maps of `stage` made by `run` lie."""
+    if stage not in STAGES:
+        raise ValueError(f"no stage {stage!r}; there are: {', '.join(STAGES)}")
+    return project / "stages" / stage / run
+
+
+def write(project: Path, stage: str, run: str, case_id: str, maps: StageMaps) -> None:
+    """Keep one case's maps."""
+    arrays = {
+        "score": maps.score.astype(np.float16),
+        "present": maps.present.astype(np.float32),
+        **{f"extra_{name}": array for name, array in maps.extra.items()},
+    }
+    atomic.write(
+        folder(project, stage, run) / f"{case_id}.npz",
+        lambda file: np.savez_compressed(file, allow_pickle=False, **arrays),
+    )
+
+
+def read(project: Path, stage: str, run: str, case_id: str) -> StageMaps | None:
+    """Return one case's maps, or ``None`` where the stage has not seen the case.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged; deleting it and running the stage again mends it.
+    """
+    path = folder(project, stage, run) / f"{case_id}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return StageMaps(
+                score=arrays["score"].astype(np.float32),
+                present=arrays["present"],
+                extra={
+                    name.removeprefix("extra_"): arrays[name]
+                    for name in arrays.files
+                    if name.startswith("extra_")
+                },
+            )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path} is damaged ({error}); delete it and run the stage again"
+        ) from error
+
+
+def seen(project: Path, stage: str, run: str) -> set[str]:
+    """Return the ids of the cases that the stage has maps of."""
+    return {path.stem for path in folder(project, stage, run).glob("*.npz")}
+
+
+def write_settings(
+    project: Path, stage: str, run: str, settings: StageSettings
+) -> None:
+    """Keep the default thresholds and gates of a stage."""
+    atomic.write_json(
+        folder(project, stage, run) / "stage.json",
+        {
+            "findings": settings.findings,
+            "thresholds": settings.thresholds,
+            "gates": settings.gates,
+        },
+    )
+
+
+def read_settings(project: Path, stage: str, run: str) -> StageSettings | None:
+    """Return the default thresholds and gates, or ``None`` if the stage never ran."""
+    path = folder(project, stage, run) / "stage.json"
+    if not path.exists():
+        return None
+    values = atomic.read_json(path)
+    try:
+        return StageSettings(
+            findings=tuple(str(name) for name in values["findings"]),
+            thresholds=tuple(float(value) for value in values["thresholds"]),
+            gates=tuple(float(value) for value in values["gates"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is damaged ({error}); run the stage again") from error
