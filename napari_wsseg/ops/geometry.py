@@ -7,13 +7,9 @@ to a fraction of a pixel.
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import numpy as np
 from numpy.typing import NDArray
 from skimage.transform import resize
-
-T = TypeVar("T", bound=np.generic)
 
 
 def content_box(shape: tuple[int, int], size: int) -> tuple[int, int, int, int]:
@@ -38,7 +34,9 @@ def letterbox_mask(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
     return letterbox(mask.astype(np.float32), size) >= 0.5
 
 
-def unletterbox(square: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+def unletterbox(
+    square: NDArray[np.float32], shape: tuple[int, int]
+) -> NDArray[np.float32]:
     """Bring a (h, h) map of the square back to the film's `shape`, bilinear."""
     top, left, height, width = content_box(shape, square.shape[-1])
     return _scaled(square[top : top + height, left : left + width], shape)
