@@ -1,0 +1,267 @@
+"""How good is a mask, how good is a classifier; numpy only.
+
+Two conventions disagree by a factor of five on the same masks, so every figure here
+says which one it is (`evaluate`), and `blank_all_iou` says what an empty prediction
+scores where empty against empty counts as 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_wsseg.schema import Mask
+
+Masks: TypeAlias = Mapping[str, Mask] | NDArray[np.bool_]
+"""Masks of one image: by finding, or (K, H, W), or (H, W) for a single finding."""
+
+Images: TypeAlias = Mapping[str, Masks] | Iterable[Masks]
+"""Masks of many images: in order, or by case id."""
+
+FIGURES = ("pos_iou", "all_iou", "pooled_miou", "dice", "emptiness")
+
+
+def iou(pred: Mask, truth: Mask) -> float:
+    """Intersection over union of two masks, in [0, 1]; 1.0 when both are empty."""
+    return _Overlap.of(pred, truth).iou
+
+
+def dice(pred: Mask, truth: Mask) -> float:
+    """Dice overlap of two masks, in [0, 1]; 1.0 when both are empty."""
+    return _Overlap.of(pred, truth).dice
+
+
+def evaluate(
+    preds: Images, truths: Images, *, findings: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Score one stage's masks against the truth, per finding and averaged.
+
+    Parameters
+    ----------
+    preds, truths
+        One entry per image, in the same order, or two mappings by case id (the
+        truth's ids are the ones that count). An entry is a mapping from finding to
+        (H, W) bool mask, a (K, H, W) array, or a (H, W) array. A finding that a
+        truth mapping lacks is unknown there and is not counted. Both may be
+        generators: no more than one image is held.
+    findings
+        Names of the K findings of array entries; ``"0"``, ``"1"`` … without.
+
+    Returns
+    -------
+    dict
+        Per finding, then averaged over the findings for which it is defined, or
+        ``None`` if it is defined for none:
+        ``pos_iou`` mean IoU over images whose truth is non-empty;
+        ``all_iou`` mean IoU over all images, empty against empty = 1;
+        ``pooled_miou`` sum of intersections over sum of unions;
+        ``dice`` mean Dice over all images, empty against empty = 1 (SIIM rule);
+        ``emptiness`` share of truth-empty images left empty.
+        ``per_finding`` holds the same by name, with ``n`` and ``n_positive``.
+
+    Raises
+    ------
+    ValueError
+        If lengths or shapes differ, or a prediction lacks a finding the truth has.
+    """
+    overlaps: dict[str, list[_Overlap]] = {}
+    for place, (pred, truth) in enumerate(_pairs(preds, truths)):
+        named = _by_finding(pred, findings)
+        for finding, mask in _by_finding(truth, findings).items():
+            if finding not in named:
+                raise ValueError(
+                    f"image {place}: the truth knows {finding!r} but the prediction "
+                    f"has only {sorted(named)}; predict it, if only as an empty mask"
+                )
+            overlaps.setdefault(finding, []).append(_Overlap.of(named[finding], mask))
+    per_finding = {name: _figures(found) for name, found in overlaps.items()}
+    averages = {
+        figure: _mean([row[figure] for row in per_finding.values()])
+        for figure in FIGURES
+    }
+    return {**averages, "per_finding": per_finding}
+
+
+def blank_all_iou(
+    truths: Images, *, findings: Sequence[str] | None = None
+) -> float | None:
+    """Return the ``all_iou`` of a prediction that is empty everywhere.
+
+    It is the share of truth-empty images, per finding, averaged over findings;
+    ``None`` without any truth. `truths` and `findings` are those of `evaluate`.
+    """
+    empty: dict[str, list[bool]] = {}
+    for truth in truths.values() if isinstance(truths, Mapping) else truths:
+        for finding, mask in _by_finding(truth, findings).items():
+            empty.setdefault(finding, []).append(not np.any(mask))
+    return _mean([float(np.mean(flags)) for flags in empty.values()])
+
+
+def auroc(scores: ArrayLike, labels: ArrayLike) -> float | None:
+    """Area under the ROC curve; ``None`` when only one class is there.
+
+    Parameters
+    ----------
+    scores : (N,) float
+        Higher means more likely present. Ties count one half.
+    labels : (N,) bool or 0/1
+    """
+    values, truth = _scored(scores, labels)
+    n_positive = int(truth.sum())
+    n_negative = truth.size - n_positive
+    if not n_positive or not n_negative:
+        return None
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[place]  # ties share their mean rank
+    wins = rank[truth].sum() - n_positive * (n_positive + 1) / 2
+    return float(wins / (n_positive * n_negative))
+
+
+def f1(pred: ArrayLike, labels: ArrayLike) -> float | None:
+    """F1 of (N,) yes/no answers; ``None`` when nothing is positive in either."""
+    answers, truth = _scored(pred, labels)
+    called = answers.astype(bool)
+    positives = int(called.sum()) + int(truth.sum())
+    return 2 * int((called & truth).sum()) / positives if positives else None
+
+
+def best_threshold(
+    scores: ArrayLike,
+    labels: ArrayLike,
+    *,
+    criterion: Literal["f1", "youden"] = "f1",
+) -> float | None:
+    """Return t so that ``scores >= t`` does best; ``None`` when one class is missing.
+
+    The cut lies half-way between two neighbouring scores. Of equally good cuts the
+    highest is taken, which calls the fewest images positive.
+
+    Parameters
+    ----------
+    scores, labels : (N,)
+        As in `auroc`.
+    criterion
+        ``"f1"``, or ``"youden"``: sensitivity + specificity − 1.
+    """
+    values, truth = _scored(scores, labels)
+    n_positive = int(truth.sum())
+    n_negative = truth.size - n_positive
+    if not n_positive or not n_negative:
+        return None
+    order = np.argsort(-values, kind="stable")
+    ranked, hits = values[order], np.cumsum(truth[order])
+    last = np.append(np.flatnonzero(np.diff(ranked)), ranked.size - 1)
+    called, hits = last + 1, hits[last]  # a cut cannot part equal scores
+    if criterion == "f1":
+        merit = 2 * hits / (called + n_positive)
+    else:
+        merit = hits / n_positive - (called - hits) / n_negative
+    best = int(np.argmax(merit))
+    below = ranked[last[best] + 1] if best + 1 < last.size else ranked[last[best]]
+    middle = float((ranked[last[best]] + below) / 2)
+    # Half-way between neighbours in floating point may round down to the lower one.
+    return middle if middle > below else float(ranked[last[best]])
+
+
+@dataclass(frozen=True, slots=True)
+class _Overlap:
+    """Pixel counts of one prediction and one truth."""
+
+    both: int
+    pred: int
+    truth: int
+
+    @classmethod
+    def of(cls, pred: Mask, truth: Mask) -> _Overlap:
+        ours, theirs = np.asarray(pred, bool), np.asarray(truth, bool)
+        if ours.shape != theirs.shape:
+            raise ValueError(
+                f"the prediction is {ours.shape} but the truth is {theirs.shape}; "
+                "bring both to the film's shape first"
+            )
+        return cls(
+            int(np.count_nonzero(ours & theirs)),
+            int(np.count_nonzero(ours)),
+            int(np.count_nonzero(theirs)),
+        )
+
+    @property
+    def union(self) -> int:
+        return self.pred + self.truth - self.both
+
+    @property
+    def iou(self) -> float:
+        return self.both / self.union if self.union else 1.0
+
+    @property
+    def dice(self) -> float:
+        total = self.pred + self.truth
+        return 2 * self.both / total if total else 1.0
+
+
+def _figures(overlaps: Sequence[_Overlap]) -> dict[str, Any]:
+    positive = [overlap for overlap in overlaps if overlap.truth]
+    union = sum(overlap.union for overlap in overlaps)
+    return {
+        "pos_iou": _mean([overlap.iou for overlap in positive]),
+        "all_iou": _mean([overlap.iou for overlap in overlaps]),
+        "pooled_miou": sum(o.both for o in overlaps) / union if union else None,
+        "dice": _mean([overlap.dice for overlap in overlaps]),
+        "emptiness": _mean([float(not o.pred) for o in overlaps if not o.truth]),
+        "n": len(overlaps),
+        "n_positive": len(positive),
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None
+
+
+def _pairs(preds: Images, truths: Images) -> Iterator[tuple[Masks, Masks]]:
+    if isinstance(preds, Mapping) and isinstance(truths, Mapping):
+        missing = sorted(set(truths) - set(preds))
+        if missing:
+            raise ValueError(f"no prediction for {missing}; predict them first")
+        return ((preds[case], truths[case]) for case in truths)
+    if isinstance(preds, Mapping) or isinstance(truths, Mapping):
+        raise ValueError("give predictions and truths both by case id or both in order")
+    return zip(preds, truths, strict=True)
+
+
+def _by_finding(masks: Masks, findings: Sequence[str] | None) -> Mapping[str, Mask]:
+    if isinstance(masks, Mapping):
+        return masks
+    stack = np.asarray(masks, bool)
+    if stack.ndim == 2:
+        stack = stack[None]
+    names = findings if findings is not None else [str(k) for k in range(len(stack))]
+    if stack.ndim != 3 or len(names) != len(stack):
+        raise ValueError(
+            f"masks are {stack.shape} for findings {list(names)}; give (K, H, W) with "
+            "one mask per finding"
+        )
+    return dict(zip(names, stack, strict=True))
+
+
+def _scored(
+    scores: ArrayLike, labels: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    values, truth = np.asarray(scores, np.float64), np.asarray(labels)
+    if values.shape != truth.shape or values.ndim != 1:
+        raise ValueError(
+            f"scores are {values.shape} but labels are {truth.shape}; "
+            "give one number and one label per image"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError("scores hold NaN or infinity; leave those images out")
+    if not np.isin(truth, (0, 1)).all():
+        raise ValueError(
+            f"labels are {np.unique(truth).tolist()}, but only 0 and 1 can be scored; "
+            "leave unknown and uncertain ones out"
+        )
+    return values, cast("NDArray[np.bool_]", truth.astype(bool))
