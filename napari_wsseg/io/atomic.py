@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
 
 from napari_wsseg.jobs import DataError
+
+TEMPORARY = ".tmp"
+"""Ending of a file that is still being written, or whose writer died."""
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
@@ -20,21 +24,43 @@ def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
     DataError
         If the disk is full, read-only or gone; what was there before is unharmed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}{TEMPORARY}")
     try:
+        make_folder(path.parent)
         with temporary.open("wb") as file:
             fill(file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        os.replace(temporary, path)
+        _sync(path.parent)
     except OSError as error:
         raise DataError(
             f"{path} could not be written ({error.strerror or error}); "
             "free some space or check the folder's permissions, then try again"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the first error is the one to tell
+            temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and its parents, each new entry forced to disk."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Force a folder's entries to disk; Windows has no such call and needs none."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,0 +1,149 @@
+"""Rows of expert masks: every save is a new version, none is ever changed."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from napari_wsseg.io import _clock
+from napari_wsseg.io._database import Database
+from napari_wsseg.schema import Annotation
+
+_LIVING = "id NOT IN (SELECT annotation FROM withdrawn)"
+
+#: The newest living version of each finding on each case, over all readers.
+_NEWEST = f"SELECT max(id) FROM annotations WHERE {_LIVING} GROUP BY case_id, finding"
+
+
+def history(
+    database: Database, case_id: str, finding: str, reader: str | None
+) -> list[Annotation]:
+    """Return the versions of one finding on one case, oldest first."""
+    rows = database.rows(
+        f"SELECT * FROM annotations WHERE case_id = ? AND finding = ? "
+        f"AND (reader = ? OR ? IS NULL) AND {_LIVING} ORDER BY id",
+        *(case_id, finding, reader, reader),
+    )
+    return [_annotation(row) for row in rows]
+
+
+def latest(
+    database: Database, case_id: str, finding: str, reader: str | None
+) -> Annotation | None:
+    """Return the newest version, of one reader or of any."""
+    row = database.row(
+        f"SELECT * FROM annotations WHERE case_id = ? AND finding = ? "
+        f"AND (reader = ? OR ? IS NULL) AND {_LIVING} ORDER BY id DESC LIMIT 1",
+        *(case_id, finding, reader, reader),
+    )
+    return None if row is None else _annotation(row)
+
+
+def by_id(database: Database, annotation_id: int) -> Annotation | None:
+    """Return one annotation by its row id."""
+    row = database.row("SELECT * FROM annotations WHERE id = ?", annotation_id)
+    return None if row is None else _annotation(row)
+
+
+def newest_of_case(database: Database, case_id: str) -> list[Annotation]:
+    """Return the newest version of each finding on a case, over all readers."""
+    rows = database.rows(
+        f"SELECT * FROM annotations WHERE case_id = ? AND id IN ({_NEWEST}) "
+        "ORDER BY finding",
+        case_id,
+    )
+    return [_annotation(row) for row in rows]
+
+
+def findings_of_cases(database: Database, split: str | None) -> dict[str, set[str]]:
+    """Return which findings have an expert mask, by case id."""
+    rows = database.rows(
+        "SELECT DISTINCT case_id, finding FROM annotations "
+        "JOIN cases ON cases.id = annotations.case_id "
+        f"WHERE (cases.split = ? OR ? IS NULL) AND annotations.{_LIVING}",
+        *(split, split),
+    )
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row["case_id"], set()).add(row["finding"])
+    return found
+
+
+def everything(database: Database) -> list[Annotation]:
+    """Return every living annotation, oldest first."""
+    rows = database.rows(f"SELECT * FROM annotations WHERE {_LIVING} ORDER BY id")
+    return [_annotation(row) for row in rows]
+
+
+def pixels_sha(database: Database, annotation: Annotation) -> str:
+    """Return the hash of the pixels that an annotation holds."""
+    row = database.row("SELECT pixels_sha FROM annotations WHERE id = ?", annotation.id)
+    return "" if row is None else str(row["pixels_sha"])
+
+
+def insert(
+    database: Database,
+    *,
+    case_id: str,
+    finding: str,
+    reader: str,
+    tool: str,
+    parent: int | None,
+    source_run: str | None,
+    mask_sha: str,
+    pixels_sha: str,
+    area_px: int,
+) -> Annotation:
+    """Enter the next version and return it."""
+    with database.transaction():
+        count = database.row(
+            "SELECT coalesce(max(version), 0) AS newest FROM annotations "
+            "WHERE case_id = ? AND finding = ? AND reader = ?",
+            *(case_id, finding, reader),
+        )
+        version = (count["newest"] if count else 0) + 1
+        created = _clock.now()
+        row_id = database.run(
+            "INSERT INTO annotations (case_id, finding, reader, version, parent, "
+            "mask_sha, pixels_sha, tool, source_run, area_px, created) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(case_id, finding, reader, version, parent),
+            *(mask_sha, pixels_sha, tool, source_run, area_px, created),
+        )
+    return Annotation(
+        id=row_id,
+        case=case_id,
+        finding=finding,
+        reader=reader,
+        version=version,
+        parent=parent,
+        mask_sha=mask_sha,
+        tool=tool,
+        source_run=source_run,
+        area_px=area_px,
+        created=created,
+    )
+
+
+def withdraw(database: Database, annotation_id: int, reason: str) -> None:
+    """Take an annotation whose mask is lost out of use; its row stays."""
+    database.run(
+        "INSERT OR IGNORE INTO withdrawn (annotation, reason, created) "
+        "VALUES (?, ?, ?)",
+        *(annotation_id, reason, _clock.now()),
+    )
+
+
+def _annotation(row: sqlite3.Row) -> Annotation:
+    return Annotation(
+        id=row["id"],
+        case=row["case_id"],
+        finding=row["finding"],
+        reader=row["reader"],
+        version=row["version"],
+        parent=row["parent"],
+        mask_sha=row["mask_sha"],
+        tool=row["tool"],
+        source_run=row["source_run"],
+        area_px=row["area_px"],
+        created=row["created"],
+    )

@@ -1,0 +1,196 @@
+"""The SQLite index of a project: opened defensively, its errors told in words."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from napari_wsseg.io import _migrations
+from napari_wsseg.jobs import DataError
+
+APPLICATION_ID = 0x77737367
+"""``wssg``: tells our index from any other SQLite file."""
+
+BUSY_SECONDS = 10.0
+
+
+class Database:
+    """One connection to the index, used from the thread that opened it.
+
+    Parameters
+    ----------
+    path
+        ``index.sqlite`` of the project.
+    readonly
+        Never changes a byte of the index; sees the rows a live writer commits.
+    """
+
+    def __init__(self, path: Path, *, readonly: bool) -> None:
+        self.path = path
+        self.readonly = readonly
+        with self._in_words():
+            self._connection = _reading(path) if readonly else _writing(path)
+
+    def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """Return all rows of a query."""
+        with self._in_words():
+            return self._connection.execute(sql, values).fetchall()
+
+    def row(self, sql: str, *values: object) -> sqlite3.Row | None:
+        """Return the first row of a query, or ``None``."""
+        rows = self.rows(sql, *values)
+        return rows[0] if rows else None
+
+    def run(self, sql: str, *values: object) -> int:
+        """Run a statement that writes; return the id of the row it made."""
+        with self.transaction():
+            return int(self._connection.execute(sql, values).lastrowid or 0)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is written inside lands together, or nothing; may be nested.
+
+        Raises
+        ------
+        DataError
+            The project was opened to read, the disk is full, the index is damaged.
+        """
+        if self.readonly:
+            raise DataError(
+                f"{self.path.parent}: opened read-only, so nothing can be changed; "
+                "open it for writing"
+            )
+        with self._in_words():
+            if self._connection.in_transaction:
+                yield
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                # A full disk makes SQLite roll back by itself.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the connection; a second call does nothing."""
+        self._connection.close()
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise DataError(_words(self.path, error)) from error
+
+
+def create(path: Path) -> None:
+    """Make a new, empty index.
+
+    Raises
+    ------
+    DataError
+        The folder cannot be written to.
+    """
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            _migrations.migrate(connection)
+    except (sqlite3.Error, OSError) as error:
+        raise DataError(_words(path, error)) from error
+
+
+def _connect(path: Path, query: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{query}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+    )
+    try:
+        connection.row_factory = sqlite3.Row
+        # Triggers and views of a foreign file must not call functions with effects.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
+        connection.execute("PRAGMA foreign_keys = ON")
+        _check_ours(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise DataError(f"{path}: not the index of a wsseg project")
+    version = _migrations.index_version(connection)
+    if version > len(_migrations.MIGRATIONS):
+        raise DataError(
+            f"{path.parent}: made by a newer napari-wsseg (index version {version}, "
+            f"this one knows {len(_migrations.MIGRATIONS)}); update napari-wsseg"
+        )
+
+
+def _writing(path: Path) -> sqlite3.Connection:
+    connection = _connect(path, "mode=rw")
+    try:
+        version = _migrations.index_version(connection)
+        if version < len(_migrations.MIGRATIONS):
+            _back_up(connection, path.with_name(f"{path.name}.v{version}.backup"))
+            _migrations.migrate(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    try:
+        connection = _connect(path, "mode=ro")
+    except sqlite3.OperationalError:
+        # A folder that nobody may write to has no room for WAL's shared memory; if
+        # there is no log either, the file alone is the whole and constant truth.
+        if path.with_name(f"{path.name}-wal").exists():
+            raise
+        connection = _connect(path, "mode=ro&immutable=1")
+    if _migrations.index_version(connection) == len(_migrations.MIGRATIONS):
+        return connection
+    return _migrated_copy(connection)
+
+
+def _migrated_copy(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Copy an older index into memory and bring that up to date: to read is free."""
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    with closing(connection):
+        connection.backup(copy)
+    copy.row_factory = sqlite3.Row
+    _migrations.migrate(copy)
+    return copy
+
+
+def _back_up(connection: sqlite3.Connection, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    with closing(sqlite3.connect(target)) as copy:
+        connection.backup(copy)
+
+
+def _words(path: Path, error: sqlite3.Error | OSError) -> str:
+    text = str(error)
+    if "full" in text or "No space left" in text:
+        return f"{path.parent}: the disk is full; nothing was changed, free some space"
+    if isinstance(error, OSError):
+        return f"{path.parent}: could not be written ({error.strerror or text})"
+    if "unable to open" in text or "readonly" in text:
+        return f"{path}: cannot be opened ({text}); check that it is there and allowed"
+    if "locked" in text:
+        return f"{path.parent}: is being written to by another process; try again"
+    if isinstance(error, sqlite3.IntegrityError):
+        return f"{path.parent}: refused by the project's rules ({text})"
+    return f"{path}: damaged ({text}); keep a copy and run `wsseg fsck`"

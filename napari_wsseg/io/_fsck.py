@@ -1,0 +1,85 @@
+"""What is wrong with a project, in words, and what can be mended without loss."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from napari_wsseg.io import _annotations, _audit, _masks, atomic
+from napari_wsseg.io._database import Database
+from napari_wsseg.jobs import DataError
+
+TRASH = ".trash"
+
+
+def problems(
+    database: Database, folder: Path, images: Path, *, repair: bool
+) -> list[str]:
+    """Look at index, masks, images and audit trail.
+
+    With `repair`, a version whose mask is lost is withdrawn, so that the one before
+    holds again; files that no row knows go to ``.trash``, files half written go.
+    Nothing that holds anybody's work is deleted.
+    """
+    found = list(_index(database))
+    found += _masks_of_rows(database, folder, repair=repair)
+    found += _files_without_row(database, folder, repair=repair)
+    found += _images(database, images)
+    return found
+
+
+def _index(database: Database) -> Iterator[str]:
+    for row in database.rows("PRAGMA quick_check"):
+        if row[0] != "ok":
+            yield f"{database.path.name}: {row[0]}"
+    for row in database.rows("PRAGMA foreign_key_check"):
+        yield f"{database.path.name}: row {row[1]} of {row[0]} points at nothing"
+    try:
+        _audit.verify(database)
+    except DataError as error:
+        yield str(error)
+
+
+def _masks_of_rows(database: Database, folder: Path, *, repair: bool) -> Iterator[str]:
+    for annotation in _annotations.everything(database):
+        name, sha = annotation.finding, annotation.mask_sha
+        try:
+            _masks.read(folder, annotation.case, name, sha)
+        except DataError as error:
+            yield str(error)
+            if repair:
+                _annotations.withdraw(database, annotation.id, str(error))
+                _discard(folder, _masks.place(folder, annotation.case, name, sha))
+
+
+def _files_without_row(
+    database: Database, folder: Path, *, repair: bool
+) -> Iterator[str]:
+    known = {
+        _masks.place(folder, row["case_id"], row["finding"], row["mask_sha"])
+        for row in database.rows("SELECT case_id, finding, mask_sha FROM annotations")
+    }
+    for path in sorted((folder / "masks").rglob("*")):
+        if path.is_dir() or path in known:
+            continue
+        half_written = path.suffix == atomic.TEMPORARY
+        words = "half written" if half_written else "a file that no row knows"
+        yield f"{path.relative_to(folder).as_posix()}: {words}"
+        if repair and half_written:
+            path.unlink(missing_ok=True)
+        elif repair:
+            _discard(folder, path)
+
+
+def _discard(folder: Path, path: Path) -> None:
+    if path.is_file():
+        target = folder / TRASH / path.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, target)
+
+
+def _images(database: Database, images: Path) -> Iterator[str]:
+    for row in database.rows("SELECT path FROM cases ORDER BY path"):
+        if not (images / row["path"]).is_file():
+            yield f"{images / row['path']}: radiograph is missing; put it back"

@@ -1,0 +1,106 @@
+"""Masks on disk: 1-bit PNG, named by their content, never changed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from napari_wsseg.io import atomic
+from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import Mask
+
+SHA_DIGITS = 12
+
+
+def encode(mask: Mask) -> bytes:
+    """Return a (H, W) bool mask as the bytes of a 1-bit PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(mask, bool)).save(
+        buffer, format="PNG", optimize=False, compress_level=6
+    )
+    return buffer.getvalue()
+
+
+def decode(data: bytes) -> Mask:
+    """Return the (H, W) bool mask in the bytes of a 1-bit PNG.
+
+    Raises
+    ------
+    ValueError
+        Not a 1-bit PNG.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            if image.mode != "1":
+                raise ValueError(f"mode {image.mode}, not 1 bit")
+            return np.array(image, bool)
+    except (OSError, SyntaxError) as error:
+        raise ValueError(str(error)) from error
+
+
+def pixels_sha(mask: Mask) -> str:
+    """Return the hash of a mask's shape and pixels, free of any file format."""
+    digest = hashlib.sha256(f"{mask.shape[0]}x{mask.shape[1]}:".encode())
+    digest.update(np.packbits(mask).tobytes())
+    return digest.hexdigest()
+
+
+def place(folder: Path, case_id: str, finding: str, sha: str) -> Path:
+    """Return where a mask lies in the project `folder`."""
+    return folder / "masks" / case_id / finding / f"{sha}.png"
+
+
+def write(folder: Path, case_id: str, finding: str, mask: Mask) -> str:
+    """Put a mask on disk, forced there, and return its name's hash.
+
+    Raises
+    ------
+    DataError
+        The disk is full or the folder cannot be written to; nothing is harmed.
+    """
+    data = encode(mask)
+    sha = hashlib.sha256(data).hexdigest()[:SHA_DIGITS]
+    path = place(folder, case_id, finding, sha)
+    # A damaged file of that name is mended by writing it again.
+    if not _holds(path, data):
+        atomic.write(path, lambda file: file.write(data))
+    return sha
+
+
+def read(folder: Path, case_id: str, finding: str, sha: str) -> Mask:
+    """Read a mask and check it against its name.
+
+    Raises
+    ------
+    DataError
+        The file is missing, or holds something else than was written.
+    """
+    path = place(folder, case_id, finding, sha)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path}: mask cannot be read ({error.strerror}); restore it from a "
+            "backup, or run `wsseg fsck --repair` to fall back on the version before"
+        ) from error
+    found = hashlib.sha256(data).hexdigest()[:SHA_DIGITS]
+    if found != sha:
+        raise DataError(
+            f"{path}: mask is damaged (its hash is {found}); restore it from a backup, "
+            "or run `wsseg fsck --repair` to fall back on the version before"
+        )
+    try:
+        return decode(data)
+    except ValueError as error:
+        raise DataError(f"{path}: mask is not a 1-bit PNG ({error})") from error
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False

@@ -1,0 +1,122 @@
+"""The tables of a project's index, and how an older index becomes a newer one.
+
+A migration is one function of the connection, run inside a transaction. Version n of
+the index is what the first n of them make; a new one is appended, none is changed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+_TABLES = (
+    """CREATE TABLE cases (
+        id TEXT PRIMARY KEY,
+        path TEXT NOT NULL UNIQUE,
+        height INTEGER NOT NULL CHECK (height > 0),
+        width INTEGER NOT NULL CHECK (width > 0),
+        row_mm REAL,
+        column_mm REAL,
+        split TEXT NOT NULL CHECK (split IN ('train', 'val', 'test')),
+        labels TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE annotations (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        case_id TEXT NOT NULL REFERENCES cases (id),
+        finding TEXT NOT NULL,
+        reader TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        parent INTEGER REFERENCES annotations (id),
+        mask_sha TEXT NOT NULL,
+        pixels_sha TEXT NOT NULL,
+        tool TEXT NOT NULL,
+        source_run TEXT,
+        area_px INTEGER NOT NULL,
+        created TEXT NOT NULL,
+        UNIQUE (case_id, finding, reader, version)
+    )""",
+    """CREATE TABLE withdrawn (
+        annotation INTEGER PRIMARY KEY REFERENCES annotations (id),
+        reason TEXT NOT NULL,
+        created TEXT NOT NULL
+    )""",
+    """CREATE TABLE decisions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        case_id TEXT NOT NULL REFERENCES cases (id),
+        verdict TEXT NOT NULL,
+        reader TEXT NOT NULL,
+        confidence INTEGER,
+        comment TEXT NOT NULL,
+        seconds REAL,
+        created TEXT NOT NULL
+    )""",
+    "CREATE INDEX decisions_by_case ON decisions (case_id, id)",
+    """CREATE TABLE strokes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        case_id TEXT NOT NULL REFERENCES cases (id),
+        finding TEXT NOT NULL,
+        reader TEXT NOT NULL,
+        base INTEGER REFERENCES annotations (id),
+        bridge INTEGER NOT NULL,
+        y INTEGER NOT NULL,
+        x INTEGER NOT NULL,
+        height INTEGER NOT NULL,
+        width INTEGER NOT NULL,
+        flips BLOB NOT NULL,
+        after_sha TEXT NOT NULL,
+        created TEXT NOT NULL
+    )""",
+    "CREATE INDEX strokes_by_mask ON strokes (case_id, finding, reader, id)",
+    """CREATE TABLE adoptions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        stage TEXT NOT NULL,
+        run TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        created TEXT NOT NULL
+    )""",
+    """CREATE TABLE audit (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        created TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        action TEXT NOT NULL,
+        payload TEXT NOT NULL,
+        previous TEXT NOT NULL,
+        hash TEXT NOT NULL
+    )""",
+)
+
+_APPEND_ONLY = ("annotations", "decisions", "adoptions", "audit")
+
+
+def _first_index(connection: sqlite3.Connection) -> None:
+    for statement in _TABLES:
+        connection.execute(statement)
+    for table in _APPEND_ONLY:
+        for verb in ("UPDATE", "DELETE"):
+            connection.execute(
+                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} only grows'); END"
+            )
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first_index]
+"""In order; the index's version is the number of them that have been run."""
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the index to the newest version, all steps or none."""
+    version = index_version(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in MIGRATIONS[version:]:
+            step(connection)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def index_version(connection: sqlite3.Connection) -> int:
+    """Return how many migrations the index has seen; 0 for a new file."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

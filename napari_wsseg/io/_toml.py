@@ -1,0 +1,165 @@
+"""``wsseg.toml``: the part of a project that people read and edit."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from napari_wsseg.io import atomic
+from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import PALETTE, Finding
+
+NAME = "wsseg.toml"
+SCHEMA = 1
+"""Version of the project folder's form."""
+
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
+_COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What ``wsseg.toml`` says.
+
+    Parameters
+    ----------
+    images
+        Image folder as written: absolute, or relative to the project.
+    readers
+        Names of the people who annotate.
+    defaults
+        Free settings by name.
+    """
+
+    name: str
+    images: str
+    findings: tuple[Finding, ...]
+    readers: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+def coloured(names: Sequence[str]) -> tuple[Finding, ...]:
+    """Give each finding its colour of the palette, in order.
+
+    Raises
+    ------
+    DataError
+        No name, the same one twice, or one that cannot name a folder everywhere.
+    """
+    if not names:
+        raise DataError("no findings: a project needs at least one")
+    seen: dict[str, str] = {}
+    for name in names:
+        check_finding_name(name)
+        other = seen.setdefault(name.casefold(), name)
+        if other is not name:
+            raise DataError(f"findings {other!r} and {name!r} are the same; rename one")
+    return tuple(
+        Finding(name, PALETTE[place % len(PALETTE)]) for place, name in enumerate(names)
+    )
+
+
+def check_finding_name(name: str) -> None:
+    """Refuse a name that cannot be a folder on every system.
+
+    Raises
+    ------
+    DataError
+        Empty, over 64 characters, with a slash or the like, or a dot at an end.
+    """
+    stripped = name.strip(" .")
+    if not name or stripped != name or len(name) > 64 or _FORBIDDEN.search(name):
+        raise DataError(
+            f"finding {name!r}: a name has 1 to 64 characters, none of "
+            '/ \\ : * ? " < > |, and no blank or dot at either end; rename it'
+        )
+
+
+def write(folder: Path, settings: Settings) -> None:
+    """Write ``wsseg.toml`` into `folder`, whole or not at all."""
+    document = {
+        "schema": SCHEMA,
+        "name": settings.name,
+        "images": settings.images,
+        "findings": [{"name": f.name, "colour": f.colour} for f in settings.findings],
+        "readers": [{"name": reader} for reader in settings.readers],
+        "defaults": dict(settings.defaults),
+    }
+    data = tomli_w.dumps(document).encode()
+    atomic.write(folder / NAME, lambda file: file.write(data))
+
+
+def read(folder: Path) -> Settings:
+    """Read ``wsseg.toml`` of a project folder.
+
+    Raises
+    ------
+    DataError
+        Not a project, made by a newer version, or not well formed.
+    """
+    path = folder / NAME
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{folder}: not a wsseg project (no {NAME}); make one with `wsseg init`"
+        ) from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:  # not TOML, not UTF-8
+        raise DataError(f"{path}: not valid TOML ({error}); mend it") from error
+    _check_schema(path, document.get("schema"))
+    try:
+        return _settings(document)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path}: {error} is missing or of the wrong kind; mend it"
+        ) from error
+
+
+def stored_images(folder: Path, images: Path) -> str:
+    """Return how `images` is written down: relative where they move together."""
+    beside = folder.absolute().parent
+    images = images.absolute()
+    if images.is_relative_to(beside):
+        return Path(os.path.relpath(images, folder.absolute())).as_posix()
+    return str(images)
+
+
+def _check_schema(path: Path, schema: object) -> None:
+    if not isinstance(schema, int) or schema < 1:
+        raise DataError(f"{path}: schema is {schema!r}, not a version such as {SCHEMA}")
+    if schema > SCHEMA:
+        raise DataError(
+            f"{path.parent}: made by a newer napari-wsseg (schema {schema}, this one "
+            f"knows {SCHEMA}); update napari-wsseg"
+        )
+
+
+def _settings(document: Mapping[str, Any]) -> Settings:
+    entries = document["findings"]
+    named = coloured([str(entry["name"]) for entry in entries])
+    findings = tuple(
+        Finding(finding.name, _colour(entry.get("colour", finding.colour)))
+        for finding, entry in zip(named, entries, strict=True)
+    )
+    return Settings(
+        name=str(document["name"]),
+        images=str(document["images"]),
+        findings=findings,
+        readers=tuple(str(r["name"]) for r in document.get("readers", [])),
+        defaults=dict(document.get("defaults", {})),
+    )
+
+
+def _colour(text: object) -> str:
+    if not isinstance(text, str) or not _COLOUR.fullmatch(text):
+        raise DataError(f"{NAME}: colour {text!r} is not of the form #RRGGBB")
+    return text

@@ -1,0 +1,389 @@
+"""The project: one folder that holds cases, expert masks, decisions and their story.
+
+Pixels of masks are plain files; an SQLite index says whose they are. A mask is on disk
+before its row is, so no row ever points at nothing. Images are never copied.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from napari_wsseg.io import (
+    _annotations,
+    _audit,
+    _cases,
+    _database,
+    _decisions,
+    _fsck,
+    _masks,
+    _toml,
+    atomic,
+    journal,
+)
+from napari_wsseg.io._lock import ProjectLocked as ProjectLocked
+from napari_wsseg.io._lock import WriterLock
+from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import Annotation, Case, Decision, Mask, Radiograph, Verdict
+
+INDEX = "index.sqlite"
+
+
+class Project:
+    """An open project, used from the thread that opened it.
+
+    Make one with `create` or `open`, and use it in a ``with`` block or `close` it.
+    Every method that writes raises `DataError` when the project is read-only, the disk
+    is full or the index damaged; what was there before is then unchanged.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: _toml.Settings,
+        database: _database.Database,
+        lock: WriterLock | None,
+    ) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.name = settings.name
+        self.findings = settings.findings
+        self.images = Path(os.path.abspath(folder / settings.images))
+        self.readonly = lock is None
+        self._database = database
+        self._lock = lock
+        self._names = tuple(finding.name for finding in settings.findings)
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        *,
+        findings: Sequence[str],
+        images: Path,
+        name: str | None = None,
+    ) -> Self:
+        """Make a new project in `folder`, which must be new or empty, and open it.
+
+        Raises
+        ------
+        DataError
+            The folder is in use or cannot be written to, or a finding's name is off.
+        """
+        folder = Path(folder)
+        coloured = _toml.coloured(findings)
+        try:
+            if folder.exists() and any(folder.iterdir()):
+                raise DataError(f"{folder}: not empty; name a new folder")
+            atomic.make_folder(folder.absolute())
+        except OSError as error:
+            raise DataError(f"{folder}: cannot be made ({error.strerror})") from error
+        stored = _toml.stored_images(folder, Path(images))
+        _database.create(folder / INDEX)
+        _toml.write(folder, _toml.Settings(name or folder.name, stored, coloured))
+        return cls.open(folder, write=True)
+
+    @classmethod
+    def open(cls, folder: Path, *, write: bool = False) -> Self:
+        """Open a project, to read or as its one writer.
+
+        Raises
+        ------
+        ProjectLocked
+            Another writer has it.
+        DataError
+            Not a project, made by a newer version, or damaged.
+        """
+        folder = Path(folder)
+        settings = _toml.read(folder)
+        lock = WriterLock(folder) if write else None
+        try:
+            database = _database.Database(folder / INDEX, readonly=not write)
+        except BaseException:
+            if lock:
+                lock.release()
+            raise
+        return cls(folder, settings, database, lock)
+
+    def close(self) -> None:
+        """Close the project and give the right to write back; may be called twice."""
+        self._database.close()
+        if self._lock:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything written inside lands together, or nothing."""
+        with self._database.transaction():
+            yield
+
+    # Cases -------------------------------------------------------------------------
+
+    def add_case(self, case: Case) -> None:
+        """Enter a new case."""
+        _cases.insert(self._database, case, self._names)
+
+    def cases(self, split: str | None = None) -> list[Case]:
+        """Return the cases of a split, or all, ordered by path."""
+        return _cases.select(self._database, self._names, split)
+
+    def case(self, case_id: str) -> Case:
+        """Return one case; `DataError` if there is none of that id."""
+        return _cases.one(self._database, self._names, case_id)
+
+    def image_path(self, case: Case) -> Path:
+        """Return where the case's radiograph lies."""
+        return self.images / case.path
+
+    def radiograph(self, case: Case) -> Radiograph:
+        """Read the case's radiograph.
+
+        Raises
+        ------
+        DataError
+            The file is missing, cannot be read, or no longer holds these pixels.
+        """
+        from napari_wsseg.io import images
+
+        path = self.image_path(case)
+        radiograph = images.read(path)
+        if not radiograph.uid.startswith(case.id):
+            raise DataError(
+                f"{path}: its pixels are no longer those of case {case.id}; "
+                "put the original file back"
+            )
+        return radiograph
+
+    def set_labels(
+        self, case_id: str, labels: Mapping[str, int | None], *, reader: str = ""
+    ) -> None:
+        """Change the labels that are named; the others stay."""
+        with self.transaction():
+            _cases.set_labels(self._database, self.case(case_id), labels, self._names)
+            self.audit(reader, "labels", {"case": case_id, "labels": dict(labels)})
+
+    # Expert masks ------------------------------------------------------------------
+
+    def put_mask(
+        self,
+        case_id: str,
+        finding: str,
+        mask: Mask,
+        *,
+        reader: str,
+        tool: str = "",
+        parent: int | None = None,
+        source_run: str | None = None,
+    ) -> Annotation:
+        """Save a (H, W) bool mask as the next version of this reader's.
+
+        The same pixels as the newest version make no new one.
+
+        Raises
+        ------
+        DataError
+            Another shape than the film's, an unknown finding, a full disk.
+        """
+        self._check(self.case(case_id), finding, reader, mask)
+        sha = _masks.pixels_sha(mask)
+        newest = self.latest(case_id, finding, reader=reader)
+        if newest and _annotations.pixels_sha(self._database, newest) == sha:
+            return newest
+        with self.transaction():
+            file_sha = _masks.write(self.folder, case_id, finding, mask)
+            annotation = _annotations.insert(
+                self._database,
+                case_id=case_id,
+                finding=finding,
+                reader=reader,
+                tool=tool,
+                parent=parent,
+                source_run=source_run,
+                mask_sha=file_sha,
+                pixels_sha=sha,
+                area_px=int(np.count_nonzero(mask)),
+            )
+            told = {
+                "annotation": annotation.id,
+                "case": case_id,
+                "finding": finding,
+                "mask": file_sha,
+                "version": annotation.version,
+                "tool": tool,
+            }
+            self.audit(reader, "mask", told)
+        return annotation
+
+    def latest(
+        self, case_id: str, finding: str, *, reader: str | None = None
+    ) -> Annotation | None:
+        """Return the newest version, of one reader or over all."""
+        return _annotations.latest(self._database, case_id, finding, reader)
+
+    def history(
+        self, case_id: str, finding: str, *, reader: str | None = None
+    ) -> list[Annotation]:
+        """Return every version, oldest first."""
+        return _annotations.history(self._database, case_id, finding, reader)
+
+    def read_mask(self, annotation: Annotation) -> Mask:
+        """Read an annotation's (H, W) mask; `DataError` if it is lost or damaged."""
+        return _masks.read(
+            self.folder, annotation.case, annotation.finding, annotation.mask_sha
+        )
+
+    def expert_masks(self, case_id: str) -> dict[str, Mask]:
+        """Return the newest mask of each annotated finding, in the project's order."""
+        newest = _annotations.newest_of_case(self._database, case_id)
+        found = {annotation.finding: annotation for annotation in newest}
+        return {
+            name: self.read_mask(found[name]) for name in self._names if name in found
+        }
+
+    def annotated(self, split: str | None = None) -> dict[str, tuple[str, ...]]:
+        """Return which findings have an expert mask, by case id."""
+        found = _annotations.findings_of_cases(self._database, split)
+        return {
+            case_id: tuple(name for name in self._names if name in names)
+            for case_id, names in found.items()
+        }
+
+    # Decisions and adoptions -------------------------------------------------------
+
+    def decide(
+        self,
+        case_id: str,
+        verdict: Verdict,
+        *,
+        reader: str,
+        confidence: int | None = None,
+        comment: str = "",
+        seconds: float | None = None,
+    ) -> Decision:
+        """Enter a reader's verdict; a later one replaces it without erasing it."""
+        self.case(case_id)
+        with self.transaction():
+            decision = _decisions.insert(
+                self._database,
+                case_id=case_id,
+                verdict=verdict,
+                reader=reader,
+                confidence=confidence,
+                comment=comment,
+                seconds=seconds,
+            )
+            self.audit(reader, "decision", {"case": case_id, "verdict": verdict})
+        return decision
+
+    def decision(self, case_id: str) -> Decision | None:
+        """Return the decision on a case that holds."""
+        return _decisions.newest(self._database, case_id)
+
+    def decisions(self) -> dict[str, Decision]:
+        """Return the decision that holds, by case id."""
+        return _decisions.newest_of_all(self._database)
+
+    def adopt(self, stage: str, run_id: str, *, actor: str) -> None:
+        """Let `stage` show `run_id` from now on."""
+        with self.transaction():
+            _decisions.adopt(self._database, stage, run_id, actor)
+            self.audit(actor, "adopt", {"stage": stage, "run": run_id})
+
+    def adopted(self, stage: str) -> str | None:
+        """Return the run that `stage` shows, or ``None``."""
+        return _decisions.adopted(self._database, stage)
+
+    # Journal -----------------------------------------------------------------------
+
+    def journal_stroke(
+        self, case_id: str, finding: str, reader: str, before: Mask, after: Mask
+    ) -> None:
+        """Keep a stroke, `before` to `after`, safe until it is folded into a mask."""
+        case = self.case(case_id)
+        self._check(case, finding, reader, before)
+        self._check(case, finding, reader, after)
+        key = journal.Key(case_id, finding, reader)
+        journal.record(self._database, self.folder, key, before, after)
+
+    def journalled(self) -> list[tuple[str, str, str, int]]:
+        """Return (case id, finding, reader, strokes) of every mask with strokes."""
+        return journal.pending(self._database)
+
+    def recover(self, case_id: str, finding: str, reader: str) -> Mask:
+        """Return the reader's newest mask with the open strokes on it."""
+        key, shape = journal.Key(case_id, finding, reader), self.case(case_id).shape
+        return journal.recover(self._database, self.folder, key, shape)[0]
+
+    def fold(
+        self,
+        case_id: str,
+        finding: str,
+        reader: str,
+        *,
+        tool: str = "brush",
+        source_run: str | None = None,
+    ) -> Annotation | None:
+        """Make the open strokes part of a saved mask.
+
+        Returns ``None`` when there are none. Strokes that were all undone make no new
+        version: the newest, or ``None``, is returned.
+        """
+        key, shape = journal.Key(case_id, finding, reader), self.case(case_id).shape
+        if not journal.is_open(self._database, key):
+            return None
+        with self.transaction():
+            newest = self.latest(case_id, finding, reader=reader)
+            mask, changed = journal.recover(self._database, self.folder, key, shape)
+            if changed:
+                newest = self.put_mask(
+                    case_id,
+                    finding,
+                    mask,
+                    reader=reader,
+                    tool=tool,
+                    parent=newest.id if newest else None,
+                    source_run=source_run,
+                )
+            journal.drop(self._database, key)
+        return newest
+
+    def drop_strokes(self, case_id: str, finding: str, reader: str) -> None:
+        """Forget the open strokes."""
+        journal.drop(self._database, journal.Key(case_id, finding, reader))
+
+    # Trust -------------------------------------------------------------------------
+
+    def audit(self, actor: str, action: str, payload: Mapping[str, object]) -> None:
+        """Add a row to the audit trail; `payload` holds JSON values, no identity."""
+        _audit.append(self._database, actor, action, payload)
+
+    def verify_audit(self) -> None:
+        """Check the audit trail; `DataError` names the first row that is off."""
+        _audit.verify(self._database)
+
+    def fsck(self, repair: bool = False) -> list[str]:
+        """Return what is wrong with the project, in words; `repair` what can be."""
+        return _fsck.problems(self._database, self.folder, self.images, repair=repair)
+
+    def _check(self, case: Case, finding: str, reader: str, mask: Mask) -> None:
+        if finding not in self._names:
+            known = ", ".join(self._names)
+            raise DataError(f"no finding {finding!r}; there are: {known}")
+        if not reader.strip():
+            raise DataError("an expert mask needs its reader's name; give one")
+        if mask.dtype != np.bool_ or mask.shape != case.shape:
+            raise DataError(
+                f"{case.path}: a mask of {finding!r} is {mask.dtype} {mask.shape}, "
+                f"the film is {case.shape}; give a bool mask of the film's shape"
+            )
