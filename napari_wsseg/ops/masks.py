@@ -1,0 +1,119 @@
+"""Tidying a finding's mask: components, holes, specks, edges.
+
+A finding is 8-connected and its holes are 4-connected, everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_wsseg.schema import Mask
+
+MIN_AREA = 0.002
+"""Smallest region worth keeping, as a share of the film: 2000 px of 1024²."""
+
+_EIGHT = np.ones((3, 3), bool)
+
+
+def components(mask: Mask) -> tuple[NDArray[np.int32], int]:
+    """Label the 8-connected regions of a (H, W) mask.
+
+    Returns
+    -------
+    regions : (H, W) int32
+        0 outside, 1 … count inside, in reading order of their first pixel.
+    count
+        Number of regions.
+    """
+    regions, count = ndimage.label(_checked(mask), structure=_EIGHT)
+    return regions, int(count)
+
+
+def fill_holes(mask: Mask) -> Mask:
+    """Fill what a (H, W) mask encloses; a gap across a corner keeps a hole closed."""
+    return cast(Mask, ndimage.binary_fill_holes(_checked(mask)))
+
+
+def keep_largest(mask: Mask, *, count: int = 1) -> Mask:
+    """Keep the `count` largest regions of a (H, W) mask; an empty mask stays empty.
+
+    Of regions of one size, the first in reading order is kept.
+    """
+    if count < 1:
+        raise ValueError(f"count is {count}; keep at least 1 region")
+    regions, found = components(mask)
+    if found <= count:
+        return regions > 0
+    largest = np.argsort(-_areas(regions), kind="stable")[:count] + 1
+    return np.isin(regions, largest)
+
+
+def remove_small(mask: Mask, *, min_area: float = MIN_AREA) -> Mask:
+    """Remove regions of a (H, W) mask below `min_area`, a share of the film in [0, 1].
+
+    A region of exactly that share stays.
+    """
+    if not 0 <= min_area <= 1:
+        raise ValueError(
+            f"min_area is {min_area}; it is a share of the film, 0 to 1, not pixels"
+        )
+    regions, _ = components(mask)
+    keep = np.concatenate([[False], _areas(regions) >= min_area * regions.size])
+    return cast(Mask, keep[regions])
+
+
+def smooth(mask: Mask, *, radius: float = 2.0) -> Mask:
+    """Round off edges finer than `radius` pixels: Gaussian blur, cut at one half."""
+    if radius < 0:
+        raise ValueError(f"radius is {radius} px; it cannot be negative")
+    blurred = ndimage.gaussian_filter(
+        _checked(mask).astype(np.float32), radius, mode="nearest"
+    )
+    return cast(Mask, blurred >= 0.5)
+
+
+def triplet_mask(
+    score: NDArray[np.float32],
+    *,
+    top: float = 0.75,
+    min_area: float = MIN_AREA,
+    bottom: float = 0.3,
+) -> Mask:
+    """Cut a score map where it is sure enough of something large enough.
+
+    The rule that won the SIIM-ACR Pneumothorax challenge: the film is positive where
+    at least `min_area` of it lies above `top`, and its mask is then what lies above
+    `bottom`; otherwise the mask is empty.
+
+    Parameters
+    ----------
+    score : (H, W) in [0, 1]
+    top, bottom
+        Cuts in the unit of `score`, ``bottom <= top``.
+    min_area
+        Share of the film in [0, 1].
+    """
+    if bottom > top:
+        raise ValueError(f"bottom {bottom} is above top {top}; swap them")
+    sure = np.count_nonzero(score > top)
+    if not sure or sure < min_area * score.size:
+        return np.zeros(score.shape, bool)
+    return score > bottom
+
+
+def _areas(regions: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Return the pixels of regions 1, 2, 3 … in order."""
+    return np.bincount(regions.ravel())[1:]
+
+
+def _checked(mask: Mask) -> Mask:
+    mask = np.asarray(mask)
+    if mask.ndim != 2 or mask.dtype != np.bool_:
+        raise ValueError(
+            f"mask is {mask.dtype} {mask.shape}; give one (H, W) bool mask at a time"
+        )
+    return mask
