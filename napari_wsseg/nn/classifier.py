@@ -1,0 +1,187 @@
+"""Image-level classifier: which findings a radiograph shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from napari_wsseg.jobs import DataError
+from napari_wsseg.nn import pretrained, trunks
+from napari_wsseg.nn.dropblock import DropBlock
+
+EXTRA_CHANNELS = 512
+
+
+class Classifier(nn.Module):
+    """A torchvision trunk, a mean over the map, one linear layer.
+
+    Parameters
+    ----------
+    arch
+        ``"resnet18"``, ``"resnet50"``, ``"vgg16"`` (batch norm) or
+        ``"densenet121"``.
+    n_findings
+        K, the number of logits.
+    in_channels
+        1 (grey) or 3.
+    output_stride
+        Input pixels per pixel of the last map: 32, 16 or 8, by dilation.
+    dropblock
+        Probability of DropBlock after the last two levels, 0 for none.
+    block
+        Side of DropBlock's squares, in feature pixels.
+    dropblock_compat
+        Published WSMIS code's DropBlock instead of the paper's.
+    extra_convs
+        Three 3×3 convolutions with ReLU behind the trunk, as in WSMIS §3.1;
+        ``None``: for VGG-16 only, where its authors used them.
+
+    Attributes
+    ----------
+    linear : nn.Linear
+        The head: ``head(A) == linear(A.mean((2, 3)))``, which is what allows
+        activation maps in closed form.
+    spec
+        The arguments above as JSON values: ``Classifier(**spec)`` builds it again.
+    level_channels
+        Channels of each of the five maps of `stages`.
+    """
+
+    def __init__(
+        self,
+        arch: str,
+        n_findings: int,
+        *,
+        in_channels: int = 1,
+        output_stride: int = 16,
+        dropblock: float = 0.0,
+        block: int = 7,
+        dropblock_compat: bool = False,
+        extra_convs: bool | None = None,
+    ) -> None:
+        super().__init__()
+        if n_findings < 1:
+            raise ValueError(f"a classifier of {n_findings} findings; give 1 or more")
+        extra = arch == "vgg16" if extra_convs is None else extra_convs
+        self.spec: dict[str, Any] = {
+            "arch": arch,
+            "n_findings": n_findings,
+            "in_channels": in_channels,
+            "output_stride": output_stride,
+            "dropblock": dropblock,
+            "block": block,
+            "dropblock_compat": dropblock_compat,
+            "extra_convs": extra,
+        }
+        self._cut = trunks.trunk(arch)
+        self.backbone = trunks.build(
+            arch, in_channels=in_channels, output_stride=output_stride
+        )
+        self.dropblock = DropBlock(dropblock, block, compat=dropblock_compat)
+        channels = self._cut.channels[-1]
+        self.extra = _extra_convs(channels) if extra else nn.Sequential()
+        self.level_channels = (
+            *self._cut.channels[:-1],
+            EXTRA_CHANNELS if extra else channels,
+        )
+        self.linear = nn.Linear(self.level_channels[-1], n_findings)
+        nn.init.normal_(self.linear.weight, std=0.01)
+        nn.init.zeros_(self.linear.bias)
+
+    def stages(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Return the maps of the five levels, finest first.
+
+        Their strides are 4, 4, 8, 16 and 32, none above the output stride; the
+        channels are `level_channels`.
+        """
+        levels: list[torch.Tensor] = []
+        for level in range(5):
+            x = trunks.run(self.backbone, self._cut, level, x)
+            if level >= 3:
+                x = self.dropblock(x)
+            levels.append(x)
+        levels[-1] = self.extra(levels[-1])
+        return levels
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the last map (B, C, h, w), after its ReLU, of images (B, c, H, W)."""
+        return self.stages(x)[-1]
+
+    def head(self, features: torch.Tensor) -> torch.Tensor:
+        """Return logits (B, K) of a last map (B, C, h, w)."""
+        logits: torch.Tensor = self.linear(features.mean((2, 3)))
+        return logits
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return logits (B, K) of images (B, c, H, W)."""
+        return self.head(self.features(x))
+
+    def schedule_dropblock(self, progress: float) -> None:
+        """Put the share `progress` in [0, 1] of DropBlock's probability in force."""
+        self.dropblock.strength = min(max(progress, 0.0), 1.0)
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return the parameters as ``"trunk"`` (may be pretrained) and ``"head"``."""
+        head = [*self.extra.parameters(), *self.linear.parameters()]
+        return {"trunk": list(self.backbone.parameters()), "head": head}
+
+
+def build(
+    arch: str,
+    n_findings: int,
+    *,
+    weights: pretrained.Weights = None,
+    **options: Any,
+) -> Classifier:
+    """Make a classifier, its trunk filled with `weights` if they are given.
+
+    Parameters
+    ----------
+    weights
+        ``None`` for random ones, ``"imagenet"`` for torchvision's (fetched on first
+        use), a weights file, or tensors by name. The head is never filled: other
+        findings, or the same in another order, would fit it just as well.
+    options
+        See `Classifier`.
+
+    Raises
+    ------
+    DataError
+        When the weights are of another network or lack a part of the trunk.
+    JobFailed
+        When the ImageNet weights could not be fetched.
+    """
+    classifier = Classifier(arch, n_findings, **options)
+    if weights is not None:
+        load_trunk(classifier, weights)
+    return classifier
+
+
+def load_trunk(
+    classifier: Classifier, weights: Literal["imagenet"] | Path | pretrained.State
+) -> pretrained.LoadReport:
+    """Fill the trunk; DataError unless every tensor of it is in `weights`."""
+    arch = classifier.spec["arch"]
+    state = pretrained.state(arch, weights)
+    report = pretrained.load(classifier.backbone, state)
+    if report.missing:
+        raise DataError(
+            f"the weights lack {len(report.missing)} tensors of a {arch}, "
+            f"{report.missing[0]} first; give weights of a whole {arch}"
+        )
+    return report
+
+
+def _extra_convs(channels: int) -> nn.Sequential:
+    """Make WSMIS's three added convolutions, drawn as its authors draw them."""
+    layers: list[nn.Module] = []
+    for _ in range(3):
+        conv = nn.Conv2d(channels, EXTRA_CHANNELS, 3, padding=1)
+        nn.init.normal_(conv.weight, std=(2 / (9 * EXTRA_CHANNELS)) ** 0.5)
+        nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+        layers += [conv, nn.ReLU()]
+        channels = EXTRA_CHANNELS
+    return nn.Sequential(*layers)

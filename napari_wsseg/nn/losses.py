@@ -1,0 +1,80 @@
+"""What is minimised: labels and masks with holes in them.
+
+A target is counted where it lies in [0, 1]; -1, 255 (`napari_wsseg.schema.IGNORE`)
+and NaN are unknown and change nothing.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+
+def known(targets: torch.Tensor) -> torch.Tensor:
+    """Return where targets of any shape count, as booleans of that shape."""
+    return (targets >= 0) & (targets <= 1)
+
+
+def bce(
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    pos_weight: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Binary cross-entropy, mean over the known targets; 0 when there is none.
+
+    Parameters
+    ----------
+    logits : (B, K) or (B, K, H, W)
+    targets
+        Same shape, any dtype; soft targets are welcome.
+    pos_weight : (K,)
+        How often a positive counts, per finding.
+    """
+    counted = known(targets)
+    clean = torch.where(counted, targets.to(logits.dtype), 0)
+    # A logit that does not count must not reach the sum even when it is infinite.
+    safe = torch.where(counted, logits, 0)
+    if pos_weight is not None:
+        pos_weight = pos_weight.to(logits).view(-1, *[1] * (logits.ndim - 2))
+    each = functional.binary_cross_entropy_with_logits(
+        safe, clean, pos_weight=pos_weight, reduction="none"
+    )
+    return (each * counted).sum() / counted.sum().clamp(min=1)
+
+
+def dice(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Class-average Dice loss (CheXseg): 1 − mean over findings, in [0, 1].
+
+    Per finding, over the batch's known pixels: (2Σpg + 1) / (Σp + Σg + 1), so a
+    finding that is absent and not predicted costs nothing.
+
+    Parameters
+    ----------
+    logits, targets : (B, K, H, W)
+    """
+    counted = known(targets)
+    truth = torch.where(counted, targets.to(logits.dtype), 0)
+    found = torch.where(counted, logits.sigmoid(), 0)
+    axes = (0, 2, 3)
+    overlap = (found * truth).sum(axes)
+    each = (2 * overlap + 1) / (found.sum(axes) + truth.sum(axes) + 1)
+    return 1 - each.mean()
+
+
+def bce_dice(
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    pos_weight: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """`bce` plus `dice` of (B, K, H, W)."""
+    return bce(logits, targets, pos_weight=pos_weight) + dice(logits, targets)
+
+
+def distillation(
+    student: torch.Tensor, teacher: torch.Tensor, *, temperature: float = 10.0
+) -> torch.Tensor:
+    """BCE of a student against a teacher's softened logits, mean, without τ²."""
+    target = (teacher / temperature).sigmoid()
+    return functional.binary_cross_entropy_with_logits(student / temperature, target)

@@ -1,0 +1,175 @@
+"""Weights from elsewhere: read, matched key by key, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Literal, TypeAlias
+from urllib.error import URLError
+
+import torch
+import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from napari_wsseg.jobs import DataError, JobFailed
+from napari_wsseg.nn import trunks
+
+State: TypeAlias = Mapping[str, torch.Tensor]
+Weights: TypeAlias = Literal["imagenet"] | Path | State | None
+
+PREFIXES = (
+    "module.encoder_q.",
+    "model.model.",
+    "model.",
+    "module.",
+    "encoder.",
+    "backbone.",
+)
+"""What other people's training code puts before the keys of a network."""
+
+_COUNTER = "num_batches_tracked"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What did not find its place when weights were loaded.
+
+    Parameters
+    ----------
+    missing
+        Keys of the network that the weights did not have; they stay as they were.
+    unexpected
+        Keys of the weights that the network does not have; they were not used.
+    """
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+
+def read(path: Path) -> dict[str, torch.Tensor]:
+    """Read a state dict from .safetensors, or from .pt/.pth without pickled code.
+
+    Raises
+    ------
+    DataError
+        When the file is missing, damaged, or holds more than tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise DataError(f"there is no weights file {path}") from error
+    except (OSError, RuntimeError, EOFError, SafetensorError) as error:
+        raise DataError(f"{path.name} is not a weights file: {error}") from error
+    except UnpicklingError as error:
+        raise DataError(
+            f"{path.name} holds more than tensors, which could run code; save its "
+            "state dict alone and give that"
+        ) from error
+    return _tensors(content, path.name)
+
+
+def imagenet(arch: str) -> dict[str, torch.Tensor]:
+    """Return torchvision's ImageNet weights, from its cache or its server.
+
+    Raises
+    ------
+    JobFailed
+        When they are not in the cache and the network does not give them.
+    """
+    choices = torchvision.models.get_model_weights(trunks.trunk(arch).source)
+    try:
+        state = choices["IMAGENET1K_V1"].get_state_dict(progress=False, check_hash=True)
+    except (URLError, OSError, RuntimeError) as error:
+        raise JobFailed(
+            f"the ImageNet weights of {arch} could not be fetched ({error}); give a "
+            "weights file, or train from random weights"
+        ) from error
+    # Old DenseNet files say norm.1 where the network says norm1.
+    return {_modern(key): value for key, value in state.items()}
+
+
+def state(arch: str, source: Literal["imagenet"] | Path | State) -> State:
+    """Return the tensors that `source` stands for."""
+    if isinstance(source, str):
+        if source != "imagenet":
+            raise ValueError(f"weights are {source!r}; give 'imagenet' or a Path")
+        return imagenet(arch)
+    return read(source) if isinstance(source, Path) else source
+
+
+def load(network: nn.Module, source: State) -> LoadReport:
+    """Load every tensor of `source` whose key `network` has.
+
+    The prefix (one or two of `PREFIXES`, or none) under which most keys fit is taken
+    off. The first filters of a 3-channel network are summed for a 1-channel
+    one, which then sees what a grey picture in three channels would have shown.
+
+    Raises
+    ------
+    DataError
+        When a tensor has another shape than the network's, or no tensor fits.
+    """
+    own = network.state_dict()
+    found = _without_prefix(source, own)
+    fitting = {key: _grey(found[key], own[key]) for key in own if key in found}
+    wrong = [
+        f"{key} is {tuple(value.shape)}, the network has {tuple(own[key].shape)}"
+        for key, value in fitting.items()
+        if value.shape != own[key].shape
+    ]
+    if wrong:
+        raise DataError(f"the weights are of another network: {'; '.join(wrong[:3])}")
+    if not any(not key.endswith(_COUNTER) for key in fitting):
+        raise DataError(
+            "no tensor of the weights fits the network; its first keys are "
+            f"{list(own)[:2]}, theirs are {list(source)[:2]}"
+        )
+    network.load_state_dict(fitting, strict=False)
+    return LoadReport(
+        tuple(key for key in own if key not in found and not key.endswith(_COUNTER)),
+        tuple(key for key in found if key not in own),
+    )
+
+
+def _tensors(content: object, name: str) -> dict[str, torch.Tensor]:
+    """Find the state dict in what a training script saved."""
+    if isinstance(content, Mapping):
+        for key in ("state_dict", "model_state", "model"):
+            if isinstance(content.get(key), Mapping):
+                return _tensors(content[key], name)
+        tensors = {k: v for k, v in content.items() if isinstance(v, torch.Tensor)}
+        if tensors:
+            return tensors
+    raise DataError(f"{name} holds no tensors by name; save a state dict")
+
+
+def _without_prefix(source: State, own: State) -> dict[str, torch.Tensor]:
+    """Take off the prefix, or pair of prefixes, under which most of `source` fits."""
+    candidates = (
+        {key.removeprefix(outer).removeprefix(inner): source[key] for key in source}
+        for outer in ("", *PREFIXES)
+        for inner in ("", *PREFIXES)
+    )
+    return max(candidates, key=lambda found: sum(key in own for key in found))
+
+
+def _grey(value: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Sum a filter's three colours where the network has one."""
+    sums = value.ndim == 4 and target.ndim == 4 and value.shape[1] == 3
+    if sums and target.shape[1] == 1:
+        return value.sum(1, keepdim=True)
+    return value
+
+
+def _modern(key: str) -> str:
+    parts = key.split(".")
+    for at in range(len(parts) - 1):
+        if parts[at] in ("norm", "relu", "conv") and parts[at + 1] in ("1", "2"):
+            return ".".join([*parts[:at], parts[at] + parts[at + 1], *parts[at + 2 :]])
+    return key

@@ -1,0 +1,153 @@
+"""Pixel-level segmenter: where each finding is, and whether it is there at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import segmentation_models_pytorch as smp
+import torch
+from torch import nn
+from torch.nn import functional
+
+from napari_wsseg.nn import pretrained
+
+ARCHITECTURES = {"unet": smp.Unet, "deeplabv3plus": smp.DeepLabV3Plus}
+
+
+class Segmenter(nn.Module):
+    """A segmentation-models-pytorch network for images of any size.
+
+    Parameters
+    ----------
+    arch
+        ``"unet"`` or ``"deeplabv3plus"``.
+    encoder
+        segmentation-models-pytorch's name, e.g. ``"resnet18"``.
+    n_findings
+        K, the number of masks; they may overlap.
+    in_channels
+        1 (grey) or 3.
+
+    Attributes
+    ----------
+    net
+        The network itself, with an image-level head on its encoder's last map.
+    spec
+        The arguments above as JSON values: ``Segmenter(**spec)`` builds it again.
+    """
+
+    def __init__(
+        self,
+        arch: str = "unet",
+        encoder: str = "resnet18",
+        n_findings: int = 1,
+        *,
+        in_channels: int = 1,
+    ) -> None:
+        super().__init__()
+        if arch not in ARCHITECTURES:
+            known = ", ".join(ARCHITECTURES)
+            raise ValueError(f"no segmenter {arch!r}; there are: {known}")
+        self.spec: dict[str, Any] = {
+            "arch": arch,
+            "encoder": encoder,
+            "n_findings": n_findings,
+            "in_channels": in_channels,
+        }
+        self.net = ARCHITECTURES[arch](
+            encoder_name=encoder,
+            encoder_weights=None,
+            in_channels=in_channels,
+            classes=n_findings,
+            aux_params={"classes": n_findings, "pooling": "avg"},
+        )
+        if arch == "deeplabv3plus":
+            _accept_single_images(self.net.decoder)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Segment images (B, c, H, W).
+
+        Returns
+        -------
+        mask_logits : (B, K, H, W)
+        present_logits : (B, K)
+            Whether each finding is there at all.
+        """
+        height, width = images.shape[-2:]
+        step = self.net.encoder.output_stride
+        pads = (0, -width % step, 0, -height % step)
+        if any(pads):
+            images = functional.pad(images, pads, mode="replicate")
+        masks, present = self.net(images)
+        return masks[..., :height, :width], present
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return the parameters as ``"encoder"`` (may be pretrained) and ``"rest"``."""
+        encoder = list(self.net.encoder.parameters())
+        taken = {id(parameter) for parameter in encoder}
+        rest = [one for one in self.parameters() if id(one) not in taken]
+        return {"encoder": encoder, "rest": rest}
+
+
+def build(
+    arch: str = "unet",
+    encoder: str = "resnet18",
+    n_findings: int = 1,
+    *,
+    in_channels: int = 1,
+    weights: pretrained.Weights = None,
+) -> Segmenter:
+    """Make a segmenter, its encoder filled with `weights` if they are given.
+
+    Parameters
+    ----------
+    weights
+        ``None`` for random ones, ``"imagenet"`` for torchvision's, a weights file,
+        or tensors by name: those of a `napari_wsseg.nn.classifier.Classifier` of the
+        same architecture among others.
+
+    Raises
+    ------
+    DataError
+        When the weights are of another network.
+    """
+    segmenter = Segmenter(arch, encoder, n_findings, in_channels=in_channels)
+    if weights is not None:
+        load_encoder(segmenter, pretrained.state(encoder, weights))
+    return segmenter
+
+
+def load_encoder(
+    segmenter: Segmenter, weights: pretrained.State
+) -> pretrained.LoadReport:
+    """Fill the encoder, e.g. from a classifier's state dict; report what did not fit.
+
+    A classifier's head and added convolutions have no place in an encoder and are
+    reported as unexpected.
+    """
+    return pretrained.load(segmenter.net.encoder, weights)
+
+
+class _SteadyBatchNorm(nn.BatchNorm2d):
+    """Batch norm that falls back on its running figures for a single value.
+
+    One image pooled to one pixel has no variance; torch raises for it, and the last
+    batch of an epoch is often one image.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training and x.numel() == x.shape[1]:
+            return functional.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias
+            )
+        return super().forward(x)
+
+
+def _accept_single_images(decoder: nn.Module) -> None:
+    """Put `_SteadyBatchNorm` where ASPP pools a whole map to one pixel."""
+    for name, layer in list(decoder.named_modules()):
+        if isinstance(layer, nn.AdaptiveAvgPool2d):
+            pooling: Any = decoder.get_submodule(name.rpartition(".")[0])
+            for index, part in enumerate(pooling):
+                if isinstance(part, nn.BatchNorm2d):
+                    pooling[index] = _SteadyBatchNorm(part.num_features)

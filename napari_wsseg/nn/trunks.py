@@ -1,0 +1,164 @@
+"""The four trunks that classifiers stand on: torchvision's, cut into five levels.
+
+A level is a list of torchvision's own modules, so that state dicts fit key by key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torchvision
+from torch import nn
+from torch.nn import functional
+
+from napari_wsseg.nn import dilation
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """How one torchvision network is cut into five levels.
+
+    Parameters
+    ----------
+    source
+        torchvision's name of the network.
+    levels
+        Names of the modules of each level, in order of execution.
+    channels
+        Channels of each level's output.
+    head
+        Modules of the torchvision network that are not part of the trunk.
+    """
+
+    source: str
+    levels: tuple[tuple[str, ...], ...]
+    channels: tuple[int, ...]
+    head: tuple[str, ...]
+
+
+def _features(*names: str) -> tuple[str, ...]:
+    return tuple(f"features.{name}" for name in names)
+
+
+def _numbered(start: int, stop: int) -> tuple[str, ...]:
+    return _features(*(str(index) for index in range(start, stop)))
+
+
+_RESNET = (
+    ("conv1", "bn1", "relu", "maxpool"),
+    ("layer1",),
+    ("layer2",),
+    ("layer3",),
+    ("layer4",),
+)
+_DENSENET = (
+    _features("conv0", "norm0", "relu0", "pool0"),
+    _features("denseblock1"),
+    _features("transition1", "denseblock2"),
+    _features("transition2", "denseblock3"),
+    _features("transition3", "denseblock4", "norm5"),
+)
+# Blocks 1 and 2 with their pools, block 3, pool 3 and block 4, pool 4 and block 5,
+# pool 5 (of which the strided networks keep nothing).
+_VGG = (
+    _numbered(0, 14),
+    _numbered(14, 23),
+    _numbered(23, 33),
+    _numbered(33, 43),
+    _numbered(43, 44),
+)
+
+TRUNKS = {
+    "resnet18": Trunk("resnet18", _RESNET, (64, 64, 128, 256, 512), ("avgpool", "fc")),
+    "resnet50": Trunk(
+        "resnet50", _RESNET, (64, 256, 512, 1024, 2048), ("avgpool", "fc")
+    ),
+    "vgg16": Trunk(
+        "vgg16_bn", _VGG, (128, 256, 512, 512, 512), ("avgpool", "classifier")
+    ),
+    "densenet121": Trunk(
+        "densenet121", _DENSENET, (64, 256, 512, 1024, 1024), ("classifier",)
+    ),
+}
+
+STRIDES = (8, 16, 32)
+
+
+def trunk(arch: str) -> Trunk:
+    """Return the cut of `arch`; ValueError naming the known ones if there is none."""
+    if arch not in TRUNKS:
+        raise ValueError(f"no architecture {arch!r}; there are: {', '.join(TRUNKS)}")
+    return TRUNKS[arch]
+
+
+def build(arch: str, *, in_channels: int = 1, output_stride: int = 16) -> nn.Module:
+    """Make the torchvision network without its head, random, dilated to its stride.
+
+    Parameters
+    ----------
+    output_stride
+        Input pixels per feature pixel, 8, 16 or 32, reached by `dilation.dilate`.
+        VGG-16 at 8 is WSMIS's: a 3×3 pool of stride 1 for pool 4, block 5 dilated.
+    """
+    if output_stride not in STRIDES:
+        raise ValueError(f"output stride is {output_stride}; give one of {STRIDES}")
+    cut = trunk(arch)
+    network: nn.Module = torchvision.models.get_model(cut.source, weights=None)
+    for name in cut.head:
+        delattr(network, name)
+    _set_in_channels(network, cut.levels[0][0], in_channels)
+    if arch == "vgg16":
+        _dilate_vgg(network, output_stride)
+    else:
+        dilate(network, cut, output_stride)
+    return network
+
+
+def run(network: nn.Module, cut: Trunk, level: int, x: torch.Tensor) -> torch.Tensor:
+    """Bring the output of level ``level - 1`` (0: the image) through one level."""
+    for name in cut.levels[level]:
+        x = network.get_submodule(name)(x)
+    # DenseNet ends in a norm; the ReLU after it lives in torchvision's forward.
+    return functional.relu(x) if level == len(cut.levels) - 1 else x
+
+
+def dilate(network: nn.Module, cut: Trunk, output_stride: int) -> None:
+    """Dilate the last levels of a strided trunk until its stride is reached."""
+    carried = 1
+    for level, stride in ((3, 16), (4, 32)):
+        if stride > output_stride:
+            for name in cut.levels[level]:
+                carried = dilation.dilate(network.get_submodule(name), carried)
+
+
+def _dilate_vgg(network: Any, output_stride: int) -> None:
+    if output_stride < 32:
+        network.features[43] = nn.Identity()
+    if output_stride < 16:
+        network.features[33] = nn.MaxPool2d(3, stride=1, padding=1)
+        for index in (34, 37, 40):
+            network.features[index].dilation = (2, 2)
+            network.features[index].padding = (2, 2)
+
+
+def _set_in_channels(network: nn.Module, stem: str, in_channels: int) -> None:
+    """Replace the first filters by random ones that take `in_channels`."""
+    if in_channels not in (1, 3):
+        raise ValueError(f"networks take 1 or 3 channels, not {in_channels}")
+    old: Any = network.get_submodule(stem)
+    if old.in_channels == in_channels:
+        return
+    new = nn.Conv2d(
+        in_channels,
+        old.out_channels,
+        old.kernel_size,
+        old.stride,
+        old.padding,
+        bias=old.bias is not None,
+    )
+    nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
+    if new.bias is not None:
+        nn.init.zeros_(new.bias)
+    network.set_submodule(stem, new)
