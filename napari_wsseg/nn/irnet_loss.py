@@ -1,16 +1,36 @@
-"""IRNet's losses: pairs of pixels that a seed says are alike, or are not."""
+"""IRNet's losses: pairs of pixels that seeds say are alike, or are not."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
+from torch.nn import functional
 
-from napari_wsseg.nn import pixel_pairs
-from napari_wsseg.nn.pixel_pairs import Pairs
+from napari_wsseg.ops import affinity
 
 EPSILON = 1e-5
-"""Keeps logarithms finite and means of no pairs at 0, as in the published code."""
+"""Keeps logarithms finite and the mean of no pairs at 0, as in the published code."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """How often seeds make a pair of pixels alike or different, over all findings.
+
+    Parameters
+    ----------
+    radius
+        Pairs are nearer than this, in pixels of the map.
+    background, finding, different : (P, B, h, w) float32
+        Pairs of two background pixels, of two pixels of the same finding, of two
+        unlike ones, in the order of `napari_wsseg.ops.affinity.path_offsets`, at
+        their first pixel. A pair with an ignored pixel is in none of them.
+    """
+
+    radius: int
+    background: torch.Tensor
+    finding: torch.Tensor
+    different: torch.Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +43,7 @@ class BoundaryTerms:
 
     @property
     def total(self) -> torch.Tensor:
-        """½[½ background + ½ finding + different], eq. 8 as it is coded."""
+        """½[½ background + ½ finding + different], as it is coded."""
         alike = (self.alike_background + self.alike_finding) / 2
         return (alike + self.different) / 2
 
@@ -41,6 +61,31 @@ class DisplacementTerms:
         return (self.background + self.finding) / 2
 
 
+def on_grid(seeds: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Bring seeds (B, K, H, W) uint8 to the grid of `like` (…, h, w), by nearest."""
+    return functional.interpolate(seeds, like.shape[-2:], mode="nearest-exact")
+
+
+def pairs(seeds: torch.Tensor, *, radius: int = 10) -> Pairs:
+    """Compare every pair of pixels nearer than `radius`.
+
+    Parameters
+    ----------
+    seeds : (B, K, h, w) integer
+        0 background, 1 and above findings, 255 ignore. The K maps of one film count
+        each on its own: findings may overlap. One map of several classes is K = 1.
+    """
+    first, *others = (
+        affinity.pair_labels(seeds[:, finding], radius)
+        for finding in range(seeds.shape[1])
+    )
+    counts = [kind.to(torch.float32) for kind in first]
+    for labels in others:
+        for count, kind in zip(counts, labels, strict=True):
+            count += kind
+    return Pairs(radius, *counts)
+
+
 def boundary(edge_logits: torch.Tensor, pairs: Pairs) -> BoundaryTerms:
     """Cross-entropy of the affinity a = 1 − max σ(edge) along each pair's path.
 
@@ -48,20 +93,20 @@ def boundary(edge_logits: torch.Tensor, pairs: Pairs) -> BoundaryTerms:
     ----------
     edge_logits : (B, 1, h, w)
     pairs
-        Of labels on the same grid.
+        Of seeds on the same grid.
     """
-    affinity = 1 - pixel_pairs.path_max(edge_logits[:, 0].sigmoid(), pairs.radius)
-    alike = -torch.log(affinity + EPSILON)
-    different = -torch.log(1 + EPSILON - affinity)
+    highest = affinity.path_max(edge_logits[:, 0].sigmoid(), pairs.radius)
+    alike = -torch.log(1 - highest + EPSILON)
+    different = -torch.log(highest + EPSILON)
     return BoundaryTerms(
-        _mean(alike, pairs.background),
-        _mean(alike, pairs.finding),
-        _mean(different, pairs.different),
+        _mean((alike * pairs.background).sum(), pairs.background),
+        _mean((alike * pairs.finding).sum(), pairs.finding),
+        _mean((different * pairs.different).sum(), pairs.different),
     )
 
 
 def displacement(field: torch.Tensor, pairs: Pairs) -> DisplacementTerms:
-    """L1 distance from a field that points at one centroid for all alike pixels.
+    """L1 distance from a field that points all alike pixels at one centroid.
 
     x + D(x) is the same for both pixels of a pair where D(x_i) − D(x_j) = x_j − x_i;
     on the background D is the same. (CheXseg prints the sign the other way round;
@@ -72,16 +117,32 @@ def displacement(field: torch.Tensor, pairs: Pairs) -> DisplacementTerms:
     field : (B, 2, h, w)
         Rows, then columns, in pixels of the map.
     """
-    source, other = pixel_pairs.ends(field, pairs.radius)
-    difference = source - other
-    target = pixel_pairs.offsets(pairs.radius, field).view(1, 2, -1, 1)
-    finding = (difference - target).abs().mean(1)
-    background = difference.abs().mean(1)
+    background, finding = field.new_zeros(()), field.new_zeros(())
+    offsets = affinity.path_offsets(pairs.radius)
+    for place, ((down, right), _) in enumerate(offsets):
+        difference, source = _difference(field, down, right)
+        target = field.new_tensor((down, right)).view(1, 2, 1, 1)
+        alike = difference.abs().mean(1)
+        background = background + (alike * pairs.background[place][source]).sum()
+        apart = (difference - target).abs().mean(1)
+        finding = finding + (apart * pairs.finding[place][source]).sum()
     return DisplacementTerms(
         _mean(background, pairs.background), _mean(finding, pairs.finding)
     )
 
 
-def _mean(each: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
-    """Mean of `each` (B, P, N), every entry as often as `count` says."""
-    return (each * count).sum() / (count.sum() + EPSILON)
+def _difference(
+    field: torch.Tensor, down: int, right: int
+) -> tuple[torch.Tensor, tuple[slice, ...]]:
+    """Return D(x_i) − D(x_j) of all pairs of an offset, and where the x_i are."""
+    height, width = field.shape[-2:]
+    left, stop = max(0, -right), max(0, width - max(0, right))
+    rows = max(0, height - down)
+    here = (slice(None), slice(0, rows), slice(left, max(left, stop)))
+    source = field[:, :, here[1], here[2]]
+    there = field[:, :, down : down + rows, left + right : max(left, stop) + right]
+    return source - there, here
+
+
+def _mean(total: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+    return total / (count.sum() + EPSILON)
