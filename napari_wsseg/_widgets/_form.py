@@ -1,0 +1,211 @@
+"""A form made from a recipe's config dataclass: one place states a setting's bounds.
+
+Every field is ``Annotated[type, {…}]`` with a default; the dict may hold ``min``,
+``max``, ``step``, ``label``, ``tooltip``, ``choices`` and ``basic``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field, fields
+from decimal import Decimal
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from magicgui.widgets import create_widget
+from magicgui.widgets.bases import ValueWidget
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLabel,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_wsseg._widgets._fold import Fold
+
+LARGEST_INT = 2**31 - 1
+
+
+class ConfigForm(QWidget):
+    """The settings of one recipe; basic ones on top, the rest under a fold.
+
+    Parameters
+    ----------
+    config
+        Dataclass whose every field has a default.
+    leave_out
+        Fields that somebody else shows, e.g. as a slider.
+
+    Signals
+    -------
+    changed()
+        A value is another one.
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self,
+        config: type[Any],
+        *,
+        leave_out: Iterable[str] = (),
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.widgets: dict[str, ValueWidget[Any]] = {}
+        self._quiet_wheel = _QuietWheel(self)
+        basic, more = QFormLayout(), QFormLayout()
+        hints = get_type_hints(config, include_extras=True)
+        for each in fields(config):
+            if each.name not in leave_out:
+                kind, rules = _read(hints[each.name])
+                self._add_row(basic if rules.get("basic") else more, each, kind, rules)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(_spaced(basic))
+        self.more = Fold("More settings", "Settings that are seldom changed")
+        self.more.body.addLayout(_spaced(more))
+        layout.addWidget(self.more)
+        self.more.setVisible(more.rowCount() > 0)
+
+    def values(self) -> dict[str, Any]:
+        """Return every setting of the form by name."""
+        return {name: widget.value for name, widget in self.widgets.items()}
+
+    def set_values(self, values: Mapping[str, Any]) -> None:
+        """Show `values`; names that the form does not have are left out."""
+        for name, value in values.items():
+            if name in self.widgets:
+                self.widgets[name].value = value
+
+    def _add_row(
+        self, rows: QFormLayout, each: Field[Any], kind: Any, rules: Mapping[str, Any]
+    ) -> None:
+        words = str(rules.get("label") or each.name.replace("_", " ").capitalize())
+        widget = _widget(each.name, kind, _default(each), rules)
+        widget.changed.connect(lambda *_: self.changed.emit())
+        native = widget.native
+        native.setToolTip(_tooltip(rules, _default(each)))
+        native.setAccessibleName(words)
+        native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        native.setMinimumWidth(90)
+        native.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        native.installEventFilter(self._quiet_wheel)
+        label = QLabel(words)
+        label.setBuddy(native)
+        label.setToolTip(native.toolTip())
+        rows.addRow(label, native)
+        self.widgets[each.name] = widget
+
+
+class _QuietWheel(QObject):
+    """Keeps the wheel, meant to scroll the panel, from changing a setting unseen."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Let the wheel through only to the field that is being edited."""
+        if event.type() == QEvent.Type.Wheel:
+            if isinstance(watched, (QAbstractSpinBox, QComboBox)):
+                if not watched.hasFocus():
+                    event.ignore()
+                    return True
+        return bool(super().eventFilter(watched, event))
+
+
+def _read(hint: Any) -> tuple[Any, Mapping[str, Any]]:
+    """Split ``Annotated[kind, {rules}]``; a bare type has no rules."""
+    if get_origin(hint) is not Annotated:
+        return hint, {}
+    kind, *notes = get_args(hint)
+    rules = next((note for note in notes if isinstance(note, Mapping)), {})
+    return kind, rules
+
+
+def _default(each: Field[Any]) -> Any:
+    if each.default is not MISSING:
+        return each.default
+    if each.default_factory is not MISSING:
+        return each.default_factory()
+    raise ValueError(
+        f"setting {each.name!r} has no default; a form needs one to start from"
+    )
+
+
+def _widget(
+    name: str, kind: Any, default: Any, rules: Mapping[str, Any]
+) -> ValueWidget[Any]:
+    """Make the field; bounds and steps are passed, else 1e-4 is rounded to 0.0."""
+    if "choices" in rules:
+        options: dict[str, Any] = {"choices": list(rules["choices"])}
+    elif kind is int:
+        options = {
+            "min": rules.get("min", -LARGEST_INT),
+            "max": min(rules.get("max", LARGEST_INT), LARGEST_INT),
+            "step": rules.get("step", 1),
+        }
+    elif kind is float:
+        options = {
+            "min": rules.get("min", -1e9),
+            "max": rules.get("max", 1e9),
+            "step": rules.get("step") or _finest(default),
+        }
+    else:
+        # The row's label says what a tick means.
+        options = {"text": ""} if kind is bool else {}
+    widget = create_widget(annotation=kind, name=name, options=options)
+    if not isinstance(widget, ValueWidget):
+        raise TypeError(f"setting {name!r} of type {kind} has no field to edit it in")
+    if kind is float and "choices" not in rules:
+        _show_decimals(widget, default, options)
+    widget.value = default
+    return widget
+
+
+def _show_decimals(
+    widget: ValueWidget[Any], default: float, options: Mapping[str, Any]
+) -> None:
+    """Show as many decimals as default, step and bound need, and one to spare."""
+    native = widget.native
+    if not isinstance(native, QDoubleSpinBox):
+        return
+    low, high, step = options["min"], options["max"], options["step"]
+    native.setDecimals(max(_decimals(v) for v in (default, step, low)) + 1)
+    # Rounding happens with the decimals that are set, so the bounds come after.
+    native.setRange(low, high)
+    if low > 0 and high / low >= 1e3:
+        # A learning rate is found by factors, not by equal steps.
+        native.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
+
+
+def _decimals(value: float) -> int:
+    """Return how many digits `value` has after the point: 1 for 0.5, 4 for 1e-4."""
+    exponent = Decimal(repr(float(value))).normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def _finest(default: float) -> float:
+    """Return a step fit for `default`: a tenth of its leading digit."""
+    if default == 0 or not math.isfinite(default):
+        return 0.1
+    return float(10.0 ** (math.floor(math.log10(abs(default))) - 1))
+
+
+def _tooltip(rules: Mapping[str, Any], default: Any) -> str:
+    words = [str(rules["tooltip"])] if rules.get("tooltip") else []
+    if "min" in rules and "max" in rules:
+        words.append(f"{rules['min']:g} to {rules['max']:g}")
+    words.append(f"usual: {default}")
+    return "\n".join(words)
+
+
+def _spaced(rows: QFormLayout) -> QFormLayout:
+    rows.setContentsMargins(0, 0, 0, 0)
+    rows.setVerticalSpacing(4)
+    rows.setHorizontalSpacing(8)
+    rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    rows.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
+    return rows

@@ -1,0 +1,295 @@
+"""One training at a time, watched from the window: started, stopped, ended.
+
+`Jobs` belongs to a session, not to a panel, so that closing a dock does not end a
+training and both panels speak of the same one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import sys
+import time
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
+
+from napari_wsseg._widgets._child import Child, Patience, pump
+from napari_wsseg._widgets._events import Ended, EndState, Event, Silent, Started
+
+JobState: TypeAlias = Literal["starting", "running", "stopping"] | EndState
+ALIVE = ("starting", "running", "stopping")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to train.
+
+    Parameters
+    ----------
+    project
+        Project folder.
+    recipe
+        One recipe, or ``None`` for every stage in order, by `preset`.
+    settings
+        What differs from the recipe's defaults.
+    resume
+        Run to go on with, or ``None`` for a new one.
+    """
+
+    project: Path
+    recipe: str | None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    preset: str = "fast"
+    resume: str | None = None
+
+    def command(self) -> list[str]:
+        """Return the words that start it as a process of its own."""
+        if self.recipe is None:
+            module = ["napari_wsseg.cli", "run", "-p", str(self.project)]
+            words = [*module, "--preset", self.preset, "--json", "--no-adopt"]
+            return [sys.executable, "-m", *words]
+        words = ["trainers", self.recipe, "-p", str(self.project), "--infer", "--json"]
+        if self.resume:
+            words += ["--resume", self.resume]
+        elif self.settings:
+            words += ["--set", *(f"{k}={_word(v)}" for k, v in self.settings.items())]
+        return [sys.executable, "-m", *words, "--parent", str(os.getpid())]
+
+
+class Job(QObject):
+    """One child process and what is known of it.
+
+    Signals
+    -------
+    said(tuple of Event)
+        A batch of news, ten times a second at most.
+    changed()
+        `state`, `run`, `can_force` or `silent_s` is another one.
+    ended(Ended)
+        Sent exactly once.
+    """
+
+    said = Signal(tuple)
+    changed = Signal()
+    ended = Signal(object)
+
+    def __init__(
+        self,
+        request: Request,
+        *,
+        command: list[str] | None = None,
+        patience: Patience | None = None,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.request = request
+        self.state: JobState = "starting"
+        self.run: str | None = request.resume
+        self.runs: dict[str, str] = {}
+        self.device = ""
+        self.silent_s = 0.0
+        self.end: Ended | None = None
+        self.began = time.monotonic()
+        self._patience = patience or Patience()
+        self._force_due = False
+        self.child = Child(command or request.command())
+        self._force_timer = QTimer(self, singleShot=True)
+        self._force_timer.timeout.connect(self._allow_force)
+        self._worker = create_worker(
+            pump, self.child, self._patience, _start_thread=False
+        )
+        self._worker.yielded.connect(self._on_batch)
+        # The pump itself never raises; these three cover the worker being taken
+        # from under it, e.g. by napari when it closes.
+        self._worker.aborted.connect(partial(self._lose, "the window is closing"))
+        self._worker.errored.connect(partial(self._lose, "the reader failed"))
+        self._worker.finished.connect(partial(self._lose, "the reader ended"))
+        self._worker.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.state in ALIVE
+
+    @property
+    def can_force(self) -> bool:
+        """Whether force is offered: long silence, or a wish to stop not heeded."""
+        return self.alive and (self._force_due or self.silent_s > 0)
+
+    def stop(self) -> None:
+        """Ask it to save and stop after this batch; answers at once."""
+        if self.state not in ("starting", "running"):
+            return
+        self.state = "stopping"
+        self._ask_to_stop()
+        self._force_timer.start(int(self._patience.force * 1000))
+        self.changed.emit()
+
+    def force_stop(self) -> None:
+        """End the process and all it started; the last checkpoint stays."""
+        if self.alive:
+            self.child.kill()
+
+    def close(self) -> None:
+        """Let it go when the program ends: a moment to save, then by force."""
+        if self.alive and self.child.alive:
+            self._ask_to_stop()
+            until = time.monotonic() + self._patience.farewell
+            while self.child.alive and time.monotonic() < until:
+                time.sleep(0.02)
+        self.child.kill()
+        self.child.close()
+
+    def _ask_to_stop(self) -> None:
+        if self.run is None:
+            self.child.terminate()
+            return
+        wish = self.request.project / "runs" / self.run / "stop"
+        try:
+            wish.touch()
+        except OSError:
+            # A full disk or a folder that is gone must not make Stop a dead button.
+            self.child.terminate()
+
+    def _allow_force(self) -> None:
+        self._force_due = True
+        self.changed.emit()
+
+    def _on_batch(self, events: tuple[Event, ...]) -> None:
+        silent = next((e.seconds for e in events if isinstance(e, Silent)), 0.0)
+        changed = silent != self.silent_s
+        self.silent_s = silent
+        for event in events:
+            if isinstance(event, Started):
+                self._on_started(event)
+                changed = True
+        if events:
+            self.said.emit(events)
+        if changed:
+            self.changed.emit()
+        if events and isinstance(events[-1], Ended):
+            self._finish(events[-1])
+
+    def _on_started(self, event: Started) -> None:
+        self.run, self.device = event.run, event.device
+        self.runs[event.recipe] = event.run
+        if self.state == "starting":
+            self.state = "running"
+        elif self.state == "stopping":
+            # The wish came before the run had a folder to put it in.
+            self._ask_to_stop()
+
+    def _lose(self, why: str, *_: object) -> None:
+        if self.alive:
+            self.child.kill()
+            self._finish(Ended("lost", f"The link to the training was lost: {why}."))
+
+    def _finish(self, end: Ended) -> None:
+        if not self.alive:
+            return
+        self._force_timer.stop()
+        self.silent_s = 0.0
+        self.runs.update(end.runs)
+        self.run = end.run or self.run
+        self.end, self.state = end, end.state
+        _keep_errors(self)
+        self.child.close()
+        self.changed.emit()
+        self.ended.emit(end)
+
+
+class Jobs(QObject):
+    """The training of a session: none or one at a time.
+
+    Signals
+    -------
+    began(Job)
+        A training was started, from whichever panel.
+    ended(Job)
+        It is over; `current` stays until the next one, to be looked at.
+    """
+
+    began = Signal(object)
+    ended = Signal(object)
+
+    def __init__(self, patience: Patience | None = None) -> None:
+        super().__init__()
+        self.current: Job | None = None
+        self._patience = patience
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.close)
+        # A program that ends without an event loop (a test, a script) still must not
+        # leave a training behind.
+        atexit.register(_close_if_alive, weakref.ref(self))
+
+    @property
+    def busy(self) -> bool:
+        """Whether a training is under way."""
+        return self.current is not None and self.current.alive
+
+    def start(self, request: Request, *, command: list[str] | None = None) -> Job:
+        """Start a training.
+
+        Raises
+        ------
+        RuntimeError
+            If one is under way: two would share the machine and slow each other.
+        OSError
+            If the process cannot be started.
+        """
+        if self.busy:
+            raise RuntimeError("a training is under way; stop it first")
+        job = Job(request, command=command, patience=self._patience, parent=self)
+        job.ended.connect(lambda end: self.ended.emit(job))
+        self.current = job
+        self.began.emit(job)
+        return job
+
+    def close(self) -> None:
+        """End what is running; called when the program ends."""
+        if self.current is not None and self.busy:
+            self.current.close()
+
+
+_of_session: weakref.WeakKeyDictionary[object, Jobs] = weakref.WeakKeyDictionary()
+
+
+def jobs_of(session: object) -> Jobs:
+    """Return the trainings of `session`, the same for every panel."""
+    if session not in _of_session:
+        _of_session[session] = Jobs()
+    return _of_session[session]
+
+
+def _word(value: object) -> str:
+    """Write a setting as ``--set`` reads it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _keep_errors(job: Job) -> None:
+    """Add what the process wrote to standard error to its run's log."""
+    if job.run is None:
+        return
+    folder = job.request.project / "runs" / job.run
+    try:
+        text = job.child.errors.read_bytes()[-1_000_000:].decode("utf-8", "replace")
+        if text.strip() and folder.is_dir():
+            with (folder / "log.txt").open("a", encoding="utf-8") as log:
+                log.write(f"\n--- standard error ---\n{text}")
+    except OSError as error:
+        job.said.emit((Ended("lost", f"The log could not be kept: {error}"),))
+
+
+def _close_if_alive(reference: weakref.ref[Jobs]) -> None:
+    jobs = reference()
+    if jobs is not None:
+        jobs.close()
