@@ -225,6 +225,13 @@ class Project:
             self.audit(reader, "mask", told)
         return annotation
 
+    def withdraw(self, annotation: Annotation, *, actor: str, reason: str = "") -> None:
+        """Take a version out of use; its row and its mask stay on disk."""
+        told = {"annotation": annotation.id, "reason": reason}
+        with self.transaction():
+            _annotations.withdraw(self._database, annotation.id, reason)
+            self.audit(actor, "withdraw", told)
+
     def latest(
         self, case_id: str, finding: str, *, reader: str | None = None
     ) -> Annotation | None:

@@ -1,0 +1,96 @@
+"""Drafts: the masks that stages offer, at thresholds that can be moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_wsseg.io import stages
+from napari_wsseg.io.project import Project
+from napari_wsseg.schema import Mask, StageMaps, StageSettings
+from napari_wsseg.session import opened
+
+
+@dataclass(eq=False)
+class Drafts:
+    """Thresholds and gates of the adopted run of every stage.
+
+    Parameters
+    ----------
+    findings
+        The project's findings, in order.
+    settings
+        Stage name to its thresholds and gates; stages without a run are missing.
+    """
+
+    findings: tuple[str, ...] = ()
+    settings: dict[str, StageSettings] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, project: Project) -> Drafts:
+        """Read the settings of the runs that a project has adopted."""
+        names = tuple(finding.name for finding in project.findings)
+        settings = {
+            stage: stages.read_settings(project.folder, stage, run)
+            or _open_settings(names)
+            for stage, run in opened.adopted(project).items()
+        }
+        return cls(names, settings)
+
+    def threshold(self, stage: str, finding: str) -> float:
+        """Return the threshold of a finding at a stage; 0.5 before any run."""
+        settings = self.settings.get(stage)
+        if settings is None or finding not in settings.findings:
+            return 0.5
+        return settings.thresholds[settings.findings.index(finding)]
+
+    def set_threshold(self, stage: str, finding: str, threshold: float) -> None:
+        """Move the threshold of a finding at a stage."""
+        old = self.settings.get(stage) or _open_settings(self.findings)
+        values = list(old.thresholds)
+        values[old.findings.index(finding)] = threshold
+        self.settings[stage] = StageSettings(old.findings, tuple(values), old.gates)
+
+    def score(
+        self, maps: StageMaps, stage: str, finding: str
+    ) -> NDArray[np.float32] | None:
+        """Return a stage's (h, w) score of one finding; ``None`` if it knows it not."""
+        settings = self.settings.get(stage)
+        if settings is None or finding not in settings.findings:
+            return None
+        score: NDArray[np.float32] = maps.score[settings.findings.index(finding)]
+        return score
+
+    def draft(
+        self, maps: StageMaps, stage: str, finding: str, shape: tuple[int, int]
+    ) -> Mask:
+        """Return the (H, W) bool mask that a stage offers for one finding.
+
+        `shape` may be smaller than the film's, for a quick look. A finding that the
+        run was not trained on is empty.
+        """
+        from napari_wsseg import pipeline
+
+        settings = self.settings.get(stage)
+        if settings is None or finding not in settings.findings:
+            return np.zeros(shape, bool)
+        index = settings.findings.index(finding)
+        one = StageMaps(
+            score=maps.score[index : index + 1],
+            present=maps.present[index : index + 1],
+        )
+        own = StageSettings(
+            (finding,), (settings.thresholds[index],), (settings.gates[index],)
+        )
+        return np.asarray(pipeline.stage_masks(one, own, shape)[0], bool)
+
+    def copy(self) -> Drafts:
+        """Return these thresholds as they are now, for work in another thread."""
+        return Drafts(self.findings, dict(self.settings))
+
+
+def _open_settings(findings: tuple[str, ...]) -> StageSettings:
+    count = len(findings)
+    return StageSettings(findings, (0.5,) * count, (0.0,) * count)

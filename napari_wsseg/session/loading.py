@@ -1,0 +1,97 @@
+"""Reading cases ahead of the reader, so that turning to one is instant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from napari_wsseg.session import opened as opened_cases
+from napari_wsseg.session.opened import Background, OpenedCase
+
+_KEPT = 6
+"""Cases kept in memory beside the open one, read ahead or just left."""
+
+
+@dataclass(eq=False)
+class Loader:
+    """Reads the cases of one project in the background.
+
+    Parameters
+    ----------
+    folder
+        The project's.
+    background
+        Where reading is done.
+    before_read
+        Called on the main thread with a case id before its files are read.
+    show
+        Called with the case that is `wanted` once it is ready.
+    failed
+        Called with a case id and the error that stopped its reading.
+    wanted
+        The case that is to be shown next, until it is.
+    """
+
+    folder: Path
+    background: Background
+    before_read: Callable[[str], None]
+    show: Callable[[OpenedCase], None]
+    failed: Callable[[str, Exception], None]
+    wanted: str | None = None
+    _ready: dict[str, OpenedCase] = field(default_factory=dict)
+    _coming: set[str] = field(default_factory=set)
+    _closed: bool = False
+
+    def want(self, case_id: str) -> bool:
+        """Show a case as soon as it can be; return whether that was at once."""
+        self.wanted = case_id
+        ready = self._ready.pop(case_id, None)
+        if ready is not None:
+            self.show(ready)
+            return True
+        self.read(case_id)
+        return False
+
+    def read(self, case_id: str) -> None:
+        """Read a case ahead, unless it is here or on its way."""
+        if case_id in self._ready or case_id in self._coming:
+            return
+        self._coming.add(case_id)
+        self.before_read(case_id)
+        self.background.submit(
+            lambda: opened_cases.read(self.folder, case_id),
+            self._arrived,
+            lambda error: self._lost(case_id, error),
+        )
+
+    def keep(self, opened: OpenedCase) -> None:
+        """Keep a case ready for a while."""
+        self._ready[opened.case.id] = opened
+        while len(self._ready) > _KEPT:
+            del self._ready[next(iter(self._ready))]
+
+    def forget(self, case_id: str | None = None) -> None:
+        """Read a case, or every case, anew next time: it has changed on disk."""
+        if case_id is None:
+            self._ready.clear()
+        else:
+            self._ready.pop(case_id, None)
+
+    def close(self) -> None:
+        """Ignore whatever still arrives."""
+        self._closed = True
+
+    def _arrived(self, opened: OpenedCase) -> None:
+        self._coming.discard(opened.case.id)
+        if self._closed:
+            return
+        if opened.case.id == self.wanted:
+            self.show(opened)
+        else:
+            self.keep(opened)
+
+    def _lost(self, case_id: str, error: Exception) -> None:
+        self._coming.discard(case_id)
+        if not self._closed:
+            self.failed(case_id, error)

@@ -1,0 +1,91 @@
+"""What the reader looks at: finding, stage, blend and thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from psygnal import Signal
+
+from napari_wsseg.jobs import UsageError
+from napari_wsseg.schema import STAGES, Finding
+from napari_wsseg.session.drafts import Drafts
+
+VIEWS = ("film", *STAGES, "expert")
+"""What the canvas can show: the bare film, one stage, or expert masks alone."""
+
+
+class Looking:
+    """The reader's choice of finding, view, blend and thresholds, kept across cases."""
+
+    finding_changed = Signal()
+    view_changed = Signal()
+    threshold_changed = Signal()
+
+    def __init__(self) -> None:
+        self.findings: tuple[Finding, ...] = ()
+        self.drafts = Drafts()
+        self.index = 0
+        self.view = "expert"
+        self.compared: str | None = None
+        self.blend = 0.5
+
+    def start(self, findings: tuple[Finding, ...], drafts: Drafts) -> None:
+        """Begin with another project: first finding, last stage that has run."""
+        self.findings, self.index, self.drafts = findings, 0, drafts
+        ran = [stage for stage in STAGES if stage in drafts.settings]
+        self.view, self.compared = ran[-1] if ran else "expert", None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the findings, in the project's order."""
+        return tuple(finding.name for finding in self.findings)
+
+    @property
+    def finding(self) -> Finding | None:
+        """The finding that is looked at and painted."""
+        return self.findings[self.index] if self.findings else None
+
+    def set_finding(self, name: str) -> None:
+        """Turn to another finding."""
+        if name in self.names and self.names.index(name) != self.index:
+            self.index = self.names.index(name)
+            self.finding_changed.emit()
+
+    def step_finding(self, by: int) -> None:
+        """Turn to the finding `by` places on, round and round."""
+        if self.findings:
+            index = (self.index + by) % len(self.findings)
+            self.set_finding(self.names[index])
+
+    def set_view(self, view: str, *, compared: str | None = None) -> None:
+        """Show one of `VIEWS`, or a stage blended with another.
+
+        Raises
+        ------
+        UsageError
+            There is no such view.
+        """
+        for name in filter(None, (view, compared)):
+            if name not in VIEWS:
+                raise UsageError(f"no view {name!r}; there are: {', '.join(VIEWS)}")
+        self.view = view
+        self.compared = compared if compared in STAGES and view in STAGES else None
+        if self.compared == view:
+            self.compared = None
+        self.view_changed.emit()
+
+    def step_view(self, available: Collection[str]) -> None:
+        """Turn to the next view; of the stages, only to those in `available`."""
+        shown = [view for view in VIEWS if view not in STAGES or view in available]
+        here = shown.index(self.view) if self.view in shown else -1
+        self.set_view(shown[(here + 1) % len(shown)])
+
+    def set_blend(self, blend: float) -> None:
+        """Set how strongly a stage covers the film, or the second stage the first."""
+        self.blend = min(max(blend, 0.0), 1.0)
+        self.view_changed.emit()
+
+    def set_threshold(self, stage: str, finding: str, threshold: float) -> None:
+        """Move the threshold of one finding at one stage, for every case."""
+        self.drafts.set_threshold(stage, finding, threshold)
+        self.threshold_changed.emit()

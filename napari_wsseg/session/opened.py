@@ -1,0 +1,132 @@
+"""What is read from disk to put one case on screen; safe in any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_wsseg.io import stages
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import STAGES, Case, Radiograph, StageMaps
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenedCase:
+    """One case, decoded and ready to be shown.
+
+    Parameters
+    ----------
+    maps
+        Stage name to its float maps; stages that have not seen the case are missing.
+    masks : each (H, W) uint8 of 0 and 1
+        Expert masks by finding, newest over readers; only annotated findings.
+    runs
+        Stage name to the adopted run that `maps` came from.
+    """
+
+    case: Case
+    radiograph: Radiograph
+    maps: Mapping[str, StageMaps]
+    masks: Mapping[str, NDArray[np.uint8]]
+    runs: Mapping[str, str]
+
+
+class Background(Protocol):
+    """Somewhere to do slow work; `done` and `failed` are called on the main thread."""
+
+    def submit(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Do `work` soon, then hand its value to `done` or its error to `failed`."""
+
+    def drain(self) -> None:
+        """Wait until everything submitted has been done and handed over."""
+
+
+class Inline:
+    """A background that does the work at once, for scripts and tests."""
+
+    def submit(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Do `work` now."""
+        try:
+            value = work()
+        except Exception as error:
+            failed(error)
+        else:
+            done(value)
+
+    def drain(self) -> None:
+        """Return: nothing ever waits."""
+
+
+def read(folder: Path, case_id: str) -> OpenedCase:
+    """Read one case of the project in `folder`, through an opening of its own.
+
+    Raises
+    ------
+    DataError
+        The film is missing or changed, or a mask or map is damaged.
+    """
+    with Project.open(folder) as project:
+        case = project.case(case_id)
+        radiograph = project.radiograph(case)
+        masks = {
+            finding: mask.astype(np.uint8)
+            for finding, mask in project.expert_masks(case_id).items()
+        }
+        runs = {
+            stage: run
+            for stage in STAGES
+            if (run := project.adopted(stage)) is not None
+        }
+    return OpenedCase(case, radiograph, read_maps(folder, case_id, runs), masks, runs)
+
+
+def read_maps(
+    folder: Path, case_id: str, runs: Mapping[str, str]
+) -> dict[str, StageMaps]:
+    """Read the maps of every adopted run that has seen the case."""
+    found: dict[str, StageMaps] = {}
+    for stage, run in runs.items():
+        maps = stages.read(folder, stage, run, case_id)
+        if maps is not None:
+            found[stage] = maps
+    return found
+
+
+def adopted(project: Project) -> dict[str, str]:
+    """Return the run that each stage shows; stages without one are missing."""
+    runs = {stage: project.adopted(stage) for stage in STAGES}
+    return {stage: run for stage, run in runs.items() if run}
+
+
+def is_synthetic(project: Project) -> bool:
+    """Whether a project's own words say that its films were generated."""
+    words = f"{project.name} {project.folder} {project.images}"
+    return "synthetic" in words.lower()
+
+
+def open_folder(folder: Path) -> tuple[Project, str]:
+    """Open to write, else to read; return the project and a note for the reader."""
+    try:
+        return Project.open(folder, write=True), ""
+    except DataError as error:
+        # What forbids writing (another window, permissions) may still allow reading;
+        # what does not is raised again here.
+        return Project.open(folder), f"Read-only: {error}"
