@@ -28,6 +28,7 @@ from napari_wsseg.io import (
 )
 from napari_wsseg.io._lock import ProjectLocked as ProjectLocked
 from napari_wsseg.io._lock import WriterLock
+from napari_wsseg.io.images import read as read_radiograph
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Annotation, Case, Decision, Mask, Radiograph, Verdict
 
@@ -154,10 +155,8 @@ class Project:
         DataError
             The file is missing, cannot be read, or no longer holds these pixels.
         """
-        from napari_wsseg.io import images
-
         path = self.image_path(case)
-        radiograph = images.read(path)
+        radiograph = read_radiograph(path)
         if not radiograph.uid.startswith(case.id):
             raise DataError(
                 f"{path}: its pixels are no longer those of case {case.id}; "

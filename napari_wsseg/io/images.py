@@ -1,0 +1,174 @@
+"""Radiographs from any file we know: PNG, JPEG, TIFF, DICOM, told by content.
+
+Depth: 8-bit files are divided by 255. Deeper ones are divided by the largest value of
+the bits that they really use (12 bits in a 16-bit PNG by 4095), which is what makes
+such a film look as it did before it was exported.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from napari_wsseg.io import _film
+from napari_wsseg.jobs import DataError
+from napari_wsseg.ops import windowing
+from napari_wsseg.schema import Radiograph
+
+DICOM_ENDINGS = (".dcm", ".dicom", ".dic", ".ima")
+
+#: Channels of a grey film differ this much after JPEG's chroma rounding.
+_TINT = 8
+
+_MARKS = (
+    b"\x89PNG\r\n\x1a\n",
+    b"\xff\xd8\xff",
+    b"II*\x00",
+    b"MM\x00*",
+    b"II+\x00",
+    b"MM\x00+",
+)
+_PHOTOMETRIC = 262
+_WHITE_IS_ZERO = 0
+
+
+class Read(NamedTuple):
+    """A film and what a person should know about how it was read."""
+
+    radiograph: Radiograph
+    remarks: tuple[str, ...]
+
+
+def read(path: Path) -> Radiograph:
+    """Read one radiograph; see `read_noting`."""
+    return read_noting(path).radiograph
+
+
+def read_noting(path: Path) -> Read:
+    """Read one radiograph, with remarks on what was not quite as expected.
+
+    Raises
+    ------
+    DataError
+        Not an image we know, damaged, several pages, too large, or without greys.
+    """
+    path = Path(path)
+    _film.check_file(path)
+    if is_dicom(path):
+        from napari_wsseg.io import dicom
+
+        return Read(dicom.read(path), ())
+    return _picture(path)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file is to be read as DICOM: by its mark, else by its ending.
+
+    A file that cannot be read is none.
+    """
+    head = _head(path)
+    if head[128:132] == b"DICM":
+        return True
+    return not head.startswith(_MARKS) and path.suffix.lower() in DICOM_ENDINGS
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(132)
+    except OSError:
+        return b""
+
+
+def _picture(path: Path) -> Read:
+    try:
+        with warnings.catch_warnings():
+            # The cap below is ours, and lower.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=["PNG", "JPEG", "TIFF"]) as image:
+                _film.check_shape(path, image.height, image.width)
+                if getattr(image, "n_frames", 1) > 1:
+                    raise DataError(
+                        f"{path}: {image.n_frames} pages; a radiograph has one"
+                    )
+                image.load()
+                pixels, bits, remarks = _greys(path, image)
+    except DataError:
+        raise
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: not a PNG, JPEG, TIFF or DICOM image") from error
+    except Exception as error:  # damaged files make decoders raise nearly anything
+        words = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{path}: damaged image ({words})") from error
+    radiograph = Radiograph(
+        uid=_film.uid_of(pixels), pixels=pixels, bits=bits, path=path
+    )
+    return Read(radiograph, remarks)
+
+
+def _greys(
+    path: Path, image: Image.Image
+) -> tuple[NDArray[np.float32], int, tuple[str, ...]]:
+    """Return (H, W) greys in [0, 1], the bits they had, and remarks."""
+    mode = image.mode
+    if mode == "1":
+        return np.asarray(image, np.float32), 8, ()
+    if mode in ("L", "LA", "La"):
+        return _scaled(np.asarray(image.getchannel(0)), 8), 8, ()
+    if mode.startswith("I"):
+        return _deep(path, image)
+    if mode == "F":
+        return _real(path, np.asarray(image)), 16, ()
+    if mode in ("P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"):
+        return _of_colours(image)
+    raise DataError(
+        f"{path}: pixels of kind {mode}, not greys; export it as 8-bit grey"
+    )
+
+
+def _of_colours(
+    image: Image.Image,
+) -> tuple[NDArray[np.float32], int, tuple[str, ...]]:
+    colours = image.convert("RGB")
+    channels = np.asarray(colours)
+    differ = int((channels.max(axis=2) - channels.min(axis=2)).max())
+    if differ == 0:
+        return _scaled(channels[..., 0], 8), 8, ()
+    remarks = () if differ <= _TINT else ("colour was turned into luminance",)
+    return _scaled(np.asarray(colours.convert("L")), 8), 8, remarks
+
+
+def _deep(
+    path: Path, image: Image.Image
+) -> tuple[NDArray[np.float32], int, tuple[str, ...]]:
+    values = np.asarray(image)
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise DataError(f"{path}: values from {low} to {high}; 0 to 65535 are read")
+    bits = max(8, high.bit_length())
+    greys = _scaled(values, bits)
+    if _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO:
+        greys = windowing.invert(greys)
+    return greys, bits, ()
+
+
+def _real(path: Path, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
+        raise DataError(
+            f"{path}: real values outside 0 to 1 have no agreed grey; scale them first"
+        )
+    return values.astype(np.float32)
+
+
+def _scaled(values: NDArray[Any], bits: int) -> NDArray[np.float32]:
+    return values.astype(np.float32) / np.float32(2**bits - 1)
+
+
+def _tag(image: Image.Image, number: int) -> object:
+    tags = getattr(image, "tag_v2", None)
+    return None if tags is None else tags.get(number)

@@ -1,0 +1,49 @@
+"""Masks that come from elsewhere: any grey or indexed image, non-zero is the finding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from napari_wsseg.io import _film
+from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import Mask
+
+
+def read(path: Path, shape: tuple[int, int]) -> Mask:
+    """Read a mask of a film of `shape`; a pixel that is not zero is the finding.
+
+    Indexed images count by index, images with channels by any channel but alpha.
+
+    Raises
+    ------
+    DataError
+        Not an image, damaged, or of another size than its film.
+    """
+    _film.check_file(path)
+    try:
+        with Image.open(path, formats=["PNG", "TIFF"]) as image:
+            size = (image.height, image.width)
+            if size != shape:
+                raise DataError(
+                    f"{path}: the mask is {size[0]} × {size[1]}, its film "
+                    f"{shape[0]} × {shape[1]}; export it at the film's size"
+                )
+            image.load()
+            return _nonzero(image)
+    except DataError:
+        raise
+    except Exception as error:  # damaged files make decoders raise nearly anything
+        words = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{path}: not a mask image ({words})") from error
+
+
+def _nonzero(image: Image.Image) -> Mask:
+    if image.mode in ("LA", "PA", "La"):
+        image = image.getchannel(0)
+    elif image.mode in ("RGBA", "RGBX", "RGBa"):
+        image = image.convert("RGB")
+    values = np.asarray(image)
+    return values.any(axis=2) if values.ndim == 3 else values != 0

@@ -1,0 +1,92 @@
+"""From stored values to displayed greys: windows, lookup tables, inversion.
+
+Every function takes values of any shape and returns float32; greys are in [0, 1].
+The formulas are those of DICOM PS3.3 C.11.1 and C.11.2.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values: TypeAlias = NDArray[Any]
+Grey: TypeAlias = NDArray[np.float32]
+WindowFunction: TypeAlias = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
+
+
+def rescale(values: Values, slope: float, intercept: float) -> Grey:
+    """Modality rescale: ``slope * values + intercept`` (PS3.3 C.11.1.1.2)."""
+    if slope == 1 and intercept == 0:
+        return values.astype(np.float32, copy=False)
+    scaled = values.astype(np.float32)
+    scaled *= np.float32(slope)
+    scaled += np.float32(intercept)
+    return scaled
+
+
+def window(
+    values: Values,
+    center: float,
+    width: float,
+    function: WindowFunction = "LINEAR",
+) -> Grey:
+    """Window level and width to grey (PS3.3 C.11.2.1.2, C.11.2.1.3).
+
+    Raises
+    ------
+    ValueError
+        A width below 1 for LINEAR, or not above 0 for the others.
+    """
+    smallest = 1.0 if function == "LINEAR" else 0.0
+    if not np.isfinite([center, width]).all() or width < smallest or width == 0:
+        raise ValueError(f"window of width {width} at {center} shows nothing")
+    if function == "SIGMOID":
+        # exp(88) is the last that float32 holds.
+        slope = np.clip(-4.0 * (values.astype(np.float32) - center) / width, -88, 88)
+        return (1.0 / (1.0 + np.exp(slope))).astype(np.float32)
+    if function == "LINEAR":
+        if width == 1:  # a step: the formula would divide by zero
+            return (values > center - 0.5).astype(np.float32)
+        center, width = center - 0.5, width - 1.0
+    grey = values.astype(np.float32)
+    grey -= np.float32(center - width / 2)
+    grey /= np.float32(width)
+    return np.clip(grey, 0, 1, out=grey)
+
+
+def percentile_window(
+    values: Values, low: float = 0.5, high: float = 99.5, valid: Values | None = None
+) -> Grey:
+    """Stretch the values between two percentiles over [0, 1].
+
+    Parameters
+    ----------
+    valid : bool, the shape of `values`
+        Pixels that count; all without it.
+
+    A constant image gives zeros.
+    """
+    counted = values if valid is None or not valid.any() else values[valid]
+    bottom, top = (float(v) for v in np.percentile(counted, (low, high)))
+    if top <= bottom:
+        bottom, top = float(counted.min()), float(counted.max())
+    if top <= bottom:
+        return np.zeros(values.shape, np.float32)
+    return window(values, (bottom + top) / 2, top - bottom, "LINEAR_EXACT")
+
+
+def look_up(values: Values, table: Values, first: int) -> Grey:
+    """Read each value in a `table` whose first entry is for the value `first`.
+
+    Values below and above get the first and the last entry (PS3.3 C.11.1.1.1).
+    """
+    place = np.rint(values).astype(np.int32) - first
+    np.clip(place, 0, len(table) - 1, out=place)
+    return table.astype(np.float32)[place]
+
+
+def invert(grey: Grey) -> Grey:
+    """White becomes black: ``1 - grey``."""
+    return np.subtract(np.float32(1), grey, dtype=np.float32)
