@@ -9,7 +9,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_fragments
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     UID,
     ExplicitVRBigEndian,
@@ -172,11 +172,7 @@ def _check_compressed(
         stream = _codestream.describe(first)
     except Exception as error:  # damaged item headers raise nearly anything
         raise DataError(f"{path}: compressed pixels are damaged ({error})") from error
-    if (stream.rows, stream.columns, stream.samples) != (
-        header.rows,
-        header.columns,
-        1,
-    ):
+    if stream != (header.rows, header.columns, 1):
         raise DataError(
             f"{path}: the compressed image is {stream.rows} × {stream.columns} × "
             f"{stream.samples}, the header says {header.rows} × {header.columns} × 1"

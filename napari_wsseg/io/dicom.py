@@ -12,7 +12,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
-from pydicom.pixels import pixel_array
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from napari_wsseg.io import _dicom_grey, _dicom_header, _film
@@ -125,9 +125,8 @@ def _unused_bits_cleared(
     path: Path, dataset: Dataset, header: Header, stored: Values
 ) -> Values:
     bits, signed = header.bits_stored, header.signed
-    low, high = (
-        (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    )
+    low = -(2 ** (bits - 1)) if signed else 0
+    high = low + 2**bits - 1
     if low <= stored.min() and stored.max() <= high:
         return stored
     if signed or _holds_overlay(dataset):

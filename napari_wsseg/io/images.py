@@ -92,10 +92,9 @@ def _picture(path: Path) -> Read:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=["PNG", "JPEG", "TIFF"]) as image:
                 _film.check_shape(path, image.height, image.width)
-                if getattr(image, "n_frames", 1) > 1:
-                    raise DataError(
-                        f"{path}: {image.n_frames} pages; a radiograph has one"
-                    )
+                pages = getattr(image, "n_frames", 1)
+                if pages > 1:
+                    raise DataError(f"{path}: {pages} pages; a radiograph has one")
                 image.load()
                 pixels, bits, remarks = _greys(path, image)
     except DataError:
@@ -126,9 +125,7 @@ def _greys(
         return _real(path, np.asarray(image)), 16, ()
     if mode in ("P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"):
         return _of_colours(image)
-    raise DataError(
-        f"{path}: pixels of kind {mode}, not greys; export it as 8-bit grey"
-    )
+    raise DataError(f"{path}: pixels of kind {mode}, not greys; export 8-bit grey")
 
 
 def _of_colours(

@@ -1,4 +1,4 @@
-"""Masks that come from elsewhere: any grey or indexed image, non-zero is the finding."""
+"""Masks that come from elsewhere: in any image, what is not zero is the finding."""
 
 from __future__ import annotations
 
@@ -46,4 +46,4 @@ def _nonzero(image: Image.Image) -> Mask:
     elif image.mode in ("RGBA", "RGBX", "RGBa"):
         image = image.convert("RGB")
     values = np.asarray(image)
-    return values.any(axis=2) if values.ndim == 3 else values != 0
+    return np.asarray(values.any(axis=2) if values.ndim == 3 else values != 0, bool)

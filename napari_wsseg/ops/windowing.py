@@ -45,7 +45,7 @@ def window(
     if function == "SIGMOID":
         # exp(88) is the last that float32 holds.
         slope = np.clip(-4.0 * (values.astype(np.float32) - center) / width, -88, 88)
-        return (1.0 / (1.0 + np.exp(slope))).astype(np.float32)
+        return np.asarray(1.0 / (1.0 + np.exp(slope)), np.float32)
     if function == "LINEAR":
         if width == 1:  # a step: the formula would divide by zero
             return (values > center - 0.5).astype(np.float32)
@@ -84,7 +84,7 @@ def look_up(values: Values, table: Values, first: int) -> Grey:
     """
     place = np.rint(values).astype(np.int32) - first
     np.clip(place, 0, len(table) - 1, out=place)
-    return table.astype(np.float32)[place]
+    return np.take(table.astype(np.float32), place)
 
 
 def invert(grey: Grey) -> Grey:
