@@ -1,0 +1,181 @@
+"""Ribs, clavicles, shoulder blades, humeri and spine."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_wsseg.phantom._canvas import (
+    Frame,
+    Plane,
+    Values,
+    ball,
+    blur,
+    bone_shell,
+    bowed,
+    capsule,
+    grain,
+    resample,
+    smoothstep,
+    tube,
+)
+from napari_wsseg.phantom._patient import Patient, wall_x
+
+RIBS = 12
+
+
+def spine_x(patient: Patient, y: Values) -> Values:
+    """Sideways position of the vertebrae at height `y`, mm."""
+    return patient.scoliosis * np.sin((y - 20) / 95) - 0.4 * patient.turn
+
+
+def rib_curve(
+    patient: Patient, rib: int, side: int, sag: float, shift: float
+) -> tuple[Values, Values]:
+    """Return a rib's axis (N, 3) from spine to front, mm, and 0…1 along it."""
+    t = np.linspace(0, 1, 160)
+    top = -8.0 + patient.pitch * (rib - 1) * (1 + 0.006 * rib) + shift
+    drop = sag * np.interp(
+        rib, [1, 2, 3, 5, 8, 10, 12], [46, 74, 96, 122, 138, 128, 96]
+    )
+    end = np.interp(rib, [1, 6, 8, 10, 11, 12], [0.86, 0.80, 0.73, 0.64, 0.52, 0.42])
+    turn = np.pi * (0.045 + t * (end - 0.045))
+    y = top + drop * (1 - np.cos(turn)) / 2 - 5 * np.sin(2 * turn) * (turn < np.pi / 2)
+    reach = wall_x(patient, np.maximum(y, 6.0)) + 5
+    if rib == 1:
+        reach = np.full_like(y, 0.50 * patient.width)
+    x = side * reach * np.sin(turn) ** 0.82 + np.where(
+        turn < np.pi / 2, spine_x(patient, y), patient.turn
+    ) * np.abs(np.cos(turn))
+    y = y + 0.10 * max(0, rib - 8) * np.abs(x) * np.sin(turn)
+    z = -0.5 * patient.depth * np.cos(turn)
+    return np.stack([x, y, z], axis=1), t
+
+
+def ribs(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
+    """Path length through the cortex of all ribs, mm."""
+    total = np.zeros_like(film.x)
+    sag = rng.uniform(0.85, 1.15)
+    thick = rng.uniform(0.85, 1.1)
+    for rib in range(1, RIBS + 1):
+        for side in (-1, 1):
+            axis, _ = rib_curve(patient, rib, side, sag, rng.normal(0, 1.0))
+            axis = resample(axis, film.step)
+            t = np.linspace(0, 1, len(axis))
+            height = (6.6 if rib > 1 else 7.6) * thick * (1 - 0.18 * np.sin(np.pi * t))
+            height = height * (1 + 0.04 * rng.standard_normal())
+            tip = smoothstep(1.0, 0.85, t) * smoothstep(-0.01, 0.03, t) * (1 - 0.5 * smoothstep(0.3, 0.8, t))
+            wall = rng.uniform(1.5, 1.9) * (0.6 if rib == 1 else 1) * tip + 1e-6
+            total += bone_shell(film, axis, height + 1.2 * t**6, 3.4, wall)
+            flat = np.column_stack([axis[:, :2], 0.9 * height])
+            total += 0.16 * tip.mean() * tube(film, flat)
+    return total
+
+
+def girdle(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
+    """Path length through clavicles, shoulder blades and upper arms, mm of cortex."""
+    total = np.zeros_like(film.x)
+    lift = rng.uniform(-12, 14)
+    out = rng.uniform(-4, 26)
+    for side in (-1, 1):
+        total += _clavicle(film, patient, side, lift, rng)
+        total += _scapula(film, patient, side, lift, out + rng.uniform(-5, 5))
+    return total
+
+
+def _clavicle(
+    film: Frame, patient: Patient, side: int, lift: float, rng: np.random.Generator
+) -> Plane:
+    start_y = 44 + rng.uniform(-4, 4)
+    tip = patient.width + 28
+    t = np.linspace(0, 1, 60)
+    x = side * (17 + (tip - 17) * t) + patient.turn * (1 - t)
+    y = start_y + (-34 + lift - start_y * 0.25) * t + 9 * np.sin(2 * np.pi * t) - 4 * np.sin(np.pi * t)
+    radius = 5.8 + 3.4 * (1 - t) ** 6 + 1.0 * t**4
+    radius = radius * bowed(2 * t - 1, 40)
+    curve = np.stack([x, y, radius], axis=1)
+    marrow = tube(film, curve)
+    return tube(film, curve, wall=2.3) + 0.28 * marrow
+
+
+def _scapula(
+    film: Frame, patient: Patient, side: int, lift: float, out: float
+) -> Plane:
+    w = patient.width + out - 8
+    inferior = (side * (w - 4), 148.0 + lift)
+    glenoid = (side * (w + 30), 40.0 + lift)
+    superior = (side * (w - 42), 12.0 + lift)
+    inside = np.ones_like(film.x)
+    corners = [superior, glenoid, inferior]
+    for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
+        long = np.hypot(x1 - x0, y1 - y0)
+        off = side * ((x1 - x0) * (film.y - y0) - (y1 - y0) * (film.x - x0)) / long
+        bow = 5.0 * np.sin(
+            np.pi
+            * np.clip(
+                ((film.x - x0) * (x1 - x0) + (film.y - y0) * (y1 - y0)) / long**2, 0, 1
+            )
+        )
+        inside = inside * smoothstep(-1.5, 1.5, off + bow)
+    bone = 3.4 * inside
+    t = np.linspace(0, 1, 40)[:, None]
+
+    def edge(a: tuple[float, float], b: tuple[float, float], r0: float, r1: float,
+             bend: float) -> Plane:
+        line = np.array(a) + t * (np.array(b) - np.array(a))
+        line[:, 0] += side * bend * np.sin(np.pi * t[:, 0])
+        radius = (r0 + (r1 - r0) * t) * bowed(2 * t - 1, 14)
+        curve = np.concatenate([line, radius + 0.2], axis=1)
+        return tube(film, curve, wall=1.4)
+
+    bone = bone + edge(glenoid, inferior, 4.5, 3.2, -7)
+    bone = bone + edge(superior, inferior, 1.6, 2.2, -6)
+    root = (side * (w - 30), 42.0 + lift)
+    acromion = (side * (w + 42), 4.0 + lift)
+    bone = bone + edge(root, acromion, 2.2, 6.5, 0)
+    bone = bone + edge(
+        (side * (w + 24), 26.0 + lift), (side * (w + 10), 16.0 + lift), 6, 5, 0
+    )
+    head = (side * (w + 52), 40.0 + lift)
+    elbow = (side * (w + 76), 260.0)
+    bone = bone + 0.2 * ball(film, *head, 24) + 0.12 * capsule(film, head, elbow, 12)
+    s = np.linspace(-24, 230, 160)  # mm from the middle of the head
+    round_end = 24 * bowed(np.clip(s / 24, -1, 1))
+    radius = np.maximum(round_end, (11 + 7 * np.exp(-np.maximum(s, 0) / 30)) * (s > 0))
+    way = np.array(elbow) - np.array(head)
+    line = np.array(head) + s[:, None] * way / np.linalg.norm(way)
+    wall = 1.2 + 2.2 * smoothstep(20, 70, s)
+    return bone + tube(film, np.column_stack([line, radius + 0.3]), wall=wall)
+
+
+def spine(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
+    """Excess path through vertebrae, mm of cortex: bodies, pedicles, processes."""
+    y = film.y
+    x = film.x - spine_x(patient, y)
+    level = (y + 10) / (patient.pitch * 1.02)
+    number = np.floor(level)
+    v = level - number - 0.5
+    long = patient.pitch * 1.02
+    half = np.clip(14.5 + 0.022 * np.maximum(y, -60), 13, 22)
+    waist = half * (0.93 + 0.28 * v**2)
+    inside = bowed(x / waist, 6, 0.6) * smoothstep(0.47, 0.41, np.abs(v))
+    bone = (2.0 + 1.2 * smoothstep(40, 160, y)) * inside
+    rim = np.exp(-(((np.abs(v) - 0.40) * long / 1.1) ** 2)) * bowed(x / waist, 6)
+    side_edge = np.exp(-(((np.abs(x) - waist + 1) / 1.0) ** 2)) * (np.abs(v) < 0.42)
+    pedicle = np.hypot((np.abs(x) - 0.66 * half) / 3.6, (v + 0.16) * long / 5.2)
+    ring = np.exp(-(((pedicle - 1) / 0.28) ** 2))
+    process = np.hypot(x / 2.6, (v - 0.30) * long / 6.0)
+    tear = np.exp(-(((process - 1) / 0.35) ** 2)) + 0.5 * (process < 1)
+    wing_y = (v + 0.20) * long / (5.0 + 0.0 * x)
+    wing = np.exp(-(wing_y**2)) * smoothstep(36, 28, np.abs(x)) * (np.abs(x) > half)
+    bone = bone + 1.5 * rim + 0.6 * side_edge + 1.5 * ring + 1.2 * tear + 1.1 * wing
+    bone = bone * (1 + 0.06 * grain(rng, film, 1.6))
+    return blur(bone.astype(np.float32), 0.5 / film.spacing)
+
+
+def sternum(film: Frame, patient: Patient) -> Plane:
+    """Path through the breastbone, faint in front of the spine, mm of cortex."""
+    x = film.x - patient.turn
+    half = 12 + 14 * smoothstep(62, 38, film.y)
+    band = smoothstep(28, 36, film.y) * smoothstep(210, 196, film.y)
+    plane: Plane = 1.2 * bowed(x / half, 8) * band
+    return plane

@@ -1,0 +1,201 @@
+"""Who is on the table: one draw of body, chest and heart, and their outlines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+
+from napari_wsseg.phantom._canvas import Frame, Plane, Values, bowed, smoothstep
+
+APEX_X = 46.0  # mm from the midline to the top of a lung
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """The sizes that every part of the anatomy agrees on; millimetres.
+
+    Parameters
+    ----------
+    female
+        Breasts, and a slighter frame.
+    width
+        Half the inner width of the chest at its widest.
+    depth
+        Depth of the chest cavity, back to front.
+    wall
+        Soft tissue around the cage.
+    dome_right, dome_left
+        Height of the diaphragm domes below the lung apices.
+    angle_drop
+        How far the costophrenic angles lie below the domes.
+    turn
+        How far a structure at the front is shifted sideways by rotation.
+    scoliosis
+        Sideways swing of the spine.
+    heart_right, heart_left
+        Reach of the heart to either side of the midline.
+    heart_top, heart_bottom
+        Its extent along y.
+    hilum
+        Height of the hila.
+    pitch
+        Distance from rib to rib along the spine.
+    """
+
+    female: bool
+    width: float
+    depth: float
+    wall: float
+    dome_right: float
+    dome_left: float
+    angle_drop: float
+    turn: float
+    scoliosis: float
+    heart_right: float
+    heart_left: float
+    heart_top: float
+    heart_bottom: float
+    hilum: float
+    pitch: float
+    arch: float
+
+    @property
+    def cardiothoracic_ratio(self) -> float:
+        """Width of the heart over the inner width of the chest."""
+        return (self.heart_right + self.heart_left) / (2 * self.width)
+
+
+def draw(rng: np.random.Generator, *, cardiomegaly: bool) -> Patient:
+    """Draw a patient; the heart is wider than half the chest iff `cardiomegaly`."""
+    female = bool(rng.random() < 0.48)
+    frame = (0.93 if female else 1.02) * rng.normal(1.0, 0.035)
+    habitus = float(np.clip(rng.normal(0.0, 1.0), -1.8, 2.2))
+    inspiration = float(np.clip(rng.normal(0.0, 1.0), -2.0, 1.6))
+    width = frame * rng.normal(136, 4)
+    dome = frame * (226 + 11 * inspiration)
+    share = rng.uniform(0.28, 0.36)
+    size = rng.random()
+    ratio = 0.53 + 0.13 * size if cardiomegaly else 0.39 + 0.085 * size
+    heart = ratio * 2 * width
+    dome_left = dome + rng.uniform(4, 20)
+    bottom = dome_left + rng.uniform(0, 10)
+    tall = 0.30 * heart + frame * rng.uniform(74, 84)
+    return Patient(
+        female=female,
+        width=width,
+        depth=frame * (186 + 12 * habitus),
+        wall=frame * (30 + 11 * habitus),
+        dome_right=dome,
+        dome_left=dome_left,
+        angle_drop=frame * rng.uniform(40, 58),
+        turn=float(np.clip(rng.normal(0, 4.5), -10, 10)),
+        scoliosis=float(np.clip(rng.normal(0, 4), -10, 10)),
+        heart_right=heart * share,
+        heart_left=heart * (1 - share),
+        heart_top=bottom - tall,
+        heart_bottom=bottom,
+        hilum=0.46 * dome + rng.uniform(-5, 5),
+        pitch=frame * 22.8,
+        arch=float(rng.uniform(12.0, 18.0)),
+    )
+
+
+def wall_x(patient: Patient, y: Values) -> Values:
+    """Distance of the inner chest wall from the midline at height `y`."""
+    s = np.clip(y / 160, 0, 1)
+    rise = np.clip(1 - (1 - s) ** 2.3, 0, 1) ** 0.56
+    flare = 1 - 0.05 * np.clip((y - 190) / 120, 0, 1) ** 2
+    return (APEX_X + (patient.width - APEX_X) * rise) * flare
+
+
+def medial_x(y: Values) -> Values:
+    """Distance of a lung's inner border from the midline, were there no heart."""
+    s = np.clip(y / 50, 0, 1)
+    return APEX_X - 32 * np.clip(1 - (1 - s) ** 2, 0, 1) ** 0.55
+
+
+def dome_y(patient: Patient, x: Values, side: int) -> Values:
+    """Height of the top of the diaphragm; `side` is -1 on the right, 1 on the left."""
+    top = patient.dome_right if side < 0 else patient.dome_left
+    crest = 0.47 * patient.width
+    reach = np.abs(x) - crest
+    out = np.clip(reach / (patient.width - crest), 0, 1)
+    inward = np.clip(-reach / crest, 0, 1)
+    fall = 0.42 * out**2 + 0.58 * (1 - np.sqrt(1 - out**2))
+    return top + patient.angle_drop * fall + 16 * inward**2
+
+
+def cavity(film: Frame, patient: Patient, side: int) -> Plane:
+    """Depth of one pleural cavity along the beam, mm, above and below the dome."""
+    x, y = side * film.x, film.y
+    outer, inner = wall_x(patient, y), medial_x(y)
+    middle = 0.5 * (outer + inner)
+    lateral = (x - middle) / np.maximum(outer - middle, 1)
+    medial = (middle - x) / np.maximum(middle - inner, 1)
+    sharp = 2.2 + 2.2 * smoothstep(15, 80, y)
+    across = np.where(
+        x > middle,
+        bowed(np.maximum(lateral, 0), 2.5),
+        np.clip(1 - np.clip(medial, 0, 1) ** sharp, 0, 1) ** 0.7,
+    )
+    deep = patient.depth * (0.30 + 0.70 * smoothstep(-45, 165, y))
+    top = np.sqrt(np.clip(y / 28, 0, 1))
+    plane: Plane = (across * deep * top).astype(np.float32)
+    return plane
+
+
+def above_dome(film: Frame, patient: Patient, side: int) -> tuple[Plane, Plane]:
+    """Return the share of the beam that meets lung, and the height below the dome.
+
+    Behind the dome the lung reaches further down, so the share does not fall to zero
+    at its edge.
+    """
+    below = film.y - dome_y(patient, film.x, side)
+    behind = 0.27 * (1 - np.sqrt(np.clip(below / 62, 0, 1)))
+    behind = behind * smoothstep(18, 62, np.abs(film.x))
+    crest = 0.62 * (1 - np.sqrt(np.clip(below / 5, 0, 1)))
+    share = np.where(below < 0, 1.0, behind + crest)
+    return share.astype(np.float32), below.astype(np.float32)
+
+
+_HEART = np.array(
+    # share of the reach to that side, share of the height from top to bottom
+    [
+        (-0.62, 0.05), (-0.90, 0.30), (-1.00, 0.58), (-0.90, 0.82), (-0.55, 0.97),
+        (0.05, 1.02), (0.50, 1.02), (0.84, 0.98), (1.00, 0.84), (0.93, 0.64),
+        (0.74, 0.42), (0.53, 0.22), (0.38, 0.04), (0.10, -0.07), (-0.32, -0.06),
+    ]
+)  # fmt: skip
+
+
+def heart_outline(patient: Patient, wobble: NDArray[np.float64]) -> Values:
+    """Return the heart's outline (N, 2) in mm, exactly as wide as the patient says.
+
+    `wobble` (15,) moves each control point in or out by that share.
+    """
+    points = _HEART.copy()
+    points *= 1 + wobble[:, None] * np.array([1.0, 0.0])
+    closed = np.vstack([points, points[:1]])
+    spline = CubicSpline(np.arange(len(closed)), closed, bc_type="periodic")
+    outline: Values = spline(np.linspace(0, len(points), 361))
+    x, y = outline[:, 0], outline[:, 1]
+    x = np.where(
+        x < 0, x / -x.min() * patient.heart_right, x / x.max() * patient.heart_left
+    )
+    tall = patient.heart_bottom - patient.heart_top
+    return np.stack([x + 0.6 * patient.turn, patient.heart_top + y * tall], axis=1)
+
+
+def radial(film: Frame, outline: Values, middle: Values) -> Plane:
+    """Distance from `middle` over the outline's distance that way: 1 on the outline."""
+    away = outline - middle
+    angle = np.arctan2(away[:, 1], away[:, 0])
+    order = np.argsort(angle)
+    reach = np.hypot(away[:, 0], away[:, 1])[order]
+    x, y = film.x - middle[0], film.y - middle[1]
+    at = np.interp(np.arctan2(y, x), angle[order], reach, period=2 * np.pi)
+    plane: Plane = (np.hypot(x, y) / at).astype(np.float32)
+    return plane

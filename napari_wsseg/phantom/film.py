@@ -1,0 +1,274 @@
+"""A synthetic chest radiograph and its true masks, from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_wsseg.phantom import (
+    _bones,
+    _devices,
+    _exposure,
+    _findings,
+    _patient,
+    _tissue,
+)
+from napari_wsseg.phantom._canvas import Frame, Plane, blur, bowed, frame, tube
+from napari_wsseg.phantom._patient import Patient
+from napari_wsseg.schema import Mask
+
+FINDINGS = (
+    "pneumothorax",
+    "pleural_effusion",
+    "nodule",
+    "consolidation",
+    "cardiomegaly",
+)
+"""Every finding the generator can draw, in the order of masks and labels."""
+
+# Attenuation per mm near 65 keV, as the beam of a chest unit is after filtration.
+_SOFT, _LUNG, _CORTEX = 0.0195, 0.0052, 0.048
+
+_STREAMS = ("case", "patient", "frame", "body", "bones", "lungs", "devices",
+            "exposure", *FINDINGS)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Phantom:
+    """A synthetic film and everything that is true of it.
+
+    Parameters
+    ----------
+    pixels : (H, W) uint16
+        12 bits, 0 to 4095, MONOCHROME2: bright is dense.
+    masks
+        Finding to (H, W) bool, one for each of `FINDINGS`; empty when absent.
+    labels
+        Finding to whether it is there.
+    anatomy
+        ``"heart"``, ``"left_lung"``, ``"right_lung"``, (H, W) bool, on every film.
+    spacing_mm
+        Row and column spacing in the detector plane.
+    seed
+        What it was made from.
+    description
+        One line for a person; begins with "synthetic".
+    """
+
+    pixels: NDArray[np.uint16]
+    masks: Mapping[str, Mask]
+    labels: Mapping[str, bool]
+    anatomy: Mapping[str, Mask]
+    spacing_mm: tuple[float, float]
+    seed: int
+    description: str
+
+
+def generate(
+    seed: int,
+    *,
+    size: int | tuple[int, int] = 512,
+    findings: Collection[str] | None = None,
+) -> Phantom:
+    """Make one frontal chest radiograph of a patient who does not exist.
+
+    The patient, the findings and where they are depend on `seed` alone; noise and
+    grain depend on `size` too. Two machines agree to one grey level of 4096.
+
+    Parameters
+    ----------
+    seed
+        Any whole number, 0 or above.
+    size
+        Side of a square film, or (rows, columns), in pixels; 64 or more.
+    findings
+        What is to be found, of `FINDINGS`; ``()`` for a film without findings;
+        ``None`` lets the seed draw: none in four films of ten.
+
+    Returns
+    -------
+    Phantom
+
+    Raises
+    ------
+    ValueError
+        If a finding is not one of `FINDINGS`, or the film is smaller than 64 pixels.
+    """
+    shape = (size, size) if isinstance(size, int) else (size[0], size[1])
+    if min(shape) < 64:
+        raise ValueError(f"size {shape} is too small for a chest; give 64 or more")
+    children = np.random.SeedSequence(seed).spawn(len(_STREAMS))
+    streams = {
+        name: np.random.Generator(np.random.PCG64(child))
+        for name, child in zip(_STREAMS, children, strict=True)
+    }
+    present = _draw_findings(streams["case"]) if findings is None else set(findings)
+    if unknown := present - set(FINDINGS):
+        raise ValueError(
+            f"findings {sorted(unknown)} are not drawn; choose from {list(FINDINGS)}"
+        )
+    patient = _patient.draw(
+        streams["patient"], cardiomegaly="cardiomegaly" in present
+    )
+    film = _lay_film(shape, patient, streams["frame"])
+    return _Scene(film, patient, streams).render(seed, present)
+
+
+def _draw_findings(rng: np.random.Generator) -> set[str]:
+    drawn = rng.random(len(FINDINGS)) < 0.3
+    first = int(rng.integers(len(FINDINGS)))
+    if rng.random() < 0.4:
+        return set()
+    drawn[first] = True
+    return {name for name, there in zip(FINDINGS, drawn, strict=True) if there}
+
+
+def _lay_film(
+    shape: tuple[int, int], patient: Patient, rng: np.random.Generator
+) -> Frame:
+    wide = 2 * (patient.width + 0.7 * patient.wall) + rng.uniform(18, 92)
+    tall = patient.dome_left + patient.angle_drop + rng.uniform(62, 120)
+    # The film's short side must hold the chest.
+    width_mm = max(wide, tall * shape[1] / shape[0])
+    middle = (
+        rng.normal(0, 4),
+        0.5 * (patient.dome_left + patient.angle_drop) - rng.uniform(2, 20),
+    )
+    return frame(shape, width_mm, middle, np.deg2rad(rng.normal(0, 1.4)))
+
+
+class _Scene:
+    """Everything between the tube and the detector for one film."""
+
+    def __init__(
+        self, film: Frame, patient: Patient, streams: dict[str, np.random.Generator]
+    ) -> None:
+        self.film, self.patient, self.streams = film, patient, streams
+        rng = streams["body"]
+        self.body = _tissue.body(film, patient, rng)
+        outline = _patient.heart_outline(patient, rng.normal(0, 0.018, 15))
+        low, high = outline.min(0), outline.max(0)
+        rho = _patient.radial(film, outline, 0.45 * low + 0.55 * high)
+        self.heart_mask: Mask = rho < 1
+        self.heart = _tissue.heart(film, patient, rho)
+        self.middle = _tissue.midline(film, patient, rng)
+        self.lungs = {side: self._lung(side) for side in (-1, 1)}
+
+    def _lung(self, side: int) -> _findings.Lung:
+        cavity = _patient.cavity(self.film, self.patient, side)
+        share, below = _patient.above_dome(self.film, self.patient, side)
+        displaced = (self.middle**2 + self.heart**2) ** 0.5
+        depth = np.maximum(cavity * share - displaced * (below < 0), 0)
+        depth = np.where(below < 0, depth, np.maximum(depth - displaced, 0))
+        return _findings.Lung(side, depth, (cavity > 4) & (below < 0) & (depth > 10))
+
+    def render(self, seed: int, present: set[str]) -> Phantom:
+        shadows = self._shadows(present)
+        signal = _exposure.expose(
+            self.film, self._optical_depth(shadows), self.streams["exposure"]
+        )
+        pixels = _exposure.develop(self.film, signal, self.streams["exposure"])
+        pixels = _exposure.shutters(self.film, pixels, self.streams["exposure"])
+        pixels = _devices.burn_in(pixels, "SYNTHETIC")
+        masks = {name: np.zeros(self.film.shape, bool) for name in FINDINGS}
+        for name, _, shadow in shadows:
+            masks[name] |= shadow.mask
+        if "cardiomegaly" in present:
+            masks["cardiomegaly"] = self.heart_mask
+        names = ", ".join(name for name in FINDINGS if name in present)
+        return Phantom(
+            pixels=_exposure.quantise(pixels),
+            masks=masks,
+            labels={name: name in present for name in FINDINGS},
+            anatomy=self._anatomy(),
+            spacing_mm=(self.film.spacing, self.film.spacing),
+            seed=seed,
+            description=f"synthetic chest radiograph, {names or 'no finding'}",
+        )
+
+    def _anatomy(self) -> dict[str, Mask]:
+        solid = (self.middle**2 + self.heart**2) ** 0.5
+        lungs = {
+            name: lung.field & (lung.depth > 0.25 * (lung.depth + solid))
+            for name, lung in (
+                ("left_lung", self.lungs[1]),
+                ("right_lung", self.lungs[-1]),
+            )
+        }
+        return {"heart": self.heart_mask, **lungs}
+
+    def _shadows(
+        self, present: set[str]
+    ) -> list[tuple[str, int, _findings.Shadow]]:
+        """Return (finding, side or 0 for both, shadow) of what is present."""
+        film, patient, lungs = self.film, self.patient, self.lungs
+        shadows: list[tuple[str, int, _findings.Shadow]] = []
+        for name, make in (
+            ("pneumothorax", _findings.pneumothorax),
+            ("pleural_effusion", _findings.pleural_effusion),
+        ):
+            rng = self.streams[name]
+            side = int(rng.choice([-1, 1]))
+            both = name == "pleural_effusion" and rng.random() < 0.25
+            if name in present:
+                for each in (side, -side) if both else (side,):
+                    shadows.append((name, each, make(film, patient, lungs[each], rng)))
+        for name, place in (
+            ("consolidation", _findings.consolidation),
+            ("nodule", _findings.nodule),
+        ):
+            if name in present:
+                taken = np.zeros(film.shape, bool)
+                for _, _, shadow in shadows:
+                    taken |= shadow.mask
+                rng = self.streams[name]
+                shadow = place(film, patient, lungs, taken, rng)
+                shadows.append((name, 0, shadow))
+        return shadows
+
+    def _optical_depth(
+        self, shadows: list[tuple[str, int, _findings.Shadow]]
+    ) -> Plane:
+        film, patient = self.film, self.patient
+        rng = self.streams["lungs"]
+        texture = 1 + _tissue.parenchyma(film, rng)
+        tree = _tissue.vessels(film, patient, rng)
+        line = tube(film, _tissue.fissure(patient, rng))
+        fissure = 2.5 * line * float(rng.random() < 0.5)
+        aerated = np.zeros(film.shape, np.float32)
+        lost = np.zeros(film.shape, np.float32)  # lung's place taken by air or fluid
+        soft = self.body.copy()
+        for side, lung in self.lungs.items():
+            filled = np.zeros(film.shape, np.float32)
+            emptied = np.zeros(film.shape, np.float32)
+            for _, where, shadow in shadows:
+                if where in (0, side):
+                    filled = np.maximum(filled, shadow.filled)
+                    emptied = np.maximum(emptied, shadow.emptied)
+            emptied = emptied * (1 - filled)
+            soft -= lung.depth * (1 - filled)
+            aerated += lung.depth * (1 - filled - emptied)
+            lost += (lung.depth > 0) * np.clip(filled + emptied, 0, 1)
+        room = np.clip(aerated / 45, 0, 1) * (1 - lost) ** 2
+        tissue = (2.1 * tree + fissure) * room
+        for _, _, shadow in shadows:
+            tissue = tissue + shadow.added
+        depth = _SOFT * np.maximum(soft, 0) + _LUNG * aerated * texture
+        depth += (_SOFT - _LUNG) * tissue
+        gas = _tissue.airway(film, patient, self.streams["body"])
+        gas = gas + _tissue.belly_gas(film, patient, self.streams["body"])
+        depth -= 1.15 * _SOFT * gas
+        return depth + self._hard(depth)
+
+    def _hard(self, depth: Plane) -> Plane:
+        film, patient, rng = self.film, self.patient, self.streams["bones"]
+        bone = _bones.ribs(film, patient, rng) + _bones.girdle(film, patient, rng)
+        bone = blur(bone, 0.55) + _bones.spine(film, patient, rng)
+        bone = bone + _bones.sternum(film, patient)
+        marker = _devices.side_marker(film, patient, self.streams["devices"])
+        metal = _devices.devices(film, patient, self.streams["devices"])
+        hard: Plane = (_CORTEX - _SOFT) * bone + marker + metal
+        return hard
