@@ -91,7 +91,7 @@ def imagenet(arch: str) -> dict[str, torch.Tensor]:
             "weights file, or train from random weights"
         ) from error
     # Old DenseNet files say norm.1 where the network says norm1.
-    return {_modern(key): value for key, value in state.items()}
+    return {modern_key(key): value for key, value in state.items()}
 
 
 def state(arch: str, source: Literal["imagenet"] | Path | State) -> State:
@@ -167,7 +167,8 @@ def _grey(value: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return value
 
 
-def _modern(key: str) -> str:
+def modern_key(key: str) -> str:
+    """Write a DenseNet key as networks do since torchvision 0.3: norm1, not norm.1."""
     parts = key.split(".")
     for at in range(len(parts) - 1):
         if parts[at] in ("norm", "relu", "conv") and parts[at + 1] in ("1", "2"):

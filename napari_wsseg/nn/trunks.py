@@ -105,14 +105,35 @@ def build(arch: str, *, in_channels: int = 1, output_stride: int = 16) -> nn.Mod
     if output_stride not in STRIDES:
         raise ValueError(f"output stride is {output_stride}; give one of {STRIDES}")
     cut = trunk(arch)
-    network: nn.Module = torchvision.models.get_model(cut.source, weights=None)
-    for name in cut.head:
-        delattr(network, name)
+    network = _headless(cut)
     _set_in_channels(network, cut.levels[0][0], in_channels)
     if arch == "vgg16":
         _dilate_vgg(network, output_stride)
     else:
         dilate(network, cut, output_stride)
+    return network
+
+
+def _headless(cut: Trunk) -> nn.Module:
+    if cut.source == "vgg16_bn":
+        return _vgg()
+    network: nn.Module = torchvision.models.get_model(cut.source, weights=None)
+    for name in cut.head:
+        delattr(network, name)
+    return network
+
+
+def _vgg() -> nn.Module:
+    """Make VGG-16's features alone: its head's 124 M weights take seconds to draw."""
+    network = nn.Module()
+    layers = torchvision.models.vgg.make_layers(
+        torchvision.models.vgg.cfgs["D"], batch_norm=True
+    )
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    network.features = layers
     return network
 
 

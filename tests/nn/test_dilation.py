@@ -1,0 +1,68 @@
+"""Oracle 5: a dilated stage, sampled, is the strided one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from napari_wsseg.nn import dilation, trunks
+from napari_wsseg.nn.trunks import TRUNKS
+
+DILATING = ("resnet18", "resnet50", "densenet121")
+
+
+def maps(arch: str, output_stride: int, images: torch.Tensor) -> list[torch.Tensor]:
+    torch.manual_seed(0)
+    network = trunks.build(arch, output_stride=output_stride).eval().to(images.dtype)
+    levels = []
+    for level in range(5):
+        images = trunks.run(network, TRUNKS[arch], level, images)
+        levels.append(images)
+    return levels
+
+
+@pytest.mark.parametrize("arch", DILATING)
+@pytest.mark.parametrize(("output_stride", "step"), [(16, 2), (8, 4)])
+def test_a_dilated_trunk_sampled_at_the_old_stride_is_the_old_trunk(
+    arch: str, output_stride: int, step: int
+) -> None:
+    images = torch.rand(1, 1, 64, 96, dtype=torch.float64)
+    with torch.no_grad():
+        strided = maps(arch, 32, images)[-1]
+        dilated = maps(arch, output_stride, images)[-1]
+    assert dilated.shape[-2:] == (64 // output_stride, 96 // output_stride)
+    sampled = dilated[..., ::step, ::step]
+    torch.testing.assert_close(sampled, strided, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("arch", TRUNKS)
+@pytest.mark.parametrize("output_stride", [8, 16])
+def test_a_dilated_map_has_one_pixel_for_every_stride_of_the_image(
+    arch: str, output_stride: int
+) -> None:
+    with torch.no_grad():
+        last = maps(arch, output_stride, torch.rand(1, 1, 64, 80))[-1]
+    assert last.shape[-2:] == (64 // output_stride, 80 // output_stride)
+
+
+def test_odd_sizes_round_up_at_stride_8() -> None:
+    with torch.no_grad():
+        last = maps("resnet18", 8, torch.rand(1, 1, 65, 79))[-1]
+    assert last.shape[-2:] == (9, 10)
+
+
+def test_a_stack_of_convolutions_keeps_its_even_pixels() -> None:
+    torch.manual_seed(1)
+    stack = nn.Sequential(
+        nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+    )
+    x = torch.rand(1, 1, 17, 17)
+    before = stack(x)
+    assert dilation.dilate(stack, 1) == 2
+    torch.testing.assert_close(stack(x)[..., ::2, ::2], before, rtol=0, atol=1e-6)
+
+
+def test_an_output_stride_that_does_not_exist_is_refused_with_the_choices() -> None:
+    with pytest.raises(ValueError, match=r"output stride is 4.*8, 16, 32"):
+        trunks.build("resnet18", output_stride=4)

@@ -1,0 +1,98 @@
+"""Oracle 6: torchvision's own networks, key by key and map by map."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from napari_wsseg.nn.classifier import Classifier, build
+from napari_wsseg.nn.trunks import TRUNKS
+
+
+def torchvision_last_map(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Run torchvision's own forward up to the map that its head sees."""
+    seen: list[torch.Tensor] = []
+    head = "features" if hasattr(network, "features") else "layer4"
+    hook = network.get_submodule(head).register_forward_hook(
+        lambda _module, _input, output: seen.append(output.clone())
+    )
+    network(images)
+    hook.remove()
+    return seen[0].relu()
+
+
+@pytest.mark.parametrize("arch", TRUNKS)
+def test_torchvision_weights_fit_key_by_key_and_give_torchvisions_map(
+    arch: str,
+) -> None:
+    torch.manual_seed(0)
+    quick = {"init_weights": False} if arch == "vgg16" else {}
+    theirs = torchvision.models.get_model(
+        TRUNKS[arch].source, weights=None, **quick
+    ).eval()
+    ours = build(
+        arch,
+        2,
+        in_channels=3,
+        output_stride=32,
+        weights=theirs.state_dict(),
+        extra_convs=False,
+    ).eval()
+    trunk_keys = {
+        key for key in theirs.state_dict() if not key.startswith(("fc.", "classifier."))
+    }
+    assert set(ours.backbone.state_dict()) == trunk_keys
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            ours.features(images),
+            torchvision_last_map(theirs, images),
+            rtol=1e-5,
+            atol=1e-5,
+        )
+
+
+@pytest.mark.parametrize("arch", ["resnet50"])
+@pytest.mark.parametrize("output_stride", [16, 8])
+def test_dilation_is_torchvisions_where_torchvision_has_it(
+    arch: str, output_stride: int
+) -> None:
+    torch.manual_seed(0)
+    theirs = torchvision.models.resnet50(
+        weights=None, replace_stride_with_dilation=[False, output_stride == 8, True]
+    ).eval()
+    ours = build(
+        arch,
+        2,
+        in_channels=3,
+        output_stride=output_stride,
+        weights=theirs.state_dict(),
+    ).eval()
+    images = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            ours.features(images),
+            torchvision_last_map(theirs, images),
+            rtol=1e-5,
+            atol=1e-5,
+        )
+
+
+@pytest.mark.parametrize("arch", TRUNKS)
+def test_a_grey_classifier_sees_what_the_colour_one_sees_in_grey_copies(
+    arch: str,
+) -> None:
+    torch.manual_seed(0)
+    colour = Classifier(arch, 2, in_channels=3, extra_convs=False).double().eval()
+    state = colour.backbone.state_dict()
+    grey = build(arch, 2, weights=state, extra_convs=False).double().eval()
+    images = torch.rand(1, 1, 64, 64, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            grey.features(images),
+            colour.features(images.expand(1, 3, 64, 64)),
+            rtol=0,
+            atol=1e-4,
+        )
