@@ -47,3 +47,8 @@ def _nonzero(image: Image.Image) -> Mask:
         image = image.convert("RGB")
     values = np.asarray(image)
     return np.asarray(values.any(axis=2) if values.ndim == 3 else values != 0, bool)
+
+
+def blank(shape: tuple[int, int]) -> Mask:
+    """Return the mask of a finding that is nowhere on a film of `shape`."""
+    return np.zeros(shape, bool)

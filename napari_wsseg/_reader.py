@@ -1,0 +1,62 @@
+"""napari's reader: a DICOM film, or a project folder, dropped on the viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
+ReaderFunction: TypeAlias = Callable[[str | Sequence[str]], list[LayerData]]
+
+_ENDINGS = (".dcm", ".dicom", ".dic", ".ima")
+_MOST_FILMS = 20
+"""Films shown of a project folder; ``wsseg open`` is the way to all of them."""
+
+
+def get_reader(path: str | Sequence[str]) -> ReaderFunction | None:
+    """Return the function that reads `path`, or ``None`` if it is not ours."""
+    paths = [path] if isinstance(path, str) else list(path)
+    if paths and all(_is_film(Path(p)) for p in paths):
+        return _films
+    if len(paths) == 1 and (Path(paths[0]) / "wsseg.toml").is_file():
+        return _project
+    return None
+
+
+def _is_film(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            head = file.read(132)
+    except (OSError, ValueError):
+        return False
+    return head[128:] == b"DICM" or path.suffix.lower() in _ENDINGS
+
+
+def _films(path: str | Sequence[str]) -> list[LayerData]:
+    from napari_wsseg.io import dicom
+
+    paths = [path] if isinstance(path, str) else path
+    return [_layer(dicom.read(Path(p)), Path(p).stem) for p in paths]
+
+
+def _project(path: str | Sequence[str]) -> list[LayerData]:
+    from napari_wsseg.io.project import Project
+
+    folder = Path(path if isinstance(path, str) else path[0])
+    with Project.open(folder) as project:
+        cases = project.cases()[:_MOST_FILMS]
+        return [_layer(project.radiograph(case), case.name) for case in cases]
+
+
+def _layer(radiograph: Any, name: str) -> LayerData:
+    """Return a film as an image layer, in millimetres where the file knows them."""
+    spacing = radiograph.spacing_mm
+    options = {
+        "name": name,
+        "contrast_limits": (0.0, 1.0),
+        "colormap": "gray",
+        "scale": spacing or (1.0, 1.0),
+        "units": ("mm", "mm") if spacing else ("pixel", "pixel"),
+    }
+    return radiograph.pixels, options, "image"

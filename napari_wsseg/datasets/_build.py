@@ -1,0 +1,179 @@
+"""Make a project of films, labels and masks: all of it, or nothing.
+
+The project grows in a folder beside its place and takes its name at the end, so that
+an import that is stopped, killed or out of disk leaves no half project behind.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from napari_wsseg.datasets._decoded import Facts, decoded, reason
+from napari_wsseg.datasets._report import ImportReport, Rejected
+from napari_wsseg.io import masks as mask_files
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError, Progress
+from napari_wsseg.schema import Case, Mask, Split
+
+READER = "import"
+"""Whose expert masks those of the data set are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """One film to import.
+
+    Parameters
+    ----------
+    path
+        Relative to the image folder, POSIX.
+    masks
+        Mask file by finding; ``None`` says that the finding is known to be absent in
+        every pixel.
+    """
+
+    path: str
+    labels: Mapping[str, int | None]
+    split: Split
+    masks: Mapping[str, Path | None] = field(default_factory=dict)
+
+
+def build(
+    folder: Path,
+    *,
+    images: Path,
+    findings: Sequence[str],
+    films: Sequence[Film],
+    rejected: Sequence[Rejected] = (),
+    warnings: Sequence[str] = (),
+) -> Generator[Progress, None, ImportReport]:
+    """Yield progress while the project is made; return the report.
+
+    Raises
+    ------
+    DataError
+        The folder is in use, the disk is full, or no film can be read.
+    """
+    folder = Path(folder).absolute()
+    check_free(folder)
+    growing = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
+    left_out, remarks = list(rejected), list(warnings)
+    try:
+        with Project.create(
+            growing, findings=findings, images=images, name=folder.name
+        ) as project:
+            growth = _Growth(project, left_out, remarks)
+            with project.transaction():
+                yield from growth.run(films)
+                project.audit(READER, "import", {"cases": growth.imported})
+        _take_place(growing, folder)
+    finally:
+        shutil.rmtree(growing, ignore_errors=True)
+    return ImportReport(folder, growth.imported, tuple(left_out), tuple(remarks))
+
+
+def check_free(folder: Path) -> None:
+    """Refuse a place where something is.
+
+    Raises
+    ------
+    DataError
+    """
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise DataError(f"{folder}: exists and is not empty; name a new folder")
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be used ({error.strerror})") from error
+
+
+def _take_place(growing: Path, folder: Path) -> None:
+    try:
+        if folder.exists():
+            folder.rmdir()
+        os.replace(growing, folder)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be made ({error.strerror})") from error
+
+
+@dataclass(slots=True)
+class _Growth:
+    """A project while films are put into it."""
+
+    project: Project
+    rejected: list[Rejected]
+    warnings: list[str]
+    known: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def imported(self) -> int:
+        return len(self.known)
+
+    def run(self, films: Sequence[Film]) -> Generator[Progress, None, None]:
+        by_path = {film.path: film for film in films}
+        results = decoded(self.project.images, list(by_path))
+        for step, (path, facts) in enumerate(results, start=1):
+            self._take(by_path[path], facts)
+            yield Progress(step, len(films), "reading films")
+        if not self.known:
+            raise DataError(_nothing_left(self.project.images, self.rejected))
+
+    def _take(self, film: Film, facts: Facts | str) -> None:
+        if isinstance(facts, str):
+            self.rejected.append(Rejected(film.path, facts))
+            return
+        case_id = facts.uid[:16]
+        twin = self.known.get(case_id)
+        if twin is not None:
+            same = f"the same pixels as {twin}, which was imported"
+            self.rejected.append(Rejected(film.path, same))
+            return
+        self.known[case_id] = film.path
+        self.project.add_case(
+            Case(
+                id=case_id,
+                path=film.path,
+                shape=facts.shape,
+                spacing_mm=facts.spacing_mm,
+                split=film.split,
+                labels=film.labels,
+            )
+        )
+        self.warnings += [f"{film.path}: {remark}" for remark in facts.remarks]
+        self._take_masks(film, case_id, facts.shape)
+
+    def _take_masks(self, film: Film, case_id: str, shape: tuple[int, int]) -> None:
+        for finding, path in film.masks.items():
+            mask = self._mask(finding, path, shape)
+            if mask is not None:
+                self.project.put_mask(
+                    case_id, finding, mask, reader=READER, tool="import"
+                )
+                if film.labels.get(finding) == 0 and mask.any():
+                    self.warnings.append(
+                        f"{film.path}: labelled without {finding!r}, but its mask "
+                        "is not empty"
+                    )
+
+    def _mask(
+        self, finding: str, path: Path | None, shape: tuple[int, int]
+    ) -> Mask | None:
+        try:
+            return mask_files.read(path, shape) if path else mask_files.blank(shape)
+        except DataError as error:
+            name = f"{finding}/{path.name}" if path else finding
+            words = reason(path, error) if path else str(error)
+            self.rejected.append(Rejected(name, words))
+            return None
+
+
+def _nothing_left(images: Path, rejected: Sequence[Rejected]) -> str:
+    lines = [f"{images}: no film could be imported; nothing was made"]
+    lines += [f"  {entry.path}: {entry.reason}" for entry in rejected[:10]]
+    if len(rejected) > 10:
+        lines.append(f"  and {len(rejected) - 10} more")
+    return "\n".join(lines)

@@ -1,0 +1,156 @@
+"""``labels.csv``: one row an image, one column a finding, perhaps a split."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import cast
+
+from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import SPLITS, Split
+
+IMAGE, SPLIT = "image", "split"
+
+_VALUES: Mapping[str, int | None] = {"1": 1, "0": 0, "-1": -1, "": None}
+_SHOWN = 10
+"""Mistakes that one message lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Labels of one image, from one line of the file.
+
+    Parameters
+    ----------
+    line
+        Line number, the header being 1.
+    split
+        ``None`` where the file leaves it open.
+    """
+
+    line: int
+    labels: Mapping[str, int | None]
+    split: Split | None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTable:
+    """A whole ``labels.csv``: findings in the header's order, rows by image path."""
+
+    findings: tuple[str, ...]
+    rows: Mapping[str, Row]
+
+    @property
+    def has_splits(self) -> bool:
+        """Whether any row names its split."""
+        return any(row.split for row in self.rows.values())
+
+
+def read(path: Path) -> LabelTable:
+    """Read a label table.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, its header is off, or a cell holds what it must not;
+        names line, column, value and what is allowed.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            lines = [
+                (reader.line_num, row)
+                for reader in [csv.reader(file)]
+                for row in reader
+            ]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a UTF-8 csv file ({error})") from error
+    if not lines:
+        raise DataError(f"{path}: empty; its header is image,<finding>…[,split]")
+    header = [name.strip() for name in lines[0][1]]
+    findings = _findings(path, header)
+    mistakes: list[str] = []
+    rows: dict[str, Row] = {}
+    for line, cells in lines[1:]:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(header):
+            mistakes.append(f"line {line} has {len(cells)} cells, not {len(header)}")
+            continue
+        named = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+        mistakes += _mistakes(line, named, findings, rows)
+        rows.setdefault(_image(named[IMAGE]), _row(line, named, findings))
+    if mistakes:
+        raise DataError(_told(path, mistakes))
+    if not rows:
+        raise DataError(f"{path}: has no rows below its header")
+    return LabelTable(findings, rows)
+
+
+def _findings(path: Path, header: list[str]) -> tuple[str, ...]:
+    if header[0] != IMAGE:
+        raise DataError(
+            f"{path}: the first column is {header[0]!r}, not {IMAGE!r}; "
+            "the header is image,<finding>…[,split]"
+        )
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: column {twice[0]!r} is there twice; remove one")
+    return tuple(name for name in header[1:] if name != SPLIT)
+
+
+def _mistakes(
+    line: int,
+    named: Mapping[str, str],
+    findings: tuple[str, ...],
+    rows: Mapping[str, Row],
+) -> Iterator[str]:
+    image = _image(named[IMAGE])
+    if not image or image.startswith("/") or ".." in PurePosixPath(image).parts:
+        yield (
+            f"line {line}, column {IMAGE!r}: {named[IMAGE]!r} is not a path inside "
+            "the image folder"
+        )
+    if image in rows:
+        yield f"line {line}: {image!r} was in line {rows[image].line} already"
+    for finding in findings:
+        if _whole(named[finding]) not in _VALUES:
+            yield (
+                f"line {line}, column {finding!r}: {named[finding]!r} is not 1 "
+                "(present), 0 (absent), -1 (uncertain) or blank (unknown)"
+            )
+    split = named.get(SPLIT, "")
+    if split and split.lower() not in SPLITS:
+        yield (
+            f"line {line}, column {SPLIT!r}: {split!r} is not train, val, test or blank"
+        )
+
+
+def _row(line: int, named: Mapping[str, str], findings: tuple[str, ...]) -> Row:
+    split = named.get(SPLIT, "").lower()
+    return Row(
+        line,
+        {finding: _VALUES.get(_whole(named[finding])) for finding in findings},
+        cast("Split", split) if split in SPLITS else None,
+    )
+
+
+def _image(cell: str) -> str:
+    return PurePosixPath(cell.replace("\\", "/")).as_posix() if cell else ""
+
+
+def _whole(cell: str) -> str:
+    """Take spreadsheets' ``1.0`` for the ``1`` that it is."""
+    return cell.removesuffix(".0")
+
+
+def _told(path: Path, mistakes: list[str]) -> str:
+    shown = mistakes[:_SHOWN]
+    if len(mistakes) > len(shown):
+        shown.append(f"and {len(mistakes) - len(shown)} more")
+    if len(shown) == 1:
+        return f"{path}: {shown[0]}"
+    return "\n  ".join([f"{path}: {len(mistakes)} mistakes; nothing was made", *shown])

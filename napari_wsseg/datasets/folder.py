@@ -1,0 +1,173 @@
+"""A folder of films, with ``labels.csv`` and masks beside it: the plain data set.
+
+``labels.csv`` has the header ``image,<finding>…[,split]``; masks lie in
+``<finding>/<image stem>.png``, or in the image's own sub-folders under ``<finding>/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+
+from napari_wsseg.datasets import _build, _labels, _mask_files, _scan, _splits, datasets
+from napari_wsseg.datasets._labels import LabelTable, Row
+from napari_wsseg.datasets._report import ImportReport, Rejected
+from napari_wsseg.jobs import DataError, Progress
+from napari_wsseg.schema import Split
+
+
+def import_folder(
+    project_folder: Path,
+    images: Path,
+    labels: Path | None = None,
+    masks: Path | None = None,
+) -> ImportReport:
+    """Make a project and return the report; see `steps` for the rules."""
+    job = steps(project_folder, images=images, labels=labels, masks=masks)
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            report: ImportReport = end.value
+            return report
+
+
+@datasets.register("folder")
+def steps(
+    folder: Path,
+    *,
+    images: Path,
+    labels: Path | None = None,
+    masks: Path | None = None,
+) -> Generator[Progress, None, ImportReport]:
+    """Yield progress while a project is made of a folder; return the report.
+
+    Findings are the columns of `labels`, else the folders in `masks`. A film that
+    `labels` does not list is imported with unknown labels. Where no split is given, it
+    is dealt out. A film labelled without a finding that has no mask file gets an empty
+    expert mask, if there is a mask folder for the finding: absence is known by pixel.
+
+    Raises
+    ------
+    DataError
+        No film can be read, a label is off, or no finding is named; nothing is made.
+    """
+    images = _existing(images, "image folder")
+    masks = _existing(masks, "mask folder") if masks else None
+    _build.check_free(Path(folder).absolute())
+    table = _labels.read(Path(labels)) if labels else LabelTable((), {})
+    findings = table.findings or _folders(masks)
+    if not findings:
+        raise DataError(
+            f"{labels or images}: no finding is named; give labels with a column for "
+            "each, or masks with a folder for each"
+        )
+    without = {Path(p).absolute() for p in (folder, labels, masks) if p}
+    found = _scan.files(images, without=without)
+    # Listed films come first, so that of two with the same pixels the listed one stays.
+    paths = sorted(found, key=lambda path: path not in table.rows)
+    of_finding = _masks_of(masks, findings)
+    of_film, strays = _mask_files.matched(of_finding, paths)
+    missing = _missing(table, set(found), labels)
+    splits = _split(paths, table)
+    films = [
+        _film(
+            path,
+            table.rows.get(path),
+            findings,
+            splits[path],
+            of_film[path],
+            of_finding,
+        )
+        for path in paths
+    ]
+    return (
+        yield from _build.build(
+            Path(folder),
+            images=images,
+            findings=findings,
+            films=films,
+            rejected=[*missing, *strays],
+            warnings=_oddities(paths, table, masks, findings),
+        )
+    )
+
+
+def _existing(folder: Path, what: str) -> Path:
+    folder = Path(folder).absolute()
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such {what}")
+    return folder
+
+
+def _folders(masks: Path | None) -> tuple[str, ...]:
+    if masks is None:
+        return ()
+    names = (path.name for path in masks.iterdir() if path.is_dir())
+    return tuple(sorted(name for name in names if not _scan.is_litter(name)))
+
+
+def _masks_of(
+    masks: Path | None, findings: Sequence[str]
+) -> dict[str, _mask_files.MaskFiles]:
+    if masks is None:
+        return {}
+    return {
+        finding: _mask_files.MaskFiles.of(masks / finding)
+        for finding in findings
+        if (masks / finding).is_dir()
+    }
+
+
+def _missing(table: LabelTable, found: set[str], labels: Path | None) -> list[Rejected]:
+    return [
+        Rejected(path, f"no such file; line {row.line} of {labels} lists it")
+        for path, row in table.rows.items()
+        if path not in found
+    ]
+
+
+def _split(paths: Sequence[str], table: LabelTable) -> Mapping[str, Split]:
+    """Take the table's splits; deal out all others, strangers of it go to train."""
+    given: dict[str, Split] = {
+        path: row.split for path in paths if (row := table.rows.get(path)) and row.split
+    }
+    if not given:
+        unknown: Mapping[str, int | None] = {}
+        rows = table.rows
+        return _splits.assign(
+            {path: rows[path].labels if path in rows else unknown for path in paths}
+        )
+    return {path: given.get(path, "train") for path in paths}
+
+
+def _film(
+    path: str,
+    row: Row | None,
+    findings: Sequence[str],
+    split: Split,
+    masks: Mapping[str, Path],
+    of_finding: Mapping[str, object],
+) -> _build.Film:
+    labels = row.labels if row else dict.fromkeys(findings)
+    absent = [f for f in of_finding if labels.get(f) == 0 and f not in masks]
+    return _build.Film(path, labels, split, {**masks, **dict.fromkeys(absent)})
+
+
+def _oddities(
+    paths: Sequence[str],
+    table: LabelTable,
+    masks: Path | None,
+    findings: Sequence[str],
+) -> list[str]:
+    odd: list[str] = []
+    unlisted = sum(path not in table.rows for path in paths)
+    if table.rows and unlisted:
+        odd.append(f"{unlisted} files have no line in the labels: theirs are unknown")
+    splits = [row.split for row in table.rows.values()]
+    if any(splits) and not all(splits):
+        odd.append(f"{splits.count(None)} lines name no split: put into train")
+    for name in _folders(masks):
+        if name not in findings:
+            odd.append(f"mask folder {name!r} is no finding: left out")
+    return odd
