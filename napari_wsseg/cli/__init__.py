@@ -1,0 +1,101 @@
+"""The ``wsseg`` command: everything that the window does, without one.
+
+With ``--json`` standard output is JSON alone; what is meant for a person goes to
+standard error. Exit codes: 0 done, 2 the command's words are off, 3 the data is off,
+4 the job failed, 130 stopped on request.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari_wsseg.jobs import WssegError
+
+#: Command to the module that has ``add(parser)`` and ``run(arguments) -> int``.
+COMMANDS = {
+    "init": "start a project from a folder of films",
+    "train": "train one recipe",
+    "infer": "compute a stage's maps for every film",
+    "run": "train and compute every stage, in order",
+    "adopt": "use a run for its stage, or go back to an earlier one",
+    "evaluate": "score every stage against expert masks",
+    "report": "write a page with figures and pictures",
+    "export": "write reviewed masks in a format others read",
+    "import": "read masks that a reader made elsewhere",
+    "open": "open the window",
+    "demo": "make the synthetic sample project and open it, or run it all headless",
+    "doctor": "say what was found of Qt, OpenGL, torch and devices",
+    "fsck": "look for damage in a project",
+    "audit": "check the project's audit trail",
+    "gc": "delete maps of runs that are no longer there",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code."""
+    arguments = parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO if arguments.verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        return int(arguments.run(arguments))
+    except WssegError as error:
+        sys.stderr.write(f"wsseg: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("wsseg: interrupted\n")
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away, as `| head` does.
+        return 0
+
+
+def parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the command line's parser.
+
+    Only the command that `words` name is imported and filled in: help and ``doctor``
+    answer at once, and work where torch does not.
+    """
+    named = next((word for word in words if word in COMMANDS), None)
+    root = argparse.ArgumentParser(
+        prog="wsseg",
+        description="From image-level labels on chest radiographs to reviewed masks. "
+        "Research use only; not a medical device.",
+    )
+    root.add_argument("--version", action="version", version=_version())
+    root.set_defaults(verbose=False)
+    commands = root.add_subparsers(metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        if name == named:
+            module = importlib.import_module(f"napari_wsseg.cli._{name}")
+            module.add(command)
+            command.add_argument("-v", "--verbose", action="store_true")
+            command.set_defaults(run=module.run)
+    return root
+
+
+def add_project(command: argparse.ArgumentParser) -> None:
+    """Add ``-p PROJECT``."""
+    command.add_argument(
+        "-p", "--project", type=Path, required=True, help="the project's folder"
+    )
+
+
+def add_json(command: argparse.ArgumentParser) -> None:
+    """Add ``--json``."""
+    command.add_argument(
+        "--json", action="store_true", help="JSON alone on standard output"
+    )
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return f"wsseg {version('napari-wsseg')}"

@@ -1,0 +1,206 @@
+"""``wsseg doctor``: what was found, and what to do about what was not."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import psutil
+
+from napari_wsseg.cli import _say, add_json
+from napari_wsseg.cli._open import has_display
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing looked for.
+
+    Parameters
+    ----------
+    ok
+        ``True``, ``False``, or ``None`` where it is good to have but not needed.
+    advice
+        What to do where it is not ok.
+    """
+
+    name: str
+    ok: bool | None
+    detail: str
+    advice: str = ""
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Fill in the command's parser."""
+    add_json(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Look, tell, and exit with 4 if the window or training cannot work."""
+    found = [check() for check in CHECKS]
+    marks = {True: "ok     ", False: "MISSING", None: "–      "}
+    for each in found:
+        _say.person(f"{marks[each.ok]} {each.name}: {each.detail}")
+        if each.ok is not True and each.advice:
+            _say.person(f"        → {each.advice}")
+    bad = any(each.ok is False for each in found)
+    if arguments.json:
+        _say.program(
+            {
+                "status": "failed" if bad else "done",
+                "checks": [asdict(each) for each in found],
+            }
+        )
+    return 4 if bad else 0
+
+
+def _machine() -> Found:
+    memory, disk = psutil.virtual_memory(), shutil.disk_usage(os.getcwd())
+    return Found(
+        "machine",
+        True,
+        f"Python {platform.python_version()}, {platform.system()}, "
+        f"{os.cpu_count()} processors, {memory.available / 2**30:.1f} of "
+        f"{memory.total / 2**30:.1f} GiB memory free, {disk.free / 2**30:.0f} GiB disk "
+        "free here",
+    )
+
+
+def _packages() -> Found:
+    names = ("napari-wsseg", "napari", "pydicom", "segmentation-models-pytorch")
+    try:
+        words = ", ".join(f"{name} {version(name)}" for name in names)
+    except PackageNotFoundError as error:
+        return Found("packages", False, f"{error} is not installed", _INSTALL)
+    return Found("packages", True, words)
+
+
+_INSTALL = "pip install 'napari-wsseg[all]'"
+
+
+def _qt() -> Found:
+    """Import Qt in a process of its own: a broken binding can abort."""
+    script = (
+        "import qtpy, qtpy.QtWidgets as w; w.QApplication([]);"
+        "print(qtpy.API_NAME, qtpy.QT_VERSION)"
+    )
+    environment = dict(os.environ)
+    if not has_display():
+        environment["QT_QPA_PLATFORM"] = "offscreen"
+    ended = _python(script, environment)
+    if ended.returncode:
+        last = (ended.stderr.strip().splitlines() or ["it aborted"])[-1]
+        advice = (
+            f"{_INSTALL}; on Linux also: apt install libegl1 libgl1 libxkbcommon-x11-0 "
+            "libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0"
+        )
+        return Found("Qt", False, last, advice)
+    return Found("Qt", True, ended.stdout.strip())
+
+
+def _opengl() -> Found:
+    """Ask a hidden window which OpenGL it got."""
+    if not has_display():
+        return Found(
+            "OpenGL",
+            None,
+            "no display here, so no window; commands without one work",
+            "on a server: xvfb-run -a wsseg open PROJECT",
+        )
+    script = (
+        "from vispy import app, gloo; app.use_app('pyqt6' if __import__('qtpy').API_NAME"
+        "=='PyQt6' else 'pyside6'); c=app.Canvas(show=False); c.set_current();"
+        "from vispy.gloo import gl; print(gl.glGetParameter(gl.GL_RENDERER),"
+        "gl.glGetParameter(gl.GL_VERSION))"
+    )
+    ended = _python(script, dict(os.environ))
+    if ended.returncode:
+        last = (ended.stderr.strip().splitlines() or ["it aborted"])[-1]
+        return Found(
+            "OpenGL",
+            False,
+            last,
+            "install a graphics driver, or Mesa: apt install libgl1-mesa-dri",
+        )
+    return Found("OpenGL", True, ended.stdout.strip())
+
+
+def _torch() -> Found:
+    try:
+        torch = importlib.import_module("torch")
+        importlib.import_module("torchvision")
+    except Exception as error:  # a mismatched pair raises RuntimeError
+        return Found(
+            "torch",
+            False,
+            f"{type(error).__name__}: {error}",
+            "install torch and torchvision of one release together: "
+            "pip install --force-reinstall torch torchvision",
+        )
+    return Found(
+        "torch", True, f"{torch.__version__}, {torch.get_num_threads()} threads"
+    )
+
+
+def _device() -> Found:
+    try:
+        torch = importlib.import_module("torch")
+    except ImportError:
+        return Found("GPU", None, "unknown without torch")
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        name = torch.cuda.get_device_name()
+        return Found(
+            "GPU", True, f"{name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+        )
+    if torch.backends.mps.is_available():
+        return Found("GPU", True, "Apple GPU")
+    return Found(
+        "GPU",
+        None,
+        "none; training runs on the processor",
+        "the preset fast is made for two processor cores",
+    )
+
+
+def _pydensecrf() -> Found:
+    try:
+        return Found("pydensecrf", True, f"pydensecrf2 {version('pydensecrf2')}")
+    except PackageNotFoundError:
+        return Found(
+            "pydensecrf",
+            None,
+            "not installed; the built-in grid CRF is used",
+            "only to compare: pip install pydensecrf2 (needs a C++ compiler)",
+        )
+
+
+def _python(
+    script: str, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+CHECKS: tuple[Callable[[], Found], ...] = (
+    _machine,
+    _packages,
+    _qt,
+    _opengl,
+    _torch,
+    _device,
+    _pydensecrf,
+)

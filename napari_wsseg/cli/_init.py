@@ -1,0 +1,64 @@
+"""``wsseg init``: a folder of films becomes a project."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from napari_wsseg.cli import _say, add_json
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Fill in the command's parser."""
+    from napari_wsseg.datasets import datasets
+
+    command.add_argument("project", type=Path, help="a new folder")
+    command.add_argument("--images", type=Path, required=True, metavar="DIR")
+    command.add_argument(
+        "--labels", type=Path, metavar="CSV", help="image,<finding>…[,split]"
+    )
+    command.add_argument(
+        "--masks",
+        type=Path,
+        metavar="DIR",
+        help="expert masks: <finding>/<image stem>.png",
+    )
+    command.add_argument("--dataset", default="folder", choices=datasets.names())
+    add_json(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Import the films; say which were rejected and why."""
+    from napari_wsseg.datasets import datasets
+
+    report = _say.through(
+        datasets[arguments.dataset](
+            arguments.project,
+            images=arguments.images,
+            labels=arguments.labels,
+            masks=arguments.masks,
+        ),
+        _say.Teller(arguments.json),
+    )
+    for warning in report.warnings:
+        _say.person(f"warning: {warning}")
+    for rejected in report.rejected:
+        _say.person(f"rejected: {rejected.path}: {rejected.reason}")
+    _say.person(
+        f"{report.imported} films imported into {arguments.project}"
+        + (f", {len(report.rejected)} files rejected" if report.rejected else "")
+    )
+    if arguments.json:
+        _say.program(
+            {
+                "status": "done",
+                "project": str(arguments.project),
+                "imported": report.imported,
+                "rejected": [
+                    {"path": str(each.path), "reason": each.reason}
+                    for each in report.rejected
+                ],
+                "warnings": list(report.warnings),
+            }
+        )
+    return 0

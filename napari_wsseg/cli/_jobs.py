@@ -1,0 +1,116 @@
+"""What the commands that train share: settings, watching, adopting, ending."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from napari_wsseg.cli import _say
+from napari_wsseg.io.project import Project, ProjectLocked
+from napari_wsseg.jobs import UsageError
+from trainers import _watch, presets, recipes
+
+End = dict[str, Any]
+
+
+def add_settings(command: argparse.ArgumentParser) -> None:
+    """Add ``--set``, ``--preset``, ``--no-adopt`` and ``--parent``."""
+    command.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="key=value"
+    )
+    command.add_argument(
+        "--preset", default="fast", metavar="NAME", help=", ".join(presets)
+    )
+    command.add_argument(
+        "--no-adopt", action="store_true", help="leave the runs in use as they are"
+    )
+    command.add_argument("--parent", type=int, help="stop when this process is gone")
+
+
+def preset_settings(preset: str, recipe: str) -> dict[str, Any]:
+    """Return a preset's settings of a recipe.
+
+    Raises
+    ------
+    UsageError
+        If there is no such preset or recipe.
+    """
+    if preset not in presets:
+        raise UsageError(f"no preset {preset!r}; there are: {', '.join(presets)}")
+    if recipe not in recipes:
+        raise UsageError(f"no recipe {recipe!r}; there are: {', '.join(recipes)}")
+    return dict(presets[preset].get(recipe, {}))
+
+
+@contextmanager
+def watched(
+    arguments: argparse.Namespace, cancel: threading.Event
+) -> Iterator[_say.Teller]:
+    """Tell a job's lines while signals, a stop file or the parent's end cancel it."""
+    told = _say.Teller(arguments.json)
+    _watch.on_signals(cancel)
+    stop = arguments.project / "runs" / "stop"
+    beat = (lambda: _say.program({"event": "heartbeat"})) if arguments.json else None
+    over = _watch.watch(cancel, lambda: stop, parent=arguments.parent, beat=beat)
+    try:
+        yield told
+    finally:
+        over.set()
+        told.close()
+
+
+def execute(
+    project: Path,
+    recipe: str,
+    settings: dict[str, Any],
+    told: _say.Teller,
+    *,
+    cancel: threading.Event,
+    resume: str | None = None,
+) -> End:
+    """Train one recipe and compute its maps; return the ``finished`` line."""
+    from trainers._lines import narrate
+    from trainers._run import Run
+
+    run = Run.prepare(recipe, project, settings, cancel=cancel, resume=resume)
+    over = _watch.watch(cancel, lambda: run.folder.stop_file)
+    try:
+        for line in narrate(run, with_maps=True):
+            if line["event"] == "finished":
+                return line
+            told(line)
+    finally:
+        over.set()
+    raise RuntimeError("a job ended without a last word")
+
+
+def adopt(project: Path, runs: dict[str, str]) -> None:
+    """Use these runs, by recipe, for their stages."""
+    try:
+        with Project.open(project, write=True) as opened:
+            for recipe, run in runs.items():
+                for stage in recipes[recipe].stages:
+                    if opened.adopted(stage) != run:
+                        opened.adopt(stage, run, actor="command line")
+    except ProjectLocked as error:
+        _say.person(f"{error}\nThe run is finished; use it from the window's Runs tab.")
+
+
+def tell_end(end: End, project: Path, recipe: str) -> None:
+    """Tell a person how a run ended and what to do next."""
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in end["metrics"].items())
+    if end["status"] == "done":
+        _say.person(
+            f"{recipe} done in {end['seconds']:.0f} s; {figures or 'unevaluated'}"
+        )
+    elif end["status"] == "stopped":
+        _say.person(
+            f"stopped; go on with: wsseg train {recipe} -p {project} "
+            f"--resume {end['run']}"
+        )
+    else:
+        _say.person(f"wsseg: {recipe} failed: {end['message']}")

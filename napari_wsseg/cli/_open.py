@@ -1,0 +1,59 @@
+"""``wsseg open``: the window."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from napari_wsseg.jobs import DataError, JobFailed
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Fill in the command's parser."""
+    command.add_argument("project", type=Path, nargs="?", help="a project's folder")
+    command.add_argument("--reader", help="who is reading; default: the account's name")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Open the window and stay until it is closed."""
+    if arguments.project is not None and not arguments.project.is_dir():
+        raise DataError(
+            f"{arguments.project} is not a folder; start a project with wsseg init"
+        )
+    return show(arguments.project, reader=arguments.reader)
+
+
+def has_display() -> bool:
+    """Whether a window can be opened here."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def show(project: Path | None, *, reader: str | None = None, demo: bool = False) -> int:
+    """Open the window on a project.
+
+    Raises
+    ------
+    JobFailed
+        If there is no display or no Qt binding.
+    """
+    if not has_display():
+        raise JobFailed(
+            "no display was found; run wsseg on a desktop, or use the commands that "
+            "need none: wsseg run, evaluate, report"
+        )
+    try:
+        importlib.import_module("qtpy.QtWidgets")
+    except Exception as error:  # qtpy raises its own kinds for its own reasons
+        raise JobFailed(
+            f"no Qt binding works here ({error}); pip install 'napari-wsseg[all]', "
+            "then see wsseg doctor"
+        ) from error
+    # Found by name, so that this room does not depend on the one above it.
+    window = importlib.import_module("napari_wsseg._widgets.window")
+    window.run_window(project, reader=reader, demo=demo)
+    return 0

@@ -1,0 +1,94 @@
+"""``wsseg run``: every stage in order; what is done for the same inputs is kept."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from typing import Any
+
+from napari_wsseg.cli import _jobs, _say, add_json, add_project
+
+#: Recipes in order, with the settings that name the runs each builds on.
+ORDER: dict[str, dict[str, str]] = {
+    "classifier": {},
+    "irnet": {"classifier_run": "classifier"},
+    "segmentation": {"classifier_run": "classifier", "labels_run": "irnet"},
+}
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Fill in the command's parser."""
+    add_project(command)
+    _jobs.add_settings(command)
+    add_json(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train what is missing, compute every stage's maps, and use them."""
+    from napari_wsseg.io.project import Project
+    from trainers import _inputs
+    from trainers.__main__ import settings_from
+
+    began = time.monotonic()
+    cancel = threading.Event()
+    done: dict[str, str] = {}
+    ends: dict[str, Any] = {}
+    status, code, message = "done", 0, ""
+    given = settings_from(arguments.set)
+    with _jobs.watched(arguments, cancel) as told:
+        for recipe, upstream in ORDER.items():
+            settings = _jobs.preset_settings(arguments.preset, recipe)
+            settings |= {key: done[other] for key, other in upstream.items()}
+            settings |= _of(recipe, given)
+            with Project.open(arguments.project) as project:
+                known = _inputs.same(project, recipe, settings)
+            if known.done:
+                told.close()
+                _say.person(f"{recipe}: run {known.done} has the same inputs; kept")
+            end = (
+                {"status": "done", "run": known.done, "metrics": known.metrics}
+                if known.done
+                else _jobs.execute(
+                    arguments.project,
+                    recipe,
+                    settings,
+                    told,
+                    cancel=cancel,
+                    resume=known.resumable,
+                )
+            )
+            told.close()
+            ends[recipe] = end["metrics"]
+            status, message = end["status"], end.get("message", "")
+            code = end.get("exit_code", 0)
+            if status != "done":
+                _jobs.tell_end(end, arguments.project, recipe)
+                break
+            done[recipe] = end["run"]
+            if not arguments.no_adopt:
+                _jobs.adopt(arguments.project, {recipe: end["run"]})
+    last = {
+        "event": "finished",
+        "status": status,
+        "runs": done,
+        "metrics": ends,
+        "seconds": round(time.monotonic() - began, 1),
+        "message": message,
+        "exit_code": code,
+    }
+    if status == "done":
+        _say.person(f"every stage done in {last['seconds']:.0f} s")
+    if arguments.json:
+        _say.program(last)
+    return code
+
+
+def _of(recipe: str, given: dict[str, str]) -> dict[str, str]:
+    """Return what ``--set recipe.key=value`` says of one recipe."""
+    prefix = recipe + "."
+    return {
+        key.removeprefix(prefix): value
+        for key, value in given.items()
+        if key.startswith(prefix)
+    }

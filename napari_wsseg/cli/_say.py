@@ -1,0 +1,111 @@
+"""How a command tells what it does: a progress bar for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Generator, Iterable
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from napari_wsseg.jobs import Progress
+
+Result = TypeVar("Result")
+
+
+def person(words: str) -> None:
+    """Tell a person; standard error, so that standard output stays data."""
+    sys.stderr.write(words + "\n")
+    sys.stderr.flush()
+
+
+_lock = threading.Lock()
+
+
+def program(value: dict[str, Any]) -> None:
+    """Write one JSON object as a line of standard output, whole, from any thread."""
+    with _lock:
+        sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
+        sys.stdout.flush()
+
+
+class Teller:
+    """Tells a job's lines (see ``trainers._lines``) to a person or a program."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self._bar: Any = None
+        self._what = ""
+
+    def __call__(self, line: dict[str, Any]) -> None:
+        """Tell one line."""
+        if self.as_json:
+            program(line)
+        elif line["event"] == "progress":
+            self._draw(line)
+        elif line["event"] == "started":
+            self.close()
+            person(f"{line['recipe']}: run {line['run']} on {line['device']}")
+
+    def close(self) -> None:
+        """Finish the bar that is drawn."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+            self._what = ""
+
+    def _draw(self, line: dict[str, Any]) -> None:
+        # Validation reports inside training: its figures go behind the same bar.
+        what = line["message"] if line["message"] != "validating" else self._what
+        if self._bar is None or what != self._what:
+            self.close()
+            self._bar = tqdm(
+                total=line["total"] or None, desc=what, file=sys.stderr, leave=True
+            )
+            self._what = what
+        self._bar.total = line["total"] or None
+        self._bar.n = line["step"]
+        if line["metrics"]:
+            shown = {name: f"{value:.3g}" for name, value in line["metrics"].items()}
+            self._bar.set_postfix(shown, refresh=False)
+        self._bar.refresh(nolock=True) if line["step"] == line["total"] else (
+            self._bar.update(0)
+        )
+
+
+def through(job: Generator[Progress, None, Result], tell: Teller) -> Result:
+    """Run a job of progress to its end, telling it; return its result."""
+    while True:
+        try:
+            progress = next(job)
+        except StopIteration as end:
+            tell.close()
+            result: Result = end.value
+            return result
+        tell(
+            {
+                "event": "progress",
+                "step": progress.step,
+                "total": progress.total,
+                "message": progress.message,
+                "metrics": dict(progress.metrics),
+            }
+        )
+
+
+def table(rows: Iterable[Iterable[object]]) -> str:
+    """Return rows as text in columns."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(len(row[n]) for row in cells) for n in range(len(cells[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in cells
+    )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

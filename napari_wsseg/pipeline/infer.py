@@ -1,0 +1,248 @@
+"""Computing a stage's maps for every film of a project."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_wsseg import cam
+from napari_wsseg.cam import fusion
+from napari_wsseg.io import cache, runs, stages
+from napari_wsseg.io.cache import Films
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError, Progress
+from napari_wsseg.nn.irnet import IRNet
+from napari_wsseg.nn.normalise import as_input
+from napari_wsseg.ops import affinity, crf, metrics, seeds
+from napari_wsseg.pipeline import networks, thresholds
+from napari_wsseg.schema import Case, StageMaps, StageSettings
+
+#: Films that go through a network together.
+BATCH = 8
+
+Score = Callable[[list[Case]], Iterator[StageMaps]]
+
+
+def infer(
+    project: Project,
+    stage: str,
+    run: str,
+    *,
+    device: str = "auto",
+    cancel: threading.Event | None = None,
+    again: bool = False,
+) -> Generator[Progress, None, None]:
+    """Yield progress while computing the maps of `stage` by `run`, where missing.
+
+    A stage that this one builds on is computed first where it is missing. Default
+    thresholds and gates are set once every film is seen.
+
+    Parameters
+    ----------
+    stage
+        ``"cam"`` and ``"crf"`` of a classifier's run, ``"irnet"`` of an IRNet's,
+        ``"segmentation"`` of a segmenter's.
+    again
+        Compute what is there already, too.
+
+    Raises
+    ------
+    DataError
+        If the run does not make that stage, or a film cannot be read.
+    """
+    if stage not in _SCORERS:
+        raise DataError(f"no stage {stage!r}; there are: {', '.join(_SCORERS)}")
+    kind, below, score = _SCORERS[stage]
+    model, header = networks.load(
+        project.folder, run, device=networks.device_of(device)
+    )
+    networks.require(header, kind, run)
+    if below:
+        source = str(header.get("classifier", run))
+        yield from infer(project, below, source, device=device, cancel=cancel)
+    films = yield from cache.films(project, header["size"])
+    seen = set() if again else stages.seen(project.folder, stage, run)
+    cases = [case for case in project.cases() if case.id not in seen]
+    for start in range(0, len(cases), BATCH):
+        if cancel is not None and cancel.is_set():
+            return
+        batch = cases[start : start + BATCH]
+        for case, maps in zip(
+            batch, score(project, run, model, header, films, batch), strict=True
+        ):
+            stages.write(project.folder, stage, run, case.id, maps)
+        yield Progress(
+            min(start + BATCH, len(cases)), len(cases), f"scoring films: {stage}"
+        )
+    if cases or stages.read_settings(project.folder, stage, run) is None:
+        settings = thresholds.defaults(project, stage, run, header)
+        stages.write_settings(project.folder, stage, run, settings)
+
+
+def _input(films: Films, batch: list[Case], header: dict[str, Any]) -> Tensor:
+    pixels = torch.from_numpy(films.take([case.id for case in batch]))
+    channels = int(header["network"].get("in_channels", 1))
+    return as_input(pixels, header["normalisation"], channels)
+
+
+@torch.no_grad()
+def _cam(
+    project: Project,
+    run: str,
+    model: nn.Module,
+    header: dict[str, Any],
+    films: Films,
+    batch: list[Case],
+) -> Iterator[StageMaps]:
+    device = next(model.parameters()).device
+    images = _input(films, batch, header).to(device)
+    logits = (model(images) + model(images.flip(-1))) / 2
+    how = header["cam"]
+    heat = fusion.multi_scale(
+        cam.methods[how["method"]], model, images, scales=how["scales"], flip=True
+    )
+    scores = seeds.normalise(heat.float().cpu().numpy())
+    present = logits.sigmoid().float().cpu().numpy()
+    for score, gate in zip(scores, present, strict=True):
+        yield StageMaps(score=score, present=gate)
+
+
+def _crf(
+    project: Project,
+    run: str,
+    model: nn.Module,
+    header: dict[str, Any],
+    films: Films,
+    batch: list[Case],
+) -> Iterator[StageMaps]:
+    how = header["crf"]
+    size = films.size
+    # The papers' 50 and 3 px are those of films of 512 px.
+    plain = crf.CrfParams()
+    params = replace(
+        plain,
+        sigma_xy_bilateral=plain.sigma_xy_bilateral * size / 512,
+        sigma_xy_smooth=plain.sigma_xy_smooth * size / 512,
+    )
+    for case in batch:
+        maps = _below(project, "cam", run, case)
+        heat = _resized(maps.score, size)
+        image = films.take([case.id])[0].astype(np.float32) / 255
+        sure = _refined(heat >= how["foreground"], image, params, how["backend"])
+        maybe = _refined(heat >= how["background"], image, params, how["backend"])
+        # Half the size keeps disks small; IRNet reads a quarter.
+        yield StageMaps(
+            score=_resized(sure, size // 2),
+            present=maps.present,
+            extra={
+                "seed": seeds.combine(sure >= 0.5, maybe >= 0.5)[:, ::2, ::2],
+            },
+        )
+
+
+def _refined(
+    mask: NDArray[np.bool_],
+    image: NDArray[np.float32],
+    params: crf.CrfParams,
+    backend: str,
+) -> NDArray[np.float32]:
+    """Run one two-label CRF per finding on masks held with certainty 0.7."""
+    unary = np.where(mask, 0.7, 0.3).astype(np.float32)
+    return np.asarray(
+        crf.dense_crf_binary(unary, image, params=params, backend=backend)
+    )
+
+
+@torch.no_grad()
+def _irnet(
+    project: Project,
+    run: str,
+    model: nn.Module,
+    header: dict[str, Any],
+    films: Films,
+    batch: list[Case],
+) -> Iterator[StageMaps]:
+    if not isinstance(model, IRNet):
+        raise TypeError(f"{run} is a {type(model).__name__}, not an IRNet")
+    device = next(model.parameters()).device
+    boundaries = model.boundary(_input(films, batch, header).to(device))[:, 0].float()
+    how = header["walk"]
+    for case, boundary in zip(batch, boundaries, strict=True):
+        maps = _below(project, "cam", header["classifier"], case)
+        heat = torch.from_numpy(_resized(maps.score, boundary.shape[-1]))
+        walked = affinity.random_walk(
+            heat.to(boundary),
+            boundary,
+            radius=how["radius"],
+            beta=how["beta"],
+            steps=how["steps"],
+        )
+        yield StageMaps(
+            score=seeds.normalise(walked.float().cpu().numpy()),
+            present=maps.present,
+            extra={"boundary": boundary[None].cpu().numpy().astype(np.float16)},
+        )
+
+
+@torch.no_grad()
+def _segmentation(
+    project: Project,
+    run: str,
+    model: nn.Module,
+    header: dict[str, Any],
+    films: Films,
+    batch: list[Case],
+) -> Iterator[StageMaps]:
+    device = next(model.parameters()).device
+    images = _input(films, batch, header).to(device)
+    masks, present = model(images)
+    mirrored, present_mirrored = model(images.flip(-1))
+    scores = ((masks + mirrored.flip(-1)) / 2).sigmoid().float().cpu().numpy()
+    own = ((present + present_mirrored) / 2).sigmoid().float().cpu().numpy()
+    size = min(256, scores.shape[-1])
+    for case, score, gate in zip(batch, scores, own, strict=True):
+        seen_by_classifier = _below(project, "cam", header["classifier"], case).present
+        yield StageMaps(
+            score=_resized(score, size), present=(gate + seen_by_classifier) / 2
+        )
+
+
+def _below(project: Project, stage: str, run: str, case: Case) -> StageMaps:
+    maps = stages.read(project.folder, stage, run, case.id)
+    if maps is None:
+        raise DataError(
+            f"stage {stage} of run {run} has not seen {case.path}; "
+            f"run: wsseg infer {stage} -p {project.folder} --run {run}"
+        )
+    return maps
+
+
+def _resized(maps: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    if maps.shape[-1] == size:
+        return maps
+    shrinks = size < maps.shape[-1]
+    resized = functional.interpolate(
+        torch.from_numpy(np.ascontiguousarray(maps, np.float32))[None],
+        (size, size),
+        mode="bilinear",
+        align_corners=False,
+        antialias=shrinks,
+    )
+    return resized[0].numpy()
+
+
+#: Per stage: the kind of network, the stage it builds on, and how it is computed.
+_SCORERS: dict[str, tuple[str, str | None, Callable[..., Iterator[StageMaps]]]] = {
+    "cam": ("classifier", None, _cam),
+    "crf": ("classifier", "cam", _crf),
+    "irnet": ("irnet", "cam", _irnet),
+    "segmentation": ("segmenter", "cam", _segmentation),
+}

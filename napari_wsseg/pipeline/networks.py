@@ -1,0 +1,74 @@
+"""From a run folder to the network it trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from napari_wsseg.io import checkpoints, runs
+from napari_wsseg.jobs import DataError
+from napari_wsseg.nn import classifier, segmenter
+from napari_wsseg.nn.irnet import IRNet
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device for ``"auto"`` or ``"cpu"``."""
+    if name != "cpu" and torch.cuda.is_available():
+        return torch.device("cuda")
+    if name != "cpu" and torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def load(
+    project: Path, run: str, *, device: torch.device | None = None
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Return the network of a run in eval mode, and its header.
+
+    Raises
+    ------
+    DataError
+        If the run has no finished weights, or they do not fit their own header.
+    """
+    folder = runs.find(project, run)
+    header, weights = checkpoints.read(folder.best)
+    network = build(header)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise DataError(
+            f"{folder.best} does not fit its own description: {error}"
+        ) from error
+    return network.eval().to(device or torch.device("cpu")), header
+
+
+def build(header: dict[str, Any]) -> nn.Module:
+    """Build the network that a header describes, with random weights."""
+    spec = dict(header["network"])
+    kind = spec.pop("kind")
+    if kind == "classifier":
+        return classifier.build(**spec)
+    if kind == "irnet":
+        return IRNet(classifier.build(**spec))
+    if kind == "segmenter":
+        return segmenter.build(**spec)
+    raise DataError(
+        f"the weights are of a {kind!r} network, which this version does not know; "
+        "update napari-wsseg"
+    )
+
+
+def require(header: dict[str, Any], kind: str, run: str) -> None:
+    """Check that a run's network is of the kind that a stage needs.
+
+    Raises
+    ------
+    DataError
+        If it is not.
+    """
+    found = header["network"]["kind"]
+    if found != kind:
+        raise DataError(f"run {run} trained a {found}, but a {kind} is needed here")

@@ -1,0 +1,100 @@
+"""Default thresholds and gates of a stage.
+
+Gates come from image-level labels of the validation films. Thresholds of a stage
+that only weak labels went into are fixed: they never see a pixel of truth. Those of a
+segmenter that learnt from expert masks are tuned on the validation films' masks, and
+frozen for test (CheXseg appendix A.1 tunes them too).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from napari_wsseg.io import stages
+from napari_wsseg.io.project import Project
+from napari_wsseg.ops import metrics
+from napari_wsseg.pipeline import stage_masks
+from napari_wsseg.schema import StageSettings
+
+FIXED = {"cam": 0.3, "crf": 0.5, "irnet": 0.3, "segmentation": 0.5}
+
+#: Thresholds tried on validation masks.
+GRID = tuple(round(0.1 + 0.05 * step, 2) for step in range(17))
+
+
+def defaults(
+    project: Project, stage: str, run: str, header: dict[str, Any]
+) -> StageSettings:
+    """Return thresholds and gates for a stage whose maps are all there."""
+    findings = tuple(header["findings"])
+    chosen = header.get("thresholds", {}).get(stage, FIXED[stage])
+    settings = StageSettings(
+        findings=findings,
+        thresholds=(float(chosen),) * len(findings),
+        gates=_gates(project, stage, run, findings),
+    )
+    if header.get("tune_on_expert_masks"):
+        return _tuned(project, stage, run, settings)
+    return settings
+
+
+def _gates(
+    project: Project, stage: str, run: str, findings: tuple[str, ...]
+) -> tuple[float, ...]:
+    """Per finding, the probability that best parts present from absent on val."""
+    cases = project.cases("val")
+    maps = [stages.read(project.folder, stage, run, case.id) for case in cases]
+    gates = []
+    for k, finding in enumerate(findings):
+        rows = [
+            (float(found.present[k]), case.labels.get(finding))
+            for case, found in zip(cases, maps, strict=True)
+            if found is not None and case.labels.get(finding) in (0, 1)
+        ]
+        cut = None
+        if rows:
+            scores, labels = zip(*rows, strict=True)
+            cut = metrics.best_threshold(scores, labels, criterion="youden")
+        gates.append(0.5 if cut is None else cut)
+    return tuple(gates)
+
+
+def _tuned(
+    project: Project, stage: str, run: str, settings: StageSettings
+) -> StageSettings:
+    """Per finding, the threshold with the best mean IoU on val's expert masks."""
+    ious: dict[str, dict[float, list[float]]] = {}
+    open_gates = StageSettings(
+        settings.findings, settings.thresholds, (0.0,) * len(settings.findings)
+    )
+    for case_id in project.annotated("val"):
+        maps = stages.read(project.folder, stage, run, case_id)
+        if maps is None:
+            continue
+        truths = project.expert_masks(case_id)
+        shape = project.case(case_id).shape
+        for threshold in GRID:
+            cut = StageSettings(
+                open_gates.findings,
+                (threshold,) * len(open_gates.findings),
+                open_gates.gates,
+            )
+            masks = stage_masks(maps, cut, shape)
+            for finding, mask in zip(settings.findings, masks, strict=True):
+                truth = truths.get(finding)
+                if truth is not None and truth.any():
+                    tried = ious.setdefault(finding, {})
+                    tried.setdefault(threshold, []).append(metrics.iou(mask, truth))
+    thresholds = tuple(
+        _best(ious.get(finding), default)
+        for finding, default in zip(settings.findings, settings.thresholds, strict=True)
+    )
+    return StageSettings(settings.findings, thresholds, settings.gates)
+
+
+def _best(tried: dict[float, list[float]] | None, default: float) -> float:
+    if not tried:
+        return default
+    return max(tried, key=lambda threshold: float(np.mean(tried[threshold])))

@@ -1,0 +1,45 @@
+"""The model card: what a run's weights are, in words, beside them."""
+
+from __future__ import annotations
+
+from napari_wsseg.io import atomic
+from napari_wsseg.io.runs import RunFolder
+from napari_wsseg.jobs import Checkpoint
+
+
+def write(folder: RunFolder, checkpoint: Checkpoint) -> None:
+    """Write ``card.md`` of a run for the checkpoint it offers."""
+    config = folder.config()
+    header = checkpoint.header
+    settings = "\n".join(
+        f"- {key}: {value}" for key, value in config["settings"].items()
+    )
+    figures = "\n".join(
+        f"- {name}: {value:.4f}" for name, value in checkpoint.metrics.items()
+    )
+    text = f"""# {folder.id}
+
+Research use only; not a medical device.
+
+Recipe: {config["recipe"]} · begun {config["created"]} (UTC)
+Findings: {", ".join(header["findings"])}
+Network: {header["network"]}
+Input: films letterboxed to {header["size"]} px, normalisation {header["normalisation"]}
+
+## Validation
+
+{figures or "Unevaluated: no validation film had what the recipe is judged by."}
+
+Figures are those of the project's own validation films, by which this checkpoint was
+also chosen; the test films were not looked at.
+
+## Settings
+
+{settings}
+
+## Learnt from
+
+data.lock.json lists every case, and whether a label, a weak mask or an expert mask of
+it was used. The weights may reflect how those films were chosen and labelled.
+"""
+    atomic.write(folder.path / "card.md", lambda file: file.write(text.encode()))

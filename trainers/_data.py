@@ -1,0 +1,143 @@
+"""From a project to tensors: labels, targets and batches of films."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_wsseg.io.cache import Films
+from napari_wsseg.io.project import Project
+from napari_wsseg.nn.normalise import as_input
+from napari_wsseg.schema import IGNORE, Case
+from trainers._augment import augment
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """Image-level labels of every film of a project.
+
+    Parameters
+    ----------
+    cases
+        In the project's order; a film's number is its place here.
+    targets : (N, K) float32
+        1 present, 0 absent, `IGNORE` where no loss counts.
+    """
+
+    cases: tuple[Case, ...]
+    findings: tuple[str, ...]
+    targets: Tensor
+
+    @classmethod
+    def of(cls, project: Project, *, uncertain: str = "ignore") -> Labels:
+        """Read a project's labels; -1 becomes what `uncertain` says."""
+        taken_for = {"ignore": IGNORE, "zeros": 0, "ones": 1}[uncertain]
+        findings = tuple(finding.name for finding in project.findings)
+        cases = tuple(project.cases())
+
+        def value(label: int | None) -> int:
+            return IGNORE if label is None else taken_for if label == -1 else label
+
+        rows = [[value(case.labels.get(name)) for name in findings] for case in cases]
+        table = np.array(rows, np.float32).reshape(len(cases), len(findings))
+        return cls(cases, findings, torch.from_numpy(table))
+
+    @property
+    def ids(self) -> list[str]:
+        """Case ids by film number."""
+        return [case.id for case in self.cases]
+
+    def split(self, name: str) -> list[int]:
+        """Return the numbers of the films of a split."""
+        return [row for row, case in enumerate(self.cases) if case.split == name]
+
+    def known_in(self, name: str) -> list[int]:
+        """Return the films of a split with at least one known label."""
+        known = (self.targets != IGNORE).any(1)
+        return [row for row in self.split(name) if known[row]]
+
+    def lock(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """Return what a run learns from these films' labels, for data.lock.json."""
+        return [
+            {
+                "case": self.cases[row].id,
+                "source": "label",
+                "labels": dict(self.cases[row].labels),
+            }
+            for row in rows
+        ]
+
+
+class Feeding(Protocol):
+    """The settings that say how films become input."""
+
+    @property
+    def batch(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def augment(self) -> float: ...
+    @property
+    def normalisation(self) -> str: ...
+    @property
+    def channels(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Feed:
+    """Batches of films as network input.
+
+    Parameters
+    ----------
+    films
+        Decoded films.
+    ids
+        Case ids by film number.
+    config
+        A recipe's settings.
+    """
+
+    films: Films
+    ids: Sequence[str]
+    config: Feeding
+
+    def training(
+        self,
+        rows: Sequence[int],
+        step: int,
+        device: torch.device,
+        targets: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return augmented (B, C, S, S) input and its (B, K, S, S) uint8 targets.
+
+        What is drawn depends on the seed and the step alone.
+        """
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+        pixels = torch.from_numpy(self.films.take([self.ids[row] for row in rows]))
+        greys = pixels[:, None].to(device).float() / 255
+        if targets is not None:
+            targets = targets.to(device)
+        greys, targets = augment(
+            greys, targets, strength=self.config.augment, generator=generator
+        )
+        return self._normalised(greys), targets
+
+    def viewing(
+        self, rows: Sequence[int], device: torch.device, batch: int = 8
+    ) -> Iterator[Tensor]:
+        """Yield batches of input without augmentation, in order."""
+        for start in range(0, len(rows), batch):
+            ids = [self.ids[row] for row in rows[start : start + batch]]
+            pixels = torch.from_numpy(self.films.take(ids)).to(device)
+            yield as_input(pixels, self.config.normalisation, self.config.channels)
+
+    def _normalised(self, greys: Tensor) -> Tensor:
+        from napari_wsseg.nn.normalise import normalise
+
+        images = normalise(greys, self.config.normalisation)
+        return images.expand(-1, self.config.channels, -1, -1)

@@ -1,0 +1,69 @@
+"""Whether a run with the same inputs is there already."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from napari_wsseg.io import runs
+from napari_wsseg.io.project import Project
+from trainers._recipe import configure, settings_of
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """Runs whose inputs are the same: one that is done, or one to go on with."""
+
+    done: str | None
+    resumable: str | None
+    metrics: Mapping[str, float]
+
+
+def fingerprint(project: Project, recipe: str, settings: Mapping[str, Any]) -> str:
+    """Return a hash of all that decides what a run learns.
+
+    That is the recipe, its settings (upstream runs included), every case with labels
+    and split, and the newest expert masks of the recipes that look at them.
+    """
+    cases = [
+        (case.id, case.split, sorted(case.labels.items())) for case in project.cases()
+    ]
+    experts: list[tuple[str, str, str]] = []
+    if "n_expert" in settings:
+        for case_id, findings in sorted(project.annotated().items()):
+            for finding in findings:
+                latest = project.latest(case_id, finding)
+                if latest is not None:
+                    experts.append((case_id, finding, latest.mask_sha))
+    text = json.dumps(
+        [recipe, dict(sorted(settings.items())), cases, experts], default=str
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def same(project: Project, recipe: str, settings: dict[str, Any]) -> Same:
+    """Find runs of the recipe with these very inputs."""
+    wanted = fingerprint(project, recipe, settings_of(configure(recipe, settings)))
+    alike = [
+        info
+        for info in runs.listing(project.folder)
+        if info.recipe == recipe and info.notes.get("inputs") == wanted
+    ]
+    for info in alike:
+        if (
+            info.state == "done"
+            and runs.RunFolder(_path(project, info.id)).best.exists()
+        ):
+            return Same(info.id, None, info.metrics)
+    for info in alike:
+        folder = runs.RunFolder(_path(project, info.id))
+        if info.state in ("stopped", "interrupted") and folder.last.exists():
+            return Same(None, info.id, {})
+    return Same(None, None, {})
+
+
+def _path(project: Project, run: str) -> Any:
+    return project.folder / "runs" / run

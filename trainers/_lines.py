@@ -1,0 +1,122 @@
+"""A job told as plain dictionaries, one per line of a child process's output."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from napari_wsseg.jobs import Checkpoint, Progress, WssegError
+from napari_wsseg.pipeline import infer, networks
+from trainers._recipe import recipes
+from trainers._run import Run
+
+logger = logging.getLogger(__name__)
+
+Line = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Eta:
+    """Seconds left, from the speed of the last half minute or so."""
+
+    seen: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
+
+    def __call__(self, progress: Progress) -> float | None:
+        """Return seconds left after a step, or ``None`` while nothing is known."""
+        now = time.monotonic()
+        if self.seen and progress.step < self.seen[-1][1]:
+            self.seen.clear()
+        self.seen.append((now, progress.step))
+        (then, step), done = self.seen[0], progress.step
+        if done <= step or not progress.total:
+            return None
+        return round((progress.total - done) * (now - then) / (done - step), 1)
+
+
+def progress_line(progress: Progress, eta: Eta) -> Line:
+    """Return the line of one step."""
+    return {
+        "event": "progress",
+        "step": progress.step,
+        "total": progress.total,
+        "message": progress.message,
+        "metrics": dict(progress.metrics),
+        "eta_s": eta(progress),
+    }
+
+
+def narrate(run: Run, *, with_maps: bool) -> Iterator[Line]:
+    """Execute a run and yield what happens; the last line is ``finished``.
+
+    Nothing escapes but `GeneratorExit`: a failure is told in the last line, whose
+    ``exit_code`` is the one a command should end with, and logged with its traceback.
+
+    Parameters
+    ----------
+    with_maps
+        After training, compute the run's stage maps for every film.
+    """
+    began, eta = time.monotonic(), Eta()
+    device = "cpu" if run.config.device == "cpu" else str(networks.device_of("auto"))
+    yield {
+        "event": "started",
+        "run": run.folder.id,
+        "recipe": run.name,
+        "pid": os.getpid(),
+        "device": device,
+        "threads": torch.get_num_threads(),
+    }
+    message, code = "", 0
+    try:
+        for event in run:
+            yield from _lines(event, eta)
+        if with_maps and run.status == "done":
+            for stage in recipes[run.name].stages:
+                for progress in infer.infer(
+                    _folder(run), stage, run.folder.id, cancel=run.cancel
+                ):
+                    yield progress_line(progress, eta)
+    except WssegError as error:
+        message, code = str(error), error.exit_code
+        logger.info("run %s failed", run.folder.id, exc_info=True)
+    except Exception as error:
+        message, code = f"{type(error).__name__}: {error}", 4
+        logger.exception("run %s failed", run.folder.id)
+    status = "failed" if code else "stopped" if run.cancel.is_set() else run.status
+    yield {
+        "event": "finished",
+        "status": status,
+        "run": run.folder.id,
+        "recipe": run.name,
+        "stages": list(recipes[run.name].stages),
+        "metrics": run.metrics,
+        "seconds": round(time.monotonic() - began, 1),
+        "message": message,
+        "exit_code": code or (130 if status == "stopped" else 0),
+    }
+
+
+def _lines(event: Progress | Checkpoint, eta: Eta) -> Iterator[Line]:
+    if isinstance(event, Progress):
+        yield progress_line(event, eta)
+    else:
+        yield {
+            "event": "checkpoint",
+            "best": event.best,
+            "metrics": dict(event.metrics),
+        }
+
+
+def _folder(run: Run) -> Any:
+    from napari_wsseg.io.project import Project
+
+    if isinstance(run.project, Project):
+        return run.project
+    return Project.open(run.project)

@@ -1,0 +1,247 @@
+"""The one training loop: steps, weight averaging, validation, saving, stopping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from napari_wsseg.jobs import Checkpoint, JobFailed, Progress, UsageError
+from trainers._recipe import Context, Events, TrainingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a recipe hands to the loop.
+
+    Parameters
+    ----------
+    model
+        The network whose weights are learnt and saved.
+    loss
+        ``(model, step, device) -> scalar``: draws the batch of that step and
+        computes its loss. A pure function of the step, so that runs can resume.
+    validate
+        ``(model, device) -> figures``; called without gradients, in eval mode.
+    steps
+        Batches in all.
+    header
+        What is needed to build and feed the network again.
+    criterion
+        Figure of `validate` that picks the best checkpoint.
+    higher_is_better
+        Whether more of it is better.
+    rates
+        Learning-rate factor by parameter-name prefix; 1 where none matches.
+    """
+
+    model: nn.Module
+    loss: Callable[[nn.Module, int, torch.device], Tensor]
+    validate: Callable[[nn.Module, torch.device], Mapping[str, float]]
+    steps: int
+    header: Mapping[str, Any]
+    criterion: str
+    higher_is_better: bool = True
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+
+def accelerator(config: TrainingConfig) -> Accelerator:
+    """Return the accelerator for a config; bf16 only where it is native."""
+    cpu = config.device == "cpu" or not _has_gpu()
+    precision = config.precision
+    if precision == "auto":
+        precision = "bf16" if _native_bf16(cpu) else "fp32"
+    if precision == "fp16" and cpu:
+        raise UsageError("precision=fp16 needs a GPU; use bf16, fp32 or auto")
+    return Accelerator(
+        cpu=cpu, mixed_precision="no" if precision == "fp32" else precision
+    )
+
+
+def fit(task: Task, config: TrainingConfig, context: Context) -> Events:
+    """Train, yielding progress, validations and checkpoints.
+
+    A checkpoint with `best` set comes whenever validation has not been better; one
+    with a resume state at every validation and when the run is cancelled.
+
+    Raises
+    ------
+    JobFailed
+        If the loss is no longer a number.
+    """
+    hub = accelerator(config)
+    average = _Average(task.model, config.average)
+    optimiser = _optimiser(task, config)
+    state = context.resume or {}
+    if state:
+        task.model.load_state_dict(state["model"])
+        average.load(state["average"], state["updates"])
+        optimiser.load_state_dict(state["optimiser"])
+    model, optimiser = hub.prepare(task.model, optimiser)
+    average.to(hub.device)
+    best = state.get("best")
+    checks = _check_steps(task.steps, config.checks)
+
+    for step in range(state.get("step", 0), task.steps):
+        torch.manual_seed(config.seed * 1_000_003 + step)
+        model.train()
+        rate = _scheduled(config, step, task.steps)
+        for group in optimiser.param_groups:
+            group["lr"] = config.learning_rate * group["factor"] * rate
+        with hub.autocast():
+            loss = task.loss(model, step, hub.device)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise JobFailed(
+                f"the loss became {value} at step {step + 1}; "
+                "lower learning_rate, or set precision=fp32"
+            )
+        optimiser.zero_grad(set_to_none=True)
+        hub.backward(loss)
+        hub.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
+        average.update(hub.unwrap_model(model))
+        figures = {"loss": value, "learning_rate": config.learning_rate * rate}
+        yield Progress(step + 1, task.steps, "training", figures)
+
+        stopping = context.cancel.is_set()
+        if step + 1 not in checks and not stopping:
+            continue
+        kept = average.model
+        metrics: dict[str, float] = {}
+        better = False
+        if step + 1 in checks:
+            kept.eval()
+            with torch.no_grad():
+                metrics = dict(task.validate(kept, hub.device))
+            score = metrics.get(task.criterion)
+            better = _better(score, best, task.higher_is_better)
+            best = score if better else best
+            yield Progress(step + 1, task.steps, "validating", metrics)
+        resume = {
+            "step": step + 1,
+            "model": _on_cpu(hub.unwrap_model(model).state_dict()),
+            "average": _on_cpu(kept.state_dict()),
+            "updates": average.updates,
+            "optimiser": optimiser.state_dict(),
+            "best": best,
+        }
+        yield Checkpoint(
+            header=dict(task.header),
+            weights=_on_cpu(kept.state_dict()),
+            metrics=metrics,
+            resume=resume,
+            best=better,
+        )
+        if stopping:
+            return
+
+
+class _Average:
+    """Running mean of the weights; buffers are taken over as they are.
+
+    The decay warms up, so that the random first weights are soon forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.updates = 0
+        self.model = _copy(model) if decay > 0 else model
+
+    def to(self, device: torch.device) -> None:
+        self.model.to(device)
+
+    def load(self, weights: Mapping[str, Tensor], updates: int) -> None:
+        self.updates = updates
+        if self.decay > 0:
+            self.model.load_state_dict(weights)
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        self.updates += 1
+        if self.decay <= 0:
+            return
+        decay = min(self.decay, self.updates / (self.updates + 9))
+        theirs = model.state_dict()
+        for name, mine in self.model.state_dict().items():
+            if mine.dtype.is_floating_point:
+                mine.lerp_(theirs[name].to(mine.dtype), 1 - decay)
+            else:
+                mine.copy_(theirs[name])
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    import copy
+
+    return copy.deepcopy(model)
+
+
+def _on_cpu(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+
+
+def _optimiser(task: Task, config: TrainingConfig) -> Optimizer:
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in task.model.named_parameters():
+        if parameter.requires_grad:
+            factor = next(
+                (f for prefix, f in task.rates.items() if name.startswith(prefix)), 1.0
+            )
+            groups.setdefault(factor, []).append(parameter)
+    parameters = [
+        {"params": members, "factor": factor} for factor, members in groups.items()
+    ]
+    shared = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(parameters, momentum=config.momentum, **shared)
+    kinds = {
+        "adamw": torch.optim.AdamW,
+        "adam": torch.optim.Adam,
+        "radam": torch.optim.RAdam,
+    }
+    return kinds[config.optimiser](parameters, **shared)
+
+
+def _scheduled(config: TrainingConfig, step: int, total: int) -> float:
+    """Return the factor on the learning rate at `step` of `total`."""
+    done = step / max(total, 1)
+    match config.schedule:
+        case "poly":
+            return float((1 - done) ** 0.9)
+        case "step":
+            return float(0.1 ** math.floor(done * 10 / 4))
+        case "one-cycle":
+            warm = 0.2
+            if done < warm:
+                return 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * done / warm))
+            return max(1e-3, 0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm))))
+        case _:
+            return 1.0
+
+
+def _check_steps(steps: int, checks: int) -> set[int]:
+    return {max(1, round(steps * (n + 1) / checks)) for n in range(checks)} | {steps}
+
+
+def _better(score: float | None, best: float | None, higher: bool) -> bool:
+    """Whether a checkpoint replaces the best; without validation the last one does."""
+    if score is None or math.isnan(score) or best is None:
+        return True
+    return score >= best if higher else score <= best
+
+
+def _has_gpu() -> bool:
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def _native_bf16(cpu: bool) -> bool:
+    if cpu:
+        supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+        return bool(supported())
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()

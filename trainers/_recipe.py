@@ -1,0 +1,223 @@
+"""What a recipe is: a frozen config and a generator, found by name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from napari_wsseg._registry import Registry
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import Checkpoint, Progress, UsageError
+
+Events = Iterator[Progress | Checkpoint]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Settings that every recipe has."""
+
+    size: Annotated[
+        int,
+        {
+            "min": 64,
+            "max": 2048,
+            "step": 32,
+            "basic": True,
+            "label": "Working size (px)",
+            "tooltip": "Films are letterboxed to this square; time grows with its area",
+        },
+    ] = 256
+    epochs: Annotated[
+        int,
+        {
+            "min": 1,
+            "max": 1000,
+            "basic": True,
+            "tooltip": "How often the training films are gone through",
+        },
+    ] = 20
+    batch: Annotated[
+        int, {"min": 1, "max": 256, "basic": True, "label": "Films per batch"}
+    ] = 8
+    optimiser: Annotated[str, {"choices": ["adamw", "adam", "sgd", "radam"]}] = "adamw"
+    learning_rate: Annotated[float, {"min": 1e-7, "max": 10.0, "step": 1e-4}] = 1e-3
+    weight_decay: Annotated[float, {"min": 0.0, "max": 1.0, "step": 1e-4}] = 1e-2
+    momentum: Annotated[
+        float, {"min": 0.0, "max": 0.999, "step": 0.05, "tooltip": "SGD only"}
+    ] = 0.9
+    schedule: Annotated[
+        str,
+        {
+            "choices": ["one-cycle", "poly", "step", "constant"],
+            "tooltip": "How the learning rate moves from the first batch to the last",
+        },
+    ] = "one-cycle"
+    average: Annotated[
+        float,
+        {
+            "min": 0.0,
+            "max": 0.9999,
+            "step": 0.001,
+            "label": "Weight averaging",
+            "tooltip": "Decay of the running mean of the weights that is kept; 0: none",
+        },
+    ] = 0.99
+    augment: Annotated[
+        float,
+        {
+            "min": 0.0,
+            "max": 2.0,
+            "step": 0.1,
+            "label": "Augmentation strength",
+            "tooltip": "Flip, rotation, zoom, shift, contrast and blur; 0: none",
+        },
+    ] = 1.0
+    checks: Annotated[
+        int,
+        {
+            "min": 1,
+            "max": 1000,
+            "label": "Validations",
+            "tooltip": "How often the run is validated and saved on the way",
+        },
+    ] = 5
+    seed: Annotated[int, {"min": 0, "max": 2**31 - 1}] = 0
+    device: Annotated[
+        str,
+        {
+            "choices": ["auto", "cpu"],
+            "tooltip": "auto: the first GPU that accelerate finds, else the processor",
+        },
+    ] = "auto"
+    precision: Annotated[
+        str,
+        {
+            "choices": ["auto", "fp32", "bf16", "fp16"],
+            "tooltip": "auto: bf16 where the device computes it natively",
+        },
+    ] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a recipe is given beside its config.
+
+    Parameters
+    ----------
+    project
+        Opened read-only; a recipe writes nothing but through what it yields.
+    cancel
+        Set when the run should stop after the batch in hand.
+    resume
+        What `Checkpoint.resume` held when the run was last saved, or ``None``.
+    lock
+        Filled by the recipe with what it learns from, one row per case and finding;
+        written to ``data.lock.json`` before the first step.
+    """
+
+    project: Project
+    cancel: threading.Event
+    resume: dict[str, Any] | None = None
+    lock: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One way to train.
+
+    Parameters
+    ----------
+    config
+        Frozen dataclass of its settings.
+    stages
+        Stages whose maps its runs make, the one it is named by first.
+    summary
+        One line for a person.
+    train
+        ``(context, config) -> iterator of Progress and Checkpoint``.
+    """
+
+    name: str
+    config: type[TrainingConfig]
+    stages: tuple[str, ...]
+    summary: str
+    train: Callable[[Context, Any], Events]
+
+    @property
+    def stage(self) -> str:
+        """The stage that its runs are looked at in."""
+        return self.stages[0]
+
+
+recipes: Registry[Recipe] = Registry("recipe", "trainers")
+
+
+def recipe(
+    name: str, *, config: type[TrainingConfig], stages: tuple[str, ...], summary: str
+) -> Callable[[Callable[[Context, Any], Events]], Callable[[Context, Any], Events]]:
+    """Return the decorator that registers a generator as the recipe `name`."""
+
+    def enter(
+        train: Callable[[Context, Any], Events],
+    ) -> Callable[[Context, Any], Events]:
+        recipes.register(name)(Recipe(name, config, stages, summary, train))
+        return train
+
+    return enter
+
+
+def configure(name: str, settings: dict[str, Any]) -> TrainingConfig:
+    """Build a recipe's config from settings whose values may still be text.
+
+    Raises
+    ------
+    UsageError
+        For an unknown setting, a value that cannot be read or one out of its range.
+    """
+    kind = recipes[name].config
+    hints = get_type_hints(kind, include_extras=True)
+    known = {each.name for each in fields(kind)}
+    values = {}
+    for key, value in settings.items():
+        if key not in known:
+            raise UsageError(
+                f"recipe {name} has no setting {key!r}; there are: "
+                + ", ".join(sorted(known))
+            )
+        values[key] = _checked(key, value, hints[key])
+    return kind(**values)
+
+
+def settings_of(config: TrainingConfig) -> dict[str, Any]:
+    """Return a config as plain values, ready for JSON."""
+    return asdict(config)
+
+
+def _checked(key: str, value: Any, hint: Any) -> Any:
+    kind, rules = hint, {}
+    if get_origin(hint) is Annotated:
+        kind, rules = get_args(hint)[0], get_args(hint)[1]
+    read = _read(key, value, kind)
+    if "choices" in rules and read not in rules["choices"]:
+        allowed = ", ".join(str(choice) for choice in rules["choices"])
+        raise UsageError(f"{key}={value} is not one of: {allowed}")
+    low, high = rules.get("min"), rules.get("max")
+    if (low is not None and not read >= low) or (high is not None and not read <= high):
+        raise UsageError(f"{key}={value} is out of range; it goes from {low} to {high}")
+    return read
+
+
+def _read(key: str, value: Any, kind: type) -> Any:
+    if kind is bool and isinstance(value, str):
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False}
+        words["0"] = False
+        if value.lower() not in words:
+            raise UsageError(f"{key}={value} is not yes or no")
+        return words[value.lower()]
+    try:
+        return kind(value)
+    except (TypeError, ValueError) as error:
+        wanted = {int: "a whole number", float: "a number"}.get(kind, kind.__name__)
+        raise UsageError(f"{key}={value} is not {wanted}") from error

@@ -1,0 +1,172 @@
+"""One execution of a recipe: its folder, its saves, its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from napari_wsseg.io import atomic, checkpoints, runs
+from napari_wsseg.io.project import Project
+from napari_wsseg.io.runs import RunFolder
+from napari_wsseg.jobs import Checkpoint, JobFailed, Progress, UsageError, WssegError
+from trainers import _card, _inputs
+from trainers._recipe import Context, TrainingConfig, configure, recipes, settings_of
+
+#: Words by which torch and the system say that memory ran out.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
+
+
+@dataclass(slots=True)
+class Run:
+    """A run about to be iterated; made by `prepare`.
+
+    Attributes
+    ----------
+    folder
+        Where it is kept; its id is known before the first step.
+    metrics
+        Validation figures of the checkpoint that the run offers so far.
+    status
+        ``"running"``, then ``"done"``, ``"stopped"`` or ``"failed"``.
+    """
+
+    name: str
+    project: Project | Path
+    config: TrainingConfig
+    folder: RunFolder
+    cancel: threading.Event
+    resumes: bool
+    metrics: dict[str, float] = field(default_factory=dict)
+    status: str = "running"
+    seconds: float = 0.0
+
+    @classmethod
+    def prepare(
+        cls,
+        name: str,
+        project: Project | Path,
+        config: TrainingConfig | dict[str, Any] | None,
+        *,
+        cancel: threading.Event | None = None,
+        resume: str | None = None,
+    ) -> Self:
+        """Check the settings and make the run's folder, or find the one to resume."""
+        if name not in recipes:
+            raise UsageError(
+                f"no recipe {name!r}; there are: {', '.join(recipes.names())}"
+            )
+        where = project.folder if isinstance(project, Project) else Path(project)
+        if resume:
+            folder = runs.find(where, resume)
+            frozen = folder.config()
+            if frozen["recipe"] != name:
+                raise UsageError(
+                    f"run {resume} is of the recipe {frozen['recipe']}, not {name}"
+                )
+            if folder.info().state == "done":
+                raise UsageError(f"run {resume} is done; start a new one instead")
+            if folder.info().state == "running":
+                raise UsageError(f"run {resume} is still running in another process")
+            settings = configure(name, frozen["settings"])
+        else:
+            settings = (
+                config
+                if isinstance(config, TrainingConfig)
+                else configure(name, config or {})
+            )
+            folder = runs.new(
+                where,
+                name,
+                settings_of(settings),
+                notes={"inputs": _fingerprint(project, name, settings)},
+            )
+        return cls(
+            name, project, settings, folder, cancel or threading.Event(), bool(resume)
+        )
+
+    def __iter__(self) -> Iterator[Progress | Checkpoint]:
+        began = time.monotonic()
+        self.folder.begin()
+        message = ""
+        try:
+            yield from self._events()
+            self.status = "stopped" if self.cancel.is_set() else "done"
+        except GeneratorExit:
+            # Whoever iterates closed us: as good as a wish to stop.
+            self.status = "stopped"
+            raise
+        except WssegError as error:
+            self.status, message = "failed", str(error)
+            raise
+        except (RuntimeError, MemoryError) as error:
+            self.status, message = "failed", _explained(error)
+            raise JobFailed(message) from error
+        except BaseException as error:
+            self.status, message = "failed", f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            self.seconds = time.monotonic() - began
+            self.folder.end(
+                self.status if self.status != "running" else "failed",  # type: ignore[arg-type]
+                metrics=self.metrics,
+                seconds=self.seconds,
+                message=message,
+            )
+
+    def _events(self) -> Iterator[Progress | Checkpoint]:
+        resume = None
+        if self.resumes and self.folder.last.exists():
+            resume = checkpoints.read_resume(self.folder.last)
+        project = self.project
+        opened = None
+        if not isinstance(project, Project):
+            project = opened = Project.open(project)
+        context = Context(project, self.cancel, resume)
+        try:
+            locked = False
+            for event in recipes[self.name].train(context, self.config):
+                if not locked and context.lock:
+                    atomic.write_json(self.folder.path / "data.lock.json", context.lock)
+                    locked = True
+                self._keep(event)
+                yield event
+        finally:
+            if opened:
+                opened.close()
+
+    def _keep(self, event: Progress | Checkpoint) -> None:
+        if isinstance(event, Progress):
+            if event.metrics:
+                self.folder.log_metrics(
+                    {"step": event.step, "total": event.total, **event.metrics}
+                )
+            return
+        if event.best:
+            self.metrics = dict(event.metrics)
+            checkpoints.write(self.folder.best, event)
+            _card.write(self.folder, event)
+        if event.resume is not None:
+            checkpoints.write_resume(self.folder.last, dict(event.resume))
+
+
+def _fingerprint(project: Project | Path, name: str, settings: TrainingConfig) -> str:
+    if isinstance(project, Project):
+        return _inputs.fingerprint(project, name, settings_of(settings))
+    with Project.open(project) as opened:
+        return _inputs.fingerprint(opened, name, settings_of(settings))
+
+
+def _explained(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    if isinstance(error, MemoryError) or any(
+        words in text.lower() for words in _OUT_OF_MEMORY
+    ):
+        return (
+            "out of memory: try a smaller batch or working size, or close other "
+            f"programs ({text.splitlines()[0][:200]})"
+        )
+    return text

@@ -1,0 +1,97 @@
+"""Which films are in a batch: pure functions of the seed and the step.
+
+No sampler keeps state, so a resumed run draws what the uninterrupted one would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def deal(pool: Sequence[int], start: int, count: int, seed: int) -> list[int]:
+    """Return `count` members of `pool`, `start` draws into an endless deal.
+
+    Every member comes once before any comes twice: the pool is shuffled anew, by
+    `seed` and the number of the round, each time it runs out.
+    """
+    if count and not pool:
+        raise ValueError("nothing to draw from; the pool is empty")
+    drawn: list[int] = []
+    while len(drawn) < count:
+        round_, offset = divmod(start + len(drawn), len(pool))
+        order = np.random.default_rng([seed, round_]).permutation(len(pool))
+        rest = order[offset : offset + count - len(drawn)]
+        drawn.extend(pool[index] for index in rest)
+    return drawn
+
+
+@dataclass(frozen=True, slots=True)
+class RatioSampler:
+    """Two pools mixed at a fixed ratio: CheXseg's sampling ratio p, exactly.
+
+    The published sampler draws p in tenths and film by film, so that p = 0.6 is really
+    0.5. Here every batch takes ``round(p · B)`` of the first pool, the remainder
+    carried on, so that n batches hold ``round(n · p · B)`` of them.
+
+    Parameters
+    ----------
+    first, second
+        Film numbers; `first` is the pool that `share` speaks of (expert films).
+    share
+        p, in [0, 1]. With one pool empty the other fills every batch.
+    batch
+        Films per batch, B.
+    """
+
+    first: Sequence[int]
+    second: Sequence[int]
+    share: float
+    batch: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"sampling ratio is {self.share}; it goes from 0 to 1")
+        if not self.first and not self.second:
+            raise ValueError("nothing to draw from; both pools are empty")
+
+    @property
+    def effective_share(self) -> float:
+        """The share that can be had: 0 or 1 where a pool is empty."""
+        if not self.first:
+            return 0.0
+        return self.share if self.second else 1.0
+
+    def taken(self, steps: int) -> int:
+        """Return how many of the first pool the first `steps` batches hold."""
+        return round(steps * self.effective_share * self.batch)
+
+    def __call__(self, step: int) -> list[int]:
+        """Return the film numbers of batch `step`, those of the first pool first."""
+        before, after = self.taken(step), self.taken(step + 1)
+        rest_before = step * self.batch - before
+        return [
+            *deal(self.first, before, after - before, self.seed * 2),
+            *deal(
+                self.second,
+                rest_before,
+                self.batch - (after - before),
+                self.seed * 2 + 1,
+            ),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class ShuffledSampler:
+    """Every film once per epoch, in an order of its own each time."""
+
+    pool: Sequence[int]
+    batch: int
+    seed: int
+
+    def __call__(self, step: int) -> list[int]:
+        """Return the film numbers of batch `step`."""
+        return deal(self.pool, step * self.batch, self.batch, self.seed)

@@ -1,0 +1,175 @@
+"""Pixel targets of training films: expert masks, or a weak stage's, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_wsseg.io import stages
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError, Progress
+from napari_wsseg.ops import geometry
+from napari_wsseg.pipeline import infer
+from napari_wsseg.schema import IGNORE, StageSettings
+from trainers._data import Labels
+from trainers._recipe import Context
+
+#: A finding that is known to be absent from the whole film.
+_EMPTY = None
+
+
+@dataclass(slots=True)
+class Targets:
+    """Masks at working size, packed eight pixels to the byte.
+
+    A pair of film and finding that is not in `packed` is unknown: no loss counts it.
+    """
+
+    size: int
+    n_findings: int
+    packed: dict[tuple[int, int], NDArray[np.uint8] | None] = field(
+        default_factory=dict
+    )
+
+    def put(self, row: int, finding: int, mask: NDArray[np.bool_]) -> None:
+        """Set the mask (size, size) of a film and finding."""
+        whole = np.packbits(mask) if mask.any() else _EMPTY
+        self.packed[row, finding] = whole
+
+    def take(self, rows: Sequence[int]) -> Tensor:
+        """Return (B, K, size, size) uint8 in {0, 1, 255}."""
+        shape = (len(rows), self.n_findings, self.size, self.size)
+        target = np.full(shape, IGNORE, np.uint8)
+        for place, row in enumerate(rows):
+            for finding in range(self.n_findings):
+                if (row, finding) not in self.packed:
+                    continue
+                packed = self.packed[row, finding]
+                target[place, finding] = (
+                    0 if packed is None else np.unpackbits(packed).reshape(shape[2:])
+                )
+        return torch.from_numpy(target)
+
+    def rows(self) -> set[int]:
+        """Return the films of which at least one finding is known."""
+        return {row for row, _ in self.packed}
+
+    def positive_rows(self) -> set[int]:
+        """Return the films with at least one finding that is not empty."""
+        return {row for (row, _), packed in self.packed.items() if packed is not None}
+
+    def positive_weights(self, most: float = 20.0) -> list[float]:
+        """Return, per finding, background pixels per finding pixel, at most `most`."""
+        weights = []
+        for finding in range(self.n_findings):
+            masks = [p for (_, k), p in self.packed.items() if k == finding]
+            on = sum(int(np.unpackbits(p).sum()) for p in masks if p is not None)
+            off = len(masks) * self.size**2 - on
+            weights.append(min(most, off / on) if on else 1.0)
+        return weights
+
+
+def expert(project: Project, labels: Labels, rows: Iterable[int], size: int) -> Targets:
+    """Return the newest expert mask of every finding drawn on these films."""
+    targets = Targets(size, len(labels.findings))
+    annotated = project.annotated()
+    for row in rows:
+        case = labels.cases[row]
+        if case.id not in annotated:
+            continue
+        for finding, mask in project.expert_masks(case.id).items():
+            targets.put(
+                row,
+                labels.findings.index(finding),
+                geometry.letterbox_mask(mask, size),
+            )
+    return targets
+
+
+def weak(
+    context: Context,
+    labels: Labels,
+    rows: Sequence[int],
+    size: int,
+    stage: str,
+    run: str,
+    device: str,
+) -> Generator[Progress, None, Targets]:
+    """Return masks cut from a stage's maps, conditioned on image-level labels.
+
+    A finding that the label says is absent is empty; one that it says is present is
+    the stage's mask, with its gate open; an unknown one stays unknown, and so does a
+    present one of which the stage shows nothing.
+    """
+    yield from infer.infer(
+        context.project, stage, run, device=device, cancel=context.cancel
+    )
+    settings = stages.read_settings(context.project.folder, stage, run)
+    targets = Targets(size, len(labels.findings))
+    if settings is None:  # cancelled before the stage was through
+        return targets
+    for row in rows:
+        _put_weak(context.project, labels, row, targets, stage, run, settings)
+    return targets
+
+
+def _put_weak(
+    project: Project,
+    labels: Labels,
+    row: int,
+    targets: Targets,
+    stage: str,
+    run: str,
+    settings: StageSettings,
+) -> None:
+    maps = stages.read(project.folder, stage, run, labels.cases[row].id)
+    if maps is None:
+        raise DataError(f"stage {stage} of run {run} lost {labels.cases[row].path}")
+    square = (targets.size, targets.size)
+    for k, label in enumerate(labels.targets[row].tolist()):
+        if label == 0:
+            targets.put(row, k, np.zeros(square, bool))
+        elif label == 1:
+            score = geometry.unletterbox(maps.score[k], square)
+            mask = score >= settings.thresholds[k]
+            if mask.any():
+                targets.put(row, k, mask)
+
+
+def in_use(project: Project, stage: str, run: str) -> str:
+    """Return `run`, or the run in use for `stage` where it is empty.
+
+    Raises
+    ------
+    DataError
+        If no run is in use for that stage.
+    """
+    found = run or project.adopted(stage)
+    if not found:
+        recipe = {"irnet": "irnet"}.get(stage, "classifier")
+        raise DataError(
+            f"no run is in use for the stage {stage}; first run: "
+            f"wsseg train {recipe} -p {project.folder}"
+        )
+    return found
+
+
+def lock_rows(
+    project: Project, labels: Labels, targets: Targets, source: str
+) -> list[dict[str, Any]]:
+    """Return what a run learns from these masks, for data.lock.json."""
+    rows = []
+    for row, k in targets.packed:
+        case, finding = labels.cases[row].id, labels.findings[k]
+        entry: dict[str, Any] = {"case": case, "finding": finding, "source": source}
+        if source == "expert":
+            latest = project.latest(case, finding)
+            entry["mask"] = latest.mask_sha if latest else None
+        rows.append(entry)
+    return rows

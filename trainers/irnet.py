@@ -1,0 +1,229 @@
+"""Stage 2: IRNet learns boundaries from the classifier's seeds (Ahn 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from napari_wsseg.io import cache, stages
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError
+from napari_wsseg.nn import irnet_loss
+from napari_wsseg.nn.classifier import Classifier
+from napari_wsseg.nn.irnet import IRNet
+from napari_wsseg.pipeline import infer, networks
+from napari_wsseg.schema import IGNORE
+from trainers import _data, _targets
+from trainers._loop import Task, fit
+from trainers._recipe import Context, Events, TrainingConfig, recipe
+from trainers._samplers import ShuffledSampler
+
+
+@dataclass(frozen=True, kw_only=True)
+class IrnetConfig(TrainingConfig):
+    """Settings of IRNet and of the random walk on its boundaries."""
+
+    classifier_run: Annotated[
+        str, {"tooltip": "Classifier to build on; empty: the one in use"}
+    ] = ""
+    radius: Annotated[
+        int,
+        {
+            "min": 2,
+            "max": 20,
+            "label": "Pair radius",
+            "tooltip": "Pixel pairs nearer than this are compared, on a quarter grid",
+        },
+    ] = 10
+    positives_only: Annotated[
+        bool, {"tooltip": "Learn from films with a finding alone, as WSMIS does"}
+    ] = True
+    displacement: Annotated[
+        bool,
+        {
+            "label": "Learn displacement",
+            "tooltip": "Only splitting a mask into separate lesions needs it",
+        },
+    ] = False
+    walk_radius: Annotated[int, {"min": 2, "max": 20}] = 5
+    walk_beta: Annotated[float, {"min": 1.0, "max": 50.0, "step": 1.0}] = 10.0
+    walk_steps: Annotated[int, {"min": 1, "max": 4096}] = 256
+    walk_threshold: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.05}] = 0.3
+
+
+@recipe(
+    "irnet",
+    config=IrnetConfig,
+    stages=("irnet",),
+    summary="Learn where one thing ends, and let heat flow up to there",
+)
+def irnet(context: Context, config: IrnetConfig) -> Events:
+    """Train both branches on a frozen classifier, whose size and input are kept.
+
+    Raises
+    ------
+    DataError
+        If no classifier is in use, or no training film has a seed.
+    """
+    project = context.project
+    run = _targets.in_use(project, "cam", config.classifier_run)
+    backbone, header = networks.load(project.folder, run)
+    networks.require(header, "classifier", run)
+    yield from infer.infer(
+        project, "crf", run, device=config.device, cancel=context.cancel
+    )
+    if context.cancel.is_set():
+        return
+    films = yield from cache.films(project, header["size"])
+    labels = _data.Labels.of(project)
+    seeded = _seeded(labels, labels.known_in("train"), config.positives_only)
+    if not seeded:
+        raise DataError(
+            "no training film is labelled with a finding, so there is nothing to learn "
+            "boundaries from; label some films as present"
+        )
+    context.lock.extend(labels.lock(seeded))
+    model = _network(backbone)
+    steps = max(1, round(config.epochs * len(seeded) / config.batch))
+    sampler = ShuffledSampler(seeded, config.batch, config.seed)
+    feed = _data.Feed(films, labels.ids, _Feeding(config, header))
+
+    def loss(model: nn.Module, step: int, device: torch.device) -> Tensor:
+        rows = sampler(step)
+        target = _seeds(project, run, labels, rows, films.size)
+        images, moved = feed.training(rows, step, device, target)
+        return _loss(model, images, moved, config)
+
+    def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:
+        rows = _seeded(labels, labels.known_in("val"), True)
+        return _validated(model, device, feed, project, run, labels, rows, config)
+
+    yield from fit(
+        Task(
+            model=model,
+            loss=loss,
+            validate=validate,
+            steps=steps,
+            header={
+                **header,
+                "network": {**header["network"], "kind": "irnet"},
+                "classifier": run,
+                "walk": {
+                    "radius": config.walk_radius,
+                    "beta": config.walk_beta,
+                    "steps": config.walk_steps,
+                },
+                "thresholds": {"irnet": config.walk_threshold},
+            },
+            criterion="val_loss",
+            higher_is_better=False,
+            # The published settings learn displacement ten times as fast.
+            rates={"displacement": 10.0},
+        ),
+        config,
+        context,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Feeding:
+    """The recipe's own drawing, the classifier's own input."""
+
+    config: IrnetConfig
+    header: Mapping[str, object]
+
+    @property
+    def batch(self) -> int:
+        return self.config.batch
+
+    @property
+    def seed(self) -> int:
+        return self.config.seed
+
+    @property
+    def augment(self) -> float:
+        return self.config.augment
+
+    @property
+    def normalisation(self) -> str:
+        return str(self.header["normalisation"])
+
+    @property
+    def channels(self) -> int:
+        network = self.header["network"]
+        return int(network["in_channels"]) if isinstance(network, dict) else 1
+
+
+def _network(backbone: nn.Module) -> IRNet:
+    if not isinstance(backbone, Classifier):
+        raise TypeError(f"IRNet builds on a Classifier, not {type(backbone).__name__}")
+    return IRNet(backbone)
+
+
+def _seeded(labels: _data.Labels, rows: list[int], positives_only: bool) -> list[int]:
+    present = (labels.targets == 1).any(1)
+    return [row for row in rows if present[row] or not positives_only]
+
+
+def _seeds(
+    project: Project, run: str, labels: _data.Labels, rows: Sequence[int], size: int
+) -> Tensor:
+    """Return (B, K, size, size) seeds, conditioned on the image-level labels.
+
+    A finding that is absent, or not known to be there, gives no pairs: the film's
+    other findings may have boundaries where it has none.
+    """
+    found = []
+    for row in rows:
+        maps = stages.read(project.folder, "crf", run, labels.cases[row].id)
+        if maps is None:
+            raise DataError(
+                f"the seeds of {labels.cases[row].path} are gone; infer crf"
+            )
+        seed = np.array(maps.extra["seed"], np.uint8)
+        target = labels.targets[row]
+        seed[(target != 1).numpy()] = IGNORE
+        if (target == 0).all():
+            seed[:] = 0
+        found.append(torch.from_numpy(seed))
+    stacked = torch.stack(found)
+    return nn.functional.interpolate(stacked, (size, size), mode="nearest-exact")
+
+
+def _loss(
+    model: nn.Module, images: Tensor, seeds: Tensor | None, config: IrnetConfig
+) -> Tensor:
+    edge, field = model(images)
+    if seeds is None:
+        raise ValueError("IRNet needs seeds")
+    pairs = irnet_loss.pairs(irnet_loss.on_grid(seeds, edge), radius=config.radius)
+    total = irnet_loss.boundary(edge.float(), pairs).total
+    if config.displacement:
+        total = total + irnet_loss.displacement(field.float(), pairs).total
+    return total
+
+
+def _validated(
+    model: nn.Module,
+    device: torch.device,
+    feed: _data.Feed,
+    project: Project,
+    run: str,
+    labels: _data.Labels,
+    rows: list[int],
+    config: IrnetConfig,
+) -> dict[str, float]:
+    if not rows:
+        return {}
+    losses, place = [], 0
+    for images in feed.viewing(rows, device):
+        batch = rows[place : place + len(images)]
+        place += len(images)
+        seeds = _seeds(project, run, labels, batch, feed.films.size).to(device)
+        losses.append(float(_loss(model, images, seeds, config)))
+    return {"val_loss": float(np.mean(losses))}
