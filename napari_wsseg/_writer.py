@@ -35,18 +35,12 @@ def write_png(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
             f"{path}: the layer has {labels.ndim} dimensions, a mask has 2; "
             "save one slice"
         )
-    values = np.unique(labels)
-    image = (
-        _one_bit(labels) if np.count_nonzero(values) <= 1 else _indexed(path, labels)
-    )
+    several = np.count_nonzero(np.unique(labels)) > 1
+    image = _indexed(path, labels) if several else Image.fromarray(labels != 0)
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     atomic.write(Path(path), lambda file: file.write(buffer.getvalue()))
     return [path]
-
-
-def _one_bit(labels: NDArray[Any]) -> Image.Image:
-    return Image.fromarray(labels != 0)
 
 
 def _indexed(path: str, labels: NDArray[Any]) -> Image.Image:

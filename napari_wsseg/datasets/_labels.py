@@ -59,11 +59,8 @@ def read(path: Path) -> LabelTable:
     """
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            lines = [
-                (reader.line_num, row)
-                for reader in [csv.reader(file)]
-                for row in reader
-            ]
+            reader = csv.reader(file)
+            lines = [(reader.line_num, row) for row in reader]
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:

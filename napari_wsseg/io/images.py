@@ -132,10 +132,12 @@ def _of_colours(
     image: Image.Image,
 ) -> tuple[NDArray[np.float32], int, tuple[str, ...]]:
     colours = image.convert("RGB")
-    channels = np.asarray(colours)
-    differ = int((channels.max(axis=2) - channels.min(axis=2)).max())
+    red, green, blue = (np.asarray(channel) for channel in colours.split())
+    most = np.maximum(np.maximum(red, green), blue)
+    least = np.minimum(np.minimum(red, green), blue)
+    differ = int((most - least).max())
     if differ == 0:
-        return _scaled(channels[..., 0], 8), 8, ()
+        return _scaled(red, 8), 8, ()
     remarks = () if differ <= _TINT else ("colour was turned into luminance",)
     return _scaled(np.asarray(colours.convert("L")), 8), 8, remarks
 
