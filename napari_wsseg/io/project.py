@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-
 from napari_wsseg.io import (
     _annotations,
     _audit,
     _cases,
     _database,
     _decisions,
+    _expert,
     _fsck,
     _masks,
     _toml,
@@ -194,42 +193,19 @@ class Project:
         DataError
             Another shape than the film's, an unknown finding, a full disk.
         """
-        self._check(self.case(case_id), finding, reader, mask)
-        sha = _masks.pixels_sha(mask)
-        newest = self.latest(case_id, finding, reader=reader)
-        if newest and _annotations.pixels_sha(self._database, newest) == sha:
-            return newest
-        with self.transaction():
-            file_sha = _masks.write(self.folder, case_id, finding, mask)
-            annotation = _annotations.insert(
-                self._database,
-                case_id=case_id,
-                finding=finding,
-                reader=reader,
-                tool=tool,
-                parent=parent,
-                source_run=source_run,
-                mask_sha=file_sha,
-                pixels_sha=sha,
-                area_px=int(np.count_nonzero(mask)),
-            )
-            told = {
-                "annotation": annotation.id,
-                "case": case_id,
-                "finding": finding,
-                "mask": file_sha,
-                "version": annotation.version,
-                "tool": tool,
-            }
-            self.audit(reader, "mask", told)
-        return annotation
-
-    def withdraw(self, annotation: Annotation, *, actor: str, reason: str = "") -> None:
-        """Take a version out of use; its row and its mask stay on disk."""
-        told = {"annotation": annotation.id, "reason": reason}
-        with self.transaction():
-            _annotations.withdraw(self._database, annotation.id, reason)
-            self.audit(actor, "withdraw", told)
+        case = self.case(case_id)
+        _expert.check(case, self._names, finding, reader, mask)
+        return _expert.save(
+            self._database,
+            self.folder,
+            case,
+            finding,
+            mask,
+            reader=reader,
+            tool=tool,
+            parent=parent,
+            source_run=source_run,
+        )
 
     def latest(
         self, case_id: str, finding: str, *, reader: str | None = None
@@ -317,8 +293,8 @@ class Project:
     ) -> None:
         """Keep a stroke, `before` to `after`, safe until it is folded into a mask."""
         case = self.case(case_id)
-        self._check(case, finding, reader, before)
-        self._check(case, finding, reader, after)
+        for mask in (before, after):
+            _expert.check(case, self._names, finding, reader, mask)
         key = journal.Key(case_id, finding, reader)
         journal.record(self._database, self.folder, key, before, after)
 
@@ -381,15 +357,3 @@ class Project:
     def fsck(self, repair: bool = False) -> list[str]:
         """Return what is wrong with the project, in words; `repair` what can be."""
         return _fsck.problems(self._database, self.folder, self.images, repair=repair)
-
-    def _check(self, case: Case, finding: str, reader: str, mask: Mask) -> None:
-        if finding not in self._names:
-            known = ", ".join(self._names)
-            raise DataError(f"no finding {finding!r}; there are: {known}")
-        if not reader.strip():
-            raise DataError("an expert mask needs its reader's name; give one")
-        if mask.dtype != np.bool_ or mask.shape != case.shape:
-            raise DataError(
-                f"{case.path}: a mask of {finding!r} is {mask.dtype} {mask.shape}, "
-                f"the film is {case.shape}; give a bool mask of the film's shape"
-            )

@@ -1,0 +1,77 @@
+"""Saving an expert mask: the file first, then the row, then the trail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from napari_wsseg.io import _annotations, _audit, _masks
+from napari_wsseg.io._database import Database
+from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import Annotation, Case, Mask
+
+
+def check(
+    case: Case, findings: Sequence[str], finding: str, reader: str, mask: Mask
+) -> None:
+    """Refuse a mask that does not fit its case.
+
+    Raises
+    ------
+    DataError
+        Another shape than the film's, an unknown finding, no reader.
+    """
+    if finding not in findings:
+        raise DataError(f"no finding {finding!r}; there are: {', '.join(findings)}")
+    if not reader.strip():
+        raise DataError("an expert mask needs its reader's name; give one")
+    if mask.dtype != np.bool_ or mask.shape != case.shape:
+        raise DataError(
+            f"{case.path}: a mask of {finding!r} is {mask.dtype} {mask.shape}, "
+            f"the film is {case.shape}; give a bool mask of the film's shape"
+        )
+
+
+def save(
+    database: Database,
+    folder: Path,
+    case: Case,
+    finding: str,
+    mask: Mask,
+    *,
+    reader: str,
+    tool: str,
+    parent: int | None,
+    source_run: str | None,
+) -> Annotation:
+    """Save a checked mask; the same pixels as the newest version make no new one."""
+    sha = _masks.pixels_sha(mask)
+    newest = _annotations.latest(database, case.id, finding, reader)
+    if newest and _annotations.pixels_sha(database, newest) == sha:
+        return newest
+    with database.transaction():
+        file_sha = _masks.write(folder, case.id, finding, mask)
+        annotation = _annotations.insert(
+            database,
+            case_id=case.id,
+            finding=finding,
+            reader=reader,
+            tool=tool,
+            parent=parent,
+            source_run=source_run,
+            mask_sha=file_sha,
+            pixels_sha=sha,
+            area_px=int(np.count_nonzero(mask)),
+        )
+        told = {
+            "annotation": annotation.id,
+            "case": case.id,
+            "finding": finding,
+            "mask": file_sha,
+            "version": annotation.version,
+            "tool": tool,
+        }
+        _audit.append(database, reader, "mask", told)
+    return annotation
