@@ -12,6 +12,7 @@ import os
 import sys
 import time
 import weakref
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +23,15 @@ from napari.qt.threading import create_worker
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from napari_wsseg._widgets._child import Child, Patience, pump
-from napari_wsseg._widgets._events import Ended, EndState, Event, Silent, Started
+from napari_wsseg._widgets._events import (
+    Ended,
+    EndState,
+    Event,
+    Noise,
+    Silent,
+    Started,
+    Step,
+)
 
 JobState: TypeAlias = Literal["starting", "running", "stopping"] | EndState
 ALIVE = ("starting", "running", "stopping")
@@ -94,9 +103,13 @@ class Job(QObject):
         self.state: JobState = "starting"
         self.run: str | None = request.resume
         self.runs: dict[str, str] = {}
+        self.recipe = request.recipe
         self.device = ""
         self.silent_s = 0.0
         self.end: Ended | None = None
+        # Kept so that a panel opened later shows the same as one that was there.
+        self.steps: deque[Step] = deque(maxlen=5000)
+        self.log: deque[str] = deque(maxlen=500)
         self.began = time.monotonic()
         self._patience = patience or Patience()
         self._force_due = False
@@ -171,6 +184,10 @@ class Job(QObject):
             if isinstance(event, Started):
                 self._on_started(event)
                 changed = True
+            elif isinstance(event, Step):
+                self.steps.append(event)
+            elif isinstance(event, Noise):
+                self.log.append(event.text)
         if events:
             self.said.emit(events)
         if changed:
@@ -181,6 +198,8 @@ class Job(QObject):
     def _on_started(self, event: Started) -> None:
         self.run, self.device = event.run, event.device
         self.runs[event.recipe] = event.run
+        self.recipe = event.recipe
+        self.steps.clear()
         if self.state == "starting":
             self.state = "running"
         elif self.state == "stopping":

@@ -7,7 +7,7 @@ reading goes through a `Background`, whose results come back on the main thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,12 +172,15 @@ class Session:
         self.project.adopt(stage, run_id, actor=self.reader)
         self.reload_stages()
 
-    def reload_stages(self) -> None:
-        """Read the stages again, of the open case too, after maps have changed."""
+    def reload_stages(self, preview: Mapping[str, str] | None = None) -> None:
+        """Read the stages again, of the open case too, after maps have changed.
+
+        With `preview`, stage to run id, the open case shows runs that are not in use.
+        """
         if self.project is None:
             return
-        runs = opened.adopted(self.project)
-        self.looking.drafts = Drafts.of(self.project)
+        runs = opened.adopted(self.project) | dict(preview or {})
+        self.looking.drafts = Drafts.of(self.project, runs)
         if self._loader is not None:
             self._loader.forget()
         if self.opened is None:

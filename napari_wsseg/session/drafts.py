@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,13 +30,13 @@ class Drafts:
     settings: dict[str, StageSettings] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, project: Project) -> Drafts:
-        """Read the settings of the runs that a project has adopted."""
+    def of(cls, project: Project, runs: Mapping[str, str] | None = None) -> Drafts:
+        """Read the settings of `runs`, stage to id; by default those adopted."""
         names = tuple(finding.name for finding in project.findings)
         settings = {
             stage: stages.read_settings(project.folder, stage, run)
             or _open_settings(names)
-            for stage, run in opened.adopted(project).items()
+            for stage, run in (runs or opened.adopted(project)).items()
         }
         return cls(names, settings)
 

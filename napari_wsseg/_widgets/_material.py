@@ -1,0 +1,94 @@
+"""What a project offers to learn from, counted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from napari_wsseg._widgets._words import count
+from napari_wsseg.io.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Films of a project by what is known of them.
+
+    Parameters
+    ----------
+    films
+        All of them.
+    expert
+        Of the train split, with an expert mask of at least one finding.
+    weak
+        Of the train split, with a known image-level label and no expert mask.
+    checked
+        Of the val split, with an expert mask: what masks are validated on.
+    """
+
+    films: int
+    expert: int
+    weak: int
+    checked: int
+
+    @classmethod
+    def of(cls, project: Project) -> Material:
+        """Count what `project` holds now."""
+        masked = project.annotated()
+        cases = project.cases()
+        train = [case for case in cases if case.split == "train"]
+        expert = [case for case in train if case.id in masked]
+        weak = [
+            case
+            for case in train
+            if case.id not in masked and any(v in (0, 1) for v in case.labels.values())
+        ]
+        checked = sum(case.split == "val" and case.id in masked for case in cases)
+        return cls(len(cases), len(expert), len(weak), checked)
+
+    @property
+    def labelled(self) -> int:
+        """Films of the train split that say anything at all."""
+        return self.expert + self.weak
+
+    def summary(self) -> str:
+        """Return it in one line for a person."""
+        return f"Expert films {self.expert:,} · weak {self.weak:,}"
+
+    def lacking(self, recipe: str | None) -> str:
+        """Return what must be done before `recipe` can learn; empty when nothing."""
+        if self.films == 0:
+            return (
+                "This project holds no films. Add some with “wsseg init” and the "
+                "folder of your images."
+            )
+        if recipe == "chexseg" and self.expert == 0:
+            return (
+                "No film of the train split has an expert mask yet. Paint a finding "
+                "on some films (Review) and accept them, or import masks; then come "
+                "back."
+            )
+        if self.labelled == 0:
+            return (
+                "No film of the train split has a label. Give labels.csv to "
+                "“wsseg init”, or read some films first."
+            )
+        return ""
+
+    def caution(self) -> str:
+        """Return what to know before trusting the result; empty when nothing."""
+        if self.checked == 0:
+            return "No expert mask in the val split: masks will be unevaluated."
+        return f"Checked on {count(self.checked, 'expert film')} kept apart."
+
+
+def share_in_words(p: float, batch: int) -> str:
+    """Return how many films of a batch are expert films at share `p`.
+
+    Exactly ``p * batch`` on average: what does not divide is carried from batch to
+    batch, so one batch may hold one more than the next.
+    """
+    wanted = p * batch
+    low = math.floor(wanted + 1e-9)
+    if math.isclose(wanted, round(wanted), abs_tol=1e-9):
+        return f"{round(wanted)} of {batch} films in every batch"
+    return f"{low} or {low + 1} of {batch} films in a batch, {wanted:.1f} on average"

@@ -1,0 +1,123 @@
+"""One run in full, or two beside each other, as rows of words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_wsseg._widgets import _words
+from napari_wsseg._widgets._loading import known
+from napari_wsseg.io.runs import RunInfo
+
+Row = tuple[str, ...]
+
+
+def details(project: Path, info: RunInfo) -> list[Row]:
+    """Return name and value of all that is known of a run."""
+    rows: list[Row] = [
+        ("Run", info.id),
+        ("State", _words.state(info.state)),
+        ("Began", _words.moment(info.created)),
+        ("Took", _words.duration(info.seconds)),
+        ("Learnt from", learnt_from(project, info.id)),
+    ]
+    if info.message:
+        rows.append(("Message", info.message))
+    rows += [(_words.metric_name(k), _value(v)) for k, v in info.metrics.items()]
+    usual = defaults(info.recipe)
+    changed = [name for name in info.config if differs(info, name, usual)]
+    rest = [name for name in info.config if name not in changed]
+    rows += [(f"{_name(name)} ✎", _value(info.config[name])) for name in changed]
+    rows += [(_name(name), _value(info.config[name])) for name in rest]
+    return rows
+
+
+def compare(project: Path, one: RunInfo, other: RunInfo) -> list[Row]:
+    """Return the settings that differ and all figures of two runs, side by side."""
+    rows: list[Row] = [("State", _words.state(one.state), _words.state(other.state))]
+    for name in dict.fromkeys([*one.metrics, *other.metrics]):
+        rows.append(
+            (
+                _words.metric_name(name),
+                _value(one.metrics.get(name)),
+                _gain(one.metrics.get(name), other.metrics.get(name)),
+            )
+        )
+    rows.append(
+        ("Learnt from", learnt_from(project, one.id), learnt_from(project, other.id))
+    )
+    rows.append(("Took", _words.duration(one.seconds), _words.duration(other.seconds)))
+    if one.recipe != other.recipe:
+        rows.append(("Recipe", one.recipe, other.recipe))
+    for name in dict.fromkeys([*one.config, *other.config]):
+        mine, theirs = one.config.get(name), other.config.get(name)
+        if mine != theirs:
+            rows.append((_name(name), _value(mine), _value(theirs)))
+    return rows
+
+
+def summary(info: RunInfo) -> str:
+    """Return what was set otherwise than usual, in one line."""
+    usual = defaults(info.recipe)
+    names = [name for name in info.config if differs(info, name, usual)]
+    if not usual:
+        names = [name for name in ("p", "epochs", "size") if name in info.config]
+    return ", ".join(f"{_name(name)} {_value(info.config[name])}" for name in names)
+
+
+def score(info: RunInfo) -> str:
+    """Return the figure by which the run is judged, or an empty string."""
+    name = _words.telling(info.metrics)
+    if name is None:
+        return ""
+    return f"{_words.metric_name(name)} {_words.figure(info.metrics[name])}"
+
+
+def defaults(recipe: str) -> Mapping[str, Any]:
+    """Return a recipe's usual settings; empty until the recipes have been loaded."""
+    loaded = known()
+    if loaded is None or recipe not in loaded.recipes:
+        return {}
+    return vars(loaded.recipes[recipe].config())
+
+
+def differs(info: RunInfo, name: str, usual: Mapping[str, Any]) -> bool:
+    """Whether a run's setting is not the usual one."""
+    return name in usual and info.config[name] != usual[name]
+
+
+def learnt_from(project: Path, run: str) -> str:
+    """Return the number of films a run froze as its material, e.g. ``54 films``."""
+    try:
+        rows = json.loads(
+            (project / "runs" / run / "data.lock.json").read_text("utf-8")
+        )
+        films = {row["case"] for row in rows}
+        expert = {row["case"] for row in rows if row.get("source") == "expert"}
+    except (OSError, ValueError, KeyError, TypeError):
+        # A run that ended before it froze its material has none to tell of.
+        return "—"
+    words = _words.count(len(films), "film")
+    return f"{words}, {len(expert):,} expert" if expert else words
+
+
+def _name(setting: str) -> str:
+    return setting.replace("_", " ")
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "—"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value) if value != "" else "(empty)"
+
+
+def _gain(before: Any, after: Any) -> str:
+    if not isinstance(before, (int, float)) or not isinstance(after, (int, float)):
+        return _value(after)
+    return f"{_value(after)} ({after - before:+.3g})"

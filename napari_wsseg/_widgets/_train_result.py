@@ -1,0 +1,82 @@
+"""How a training ended, and what the reader makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
+
+from napari_wsseg._widgets._verdict import Verdict
+
+
+class Result(QFrame):
+    """The last word on a training: [Look], [Use this run], [Keep the old one].
+
+    Signals
+    -------
+    used(), kept()
+        The reader's choice.
+    looked(stage, run)
+        The reader wants to see the result before choosing.
+    """
+
+    used = Signal()
+    kept = Signal()
+    looked = Signal(str, str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.usable: Mapping[str, str] = {}
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.words = QLabel()
+        self.words.setWordWrap(True)
+        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.look_button = QPushButton("Look at its result")
+        self.look_button.setToolTip(
+            "Show its masks on the open film; nothing is put in use yet"
+        )
+        self.use_button = QPushButton("Use this run")
+        self.keep_button = QPushButton()
+        choice = QHBoxLayout()
+        choice.addWidget(self.use_button)
+        choice.addWidget(self.keep_button)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.words)
+        layout.addWidget(self.look_button)
+        layout.addLayout(choice)
+        self.use_button.clicked.connect(lambda *_: self.used.emit())
+        self.keep_button.clicked.connect(lambda *_: self.kept.emit())
+        self.look_button.clicked.connect(self._on_look)
+
+    def show_verdict(self, verdict: Verdict, *, may_use: bool) -> None:
+        """Show a verdict; without `may_use` the project can only be looked at."""
+        self.usable = verdict.usable
+        offered = bool(verdict.usable)
+        self.words.setText(verdict.words)
+        self.look_button.setVisible(offered)
+        self.use_button.setVisible(offered)
+        self.use_button.setEnabled(may_use)
+        self.use_button.setToolTip(
+            "Show its masks as drafts from now on; the open case and every expert "
+            "mask stay as they are"
+            if may_use
+            else "This window may only look at the project: another one has it open"
+        )
+        self.keep_button.setText("Keep the old one" if offered else "Close")
+        self.keep_button.setToolTip(
+            "Change nothing; the run stays in the list of runs" if offered else ""
+        )
+        self.show()
+
+    def tell(self, words: str) -> None:
+        """Show a message with nothing to choose."""
+        self.show_verdict(Verdict(words), may_use=False)
+
+    def complain(self, words: str) -> None:
+        """Say why the choice could not be followed; it is still offered."""
+        self.words.setText(f"{self.words.text()}\n{words}")
+
+    def _on_look(self) -> None:
+        stage = list(self.usable)[-1]
+        self.looked.emit(stage, self.usable[stage])

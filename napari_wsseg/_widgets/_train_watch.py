@@ -1,0 +1,144 @@
+"""The lower half of the Train panel: how the training goes."""
+
+from __future__ import annotations
+
+import time
+
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import (
+    QLabel,
+    QPlainTextEdit,
+    QProgressBar,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_wsseg._widgets import _words
+from napari_wsseg._widgets._events import Ended, Event, Noise, Started, Step
+from napari_wsseg._widgets._fold import Fold
+from napari_wsseg._widgets._jobs import Job
+from napari_wsseg._widgets._train_setup import title
+from napari_wsseg._widgets.curves import Curves
+
+
+class Watch(QWidget):
+    """Progress, time left, curves and log of one job."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.job: Job | None = None
+        self._step: Step | None = None
+        self._said = ""
+        self.bar = QProgressBar()
+        self.bar.setAccessibleName("Progress of the training")
+        self.bar.setMinimumWidth(100)
+        self.message = QLabel()
+        self.message.setWordWrap(True)
+        self.message.setSizePolicy(
+            QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum
+        )
+        self.curves = Curves()
+        self.log = QPlainTextEdit()
+        self.log.setReadOnly(True)
+        self.log.setMaximumBlockCount(500)
+        self.log.setFixedHeight(130)
+        self.log.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.log.setTabChangesFocus(True)
+        self.log.setAccessibleName("Log")
+        self.fold = Fold("Log", "What the training itself has printed")
+        self.fold.body.addWidget(self.log)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.bar, self.message, self.curves, self.fold):
+            layout.addWidget(widget)
+        # Seconds pass even when nothing is said.
+        self._clock = QTimer(self, interval=1000)
+        self._clock.timeout.connect(self._say)
+
+    def follow(self, job: Job) -> None:
+        """Show a job from now on, with all that it has said so far."""
+        if self.job is not None:
+            self.job.said.disconnect(self._on_said)
+            self.job.changed.disconnect(self._say)
+        self.job = job
+        self.curves.clear()
+        self.log.setPlainText("\n".join(job.log))
+        self.curves.add(job.steps)
+        self._step = job.steps[-1] if job.steps else None
+        job.said.connect(self._on_said)
+        job.changed.connect(self._say)
+        self.bar.setRange(0, 0)
+        self._clock.start()
+        self._say()
+
+    def _on_said(self, events: tuple[Event, ...]) -> None:
+        steps: list[Step] = []
+        lines: list[str] = []
+        for event in events:
+            if isinstance(event, Started):
+                # A job of several recipes counts from one again with each.
+                self.curves.clear()
+                steps.clear()
+                lines.append(f"run {event.run} on {event.device}")
+            elif isinstance(event, Step):
+                steps.append(event)
+                if event.message != self._said:
+                    self._said = event.message
+                    lines.append(event.message)
+            elif isinstance(event, Noise):
+                lines.append(event.text)
+            elif isinstance(event, Ended) and event.message:
+                lines.append(event.message)
+        if lines:
+            self.log.appendPlainText("\n".join(lines))
+        if steps:
+            self._step = steps[-1]
+            self.curves.add(steps)
+            self._say()
+
+    def _say(self) -> None:
+        """Bring bar and message up to what is known."""
+        job, step = self.job, self._step
+        if job is None:
+            return
+        if job.alive and step is not None and step.total > 0:
+            self.bar.setRange(0, step.total)
+            self.bar.setValue(min(step.step, step.total))
+        elif job.alive:
+            self.bar.setRange(0, 0)
+        else:
+            self._clock.stop()
+            self.bar.setRange(0, 1)
+            self.bar.setValue(1 if job.state == "done" else 0)
+            self.curves.draw()
+        self.message.setText(_situation(job, step))
+
+
+def _situation(job: Job, step: Step | None) -> str:
+    """Return how a job stands, in one or two lines."""
+    passed = _words.duration(time.monotonic() - job.began)
+    name = title(job.recipe)
+    if job.silent_s:
+        silent = _words.duration(job.silent_s)
+        return (
+            f"Not responding for {silent}. Wait, or press Force stop; the last saved "
+            "state is kept."
+        )
+    match job.state:
+        case "starting":
+            return f"{name}: starting … ({passed})"
+        case "stopping":
+            hint = " It takes long: Force stop ends it now." if job.can_force else ""
+            return f"Stopping after this batch …{hint}"
+        case "running":
+            if step is None:
+                return f"{name}: preparing … ({passed})"
+            left = (
+                f", about {_words.duration(step.eta_s)} left"
+                if step.eta_s is not None
+                else ""
+            )
+            of = f" {step.step:,} of {step.total:,}" if step.total else ""
+            return f"{name}: {step.message}{of}\n{passed} so far{left}"
+    return f"{name}: {_words.state(job.state)}"

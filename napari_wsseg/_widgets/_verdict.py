@@ -1,0 +1,141 @@
+"""What a finished training is worth, beside what is in use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari_wsseg._widgets._events import Ended
+from napari_wsseg._widgets._jobs import Request
+from napari_wsseg._widgets._words import count, figure, metric_name, telling
+from napari_wsseg.io import runs
+from napari_wsseg.io.project import Project
+from napari_wsseg.io.runs import RunInfo
+from napari_wsseg.jobs import DataError
+
+#: Stages that a run of a recipe is adopted for, where its card does not say all.
+_ALSO: Mapping[str, tuple[str, ...]] = {"classifier": ("classifier", "cam", "crf")}
+
+Cards = Mapping[str, tuple[str, ...]]
+
+
+def stages_of(recipe: str, known: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return the stages that adopting a run of `recipe` is for.
+
+    Parameters
+    ----------
+    known
+        Stages on the recipe's card, when it is loaded.
+    """
+    default = {"chexseg": ("segmentation",)}.get(recipe, (recipe,))
+    return _ALSO.get(recipe) or known or default
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a job went, in words, and what may be done with its runs.
+
+    Parameters
+    ----------
+    words
+        For a person.
+    usable
+        Stage to run id: what [Use] would put in use; empty when there is nothing.
+    resumable
+        Run that can go on, or ``None``.
+    """
+
+    words: str
+    usable: Mapping[str, str] = field(default_factory=dict)
+    resumable: str | None = None
+
+
+def judge(
+    end: Ended,
+    request: Request,
+    made: Mapping[str, str],
+    project: Project | None,
+    checked: int,
+) -> Verdict:
+    """Judge a job that has ended.
+
+    Parameters
+    ----------
+    made
+        Recipe to run id.
+    project
+        The open project, when it is the job's.
+    checked
+        Expert films of the val split.
+    """
+    last = next(reversed(list(made.items())), None)
+    if end.state != "done":
+        resumable = _resumable(request, last[1] if last else None)
+        kept = "\nResume goes on from the last saved state." if resumable else ""
+        usual = {"stopped": "Stopped.", "killed": "Stopped by force."}
+        words = end.message or usual.get(end.state, "The training did not finish.")
+        return Verdict(words + kept, resumable=resumable)
+    usable: dict[str, str] = {}
+    scores = []
+    for recipe, run in made.items():
+        usable.update(dict.fromkeys(stages_of(recipe), run))
+        scores.append(_score(recipe, run, end, project, checked, request))
+    if project is None:
+        return Verdict("Done. Open its project again to use the result.")
+    return Verdict("\n".join(scores) or "Done.", usable=usable)
+
+
+def _score(
+    recipe: str,
+    run: str,
+    end: Ended,
+    project: Project | None,
+    checked: int,
+    request: Request,
+) -> str:
+    info = _info(request, run)
+    metrics: Mapping[str, Any] = info.metrics if info else {}
+    metrics = metrics or (end.metrics if end.run == run else {})
+    name = telling(metrics)
+    if name is None:
+        return f"{recipe}: done, not validated."
+    words = f"{metric_name(name)} {figure(metrics[name])}"
+    before = _before(recipe, run, name, project, request)
+    if before is not None:
+        words += f" (before {figure(before)})"
+    if name == "val_dice" and recipe == "chexseg":
+        words += f" on {count(checked, 'expert film')}"
+    elif name == "val_dice":
+        # A weak recipe is compared with weak masks: it must not pass for more.
+        words += " against weak masks"
+    return f"{recipe}: {words}"
+
+
+def _before(
+    recipe: str, run: str, name: str, project: Project | None, request: Request
+) -> float | None:
+    """Return the figure of the run in use, if it was measured the same way."""
+    if project is None:
+        return None
+    used = project.adopted(stages_of(recipe)[-1])
+    info = _info(request, used) if used and used != run else None
+    if info is None or info.recipe != recipe:
+        return None
+    value = info.metrics.get(name)
+    return float(value) if value is not None else None
+
+
+def _info(request: Request, run: str) -> RunInfo | None:
+    try:
+        return runs.find(request.project, run).info()
+    except (DataError, KeyError):
+        # A run folder that was removed meanwhile has nothing to be compared with.
+        return None
+
+
+def _resumable(request: Request, run: str | None) -> str | None:
+    if run is None:
+        return None
+    last = request.project / "runs" / run / "last.pt"
+    return run if last.exists() else None

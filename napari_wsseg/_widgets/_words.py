@@ -1,0 +1,112 @@
+"""Figures, times and states as a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+#: Figures by which a run is judged, the most telling first; more of each is better.
+_TELLING = (
+    "val_dice",
+    "val_pos_iou",
+    "val_iou",
+    "val_all_iou",
+    "val_auroc",
+    "dice",
+    "pos_iou",
+    "all_iou",
+    "auroc",
+)
+
+_NAMES = {
+    "dice": "Dice",
+    "pos_iou": "IoU",
+    "iou": "IoU",
+    "all_iou": "IoU (all films)",
+    "pooled_miou": "pooled IoU",
+    "auroc": "AUROC",
+    "f1": "F1",
+    "loss": "loss",
+}
+
+_STATES = {
+    "starting": "starting",
+    "running": "running",
+    "stopping": "stopping",
+    "done": "done",
+    "stopped": "stopped",
+    "failed": "failed",
+    "killed": "stopped by force",
+    "lost": "lost",
+    "interrupted": "interrupted",
+}
+
+#: A sign beside the word, so that no state is told by colour alone.
+SIGNS = {
+    "running": "▶",
+    "done": "✓",
+    "stopped": "■",
+    "failed": "✗",
+    "interrupted": "‖",
+}
+
+
+def metric_name(name: str) -> str:
+    """Return ``val_pos_iou`` as ``val IoU``."""
+    plain = name.removeprefix("val_")
+    words = _NAMES.get(plain, plain.replace("_", " "))
+    return f"val {words}" if name.startswith("val_") else words
+
+
+def telling(metrics: Mapping[str, Any]) -> str | None:
+    """Return the name of the figure by which a run is judged, or ``None``.
+
+    A loss is the last resort, and the only one where less is better.
+    """
+    numbers = [k for k, v in metrics.items() if isinstance(v, (int, float))]
+    for name in (*_TELLING, "val_loss"):
+        if name in numbers:
+            return name
+    return None
+
+
+def state(word: str) -> str:
+    """Return a state in words."""
+    return _STATES.get(word, word)
+
+
+def figure(value: float) -> str:
+    """Return 0.6134 as ``0.61``, 34.0 as ``34``, 1e-4 as ``0.0001``."""
+    if value == int(value) and abs(value) >= 1:
+        return f"{int(value):,}"
+    return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
+
+
+def duration(seconds: float) -> str:
+    """Return 75 as ``1 min``, 5400 as ``1 h 30 min``."""
+    if seconds < 60:
+        return f"{max(0, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def moment(created: str, now: datetime | None = None) -> str:
+    """Return a UTC moment in local time: ``14:03`` today, else ``21 Nov 14:03``."""
+    try:
+        then = datetime.fromisoformat(created)
+    except ValueError:
+        return created
+    then = (then if then.tzinfo else then.replace(tzinfo=UTC)).astimezone()
+    today = (now or datetime.now(UTC)).astimezone()
+    if then.date() == today.date():
+        return f"{then:%H:%M}"
+    return f"{then:%d %b %H:%M}" if then.year == today.year else f"{then:%d %b %Y}"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Return ``1 film``, ``2,310 films``."""
+    word = one if number == 1 else (many or f"{one}s")
+    return f"{number:,} {word}"

@@ -1,0 +1,173 @@
+"""Loss and validation figures of a training, drawn while they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtGui import QColor, QPalette
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from napari_wsseg._widgets._events import Step
+from napari_wsseg._widgets._words import figure, metric_name
+
+#: Okabe and Ito's colours that stand out on a dark and on a light ground.
+_ON_DARK = ("#56B4E9", "#E69F00", "#2FC99A", "#F0E442", "#CC79A7", "#D55E00")
+_ON_LIGHT = ("#0072B2", "#B36B00", "#007A57", "#7A6F00", "#A0467A", "#D55E00")
+
+#: Figures that are no measure of how well it goes.
+_NOT_DRAWN = frozenset({"learning_rate", "lr", "epoch", "seconds", "n_val"})
+
+MOST_POINTS = 2000
+
+
+class Curves(QWidget):
+    """Two small plots over the same steps: loss above, validation below.
+
+    The words above each plot name its lines and their newest values, so that nothing
+    has to be read off an axis.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        self.loss = _Plot("Loss: falls while it learns")
+        self.validation = _Plot("Figures on films kept apart: rise while it learns")
+        for plot in (self.loss, self.validation):
+            layout.addWidget(plot.words)
+            layout.addWidget(plot.canvas)
+        # A curve that moves three times a second is live enough, and cheap.
+        self._due = QTimer(self, interval=300, singleShot=True)
+        self._due.timeout.connect(self.draw)
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin another run."""
+        for plot in (self.loss, self.validation):
+            plot.series.clear()
+        self.draw()
+
+    def add(self, steps: Iterable[Step]) -> None:
+        """Take the figures of some steps; drawn a moment later."""
+        for step in steps:
+            for name, value in step.metrics.items():
+                if name not in _NOT_DRAWN:
+                    plot = self.loss if "loss" in name else self.validation
+                    plot.series.setdefault(name, _Series()).add(step.step, value)
+        if not self._due.isActive():
+            self._due.start()
+
+    def draw(self) -> None:
+        """Bring the plots up to what is known."""
+        text = self.palette().color(QPalette.ColorRole.WindowText)
+        ground = self.palette().color(QPalette.ColorRole.Window)
+        for plot in (self.loss, self.validation):
+            plot.draw(text, ground)
+            plot.words.setVisible(bool(plot.series))
+            plot.canvas.setVisible(bool(plot.series))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow a change between light and dark."""
+        super().changeEvent(event)
+        kinds = (QEvent.Type.StyleChange, QEvent.Type.PaletteChange)
+        if event.type() in kinds and hasattr(self, "_due"):
+            self._due.start()
+
+    def showEvent(self, event: QEvent) -> None:
+        """Take the colours of the window that it has been put in."""
+        super().showEvent(event)
+        self.draw()
+
+
+class _Series:
+    """Points of one line; every second one is dropped when there are too many."""
+
+    def __init__(self) -> None:
+        self.steps: list[float] = []
+        self.values: list[float] = []
+
+    def add(self, step: float, value: float) -> None:
+        self.steps.append(step)
+        self.values.append(value)
+        if len(self.steps) > MOST_POINTS:
+            self.steps = [*self.steps[:-1:2], step]
+            self.values = [*self.values[:-1:2], value]
+
+    def smooth(self, span: int) -> NDArray[np.float64]:
+        """Return the running mean over `span` points, shorter at the ends."""
+        values = np.asarray(self.values, float)
+        ends = np.minimum(np.arange(len(values)) + 1, span)
+        sums = np.cumsum(values)
+        before = np.concatenate([np.zeros(span), sums])[: len(values)]
+        smoothed: NDArray[np.float64] = (sums - before) / ends
+        return smoothed
+
+
+class _Plot:
+    """One plot and the words above it."""
+
+    def __init__(self, tooltip: str) -> None:
+        self.series: dict[str, _Series] = {}
+        self.words = QLabel()
+        self.words.setTextFormat(Qt.TextFormat.RichText)
+        self.words.setWordWrap(True)
+        self.words.setToolTip(tooltip)
+        self.canvas = pg.PlotWidget()
+        self.canvas.setFixedHeight(104)
+        self.canvas.setMinimumWidth(120)
+        self.canvas.setFrameShape(pg.PlotWidget.Shape.NoFrame)
+        # The wheel scrolls the panel; a plot this small has nothing to zoom into.
+        self.canvas.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.canvas.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        item = self.canvas.getPlotItem()
+        item.setMenuEnabled(False)
+        item.hideButtons()
+        item.showGrid(x=False, y=True, alpha=0.25)
+        item.getAxis("left").setWidth(38)
+        item.getAxis("bottom").setHeight(18)
+        self._lines: dict[str, pg.PlotDataItem] = {}
+        self._faint: dict[str, pg.PlotDataItem] = {}
+
+    def draw(self, text: QColor, ground: QColor) -> None:
+        colours = _ON_DARK if ground.lightness() < 128 else _ON_LIGHT
+        self.canvas.setBackground(ground)
+        for side in ("left", "bottom"):
+            axis = self.canvas.getPlotItem().getAxis(side)
+            axis.setPen(pg.mkPen(text))
+            axis.setTextPen(pg.mkPen(text))
+        words = []
+        for index, (name, series) in enumerate(self.series.items()):
+            colour = colours[index % len(colours)]
+            self._draw_line(name, series, colour)
+            value = figure(series.values[-1])
+            words.append(
+                f'<span style="color:{colour}">■</span> {metric_name(name)} {value}'
+            )
+        for name in [name for name in self._lines if name not in self.series]:
+            self.canvas.removeItem(self._lines.pop(name))
+            self.canvas.removeItem(self._faint.pop(name))
+        self.words.setText("&nbsp;&nbsp; ".join(words))
+
+    def _draw_line(self, name: str, series: _Series, colour: str) -> None:
+        if name not in self._lines:
+            self._faint[name] = self.canvas.plot()
+            self._lines[name] = self.canvas.plot(antialias=True)
+        line, faint = self._lines[name], self._faint[name]
+        dense = len(series.values) > 40
+        span = max(1, len(series.values) // 20) if dense else 1
+        line.setPen(pg.mkPen(colour, width=2))
+        line.setSymbol(None if dense else "o")
+        line.setSymbolSize(5)
+        line.setSymbolBrush(colour)
+        line.setSymbolPen(None)
+        line.setData(series.steps, series.smooth(span))
+        # Single batches scatter; they stay visible behind the running mean.
+        pale = QColor(colour)
+        pale.setAlpha(70)
+        faint.setPen(pg.mkPen(pale, width=1))
+        faint.setData(*((series.steps, series.values) if dense else ([], [])))
