@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from napari_wsseg.nn import pretrained
+from napari_wsseg.nn import pretrained, trunks
 
 ARCHITECTURES = {"unet": smp.Unet, "deeplabv3plus": smp.DeepLabV3Plus}
 
@@ -63,6 +63,7 @@ class Segmenter(nn.Module):
         )
         if arch == "deeplabv3plus":
             _accept_single_images(self.net.decoder)
+            _dilate_as_classifiers(self.net, encoder, in_channels)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Segment images (B, c, H, W).
@@ -126,6 +127,22 @@ def load_encoder(
     reported as unexpected.
     """
     return pretrained.load(segmenter.net.encoder, weights)
+
+
+def _dilate_as_classifiers(net: Any, encoder: str, in_channels: int) -> None:
+    """Give a dilated encoder the dilation that our classifiers have.
+
+    segmentation-models-pytorch also dilates the filter whose stride it takes out
+    (torchvision and we do not), so a classifier's weights would see another image.
+    """
+    if encoder not in ("resnet18", "resnet50"):
+        return
+    stride = net.encoder.output_stride
+    net.encoder = smp.encoders.get_encoder(
+        encoder, in_channels=in_channels, weights=None
+    )
+    trunks.dilate(net.encoder, trunks.trunk(encoder), stride)
+    net.encoder._output_stride = stride
 
 
 class _SteadyBatchNorm(nn.BatchNorm2d):

@@ -30,12 +30,15 @@ class Trunk:
         Channels of each level's output.
     head
         Modules of the torchvision network that are not part of the trunk.
+    ends_in_norm
+        Whether the ReLU after the last level lives in torchvision's forward.
     """
 
     source: str
     levels: tuple[tuple[str, ...], ...]
     channels: tuple[int, ...]
     head: tuple[str, ...]
+    ends_in_norm: bool = False
 
 
 def _features(*names: str) -> tuple[str, ...]:
@@ -79,7 +82,7 @@ TRUNKS = {
         "vgg16_bn", _VGG, (128, 256, 512, 512, 512), ("avgpool", "classifier")
     ),
     "densenet121": Trunk(
-        "densenet121", _DENSENET, (64, 256, 512, 1024, 1024), ("classifier",)
+        "densenet121", _DENSENET, (64, 256, 512, 1024, 1024), ("classifier",), True
     ),
 }
 
@@ -141,8 +144,9 @@ def run(network: nn.Module, cut: Trunk, level: int, x: torch.Tensor) -> torch.Te
     """Bring the output of level ``level - 1`` (0: the image) through one level."""
     for name in cut.levels[level]:
         x = network.get_submodule(name)(x)
-    # DenseNet ends in a norm; the ReLU after it lives in torchvision's forward.
-    return functional.relu(x) if level == len(cut.levels) - 1 else x
+    if cut.ends_in_norm and level == len(cut.levels) - 1:
+        x = functional.relu(x)
+    return x
 
 
 def dilate(network: nn.Module, cut: Trunk, output_stride: int) -> None:
