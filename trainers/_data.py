@@ -12,7 +12,7 @@ from torch import Tensor
 
 from napari_wsseg.io.cache import Films
 from napari_wsseg.io.project import Project
-from napari_wsseg.nn.normalise import as_input
+from napari_wsseg.nn.normalise import as_input, normalise
 from napari_wsseg.schema import IGNORE, Case
 from trainers._augment import augment
 
@@ -83,6 +83,8 @@ class Feeding(Protocol):
     @property
     def augment(self) -> float: ...
     @property
+    def flip(self) -> bool: ...
+    @property
     def normalisation(self) -> str: ...
     @property
     def channels(self) -> int: ...
@@ -117,15 +119,24 @@ class Feed:
 
         What is drawn depends on the seed and the step alone.
         """
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+        generator = self.generator(step)
         pixels = torch.from_numpy(self.films.take([self.ids[row] for row in rows]))
         greys = pixels[:, None].to(device).float() / 255
         if targets is not None:
             targets = targets.to(device)
         greys, targets = augment(
-            greys, targets, strength=self.config.augment, generator=generator
+            greys,
+            targets,
+            strength=self.config.augment,
+            flip=self.config.flip,
+            generator=generator,
         )
         return self._normalised(greys), targets
+
+    def generator(self, step: int, stream: int = 0) -> torch.Generator:
+        """Return the generator of a step; `stream` sets independent ones apart."""
+        seed = np.random.SeedSequence([self.config.seed, step, stream])
+        return torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
 
     def viewing(
         self, rows: Sequence[int], device: torch.device, batch: int = 8
@@ -137,7 +148,5 @@ class Feed:
             yield as_input(pixels, self.config.normalisation, self.config.channels)
 
     def _normalised(self, greys: Tensor) -> Tensor:
-        from napari_wsseg.nn.normalise import normalise
-
         images = normalise(greys, self.config.normalisation)
         return images.expand(-1, self.config.channels, -1, -1)

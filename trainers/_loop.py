@@ -197,15 +197,18 @@ def _optimiser(task: Task, config: TrainingConfig) -> Optimizer:
     parameters = [
         {"params": members, "factor": factor} for factor, members in groups.items()
     ]
-    shared = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
-    if config.optimiser == "sgd":
-        return torch.optim.SGD(parameters, momentum=config.momentum, **shared)
-    kinds = {
-        "adamw": torch.optim.AdamW,
-        "adam": torch.optim.Adam,
-        "radam": torch.optim.RAdam,
-    }
-    return kinds[config.optimiser](parameters, **shared)
+    rate, decay = config.learning_rate, config.weight_decay
+    match config.optimiser:
+        case "sgd":
+            return torch.optim.SGD(
+                parameters, lr=rate, momentum=config.momentum, weight_decay=decay
+            )
+        case "adam":
+            return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
+        case "radam":
+            return torch.optim.RAdam(parameters, lr=rate, weight_decay=decay)
+        case _:
+            return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
 
 
 def _scheduled(config: TrainingConfig, step: int, total: int) -> float:

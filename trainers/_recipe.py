@@ -71,9 +71,16 @@ class TrainingConfig:
             "max": 2.0,
             "step": 0.1,
             "label": "Augmentation strength",
-            "tooltip": "Flip, rotation, zoom, shift, contrast and blur; 0: none",
+            "tooltip": "Rotation, zoom, shift, contrast, blur and noise; 0: none",
         },
     ] = 1.0
+    flip: Annotated[
+        bool,
+        {
+            "label": "Mirror films",
+            "tooltip": "Off where left and right matter, as for the heart",
+        },
+    ] = True
     checks: Annotated[
         int,
         {

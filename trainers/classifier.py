@@ -19,6 +19,7 @@ from napari_wsseg.nn import losses
 from napari_wsseg.nn.normalise import KINDS
 from napari_wsseg.ops import metrics
 from trainers import _data
+from trainers._augment import mixed
 from trainers._loop import Task, fit
 from trainers._recipe import Context, Events, TrainingConfig, recipe
 from trainers._samplers import RatioSampler, ShuffledSampler
@@ -55,6 +56,16 @@ class ClassifierConfig(TrainingConfig):
     normalisation: Annotated[str, {"choices": list(KINDS)}] = "film"
     channels: Annotated[int, {"choices": [1, 3]}] = 1
     dropblock: Annotated[float, {"min": 0.0, "max": 0.9, "step": 0.05}] = 0.0
+    mixup: Annotated[
+        float,
+        {
+            "min": 0.0,
+            "max": 10.0,
+            "step": 0.1,
+            "label": "Mixup",
+            "tooltip": "Blend films and their labels two by two; helps with few films",
+        },
+    ] = 0.0
     smoothing: Annotated[
         float,
         {
@@ -149,9 +160,14 @@ def classifier(context: Context, config: ClassifierConfig) -> Events:
             _unwrapped(model).schedule_dropblock(step / steps)
         rows = sampler(step)
         images, _ = feed.training(rows, step, device)
-        target = labels.targets[rows]
-        smooth = target * (1 - 2 * config.smoothing) + config.smoothing
-        return losses.bce(model(images).float(), smooth.to(device))
+        target = _smoothed(labels.targets[rows], config.smoothing)
+        images, target = mixed(
+            images,
+            target.to(device),
+            alpha=config.mixup,
+            generator=feed.generator(step, stream=1),
+        )
+        return losses.bce(model(images).float(), target)
 
     def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:
         return _validated(model, device, feed, labels)
@@ -226,6 +242,11 @@ def _sampler(
     return RatioSampler(
         positive, negative, config.positive_share, config.batch, config.seed
     )
+
+
+def _smoothed(target: Tensor, smoothing: float) -> Tensor:
+    smooth = target * (1 - 2 * smoothing) + smoothing
+    return torch.where(losses.known(target), smooth, target)
 
 
 def _weights(named: str) -> Any:

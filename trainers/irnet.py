@@ -150,6 +150,10 @@ class _Feeding:
         return self.config.augment
 
     @property
+    def flip(self) -> bool:
+        return self.config.flip
+
+    @property
     def normalisation(self) -> str:
         return str(self.header["normalisation"])
 

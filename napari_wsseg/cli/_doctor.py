@@ -115,7 +115,7 @@ def _opengl() -> Found:
             "on a server: xvfb-run -a wsseg open PROJECT",
         )
     script = (
-        "from vispy import app, gloo; app.use_app('pyqt6' if __import__('qtpy').API_NAME"
+        "import qtpy; from vispy import app, gloo; app.use_app('pyqt6' if qtpy.API_NAME"
         "=='PyQt6' else 'pyside6'); c=app.Canvas(show=False); c.set_current();"
         "from vispy.gloo import gl; print(gl.glGetParameter(gl.GL_RENDERER),"
         "gl.glGetParameter(gl.GL_VERSION))"

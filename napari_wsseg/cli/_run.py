@@ -46,10 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
             if known.done:
                 told.close()
                 _say.person(f"{recipe}: run {known.done} has the same inputs; kept")
-            end = (
-                {"status": "done", "run": known.done, "metrics": known.metrics}
-                if known.done
-                else _jobs.execute(
+            end: _jobs.End = {"status": "done", "run": known.done}
+            end["metrics"] = dict(known.metrics)
+            if not known.done:
+                end = _jobs.execute(
                     arguments.project,
                     recipe,
                     settings,
@@ -57,7 +57,6 @@ def run(arguments: argparse.Namespace) -> int:
                     cancel=cancel,
                     resume=known.resumable,
                 )
-            )
             told.close()
             ends[recipe] = end["metrics"]
             status, message = end["status"], end.get("message", "")

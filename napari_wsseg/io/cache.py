@@ -7,7 +7,7 @@ of the cache takes 0.01 ms to read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ class Films:
         return np.stack([self.pixels[self.rows[case_id]] for case_id in case_ids])
 
 
-def films(project: Project, size: int) -> Iterator[Progress]:
+def films(project: Project, size: int) -> Generator[Progress, None, Films]:
     """Yield progress while decoding what is not cached yet; return `Films`.
 
     Raises

@@ -15,20 +15,19 @@ from torch.nn import functional
 
 from napari_wsseg import cam
 from napari_wsseg.cam import fusion
-from napari_wsseg.io import cache, runs, stages
+from napari_wsseg.io import cache, stages
 from napari_wsseg.io.cache import Films
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
+from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.nn.normalise import as_input
-from napari_wsseg.ops import affinity, crf, metrics, seeds
+from napari_wsseg.ops import affinity, crf, seeds
 from napari_wsseg.pipeline import networks, thresholds
-from napari_wsseg.schema import Case, StageMaps, StageSettings
+from napari_wsseg.schema import Case, StageMaps
 
 #: Films that go through a network together.
 BATCH = 8
-
-Score = Callable[[list[Case]], Iterator[StageMaps]]
 
 
 def infer(
@@ -102,6 +101,8 @@ def _cam(
     films: Films,
     batch: list[Case],
 ) -> Iterator[StageMaps]:
+    if not isinstance(model, Classifier):
+        raise TypeError(f"{run} is a {type(model).__name__}, not a Classifier")
     device = next(model.parameters()).device
     images = _input(films, batch, header).to(device)
     logits = (model(images) + model(images.flip(-1))) / 2
@@ -129,8 +130,8 @@ def _crf(
     plain = crf.CrfParams()
     params = replace(
         plain,
-        sigma_xy_bilateral=plain.sigma_xy_bilateral * size / 512,
-        sigma_xy_smooth=plain.sigma_xy_smooth * size / 512,
+        bilateral_sigma_xy=plain.bilateral_sigma_xy * size / 512,
+        smooth_sigma_xy=max(0.5, plain.smooth_sigma_xy * size / 512),
     )
     for case in batch:
         maps = _below(project, "cam", run, case)
@@ -152,7 +153,7 @@ def _refined(
     mask: NDArray[np.bool_],
     image: NDArray[np.float32],
     params: crf.CrfParams,
-    backend: str,
+    backend: crf.Backend,
 ) -> NDArray[np.float32]:
     """Run one two-label CRF per finding on masks held with certainty 0.7."""
     unary = np.where(mask, 0.7, 0.3).astype(np.float32)

@@ -1,0 +1,34 @@
+"""``wsseg report``: one self-contained page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from napari_wsseg.cli import _say, add_json, add_project
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Fill in the command's parser."""
+    add_project(command)
+    command.add_argument("-o", "--out", type=Path, required=True, metavar="DIR")
+    command.add_argument(
+        "--split", default="test", choices=["train", "val", "test", "all"]
+    )
+    add_json(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the page."""
+    from napari_wsseg.io.project import Project
+    from napari_wsseg.pipeline import report
+
+    with Project.open(arguments.project) as project:
+        path = _say.through(
+            report.write(project, arguments.out, arguments.split),
+            _say.Teller(arguments.json),
+        )
+    _say.person(f"written: {path}")
+    if arguments.json:
+        _say.program({"status": "done", "report": str(path)})
+    return 0
