@@ -1,5 +1,20 @@
-"""Synthetic chest radiographs: the generator behind the sample data."""
+"""Synthetic chest radiographs: the generator behind the sample data.
 
+``generate`` makes one film from a seed, ``write_dataset`` a folder of them.
+"""
+
+from napari_wsseg.phantom.dataset import (
+    SAMPLE_SEED,
+    ensure_demo_dataset,
+    write_dataset,
+)
 from napari_wsseg.phantom.film import FINDINGS, Phantom, generate
 
-__all__ = ["FINDINGS", "Phantom", "generate"]
+__all__ = [
+    "FINDINGS",
+    "SAMPLE_SEED",
+    "Phantom",
+    "ensure_demo_dataset",
+    "generate",
+    "write_dataset",
+]

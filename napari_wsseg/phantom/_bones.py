@@ -33,7 +33,8 @@ def rib_curve(
 ) -> tuple[Values, Values]:
     """Return a rib's axis (N, 3) from spine to front, mm, and 0…1 along it."""
     t = np.linspace(0, 1, 160)
-    top = -8.0 + patient.pitch * (rib - 1) * (1 + 0.006 * rib) + shift
+    top = (3.0 if rib == 1 else -8.0) + shift
+    top += patient.pitch * (rib - 1) * (1 + 0.006 * rib)
     drop = sag * np.interp(
         rib, [1, 2, 3, 5, 8, 10, 12], [46, 74, 96, 122, 138, 128, 96]
     )
@@ -42,7 +43,7 @@ def rib_curve(
     y = top + drop * (1 - np.cos(turn)) / 2 - 5 * np.sin(2 * turn) * (turn < np.pi / 2)
     reach = wall_x(patient, np.maximum(y, 6.0)) + 5
     if rib == 1:
-        reach = np.full_like(y, 0.50 * patient.width)
+        reach = np.full_like(y, 0.47 * patient.width)
     x = side * reach * np.sin(turn) ** 0.82 + np.where(
         turn < np.pi / 2, spine_x(patient, y), patient.turn
     ) * np.abs(np.cos(turn))
@@ -61,9 +62,13 @@ def ribs(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
             axis, _ = rib_curve(patient, rib, side, sag, rng.normal(0, 1.0))
             axis = resample(axis, film.step)
             t = np.linspace(0, 1, len(axis))
-            height = (6.6 if rib > 1 else 7.6) * thick * (1 - 0.18 * np.sin(np.pi * t))
+            height = (6.6 if rib > 1 else 6.0) * thick * (1 - 0.18 * np.sin(np.pi * t))
             height = height * (1 + 0.04 * rng.standard_normal())
-            tip = smoothstep(1.0, 0.85, t) * smoothstep(-0.01, 0.03, t) * (1 - 0.5 * smoothstep(0.3, 0.8, t))
+            tip = (
+                smoothstep(1.0, 0.85, t)
+                * smoothstep(-0.01, 0.03, t)
+                * (1 - 0.5 * smoothstep(0.3, 0.8, t))
+            )
             wall = rng.uniform(1.5, 1.9) * (0.6 if rib == 1 else 1) * tip + 1e-6
             total += bone_shell(film, axis, height + 1.2 * t**6, 3.4, wall)
             flat = np.column_stack([axis[:, :2], 0.9 * height])
@@ -89,7 +94,12 @@ def _clavicle(
     tip = patient.width + 28
     t = np.linspace(0, 1, 60)
     x = side * (17 + (tip - 17) * t) + patient.turn * (1 - t)
-    y = start_y + (-34 + lift - start_y * 0.25) * t + 9 * np.sin(2 * np.pi * t) - 4 * np.sin(np.pi * t)
+    y = (
+        start_y
+        + (-34 + lift - start_y * 0.25) * t
+        + 9 * np.sin(2 * np.pi * t)
+        - 4 * np.sin(np.pi * t)
+    )
     radius = 5.8 + 3.4 * (1 - t) ** 6 + 1.0 * t**4
     radius = radius * bowed(2 * t - 1, 40)
     curve = np.stack([x, y, radius], axis=1)
@@ -119,8 +129,13 @@ def _scapula(
     bone = 3.4 * inside
     t = np.linspace(0, 1, 40)[:, None]
 
-    def edge(a: tuple[float, float], b: tuple[float, float], r0: float, r1: float,
-             bend: float) -> Plane:
+    def edge(
+        a: tuple[float, float],
+        b: tuple[float, float],
+        r0: float,
+        r1: float,
+        bend: float,
+    ) -> Plane:
         line = np.array(a) + t * (np.array(b) - np.array(a))
         line[:, 0] += side * bend * np.sin(np.pi * t[:, 0])
         radius = (r0 + (r1 - r0) * t) * bowed(2 * t - 1, 14)
@@ -136,15 +151,16 @@ def _scapula(
         (side * (w + 24), 26.0 + lift), (side * (w + 10), 16.0 + lift), 6, 5, 0
     )
     head = (side * (w + 52), 40.0 + lift)
-    elbow = (side * (w + 76), 260.0)
-    bone = bone + 0.2 * ball(film, *head, 24) + 0.12 * capsule(film, head, elbow, 12)
-    s = np.linspace(-24, 230, 160)  # mm from the middle of the head
+    elbow = (side * (w + 94), 420.0)
+    bone = bone + 0.12 * ball(film, *head, 24) + 0.12 * capsule(film, head, elbow, 12)
+    s = np.linspace(-24, 380, 200)  # mm from the middle of the head
     round_end = 24 * bowed(np.clip(s / 24, -1, 1))
     radius = np.maximum(round_end, (11 + 7 * np.exp(-np.maximum(s, 0) / 30)) * (s > 0))
     way = np.array(elbow) - np.array(head)
     line = np.array(head) + s[:, None] * way / np.linalg.norm(way)
     wall = 1.2 + 2.2 * smoothstep(20, 70, s)
-    return bone + tube(film, np.column_stack([line, radius + 0.3]), wall=wall)
+    total: Plane = bone + tube(film, np.column_stack([line, radius + 0.3]), wall=wall)
+    return total
 
 
 def spine(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
@@ -167,7 +183,7 @@ def spine(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
     tear = np.exp(-(((process - 1) / 0.35) ** 2)) + 0.5 * (process < 1)
     wing_y = (v + 0.20) * long / (5.0 + 0.0 * x)
     wing = np.exp(-(wing_y**2)) * smoothstep(36, 28, np.abs(x)) * (np.abs(x) > half)
-    bone = bone + 1.5 * rim + 0.6 * side_edge + 1.5 * ring + 1.2 * tear + 1.1 * wing
+    bone = bone + 1.5 * rim + 0.6 * side_edge + 2.2 * ring + 1.2 * tear + 1.1 * wing
     bone = bone * (1 + 0.06 * grain(rng, film, 1.6))
     return blur(bone.astype(np.float32), 0.5 / film.spacing)
 

@@ -88,18 +88,23 @@ def splat(film: Frame, x: Values, y: Values, mass: Values) -> Plane:
     row, column = film.to_pixels(x.ravel(), y.ravel())
     inside = (row > 0) & (row < rows - 1) & (column > 0) & (column < columns - 1)
     row, column, mass = row[inside], column[inside], mass.ravel()[inside]
+    plane = np.zeros(film.shape, np.float32)
+    if not mass.size:
+        return plane
     top, left = row.astype(np.int64), column.astype(np.int64)
     down, right = row - top, column - left
-    first = top * columns + left
-    total = np.zeros(rows * columns)
+    first_row, last_row = int(top.min()), int(top.max()) + 2
+    band = (last_row - first_row) * columns
+    start = (top - first_row) * columns + left
+    total = np.zeros(band)
     for step, share in (
         (0, (1 - down) * (1 - right)),
         (1, (1 - down) * right),
         (columns, down * (1 - right)),
         (columns + 1, down * right),
     ):
-        total += np.bincount(first + step, mass * share, rows * columns)
-    plane: Plane = (total / film.spacing**2).reshape(rows, columns).astype(np.float32)
+        total += np.bincount(start + step, mass * share, band)
+    plane[first_row:last_row] = (total / film.spacing**2).reshape(-1, columns)
     return plane
 
 
@@ -112,9 +117,7 @@ def resample(curve: Values, step: float) -> Values:
     return np.stack([np.interp(at, along, column) for column in curve.T], axis=1)
 
 
-def tube(
-    film: Frame, curve: Values, *, wall: float | Values | None = None
-) -> Plane:
+def tube(film: Frame, curve: Values, *, wall: float | Values | None = None) -> Plane:
     """Path length through a round tube, mm (H, W).
 
     Parameters
@@ -185,16 +188,19 @@ def blur(plane: Plane, sigma: float) -> Plane:
     """Gaussian blur, `sigma` in pixels; a wide one is made on a coarser grid."""
     factor = int(sigma // 6)
     if factor < 2:
-        return ndimage.gaussian_filter(plane, sigma, mode="nearest", truncate=3.0)
+        near: Plane = ndimage.gaussian_filter(
+            plane, sigma, mode="nearest", truncate=3.0
+        )
+        return near
     rows, columns = plane.shape
     padded = np.pad(plane, ((0, -rows % factor), (0, -columns % factor)), mode="edge")
     coarse = padded.reshape(
         padded.shape[0] // factor, factor, padded.shape[1] // factor, factor
     ).mean((1, 3))
     coarse = ndimage.gaussian_filter(coarse, sigma / factor, mode="nearest")
-    wide: Plane = ndimage.zoom(
-        coarse, factor, order=1, mode="nearest", grid_mode=True
-    )[:rows, :columns]
+    wide: Plane = ndimage.zoom(coarse, factor, order=1, mode="nearest", grid_mode=True)[
+        :rows, :columns
+    ]
     return wide
 
 

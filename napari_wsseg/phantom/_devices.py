@@ -77,7 +77,8 @@ def side_marker(film: Frame, patient: Patient, rng: np.random.Generator) -> Plan
     total = letters(film, "L" if side > 0 else "R", x, y, height, 1.2)
     if rng.random() < 0.3:
         total = total + letters(film, "AP", x - 4, y + height + 4, 6, 0.6)
-    return 1.1 * np.minimum(total, 2.0)
+    lead: Plane = np.minimum(total, 2.0) * np.float32(1.1)
+    return lead
 
 
 def devices(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
@@ -129,9 +130,9 @@ def _central_line(film: Frame, patient: Patient, rng: np.random.Generator) -> Pl
 def _pacemaker(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
     x, y = 0.68 * patient.width + rng.uniform(-8, 10), 42 + rng.uniform(-8, 14)
     case = np.hypot((film.x - x) / 23, (film.y - y) / 20)
-    total = 1.5 * bowed(case, 9, 0.5) + 0.5 * smoothstep(9, 6, np.abs(film.x - x + 4)) * (
-        case < 0.85
-    )
+    total = 1.5 * bowed(case, 9, 0.5) + 0.5 * smoothstep(
+        9, 6, np.abs(film.x - x + 4)
+    ) * (case < 0.85)
     total = total + 0.25 * np.exp(-(((case - 0.8) / 0.05) ** 2))
     apex = (0.55 * patient.heart_left, patient.heart_bottom - 24)
     atrium = (-0.65 * patient.heart_right, patient.heart_bottom - 70)

@@ -18,7 +18,8 @@ def expose(film: Frame, depth: Plane, rng: np.random.Generator) -> Plane:
     quanta = 1.9e5 * np.exp(rng.uniform(-1.0, 0.7)) * (film.spacing / 0.8) ** 2
     noise = rng.standard_normal(film.shape, np.float32) * np.sqrt(signal / quanta)
     signal = signal + blur(noise, 0.45) * 1.5
-    return -np.log(np.maximum(signal, 1e-5)).astype(np.float32)
+    read: Plane = (-np.log(np.maximum(signal, 1e-5))).astype(np.float32)
+    return read
 
 
 def develop(film: Frame, signal: Plane, rng: np.random.Generator) -> Plane:

@@ -56,6 +56,10 @@ class Shadow:
 
     Parameters
     ----------
+    finding
+        What it belongs to.
+    side
+        The lung it changes, -1 or 1; 0 for both.
     mask : (H, W) bool
     filled, emptied : (H, W) in [0, 1]
         Share of the lung that is now fluid, and that is now free air.
@@ -63,20 +67,12 @@ class Shadow:
         Soft tissue put in the place of air, mm; may be negative: air in tissue.
     """
 
+    finding: str
+    side: int
     mask: Mask
-    filled: Plane
-    emptied: Plane
-    added: Plane
-
-
-def _shadow(mask: Mask, **planes: Plane) -> Shadow:
-    nothing = np.zeros(mask.shape, np.float32)
-    return Shadow(
-        mask,
-        planes.get("filled", nothing),
-        planes.get("emptied", nothing),
-        planes.get("added", nothing),
-    )
+    filled: Values | float = 0.0
+    emptied: Values | float = 0.0
+    added: Values | float = 0.0
 
 
 def pneumothorax(
@@ -99,7 +95,8 @@ def pneumothorax(
     def edge(angle: Values) -> Values:
         gap = collapse * smoothstep(reach, 25, angle) * smoothstep(-50, -15, angle)
         wave = np.sin(angle / 17 + waves[0]) + 0.6 * np.sin(angle / 9 + waves[1])
-        return 1 - gap * (1 + 0.06 * wave)
+        border: Values = 1 - gap * (1 + 0.06 * wave)
+        return border
 
     border = edge(turn)
     free = smoothstep(-0.6, 0.6, (rho - border) * 105 / film.spacing)
@@ -111,7 +108,7 @@ def pneumothorax(
     line = _pleura(outline, pivot, side, angles, edge(angles))
     added = 12 * tube(film, np.column_stack([line, np.full(240, 0.55)]))
     added = np.minimum(added, 14.0) * lung.field
-    return _shadow(mask, emptied=emptied.astype(np.float32), added=added)
+    return Shadow("pneumothorax", side, mask, emptied=emptied, added=added)
 
 
 def _pleura(
@@ -145,11 +142,14 @@ def pleural_effusion(
     filled = smoothstep(-5, soft, film.y - surface) ** 0.8
     filled = np.maximum(filled, smoothstep(-4, 10, film.y - surface) * lateral**3)
     mask = lung.field & (film.y > surface + 0.12 * soft)
-    return _shadow(mask, filled=filled.astype(np.float32))
+    return Shadow("pleural_effusion", lung.side, mask, filled=filled)
 
 
 def nodule(
-    film: Frame, patient: Patient, lungs: dict[int, Lung], taken: Mask,
+    film: Frame,
+    patient: Patient,
+    lungs: dict[int, Lung],
+    taken: Mask,
     rng: np.random.Generator,
 ) -> Shadow:
     """One to three round opacities of 8 to 30 mm."""
@@ -169,11 +169,14 @@ def nodule(
             np.float32
         )
         mask |= rho < 1
-    return _shadow(mask, added=blur(added, 0.7 / film.spacing))
+    return Shadow("nodule", 0, mask, added=blur(added, 0.7 / film.spacing))
 
 
 def consolidation(
-    film: Frame, patient: Patient, lungs: dict[int, Lung], taken: Mask,
+    film: Frame,
+    patient: Patient,
+    lungs: dict[int, Lung],
+    taken: Mask,
     rng: np.random.Generator,
 ) -> Shadow:
     """Airspace filling with soft edges, in which bronchi stay open."""
@@ -190,15 +193,18 @@ def consolidation(
     lung = lungs[side]
     patchy = 1 + 0.10 * grain(rng, film, 9) + 0.06 * grain(rng, film, 3)
     filled = rng.uniform(0.34, 0.62) * smoothstep(-0.1, 1.0, level) * patchy
-    filled = np.clip(filled, 0, 0.95) * lung.field
+    filled = np.clip(filled, 0, 0.95)
     mask = lung.field & (level > 0.36)
     air = _bronchi(film, patient, (x, y), size, rng)
     dark = -0.95 * np.minimum(air, 6.0) * smoothstep(0.25, 0.8, level) * lung.field
-    return _shadow(mask, filled=filled.astype(np.float32), added=dark)
+    return Shadow("consolidation", side, mask, filled=filled, added=dark)
 
 
 def _bronchi(
-    film: Frame, patient: Patient, middle: tuple[float, float], size: float,
+    film: Frame,
+    patient: Patient,
+    middle: tuple[float, float],
+    size: float,
     rng: np.random.Generator,
 ) -> Plane:
     """Path length through open bronchi around `middle`, mm."""
@@ -226,7 +232,11 @@ def _bronchi(
 
 
 def _site(
-    film: Frame, patient: Patient, lungs: dict[int, Lung], taken: Mask, margin: float,
+    film: Frame,
+    patient: Patient,
+    lungs: dict[int, Lung],
+    taken: Mask,
+    margin: float,
     rng: np.random.Generator,
 ) -> tuple[float, float]:
     """Draw a place in aerated lung, `margin` mm from its border and in the film.
@@ -248,9 +258,11 @@ def _site(
     depth = np.where(seen & ~taken[at], depth, 0.0)
     away = np.abs(chart.x)
     inset = (wall_x(patient, chart.y) - away > margin) & (chart.y > 22 + margin)
-    inset &= np.where(
-        chart.x < 0, dome_y(patient, chart.x, -1), dome_y(patient, chart.x, 1)
-    ) - chart.y > margin
+    inset &= (
+        np.where(chart.x < 0, dome_y(patient, chart.x, -1), dome_y(patient, chart.x, 1))
+        - chart.y
+        > margin
+    )
     good = inset & (depth > 70)
     if not good.any():
         good = depth >= depth.max()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.interpolate import CubicSpline
 
@@ -37,7 +39,7 @@ def body(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
     upper = np.clip((y - top) / 80, 0, 1)
     square = 3.2 + 1.6 * smoothstep(axilla + 20, axilla - 50, y)
     across = np.clip(1 - np.clip(away / half, 0, 1) ** square, 0, 1) ** 0.5
-    deep = thick * (0.42 + 0.58 * smoothstep(-60, 140, y))
+    deep = thick * (0.5 + 0.5 * smoothstep(-60, 140, y))
     chest = deep * across * (upper * (2 - upper)) ** 0.4
     neck_x = rng.normal(0, 2)
     neck = 118 * bowed((x - neck_x) / (52 + 0.25 * patient.wall), 2.2)
@@ -46,7 +48,7 @@ def body(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
     spread = rng.uniform(18, 36)
     for side in (-1, 1):
         start = (side * (patient.width + 56), 42.0)
-        end = (side * (patient.width + 62 + spread), 250.0)
+        end = (side * (patient.width + 66 + 1.6 * spread), 430.0)
         arms = np.maximum(arms, capsule(film, start, end, 45 + 0.3 * patient.wall))
     whole = (chest**5 + neck**5 + (0.9 * arms) ** 5) ** 0.2
     whole = whole + _breasts(film, patient, rng) + _pectorals(film, patient, rng)
@@ -107,9 +109,9 @@ def midline(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
     ascending = 0.9 * capsule(
         film, (-12 + turn, patient.hilum - 25), (-10 + turn, patient.hilum + 40), 21
     )
-    for side in (-1, 1):  # nodes, bronchi and fat around the hila
+    for lung in (-1, 1):  # nodes, bronchi and fat around the hila
         off = np.hypot(
-            (side * x - 33) / 17, (y - patient.hilum - (9 if side < 0 else 1)) / 26
+            (lung * x - 33) / 17, (y - patient.hilum - (9 if lung < 0 else 1)) / 26
         )
         trunk = trunk + 20 * bowed(off, 1.6, 0.9)
     vessels = (down**3 + arch**3 + cava**3 + trunk**3 + ascending**3) ** (1 / 3)
@@ -174,23 +176,26 @@ def _grow(
     for angle in (8, 24, 38):  # lower veins run flatter, to the left atrium
         begin = (side * rng.uniform(18, 26), hilum + 34 + rng.normal(0, 4))
         roots.append((*begin, np.deg2rad(angle), rng.uniform(2.8, 4.0)))
+    lowest, step = patient.dome_left + 50, 3.5
+    wall = (wall_x(patient, np.arange(-2.0, lowest + 2)) - 3).tolist()
     while roots:
         x, y, angle, radius = roots.pop()
-        left = rng.uniform(7, 13) * radius**0.6 + 5
-        bend = rng.normal(0, 0.012)
+        left = (7 + 6 * rng.random()) * radius**0.6 + 5
+        bend = 0.012 * rng.standard_normal()
         while left > 0:
-            step = 5.0
-            angle += bend * step + rng.normal(0, 0.05)
-            x1, y1 = x + side * step * np.cos(angle), y + step * np.sin(angle)
-            r1 = radius * 0.965
+            angle += bend * step + 0.04 * rng.standard_normal()
+            x1, y1 = x + side * step * math.cos(angle), y + step * math.sin(angle)
+            r1 = radius * 0.975
             segments.append((x, y, radius, x1, y1, r1))
             x, y, radius, left = x1, y1, r1, left - step
-        edge = wall_x(patient, np.array([y]))[0] - 3
-        if radius > 0.32 and abs(x) < edge and -2 < y < patient.dome_left + 50:
-            fork = rng.uniform(0.25, 0.65)
-            sign = rng.choice([-1.0, 1.0])
+        inside = -2 < y < lowest and abs(x) < wall[int(y) + 2]
+        if radius > 0.32 and inside:
+            fork = 0.25 + 0.4 * rng.random()
+            sign = 1.0 if rng.random() < 0.5 else -1.0
             roots.append((x, y, angle + sign * fork * 0.4, radius * 0.86))
-            roots.append((x, y, angle - sign * fork, radius * rng.uniform(0.5, 0.72)))
+            roots.append(
+                (x, y, angle - sign * fork, radius * (0.5 + 0.22 * rng.random()))
+            )
     return segments
 
 
@@ -198,7 +203,8 @@ def vessels(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
     """Path length through pulmonary vessels, mm, of both lungs."""
     table = np.array(_grow(patient, -1, rng) + _grow(patient, 1, rng))
     thick = table[:, 2] > 1.2
-    return segments_depth(film, table[thick]) + segments_depth(film, table[~thick])
+    wide = blur(segments_depth(film, table[thick]), 0.9 / film.spacing)
+    return 0.75 * wide + segments_depth(film, table[~thick])
 
 
 def segments_depth(film: Frame, table: Values) -> Plane:

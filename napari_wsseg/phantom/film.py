@@ -16,7 +16,7 @@ from napari_wsseg.phantom import (
     _patient,
     _tissue,
 )
-from napari_wsseg.phantom._canvas import Frame, Plane, blur, bowed, frame, tube
+from napari_wsseg.phantom._canvas import Frame, Plane, blur, frame, tube
 from napari_wsseg.phantom._patient import Patient
 from napari_wsseg.schema import Mask
 
@@ -110,9 +110,7 @@ def generate(
         raise ValueError(
             f"findings {sorted(unknown)} are not drawn; choose from {list(FINDINGS)}"
         )
-    patient = _patient.draw(
-        streams["patient"], cardiomegaly="cardiomegaly" in present
-    )
+    patient = _patient.draw(streams["patient"], cardiomegaly="cardiomegaly" in present)
     film = _lay_film(shape, patient, streams["frame"])
     return _Scene(film, patient, streams).render(seed, present)
 
@@ -174,8 +172,8 @@ class _Scene:
         pixels = _exposure.shutters(self.film, pixels, self.streams["exposure"])
         pixels = _devices.burn_in(pixels, "SYNTHETIC")
         masks = {name: np.zeros(self.film.shape, bool) for name in FINDINGS}
-        for name, _, shadow in shadows:
-            masks[name] |= shadow.mask
+        for shadow in shadows:
+            masks[shadow.finding] |= shadow.mask
         if "cardiomegaly" in present:
             masks["cardiomegaly"] = self.heart_mask
         names = ", ".join(name for name in FINDINGS if name in present)
@@ -200,12 +198,10 @@ class _Scene:
         }
         return {"heart": self.heart_mask, **lungs}
 
-    def _shadows(
-        self, present: set[str]
-    ) -> list[tuple[str, int, _findings.Shadow]]:
-        """Return (finding, side or 0 for both, shadow) of what is present."""
+    def _shadows(self, present: set[str]) -> list[_findings.Shadow]:
+        """Return what each finding that is present changes, the heart's size aside."""
         film, patient, lungs = self.film, self.patient, self.lungs
-        shadows: list[tuple[str, int, _findings.Shadow]] = []
+        shadows: list[_findings.Shadow] = []
         for name, make in (
             ("pneumothorax", _findings.pneumothorax),
             ("pleural_effusion", _findings.pleural_effusion),
@@ -215,23 +211,20 @@ class _Scene:
             both = name == "pleural_effusion" and rng.random() < 0.25
             if name in present:
                 for each in (side, -side) if both else (side,):
-                    shadows.append((name, each, make(film, patient, lungs[each], rng)))
+                    shadows.append(make(film, patient, lungs[each], rng))
         for name, place in (
             ("consolidation", _findings.consolidation),
             ("nodule", _findings.nodule),
         ):
             if name in present:
                 taken = np.zeros(film.shape, bool)
-                for _, _, shadow in shadows:
+                for shadow in shadows:
                     taken |= shadow.mask
                 rng = self.streams[name]
-                shadow = place(film, patient, lungs, taken, rng)
-                shadows.append((name, 0, shadow))
+                shadows.append(place(film, patient, lungs, taken, rng))
         return shadows
 
-    def _optical_depth(
-        self, shadows: list[tuple[str, int, _findings.Shadow]]
-    ) -> Plane:
+    def _optical_depth(self, shadows: list[_findings.Shadow]) -> Plane:
         film, patient = self.film, self.patient
         rng = self.streams["lungs"]
         texture = 1 + _tissue.parenchyma(film, rng)
@@ -244,8 +237,8 @@ class _Scene:
         for side, lung in self.lungs.items():
             filled = np.zeros(film.shape, np.float32)
             emptied = np.zeros(film.shape, np.float32)
-            for _, where, shadow in shadows:
-                if where in (0, side):
+            for shadow in shadows:
+                if shadow.side in (0, side):
                     filled = np.maximum(filled, shadow.filled)
                     emptied = np.maximum(emptied, shadow.emptied)
             emptied = emptied * (1 - filled)
@@ -254,7 +247,7 @@ class _Scene:
             lost += (lung.depth > 0) * np.clip(filled + emptied, 0, 1)
         room = np.clip(aerated / 45, 0, 1) * (1 - lost) ** 2
         tissue = (2.1 * tree + fissure) * room
-        for _, _, shadow in shadows:
+        for shadow in shadows:
             tissue = tissue + shadow.added
         depth = _SOFT * np.maximum(soft, 0) + _LUNG * aerated * texture
         depth += (_SOFT - _LUNG) * tissue
