@@ -136,8 +136,11 @@ def drop(database: Database, key: Key) -> None:
 def _flip(mask: Mask, row: sqlite3.Row) -> None:
     height, width = row["height"], row["width"]
     try:
-        # Twice the honest size at most: the blob must not be a bomb.
-        packed = zlib.decompressobj().decompress(row["flips"], height * width // 4 + 16)
+        # No more than the honest size: the blob must not be a bomb.
+        size = -(-height * width // 8)
+        packed = zlib.decompressobj().decompress(row["flips"], size)
+        if len(packed) != size:
+            raise ValueError(f"{len(packed)} bytes, not {size}")
         bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=height * width)
         box = mask[row["y"] : row["y"] + height, row["x"] : row["x"] + width]
         box ^= bits.reshape(height, width).astype(bool)

@@ -1,0 +1,275 @@
+"""Drills: what a full disk, a damaged file or the future does to a project."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from disk_makers import CASE, SHAPE, blot, new_project, write_png
+
+from napari_wsseg.io import _migrations
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with new_project(tmp_path) as made:
+        yield made
+
+
+def mask_path(project: Project, sha: str) -> Path:
+    return project.folder / "masks" / CASE / "nodule" / f"{sha}.png"
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("call", ["replace", "fsync"])
+def test_a_full_disk_harms_nothing_that_was_saved(
+    project: Project, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    first = project.put_mask(CASE, "nodule", blot(), reader="ann")
+    with monkeypatch.context() as full:
+        full.setattr(os, call, refuse)
+        with pytest.raises(DataError, match="No space left"):
+            project.put_mask(CASE, "nodule", blot(20), reader="ann")
+    assert project.latest(CASE, "nodule") == first
+    np.testing.assert_array_equal(project.read_mask(first), blot())
+    assert project.fsck() == [
+        f"{project.images}/a/film.png: radiograph is missing; put it back"
+    ]
+    assert project.put_mask(CASE, "nodule", blot(20), reader="ann").version == 2
+
+
+def decide_often(project: Project) -> None:
+    for _ in range(2000):
+        project.decide(CASE, "accept", reader="ann", comment="x" * 500)
+
+
+def test_an_index_without_room_to_grow_says_so(tmp_path: Path) -> None:
+    with new_project(tmp_path) as project:
+        pages = project._database.row("PRAGMA page_count")
+        assert pages is not None
+        project._database.row(f"PRAGMA max_page_count = {pages[0]}")
+        with pytest.raises(DataError, match="disk is full"):
+            decide_often(project)
+        held = len(project._database.rows("SELECT id FROM decisions"))
+        project.verify_audit()
+        told = project._database.rows("SELECT 1 FROM audit WHERE action = 'decision'")
+        assert len(told) == held
+
+
+def test_a_lost_mask_is_told_and_repair_falls_back(project: Project) -> None:
+    first = project.put_mask(CASE, "nodule", blot(), reader="ann")
+    second = project.put_mask(CASE, "nodule", blot(20), reader="ann")
+    mask_path(project, second.mask_sha).unlink()
+    with pytest.raises(DataError, match="fsck --repair"):
+        project.expert_masks(CASE)
+    assert any(second.mask_sha in problem for problem in project.fsck(repair=True))
+    assert project.latest(CASE, "nodule") == first
+    np.testing.assert_array_equal(project.expert_masks(CASE)["nodule"], blot())
+    assert project.put_mask(CASE, "nodule", blot(20), reader="ann").version == 3
+
+
+def test_a_damaged_mask_is_never_shown(project: Project) -> None:
+    annotation = project.put_mask(CASE, "nodule", blot(), reader="ann")
+    path = mask_path(project, annotation.mask_sha)
+    write_png(path, blot(20))
+    with pytest.raises(DataError, match="damaged"):
+        project.read_mask(annotation)
+
+
+def test_files_that_no_row_knows_are_told_and_kept_in_the_trash(
+    project: Project,
+) -> None:
+    stray = write_png(mask_path(project, "0" * 12), blot())
+    half = stray.with_name(".x.png.abcd.tmp")
+    half.write_bytes(b"\x89PNG")
+    told = "\n".join(project.fsck(repair=True))
+    assert "no row knows" in told
+    assert "half written" in told
+    assert not stray.exists()
+    assert not half.exists()
+    assert len(list((project.folder / ".trash").rglob("*.png"))) == 1
+
+
+def test_a_trail_that_was_tampered_with_is_told(project: Project) -> None:
+    project.decide(CASE, "accept", reader="ann")
+    project.decide(CASE, "reject", reader="ann")
+    project.verify_audit()
+    project.close()
+    with sqlite3.connect(project.folder / "index.sqlite") as connection:
+        with pytest.raises(sqlite3.IntegrityError, match="only grows"):
+            connection.execute("UPDATE audit SET actor = 'eve' WHERE seq = 1")
+        connection.execute("DROP TRIGGER audit_no_update")
+        connection.execute("UPDATE audit SET actor = 'eve' WHERE seq = 1")
+    connection.close()
+    with (
+        Project.open(project.folder) as again,
+        pytest.raises(DataError, match="row 1 was changed"),
+    ):
+        again.verify_audit()
+
+
+@pytest.mark.parametrize("seq", [1, 2])
+def test_a_trail_with_a_row_cut_out_is_told(project: Project, seq: int) -> None:
+    project.decide(CASE, "accept", reader="ann")
+    project.decide(CASE, "reject", reader="ann")
+    project.close()
+    with sqlite3.connect(project.folder / "index.sqlite") as connection:
+        connection.execute("DROP TRIGGER audit_no_delete")
+        connection.execute("DELETE FROM audit WHERE seq = ?", (seq,))
+    connection.close()
+    with (
+        Project.open(project.folder) as again,
+        pytest.raises(DataError, match=f"row {seq} is missing"),
+    ):
+        again.verify_audit()
+
+
+def set_version(folder: Path) -> None:
+    with sqlite3.connect(folder / "index.sqlite") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+
+def set_schema(folder: Path) -> None:
+    path = folder / "wsseg.toml"
+    path.write_text(path.read_text().replace("schema = 1", "schema = 7"))
+
+
+@pytest.mark.parametrize("age", [set_version, set_schema])
+@pytest.mark.parametrize("write", [False, True])
+def test_a_project_from_the_future_is_refused_untouched(
+    project: Project, age: Callable[[Path], None], write: bool
+) -> None:
+    project.close()
+    age(project.folder)
+    before = (project.folder / "index.sqlite").read_bytes()
+    with pytest.raises(DataError, match=r"newer napari-wsseg.*update"):
+        Project.open(project.folder, write=write)
+    assert (project.folder / "index.sqlite").read_bytes() == before
+
+
+def test_an_older_index_is_migrated_after_a_backup(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.close()
+    steps = [
+        *_migrations.MIGRATIONS,
+        lambda connection: connection.execute("CREATE TABLE later (x)"),
+    ]
+    monkeypatch.setattr(_migrations, "MIGRATIONS", steps)
+    index = project.folder / "index.sqlite"
+    before = index.read_bytes()
+    with Project.open(project.folder) as reading:
+        assert reading.case(CASE).shape == SHAPE
+    assert index.read_bytes() == before, "to read is to change nothing"
+    with Project.open(project.folder, write=True) as writing:
+        assert writing.case(CASE).shape == SHAPE
+        assert writing._database.rows("SELECT * FROM later") == []
+    assert (project.folder / "index.sqlite.v1.backup").is_file()
+
+
+def test_a_migration_that_fails_changes_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.close()
+
+    def fail(connection: sqlite3.Connection) -> None:
+        connection.execute("DROP TABLE strokes")
+        connection.execute("SELECT nonsense")
+
+    steps = [*_migrations.MIGRATIONS, fail]
+    with monkeypatch.context() as future:
+        future.setattr(_migrations, "MIGRATIONS", steps)
+        with pytest.raises(DataError):
+            Project.open(project.folder, write=True)
+    with Project.open(project.folder, write=True) as again:
+        assert again.journalled() == []
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database at all" * 100])
+def test_a_foreign_index_is_refused(project: Project, content: bytes) -> None:
+    project.close()
+    for side in project.folder.glob("index.sqlite*"):
+        side.unlink()
+    (project.folder / "index.sqlite").write_bytes(content)
+    for write in (False, True):
+        with pytest.raises(DataError, match=r"not the index|damaged"):
+            Project.open(project.folder, write=write)
+
+
+def test_a_damaged_page_never_ends_in_a_traceback(project: Project) -> None:
+    for number in range(50):
+        project.decide(CASE, "accept", reader="ann", comment=str(number) * 100)
+    project.close()
+    index = project.folder / "index.sqlite"
+    data = bytearray(index.read_bytes())
+    rng = np.random.default_rng(0)
+    for place in range(4096, len(data), 4096):
+        broken = data.copy()
+        broken[place : place + 4096] = rng.bytes(4096)
+        index.write_bytes(broken)
+        with suppress(DataError), Project.open(project.folder) as again:
+            again.decisions()
+            again.fsck()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("schema = ", "not valid TOML"),
+        ("schema = 'one'", "schema is 'one'"),
+        ("schema = 1\nname = 'x'", "findings"),
+        ("schema = 1\nname = 'x'\nimages = '.'\nfindings = 3", "mend it"),
+        (
+            "schema = 1\nname = 'x'\nimages = '.'\n"
+            "findings = [{name = 'a', colour = 'red'}]",
+            "#RRGGBB",
+        ),
+        (
+            "schema = 1\nname = 'x'\nimages = '.'\nfindings = [{name = '../../a'}]",
+            "rename",
+        ),
+    ],
+)
+def test_a_toml_that_is_off_is_refused_in_words(
+    project: Project, text: str, words: str
+) -> None:
+    project.close()
+    (project.folder / "wsseg.toml").write_text(text)
+    with pytest.raises(DataError, match=words):
+        Project.open(project.folder)
+
+
+def test_a_folder_that_is_no_project_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="wsseg init"):
+        Project.open(tmp_path)
+
+
+def test_a_copy_that_nobody_may_write_to_can_be_read(
+    project: Project, tmp_path: Path
+) -> None:
+    project.put_mask(CASE, "nodule", blot(), reader="ann")
+    project.close()
+    copy = tmp_path / "copy"
+    shutil.copytree(project.folder, copy)
+    for path in [*copy.rglob("*"), copy]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        with Project.open(copy) as reading:
+            np.testing.assert_array_equal(reading.expert_masks(CASE)["nodule"], blot())
+    finally:
+        copy.chmod(0o755)
+        for path in copy.rglob("*"):
+            path.chmod(0o755)

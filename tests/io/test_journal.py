@@ -1,0 +1,152 @@
+"""Strokes: none is lost, none is invented."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from disk_makers import CASE, SHAPE, blot, new_project
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_wsseg.io import _database, journal
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError
+
+BLANK = np.zeros(SHAPE, bool)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with new_project(tmp_path) as made:
+        yield made
+
+
+def test_strokes_are_replayed_on_the_newest_mask(project: Project) -> None:
+    start, middle, end = blot(), blot() | blot(20), blot(20)
+    project.put_mask(CASE, "nodule", start, reader="ann")
+    project.journal_stroke(CASE, "nodule", "ann", start, middle)
+    project.journal_stroke(CASE, "nodule", "ann", middle, end)
+    assert project.journalled() == [(CASE, "nodule", "ann", 2)]
+    with Project.open(project.folder) as beside:
+        np.testing.assert_array_equal(beside.recover(CASE, "nodule", "ann"), end)
+
+
+def test_without_strokes_the_newest_mask_is_recovered(project: Project) -> None:
+    np.testing.assert_array_equal(project.recover(CASE, "nodule", "ann"), BLANK)
+    project.put_mask(CASE, "nodule", blot(), reader="ann")
+    np.testing.assert_array_equal(project.recover(CASE, "nodule", "ann"), blot())
+
+
+def test_folding_makes_one_version_and_empties_the_journal(project: Project) -> None:
+    first = project.put_mask(CASE, "nodule", blot(), reader="ann")
+    project.journal_stroke(CASE, "nodule", "ann", blot(), blot(8))
+    folded = project.fold(CASE, "nodule", "ann", source_run="run-1")
+    assert folded is not None
+    assert (folded.version, folded.parent, folded.tool) == (2, first.id, "brush")
+    assert folded.source_run == "run-1"
+    np.testing.assert_array_equal(project.read_mask(folded), blot(8))
+    assert project.journalled() == []
+    assert project.fold(CASE, "nodule", "ann") is None
+
+
+def test_a_draft_laid_in_before_the_first_stroke_is_kept(project: Project) -> None:
+    draft = blot(20)
+    project.journal_stroke(CASE, "nodule", "ann", draft, draft | blot())
+    assert project.journalled() == [(CASE, "nodule", "ann", 1)]
+    np.testing.assert_array_equal(
+        project.recover(CASE, "nodule", "ann"), draft | blot()
+    )
+
+
+def test_an_undo_that_was_not_told_does_not_break_the_chain(project: Project) -> None:
+    project.journal_stroke(CASE, "nodule", "ann", BLANK, blot())
+    project.journal_stroke(CASE, "nodule", "ann", BLANK, blot(20))
+    np.testing.assert_array_equal(project.recover(CASE, "nodule", "ann"), blot(20))
+
+
+def test_a_draft_erased_altogether_is_saved_as_empty(project: Project) -> None:
+    project.journal_stroke(CASE, "nodule", "ann", blot(), BLANK)
+    folded = project.fold(CASE, "nodule", "ann")
+    assert folded is not None
+    assert folded.area_px == 0
+
+
+def test_strokes_that_were_all_undone_claim_nothing(project: Project) -> None:
+    project.journal_stroke(CASE, "nodule", "ann", BLANK, blot())
+    project.journal_stroke(CASE, "nodule", "ann", blot(), BLANK)
+    assert project.fold(CASE, "nodule", "ann") is None
+    assert project.annotated() == {}
+    assert project.journalled() == []
+
+
+def test_readers_and_findings_do_not_mix(project: Project) -> None:
+    project.journal_stroke(CASE, "nodule", "ann", BLANK, blot())
+    project.journal_stroke(CASE, "effusion", "ann", BLANK, blot(9))
+    project.journal_stroke(CASE, "nodule", "ben", BLANK, blot(20))
+    np.testing.assert_array_equal(project.recover(CASE, "nodule", "ben"), blot(20))
+    project.drop_strokes(CASE, "nodule", "ann")
+    assert {(f, r) for _, f, r, _ in project.journalled()} == {
+        ("effusion", "ann"),
+        ("nodule", "ben"),
+    }
+
+
+def test_a_mask_saved_in_between_leaves_the_strokes_base(project: Project) -> None:
+    project.journal_stroke(CASE, "nodule", "ann", BLANK, blot())
+    project.put_mask(CASE, "nodule", blot(20), reader="ann")
+    np.testing.assert_array_equal(project.recover(CASE, "nodule", "ann"), blot())
+
+
+def test_a_damaged_stroke_is_told(project: Project) -> None:
+    project.journal_stroke(CASE, "nodule", "ann", BLANK, blot())
+    project.close()
+    database = _database.Database(project.folder / "index.sqlite", readonly=False)
+    database.run("UPDATE strokes SET flips = x'00'")
+    database.close()
+    with (
+        Project.open(project.folder, write=True) as again,
+        pytest.raises(DataError, match="damaged"),
+    ):
+        again.fold(CASE, "nodule", "ann")
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seeds=st.lists(st.integers(0, 2**31), min_size=1, max_size=6),
+    told=st.lists(st.booleans(), min_size=6, max_size=6),
+)
+def test_any_strokes_lead_to_what_the_reader_last_saw(
+    tmp_path_factory: pytest.TempPathFactory, seeds: list[int], told: list[bool]
+) -> None:
+    with new_project(tmp_path_factory.mktemp("journal")) as project:
+        now = BLANK
+        for seed, tell in zip(seeds, told, strict=False):
+            after = np.random.default_rng(seed).random(SHAPE) < 0.1
+            if tell:
+                project.journal_stroke(CASE, "nodule", "ann", now, after)
+            now = after
+        project.journal_stroke(CASE, "nodule", "ann", now, ~now)
+        np.testing.assert_array_equal(project.recover(CASE, "nodule", "ann"), ~now)
+
+
+def test_a_stroke_keeps_only_what_it_changed(project: Project) -> None:
+    project.journal_stroke(CASE, "nodule", "ann", BLANK, blot(5, 4, 6, 7))
+    with Project.open(project.folder):
+        database = _database.Database(project.folder / "index.sqlite", readonly=True)
+    row = database.row("SELECT y, x, height, width FROM strokes")
+    database.close()
+    assert row is not None
+    assert tuple(row) == (5, 4, 6, 7)
+    assert journal.Key(CASE, "nodule", "ann") == (CASE, "nodule", "ann")
+
+
+def test_strokes_that_lead_elsewhere_are_told(project: Project) -> None:
+    project.journal_stroke(CASE, "nodule", "ann", BLANK, blot())
+    project._database.run("UPDATE strokes SET x = x + 1")
+    with pytest.raises(DataError, match="do not fit"):
+        project.recover(CASE, "nodule", "ann")
+    project.drop_strokes(CASE, "nodule", "ann")
+    assert project.fold(CASE, "nodule", "ann") is None
