@@ -295,6 +295,31 @@ def test_an_interrupted_data_set_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_progress_is_told_film_by_film(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    write_dataset(
+        tmp_path / "films",
+        n=2,
+        size=64,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert told == [(1, 2), (2, 2)]
+
+
+def test_without_further_processes_films_are_made_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_wsseg.phantom import dataset as module
+
+    def broken(*_: object) -> None:
+        raise module.BrokenProcessPool
+
+    monkeypatch.setattr(module, "_write_films_in_parallel", broken)
+    with pytest.warns(UserWarning, match="one film at a time"):
+        folder = write_dataset(tmp_path / "films", n=2, size=64, processes=2)
+    assert len(list((folder / "images").iterdir())) == 2
+
+
 def test_the_demo_films_are_made_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,7 +69,7 @@ def ribs(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
                 * smoothstep(-0.01, 0.03, t)
                 * (1 - 0.5 * smoothstep(0.3, 0.8, t))
             )
-            wall = rng.uniform(1.5, 1.9) * (0.6 if rib == 1 else 1) * tip + 1e-6
+            wall = rng.uniform(1.5, 1.9) * (0.45 if rib == 1 else 1) * tip + 1e-6
             total += bone_shell(film, axis, height + 1.2 * t**6, 3.4, wall)
             flat = np.column_stack([axis[:, :2], 0.9 * height])
             total += 0.16 * tip.mean() * tube(film, flat)

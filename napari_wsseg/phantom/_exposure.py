@@ -32,7 +32,7 @@ def develop(film: Frame, signal: Plane, rng: np.random.Generator) -> Plane:
     low, high = np.percentile(seen[:: max(1, seen.size // 20000)], [2.0, 98.5])
     span = high - low
     low -= span * rng.uniform(0.10, 0.30)
-    high += span * rng.uniform(0.0, 0.14)
+    high += span * rng.uniform(0.05, 0.22)
     value = np.clip((even - low) / (high - low), -0.3, 1.4)
     steep = rng.uniform(3.2, 4.8)
     centre = rng.uniform(0.42, 0.52)

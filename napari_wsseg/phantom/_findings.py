@@ -156,7 +156,7 @@ def nodule(
     mask = np.zeros(film.shape, bool)
     added = np.zeros(film.shape, np.float32)
     for _ in range(int(rng.choice([1, 2, 3], p=[0.7, 0.2, 0.1]))):
-        diameter = 8 + 22 * rng.beta(1.6, 1.9)
+        diameter = 8 + 22 * rng.beta(2.0, 1.9)
         lobes = rng.uniform(0, 2 * np.pi, 3)
         x, y = _site(film, patient, lungs, taken | mask, 0.5 * diameter + 5, rng)
         angle = np.arctan2(film.y - y, film.x - x)
@@ -165,7 +165,7 @@ def nodule(
             for k, a, p in zip((2, 3, 5), (0.06, 0.04, 0.025), lobes, strict=True)
         )
         rho = np.hypot(film.x - x, film.y - y) / (0.5 * diameter * (1 + rough))
-        added += (diameter * rng.uniform(1.3, 1.8) * bowed(rho, 2.4, 0.6)).astype(
+        added += ((6 + diameter * rng.uniform(1.2, 1.7)) * bowed(rho, 2.4, 0.6)).astype(
             np.float32
         )
         mask |= rho < 1

@@ -43,6 +43,10 @@ class Patient:
         Height of the hila.
     pitch
         Distance from rib to rib along the spine.
+    arch
+        Radius of the aortic arch.
+    bell
+        How slowly the chest widens below the apices, 0.45 to 0.65.
     """
 
     female: bool
@@ -61,6 +65,7 @@ class Patient:
     hilum: float
     pitch: float
     arch: float
+    bell: float
 
     @property
     def cardiothoracic_ratio(self) -> float:
@@ -74,7 +79,7 @@ def draw(rng: np.random.Generator, *, cardiomegaly: bool) -> Patient:
     frame = (0.93 if female else 1.02) * rng.normal(1.0, 0.035)
     habitus = float(np.clip(rng.normal(0.0, 1.0), -1.8, 2.2))
     inspiration = float(np.clip(rng.normal(0.0, 1.0), -2.0, 1.6))
-    width = frame * rng.normal(136, 4)
+    width = frame * float(np.clip(rng.normal(136, 6), 122, 150))
     dome = frame * (226 + 11 * inspiration)
     share = rng.uniform(0.28, 0.36)
     size = rng.random()
@@ -82,7 +87,7 @@ def draw(rng: np.random.Generator, *, cardiomegaly: bool) -> Patient:
     heart = ratio * 2 * width
     dome_left = dome + rng.uniform(4, 20)
     bottom = dome_left + rng.uniform(0, 10)
-    tall = 0.30 * heart + frame * rng.uniform(74, 84)
+    tall = 0.30 * heart + frame * rng.uniform(68, 92)
     return Patient(
         female=female,
         width=width,
@@ -100,13 +105,14 @@ def draw(rng: np.random.Generator, *, cardiomegaly: bool) -> Patient:
         hilum=0.46 * dome + rng.uniform(-5, 5),
         pitch=frame * 22.8,
         arch=float(rng.uniform(12.0, 18.0)),
+        bell=float(rng.uniform(0.46, 0.64)),
     )
 
 
 def wall_x(patient: Patient, y: Values) -> Values:
     """Distance of the inner chest wall from the midline at height `y`."""
     s = np.clip(y / 160, 0, 1)
-    rise = np.clip(1 - (1 - s) ** 2.3, 0, 1) ** 0.56
+    rise = np.clip(1 - (1 - s) ** 2.3, 0, 1) ** patient.bell
     flare = 1 - 0.05 * np.clip((y - 190) / 120, 0, 1) ** 2
     return (APEX_X + (patient.width - APEX_X) * rise) * flare
 

@@ -6,8 +6,10 @@ import csv
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
+import warnings
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,7 +21,7 @@ from napari_wsseg.phantom._files import write_dicom, write_mask, write_png
 from napari_wsseg.phantom.film import FINDINGS, generate
 from napari_wsseg.schema import SPLITS, Split
 
-SAMPLE_SEED = 2371
+SAMPLE_SEED = 2343
 """Seed of the films in `sample_data` and of the demo project."""
 
 _SPLIT_SHARES: Mapping[Split, float] = {"train": 0.60, "val": 0.15, "test": 0.25}
@@ -73,7 +75,8 @@ def plan(
         raise ValueError(f"a data set of {n} films is empty; ask for 1 or more")
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, n])))
     negatives = round(_NEGATIVE_SHARE * n)
-    groups = [-1] * negatives + [i % len(FINDINGS) for i in range(n - negatives)]
+    turns = sorted(i % len(FINDINGS) for i in range(n - negatives))
+    groups = [-1] * negatives + turns  # in runs, which the splits are dealt along
     where = _split_evenly(n, splits, rng)
     chance = rng.random((n, len(FINDINGS))) < _ALSO_SHARE
     order = rng.permutation(n)
@@ -120,6 +123,7 @@ def write_dataset(
     form: FileForm = "mixed",
     splits: Mapping[Split, float] = _SPLIT_SHARES,
     processes: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
     """Write `n` synthetic films with labels and true masks into `folder`.
 
@@ -140,6 +144,8 @@ def write_dataset(
     processes
         How many films are made at a time; ``None`` takes one process per core for a
         data set worth it.
+    progress
+        Called with (films done, films in all) after each.
 
     Returns
     -------
@@ -163,7 +169,7 @@ def write_dataset(
         (scratch / "images").mkdir()
         for finding in FINDINGS:
             (scratch / "masks" / finding).mkdir(parents=True)
-        _write_films(scratch, films, size, processes)
+        _write_films(scratch, films, size, processes, progress)
         _write_labels(scratch / "labels.csv", films)
         _write_readme(
             scratch / "README.md", films, f"size={size}, seed={seed}, form={form!r}"
@@ -178,7 +184,12 @@ def write_dataset(
     return folder
 
 
-def ensure_demo_dataset(folder: Path, n: int = 64) -> Path:
+def ensure_demo_dataset(
+    folder: Path,
+    n: int = 64,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
     """Make the demo project's films in `folder` unless they are there already.
 
     Raises
@@ -197,7 +208,7 @@ def ensure_demo_dataset(folder: Path, n: int = 64) -> Path:
             f"{folder} holds another data set of {len(there)} films; "
             "give a new folder or remove it"
         )
-    return write_dataset(folder, n=n)
+    return write_dataset(folder, n=n, progress=progress)
 
 
 def _write_films(
@@ -205,18 +216,41 @@ def _write_films(
     films: list[Planned],
     size: int | tuple[int, int],
     processes: int | None,
+    progress: Callable[[int, int], None],
 ) -> None:
     if processes is None:
         processes = (os.cpu_count() or 1) if len(films) >= _PARALLEL_FROM else 1
-    if processes == 1:
-        for film in films:
-            write_film(folder, film, size)
-        return
+    if processes > 1:
+        try:
+            _write_films_in_parallel(folder, films, size, processes, progress)
+            return
+        except BrokenProcessPool:
+            # a script without ``if __name__ == "__main__"`` cannot start others
+            warnings.warn(
+                "could not start further processes; making one film at a time",
+                stacklevel=3,
+            )
+    for done, film in enumerate(films, 1):
+        write_film(folder, film, size)
+        progress(done, len(films))
+
+
+def _write_films_in_parallel(
+    folder: Path,
+    films: list[Planned],
+    size: int | tuple[int, int],
+    processes: int,
+    progress: Callable[[int, int], None],
+) -> None:
     # Spawned, not forked: a fork of a process with threads, as napari's is, may hang.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    try:
         jobs = [pool.submit(write_film, folder, film, size) for film in films]
-        for job in jobs:
+        for done, job in enumerate(as_completed(jobs), 1):
             job.result()
+            progress(done, len(films))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def write_film(folder: Path, film: Planned, size: int | tuple[int, int]) -> None:
