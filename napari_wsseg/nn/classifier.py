@@ -21,8 +21,8 @@ class Classifier(nn.Module):
     Parameters
     ----------
     arch
-        ``"resnet18"``, ``"resnet50"``, ``"vgg16"`` (batch norm) or
-        ``"densenet121"``.
+        A name in `napari_wsseg.nn.trunks.TRUNKS`: ``"resnet18"``, ``"resnet34"``,
+        ``"resnet50"``, ``"vgg16"`` (with batch norm) or ``"densenet121"``.
     n_findings
         K, the number of logits.
     in_channels

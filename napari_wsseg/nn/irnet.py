@@ -15,13 +15,13 @@ EDGE_CHANNELS = 32
 
 
 class IRNet(nn.Module):
-    """A boundary and a displacement branch on a classifier that is left as it is.
+    """A boundary and a displacement branch on a trained classifier.
 
     Parameters
     ----------
     backbone
-        Its five levels feed both branches. It stays in eval mode and gets no
-        gradient, whatever mode the rest is in.
+        Its five levels feed both branches. It is taken over: its parameters are
+        frozen and it stays in eval mode, whatever mode the rest is in.
     """
 
     def __init__(self, backbone: Classifier) -> None:

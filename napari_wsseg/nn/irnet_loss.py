@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from napari_wsseg.nn.losses import at_least_single
 from napari_wsseg.ops import affinity
 
 EPSILON = 1e-5
@@ -95,7 +96,8 @@ def boundary(edge_logits: torch.Tensor, pairs: Pairs) -> BoundaryTerms:
     pairs
         Of seeds on the same grid.
     """
-    highest = affinity.path_max(edge_logits[:, 0].sigmoid(), pairs.radius)
+    edge = at_least_single(edge_logits)[:, 0].sigmoid()
+    highest = affinity.path_max(edge, pairs.radius)
     alike = -torch.log(1 - highest + EPSILON)
     different = -torch.log(highest + EPSILON)
     return BoundaryTerms(
@@ -117,6 +119,7 @@ def displacement(field: torch.Tensor, pairs: Pairs) -> DisplacementTerms:
     field : (B, 2, h, w)
         Rows, then columns, in pixels of the map.
     """
+    field = at_least_single(field)
     background, finding = field.new_zeros(()), field.new_zeros(())
     offsets = affinity.path_offsets(pairs.radius)
     for place, ((down, right), _) in enumerate(offsets):

@@ -15,6 +15,14 @@ def known(targets: torch.Tensor) -> torch.Tensor:
     return (targets >= 0) & (targets <= 1)
 
 
+def at_least_single(logits: torch.Tensor) -> torch.Tensor:
+    """Bring half-precision logits of mixed-precision training to single precision.
+
+    Sums over a million pixels, and 1 − σ near 0, have no digits left in bfloat16.
+    """
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
 def bce(
     logits: torch.Tensor,
     targets: torch.Tensor,
@@ -31,7 +39,7 @@ def bce(
     pos_weight : (K,)
         How often a positive counts, per finding.
     """
-    counted = known(targets)
+    logits, counted = at_least_single(logits), known(targets)
     clean = torch.where(counted, targets.to(logits.dtype), 0)
     # A logit that does not count must not reach the sum even when it is infinite.
     safe = torch.where(counted, logits, 0)
@@ -53,7 +61,7 @@ def dice(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     ----------
     logits, targets : (B, K, H, W)
     """
-    counted = known(targets)
+    logits, counted = at_least_single(logits), known(targets)
     truth = torch.where(counted, targets.to(logits.dtype), 0)
     found = torch.where(counted, logits.sigmoid(), 0)
     axes = (0, 2, 3)
@@ -76,5 +84,6 @@ def distillation(
     student: torch.Tensor, teacher: torch.Tensor, *, temperature: float = 10.0
 ) -> torch.Tensor:
     """BCE of a student against a teacher's softened logits, mean, without τ²."""
-    target = (teacher / temperature).sigmoid()
-    return functional.binary_cross_entropy_with_logits(student / temperature, target)
+    target = (at_least_single(teacher) / temperature).sigmoid()
+    softened = at_least_single(student) / temperature
+    return functional.binary_cross_entropy_with_logits(softened, target)

@@ -130,7 +130,8 @@ def load(network: nn.Module, source: State) -> LoadReport:
             "no tensor of the weights fits the network; its first keys are "
             f"{list(own)[:2]}, theirs are {list(source)[:2]}"
         )
-    network.load_state_dict(fitting, strict=False)
+    # Some encoders replace load_state_dict by one that is always strict.
+    nn.Module.load_state_dict(network, fitting, strict=False)
     return LoadReport(
         tuple(key for key in own if key not in found and not key.endswith(_COUNTER)),
         tuple(key for key in found if key not in own),

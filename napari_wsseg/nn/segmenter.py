@@ -9,9 +9,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from napari_wsseg.jobs import DataError, JobFailed
 from napari_wsseg.nn import pretrained, trunks
 
 ARCHITECTURES = {"unet": smp.Unet, "deeplabv3plus": smp.DeepLabV3Plus}
+
+RESNETS = tuple(name for name in trunks.TRUNKS if name.startswith("resnet"))
+"""Encoders that are torchvision's networks, and our classifiers', to the key."""
 
 
 class Segmenter(nn.Module):
@@ -103,17 +107,22 @@ def build(
     Parameters
     ----------
     weights
-        ``None`` for random ones, ``"imagenet"`` for torchvision's, a weights file,
-        or tensors by name: those of a `napari_wsseg.nn.classifier.Classifier` of the
-        same architecture among others.
+        ``None`` for random ones, ``"imagenet"`` for torchvision's or those that
+        segmentation-models-pytorch knows, a weights file, or tensors by name: those
+        of a `napari_wsseg.nn.classifier.Classifier` of the same architecture among
+        others.
 
     Raises
     ------
     DataError
         When the weights are of another network.
+    JobFailed
+        When the ImageNet weights could not be fetched.
     """
     segmenter = Segmenter(arch, encoder, n_findings, in_channels=in_channels)
-    if weights is not None:
+    if weights == "imagenet" and encoder not in RESNETS:
+        load_encoder(segmenter, _smp_imagenet(encoder))
+    elif weights is not None:
         load_encoder(segmenter, pretrained.state(encoder, weights))
     return segmenter
 
@@ -129,13 +138,27 @@ def load_encoder(
     return pretrained.load(segmenter.net.encoder, weights)
 
 
+def _smp_imagenet(encoder: str) -> pretrained.State:
+    try:
+        loaded = smp.encoders.get_encoder(encoder, weights="imagenet")
+    except KeyError as error:
+        raise DataError(f"there are no ImageNet weights of {encoder}") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise JobFailed(
+            f"the ImageNet weights of {encoder} could not be fetched ({error}); give "
+            "a weights file, or start from a classifier or random weights"
+        ) from error
+    state: pretrained.State = loaded.state_dict()
+    return state
+
+
 def _dilate_as_classifiers(net: Any, encoder: str, in_channels: int) -> None:
     """Give a dilated encoder the dilation that our classifiers have.
 
     segmentation-models-pytorch also dilates the filter whose stride it takes out
     (torchvision and we do not), so a classifier's weights would see another image.
     """
-    if encoder not in ("resnet18", "resnet50"):
+    if encoder not in RESNETS:
         return
     stride = net.encoder.output_stride
     net.encoder = smp.encoders.get_encoder(

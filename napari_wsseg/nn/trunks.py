@@ -1,4 +1,4 @@
-"""The four trunks that classifiers stand on: torchvision's, cut into five levels.
+"""The trunks that classifiers stand on: torchvision's, cut into five levels.
 
 A level is a list of torchvision's own modules, so that state dicts fit key by key.
 """
@@ -75,6 +75,7 @@ _VGG = (
 
 TRUNKS = {
     "resnet18": Trunk("resnet18", _RESNET, (64, 64, 128, 256, 512), ("avgpool", "fc")),
+    "resnet34": Trunk("resnet34", _RESNET, (64, 64, 128, 256, 512), ("avgpool", "fc")),
     "resnet50": Trunk(
         "resnet50", _RESNET, (64, 256, 512, 1024, 2048), ("avgpool", "fc")
     ),

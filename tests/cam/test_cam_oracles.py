@@ -48,10 +48,10 @@ def relative(heat: torch.Tensor) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["grad-cam", "layer-cam"])
-@pytest.mark.parametrize("output_stride", [8, 32])
+@pytest.mark.parametrize("output_stride", [8, 16])
 def test_maps_are_those_of_pytorch_grad_cam(name: str, output_stride: int) -> None:
     net = classifier(output_stride).double()
-    images = torch.rand(2, 1, 64, 64, dtype=torch.float64)
+    images = torch.rand(2, 1, 48, 48, dtype=torch.float64)
     ours = relative(methods[name](net, images))
     np.testing.assert_allclose(ours, peer_maps(name, net, images), rtol=0, atol=1e-6)
 
@@ -67,12 +67,12 @@ def with_epsilon(net: Classifier, images: torch.Tensor) -> torch.Tensor:
     return torch.stack(heat, 1)
 
 
-@pytest.mark.parametrize("output_stride", [8, 32])
+@pytest.mark.parametrize("output_stride", [8, 16])
 def test_grad_cam_pp_with_their_epsilon_is_pytorch_grad_cams(
     output_stride: int,
 ) -> None:
     net = classifier(output_stride).double()
-    images = torch.rand(2, 1, 64, 64, dtype=torch.float64)
+    images = torch.rand(1, 1, 48, 48, dtype=torch.float64)
     np.testing.assert_allclose(
         relative(with_epsilon(net, images)),
         peer_maps("grad-cam++", net, images),
@@ -86,7 +86,7 @@ def test_exact_grad_cam_pp_parts_from_their_epsilon_as_maps_grow() -> None:
     with torch.no_grad():
         net.linear.weight.mul_(0.1)
     correlations = []
-    for side in (64, 256):
+    for side in (64, 192):
         images = torch.rand(1, 1, side, side)
         exact = methods["grad-cam++"](net, images)
         theirs = with_epsilon(net, images)

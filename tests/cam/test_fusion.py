@@ -19,12 +19,12 @@ def net() -> Classifier:
     return net
 
 
-@pytest.mark.parametrize("name", methods.names())
+@pytest.mark.parametrize("name", ["cam", "grad-cam++"])
 @pytest.mark.parametrize("scales", [(1.0,), (1.0, 0.5, 1.5)])
 def test_a_mirrored_film_has_the_mirrored_map(
     name: str, scales: tuple[float, ...], net: Classifier
 ) -> None:
-    images = torch.rand(2, 1, 64, 72)
+    images = torch.rand(1, 1, 48, 56)
     heat = multi_scale(methods[name], net, images, scales=scales)
     mirrored = multi_scale(methods[name], net, images.flip(-1), scales=scales)
     assert heat.max() > 0

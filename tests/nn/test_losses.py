@@ -92,3 +92,11 @@ def test_hot_distillation_is_a_squared_distance_of_logits() -> None:
     divergence = losses.distillation(student, teacher, temperature=10) - itself
     ratio = divergence * 8 * 10**2 / ((student - teacher) ** 2).mean()
     assert ratio.item() == pytest.approx(1, abs=0.005)
+
+
+def test_half_precision_logits_are_summed_in_single_precision() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(1, 1, 256, 256).to(torch.bfloat16)
+    targets = torch.randint(0, 2, (1, 1, 256, 256), dtype=torch.uint8)
+    half, single = (losses.bce_dice(one, targets) for one in (logits, logits.float()))
+    torch.testing.assert_close(half, single)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import segmentation_models_pytorch as smp
 import torch
+from safetensors.torch import save_file
 
-from napari_wsseg.jobs import DataError
-from napari_wsseg.nn import classifier, segmenter
+from napari_wsseg.jobs import DataError, JobFailed
+from napari_wsseg.nn import classifier, pretrained, segmenter
 
 PEERS = {"unet": smp.Unet, "deeplabv3plus": smp.DeepLabV3Plus}
 
@@ -71,8 +73,14 @@ def test_a_batch_of_two_normalises_as_smp_does() -> None:
     torch.testing.assert_close(ours(images)[0], expected)
 
 
-@pytest.mark.parametrize("arch", PEERS)
-@pytest.mark.parametrize("encoder", ["resnet18", "resnet50"])
+@pytest.mark.parametrize(
+    ("arch", "encoder"),
+    [
+        ("unet", "resnet18"),
+        ("deeplabv3plus", "resnet18"),
+        ("deeplabv3plus", "resnet50"),
+    ],
+)
 def test_an_encoder_from_a_classifier_sees_bit_by_bit_the_same(
     arch: str, encoder: str
 ) -> None:
@@ -89,6 +97,22 @@ def test_an_encoder_from_a_classifier_sees_bit_by_bit_the_same(
     for level, feature in zip(levels[1:], features[2:], strict=True):
         assert torch.equal(level, feature)
         assert (feature > 0).float().mean() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("arch", "encoder"), [("densenet121", "densenet121"), ("vgg16", "vgg16_bn")]
+)
+def test_every_classifiers_trunk_fits_an_encoder_key_by_key(
+    arch: str, encoder: str
+) -> None:
+    teacher = classifier.build(arch, 2, output_stride=32, extra_convs=False).eval()
+    student = segmenter.build("unet", encoder).eval()
+    report = segmenter.load_encoder(student, teacher.state_dict())
+    assert report == pretrained.LoadReport((), ("linear.weight", "linear.bias"))
+    images = torch.rand(1, 1, 64, 64)
+    with torch.no_grad():
+        last = student.net.encoder(images)[-1].relu()
+        torch.testing.assert_close(teacher.features(images), last)
 
 
 def test_what_does_not_fit_an_encoder_is_told() -> None:
@@ -125,3 +149,31 @@ def test_parameter_groups_hold_every_parameter_once() -> None:
 def test_an_unknown_segmenter_is_refused_with_the_choices() -> None:
     with pytest.raises(ValueError, match=r"'fcn'.*unet"):
         segmenter.build("fcn")
+
+
+def test_imagenet_weights_of_other_encoders_go_through_smps_own_loader(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    torch.manual_seed(5)
+    encoder = smp.encoders.get_encoder("mobilenet_v2", weights=None)
+    path = tmp_path / "model.safetensors"
+    # The published file has a classifier, which smp takes off.
+    head = {"classifier.1.bias": torch.zeros(1), "classifier.1.weight": torch.zeros(1)}
+    save_file({**encoder.state_dict(), **head}, path)
+    monkeypatch.setattr(smp.encoders, "hf_hub_download", lambda *_, **__: str(path))
+    net = segmenter.build("unet", "mobilenet_v2", weights="imagenet")
+    first = next(net.net.encoder.parameters())
+    torch.testing.assert_close(
+        first, next(encoder.parameters()).sum(1, keepdim=True), check_stride=False
+    )
+
+
+def test_without_a_network_the_remedy_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def offline(*_args: object, **_options: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(smp.encoders, "hf_hub_download", offline)
+    with pytest.raises(JobFailed, match=r"no route to host.*classifier"):
+        segmenter.build("unet", "se_resnext50_32x4d", weights="imagenet")
