@@ -17,6 +17,7 @@ from magicgui.widgets.bases import ValueWidget
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
+    QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
@@ -93,10 +94,11 @@ class ConfigForm(QWidget):
         native.setToolTip(_tooltip(rules, _default(each)))
         native.setAccessibleName(words)
         native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        native.setMinimumWidth(90)
+        native.setMinimumWidth(128)
         native.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         native.installEventFilter(self._quiet_wheel)
         label = QLabel(words)
+        label.setWordWrap(True)
         label.setBuddy(native)
         label.setToolTip(native.toolTip())
         rows.addRow(label, native)
@@ -154,13 +156,15 @@ def _widget(
             "step": rules.get("step") or _finest(default),
         }
     else:
-        # The row's label says what a tick means.
-        options = {"text": ""} if kind is bool else {}
+        options = {}
     widget = create_widget(annotation=kind, name=name, options=options)
     if not isinstance(widget, ValueWidget):
         raise TypeError(f"setting {name!r} of type {kind} has no field to edit it in")
     if kind is float and "choices" not in rules:
         _show_decimals(widget, default, options)
+    if isinstance(widget.native, QCheckBox):
+        # The row's label says what a tick means.
+        widget.native.setText("")
     widget.value = default
     return widget
 
@@ -168,12 +172,13 @@ def _widget(
 def _show_decimals(
     widget: ValueWidget[Any], default: float, options: Mapping[str, Any]
 ) -> None:
-    """Show as many decimals as default, step and bound need, and one to spare."""
+    """Show as many decimals as default, step and bound need, one to spare if few."""
     native = widget.native
     if not isinstance(native, QDoubleSpinBox):
         return
     low, high, step = options["min"], options["max"], options["step"]
-    native.setDecimals(max(_decimals(v) for v in (default, step, low)) + 1)
+    needed = max(_decimals(value) for value in (default, step, low))
+    native.setDecimals(needed if needed > 3 else needed + 1)
     # Rounding happens with the decimals that are set, so the bounds come after.
     native.setRange(low, high)
     if low > 0 and high / low >= 1e3:

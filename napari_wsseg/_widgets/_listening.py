@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from psygnal import SignalInstance
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import QObject
 
 
 def listen(
-    panel: QWidget, answer: Callable[[], object], *signals: SignalInstance
+    panel: QObject,
+    answer: Callable[..., object],
+    *signals: SignalInstance,
+    max_args: int = 0,
 ) -> None:
     """Call `answer` on every signal until `panel` is destroyed.
 
     A session outlives its panels: a dock that was closed must not be called again,
-    its Qt half is gone.
+    its Qt half is gone. `answer` is given the first `max_args` values of a signal.
     """
     for signal in signals:
-        signal.connect(answer, max_args=0)
+        signal.connect(answer, max_args=max_args)
 
     def let_go(*_: object) -> None:
         for signal in signals:

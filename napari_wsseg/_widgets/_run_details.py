@@ -29,7 +29,7 @@ def details(project: Path, info: RunInfo) -> list[Row]:
     usual = defaults(info.recipe)
     changed = [name for name in info.config if differs(info, name, usual)]
     rest = [name for name in info.config if name not in changed]
-    rows += [(f"{_name(name)} ✎", _value(info.config[name])) for name in changed]
+    rows += [(f"{_name(name)} *", _value(info.config[name])) for name in changed]
     rows += [(_name(name), _value(info.config[name])) for name in rest]
     return rows
 

@@ -29,6 +29,8 @@ class Result(QFrame):
         super().__init__()
         self.usable: Mapping[str, str] = {}
         self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.headline = QLabel()
+        self.headline.setStyleSheet("font-weight: bold")
         self.words = QLabel()
         self.words.setWordWrap(True)
         self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -42,6 +44,7 @@ class Result(QFrame):
         choice.addWidget(self.use_button)
         choice.addWidget(self.keep_button)
         layout = QVBoxLayout(self)
+        layout.addWidget(self.headline)
         layout.addWidget(self.words)
         layout.addWidget(self.look_button)
         layout.addLayout(choice)
@@ -53,7 +56,9 @@ class Result(QFrame):
         """Show a verdict; without `may_use` the project can only be looked at."""
         self.usable = verdict.usable
         offered = bool(verdict.usable)
+        self.headline.setText(verdict.headline)
         self.words.setText(verdict.words)
+        self.words.setVisible(bool(verdict.words))
         self.look_button.setVisible(offered)
         self.use_button.setVisible(offered)
         self.use_button.setEnabled(may_use)
@@ -71,11 +76,12 @@ class Result(QFrame):
 
     def tell(self, words: str) -> None:
         """Show a message with nothing to choose."""
-        self.show_verdict(Verdict(words), may_use=False)
+        self.show_verdict(Verdict("Not started", words), may_use=False)
 
     def complain(self, words: str) -> None:
         """Say why the choice could not be followed; it is still offered."""
-        self.words.setText(f"{self.words.text()}\n{words}")
+        self.words.setText(f"{self.words.text()}\n{words}".strip())
+        self.words.show()
 
     def _on_look(self) -> None:
         stage = list(self.usable)[-1]

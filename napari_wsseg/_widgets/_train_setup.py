@@ -9,11 +9,7 @@ from typing import Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
-    QDoubleSpinBox,
-    QHBoxLayout,
-    QLabel,
     QSizePolicy,
-    QSlider,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +18,9 @@ from napari_wsseg._widgets._form import ConfigForm
 from napari_wsseg._widgets._jobs import Request
 from napari_wsseg._widgets._loading import Loaded, RecipeCard
 from napari_wsseg._widgets._material import Material, share_in_words
+from napari_wsseg._widgets._share import Share, note
+from napari_wsseg._widgets._words import duration
+from napari_wsseg.io.runs import RunInfo
 
 #: Recipes in the order in which a project needs them, and what they are called here.
 TITLES: Mapping[str, str] = {
@@ -45,6 +44,12 @@ def title(recipe: str | None) -> str:
     return TITLES.get(recipe, recipe.replace("_", " ").replace("-", " ").capitalize())
 
 
+def short_title(recipe: str | None) -> str:
+    """Return what a recipe is called where room is short, e.g. ``CheXseg``."""
+    words = title(recipe).split(" (")[0].split(":")[0].split(" from ")[0].split(",")[0]
+    return words.split("· ")[-1]
+
+
 class Setup(QWidget):
     """Choice of recipe, what there is to learn from, and the recipe's settings.
 
@@ -61,28 +66,30 @@ class Setup(QWidget):
         self.form: ConfigForm | None = None
         self._loaded: Loaded | None = None
         self._material: Material | None = None
+        self._last: RunInfo | None = None
         self._entered: dict[str, dict[str, Any]] = {}
         self.choice = _combo("What to train")
         self.choice.currentIndexChanged.connect(self._turn)
-        self.about = _note()
+        self.about = note()
         self.preset = _combo("How thoroughly every stage is trained")
         self.preset.currentIndexChanged.connect(self.changed)
-        self.material = _note()
+        self.material = note()
         self.material.setToolTip(
             "Expert films: of the train split, with a mask that a reader drew or "
             "approved.\nWeak films: only known to show a finding or not."
         )
-        self.share = _Share()
+        self.share = Share()
         self.share.changed.connect(self._say_share)
         self.share.changed.connect(self.changed)
         self._form_place = QVBoxLayout()
-        self.device = _note()
+        self.device, self.estimate = note(), note()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.choice, self.about, self.material, self.share, self.preset):
             layout.addWidget(widget)
         layout.addLayout(self._form_place)
         layout.addWidget(self.device)
+        layout.addWidget(self.estimate)
 
     @property
     def recipe(self) -> str | None:
@@ -124,6 +131,11 @@ class Setup(QWidget):
         """Say what there is to learn from."""
         self._material = material
         self._say_share()
+
+    def show_last(self, last: RunInfo | None) -> None:
+        """Take the last finished run of the recipe as the measure of time."""
+        self._last = last
+        self._say_estimate()
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that differ from the recipe's defaults."""
@@ -187,12 +199,27 @@ class Setup(QWidget):
             self.share.show()
         self.set_settings(self._entered.get(card.name, {}))
 
+    def _say_estimate(self) -> None:
+        if self.form is None or self._last is None or self._last.recipe != self.recipe:
+            self.estimate.setText(
+                "Time: told once it runs; no earlier run to judge by."
+            )
+            return
+        seconds = estimate(self._last, self._values())
+        took = duration(self._last.seconds)
+        self.estimate.setText(
+            f"Time: about {duration(seconds)}, judged by the last run ({took})."
+        )
+
     def _say_share(self) -> None:
+        self._say_estimate()
         material = self._material
         if material is None:
             self.material.setText("")
             return
-        words = [material.summary(), material.caution()]
+        words = [material.summary()]
+        if self.recipe in (None, "chexseg"):
+            words.append(material.caution())
         if not self.share.isHidden() and self.form is not None:
             values = self._values()
             words.insert(1, _used(material, values))
@@ -200,69 +227,23 @@ class Setup(QWidget):
         self.material.setText("\n".join(word for word in words if word))
 
 
+def estimate(last: RunInfo, values: Mapping[str, Any]) -> float:
+    """Return seconds that `values` may take, from what `last` took.
+
+    Time grows with the epochs and with the area that a film is worked on at.
+    """
+    epochs = values.get("epochs", 1) / max(1, last.config.get("epochs", 1))
+    side = values.get("size", 1) / max(
+        1, last.config.get("size", values.get("size", 1))
+    )
+    return float(last.seconds * epochs * side**2)
+
+
 def _used(material: Material, values: Mapping[str, Any]) -> str:
     most = values.get("n_expert") or 0
     if 0 < most < material.expert:
         return f"{most:,} of {material.expert:,} expert films will be used."
     return ""
-
-
-class _Share(QWidget):
-    """The share p of expert films in a batch: a slider, a number, and it in words."""
-
-    changed = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        tip = "Share p of films with an expert mask in every batch, kept exactly"
-        self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setRange(0, 100)
-        self.slider.setPageStep(10)
-        self.slider.setMinimumWidth(60)
-        self.box = QDoubleSpinBox()
-        self.box.setRange(0.0, 1.0)
-        self.box.setSingleStep(0.05)
-        self.box.setDecimals(3)
-        self.words = _note()
-        label = QLabel("Expert share p")
-        label.setBuddy(self.box)
-        for widget in (self.slider, self.box, label):
-            widget.setToolTip(tip)
-            widget.setAccessibleName("Expert share p")
-        row = QHBoxLayout()
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(label)
-        row.addWidget(self.slider, 1)
-        row.addWidget(self.box)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addLayout(row)
-        layout.addWidget(self.words)
-        self.slider.valueChanged.connect(self._from_slider)
-        self.box.valueChanged.connect(self._from_box)
-
-    def value(self) -> float:
-        """Return p, in [0, 1]."""
-        return round(float(self.box.value()), 3)
-
-    def set_value(self, p: float) -> None:
-        """Show p."""
-        self.box.setValue(p)
-
-    def say(self, words: str) -> None:
-        """Say what p means for a batch."""
-        self.words.setText(f"Expert: {words}")
-
-    def _from_slider(self, hundredths: int) -> None:
-        self.box.setValue(hundredths / 100)
-
-    def _from_box(self, p: float) -> None:
-        # The box is finer than the slider, which must not round it back.
-        self.slider.blockSignals(True)
-        self.slider.setValue(round(p * 100))
-        self.slider.blockSignals(False)
-        self.changed.emit()
 
 
 def _combo(name: str) -> QComboBox:
@@ -273,11 +254,3 @@ def _combo(name: str) -> QComboBox:
     combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     combo.setMinimumWidth(120)
     return combo
-
-
-def _note() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    return label

@@ -18,7 +18,7 @@ from napari_wsseg._widgets import _words
 from napari_wsseg._widgets._events import Ended, Event, Noise, Started, Step
 from napari_wsseg._widgets._fold import Fold
 from napari_wsseg._widgets._jobs import Job
-from napari_wsseg._widgets._train_setup import title
+from napari_wsseg._widgets._train_setup import short_title
 from napari_wsseg._widgets.curves import Curves
 
 
@@ -109,16 +109,17 @@ class Watch(QWidget):
             self.bar.setRange(0, 0)
         else:
             self._clock.stop()
-            self.bar.setRange(0, 1)
-            self.bar.setValue(1 if job.state == "done" else 0)
             self.curves.draw()
+        # How it ended is said above; a bar that stands still would say otherwise.
+        self.bar.setVisible(job.alive)
+        self.message.setVisible(job.alive)
         self.message.setText(_situation(job, step))
 
 
 def _situation(job: Job, step: Step | None) -> str:
     """Return how a job stands, in one or two lines."""
     passed = _words.duration(time.monotonic() - job.began)
-    name = title(job.recipe)
+    name = short_title(job.recipe)
     if job.silent_s:
         silent = _words.duration(job.silent_s)
         return (

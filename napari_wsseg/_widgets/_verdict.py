@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_wsseg._widgets._events import Ended
 from napari_wsseg._widgets._jobs import Request
+from napari_wsseg._widgets._train_setup import short_title
 from napari_wsseg._widgets._words import count, figure, metric_name, telling
 from napari_wsseg.io import runs
 from napari_wsseg.io.project import Project
@@ -17,7 +18,12 @@ from napari_wsseg.jobs import DataError
 #: Stages that a run of a recipe is adopted for, where its card does not say all.
 _ALSO: Mapping[str, tuple[str, ...]] = {"classifier": ("classifier", "cam", "crf")}
 
-Cards = Mapping[str, tuple[str, ...]]
+_HEADLINES: Mapping[str, str] = {
+    "stopped": "stopped",
+    "failed": "failed",
+    "killed": "was ended",
+    "lost": "was lost",
+}
 
 
 def stages_of(recipe: str, known: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -38,6 +44,8 @@ class Verdict:
 
     Parameters
     ----------
+    headline
+        In a word or two.
     words
         For a person.
     usable
@@ -46,7 +54,8 @@ class Verdict:
         Run that can go on, or ``None``.
     """
 
-    words: str
+    headline: str
+    words: str = ""
     usable: Mapping[str, str] = field(default_factory=dict)
     resumable: str | None = None
 
@@ -73,17 +82,17 @@ def judge(
     if end.state != "done":
         resumable = _resumable(request, last[1] if last else None)
         kept = "\nResume goes on from the last saved state." if resumable else ""
-        usual = {"stopped": "Stopped.", "killed": "Stopped by force."}
-        words = end.message or usual.get(end.state, "The training did not finish.")
-        return Verdict(words + kept, resumable=resumable)
+        headline = f"{short_title(last[0] if last else request.recipe)} "
+        headline += _HEADLINES[end.state]
+        return Verdict(headline, (end.message + kept).strip(), resumable=resumable)
     usable: dict[str, str] = {}
     scores = []
     for recipe, run in made.items():
         usable.update(dict.fromkeys(stages_of(recipe), run))
         scores.append(_score(recipe, run, end, project, checked, request))
     if project is None:
-        return Verdict("Done. Open its project again to use the result.")
-    return Verdict("\n".join(scores) or "Done.", usable=usable)
+        return Verdict("Done", "Open its project again to use the result.")
+    return Verdict("Done", "\n".join(scores), usable=usable)
 
 
 def _score(
@@ -99,7 +108,7 @@ def _score(
     metrics = metrics or (end.metrics if end.run == run else {})
     name = telling(metrics)
     if name is None:
-        return f"{recipe}: done, not validated."
+        return f"{short_title(recipe)}: not validated"
     words = f"{metric_name(name)} {figure(metrics[name])}"
     before = _before(recipe, run, name, project, request)
     if before is not None:
@@ -109,7 +118,7 @@ def _score(
     elif name == "val_dice":
         # A weak recipe is compared with weak masks: it must not pass for more.
         words += " against weak masks"
-    return f"{recipe}: {words}"
+    return f"{short_title(recipe)}: {words}"
 
 
 def _before(

@@ -8,11 +8,9 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QGridLayout,
-    QHeaderView,
     QLabel,
     QPushButton,
     QSplitter,
-    QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -24,7 +22,8 @@ from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._loading import known
 from napari_wsseg._widgets._log_window import LogWindow
 from napari_wsseg._widgets._resuming import can_resume
-from napari_wsseg._widgets._train_setup import title
+from napari_wsseg._widgets._table import fill, roomy, rows_table
+from napari_wsseg._widgets._train_setup import short_title
 from napari_wsseg._widgets._verdict import stages_of
 from napari_wsseg.io import runs
 from napari_wsseg.io.runs import RunInfo
@@ -32,6 +31,7 @@ from napari_wsseg.jobs import WssegError
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session import Session
 
+_NO_PROJECT = "No project is open.\n\nOpen one from the worklist to see its runs."
 _NOTHING = (
     "No training yet.\n\nStart one in the Train panel; every run stays in this list, "
     "so that you can always go back to an earlier one."
@@ -78,7 +78,7 @@ class RunsPanel(QWidget):
         if shown != self._shown:
             self._shown = shown
             self._fill(picked)
-        empty = "No project is open." if project is None else _NOTHING
+        empty = _NO_PROJECT if project is None else _NOTHING
         self.empty.setText("" if self.infos else empty)
         self.empty.setVisible(not self.infos)
         self.split.setVisible(bool(self.infos))
@@ -134,12 +134,12 @@ class RunsPanel(QWidget):
     def _build(self) -> None:
         self.empty = QLabel()
         self.empty.setWordWrap(True)
-        self.table = _table(["●", "Run", "State", "Result"])
+        self.table = rows_table(["●", "Run", "State", "Result"])
         self.table.setAccessibleName("Runs")
         self.table.setToolTip("Select a run to see it in full, two to compare them")
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.itemSelectionChanged.connect(self._show_details)
-        self.details = _table([])
+        self.details = rows_table([])
         self.details.setAccessibleName("Details of the selected run")
         self.split = QSplitter(Qt.Orientation.Vertical)
         self.split.addWidget(self.table)
@@ -208,7 +208,7 @@ class RunsPanel(QWidget):
                 item.setData(Qt.ItemDataRole.UserRole, info.id)
                 item.setToolTip(self._tip(info, used))
                 self.table.setItem(row, column, item)
-        self.table.resizeRowsToContents()
+        roomy(self.table)
         self.table.resizeColumnToContents(0)
         self.table.clearSelection()
         mode = QAbstractItemView.SelectionMode
@@ -225,7 +225,7 @@ class RunsPanel(QWidget):
         state = f"{_words.SIGNS.get(info.state, '')} {_words.state(info.state)}"
         return (
             "●" if info.id in used else "",
-            f"{_short_title(info.recipe)}\n{_words.moment(info.created)}",
+            f"{short_title(info.recipe)}\n{_words.moment(info.created)}",
             state + (self._percent() if mine else ""),
             f"{_run_details.score(info) or '—'}\n{_run_details.summary(info)}".strip(),
         )
@@ -239,32 +239,17 @@ class RunsPanel(QWidget):
     def _show_details(self) -> None:
         project, picked = self.session.project, self.selected()
         if project is None or not picked:
-            self._fill_details(
-                [], ("Select a run to see it in full,", "two to compare")
-            )
+            fill(self.details, ("Select a run, or two to compare",), [])
         elif len(picked) == 2:
             rows = _run_details.compare(project.folder, *picked)
             heads = [
-                f"{_short_title(i.recipe)} {_words.moment(i.created)}" for i in picked
+                f"{short_title(i.recipe)} {_words.moment(i.created)}" for i in picked
             ]
-            self._fill_details(rows, ("", *heads))
+            fill(self.details, ("", *heads), rows)
         else:
             rows = _run_details.details(project.folder, picked[0])
-            self._fill_details(rows, (_short_title(picked[0].recipe), ""))
+            fill(self.details, (short_title(picked[0].recipe), "* not the usual"), rows)
         self._refresh_buttons(picked)
-
-    def _fill_details(
-        self, rows: Sequence[tuple[str, ...]], heads: Sequence[str]
-    ) -> None:
-        self.details.setColumnCount(len(heads))
-        self.details.setHorizontalHeaderLabels(list(heads))
-        self.details.setRowCount(len(rows))
-        for row, words in enumerate(rows):
-            for column, word in enumerate(words):
-                item = QTableWidgetItem(word)
-                item.setToolTip(word)
-                self.details.setItem(row, column, item)
-        self.details.resizeRowsToContents()
 
     def _refresh_buttons(self, picked: Sequence[RunInfo]) -> None:
         use, resume = self._why_not_use(picked), self._why_not_resume(picked)
@@ -301,28 +286,3 @@ class RunsPanel(QWidget):
         if not can_resume(project.folder, picked[0]):
             return "It is done, or left no saved state to go on from"
         return ""
-
-
-def _short_title(recipe: str) -> str:
-    words = title(recipe).split(" (")[0].split(":")[0].split(" from ")[0]
-    return words.split("· ")[-1]
-
-
-def _table(heads: Sequence[str]) -> QTableWidget:
-    table = QTableWidget(0, len(heads))
-    table.setHorizontalHeaderLabels(list(heads))
-    table.verticalHeader().setVisible(False)
-    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    table.setTabKeyNavigation(False)
-    table.setWordWrap(True)
-    table.setShowGrid(False)
-    table.setAlternatingRowColors(True)
-    table.setMinimumHeight(110)
-    table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    header = table.horizontalHeader()
-    header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-    if heads and heads[0] == "●":
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
-    return table

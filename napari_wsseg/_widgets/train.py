@@ -21,11 +21,12 @@ from napari_wsseg._widgets import _loading
 from napari_wsseg._widgets._jobs import Job, Jobs, Request, jobs_of
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._material import Material
-from napari_wsseg._widgets._resuming import resumable_run
+from napari_wsseg._widgets._resuming import last_done, resumable_run
 from napari_wsseg._widgets._train_result import Result
 from napari_wsseg._widgets._train_setup import Setup, title
 from napari_wsseg._widgets._train_watch import Watch
 from napari_wsseg._widgets._verdict import judge
+from napari_wsseg.io import runs
 from napari_wsseg.io.runs import RunInfo
 from napari_wsseg.jobs import WssegError
 from napari_wsseg.session import Session
@@ -192,18 +193,21 @@ class TrainPanel(QWidget):
         project = self.session.project
         self._material = Material.of(project) if project is not None else None
         self.setup.show_material(self._material)
+        infos = runs.listing(project.folder) if project is not None else []
         self._resumable = (
-            resumable_run(project.folder, self.setup.recipe)
+            resumable_run(project.folder, infos, self.setup.recipe)
             if project is not None and not self.jobs.busy
             else None
         )
+        self.setup.show_last(last_done(infos, self.setup.recipe))
         self._refresh()
 
     def _run(self, request: Request) -> None:
         try:
             self.jobs.start(request)
         except (OSError, RuntimeError) as error:
-            self.result.tell(f"The training could not be started: {error}")
+            self.result.tell(str(error))
+            self._refresh()
 
     def _follow(self, job: Job) -> None:
         job.changed.connect(self._refresh)

@@ -1,0 +1,243 @@
+"""The Runs panel: every run is found again, compared, used and resumed."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QTableWidget
+
+sys.path.insert(0, str(Path(__file__).parent))
+from training_room import FakeJobs, make_project, make_run, open_session
+
+from napari_wsseg._widgets.runs import RunsPanel
+from napari_wsseg.io.project import Project
+from napari_wsseg.session import Session
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    session = open_session(make_project(tmp_path))
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def project(session: Session) -> Project:
+    assert session.project is not None
+    return session.project
+
+
+def opened(qtbot: QtBot, session: Session, mode: str = "slow") -> RunsPanel:
+    panel = RunsPanel(session, FakeJobs(mode))
+    qtbot.addWidget(panel)
+    panel.resize(320, 640)
+    panel.show()
+    return panel
+
+
+def pick(panel: RunsPanel, *runs: str) -> None:
+    table = panel.table
+    table.clearSelection()
+    table.setSelectionMode(QTableWidget.SelectionMode.MultiSelection)
+    for row, info in enumerate(panel.infos):
+        if info.id in runs:
+            table.selectRow(row)
+    table.setSelectionMode(QTableWidget.SelectionMode.ExtendedSelection)
+
+
+def texts(table: QTableWidget) -> list[list[str]]:
+    return [
+        [table.item(row, column).text() for column in range(table.columnCount())]
+        for row in range(table.rowCount())
+    ]
+
+
+def click(qtbot: QtBot, button: object) -> None:
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def test_an_empty_list_says_what_to_do(qtbot: QtBot, session: Session) -> None:
+    panel = opened(qtbot, session)
+    assert "Start one in the Train panel" in panel.empty.text()
+    assert not panel.use_button.isVisible()
+    bare = opened(qtbot, open_session())
+    assert "No project is open" in bare.empty.text()
+
+
+def test_every_state_is_told_in_a_word_and_a_sign(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    for state in ("done", "stopped", "failed", "interrupted"):
+        make_run(project.folder, "classifier", state)
+    panel = opened(qtbot, session)
+    assert {row[2] for row in texts(panel.table)} == {
+        "✓ done",
+        "■ stopped",
+        "✗ failed",
+        "‖ interrupted",
+    }
+
+
+def test_a_run_is_put_in_use_and_the_one_before_brought_back(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    old = make_run(project.folder, "chexseg", "done", stages=("segmentation",))
+    new = make_run(project.folder, "chexseg", "done", stages=("segmentation",))
+    panel = opened(qtbot, session)
+    for run in (new, old):
+        pick(panel, run)
+        click(qtbot, panel.use_button)
+        assert project.adopted("segmentation") == run
+        in_use = [
+            info.id
+            for info, row in zip(panel.infos, texts(panel.table), strict=True)
+            if row[0]
+        ]
+        assert in_use == [run]
+        assert not panel.use_button.isEnabled(), "it is in use already"
+
+
+def test_a_run_without_masks_cannot_be_used(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    run = make_run(project.folder, "chexseg", "failed")
+    panel = opened(qtbot, session)
+    pick(panel, run)
+    assert not panel.use_button.isEnabled()
+    assert "have not been made" in panel.use_button.toolTip()
+
+
+def test_a_run_in_full_shows_settings_figures_and_what_it_learnt_from(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    run = make_run(
+        project.folder,
+        "chexseg",
+        "done",
+        settings={"p": 0.8, "epochs": 12},
+        metrics={"val_dice": 0.61},
+    )
+    panel = opened(qtbot, session)
+    pick(panel, run)
+    rows = dict(texts(panel.details))
+    assert rows["Run"] == run
+    assert rows["val Dice"] == "0.61"
+    assert rows["Learnt from"] == "8 films, 4 expert"
+    assert rows["p"] == "0.8"
+
+
+def test_two_runs_are_compared_by_what_differs(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    shared = {"epochs": 12}
+    one = make_run(
+        project.folder,
+        "chexseg",
+        "done",
+        settings={**shared, "p": 0.5},
+        metrics={"val_dice": 0.55},
+    )
+    other = make_run(
+        project.folder,
+        "chexseg",
+        "done",
+        settings={**shared, "p": 0.8},
+        metrics={"val_dice": 0.61},
+    )
+    panel = opened(qtbot, session)
+    pick(panel, one, other)
+    rows = {row[0]: set(row[1:]) for row in texts(panel.details)}
+    assert rows["p"] == {"0.5", "0.8"}
+    assert "epochs" not in rows
+    assert len(rows["val Dice"]) == 2
+    assert not panel.use_button.isEnabled()
+
+
+def test_stopped_runs_resume_and_finished_ones_do_not(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    stopped = make_run(project.folder, "chexseg", "stopped", last=True)
+    done = make_run(project.folder, "chexseg", "done", last=True)
+    panel = opened(qtbot, session, "done")
+    pick(panel, done)
+    assert not panel.resume_button.isEnabled()
+    pick(panel, stopped)
+    click(qtbot, panel.resume_button)
+    assert isinstance(panel.jobs, FakeJobs)
+    assert panel.jobs.requests[0].resume == stopped
+    assert panel.jobs.current is not None
+    with qtbot.waitSignal(panel.jobs.ended, timeout=10_000):
+        pass
+
+
+def test_the_log_opens_beside_the_window(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    run = make_run(project.folder, "irnet", "failed")
+    panel = opened(qtbot, session)
+    pick(panel, run)
+    window = panel.open_log()
+    assert window is not None
+    assert f"log of {run}" in window.text.toPlainText()
+    window.close()
+
+
+def test_the_list_follows_a_training_and_keeps_the_selection(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    old = make_run(project.folder, "irnet", "done")
+    panel = opened(qtbot, session, "done")
+    panel._clock.setInterval(50)
+    pick(panel, old)
+    from napari_wsseg._widgets._jobs import Request
+
+    with qtbot.waitSignal(panel.jobs.ended, timeout=10_000):
+        panel.jobs.start(Request(project.folder, "classifier"))
+        new = make_run(project.folder, "classifier", "interrupted")
+        qtbot.waitUntil(lambda: any(i.id == new for i in panel.infos), timeout=5000)
+    assert [info.id for info in panel.selected()] == [old]
+
+
+def test_a_damaged_run_folder_does_not_hide_the_others(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    run = make_run(project.folder, "irnet", "done")
+    broken = project.folder / "runs" / "classifier-x"
+    broken.mkdir()
+    (broken / "config.json").write_text("{")
+    (project.folder / "runs" / run / "data.lock.json").write_text("[")
+    panel = opened(qtbot, session)
+    pick(panel, run)
+    assert dict(texts(panel.details))["Learnt from"] == "—"
+
+
+def test_two_hundred_runs_are_listed_without_a_stall(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    first = make_run(project.folder, "irnet", "done")
+    for n in range(200):
+        shutil.copytree(
+            project.folder / "runs" / first, project.folder / "runs" / f"irnet-{n}"
+        )
+    panel = opened(qtbot, session)
+    began = time.perf_counter()
+    panel.refresh()
+    assert time.perf_counter() - began < 0.25
+
+
+def test_the_panel_fits_a_narrow_dock(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    make_run(project.folder, "chexseg", "done", metrics={"val_dice": 0.6})
+    panel = opened(qtbot, session)
+    assert panel.minimumSizeHint().width() <= 320
+    assert panel.width() == 320

@@ -1,0 +1,425 @@
+"""The Train panel shows what is so: never running when ended, never more than known."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+
+sys.path.insert(0, str(Path(__file__).parent))
+from training_room import FakeJobs, make_project, make_run, open_session
+
+from napari_wsseg._widgets import _loading
+from napari_wsseg._widgets._events import Ended
+from napari_wsseg._widgets._jobs import Request
+from napari_wsseg._widgets._loading import Loaded, RecipeCard
+from napari_wsseg._widgets._material import Material, share_in_words
+from napari_wsseg._widgets._train_setup import estimate
+from napari_wsseg._widgets._verdict import judge
+from napari_wsseg._widgets.train import TrainPanel
+from napari_wsseg.io import runs
+
+pytestmark = pytest.mark.gui
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeakConfig:
+    epochs: Annotated[int, {"min": 1, "max": 100, "basic": True}] = 20
+    batch: Annotated[int, {"min": 1, "max": 64, "basic": True}] = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixedConfig(WeakConfig):
+    p: Annotated[float, {"min": 0.0, "max": 1.0}] = 0.8
+    n_expert: Annotated[int, {"min": 0, "max": 1000}] = 0
+
+
+LOADED = Loaded(
+    {
+        "classifier": RecipeCard("classifier", WeakConfig, ("cam", "crf"), "Learn"),
+        "chexseg": RecipeCard("chexseg", MixedConfig, ("segmentation",), "Mix"),
+        "mean_teacher": RecipeCard("mean_teacher", WeakConfig, ("segmentation",), "T"),
+    },
+    ("fast", "wsmis"),
+    "CPU, 2 cores; no graphics card found",
+)
+
+Open = Callable[..., TrainPanel]
+
+
+@pytest.fixture
+def open_panel(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Open]:
+    monkeypatch.setattr(_loading, "_known", [LOADED])
+    panels: list[TrainPanel] = []
+
+    def begin(
+        mode: str = "done", *, films: int = 10, expert: int = 4, project: bool = True
+    ) -> TrainPanel:
+        folder = None
+        if project:
+            folder = make_project(tmp_path, films=films, expert=expert)
+        panel = TrainPanel(open_session(folder), FakeJobs(mode))
+        qtbot.addWidget(panel)
+        panel.resize(320, 640)
+        panel.show()
+        panels.append(panel)
+        return panel
+
+    yield begin
+    for panel in panels:
+        job = panel.jobs.current
+        if job is not None and job.alive:
+            job.force_stop()
+            qtbot.waitUntil(lambda job=job: not job.alive, timeout=10_000)
+        panel.session.close()
+
+
+def click(qtbot: QtBot, button: object) -> None:
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def ended(qtbot: QtBot, panel: TrainPanel) -> None:
+    qtbot.waitUntil(lambda: panel.result.isVisible(), timeout=15_000)
+
+
+def folder_of(panel: TrainPanel) -> Path:
+    assert panel.session.project is not None
+    return panel.session.project.folder
+
+
+def test_without_a_project_it_says_what_to_do(open_panel: Open) -> None:
+    panel = open_panel(project=False)
+    assert panel.state == "no project"
+    assert "wsseg init" in panel.empty.text()
+    assert not panel.start_button.isEnabled()
+
+
+def test_without_films_it_says_what_to_do(open_panel: Open) -> None:
+    panel = open_panel(films=0, expert=0)
+    assert panel.state == "lacking"
+    assert "holds no films" in panel.caution.text()
+
+
+def test_chexseg_without_expert_masks_says_what_to_do(open_panel: Open) -> None:
+    panel = open_panel(expert=0)
+    assert panel.state == "ready"
+    panel.setup.choose("chexseg")
+    assert panel.state == "lacking"
+    assert "Paint a finding" in panel.caution.text()
+    assert not panel.start_button.isEnabled()
+
+
+def test_the_recipes_are_loaded_behind_the_window(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    known: list[Loaded] = []
+    monkeypatch.setattr(_loading, "_known", known)
+    monkeypatch.setattr(_loading, "load", lambda: LOADED)
+    panel = TrainPanel(open_session(make_project(tmp_path)), FakeJobs())
+    qtbot.addWidget(panel)
+    panel.show()
+    assert panel.state == "loading"
+    assert panel.empty.text() == "Loading recipes…"
+    qtbot.waitUntil(lambda: panel.state == "ready", timeout=5000)
+    panel.session.close()
+
+
+def test_recipes_that_cannot_be_loaded_are_told_not_waited_for(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def broken() -> Loaded:
+        raise RuntimeError("no kernel image")
+
+    monkeypatch.setattr(_loading, "_known", [])
+    monkeypatch.setattr(_loading, "load", broken)
+    panel = TrainPanel(open_session(make_project(tmp_path)), FakeJobs())
+    qtbot.addWidget(panel)
+    panel.show()
+    qtbot.waitUntil(lambda: panel.state == "no recipes", timeout=5000)
+    assert "wsseg doctor" in panel.empty.text()
+    panel.session.close()
+
+
+def test_importing_the_panels_does_not_import_torch() -> None:
+    words = (
+        "import sys, napari_wsseg._widgets.train, napari_wsseg._widgets.runs;"
+        "assert 'torch' not in sys.modules and 'trainers' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", words], check=True, timeout=60)
+
+
+def test_training_starts_on_the_button_alone(qtbot: QtBot, open_panel: Open) -> None:
+    panel = open_panel()
+    panel.setup.choose("chexseg")
+    qtbot.wait(50)
+    assert panel.jobs.current is None
+    click(qtbot, panel.start_button)
+    assert panel.state == "busy"
+
+
+def test_it_says_what_there_is_to_learn_from(open_panel: Open) -> None:
+    panel = open_panel()
+    panel.setup.choose("chexseg")
+    text = panel.setup.material.text()
+    assert "Expert films 4 · weak 4" in text
+    assert "2 expert films" in text
+
+
+def test_p_is_told_as_films_of_a_batch_and_sent_when_it_is_not_the_usual(
+    qtbot: QtBot, open_panel: Open
+) -> None:
+    panel = open_panel()
+    panel.setup.choose("chexseg")
+    assert "6 or 7 of 8 films" in panel.setup.share.words.text()
+    assert panel.setup.settings() == {}
+    panel.setup.share.slider.setValue(50)
+    assert "4 of 8 films in every batch" in panel.setup.share.words.text()
+    assert panel.setup.settings() == {"p": 0.5}
+    panel.setup.share.box.setValue(0.125)
+    assert panel.setup.settings() == {"p": 0.125}, "the slider must not round it"
+
+
+def test_settings_survive_a_look_at_another_recipe(open_panel: Open) -> None:
+    panel = open_panel()
+    panel.setup.choose("chexseg")
+    panel.setup.set_settings({"epochs": 7, "p": 0.3})
+    panel.setup.choose("classifier")
+    panel.setup.choose("chexseg")
+    assert panel.setup.settings() == {"epochs": 7, "p": 0.3}
+
+
+def test_a_recipe_nobody_has_heard_of_gets_a_form_too(open_panel: Open) -> None:
+    panel = open_panel()
+    panel.setup.choose("mean_teacher")
+    assert panel.setup.choice.currentText() == "Mean teacher"
+    assert panel.setup.form is not None
+    assert panel.state == "ready"
+
+
+def test_all_stages_run_by_a_preset(qtbot: QtBot, open_panel: Open) -> None:
+    panel = open_panel()
+    panel.setup.choose(None)
+    panel.setup.preset.setCurrentIndex(1)
+    click(qtbot, panel.start_button)
+    assert isinstance(panel.jobs, FakeJobs)
+    request = panel.jobs.requests[0]
+    assert (request.recipe, request.preset) == (None, "wsmis")
+
+
+def test_while_it_runs_curves_progress_and_stop_are_shown(
+    qtbot: QtBot, open_panel: Open
+) -> None:
+    panel = open_panel("slow")
+    panel.setup.choose("classifier")
+    click(qtbot, panel.start_button)
+    curves = panel.watch.curves
+    qtbot.waitUntil(lambda: curves.validation.canvas.isVisible(), timeout=10_000)
+    assert curves.loss.canvas.isVisible()
+    assert "AUROC" in curves.validation.words.text()
+    assert "left" in panel.watch.message.text()
+    assert panel.watch.bar.maximum() == 2000
+    assert not panel.setup.isVisible()
+    assert panel.stop_button.isEnabled()
+    assert not panel.start_button.isEnabled()
+
+
+def test_stop_is_answered_at_once_and_ends_in_stopped(
+    qtbot: QtBot, open_panel: Open
+) -> None:
+    panel = open_panel("slow")
+    panel.setup.choose("classifier")
+    click(qtbot, panel.start_button)
+    qtbot.waitUntil(lambda: panel.watch.bar.value() > 0, timeout=10_000)
+    click(qtbot, panel.stop_button)
+    assert "Stopping after this batch" in panel.watch.message.text()
+    assert not panel.stop_button.isEnabled()
+    ended(qtbot, panel)
+    assert panel.result.headline.text() == "Classifier stopped"
+    assert not panel.result.use_button.isVisible()
+    assert panel.start_button.isEnabled()
+
+
+def test_force_stop_appears_when_stop_is_not_heeded(
+    qtbot: QtBot, open_panel: Open
+) -> None:
+    panel = open_panel("deaf")
+    panel.setup.choose("classifier")
+    click(qtbot, panel.start_button)
+    qtbot.waitUntil(lambda: panel.watch.bar.value() > 0, timeout=10_000)
+    click(qtbot, panel.stop_button)
+    qtbot.waitUntil(lambda: panel.stop_button.text() == "Force stop", timeout=5000)
+    click(qtbot, panel.stop_button)
+    ended(qtbot, panel)
+    assert panel.result.headline.text() == "Classifier was ended"
+    assert panel.stop_button.text() == "Stop"
+
+
+def test_out_of_memory_is_told_with_its_remedy(qtbot: QtBot, open_panel: Open) -> None:
+    panel = open_panel("oom")
+    panel.setup.choose("classifier")
+    click(qtbot, panel.start_button)
+    ended(qtbot, panel)
+    assert "smaller batch" in panel.result.words.text()
+    click(qtbot, panel.result.keep_button)
+    assert not panel.result.isVisible()
+    assert panel.state == "ready"
+
+
+def test_a_finished_run_is_offered_and_used_only_when_the_reader_says_so(
+    qtbot: QtBot, open_panel: Open
+) -> None:
+    panel = open_panel("done")
+    project = panel.session.project
+    assert project is not None
+    panel.setup.choose("classifier")
+    click(qtbot, panel.start_button)
+    ended(qtbot, panel)
+    assert "AUROC 0.91" in panel.result.words.text()
+    assert project.adopted("cam") is None
+    click(qtbot, panel.result.look_button)
+    assert project.adopted("cam") is None
+    assert panel.session.looking.view == "crf"
+    click(qtbot, panel.result.use_button)
+    assert {project.adopted(s) for s in ("classifier", "cam", "crf")} == {
+        "classifier-20261121-001530-a1b2"
+    }
+    assert not panel.result.isVisible()
+
+
+def test_keeping_the_old_run_changes_nothing(qtbot: QtBot, open_panel: Open) -> None:
+    panel = open_panel("done")
+    project = panel.session.project
+    assert project is not None
+    panel.session.adopt("crf", "old")
+    panel.setup.choose("classifier")
+    click(qtbot, panel.start_button)
+    ended(qtbot, panel)
+    click(qtbot, panel.result.keep_button)
+    assert project.adopted("crf") == "old"
+
+
+def test_the_result_is_compared_with_the_run_in_use(
+    open_panel: Open,
+) -> None:
+    panel = open_panel()
+    project, folder = panel.session.project, folder_of(panel)
+    old = make_run(folder, "chexseg", "done", metrics={"val_dice": 0.55})
+    new = make_run(folder, "chexseg", "done", metrics={"val_dice": 0.61})
+    weak = make_run(folder, "segmentation", "done", metrics={"val_dice": 0.9})
+    request = Request(folder, "chexseg")
+    end = Ended("done", run=new)
+    panel.session.adopt("segmentation", old)
+    words = judge(end, request, {"chexseg": new}, project, 25).words
+    assert words == "CheXseg: val Dice 0.61 (before 0.55) on 25 expert films"
+    # A Dice against weak masks is another figure: it is no "before".
+    panel.session.adopt("segmentation", weak)
+    words = judge(end, request, {"chexseg": new}, project, 1).words
+    assert words == "CheXseg: val Dice 0.61 on 1 expert film"
+    end = Ended("done", run=weak)
+    words = judge(end, request, {"segmentation": weak}, project, 25).words
+    assert words == "Segmentation: val Dice 0.90 against weak masks"
+
+
+def test_resume_goes_on_with_the_last_unfinished_run(
+    qtbot: QtBot, open_panel: Open
+) -> None:
+    panel = open_panel()
+    folder = folder_of(panel)
+    panel.setup.choose("chexseg")
+    assert not panel.resume_button.isEnabled()
+    run = make_run(folder, "chexseg", "interrupted", last=True)
+    make_run(folder, "classifier", "done")
+    panel.setup.choose("classifier")
+    assert not panel.resume_button.isEnabled(), "a finished run has nothing to resume"
+    panel.setup.choose("chexseg")
+    assert run in panel.resume_button.toolTip()
+    click(qtbot, panel.resume_button)
+    assert isinstance(panel.jobs, FakeJobs)
+    assert panel.jobs.requests[-1].resume == run
+
+
+def test_a_panel_opened_later_shows_the_training_that_is_under_way(
+    qtbot: QtBot, open_panel: Open
+) -> None:
+    panel = open_panel("slow")
+    panel.setup.choose("classifier")
+    click(qtbot, panel.start_button)
+    qtbot.waitUntil(lambda: panel.watch.bar.value() > 5, timeout=10_000)
+    second = TrainPanel(panel.session, panel.jobs)
+    qtbot.addWidget(second)
+    second.show()
+    assert second.state == "busy"
+    assert "loss" in second.watch.curves.loss.series
+    click(qtbot, second.stop_button)
+    ended(qtbot, panel)
+    ended(qtbot, second)
+
+
+def test_a_closed_panel_is_not_called_by_the_session_any_more(
+    qtbot: QtBot, open_panel: Open
+) -> None:
+    panel = open_panel()
+    second = TrainPanel(panel.session, panel.jobs)
+    second.show()
+    second.deleteLater()
+    qtbot.wait(50)
+    panel.session.project_changed.emit()
+
+
+def test_time_is_judged_by_the_last_run(open_panel: Open) -> None:
+    panel = open_panel()
+    make_run(folder_of(panel), "classifier", "done", settings={"epochs": 10})
+    info = runs.listing(folder_of(panel))[0]
+    assert estimate(info, {"epochs": 20}) == pytest.approx(2 * 75)
+    panel.setup.choose("classifier")
+    assert "about 2 min, judged by the last run" in panel.setup.estimate.text()
+
+
+def test_nothing_is_cut_off_in_a_dock_of_320_pixels(open_panel: Open) -> None:
+    panel = open_panel()
+    for recipe in (None, "classifier", "chexseg"):
+        panel.setup.choose(recipe)
+        assert panel.setup.minimumSizeHint().width() <= 300
+        assert panel.minimumSizeHint().width() <= 320
+
+
+def test_everything_is_reached_by_the_keyboard(open_panel: Open) -> None:
+    panel = open_panel()
+    panel.setup.choose("chexseg")
+    assert panel.setup.form is not None
+    reached, widget = set(), panel.setup.choice
+    for _ in range(80):
+        reached.add(widget)
+        widget = widget.nextInFocusChain()
+    for wanted in (panel.setup.share.slider, panel.start_button, panel.resume_button):
+        assert wanted in reached
+    for field in panel.setup.form.widgets.values():
+        assert field.native in reached
+
+
+@pytest.mark.parametrize(
+    ("p", "batch", "words"),
+    [
+        (0.0, 8, "0 of 8 films in every batch"),
+        (1.0, 8, "8 of 8 films in every batch"),
+        (0.8, 8, "6 or 7 of 8 films in a batch, 6.4 on average"),
+        (0.7, 10, "7 of 10 films in every batch"),
+    ],
+)
+def test_the_realised_share_is_exact(p: float, batch: int, words: str) -> None:
+    assert share_in_words(p, batch) == words
+
+
+def test_material_counts_each_film_once(open_panel: Open) -> None:
+    panel = open_panel(films=10, expert=4)
+    assert panel.session.project is not None
+    assert Material.of(panel.session.project) == Material(10, 4, 4, 2)
