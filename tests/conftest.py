@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from spot_films import import_films, make_films
+
+from napari_wsseg.io.project import Project
 
 SHARED = Path(
     os.environ.get(
@@ -20,3 +24,16 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no real radiographs at {SHARED}; set WSSEG_SHARED_DATA")
     return SHARED
+
+
+@pytest.fixture
+def spots(tmp_path: Path) -> Path:
+    """Return the folder of a project of 20 small films with expert masks."""
+    return import_films(make_films(tmp_path / "films"), tmp_path / "project")
+
+
+@pytest.fixture
+def spots_project(spots: Path) -> Iterator[Project]:
+    """Open that project to read."""
+    with Project.open(spots) as project:
+        yield project

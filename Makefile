@@ -1,0 +1,41 @@
+# Both targets only wrap what a person could type; see README.md for plain pip.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+SYSTEM = xvfb libegl1 libgl1 libgl1-mesa-dri libxkbcommon-x11-0 libxcb-cursor0 \
+         libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 \
+         libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libdbus-1-3 \
+         libfontconfig1 fonts-dejavu-core g++
+DISPLAY_CMD = xvfb-run -a -s "-screen 0 1920x1080x24"
+
+.PHONY: demo test slow system clean
+
+demo: system $(VENV)/.installed
+	$(BIN)/wsseg demo $(DEMO)
+
+test: system $(VENV)/.tested
+	$(DISPLAY_CMD) $(BIN)/python -m pytest -m "not slow" $(PYTEST)
+
+slow: system $(VENV)/.tested
+	$(DISPLAY_CMD) $(BIN)/python -m pytest -m slow $(PYTEST)
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[qt]"
+	touch $@
+
+$(VENV)/.tested: $(VENV)/.installed | system
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all,test]"
+	touch $@
+
+# Debian and Ubuntu; elsewhere these come with the desktop.
+system:
+	@if command -v apt-get >/dev/null && ! dpkg -s $(SYSTEM) >/dev/null 2>&1; then \
+	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$SUDO apt-get update -qq && \
+	  $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(SYSTEM) >/dev/null; \
+	fi
+
+clean:
+	rm -rf $(VENV)

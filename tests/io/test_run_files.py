@@ -1,0 +1,175 @@
+"""Run folders, stage maps, weights and the cache of films, on disk."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_wsseg.io import atomic, cache, checkpoints, runs, stages
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import Checkpoint, DataError
+from napari_wsseg.schema import StageMaps, StageSettings
+
+
+def finished(job):  # type: ignore[no-untyped-def]
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            return end.value
+
+
+def test_stage_maps_come_back_as_they_were_kept(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    maps = StageMaps(
+        score=rng.random((3, 17, 17), np.float32),
+        present=rng.random(3, np.float32),
+        extra={"seed": rng.integers(0, 2, (3, 8, 8), np.uint8)},
+    )
+    stages.write(tmp_path, "crf", "run-1", "abc", maps)
+    back = stages.read(tmp_path, "crf", "run-1", "abc")
+    assert back is not None
+    np.testing.assert_allclose(back.score, maps.score, atol=5e-4)
+    np.testing.assert_array_equal(back.present, maps.present)
+    np.testing.assert_array_equal(back.extra["seed"], maps.extra["seed"])
+    assert stages.seen(tmp_path, "crf", "run-1") == {"abc"}
+    assert stages.read(tmp_path, "crf", "run-1", "other") is None
+
+
+def test_a_damaged_map_is_named_with_what_to_do(tmp_path: Path) -> None:
+    path = stages.folder(tmp_path, "cam", "r") / "abc.npz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PK\x03\x04 not really")
+    with pytest.raises(DataError, match=r"abc\.npz is damaged .* run the stage again"):
+        stages.read(tmp_path, "cam", "r", "abc")
+
+
+def test_a_map_that_smuggles_a_pickle_is_refused(tmp_path: Path) -> None:
+    path = stages.folder(tmp_path, "cam", "r") / "abc.npz"
+    path.parent.mkdir(parents=True)
+    evil = np.array([Evil(tmp_path / "hacked")], dtype=object)
+    np.savez(path, score=evil, present=np.zeros(1), allow_pickle=True)
+    with pytest.raises(DataError, match="damaged"):
+        stages.read(tmp_path, "cam", "r", "abc")
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_settings_come_back(tmp_path: Path) -> None:
+    settings = StageSettings(("a", "b"), (0.3, 0.25), (0.5, 0.0))
+    stages.write_settings(tmp_path, "irnet", "r", settings)
+    assert stages.read_settings(tmp_path, "irnet", "r") == settings
+    assert stages.read_settings(tmp_path, "irnet", "none") is None
+
+
+class Evil:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):  # type: ignore[no-untyped-def]
+        return os.mkdir, (str(self.path),)
+
+
+def test_resuming_from_a_malicious_file_runs_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    path.write_bytes(pickle.dumps({"model": Evil(tmp_path / "hacked")}))
+    with pytest.raises(DataError, match="cannot be resumed from"):
+        checkpoints.read_resume(path)
+    torch.save({"model": Evil(tmp_path / "hacked")}, path)
+    with pytest.raises(DataError, match="cannot be resumed from"):
+        checkpoints.read_resume(path)
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_weights_come_back_with_their_header(tmp_path: Path) -> None:
+    weights = {"layer.weight": torch.randn(4, 3), "steps": torch.tensor(7)}
+    path = tmp_path / "best.safetensors"
+    checkpoints.write(
+        path,
+        Checkpoint(header={"size": 64}, weights=weights, metrics={"val_dice": 0.5}),
+    )
+    header, back = checkpoints.read(path)
+    assert header == {"size": 64, "metrics": {"val_dice": 0.5}}
+    assert all(torch.equal(back[name], tensor) for name, tensor in weights.items())
+
+
+def test_half_a_weights_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    checkpoints.write(
+        path, Checkpoint(header={}, weights={"w": torch.randn(99)}, metrics={})
+    )
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(DataError, match="not a whole safetensors file"):
+        checkpoints.read(path)
+
+
+def test_a_full_disk_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.json"
+    atomic.write_json(path, {"n": 1})
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match="No space left on device"):
+        atomic.write_json(path, {"n": 2})
+    monkeypatch.undo()
+    assert atomic.read_json(path) == {"n": 1}
+    assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_runs_are_listed_newest_first_and_found_by_name(tmp_path: Path) -> None:
+    first = runs.new(tmp_path, "classifier", {"epochs": 3})
+    first.begin()
+    first.end("done", metrics={"val_auroc": 0.9}, seconds=2.0)
+    second = runs.new(tmp_path, "irnet", {})
+    assert {info.id for info in runs.listing(tmp_path)} == {first.id, second.id}
+    info = runs.find(tmp_path, first.id).info()
+    assert (info.state, info.metrics, info.seconds) == ("done", {"val_auroc": 0.9}, 2.0)
+    with pytest.raises(DataError, match="no run 'nope'"):
+        runs.find(tmp_path, "nope")
+    with pytest.raises(DataError, match="no run"):
+        runs.find(tmp_path, "../classifier")
+
+
+def test_seconds_of_a_resumed_run_add_up(tmp_path: Path) -> None:
+    folder = runs.new(tmp_path, "classifier", {})
+    folder.begin()
+    folder.end("stopped", metrics={}, seconds=2.0)
+    folder.begin()
+    folder.end("done", metrics={}, seconds=3.0)
+    assert folder.info().seconds == 5.0
+
+
+def test_the_cache_holds_the_films_letterboxed(spots_project: Project) -> None:
+    films = finished(cache.films(spots_project, 32))
+    case = spots_project.cases()[3]
+    row = films.take([case.id])[0]
+    assert row.shape == (32, 32)
+    # 64 × 72 films: the long side fills the square, two rows stay black on each side.
+    assert row[:2].max() == 0
+    assert row[-2:].max() == 0
+    assert row[2:-2].min() > 0
+    again = finished(cache.films(spots_project, 32))
+    assert np.array_equal(again.pixels, films.pixels)
+
+
+def test_a_film_that_went_missing_is_named(spots_project: Project) -> None:
+    gone = spots_project.cases()[2]
+    spots_project.image_path(gone).unlink()
+    with pytest.raises(DataError, match=gone.name):
+        finished(cache.films(spots_project, 32))
+
+
+def test_a_film_that_changed_is_named(spots_project: Project) -> None:
+    one, other = spots_project.cases()[:2]
+    data = spots_project.image_path(other).read_bytes()
+    spots_project.image_path(one).write_bytes(data)
+    with pytest.raises(DataError, match=rf"{one.name}.*pixels changed"):
+        finished(cache.films(spots_project, 32))

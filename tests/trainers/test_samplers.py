@@ -1,0 +1,71 @@
+"""CheXseg's sampling ratio, exactly."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from trainers._samplers import RatioSampler, ShuffledSampler, deal
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.3, 0.6, 0.7, 0.85, 0.9, 1.0, 1 / 3])
+@pytest.mark.parametrize("batch", [1, 7, 16, 64])
+def test_the_share_over_many_batches_is_p_to_half_a_film(
+    share: float, batch: int
+) -> None:
+    sampler = RatioSampler(range(5), range(5, 40), share, batch, seed=3)
+    steps = 500
+    drawn = [row for step in range(steps) for row in sampler(step)]
+    assert len(drawn) == steps * batch
+    expert = sum(row < 5 for row in drawn)
+    assert abs(expert - share * steps * batch) <= 0.5 + 1e-9
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.85])
+def test_no_batch_is_further_than_one_film_from_p(share: float) -> None:
+    sampler = RatioSampler(range(9), range(9, 99), share, 8, seed=0)
+    counts = [sum(row < 9 for row in sampler(step)) for step in range(200)]
+    assert max(counts) - min(counts) <= 1
+    assert min(counts) <= share * 8 <= max(counts)
+
+
+def test_the_published_sampler_would_fail_this() -> None:
+    """randint(1, 10) * 0.1 <= p makes p = 0.6 one half; ours does not."""
+    rng = np.random.default_rng(0)
+    published = np.mean([rng.integers(1, 11) * 0.1 <= 0.6 for _ in range(20_000)])
+    sampler = RatioSampler([0], [1], 0.6, 10, seed=0)
+    ours = np.mean([row == 0 for step in range(2_000) for row in sampler(step)])
+    assert published == pytest.approx(0.5, abs=0.02)
+    assert ours == pytest.approx(0.6, abs=1e-9)
+
+
+def test_every_film_comes_once_before_any_comes_twice() -> None:
+    drawn = deal(list(range(7)), 0, 21, seed=5)
+    assert Counter(drawn) == dict.fromkeys(range(7), 3)
+    assert sorted(drawn[:7]) == list(range(7))
+    assert drawn[:7] != drawn[7:14]
+
+
+def test_a_resumed_run_draws_what_the_uninterrupted_one_would_have() -> None:
+    whole = [RatioSampler(range(3), range(3, 9), 0.45, 4, 1)(n) for n in range(30)]
+    later = RatioSampler(range(3), range(3, 9), 0.45, 4, 1)
+    assert [later(n) for n in range(17, 30)] == whole[17:]
+
+
+def test_an_empty_pool_leaves_the_other_to_fill_every_batch() -> None:
+    assert RatioSampler([], [4, 5], 0.8, 4, 0).effective_share == 0
+    assert set(RatioSampler([], [4, 5], 0.8, 4, 0)(3)) == {4, 5}
+    assert set(RatioSampler([1, 2], [], 0.1, 4, 0)(3)) == {1, 2}
+
+
+def test_a_share_outside_0_to_1_is_refused() -> None:
+    with pytest.raises(ValueError, match="goes from 0 to 1"):
+        RatioSampler([1], [2], 1.2, 4, 0)
+
+
+def test_different_seeds_draw_differently() -> None:
+    first = [ShuffledSampler(range(50), 8, 0)(n) for n in range(5)]
+    second = [ShuffledSampler(range(50), 8, 1)(n) for n in range(5)]
+    assert first != second
