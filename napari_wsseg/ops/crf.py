@@ -1,0 +1,299 @@
+"""Fully connected CRF (Krähenbühl & Koltun 2011, arXiv:1210.5644) for radiographs.
+
+Mean field with two Gaussian kernels and the Potts model, as everybody runs it:
+``Q ← softmax(log P + Σ_m w_m K̃_m Q)`` with ``K̃ = D^-½ K D^-½``, D the row sums of K,
+and K including each pixel's kernel with itself. Three backends mean the same thing by
+the same parameters:
+
+- ``"grid"``: a bilateral grid over rows, columns and grey levels; any size, any device.
+- ``"exact"``: the full N × N sum in double precision; the truth, for small images.
+- ``"pydensecrf"``: the usual C++ package, optional, always in a process of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_wsseg.ops import _crf_exact, _crf_external, _crf_grid
+from napari_wsseg.ops.seeds import BACKGROUND, FOREGROUND, combine
+
+Array = TypeVar("Array", NDArray[Any], torch.Tensor)
+Backend: TypeAlias = Literal["grid", "pydensecrf", "exact"]
+Messages: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+
+_FLOOR = 1e-5
+"""Least probability of a label: no pixel is beyond persuasion."""
+
+_BATCH = 80_000_000
+"""Pixels times findings that a GPU solves at once; about 2 GiB at its peak."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrfParams:
+    """Reach and weight of the two kernels.
+
+    Parameters
+    ----------
+    smooth_sigma_xy
+        Reach of the smoothness kernel, in pixels.
+    smooth_compat
+        Its weight.
+    bilateral_sigma_xy
+        Reach of the appearance kernel, in pixels.
+    bilateral_sigma_grey
+        Its reach in grey levels of 0 … 255. The published 5 is for grey repeated in
+        three colours, where every difference counts thrice; on one channel that is
+        5/√3.
+    bilateral_compat
+        Its weight.
+    iterations
+        Mean-field updates.
+    """
+
+    smooth_sigma_xy: Annotated[float, {"min": 0.5, "max": 100.0, "step": 0.5}] = 3.0
+    smooth_compat: Annotated[float, {"min": 0.0, "max": 100.0, "step": 0.5}] = 3.0
+    bilateral_sigma_xy: Annotated[float, {"min": 1.0, "max": 1000.0, "step": 1.0}] = (
+        50.0
+    )
+    bilateral_sigma_grey: Annotated[float, {"min": 0.1, "max": 255.0, "step": 0.1}] = (
+        5 / math.sqrt(3)
+    )
+    bilateral_compat: Annotated[float, {"min": 0.0, "max": 100.0, "step": 0.5}] = 10.0
+    iterations: Annotated[int, {"min": 0, "max": 100}] = 10
+
+    def __post_init__(self) -> None:
+        for name in ("smooth_sigma_xy", "bilateral_sigma_xy", "bilateral_sigma_grey"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+        for name in ("smooth_compat", "bilateral_compat", "iterations"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; it must be 0 or more"
+                )
+
+
+DEFAULTS = CrfParams()
+
+
+def dense_crf(
+    probabilities: Array,
+    image: NDArray[Any] | torch.Tensor,
+    *,
+    params: CrfParams = DEFAULTS,
+    backend: Backend = "grid",
+) -> Array:
+    """Refine the probabilities of K labels that exclude each other.
+
+    Parameters
+    ----------
+    probabilities : (K, H, W) float
+        K >= 2 labels, of which background is usually the first. They need not sum to
+        one; values below 1e-5 count as 1e-5. numpy, or torch on any device.
+    image : (H, W)
+        float in [0, 1], or uint8. ``"exact"`` and ``"pydensecrf"`` also take colour,
+        (H, W, 3). ``"pydensecrf"`` rounds it to 8 bits, the others do not.
+    params
+        Kernels, see `CrfParams`.
+    backend
+        See the module.
+
+    Returns
+    -------
+    (K, H, W)
+        Sums to one over K; same kind, device and floating type as `probabilities`.
+
+    Raises
+    ------
+    ValueError
+        If shapes or ranges are off, or the image is too large for ``"exact"``.
+    UsageError
+        If ``"pydensecrf"`` is asked for and not installed.
+    """
+    start = _probabilities(probabilities, image)
+    if len(start) < 2:
+        raise ValueError(
+            "one label has no other to lose to; use dense_crf_binary for one finding"
+        )
+    unary = start.clamp(min=_FLOOR).log()
+    if backend == "pydensecrf":
+        refined = _external(unary[None], image, params)[0]
+    else:
+        messages = _messages(image, params, backend, start.device)
+        refined = unary.softmax(0)
+        for _ in range(params.iterations):
+            refined = messages(refined).add_(unary).softmax(0)
+    return _like(refined, probabilities)
+
+
+def dense_crf_binary(
+    foreground: Array,
+    image: NDArray[Any] | torch.Tensor,
+    *,
+    params: CrfParams = DEFAULTS,
+    backend: Backend = "grid",
+) -> Array:
+    """Refine K findings that may overlap, each against its own background.
+
+    K two-label CRFs on one image. They share kernels, and each needs one channel, as
+    ``K̃(1 − q) = K̃1 − K̃q``.
+
+    Parameters
+    ----------
+    foreground : (K, H, W) float in [0, 1]
+        Probability of each finding.
+    image, params, backend
+        As in `dense_crf`.
+
+    Returns
+    -------
+    (K, H, W)
+        Refined probability of each finding; same kind, device and floating type.
+    """
+    start = _probabilities(foreground, image)
+    ours, others = start.clamp(min=_FLOOR).log(), (1 - start).clamp(min=_FLOOR).log()
+    if backend == "pydensecrf":
+        return _like(
+            _external(torch.stack([others, ours], 1), image, params)[:, 1], foreground
+        )
+    messages = _messages(image, params, backend, start.device)
+    base = ours.sub_(others).sub_(messages(torch.ones_like(start[:1])))
+    refined = torch.empty_like(start)
+    on_cpu = start.device.type == "cpu"  # where one finding at a time stays in cache
+    batch = 1 if on_cpu else max(1, _BATCH // start[0].numel())
+    for some in range(0, len(start), batch):
+        offset = base[some : some + batch]
+        guess = start[some : some + batch]
+        for _ in range(params.iterations):
+            guess = messages(guess).mul_(2).add_(offset).sigmoid_()
+        refined[some : some + batch] = guess
+    return _like(refined, foreground)
+
+
+def crf_seeds(
+    heat: NDArray[np.floating[Any]],
+    image: NDArray[Any],
+    *,
+    foreground: float = FOREGROUND,
+    background: float = BACKGROUND,
+    confidence: float = 0.7,
+    params: CrfParams = DEFAULTS,
+    backend: Backend = "grid",
+) -> NDArray[np.uint8]:
+    """Make IRNet's seeds by two CRF passes, a strict and a generous one.
+
+    Parameters
+    ----------
+    heat : (K, H, W) in [0, 1]
+        Of each finding, divided by its peak.
+    image : (H, W)
+        As in `dense_crf`.
+    foreground, background
+        Heat from which a pixel starts as finding in the strict and in the generous
+        pass.
+    confidence
+        Probability with which it starts so.
+
+    Returns
+    -------
+    (K, H, W) uint8
+        1 finding, 0 background, `napari_wsseg.schema.IGNORE` between.
+    """
+    starts = np.concatenate([heat >= foreground, heat >= background])
+    sure = np.where(starts, confidence, 1 - confidence).astype(np.float32)
+    strict, generous = np.split(
+        dense_crf_binary(sure, image, params=params, backend=backend) > 0.5, 2
+    )
+    return combine(strict, generous)
+
+
+def _messages(
+    image: NDArray[Any] | torch.Tensor,
+    params: CrfParams,
+    backend: Backend,
+    device: torch.device,
+) -> Messages:
+    levels = _grey_levels(image, device)
+    if backend == "exact":
+        return _crf_exact.messages(levels, params)
+    if backend == "grid":
+        return _crf_grid.messages(_one_channel(levels), params)
+    raise ValueError(f"no CRF backend {backend!r}; there are: exact, grid, pydensecrf")
+
+
+def _external(
+    unary: torch.Tensor, image: NDArray[Any] | torch.Tensor, params: CrfParams
+) -> torch.Tensor:
+    levels = _grey_levels(image, torch.device("cpu"))
+    rgb = (levels if levels.ndim == 3 else levels[..., None].expand(-1, -1, 3)).round()
+    refined = _crf_external.infer(
+        (-unary).cpu().numpy(), rgb.to(torch.uint8).numpy(), params
+    )
+    return torch.from_numpy(refined).to(unary.device)
+
+
+def _probabilities(
+    values: NDArray[Any] | torch.Tensor, image: NDArray[Any] | torch.Tensor
+) -> torch.Tensor:
+    if values.ndim != 3 or tuple(image.shape[:2]) != tuple(values.shape[1:]):
+        raise ValueError(
+            f"probabilities are {tuple(values.shape)} but the image is "
+            f"{tuple(image.shape)}; give (K, H, W) and (H, W), resized to the same grid"
+        )
+    start = _tensor(values)
+    if not bool(((start >= 0) & (start <= 1)).all()):
+        raise ValueError(
+            "probabilities leave [0, 1] or hold NaN; give them after the sigmoid"
+        )
+    return start
+
+
+def _grey_levels(
+    image: NDArray[Any] | torch.Tensor, device: torch.device
+) -> torch.Tensor:
+    """Return an (H, W) or (H, W, 3) image in levels of 0 … 255."""
+    eight_bit = image.dtype in (np.uint8, torch.uint8)
+    levels = _tensor(image).to(device)
+    if not eight_bit:
+        if not bool(((levels >= 0) & (levels <= 1)).all()):
+            raise ValueError(
+                f"the image is {image.dtype} from {float(levels.min()):g} to "
+                f"{float(levels.max()):g}; give float in [0, 1] or uint8"
+            )
+        levels = levels * 255
+    if levels.ndim != 2 and levels.shape[2:] != (3,):
+        raise ValueError(f"the image is {tuple(image.shape)}; give (H, W) or (H, W, 3)")
+    return levels
+
+
+def _one_channel(levels: torch.Tensor) -> torch.Tensor:
+    if levels.ndim == 2:
+        return levels
+    if bool((levels == levels[..., :1]).all()):
+        return levels[..., 0]
+    raise ValueError(
+        "the grid backend takes grey images; for colour use backend='pydensecrf'"
+    )
+
+
+def _tensor(values: NDArray[Any] | torch.Tensor) -> torch.Tensor:
+    """Return a floating-point tensor that shares no memory that must not change."""
+    if isinstance(values, torch.Tensor):
+        kind = torch.float64 if values.dtype == torch.float64 else torch.float32
+        return values.detach().to(kind)
+    wide = np.float64 if values.dtype == np.float64 else np.float32
+    return torch.from_numpy(np.array(values, wide))
+
+
+def _like(refined: torch.Tensor, given: Array) -> Array:
+    if isinstance(given, np.ndarray):
+        kind = np.float64 if given.dtype == np.float64 else np.float32
+        return refined.cpu().numpy().astype(kind, copy=False)
+    kinds = given.dtype if given.dtype.is_floating_point else torch.float32
+    return refined.to(kinds)
