@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
 from napari_wsseg.phantom._canvas import (
@@ -22,6 +24,8 @@ from napari_wsseg.phantom._patient import Patient, wall_x
 
 RIBS = 12
 
+Point: TypeAlias = tuple[float, float]
+
 
 def spine_x(patient: Patient, y: Values) -> Values:
     """Sideways position of the vertebrae at height `y`, mm."""
@@ -30,8 +34,8 @@ def spine_x(patient: Patient, y: Values) -> Values:
 
 def rib_curve(
     patient: Patient, rib: int, side: int, sag: float, shift: float
-) -> tuple[Values, Values]:
-    """Return a rib's axis (N, 3) from spine to front, mm, and 0…1 along it."""
+) -> Values:
+    """Return a rib's axis (N, 3) from spine to front, mm."""
     t = np.linspace(0, 1, 160)
     top = (3.0 if rib == 1 else -8.0) + shift
     top += patient.pitch * (rib - 1) * (1 + 0.006 * rib)
@@ -49,7 +53,7 @@ def rib_curve(
     ) * np.abs(np.cos(turn))
     y = y + 0.10 * max(0, rib - 8) * np.abs(x) * np.sin(turn)
     z = -0.5 * patient.depth * np.cos(turn)
-    return np.stack([x, y, z], axis=1), t
+    return np.stack([x, y, z], axis=1)
 
 
 def ribs(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
@@ -59,7 +63,7 @@ def ribs(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
     thick = rng.uniform(0.85, 1.1)
     for rib in range(1, RIBS + 1):
         for side in (-1, 1):
-            axis, _ = rib_curve(patient, rib, side, sag, rng.normal(0, 1.0))
+            axis = rib_curve(patient, rib, side, sag, rng.normal(0, 1.0))
             axis = resample(axis, film.step)
             t = np.linspace(0, 1, len(axis))
             height = (6.6 if rib > 1 else 6.0) * thick * (1 - 0.18 * np.sin(np.pi * t))
@@ -110,57 +114,59 @@ def _clavicle(
 def _scapula(
     film: Frame, patient: Patient, side: int, lift: float, out: float
 ) -> Plane:
+    """Shoulder blade and upper arm of one side; `out` mm is it rolled off the lung."""
     w = patient.width + out - 8
     inferior = (side * (w - 4), 148.0 + lift)
     glenoid = (side * (w + 30), 40.0 + lift)
     superior = (side * (w - 42), 12.0 + lift)
+    root, acromion = (side * (w - 30), 42.0 + lift), (side * (w + 42), 4.0 + lift)
+    neck, coracoid = (side * (w + 24), 26.0 + lift), (side * (w + 10), 16.0 + lift)
+    bone = 3.4 * _blade(film, side, [superior, glenoid, inferior])
+    for start, end, radii, bend in (
+        (glenoid, inferior, (4.5, 3.2), -7.0),
+        (superior, inferior, (1.6, 2.2), -6.0),
+        (root, acromion, (2.2, 6.5), 0.0),
+        (neck, coracoid, (6.0, 5.0), 0.0),
+    ):
+        bone = bone + _edge(film, start, end, radii, side * bend)
+    head, elbow = (side * (w + 52), 40.0 + lift), (side * (w + 94), 420.0)
+    return bone + _humerus(film, head, elbow)
+
+
+def _blade(film: Frame, side: int, corners: list[Point]) -> Plane:
+    """1 inside a triangle with bowed sides, 0 outside, soft between."""
     inside = np.ones_like(film.x)
-    corners = [superior, glenoid, inferior]
     for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
-        long = np.hypot(x1 - x0, y1 - y0)
-        off = side * ((x1 - x0) * (film.y - y0) - (y1 - y0) * (film.x - x0)) / long
-        bow = 5.0 * np.sin(
-            np.pi
-            * np.clip(
-                ((film.x - x0) * (x1 - x0) + (film.y - y0) * (y1 - y0)) / long**2, 0, 1
-            )
-        )
-        inside = inside * smoothstep(-1.5, 1.5, off + bow)
-    bone = 3.4 * inside
-    t = np.linspace(0, 1, 40)[:, None]
+        dx, dy = x1 - x0, y1 - y0
+        long = np.hypot(dx, dy)
+        x, y = film.x - x0, film.y - y0
+        along = np.clip((x * dx + y * dy) / long**2, 0, 1)
+        off = side * (dx * y - dy * x) / long + 5.0 * np.sin(np.pi * along)
+        inside = inside * smoothstep(-1.5, 1.5, off)
+    return inside
 
-    def edge(
-        a: tuple[float, float],
-        b: tuple[float, float],
-        r0: float,
-        r1: float,
-        bend: float,
-    ) -> Plane:
-        line = np.array(a) + t * (np.array(b) - np.array(a))
-        line[:, 0] += side * bend * np.sin(np.pi * t[:, 0])
-        radius = (r0 + (r1 - r0) * t) * bowed(2 * t - 1, 14)
-        curve = np.concatenate([line, radius + 0.2], axis=1)
-        return tube(film, curve, wall=1.4)
 
-    bone = bone + edge(glenoid, inferior, 4.5, 3.2, -7)
-    bone = bone + edge(superior, inferior, 1.6, 2.2, -6)
-    root = (side * (w - 30), 42.0 + lift)
-    acromion = (side * (w + 42), 4.0 + lift)
-    bone = bone + edge(root, acromion, 2.2, 6.5, 0)
-    bone = bone + edge(
-        (side * (w + 24), 26.0 + lift), (side * (w + 10), 16.0 + lift), 6, 5, 0
-    )
-    head = (side * (w + 52), 40.0 + lift)
-    elbow = (side * (w + 94), 420.0)
-    bone = bone + 0.12 * ball(film, *head, 24) + 0.12 * capsule(film, head, elbow, 12)
+def _edge(
+    film: Frame, start: Point, end: Point, radii: tuple[float, float], bend: float
+) -> Plane:
+    """Cortex of a rounded border from `start` to `end`, bowed sideways by `bend`."""
+    t = np.linspace(0, 1, 40)
+    line = np.array(start) + t[:, None] * (np.array(end) - np.array(start))
+    line[:, 0] += bend * np.sin(np.pi * t)
+    radius = (radii[0] + (radii[1] - radii[0]) * t) * bowed(2 * t - 1, 14)
+    return tube(film, np.column_stack([line, radius + 0.2]), wall=1.4)
+
+
+def _humerus(film: Frame, head: Point, elbow: Point) -> Plane:
+    marrow = 0.12 * ball(film, *head, 24) + 0.12 * capsule(film, head, elbow, 12)
     s = np.linspace(-24, 380, 200)  # mm from the middle of the head
-    round_end = 24 * bowed(np.clip(s / 24, -1, 1))
-    radius = np.maximum(round_end, (11 + 7 * np.exp(-np.maximum(s, 0) / 30)) * (s > 0))
+    shaft = (11 + 7 * np.exp(-np.maximum(s, 0) / 30)) * (s > 0)
+    radius = np.maximum(24 * bowed(np.clip(s / 24, -1, 1)), shaft) + 0.3
     way = np.array(elbow) - np.array(head)
     line = np.array(head) + s[:, None] * way / np.linalg.norm(way)
     wall = 1.2 + 2.2 * smoothstep(20, 70, s)
-    total: Plane = bone + tube(film, np.column_stack([line, radius + 0.3]), wall=wall)
-    return total
+    bone: Plane = marrow + tube(film, np.column_stack([line, radius]), wall=wall)
+    return bone
 
 
 def spine(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
@@ -181,7 +187,7 @@ def spine(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
     ring = np.exp(-(((pedicle - 1) / 0.28) ** 2))
     process = np.hypot(x / 2.6, (v - 0.30) * long / 6.0)
     tear = np.exp(-(((process - 1) / 0.35) ** 2)) + 0.5 * (process < 1)
-    wing_y = (v + 0.20) * long / (5.0 + 0.0 * x)
+    wing_y = (v + 0.20) * long / 5.0
     wing = np.exp(-(wing_y**2)) * smoothstep(36, 28, np.abs(x)) * (np.abs(x) > half)
     bone = bone + 1.5 * rim + 0.6 * side_edge + 2.2 * ring + 1.2 * tear + 1.1 * wing
     bone = bone * (1 + 0.06 * grain(rng, film, 1.6))

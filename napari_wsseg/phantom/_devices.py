@@ -76,7 +76,7 @@ def side_marker(film: Frame, patient: Patient, rng: np.random.Generator) -> Plan
     # The image's left is the patient's right.
     total = letters(film, "L" if side > 0 else "R", x, y, height, 1.2)
     if rng.random() < 0.3:
-        total = total + letters(film, "AP", x - 4, y + height + 4, 6, 0.6)
+        total = total + letters(film, "PA", x - 4, y + height + 4, 6, 0.6)
     lead: Plane = np.minimum(total, 2.0) * np.float32(1.1)
     return lead
 

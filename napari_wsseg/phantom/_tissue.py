@@ -20,7 +20,7 @@ from napari_wsseg.phantom._canvas import (
     splat,
     tube,
 )
-from napari_wsseg.phantom._patient import Patient, cavity, dome_y, wall_x
+from napari_wsseg.phantom._patient import Patient, dome_y, wall_x
 
 
 def body(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
@@ -243,8 +243,3 @@ def fissure(patient: Patient, rng: np.random.Generator) -> Values:
     t = np.linspace(0, 2, 40)
     x = np.interp(t, [0, 1, 2], knots)
     return np.stack([x, spline(t), np.full_like(t, 0.45)], axis=1)
-
-
-def cavities(film: Frame, patient: Patient) -> dict[int, Plane]:
-    """Depth of each pleural cavity by side, mm, above and below the dome."""
-    return {side: cavity(film, patient, side) for side in (-1, 1)}

@@ -76,7 +76,8 @@ def generate(
     """Make one frontal chest radiograph of a patient who does not exist.
 
     The patient, the findings and where they are depend on `seed` alone; noise and
-    grain depend on `size` too. Two machines agree to one grey level of 4096.
+    grain depend on `size` too. Two machines agree to a grey level or two of 4096,
+    as long as numpy draws the same random numbers.
 
     Parameters
     ----------
@@ -164,6 +165,7 @@ class _Scene:
         return _findings.Lung(side, depth, (cavity > 4) & (below < 0) & (depth > 10))
 
     def render(self, seed: int, present: set[str]) -> Phantom:
+        """Expose, develop and mark the film; gather what is true of it."""
         shadows = self._shadows(present)
         signal = _exposure.expose(
             self.film, self._optical_depth(shadows), self.streams["exposure"]
@@ -254,9 +256,10 @@ class _Scene:
         gas = _tissue.airway(film, patient, self.streams["body"])
         gas = gas + _tissue.belly_gas(film, patient, self.streams["body"])
         depth -= 1.15 * _SOFT * gas
-        return depth + self._hard(depth)
+        return depth + self._hard()
 
-    def _hard(self, depth: Plane) -> Plane:
+    def _hard(self) -> Plane:
+        """Return what bone and metal add to the optical depth."""
         film, patient, rng = self.film, self.patient, self.streams["bones"]
         bone = _bones.ribs(film, patient, rng) + _bones.girdle(film, patient, rng)
         bone = blur(bone, 0.55) + _bones.spine(film, patient, rng)
