@@ -78,7 +78,6 @@ def test_a_batch_of_two_normalises_as_smp_does() -> None:
     [
         ("unet", "resnet18"),
         ("deeplabv3plus", "resnet18"),
-        ("deeplabv3plus", "resnet50"),
     ],
 )
 def test_an_encoder_from_a_classifier_sees_bit_by_bit_the_same(
@@ -99,14 +98,9 @@ def test_an_encoder_from_a_classifier_sees_bit_by_bit_the_same(
         assert (feature > 0).float().mean() > 0.1
 
 
-@pytest.mark.parametrize(
-    ("arch", "encoder"), [("densenet121", "densenet121"), ("vgg16", "vgg16_bn")]
-)
-def test_every_classifiers_trunk_fits_an_encoder_key_by_key(
-    arch: str, encoder: str
-) -> None:
-    teacher = classifier.build(arch, 2, output_stride=32, extra_convs=False).eval()
-    student = segmenter.build("unet", encoder).eval()
+def test_a_densenet_classifiers_trunk_fits_the_encoder_key_by_key() -> None:
+    teacher = classifier.build("densenet121", 2, output_stride=32).eval()
+    student = segmenter.build("unet", "densenet121").eval()
     report = segmenter.load_encoder(student, teacher.state_dict())
     assert report == pretrained.LoadReport((), ("linear.weight", "linear.bias"))
     images = torch.rand(1, 1, 64, 64)
