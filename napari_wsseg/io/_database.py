@@ -63,7 +63,7 @@ class Database:
                 "open it for writing"
             )
         with self._in_words():
-            if self._connection.in_transaction:
+            if self._is_inside():
                 yield
                 return
             self._connection.execute("BEGIN IMMEDIATE")
@@ -71,10 +71,13 @@ class Database:
                 yield
             except BaseException:
                 # A full disk makes SQLite roll back by itself.
-                if self._connection.in_transaction:
+                if self._is_inside():
                     self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+    def _is_inside(self) -> bool:
+        return bool(self._connection.in_transaction)
 
     def close(self) -> None:
         """Close the connection; a second call does nothing."""
