@@ -1,17 +1,26 @@
-"""The recipes, imported off the main thread: they bring torch, which takes seconds."""
+"""The recipes as the panels know them, told by a process that imports torch."""
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import sys
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, make_dataclass
+from typing import Annotated, Any
+
+from napari_wsseg._widgets._describe import KINDS
 
 
 @dataclass(frozen=True, slots=True)
 class RecipeCard:
-    """What the panels need to know of a recipe."""
+    """What the panels need to know of a recipe.
+
+    Parameters
+    ----------
+    config
+        A dataclass with the fields, bounds and defaults of the recipe's own.
+    """
 
     name: str
     config: type[Any]
@@ -21,7 +30,7 @@ class RecipeCard:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """All that came with the recipes.
+    """All that was told of the recipes.
 
     Parameters
     ----------
@@ -36,7 +45,7 @@ class Loaded:
     device: str
 
 
-#: Recipes do not change while the program runs, so they are read once.
+#: Recipes do not change while the program runs, so they are asked for once.
 _known: list[Loaded] = []
 
 
@@ -46,66 +55,80 @@ def known() -> Loaded | None:
 
 
 def load() -> Loaded:
-    """Import the recipes; slow the first time, safe in any thread."""
-    if not _known:
-        import trainers
+    """Return the recipes; takes seconds the first time.
 
-        cards = {
-            name: RecipeCard(
-                name,
-                trainers.recipes[name].config,
-                tuple(trainers.recipes[name].stages),
-                trainers.recipes[name].summary,
-            )
-            for name in trainers.recipes.names()
-        }
-        _known.append(Loaded(cards, tuple(trainers.presets), describe_device()))
-    return _known[0]
+    Raises
+    ------
+    RuntimeError
+        If they cannot be imported; the last line of the reason is the message.
+    """
+    waiting = ask()
+    while True:
+        try:
+            next(waiting)
+        except StopIteration as end:
+            loaded: Loaded = end.value
+            return loaded
 
 
-def load_safely() -> Loaded | str:
-    """Return the recipes, or why they cannot be had, for a person.
+def load_softly() -> Iterator[Loaded | str | None]:
+    """Yield ``None`` while waiting, then the recipes or why they cannot be had.
 
-    An error is a value here because a RuntimeError may get lost on its way out of a
-    worker, and the panel would say "loading" for ever.
+    For a worker: one that yields can be left at any time, and an error is a value
+    because a RuntimeError may get lost on its way out of a worker, and the panel
+    would say "loading" for ever.
     """
     try:
-        return load()
+        yield (yield from ask())
     except Exception as error:
-        return (
-            f"The recipes could not be loaded ({type(error).__name__}: {error}). "
+        yield (
+            f"The recipes could not be loaded ({error}). "
             "Run “wsseg doctor” in a terminal to see what is missing."
         )
 
 
-def describe_device() -> str:
-    """Return what torch will train on.
+def ask() -> Generator[None, None, Loaded]:
+    """Yield while another process imports the recipes; return what it told."""
+    if _known:
+        return _known[0]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "napari_wsseg._widgets._describe"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while True:
+        try:
+            told, complaint = process.communicate(timeout=0.1)
+            break
+        except subprocess.TimeoutExpired:
+            yield
+    if process.returncode:
+        raise RuntimeError((complaint.strip().splitlines() or ["no reason given"])[-1])
+    # Only the last line is ours: a library may greet the world on import.
+    _known[:] = [_read(json.loads(told.strip().splitlines()[-1]))]
+    return _known[0]
 
-    The card's memory is asked of its own tool: asking torch would take some hundred
-    megabytes of that memory for this window, for as long as it is open.
-    """
-    import torch
 
-    if torch.cuda.is_available():
-        return _gpu() or "graphics card"
-    if torch.backends.mps.is_available():
-        return "Apple graphics (mps)"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    cores = cores or os.cpu_count() or 1
-    return f"CPU, {cores} core{'s' if cores > 1 else ''}; no graphics card found"
+def rebuild(name: str, told: Iterable[Mapping[str, Any]]) -> type[Any]:
+    """Return a frozen dataclass with the settings that were told."""
+    return make_dataclass(name, map(_field, told), frozen=True, kw_only=True)
 
 
-def _gpu() -> str:
-    asked = [
-        "--query-gpu=name,memory.free,memory.total",
-        "--format=csv,noheader,nounits",
-    ]
-    try:
-        told = subprocess.run(
-            ["nvidia-smi", *asked], capture_output=True, text=True, timeout=10
-        ).stdout
-        name, free, total = told.splitlines()[0].split(", ")
-        return f"{name}, {int(free) / 1024:.0f} of {int(total) / 1024:.0f} GB free"
-    except (OSError, ValueError, IndexError, subprocess.SubprocessError):
-        # A driver without its tool is still a driver that trains.
-        return ""
+def _field(told: Mapping[str, Any]) -> tuple[str, Any, Any]:
+    kind, rules = KINDS[told["kind"]], told["rules"]
+    return told["name"], Annotated[kind, rules], field(default=told["default"])
+
+
+def _read(told: Mapping[str, Any]) -> Loaded:
+    cards = {
+        card["name"]: RecipeCard(
+            card["name"],
+            rebuild(card["name"].replace("-", "_"), card["fields"]),
+            tuple(card["stages"]),
+            card["summary"],
+        )
+        for card in told["recipes"]
+    }
+    return Loaded(cards, tuple(told["presets"]), told["device"])

@@ -176,12 +176,14 @@ class TrainPanel(QWidget):
             self._on_loaded(found)
             return
         self._loading = True
-        worker = create_worker(_loading.load_safely, _start_thread=False)
-        worker.returned.connect(self._on_loaded)
+        worker = create_worker(_loading.load_softly, _start_thread=False)
+        worker.yielded.connect(self._on_loaded)
         worker.start()
         self._refresh()
 
-    def _on_loaded(self, loaded: _loading.Loaded | str) -> None:
+    def _on_loaded(self, loaded: _loading.Loaded | str | None) -> None:
+        if loaded is None:
+            return
         if isinstance(loaded, str):
             self._problem = loaded
         elif self._loaded is None:

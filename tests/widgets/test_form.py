@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -12,7 +15,9 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QDoubleSpinBox, QFormLayout
 
 import trainers
+from napari_wsseg._widgets._describe import describe_config
 from napari_wsseg._widgets._form import ConfigForm
+from napari_wsseg._widgets._loading import rebuild
 
 pytestmark = pytest.mark.gui
 
@@ -54,6 +59,30 @@ def test_the_form_of_every_recipe_gives_its_defaults_back(
     form = ConfigForm(config)
     qtbot.addWidget(form)
     assert config(**form.values()) == config()
+
+
+@pytest.mark.parametrize("name", trainers.recipes.names())
+def test_a_recipe_told_by_another_process_makes_the_same_form(
+    qtbot: QtBot, name: str
+) -> None:
+    config = trainers.recipes[name].config
+    told = json.loads(json.dumps(describe_config(config)))
+    form = ConfigForm(rebuild(name, told))
+    qtbot.addWidget(form)
+    assert config(**form.values()) == config()
+
+
+def test_the_recipes_are_told_without_torch_in_this_process() -> None:
+    words = (
+        "import sys; from napari_wsseg._widgets import _loading;"
+        "loaded = _loading.load(); assert 'torch' not in sys.modules;"
+        "print(*loaded.recipes, loaded.device)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", words], capture_output=True, text=True, timeout=120
+    )
+    assert told.returncode == 0, told.stderr
+    assert set(trainers.recipes.names()) <= set(told.stdout.split())
 
 
 @pytest.mark.parametrize(

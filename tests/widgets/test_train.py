@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -123,7 +123,12 @@ def test_the_recipes_are_loaded_behind_the_window(
 ) -> None:
     known: list[Loaded] = []
     monkeypatch.setattr(_loading, "_known", known)
-    monkeypatch.setattr(_loading, "load", lambda: LOADED)
+
+    def ask() -> Generator[None, None, Loaded]:
+        yield
+        return LOADED
+
+    monkeypatch.setattr(_loading, "ask", ask)
     panel = TrainPanel(open_session(make_project(tmp_path)), FakeJobs())
     qtbot.addWidget(panel)
     panel.show()
@@ -136,11 +141,12 @@ def test_the_recipes_are_loaded_behind_the_window(
 def test_recipes_that_cannot_be_loaded_are_told_not_waited_for(
     qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def broken() -> Loaded:
+    def broken() -> Iterator[None]:
+        yield
         raise RuntimeError("no kernel image")
 
     monkeypatch.setattr(_loading, "_known", [])
-    monkeypatch.setattr(_loading, "load", broken)
+    monkeypatch.setattr(_loading, "ask", broken)
     panel = TrainPanel(open_session(make_project(tmp_path)), FakeJobs())
     qtbot.addWidget(panel)
     panel.show()

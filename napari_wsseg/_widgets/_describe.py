@@ -1,0 +1,80 @@
+"""Says in one JSON object which recipes there are and what they would run on.
+
+Run as a process of its own: importing the recipes brings torch, which holds the
+interpreter for most of a second at a time, even in a thread, and would make the
+window stutter. Asking the graphics card here also leaves none of its memory taken.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+KINDS: Mapping[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
+
+
+def describe() -> dict[str, Any]:
+    """Return recipes, presets and device as JSON values."""
+    import trainers
+
+    recipes = []
+    for name in trainers.recipes.names():
+        recipe = trainers.recipes[name]
+        recipes.append(
+            {
+                "name": name,
+                "stages": list(recipe.stages),
+                "summary": recipe.summary,
+                "fields": describe_config(recipe.config),
+            }
+        )
+    return {"recipes": recipes, "presets": list(trainers.presets), "device": device()}
+
+
+def describe_config(config: type[Any]) -> list[dict[str, Any]]:
+    """Return name, kind, rules and default of every setting.
+
+    Raises
+    ------
+    TypeError
+        If a setting is of a kind that no form shows.
+    """
+    hints, usual = get_type_hints(config, include_extras=True), config()
+    told = []
+    for each in fields(config):
+        hint, rules = hints[each.name], {}
+        if get_origin(hint) is Annotated:
+            hint, rules = get_args(hint)[0], dict(get_args(hint)[1])
+        kind = getattr(hint, "__name__", str(hint))
+        if kind not in KINDS:
+            raise TypeError(
+                f"setting {each.name} is {kind}; a form shows {', '.join(KINDS)}"
+            )
+        default = getattr(usual, each.name)
+        told.append(
+            {"name": each.name, "kind": kind, "rules": rules, "default": default}
+        )
+    return told
+
+
+def device() -> str:
+    """Return what torch will train on, for a person."""
+    import torch
+
+    if torch.cuda.is_available():
+        name = torch.cuda.get_device_name()
+        free, total = (size / 2**30 for size in torch.cuda.mem_get_info())
+        return f"{name}, {free:.0f} of {total:.0f} GB free"
+    if torch.backends.mps.is_available():
+        return "Apple graphics (mps)"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    cores = cores or os.cpu_count() or 1
+    return f"CPU, {cores} core{'s' if cores > 1 else ''}; no graphics card found"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(describe()) + "\n")
