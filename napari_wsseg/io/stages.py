@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_wsseg.io import atomic
 from napari_wsseg.jobs import DataError
@@ -61,6 +62,19 @@ def read(project: Path, stage: str, run: str, case_id: str) -> StageMaps | None:
         raise DataError(
             f"{path} is damaged ({error}); delete it and run the stage again"
         ) from error
+
+
+def read_present(
+    project: Path, stage: str, run: str, case_id: str
+) -> NDArray[np.float32] | None:
+    """Return one case's (K,) presence alone: what a list of thousands can afford."""
+    path = folder(project, stage, run) / f"{case_id}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return np.asarray(arrays["present"], np.float32)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        # `read` tells what is wrong when the case is opened.
+        return None
 
 
 def seen(project: Path, stage: str, run: str) -> set[str]:

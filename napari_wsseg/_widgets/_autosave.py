@@ -1,0 +1,86 @@
+"""Autosave: every stroke, undo and redo reaches the session at once.
+
+Painting emits ``paint``, but undo and redo only ``set_data``, and other code may set
+``data``; so all three are heard and the content decides whether anything changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
+
+from napari_wsseg._widgets._layers import CaseLayers
+from napari_wsseg.session import Session
+
+_EVENTS = ("paint", "set_data", "data")
+
+
+class Autosave:
+    """Hands what the reader draws on the expert layers to the session."""
+
+    def __init__(self, layers: CaseLayers, session: Session) -> None:
+        self._layers = layers
+        self._session = session
+        self._heard: dict[str, tuple[Labels, Callable[..., None]]] = {}
+        self._tool: tuple[str, str | None] = ("brush", None)
+        session.case_changed.connect(self.listen)
+        session.project_changed.connect(self.listen)
+        self.listen()
+
+    def listen(self) -> None:
+        """Hear every expert layer there is, and no other."""
+        for name, (layer, _) in list(self._heard.items()):
+            if self._layers.experts.get(name) is not layer:
+                self._forget(name)
+        for name, layer in self._layers.experts.items():
+            if name not in self._heard:
+                slot = self._slot(name, layer)
+                for event in _EVENTS:
+                    getattr(layer.events, event).connect(slot)
+                self._heard[name] = layer, slot
+
+    def close(self) -> None:
+        """Stop hearing."""
+        self._session.case_changed.disconnect(self.listen, missing_ok=True)
+        self._session.project_changed.disconnect(self.listen, missing_ok=True)
+        for name in list(self._heard):
+            self._forget(name)
+
+    @contextmanager
+    def made_by(self, tool: str, run: str | None = None) -> Iterator[None]:
+        """Say how the edits inside come about, e.g. ``"from irnet"``."""
+        before, self._tool = self._tool, (tool, run)
+        try:
+            yield
+        finally:
+            self._tool = before
+
+    def apply(
+        self, name: str, mask: NDArray[np.bool_], tool: str, run: str | None = None
+    ) -> None:
+        """Make a finding's mask `mask`, as one step that undo takes back."""
+        layer = self._layers.experts[name]
+        changed = np.nonzero((layer.data != 0) != mask)
+        if not changed[0].size or not layer.editable:
+            return
+        values = mask[changed].astype(layer.data.dtype)
+        with self.made_by(tool, run):
+            layer.data_setitem(changed, values)
+
+    def _slot(self, name: str, layer: Labels) -> Callable[..., None]:
+        def heard(event: object = None) -> None:
+            if not self._layers.quiet:
+                drawn = (layer.data != 0).astype(np.uint8)
+                tool, run = self._tool
+                self._session.edit(name, drawn, tool=tool, source_run=run)
+
+        return heard
+
+    def _forget(self, name: str) -> None:
+        layer, slot = self._heard.pop(name)
+        for event in _EVENTS:
+            getattr(layer.events, event).disconnect(slot)

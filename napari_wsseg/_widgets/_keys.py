@@ -1,0 +1,140 @@
+"""The keyboard: one hand decides, the other draws; none of napari's keys is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from napari.viewer import Viewer
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QTextEdit,
+)
+
+BLINK_MS = 250
+_TEXT = (QLineEdit, QTextEdit, QPlainTextEdit, QAbstractSpinBox)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One shortcut: what is pressed, how that is written, and what it does."""
+
+    binding: str
+    shown: str
+    group: str
+    does: str
+
+
+KEYS = (
+    Key("A", "A", "Decide", "Accept: the outlines shown become expert masks"),
+    Key("S", "S", "Decide", "Accept with edits: your masks, and outlines elsewhere"),
+    Key("R", "R", "Decide", "Reject: nothing on this film is to be used"),
+    Key("G", "G", "Decide", "Flag for a second reading"),
+    Key("PageDown", "Page down", "Films", "Next film"),
+    Key("PageUp", "Page up", "Films", "Previous film"),
+    Key("Control-Right", "Ctrl →", "Films", "Next film"),
+    Key("Control-Left", "Ctrl ←", "Films", "Previous film"),
+    Key("U", "U", "Films", "Next film to review"),
+    Key("D", "D", "Look", "Next stage"),
+    Key("H", "H (hold)", "Look", "Hide everything but the film"),
+    Key("K", "K (hold)", "Look", "Blink everything on and off"),
+    Key(",", ",", "Look", "Weaker overlay, or more of the first stage"),
+    Key(".", ".", "Look", "Stronger overlay, or more of the second stage"),
+    Key("Y", "Y", "Look", "All stages side by side"),
+    Key("W", "W", "Finding", "Next finding"),
+    Key("Q", "Q", "Finding", "Previous finding"),
+    Key("F1", "F1", "Help", "This list"),
+)
+"""Every shortcut of ours; `NAPARI_KEYS` tells those of napari worth knowing."""
+
+NAPARI_KEYS = (
+    ("2 · P", "Brush"),
+    ("1 · E", "Eraser"),
+    ("3", "Polygon"),
+    ("4 · F", "Fill"),
+    ("[  ]", "Smaller, larger brush"),
+    ("Z", "Move and zoom"),
+    ("Space (hold)", "Move and zoom while held"),
+    ("Ctrl Z · Ctrl Shift Z", "Undo, redo"),
+    ("Ctrl R", "Fit the film to the window"),
+)
+
+
+def is_typing() -> bool:
+    """Whether the keyboard belongs to a text field just now."""
+    focus = QApplication.focusWidget()
+    editable = isinstance(focus, QComboBox) and focus.isEditable()
+    return isinstance(focus, _TEXT) or editable
+
+
+def bind(
+    viewer: Viewer,
+    actions: dict[str, Callable[[], object]],
+    hide: Callable[[bool], object],
+) -> None:
+    """Bind every key of `KEYS` in one viewer.
+
+    Parameters
+    ----------
+    actions
+        What each plain key does, by its binding; H and K need only `hide`.
+    hide
+        Hides every overlay (true) or shows them again.
+    """
+    for key in KEYS:
+        if key.binding in actions:
+            viewer.bind_key(key.binding, _pressed(actions[key.binding]))
+    viewer.bind_key("H", _held(hide))
+    viewer.bind_key("K", _blinking(hide))
+
+
+def unbind(viewer: Viewer) -> None:
+    """Give the keys back."""
+    for key in KEYS:
+        viewer.bind_key(key.binding, None)
+
+
+def _pressed(action: Callable[[], object]) -> Callable[[Any], None]:
+    def press(viewer: Any) -> None:
+        if not is_typing():
+            action()
+
+    return press
+
+
+def _held(hide: Callable[[bool], object]) -> Callable[[Any], Iterator[None]]:
+    def hold(viewer: Any) -> Iterator[None]:
+        if is_typing():
+            return
+        hide(True)
+        yield
+        hide(False)
+
+    return hold
+
+
+def _blinking(hide: Callable[[bool], object]) -> Callable[[Any], Iterator[None]]:
+    def blink(viewer: Any) -> Iterator[None]:
+        if is_typing():
+            return
+        hidden = [True]
+
+        def turn() -> None:
+            hidden[0] = not hidden[0]
+            hide(hidden[0])
+
+        timer = QTimer()
+        timer.timeout.connect(turn)
+        hide(True)
+        timer.start(BLINK_MS)
+        yield
+        timer.stop()
+        hide(False)
+
+    return blink

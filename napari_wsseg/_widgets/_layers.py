@@ -1,0 +1,360 @@
+"""One set of layers for every case: data is swapped, layers are never added anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from napari.layers import Image, Labels, Layer
+from napari.layers.base import LayerLock
+from napari.utils.colormaps import Colormap, DirectLabelColormap
+from napari.viewer import Viewer
+from numpy.typing import NDArray
+
+from napari_wsseg._widgets import _pictures
+from napari_wsseg._widgets._background import Latest
+from napari_wsseg.ops import geometry
+from napari_wsseg.schema import STAGES, StageMaps
+from napari_wsseg.session import Session
+from napari_wsseg.session.opened import Background
+
+STAGE_NAMES = {
+    "film": "Film",
+    "cam": "CAM",
+    "crf": "CRF seed",
+    "irnet": "IRNet",
+    "segmentation": "Segmentation",
+    "expert": "Expert",
+}
+"""What a view is called on screen."""
+
+OUTLINE_SIDE = 1024
+"""Longest side, in pixels, at which outlines of drafts are drawn."""
+
+_HEAT = Colormap(_pictures.HEAT, name="wsseg heat")
+_BLANK = np.zeros((2, 2), np.float32)
+
+
+class CaseLayers:
+    """The layers of a session in one viewer.
+
+    Bottom to top: the film, one heat per stage (of the current finding), the outline
+    of what the shown stage offers (every finding), one expert mask per finding.
+    """
+
+    def __init__(
+        self, viewer: Viewer, session: Session, background: Background
+    ) -> None:
+        self.viewer = viewer
+        self.session = session
+        self.film: Image | None = None
+        self.heats: dict[str, Image] = {}
+        self.outline: Labels | None = None
+        self.experts: dict[str, Labels] = {}
+        self.quiet = False
+        self.hidden = False
+        self._outlines = Latest(background)
+        self._put_away: dict[str, bool] = {}
+        self._links: list[tuple[object, Callable[..., object]]] = [
+            (session.project_changed, self._on_project),
+            (session.case_changed, self._on_case),
+            (session.stages_changed, self._on_stages),
+            (session.mask_replaced, self._on_mask),
+            (session.looking.finding_changed, self._on_finding),
+            (session.looking.view_changed, self.show_view),
+            (session.looking.threshold_changed, self._draw_outlines),
+        ]
+        for signal, slot in self._links:
+            signal.connect(slot)  # type: ignore[attr-defined]
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.selection.events.active.connect(self._on_active)
+        if session.case is not None:
+            self._on_case()
+
+    @property
+    def all(self) -> list[Layer]:
+        """Every layer of the set that exists, bottom to top."""
+        found = [self.film, *self.heats.values(), self.outline, *self.experts.values()]
+        return [layer for layer in found if layer is not None]
+
+    @property
+    def active(self) -> Labels | None:
+        """The expert layer of the current finding."""
+        finding = self.session.looking.finding
+        return self.experts.get(finding.name) if finding else None
+
+    def close(self) -> None:
+        """Let go of the session and the viewer."""
+        for signal, slot in self._links:
+            signal.disconnect(slot, missing_ok=True)  # type: ignore[attr-defined]
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.viewer.layers.selection.events.active.disconnect(self._on_active)
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Change layers without being taken for the reader."""
+        before, self.quiet = self.quiet, True
+        try:
+            yield
+        finally:
+            self.quiet = before
+
+    def hide(self, hidden: bool) -> None:
+        """Show nothing but the film while `hidden`."""
+        self.hidden = hidden
+        self.show_view()
+
+    def show_view(self) -> None:
+        """Let layers be visible as the session's view says."""
+        looking = self.session.looking
+        opened, blend = self.session.opened, looking.blend
+        bare = self.hidden or looking.view == "film"
+        with self.quietly():
+            for stage, layer in self.heats.items():
+                has = opened is not None and stage in opened.maps
+                first, second = stage == looking.view, stage == looking.compared
+                layer.visible = has and not bare and (first or second)
+                if first:
+                    layer.opacity = 1 - blend if looking.compared else blend
+                elif second:
+                    layer.opacity = blend
+            if self.outline is not None:
+                self.outline.visible = not bare and looking.view in STAGES
+            for name, layer in self.experts.items():
+                layer.visible = not bare and self._put_away.get(name, True)
+        self._draw_outlines()
+
+    def set_finding_visible(self, name: str, visible: bool) -> None:
+        """Show or put away the expert mask of one finding."""
+        self._put_away[name] = visible
+        self.show_view()
+
+    def is_finding_visible(self, name: str) -> bool:
+        """Whether the expert mask of a finding is wanted on screen."""
+        return self._put_away.get(name, True)
+
+    # Building -----------------------------------------------------------------------
+
+    def _on_project(self) -> None:
+        """Put layers of another project away; new ones come with its first case."""
+        with self.quietly():
+            for layer in self.all:
+                layer.locked = LayerLock.NONE
+                if layer in self.viewer.layers:
+                    self.viewer.layers.remove(layer)
+            self.film, self.outline, self.heats, self.experts = None, None, {}, {}
+            self._put_away = {}
+
+    def _build(self) -> None:
+        """Add whatever layer is missing, each at its place."""
+        with self.quietly():
+            if self.film is None:
+                self.film = Image(
+                    _BLANK, name="Film", colormap="gray", contrast_limits=(0, 1)
+                )
+                self.film.contrast_limits_range = (0, 1)
+            for stage in STAGES:
+                if stage not in self.heats:
+                    self.heats[stage] = Image(
+                        _BLANK,
+                        name=STAGE_NAMES[stage],
+                        colormap=_HEAT,
+                        contrast_limits=(0, 1),
+                        blending="translucent",
+                        visible=False,
+                    )
+            if self.outline is None:
+                colours = {
+                    i: finding.colour
+                    for i, finding in enumerate(self.session.looking.findings, 1)
+                }
+                self.outline = _labels("Machine outline", colours, 1.0)
+                self.outline.editable = False
+            for finding in self.session.looking.findings:
+                if finding.name not in self.experts:
+                    colours = {1: finding.colour, None: finding.colour}
+                    self.experts[finding.name] = _labels(
+                        f"Expert · {finding.name}", colours, 0.5
+                    )
+            for place, layer in enumerate(self.all):
+                if layer not in self.viewer.layers:
+                    self.viewer.layers.insert(place, layer)
+                    layer.locked = LayerLock.DELETION
+
+    def _on_removed(self, event: object) -> None:
+        """Bring a layer back that was deleted all the same."""
+        layer = getattr(event, "value", None)
+        if self.quiet or layer not in self.all:
+            return
+        place = self.all.index(layer)
+        with self.quietly():
+            self.viewer.layers.insert(place, layer)
+        self._select()
+
+    # Filling ------------------------------------------------------------------------
+
+    def _on_case(self) -> None:
+        if len(self.all) < 2 + len(STAGES) + len(self.session.looking.findings):
+            self._build()
+        opened = self.session.opened
+        if opened is None or self.film is None:
+            return
+        before = self.film.data.shape, tuple(self.film.scale)
+        spacing = opened.case.spacing_mm or (1.0, 1.0)
+        unit = "pixel" if opened.case.spacing_mm is None else "mm"
+        with self.quietly():
+            for layer in self.all:
+                if {str(u) for u in layer.units} != {_UNIT_WORDS[unit]}:
+                    layer.units = (unit, unit)
+            self.film.data = opened.radiograph.pixels
+            self.film.scale = spacing
+            self.film.contrast_limits = _pictures.window(opened.radiograph.pixels)
+            self._fill_experts()
+        self._fill_heats()
+        self.show_view()
+        self._select()
+        self.viewer.canvas.overlays.scale_bar.visible = True
+        if (opened.case.shape, tuple(spacing)) != before:
+            self.viewer.reset_view(layers=[self.film])
+
+    def _fill_experts(self) -> None:
+        opened, experts = self.session.opened, self.session.experts
+        if opened is None or experts is None:
+            return
+        spacing = opened.case.spacing_mm or (1.0, 1.0)
+        for name, layer in self.experts.items():
+            layer.data = experts.masks[name].copy()
+            layer.scale = spacing
+            layer.metadata = {"case": opened.case.id, "finding": name}
+            self._forget_history(layer)
+
+    def _forget_history(self, layer: Labels) -> None:
+        """Clear undo, so that it never brings back pixels of another case.
+
+        napari clears it when a layer stops being editable, and this is the public way
+        to ask for it; the tool in hand is kept.
+        """
+        mode = layer.mode
+        layer.editable = False
+        layer.editable = not self.session.readonly
+        if layer.editable:
+            layer.mode = mode
+
+    def _on_mask(self, name: str) -> None:
+        layer, experts = self.experts.get(name), self.session.experts
+        if layer is not None and experts is not None:
+            with self.quietly():
+                layer.data = experts.masks[name].copy()
+                self._forget_history(layer)
+
+    def _on_stages(self) -> None:
+        self._fill_heats()
+        self.show_view()
+
+    def _on_finding(self) -> None:
+        self._fill_heats()
+        self._select()
+
+    def _fill_heats(self) -> None:
+        opened, finding = self.session.opened, self.session.looking.finding
+        if opened is None or finding is None:
+            return
+        spacing = np.array(opened.case.spacing_mm or (1.0, 1.0))
+        with self.quietly():
+            for stage, layer in self.heats.items():
+                maps = opened.maps.get(stage)
+                score = maps and self._stage_picture(stage, maps, finding.name)
+                if score is None:
+                    layer.data = _BLANK
+                    continue
+                top, left, *_ = geometry.content_box(opened.case.shape, score.shape[0])
+                scale, shift = geometry.placement(opened.case.shape, score.shape[0])
+                layer.data = _pictures.cropped(score, opened.case.shape)
+                layer.scale = np.array(scale) * spacing
+                layer.translate = (
+                    np.array(shift) + np.array(scale) * (top, left)
+                ) * spacing
+                layer.metadata = {
+                    "case": opened.case.id,
+                    "finding": finding.name,
+                    "stage": stage,
+                    "run": opened.runs.get(stage),
+                }
+
+    def _stage_picture(
+        self, stage: str, maps: StageMaps, finding: str
+    ) -> NDArray[np.float32] | None:
+        return self.session.looking.drafts.score(maps, stage, finding)
+
+    def _select(self) -> None:
+        layer = self.active
+        if layer is not None and self.viewer.layers.selection.active is not layer:
+            with self.quietly():
+                tool = self._tool()
+                self.viewer.layers.selection.active = layer
+                if layer.editable and tool is not None:
+                    layer.mode = tool
+
+    def _tool(self) -> str | None:
+        active = self.viewer.layers.selection.active
+        is_ours = isinstance(active, Labels) and active in self.experts.values()
+        return str(active.mode) if is_ours else None
+
+    def _on_active(self, event: object) -> None:
+        """Follow the reader who picks another finding in napari's layer list."""
+        if self.quiet:
+            return
+        active = self.viewer.layers.selection.active
+        for name, layer in self.experts.items():
+            if layer is active:
+                self.session.looking.set_finding(name)
+
+    # Outlines -----------------------------------------------------------------------
+
+    def _draw_outlines(self) -> None:
+        opened, looking = self.session.opened, self.session.looking
+        maps = opened.maps.get(looking.view) if opened else None
+        if opened is None or maps is None or self.outline is None or self.hidden:
+            return
+        stage, drafts, names = looking.view, looking.drafts.copy(), looking.names
+        shape = _pictures.small_shape(opened.case.shape, OUTLINE_SIDE)
+        key = opened.case.id, stage
+
+        def work() -> NDArray[np.uint8]:
+            masks = (drafts.draft(maps, stage, name, shape) for name in names)
+            return _pictures.outlines(masks, max(1, max(shape) // 500))
+
+        self._outlines.submit(
+            work, lambda labels: self._show_outlines(key, labels), self._no_outlines
+        )
+
+    def _show_outlines(self, key: tuple[str, str], labels: NDArray[np.uint8]) -> None:
+        opened, outline = self.session.opened, self.outline
+        if opened is None or outline is None:
+            return
+        if key != (opened.case.id, self.session.looking.view):
+            return
+        spacing = np.array(opened.case.spacing_mm or (1.0, 1.0))
+        scale = np.array(opened.case.shape) / labels.shape
+        with self.quietly():
+            outline.data = labels
+            outline.scale = scale * spacing
+            outline.translate = (scale * 0.5 - 0.5) * spacing
+            outline.metadata = {"case": key[0], "stage": key[1]}
+
+    def _no_outlines(self, error: Exception) -> None:
+        self.session.message.emit(f"The outline could not be drawn: {error}")
+
+
+_UNIT_WORDS = {"pixel": "pixel", "mm": "millimeter"}
+
+
+def _labels(name: str, colours: dict[int | None, str], opacity: float) -> Labels:
+    table = {0: "transparent", None: "transparent", **colours}
+    return Labels(
+        np.zeros((2, 2), np.uint8),
+        name=name,
+        colormap=DirectLabelColormap(color_dict=table),
+        opacity=opacity,
+    )

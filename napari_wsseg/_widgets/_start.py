@@ -1,0 +1,126 @@
+"""What a panel shows before a project is open: how to begin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QLabel,
+    QMessageBox,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_wsseg._widgets import _workbench
+from napari_wsseg._widgets._listening import listen
+from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.help import RESEARCH_USE
+from napari_wsseg.jobs import WssegError
+
+
+class Start(QWidget):
+    """Open a project, one of the recent ones, or the synthetic sample."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__()
+        self.bench = bench
+        title = QLabel("No project is open")
+        title.setStyleSheet("font-size: 15px; font-weight: bold;")
+        words = QLabel(
+            "A project is a folder that keeps films, masks and decisions together. "
+            "Make one from a folder of radiographs with\n"
+            "wsseg init PROJECT --images FOLDER --labels labels.csv"
+        )
+        words.setWordWrap(True)
+        words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.open = QPushButton("Open project…")
+        self.open.setToolTip("Choose the folder that holds wsseg.toml")
+        self.sample = QPushButton("Open the synthetic sample project")
+        self.sample.setToolTip("Generated chest radiographs, made on first use")
+        self._recent = QVBoxLayout()
+        note = QLabel(RESEARCH_USE)
+        note.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(14, 20, 14, 14)
+        layout.setSpacing(8)
+        for widget in (title, words, self.open, self.sample):
+            layout.addWidget(widget)
+        layout.addLayout(self._recent)
+        layout.addStretch(1)
+        layout.addWidget(note)
+        self.open.clicked.connect(self._choose)
+        self.sample.clicked.connect(self._open_sample)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """List the recent projects that are still there."""
+        while (item := self._recent.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.deleteLater()
+        paths = _workbench.recent()
+        if paths:
+            self._recent.addWidget(QLabel("Recent"))
+        for path in paths:
+            button = QPushButton(path.name)
+            button.setToolTip(str(path))
+            button.setStyleSheet("text-align: left; padding: 4px 8px;")
+            button.clicked.connect(lambda _=False, p=path: self._open(p))
+            self._recent.addWidget(button)
+
+    def _open(self, folder: Path) -> None:
+        if self.bench.open_project(folder):
+            self.bench.focus_canvas()
+
+    def _choose(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Open a wsseg project")
+        if folder:
+            self._open(Path(folder))
+
+    def _open_sample(self) -> None:
+        self.sample.setEnabled(False)
+        self.sample.setText("Making the sample films…")
+        self.bench.drawing.submit(sample_project, self._made, self._failed)
+
+    def _made(self, folder: Path) -> None:
+        self._rest()
+        self._open(folder)
+
+    def _failed(self, error: Exception) -> None:
+        self._rest()
+        reason = str(error) if isinstance(error, WssegError) else repr(error)
+        QMessageBox.warning(self, "The sample could not be made", reason)
+
+    def _rest(self) -> None:
+        self.sample.setEnabled(True)
+        self.sample.setText("Open the synthetic sample project")
+
+
+def sample_project() -> Path:
+    """Return the folder of the synthetic sample project, made on first use."""
+    from napari_wsseg import _sample_data
+
+    return _sample_data.project()
+
+
+class UntilOpen(QStackedWidget):
+    """A panel, with `Start` in its place while no project is open."""
+
+    def __init__(self, bench: Workbench, panel: QWidget) -> None:
+        super().__init__()
+        self.bench = bench
+        self.start = Start(bench)
+        self.panel = panel
+        self.addWidget(self.start)
+        self.addWidget(panel)
+        listen(self, self._turn, bench.session.project_changed)
+        self._turn()
+
+    def _turn(self) -> None:
+        opened = self.bench.session.project is not None
+        if not opened:
+            self.start.refresh()
+        self.setCurrentWidget(self.panel if opened else self.start)

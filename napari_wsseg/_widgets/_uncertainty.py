@@ -1,0 +1,25 @@
+"""How unsure the adopted model is of each film, from maps that are on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from napari_wsseg.io import stages
+
+
+def entropy(present: np.ndarray) -> float:
+    """Return the mean binary entropy, in bits, of K presence probabilities."""
+    p = np.clip(present.astype(float), 1e-6, 1 - 1e-6)
+    return float(np.mean(-p * np.log2(p) - (1 - p) * np.log2(1 - p)))
+
+
+def scores(folder: Path, stage: str, run: str) -> dict[str, float]:
+    """Return the entropy of every case that a run has seen, by case id."""
+    found = {}
+    for case_id in stages.seen(folder, stage, run):
+        present = stages.read_present(folder, stage, run, case_id)
+        if present is not None:
+            found[case_id] = entropy(present)
+    return found

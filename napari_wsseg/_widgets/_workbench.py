@@ -1,0 +1,242 @@
+"""One session in one viewer, shared by every panel that is docked there."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+from napari.viewer import Viewer
+from qtpy.QtCore import QEvent, QObject, QSettings, QTimer
+from qtpy.QtWidgets import QApplication, QMainWindow, QMessageBox, QWidget
+
+from napari_wsseg._widgets import _keys
+from napari_wsseg._widgets._autosave import Autosave
+from napari_wsseg._widgets._background import QtBackground
+from napari_wsseg._widgets._layers import CaseLayers
+from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import Verdict
+from napari_wsseg.session import Session
+
+TICK_MS = 500
+PREFETCH_MS = 150
+RECENT = 6
+
+
+class Workbench(QObject):
+    """Joins a session, its layers, autosave, keys and clock to one viewer.
+
+    The first panel opened in a viewer makes it; it ends with the viewer's window.
+    """
+
+    def __init__(self, viewer: Viewer, reader: str) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.reading = QtBackground(self)
+        self.drawing = QtBackground(self)
+        self.session = Session(reader=reader, background=self.reading)
+        self.layers = CaseLayers(viewer, self.session, self.drawing)
+        self.autosave = Autosave(self.layers, self.session)
+        self.gallery: QWidget | None = None
+        self.help: QWidget | None = None
+        self.window: QMainWindow | None = None
+        self.closed = False
+        self.note: Callable[[], tuple[int | None, str]] = lambda: (None, "")
+        self._clock = QTimer(self)
+        self._clock.timeout.connect(self.session.tick)
+        self._clock.start(TICK_MS)
+        # Reading ahead waits until the reader has settled on a film.
+        self._ahead = QTimer(self)
+        self._ahead.setSingleShot(True)
+        self._ahead.timeout.connect(self.session.prefetch)
+        self.session.case_changed.connect(self._on_case)
+        self.session.project_changed.connect(self._on_project)
+        _keys.bind(viewer, self._actions(), self.layers.hide)
+
+    # Opening and closing ------------------------------------------------------------
+
+    def watch(self, window: QMainWindow) -> None:
+        """Notice when the viewer's window closes."""
+        if self.window is None:
+            self.window = window
+            window.installEventFilter(self)
+            app = QApplication.instance()
+            if app is not None:
+                app.aboutToQuit.connect(self.close)
+
+    def open_project(self, folder: Path) -> bool:
+        """Open a project, or say in a box why not; return whether it was."""
+        try:
+            self.session.open_project(folder)
+        except DataError as error:
+            QMessageBox.warning(self.window, "Not opened", str(error))
+            return False
+        remember(folder)
+        return True
+
+    def close(self) -> None:
+        """Save everything, close the project, stop every thread and timer."""
+        if self.closed:
+            return
+        self.closed = True
+        self._clock.stop()
+        self._ahead.stop()
+        try:
+            self.session.close()
+        except DataError as error:
+            QMessageBox.critical(
+                self.window, "Not everything was saved", f"Strokes are lost: {error}"
+            )
+        self.autosave.close()
+        self.layers.close()
+        self.reading.close()
+        self.drawing.close()
+        _keys.unbind(self.viewer)
+        if self.window is not None:
+            self.window.removeEventFilter(self)
+        _benches.pop(self.viewer, None)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Keep strokes safe before the window closes; hold it back if they are not."""
+        if event is None or watched is not self.window:
+            return False
+        if event.type() != QEvent.Type.Close:
+            return False
+        self.session.tick()
+        unsaved = self.session.experts and self.session.experts.unsaved
+        if unsaved and event.spontaneous() and not self._may_lose():
+            event.ignore()
+            return True
+        if event.spontaneous():
+            # napari may still ask and stay open: look again when it has decided.
+            QTimer.singleShot(0, self._close_if_hidden)
+        else:
+            self.close()
+        return False
+
+    def _close_if_hidden(self) -> None:
+        if self.window is not None and not self.window.isVisible():
+            self.close()
+
+    def _may_lose(self) -> bool:
+        answer = QMessageBox.warning(
+            self.window,
+            "Strokes are not saved",
+            f"{self.session.problem}\n\nClose all the same and lose the last strokes?",
+            QMessageBox.StandardButton.Close | QMessageBox.StandardButton.Cancel,
+            QMessageBox.StandardButton.Cancel,
+        )
+        return bool(answer == QMessageBox.StandardButton.Close)
+
+    # What keys and buttons do -------------------------------------------------------
+
+    def decide(self, verdict: Verdict) -> None:
+        """Enter a verdict, with what the review panel notes, and go on."""
+        confidence, comment = self.note()
+        self.session.decide(verdict, confidence=confidence, comment=comment)
+        if not self.session.problem and not self.session.readonly:
+            self.session.step(1)
+
+    def focus_canvas(self) -> None:
+        """Give the keyboard back to the picture."""
+        if self.window is None:
+            return
+        centre = self.window.centralWidget()
+        for widget in centre.findChildren(QWidget) if centre else ():
+            if widget.metaObject().className() == "CanvasBackendDesktop":
+                widget.setFocus()
+                return
+
+    def toggle_gallery(self) -> None:
+        """Show or leave all stages side by side."""
+        if self.window is None or self.session.case is None:
+            return
+        from napari_wsseg._widgets.gallery import Gallery
+
+        if self.gallery is None:
+            self.gallery = Gallery(self, self.window.centralWidget())
+        self.gallery.setVisible(not self.gallery.isVisible())
+        if not self.gallery.isVisible():
+            self.focus_canvas()
+
+    def show_keys(self) -> None:
+        """Show the list of shortcuts."""
+        from napari_wsseg._widgets.help import KeyList
+
+        if self.help is None:
+            self.help = KeyList(self.window)
+        self.help.show()
+        self.help.raise_()
+
+    def _actions(self) -> dict[str, Callable[[], object]]:
+        session, looking = self.session, self.session.looking
+        return {
+            "A": lambda: self.decide("accept"),
+            "S": lambda: self.decide("accept with edits"),
+            "R": lambda: self.decide("reject"),
+            "G": lambda: self.decide("flag"),
+            "PageDown": lambda: session.step(1),
+            "PageUp": lambda: session.step(-1),
+            "Control-Right": lambda: session.step(1),
+            "Control-Left": lambda: session.step(-1),
+            "U": session.go_to_unread,
+            "D": lambda: looking.step_view(session.stages()),
+            ",": lambda: looking.set_blend(looking.blend - 0.1),
+            ".": lambda: looking.set_blend(looking.blend + 0.1),
+            "Y": self.toggle_gallery,
+            "W": lambda: looking.step_finding(1),
+            "Q": lambda: looking.step_finding(-1),
+            "F1": self.show_keys,
+        }
+
+    def _on_case(self) -> None:
+        self._ahead.start(PREFETCH_MS)
+        case = self.session.case
+        if case is not None:
+            self.viewer.title = f"wsseg · {case.name}"
+
+    def _on_project(self) -> None:
+        if self.session.project is None:
+            self.viewer.title = "wsseg"
+
+
+_benches: weakref.WeakKeyDictionary[Viewer, Workbench] = weakref.WeakKeyDictionary()
+
+
+def of(viewer: Viewer, reader: str | None = None) -> Workbench:
+    """Return the workbench of a viewer, made on first use."""
+    # Panels from the Plugins menu are given a proxy that stands for the viewer.
+    viewer = getattr(viewer, "__wrapped__", viewer)
+    bench = _benches.get(viewer)
+    if bench is None:
+        bench = Workbench(viewer, reader or default_reader())
+        _benches[viewer] = bench
+    return bench
+
+
+def default_reader() -> str:
+    """Return the name that masks are kept under when none is given."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "reader"
+
+
+def remember(folder: Path) -> None:
+    """Put a project on top of the list of recent ones."""
+    path = str(folder.resolve())
+    others = [str(other) for other in recent() if str(other) != path]
+    _settings().setValue("recent", [path, *others][:RECENT])
+
+
+def recent() -> list[Path]:
+    """Return projects that were opened lately and are still there, newest first."""
+    stored = _settings().value("recent", []) or []
+    paths = [stored] if isinstance(stored, str) else list(stored)
+    return [Path(path) for path in paths if (Path(path) / "wsseg.toml").is_file()]
+
+
+def _settings() -> QSettings:
+    return QSettings("napari-wsseg", "window")

@@ -1,0 +1,222 @@
+"""Edit: tools for the expert mask of the current finding; each click is one undo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_wsseg._widgets._layers import STAGE_NAMES
+from napari_wsseg._widgets._listening import listen
+from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg.ops import masks
+from napari_wsseg.schema import STAGES
+
+_TOOLS = (
+    ("pan_zoom", "Move", "Move and zoom (Z)"),
+    ("paint", "Brush", "Paint the finding (P or 2). Right-drag: closed outline"),
+    ("erase", "Eraser", "Take away (E or 1)"),
+    ("polygon", "Polygon", "Click round an area, double-click to close (3)"),
+    ("fill", "Fill", "Fill a closed area (F or 4)"),
+)
+BIGGEST_BRUSH = 200
+
+
+class EditPanel(QWidget):
+    """Tools, brush size, clean-up, starting from a stage, undo and redo."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__()
+        self.bench = bench
+        self.session = bench.session
+        self.start = QPushButton()
+        self.clear = QPushButton("Clear")
+        self.clear.setToolTip("Empty the mask: this finding is nowhere on this film")
+        self.tools = QButtonGroup(self)
+        self.brush = QSlider(Qt.Orientation.Horizontal)
+        self.brush.setRange(1, BIGGEST_BRUSH)
+        self.brush_value = QLabel()
+        self.brush_value.setMinimumWidth(52)
+        self.smooth = _button("Smooth", "Round off the rim of the mask")
+        self.fill_holes = _button("Fill holes", "Fill every hole inside the mask")
+        self.largest = _button("Largest", "Keep the largest piece, drop the others")
+        self.undo = _button("Undo", "Take the last step back (Ctrl Z)")
+        self.redo = _button("Redo", "Do it again (Ctrl Shift Z)")
+        self._heard: Labels | None = None
+        self._lay_out()
+        self._connect()
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        tools = QHBoxLayout()
+        tools.setSpacing(2)
+        for mode, name, tip in _TOOLS:
+            button = _button(name, tip)
+            button.setCheckable(True)
+            button.setProperty("mode", mode)
+            self.tools.addButton(button)
+            tools.addWidget(button, 1)
+        brush = QHBoxLayout()
+        brush.addWidget(QLabel("Brush"))
+        brush.addWidget(self.brush, 1)
+        brush.addWidget(self.brush_value)
+        grid = QGridLayout()
+        grid.setSpacing(3)
+        cleaning = (self.smooth, self.fill_holes, self.largest, self.undo, self.redo)
+        for column, button in enumerate(cleaning):
+            grid.addWidget(button, 0, column)
+        begin = QHBoxLayout()
+        begin.addWidget(self.start, 1)
+        begin.addWidget(self.clear)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(begin)
+        layout.addLayout(tools)
+        layout.addLayout(brush)
+        layout.addLayout(grid)
+
+    def _connect(self) -> None:
+        session = self.session
+        listen(
+            self,
+            self.refresh,
+            session.project_changed,
+            session.case_changed,
+            session.stages_changed,
+            session.looking.view_changed,
+            session.looking.finding_changed,
+        )
+        self.tools.buttonClicked.connect(self._take_tool)
+        self.brush.valueChanged.connect(self._resize)
+        self.brush.sliderReleased.connect(self.bench.focus_canvas)
+        self.start.clicked.connect(self.start_from_stage)
+        self.clear.clicked.connect(lambda: self._change(np.zeros_like, "clear"))
+        self.smooth.clicked.connect(lambda: self._change(masks.smooth, "smooth"))
+        self.fill_holes.clicked.connect(
+            lambda: self._change(masks.fill_holes, "fill holes")
+        )
+        self.largest.clicked.connect(
+            lambda: self._change(masks.keep_largest, "keep largest")
+        )
+        self.undo.clicked.connect(lambda: self._step("undo"))
+        self.redo.clicked.connect(lambda: self._step("redo"))
+
+    def refresh(self) -> None:
+        """Follow the current finding's layer and the stage shown."""
+        layer, looking = self.bench.layers.active, self.session.looking
+        self.setEnabled(layer is not None and not self.session.readonly)
+        stage = self.source()
+        name = STAGE_NAMES[stage] if stage else "a stage"
+        self.start.setText(f"Start from {name}")
+        self.start.setEnabled(stage is not None)
+        self.start.setToolTip(
+            f"Copy the outline of {name} into the expert mask of "
+            f"{looking.finding.name if looking.finding else 'the finding'}; "
+            "one undo takes it back"
+            if stage
+            else "No stage has seen this film yet"
+        )
+        self._hear(layer)
+
+    def source(self) -> str | None:
+        """Return the stage to start from: the one shown, else the last that ran."""
+        has = self.session.stages()
+        if self.session.looking.view in has:
+            return self.session.looking.view
+        return next((stage for stage in reversed(STAGES) if stage in has), None)
+
+    def start_from_stage(self) -> None:
+        """Copy the stage's draft of the current finding into its expert mask."""
+        stage, finding = self.source(), self.session.looking.finding
+        case, opened = self.session.case, self.session.opened
+        if stage is None or finding is None or case is None or opened is None:
+            return
+        mask = self.session.draft(stage, finding.name, case.shape)
+        if mask is not None:
+            self.bench.autosave.apply(
+                finding.name, mask, f"from {stage}", opened.runs.get(stage)
+            )
+        self.bench.focus_canvas()
+
+    def _change(
+        self, change: Callable[[NDArray[np.bool_]], NDArray[np.bool_]], tool: str
+    ) -> None:
+        layer, finding = self.bench.layers.active, self.session.looking.finding
+        if layer is not None and finding is not None:
+            self.bench.autosave.apply(finding.name, change(layer.data != 0), tool)
+        self.bench.focus_canvas()
+
+    def _step(self, name: str) -> None:
+        layer = self.bench.layers.active
+        if layer is not None and layer.editable:
+            getattr(layer, name)()
+        self.bench.focus_canvas()
+
+    def _take_tool(self, button: QPushButton) -> None:
+        layer = self.bench.layers.active
+        if layer is not None and layer.editable:
+            if self.session.looking.view == "film":
+                self.session.looking.set_view("expert")
+            self.bench.viewer.layers.selection.active = layer
+            layer.mode = button.property("mode")
+        self.bench.focus_canvas()
+
+    def _resize(self, size: int) -> None:
+        for layer in self.bench.layers.experts.values():
+            layer.brush_size = size
+        self._show_size(size)
+
+    def _show_size(self, size: float) -> None:
+        case = self.session.case
+        spacing = case.spacing_mm if case else None
+        self.brush_value.setText(
+            f"{size * spacing[0]:.1f} mm" if spacing else f"{size:.0f} px"
+        )
+
+    def _hear(self, layer: Labels | None) -> None:
+        if self._heard is not None and self._heard is not layer:
+            self._heard.events.mode.disconnect(self._on_mode)
+            self._heard.events.brush_size.disconnect(self._on_brush)
+        if layer is not None and self._heard is not layer:
+            layer.events.mode.connect(self._on_mode)
+            layer.events.brush_size.connect(self._on_brush)
+        self._heard = layer
+        self._on_mode()
+        self._on_brush()
+
+    def _on_mode(self, event: object = None) -> None:
+        mode = str(self._heard.mode) if self._heard else ""
+        for button in self.tools.buttons():
+            button.setChecked(button.property("mode") == mode)
+
+    def _on_brush(self, event: object = None) -> None:
+        if self._heard is not None:
+            size = self._heard.brush_size
+            blocked = self.brush.blockSignals(True)
+            self.brush.setValue(round(size))
+            self.brush.blockSignals(blocked)
+            self._show_size(size)
+
+
+def _button(text: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setStyleSheet("padding: 3px 2px;")
+    button.setMinimumWidth(30)
+    button.setToolTip(tip)
+    button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return button

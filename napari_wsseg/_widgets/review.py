@@ -1,0 +1,190 @@
+"""Review: the open case from top to bottom in the order of work."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_wsseg._widgets import help as help_pages
+from napari_wsseg._widgets._banner import Banner
+from napari_wsseg._widgets._fold import Fold
+from napari_wsseg._widgets._listening import listen
+from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.decide import DecidePanel
+from napari_wsseg._widgets.editing import EditPanel
+from napari_wsseg._widgets.findings import FindingsTable
+from napari_wsseg._widgets.stages import StagePanel
+from napari_wsseg.schema import Case
+
+WIDTH = 320
+
+
+class CaseHeader(QWidget):
+    """Which film this is, what is known of it, and whether everything is saved."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__()
+        self.session = bench.session
+        self.name = QLabel()
+        self.name.setStyleSheet("font-size: 14px; font-weight: bold;")
+        self.synthetic = QLabel("SYNTHETIC")
+        self.synthetic.setToolTip("These films were generated: no patient is shown")
+        self.synthetic.setStyleSheet(
+            "background: #F0E442; color: black; font-weight: bold; "
+            "border-radius: 3px; padding: 1px 5px;"
+        )
+        self.saved = QLabel()
+        self.facts = QLabel()
+        self.facts.setWordWrap(True)
+        top = QHBoxLayout()
+        top.addWidget(self.name, 1)
+        top.addWidget(self.synthetic)
+        top.addWidget(self.saved)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addLayout(top)
+        layout.addWidget(self.facts)
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._write_saved)
+        self._timer.start(1000)
+        session = self.session
+        listen(
+            self,
+            self.refresh,
+            session.case_changed,
+            session.project_changed,
+            session.case_failed,
+        )
+        listen(self, self._on_loading, session.loading, max_args=1)
+        listen(
+            self, self._write_saved, session.edited, session.saved, session.save_failed
+        )
+        listen(self, self._stop, session.closing)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Follow the open case."""
+        case = self.session.case
+        self.synthetic.setVisible(self.session.synthetic)
+        self.name.setText(case.name if case else "")
+        self.name.setToolTip(case.path if case else "")
+        self.facts.setText(self._facts(case) if case else "")
+        if self.session.project is not None and not self._timer.isActive():
+            self._timer.start(1000)
+        self._write_saved()
+
+    def _stop(self) -> None:
+        self._timer.stop()
+
+    def _on_loading(self, case_id: str) -> None:
+        self.name.setText(f"Opening {self.session.list.cases[case_id].name}…")
+
+    def _facts(self, case: Case) -> str:
+        opened, project = self.session.opened, self.session.project
+        rows, columns = case.shape
+        size = f"{columns} × {rows} px"
+        if case.spacing_mm and opened:
+            kind = (
+                " at the detector"
+                if opened.radiograph.spacing_kind == "detector"
+                else ""
+            )
+            size += f" · {case.spacing_mm[0]:.3f} mm/px{kind}"
+        view = opened.radiograph.view if opened else None
+        facts = [size, case.split, *([view] if view else [])]
+        if project is not None and project.readonly:
+            facts.append("<b>read-only</b>")
+        return " · ".join(facts)
+
+    def _write_saved(self) -> None:
+        session = self.session
+        if session.problem:
+            self.saved.setText("⚠ not saved")
+            self.saved.setStyleSheet("color: #E07A5F; font-weight: bold;")
+            return
+        self.saved.setStyleSheet("color: #6fbf8b;")
+        seconds = session.seconds_since_saved
+        self.saved.setText("" if seconds is None else f"✓ saved {_ago(seconds)}")
+
+
+class Review(QWidget):
+    """Case, stages, findings, tools in a column that scrolls; decisions below it."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__()
+        self.bench = bench
+        self.banner = Banner(bench.session)
+        self.header = CaseHeader(bench)
+        self.stages = StagePanel(bench)
+        self.findings = FindingsTable(bench)
+        self.editing = EditPanel(bench)
+        self.decide = DecidePanel(bench)
+        column = QWidget()
+        stack = QVBoxLayout(column)
+        stack.setContentsMargins(0, 0, 4, 0)
+        stack.setSpacing(4)
+        self.folds = {
+            "Stages": _section("Stages  (D)", "Where drafts come from", self.stages),
+            "Findings": _section("Findings  (Q, W)", "One is painted", self.findings),
+            "Edit": _section("Edit", "Tools for the expert mask", self.editing),
+        }
+        for fold in self.folds.values():
+            stack.addWidget(fold)
+        stack.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(column)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 4)
+        layout.setSpacing(4)
+        layout.addWidget(self.banner)
+        layout.addWidget(self.header)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(self.decide)
+        layout.addWidget(Footer(bench))
+        self.setMinimumWidth(WIDTH)
+
+
+class Footer(QWidget):
+    """What this must not be used for, the shortcuts, and About."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__()
+        words = QLabel(help_pages.RESEARCH_USE)
+        words.setStyleSheet("font-size: 10px; color: #b8a06a;")
+        keys, about = QPushButton("Keys  F1"), QPushButton("About")
+        keys.clicked.connect(bench.show_keys)
+        about.clicked.connect(lambda: help_pages.about(self))
+        words.setWordWrap(True)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(words, 1)
+        layout.addWidget(keys)
+        layout.addWidget(about)
+
+
+def _section(title: str, tip: str, content: QWidget) -> Fold:
+    fold = Fold(title, tip)
+    fold.body.setContentsMargins(2, 2, 0, 4)
+    fold.body.addWidget(content)
+    fold.set_open(True)
+    return fold
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 1.5:
+        return "now"
+    if seconds < 60:
+        return f"{seconds:.0f} s ago"
+    return f"{seconds / 60:.0f} min ago"

@@ -1,0 +1,259 @@
+"""The stage switcher: where each draft comes from, one click from the film."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QIcon, QImage, QMouseEvent, QPixmap
+from qtpy.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_wsseg._widgets import _pictures
+from napari_wsseg._widgets._background import Latest
+from napari_wsseg._widgets._layers import STAGE_NAMES
+from napari_wsseg._widgets._listening import listen
+from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg.schema import STAGES
+from napari_wsseg.session.looking import VIEWS
+
+THUMB = 90
+_TIPS = {
+    "film": "The film alone",
+    "cam": "Where the classifier looked to tell the finding",
+    "crf": "The CAM after the CRF pulled it to edges of the film: bright is finding, "
+    "middle is left undecided, dark is background",
+    "irnet": "The seed spread up to the boundaries that IRNet learned",
+    "segmentation": "What the segmentation network draws",
+    "expert": "Expert masks alone, without anything from a machine",
+}
+
+
+class ThumbButton(QToolButton):
+    """A view's thumbnail; shift-click compares it with the view shown."""
+
+    def __init__(self, view: str, panel: StagePanel) -> None:
+        super().__init__()
+        self.view = view
+        self._panel = panel
+        self.setText(STAGE_NAMES[view])
+        self.setCheckable(True)
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
+        self.setIconSize(QSize(THUMB, THUMB - 14))
+        self.setFixedSize(THUMB + 4, THUMB + 10)
+        self.setToolTip(f"{_TIPS[view]}.\nShift-click: blend it with the stage shown.")
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        """Show the view, or compare it when shift is held."""
+        if event is None:
+            return
+        shift = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+        super().mouseReleaseEvent(event)
+        self._panel.choose(self.view, compare=bool(shift))
+
+
+class StagePanel(QWidget):
+    """Thumbnails of every view, the blend and the threshold of the finding."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__()
+        self.bench = bench
+        self.session = bench.session
+        self.buttons = {view: ThumbButton(view, self) for view in VIEWS}
+        self.hint = QLabel()
+        self.hint.setWordWrap(True)
+        self.blend, self.blend_value = _slider(0, 100)
+        self.blend_label = QLabel("Overlay")
+        self.threshold, self.threshold_value = _slider(0, 100)
+        self.threshold.setToolTip(
+            "Where the outline runs: lower takes in more. For this finding at this "
+            "stage, on every film."
+        )
+        self.grid = QPushButton("Side by side  Y")
+        self.grid.setToolTip("All stages of this film beside each other")
+        self.single = QPushButton("End comparison")
+        self._pictures = Latest(bench.drawing)
+        self._lay_out()
+        self._connect()
+        self._on_case()
+
+    def choose(self, view: str, *, compare: bool = False) -> None:
+        """Show a view, or blend it with the one shown."""
+        looking = self.session.looking
+        both = compare and view in STAGES and looking.view in STAGES
+        if both and view != looking.view:
+            looking.set_view(looking.view, compared=view)
+        else:
+            looking.set_view(view)
+        self.bench.focus_canvas()
+
+    def _lay_out(self) -> None:
+        grid = QGridLayout()
+        grid.setSpacing(2)
+        for place, button in enumerate(self.buttons.values()):
+            grid.addWidget(button, place // 3, place % 3)
+        sliders = QGridLayout()
+        sliders.setSpacing(4)
+        rows = (
+            (self.blend_label, self.blend, self.blend_value),
+            (QLabel("Threshold"), self.threshold, self.threshold_value),
+        )
+        for row, widgets in enumerate(rows):
+            for column, widget in enumerate(widgets):
+                sliders.addWidget(widget, row, column)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.grid)
+        buttons.addWidget(self.single)
+        buttons.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.hint)
+        layout.addLayout(grid)
+        layout.addLayout(sliders)
+        layout.addLayout(buttons)
+
+    def _connect(self) -> None:
+        session, looking = self.session, self.session.looking
+        listen(self, self._on_view, looking.view_changed)
+        listen(
+            self,
+            self._on_case,
+            session.case_changed,
+            session.stages_changed,
+            looking.finding_changed,
+        )
+        listen(
+            self,
+            self._draw,
+            looking.threshold_changed,
+            session.edited,
+            session.mask_replaced,
+        )
+        self.blend.valueChanged.connect(self._blended)
+        self.blend.sliderReleased.connect(self.bench.focus_canvas)
+        self.threshold.valueChanged.connect(self._thresholded)
+        self.threshold.sliderReleased.connect(self.bench.focus_canvas)
+        self.grid.clicked.connect(self.bench.toggle_gallery)
+        self.single.clicked.connect(lambda: self.choose(session.looking.view))
+
+    def _blended(self, value: int) -> None:
+        self.session.looking.set_blend(value / 100)
+
+    def _thresholded(self, value: int) -> None:
+        looking = self.session.looking
+        if looking.finding is not None and looking.view in STAGES:
+            self.threshold_value.setText(f"{value / 100:.2f}")
+            looking.set_threshold(looking.view, looking.finding.name, value / 100)
+
+    def _on_case(self) -> None:
+        has = self.session.stages()
+        for view, button in self.buttons.items():
+            button.setEnabled(view not in STAGES or view in has)
+        adopted = self.session.looking.drafts.settings
+        if has or self.session.case is None:
+            self.hint.hide()
+        else:
+            self.hint.setText(
+                "This film was not there when the stages ran: run them again (Train)."
+                if adopted
+                else "No stages yet: press “Run all stages” in the Train tab."
+            )
+            self.hint.show()
+        self._on_view()
+        self._draw()
+
+    def _on_view(self) -> None:
+        looking = self.session.looking
+        for view, button in self.buttons.items():
+            button.setChecked(view in (looking.view, looking.compared))
+        pair = looking.compared
+        self.single.setVisible(pair is not None)
+        self.blend_label.setText("Blend" if pair else "Overlay")
+        self.blend.setToolTip(
+            f"{STAGE_NAMES[looking.view]} on the left, {STAGE_NAMES[pair]} on the right"
+            if pair
+            else "How strongly the stage covers the film  ( ,  and  . )"
+        )
+        _set(self.blend, round(looking.blend * 100))
+        self.blend_value.setText(f"{looking.blend:.0%}")
+        self.blend.setEnabled(looking.view in self.session.stages())
+        stage = looking.view if looking.view in self.session.stages() else None
+        self.threshold.setEnabled(stage is not None)
+        if stage and looking.finding:
+            value = looking.drafts.threshold(stage, looking.finding.name)
+            _set(self.threshold, round(value * 100))
+            self.threshold_value.setText(f"{value:.2f}")
+        else:
+            self.threshold_value.setText("—")
+
+    def _draw(self) -> None:
+        """Draw the thumbnails in the background."""
+        opened, looking = self.session.opened, self.session.looking
+        experts, finding = self.session.experts, looking.finding
+        if opened is None or experts is None or finding is None:
+            return
+        drafts, masks = looking.drafts.copy(), dict(experts.masks)
+        colours = {f.name: f.colour for f in looking.findings}
+        shape = _pictures.small_shape(opened.case.shape, THUMB * 2)
+
+        def work() -> dict[str, NDArray[np.uint8]]:
+            film = _pictures.grey(opened.radiograph.pixels, shape)
+            drawn = [
+                (_pictures.shrink(mask, shape) != 0, colours[name])
+                for name, mask in masks.items()
+                if mask.any()
+            ]
+            pictures = {
+                "film": film,
+                "expert": _pictures.with_masks(film, drawn, filled=True),
+            }
+            for stage, maps in opened.maps.items():
+                score = drafts.score(maps, stage, finding.name)
+                if score is None:
+                    continue
+                heat = _pictures.cropped(score, opened.case.shape)
+                picture = _pictures.with_heat(film, heat)
+                rim = drafts.draft(maps, stage, finding.name, shape)
+                pictures[stage] = _pictures.with_masks(
+                    picture, [(rim, finding.colour)], filled=False
+                )
+            return pictures
+
+        self._pictures.submit(work, self._drawn, lambda error: None)
+
+    def _drawn(self, pictures: dict[str, NDArray[np.uint8]]) -> None:
+        for view, button in self.buttons.items():
+            picture = pictures.get(view)
+            button.setIcon(QIcon() if picture is None else QIcon(pixmap(picture)))
+
+
+def pixmap(picture: NDArray[np.uint8]) -> QPixmap:
+    """Return an (h, w, 3) uint8 picture as Qt draws it."""
+    height, width = picture.shape[:2]
+    data = np.ascontiguousarray(picture)
+    image = QImage(data.data, width, height, 3 * width, QImage.Format.Format_RGB888)
+    return QPixmap.fromImage(image.copy())
+
+
+def _slider(low: int, high: int) -> tuple[QSlider, QLabel]:
+    slider = QSlider(Qt.Orientation.Horizontal)
+    slider.setRange(low, high)
+    value = QLabel("—")
+    value.setMinimumWidth(34)
+    value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    return slider, value
+
+
+def _set(slider: QSlider, value: int) -> None:
+    blocked = slider.blockSignals(True)
+    slider.setValue(value)
+    slider.blockSignals(blocked)

@@ -1,0 +1,126 @@
+"""The window: worklist on the left, Review, Train and Runs on the right.
+
+Each panel also works alone from napari's Plugins menu; all of one viewer share one
+session.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import napari
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+from napari_wsseg._widgets import _workbench
+from napari_wsseg._widgets._start import UntilOpen
+from napari_wsseg._widgets.review import WIDTH, Review
+from napari_wsseg._widgets.worklist import Worklist
+
+WORKLIST_WIDTH = 300
+
+
+class Panel(UntilOpen):
+    """A panel that tells its workbench in which window it was docked."""
+
+    def showEvent(self, event: QEvent | None) -> None:
+        """Meet the window."""
+        super().showEvent(event)
+        window = self.window()
+        if isinstance(window, QMainWindow):
+            self.bench.watch(window)
+
+
+def open_window(
+    project_folder: Path | None, *, reader: str | None = None, demo: bool = False
+) -> napari.Viewer:
+    """Build the viewer with every panel docked and open a project in it.
+
+    Parameters
+    ----------
+    project_folder
+        What to open; ``None`` shows the panels with their offer to open one.
+    reader
+        In whose name masks and decisions are kept; by default the computer's user.
+    demo
+        Open the synthetic sample project when no folder is named.
+
+    Raises
+    ------
+    DataError
+        The folder is no project, or damaged, or of a newer version.
+    """
+    viewer = napari.Viewer(title="wsseg", show=False)
+    bench = _workbench.of(viewer, reader)
+    left = _dock(viewer, worklist_panel(viewer), "Worklist", "left")
+    right = _dock(viewer, review_panel(viewer), "Review", "right")
+    for name, make in (("Train", train_panel), ("Runs", runs_panel)):
+        _dock(viewer, make(viewer), name, "right", tabify_with=right)
+    right.raise_()
+    window = right.window()
+    if isinstance(window, QMainWindow):
+        bench.watch(window)
+        _tidy(window, left, right)
+    if demo and project_folder is None:
+        from napari_wsseg._widgets._start import sample_project
+
+        project_folder = sample_project()
+    if project_folder is not None:
+        bench.session.open_project(Path(project_folder))
+        _workbench.remember(Path(project_folder))
+    viewer.show()
+    bench.focus_canvas()
+    return viewer
+
+
+def worklist_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
+    """Return the worklist of a viewer."""
+    bench = _workbench.of(napari_viewer)
+    return Panel(bench, Worklist(bench))
+
+
+def review_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
+    """Return the review panel of a viewer."""
+    bench = _workbench.of(napari_viewer)
+    return Panel(bench, Review(bench))
+
+
+def train_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
+    """Return the training panel of a viewer."""
+    from napari_wsseg._widgets.train import TrainPanel
+
+    bench = _workbench.of(napari_viewer)
+    return Panel(bench, TrainPanel(bench.session))
+
+
+def runs_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
+    """Return the panel of runs of a viewer."""
+    from napari_wsseg._widgets.runs import RunsPanel
+
+    bench = _workbench.of(napari_viewer)
+    return Panel(bench, RunsPanel(bench.session))
+
+
+def _dock(
+    viewer: napari.Viewer,
+    panel: QWidget,
+    name: str,
+    area: str,
+    *,
+    tabify_with: QDockWidget | None = None,
+) -> QDockWidget:
+    dock = viewer.window.add_dock_widget(panel, name=name, area=area)
+    window = dock.window()
+    if tabify_with is not None and isinstance(window, QMainWindow):
+        window.tabifyDockWidget(tabify_with, dock)
+    return dock
+
+
+def _tidy(window: QMainWindow, left: QDockWidget, right: QDockWidget) -> None:
+    """Put the worklist before napari's layer list, and give the film the room."""
+    for dock in window.findChildren(QDockWidget):
+        if dock.windowTitle() in ("layer list", "layer controls"):
+            window.tabifyDockWidget(left, dock)
+    left.raise_()
+    horizontal = Qt.Orientation.Horizontal
+    window.resizeDocks([left, right], [WORKLIST_WIDTH, WIDTH], horizontal)
