@@ -36,7 +36,7 @@ _CELLS = 1 << 26
 _REACH = 4.5
 """Standard deviations after which a Gaussian counts as zero."""
 
-_THREADS = 8
+_PARTS = 8
 """Most parts of the pixels; each has a grid of its own to add into."""
 
 Apply: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
@@ -78,19 +78,21 @@ class Axis(NamedTuple):
             yield self.low + 1, self.share
 
 
-def messages(levels: torch.Tensor, params: CrfParams) -> Apply:
+def messages(levels: torch.Tensor, params: CrfParams, *, parts: int = 1) -> Apply:
     """Return Q ↦ Σ_m w_m K̃_m Q for (C, H, W) maps on one image.
 
     Parameters
     ----------
     levels : (H, W)
         Image in grey levels of 0 … 255.
+    parts
+        Threads that share the pixels of one map, on a CPU.
     """
     kernels: list[Apply] = []
     if params.smooth_compat:
         kernels.append(_smoothness(levels, params))
     if params.bilateral_compat:
-        kernels.append(_appearance(levels, params))
+        kernels.append(_appearance(levels, params, parts))
 
     # One map after the other stays in a CPU's cache; a GPU wants them all at once.
     at_once = 1 if levels.device.type == "cpu" else None
@@ -123,13 +125,13 @@ def axis(positions: torch.Tensor, sigma: float, per_cell: float) -> Axis:
     return Axis(low.to(torch.int32), share, blur, math.sqrt(variance))
 
 
-def _appearance(levels: torch.Tensor, params: CrfParams) -> Apply:
+def _appearance(levels: torch.Tensor, params: CrfParams, parts: int) -> Apply:
     height, width = levels.shape
     axes = _axes(levels, params)
     y, x, grey = axes
     index, weight = _shares(axes, height, width)
     shape = (y.cells, x.cells, grey.cells)
-    pixels = _Pixels(index, weight, math.prod(shape))
+    pixels = _Pixels(index, weight, math.prod(shape), parts)
 
     greys = _strips(grey.blur, grey.sigma)
 
@@ -192,22 +194,19 @@ class _Pixels:
 
     On the CPU the weights are a sparse matrix, read by rows one way and by columns the
     other, so that nothing is sorted or stored twice. It is cut into as many parts as
-    there are threads: scipy lets go of the interpreter lock.
+    threads shall share it: scipy lets go of the interpreter lock.
     """
 
-    def __init__(self, index: torch.Tensor, weight: torch.Tensor, cells: int) -> None:
+    def __init__(
+        self, index: torch.Tensor, weight: torch.Tensor, cells: int, parts: int = 1
+    ) -> None:
         self._index, self._weight, self._cells = index, weight, cells
         self._parts: list[sparse.csr_matrix] = []
         if index.device.type == "cpu":
-            threads = min(torch.get_num_threads(), _THREADS)
-            self._parts = [
-                _rows(*part, cells)
-                for part in zip(
-                    index.chunk(threads), weight.chunk(threads), strict=True
-                )
-            ]
+            pieces = index.chunk(min(parts, _PARTS)), weight.chunk(min(parts, _PARTS))
+            self._parts = [_rows(*piece, cells) for piece in zip(*pieces, strict=True)]
             self._adjoints = [part.T for part in self._parts]
-            self._pool = ThreadPoolExecutor(threads)
+            self._pool = ThreadPoolExecutor(len(self._parts))
 
     def scale(self, factor: torch.Tensor) -> None:
         """Multiply what each pixel gives and gets by `factor`, (N,), for good."""
@@ -230,11 +229,15 @@ class _Pixels:
         return torch.stack([(one[self._index] * self._weight).sum(1) for one in cells])
 
     def _share_out(self, pixels: torch.Tensor) -> torch.Tensor:
+        if len(self._parts) == 1:
+            return torch.from_numpy(self._adjoints[0] @ pixels.numpy())
         given = (part.numpy() for part in pixels.chunk(len(self._parts)))
-        sums = list(self._pool.map(operator.matmul, self._adjoints, given))
-        return torch.from_numpy(np.sum(sums, 0) if len(sums) > 1 else sums[0])
+        sums = self._pool.map(operator.matmul, self._adjoints, given)
+        return torch.from_numpy(np.sum(list(sums), 0))
 
     def _read_back(self, cells: torch.Tensor) -> torch.Tensor:
+        if len(self._parts) == 1:
+            return torch.from_numpy(self._parts[0] @ cells.numpy())
         read = list(self._pool.map(lambda part: part.dot(cells.numpy()), self._parts))
         return torch.from_numpy(np.concatenate(read))
 

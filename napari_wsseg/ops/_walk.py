@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from scipy import sparse
+
+from napari_wsseg.ops import _threads
 
 TAIL = 1e-5
 """Weight of the terms that the Chebyshev series may leave out."""
@@ -69,9 +70,8 @@ def walk(
         return on_device
     apply = _diagonals(near, offsets)
     # scipy lets go of the interpreter lock, so every map can have a core.
-    with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:
-        walked = list(pool.map(lambda one: step(apply, one, steps), start.numpy()))
-    return torch.from_numpy(np.stack(walked))
+    walked = _threads.each(lambda one: step(apply, one, steps), start.numpy())
+    return torch.from_numpy(np.stack(walked)) if walked else start
 
 
 def chebyshev(apply: Apply, start: Any, steps: int) -> Any:

@@ -13,7 +13,6 @@ the same parameters:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
@@ -21,18 +20,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_wsseg.ops import _crf_exact, _crf_external, _crf_grid
+from napari_wsseg.ops import _crf_external, _crf_mean_field
 from napari_wsseg.ops.seeds import BACKGROUND, FOREGROUND, combine
 
 Array = TypeVar("Array", NDArray[Any], torch.Tensor)
 Backend: TypeAlias = Literal["grid", "pydensecrf", "exact"]
-Messages: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
 _FLOOR = 1e-5
 """Least probability of a label: no pixel is beyond persuasion."""
-
-_BATCH = 80_000_000
-"""Pixels times findings that a GPU solves at once; about 2 GiB at its peak."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,10 +120,8 @@ def dense_crf(
     if backend == "pydensecrf":
         refined = _external(unary[None], image, params)[0]
     else:
-        messages = _messages(image, params, backend, start.device)
-        refined = unary.softmax(0)
-        for _ in range(params.iterations):
-            refined = messages(refined).add_(unary).softmax(0)
+        levels = _levels_for(backend, image, unary.device)
+        refined = _crf_mean_field.solve(unary, levels, params, backend)
     return _like(refined, probabilities)
 
 
@@ -157,22 +150,17 @@ def dense_crf_binary(
         Refined probability of each finding; same kind, device and floating type.
     """
     start = _probabilities(foreground, image)
+    if not len(start):
+        return _like(start, foreground)
     ours, others = start.clamp(min=_FLOOR).log(), (1 - start).clamp(min=_FLOOR).log()
     if backend == "pydensecrf":
         return _like(
             _external(torch.stack([others, ours], 1), image, params)[:, 1], foreground
         )
-    messages = _messages(image, params, backend, start.device)
-    base = ours.sub_(others).sub_(messages(torch.ones_like(start[:1])))
-    refined = torch.empty_like(start)
-    on_cpu = start.device.type == "cpu"  # where one finding at a time stays in cache
-    batch = 1 if on_cpu else max(1, _BATCH // start[0].numel())
-    for some in range(0, len(start), batch):
-        offset = base[some : some + batch]
-        guess = start[some : some + batch]
-        for _ in range(params.iterations):
-            guess = messages(guess).mul_(2).add_(offset).sigmoid_()
-        refined[some : some + batch] = guess
+    levels = _levels_for(backend, image, start.device)
+    refined = _crf_mean_field.solve_binary(
+        start, ours.sub_(others), levels, params, backend
+    )
     return _like(refined, foreground)
 
 
@@ -211,20 +199,6 @@ def crf_seeds(
         dense_crf_binary(sure, image, params=params, backend=backend) > 0.5, 2
     )
     return combine(strict, generous)
-
-
-def _messages(
-    image: NDArray[Any] | torch.Tensor,
-    params: CrfParams,
-    backend: Backend,
-    device: torch.device,
-) -> Messages:
-    levels = _grey_levels(image, device)
-    if backend == "exact":
-        return _crf_exact.messages(levels, params)
-    if backend == "grid":
-        return _crf_grid.messages(_one_channel(levels), params)
-    raise ValueError(f"no CRF backend {backend!r}; there are: exact, grid, pydensecrf")
 
 
 def _external(
@@ -272,8 +246,11 @@ def _grey_levels(
     return levels
 
 
-def _one_channel(levels: torch.Tensor) -> torch.Tensor:
-    if levels.ndim == 2:
+def _levels_for(
+    backend: Backend, image: NDArray[Any] | torch.Tensor, device: torch.device
+) -> torch.Tensor:
+    levels = _grey_levels(image, device)
+    if backend != "grid" or levels.ndim == 2:
         return levels
     if bool((levels == levels[..., :1]).all()):
         return levels[..., 0]

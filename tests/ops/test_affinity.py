@@ -217,6 +217,10 @@ def test_every_map_walks_by_itself() -> None:
     assert (together == np.stack(alone)).all()
 
 
+def test_no_maps_are_no_walk() -> None:
+    assert affinity.random_walk(np.zeros((0, 8, 8)), np.zeros((8, 8))).shape[0] == 0
+
+
 def test_no_step_leaves_the_masked_heat() -> None:
     boundary = wavy_boundary(8)
     heat = np.random.default_rng(0).random((1, 8, 8))

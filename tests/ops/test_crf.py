@@ -188,6 +188,10 @@ def test_films_of_any_shape_pass(shape: tuple[int, int]) -> None:
     assert np.abs(crf.dense_crf_binary(heat, image, params=ONCE) - exact).max() < 0.02
 
 
+def test_no_findings_are_no_work() -> None:
+    assert crf.dense_crf_binary(np.zeros((0, 8, 8)), film(8)).shape == (0, 8, 8)
+
+
 def test_a_flat_film_is_only_smoothed() -> None:
     found = crf.dense_crf_binary(heats(16), np.full((16, 16), 0.5))
     assert np.isfinite(found).all()
