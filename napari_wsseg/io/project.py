@@ -207,6 +207,13 @@ class Project:
             source_run=source_run,
         )
 
+    def withdraw(self, annotation: Annotation, *, actor: str, reason: str) -> None:
+        """Take a version out of use; its row and its mask stay on disk."""
+        told = {"annotation": annotation.id, "reason": reason}
+        with self.transaction():
+            _annotations.withdraw(self._database, annotation.id, reason)
+            self.audit(actor, "withdraw", told)
+
     def latest(
         self, case_id: str, finding: str, *, reader: str | None = None
     ) -> Annotation | None:
