@@ -53,8 +53,12 @@ def window(pixels: NDArray[np.float32]) -> tuple[float, float]:
 
     A burnt-in marker or a white border would otherwise make the film itself dark.
     """
-    low, high = np.percentile(shrink(pixels, small_shape(pixels.shape, 256)), (1, 99))
-    return (float(low), float(high)) if high - low > 0.02 else (0.0, 1.0)
+    small = shrink(pixels, small_shape(pixels.shape, 256))
+    low, high = (float(value) for value in np.percentile(small, (0.5, 99.5)))
+    if high - low < 0.02:
+        return 0.0, 1.0
+    # Some room above keeps the densest tissue from turning into flat white.
+    return low, min(1.0, high + 0.15 * (high - low))
 
 
 def grey(pixels: NDArray[np.float32], shape: tuple[int, int]) -> Rgb:

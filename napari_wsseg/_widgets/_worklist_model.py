@@ -21,7 +21,7 @@ ORDERS = ("Name", "Most uncertain first", "Random")
 
 ICONS = {
     "to review": "○",
-    "started": "◐",
+    "has mask": "◐",
     "accepted": "✓",
     "edited": "✎",
     "rejected": "✕",
@@ -31,7 +31,7 @@ ICONS = {
 """A sign beside every word of status, so that colour is never needed to tell it."""
 
 _ACCEPTED = ("accepted", "edited")
-_OPEN = ("to review", "started")
+_OPEN = ("to review", "has mask")
 
 
 class WorklistModel(QAbstractTableModel):

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
 
-COLUMNS = ("Finding", "Area", "Label", "Mask")
+COLUMNS = ("Finding", "Area", "Label", "Expert")
 _LABELS = {1: "present", 0: "absent", -1: "uncertain", None: "unknown"}
 _ROW = 24
 
@@ -71,7 +71,7 @@ class FindingsTable(QWidget):
             texts = (
                 area(masks[finding.name], case.spacing_mm) if has else "—",
                 _LABELS[case.labels.get(finding.name)],
-                "expert" if has else "none",
+                "✓" if has else "—",
             )
             for column, text in enumerate(texts, 1):
                 item = self.table.item(row, column)

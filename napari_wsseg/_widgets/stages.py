@@ -49,6 +49,11 @@ class ThumbButton(QToolButton):
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
         self.setIconSize(QSize(THUMB, THUMB - 14))
         self.setFixedSize(THUMB + 4, THUMB + 10)
+        self.setStyleSheet(
+            "QToolButton { border: 2px solid transparent; border-radius: 4px; }"
+            "QToolButton:checked { border-color: #56B4E9; }"
+            "QToolButton:disabled { color: #6b7280; }"
+        )
         self.setToolTip(f"{_TIPS[view]}.\nShift-click: blend it with the stage shown.")
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:

@@ -229,8 +229,9 @@ def _chips(parent: QWidget) -> QButtonGroup:
     group = QButtonGroup(parent)
     group.setExclusive(True)
     for name in FILTERS:
-        chip = QPushButton(name)
+        chip = QPushButton(name, parent)
         chip.setCheckable(True)
+        chip.setStyleSheet("padding: 2px 3px;")
         chip.setChecked(name == "All")
         group.addButton(chip)
     return group

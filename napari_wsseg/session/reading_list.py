@@ -19,7 +19,7 @@ _WORDS: dict[Verdict, str] = {
     "flag": "flagged",
 }
 
-STATUSES = ("to review", "started", *_WORDS.values(), "unreadable")
+STATUSES = ("to review", "has mask", *_WORDS.values(), "unreadable")
 """Every word that `ReadingList.status` can say."""
 
 
@@ -58,7 +58,7 @@ class ReadingList:
         decision = self.decisions.get(case_id)
         if decision is not None and decision.verdict in _WORDS:
             return _WORDS[decision.verdict]
-        return "started" if case_id in self.annotated else "to review"
+        return "has mask" if case_id in self.annotated else "to review"
 
     def is_finished(self, case_id: str) -> bool:
         """Whether a case needs no more reading by this reader."""
