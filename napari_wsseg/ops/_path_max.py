@@ -26,23 +26,24 @@ class PathMax(torch.autograd.Function):
         ctx: Any, boundary: torch.Tensor, offsets: Sequence[Path]
     ) -> torch.Tensor:
         """Return (n_offsets, …, h, w) path maxima of a (…, h, w) map."""
-        track = ctx.needs_input_grad[0]
         highest = boundary.new_ones((len(offsets), *boundary.shape))
-        which = (
-            torch.zeros_like(highest, dtype=torch.uint8)
-            if track
-            else boundary.new_empty(0, dtype=torch.uint8)
-        )
+        track = ctx.needs_input_grad[0]
+        longest = max(len(path) for _, path in offsets) if track else 1
+        mask = (1 << (longest - 1).bit_length()) - 1
+        steps = _signed(boundary, longest, mask) if track else [boundary]
+        which = torch.zeros_like(highest if track else boundary[:0], dtype=torch.uint8)
         for place, (offset, path) in enumerate(offsets):
             source, _ = ends(boundary.shape, *offset)
-            best, *rest = (boundary[view] for view in _views(boundary, offset, path))
-            if track:
-                best, which[place][source] = _tracked(best, rest)
-            elif rest:
-                best = torch.maximum(best, rest[0])
-                for value in rest[1:]:
-                    torch.maximum(best, value, out=best)
+            values = [
+                steps[step if track else 0][view]
+                for step, view in enumerate(_views(boundary, offset, path))
+            ]
+            best = torch.maximum(values[0], values[1])
+            for value in values[2:]:
+                torch.maximum(best, value, out=best)
             highest[place][source] = best
+            if track:
+                which[place][source] = mask - (best.view(torch.int64) & mask)
         ctx.save_for_backward(which)
         ctx.offsets, ctx.shape = offsets, boundary.shape
         return highest
@@ -53,23 +54,25 @@ class PathMax(torch.autograd.Function):
         """Send each pair's gradient to the pixel that was highest on its path."""
         (which,) = ctx.saved_tensors
         total = gradient.new_zeros(ctx.shape)
+        width = ctx.shape[-1]
+        origin = torch.arange(total.numel(), device=total.device).reshape(ctx.shape)
         for place, (offset, path) in enumerate(ctx.offsets):
             source, _ = ends(ctx.shape, *offset)
-            came, place_on_path = gradient[place][source], which[place][source]
-            for step, view in enumerate(_views(total, offset, path)):
-                total[view] += came * (place_on_path == step)
+            ways = torch.tensor([y * width + x for y, x in path], device=total.device)
+            target = origin[source] + ways[which[place][source].long()]
+            came = gradient[place][source].flatten()
+            total.view(-1).scatter_add_(0, target.flatten(), came)
         return total, None
 
 
-def _tracked(
-    best: torch.Tensor, rest: Sequence[torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    best = best.clone()
-    which = torch.zeros_like(best, dtype=torch.uint8)
-    for step, value in enumerate(rest, start=1):
-        which.masked_fill_(value > best, step)
-        torch.maximum(best, value, out=best)
-    return best, which
+def _signed(boundary: torch.Tensor, count: int, mask: int) -> list[torch.Tensor]:
+    """Return the map once for every step of a path, the step in its lowest bits.
+
+    One maximum then finds the highest value and where it was; the first of equals has
+    the largest bits. A single-precision value leaves those bits of a double free.
+    """
+    bits = boundary.double().view(torch.int64) & ~mask
+    return [(bits | (mask - step)).view(torch.float64) for step in range(count)]
 
 
 def _views(

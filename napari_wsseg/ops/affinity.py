@@ -91,6 +91,8 @@ def path_max(boundary: torch.Tensor, radius: int) -> torch.Tensor:
         neighbour is outside the map. The gradient goes to the highest pixel of each
         path, to the first one of several.
     """
+    if boundary.device.type == "mps":  # has no double precision, which PathMax needs
+        return path_max(boundary.cpu(), radius).to(boundary.device)
     return cast(torch.Tensor, PathMax.apply(boundary, path_offsets(radius)))
 
 
@@ -172,13 +174,15 @@ def random_walk(
     start = (maps * (1 - edges)).flatten(1)
     walked = _walk.walk(affinity, offsets, start, steps=steps, method=method)
     walked = walked.reshape(maps.shape)
-    return walked.numpy() if isinstance(heat, np.ndarray) else walked
+    return walked.numpy() if isinstance(heat, np.ndarray) else walked.to(heat.device)
 
 
 def _tensor(values: NDArray[np.floating[Any]] | torch.Tensor) -> torch.Tensor:
     if isinstance(values, torch.Tensor):
         kind = torch.float64 if values.dtype == torch.float64 else torch.float32
-        return values.detach().to(kind)
+        values = values.detach()
+        # Apple's GPU knows neither double precision nor sparse products.
+        return (values.cpu() if values.device.type == "mps" else values).to(kind)
     # A copy: torch wants writable arrays with positive strides.
     wide = np.float64 if values.dtype == np.float64 else np.float32
     return torch.from_numpy(np.array(values, wide))

@@ -263,7 +263,9 @@ def _tensor(values: NDArray[Any] | torch.Tensor) -> torch.Tensor:
     """Return a floating-point tensor that shares no memory that must not change."""
     if isinstance(values, torch.Tensor):
         kind = torch.float64 if values.dtype == torch.float64 else torch.float32
-        return values.detach().to(kind)
+        values = values.detach()
+        # Apple's GPU has no double precision, which the kernels are made in.
+        return (values.cpu() if values.device.type == "mps" else values).to(kind)
     wide = np.float64 if values.dtype == np.float64 else np.float32
     return torch.from_numpy(np.array(values, wide))
 
@@ -273,4 +275,4 @@ def _like(refined: torch.Tensor, given: Array) -> Array:
         kind = np.float64 if given.dtype == np.float64 else np.float32
         return refined.cpu().numpy().astype(kind, copy=False)
     kinds = given.dtype if given.dtype.is_floating_point else torch.float32
-    return refined.to(kinds)
+    return refined.to(given.device, kinds)

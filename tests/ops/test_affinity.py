@@ -110,6 +110,13 @@ def test_path_max_has_the_gradient_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda b: affinity.path_max(b, 3), boundary)
 
 
+def test_path_max_is_the_same_number_with_and_without_a_gradient() -> None:
+    boundary = torch.rand(2, 9, 9)
+    boundary[0, 3] = 0
+    tracked = affinity.path_max(boundary.clone().requires_grad_(), 5)
+    assert torch.equal(tracked, affinity.path_max(boundary, 5))
+
+
 def test_path_max_of_a_flat_map_sends_each_gradient_to_one_pixel() -> None:
     boundary = torch.full((6, 6), 0.5, requires_grad=True)
     found = affinity.path_max(boundary, 3)
