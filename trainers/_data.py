@@ -12,7 +12,7 @@ from torch import Tensor
 
 from napari_wsseg.io.cache import Films
 from napari_wsseg.io.project import Project
-from napari_wsseg.nn.normalise import as_input, normalise
+from napari_wsseg.nn.normalise import as_input, normalise, soften
 from napari_wsseg.schema import IGNORE, Case
 from trainers._augment import augment
 
@@ -88,6 +88,8 @@ class Feeding(Protocol):
     def normalisation(self) -> str: ...
     @property
     def channels(self) -> int: ...
+    @property
+    def detail(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,8 +147,14 @@ class Feed:
         for start in range(0, len(rows), batch):
             ids = [self.ids[row] for row in rows[start : start + batch]]
             pixels = torch.from_numpy(self.films.take(ids)).to(device)
-            yield as_input(pixels, self.config.normalisation, self.config.channels)
+            yield as_input(
+                pixels,
+                self.config.normalisation,
+                self.config.channels,
+                detail=self.config.detail,
+            )
 
     def _normalised(self, greys: Tensor) -> Tensor:
+        greys = soften(greys, self.config.detail)
         images = normalise(greys, self.config.normalisation)
         return images.expand(-1, self.config.channels, -1, -1)

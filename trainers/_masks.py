@@ -59,6 +59,16 @@ class MaskConfig(TrainingConfig):
     ] = ""
     normalisation: Annotated[str, {"choices": list(KINDS)}] = "film"
     channels: Annotated[int, {"choices": [1, 3]}] = 1
+    detail: Annotated[
+        int,
+        {
+            "min": 0,
+            "max": 2048,
+            "label": "Detail (px)",
+            "tooltip": "Soften films to what this many pixels a side hold; helps with "
+            "few films and large findings, hides small ones; 0: all of it",
+        },
+    ] = 0
     loss: Annotated[str, {"choices": ["bce+dice", "bce", "dice"]}] = "bce+dice"
     positive_weight: Annotated[
         float,
@@ -152,6 +162,8 @@ def task(
         "findings": list(labels.findings),
         "size": config.size,
         "normalisation": config.normalisation,
+        "detail": config.detail,
+        "flip": config.flip,
         "classifier": classifier_run,
         "tune_on_expert_masks": tuned,
     }

@@ -55,6 +55,16 @@ class ClassifierConfig(TrainingConfig):
     ] = ""
     normalisation: Annotated[str, {"choices": list(KINDS)}] = "film"
     channels: Annotated[int, {"choices": [1, 3]}] = 1
+    detail: Annotated[
+        int,
+        {
+            "min": 0,
+            "max": 2048,
+            "label": "Detail (px)",
+            "tooltip": "Soften films to what this many pixels a side hold; helps with "
+            "few films and large findings, hides small ones; 0: all of it",
+        },
+    ] = 0
     dropblock: Annotated[float, {"min": 0.0, "max": 0.9, "step": 0.05}] = 0.0
     mixup: Annotated[
         float,
@@ -200,6 +210,8 @@ def _header(
         "findings": list(labels.findings),
         "size": config.size,
         "normalisation": config.normalisation,
+        "detail": config.detail,
+        "flip": config.flip,
         "cam": {
             "method": config.cam,
             "scales": [float(scale) for scale in config.cam_scales.split(",")],
@@ -267,7 +279,7 @@ def _validated(
         return {}
     logits = []
     for images in feed.viewing(rows, device):
-        logits.append(((model(images) + model(images.flip(-1))) / 2).float().cpu())
+        logits.append(model(images).float().cpu())
     scores, target = torch.cat(logits), labels.targets[rows]
     figures = {"val_loss": float(losses.bce(scores, target))}
     areas = []

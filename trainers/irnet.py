@@ -158,6 +158,10 @@ class _Feeding:
         return str(self.header["normalisation"])
 
     @property
+    def detail(self) -> int:
+        return int(str(self.header.get("detail", 0)))
+
+    @property
     def channels(self) -> int:
         network = self.header["network"]
         return int(network["in_channels"]) if isinstance(network, dict) else 1

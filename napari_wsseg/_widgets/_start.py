@@ -101,9 +101,15 @@ class Start(QWidget):
 
 def sample_project() -> Path:
     """Return the folder of the synthetic sample project, made on first use."""
-    from napari_wsseg import _sample_data
+    from napari_wsseg.datasets import _sample
 
-    return _sample_data.project()
+    job = _sample.sample_project()
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            made: Path = end.value
+            return made
 
 
 class UntilOpen(QStackedWidget):

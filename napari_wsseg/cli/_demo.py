@@ -25,33 +25,17 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the films and the project, then show them or work them through."""
+    from napari_wsseg.datasets._sample import default_folder, sample_project
+
     headless = arguments.headless or not _open.has_display()
-    out = arguments.out or _default_folder()
-    project = sample_project(out, arguments.films, as_json=arguments.json)
+    out = arguments.out or default_folder()
+    project = _say.through(
+        sample_project(out, arguments.films), _say.Teller(arguments.json)
+    )
     if headless:
         return _whole_loop(project, out / "report", as_json=arguments.json)
     _say.person(f"opening {project}; its films are synthetic, not of patients")
     return _open.show(project, demo=True)
-
-
-def sample_project(out: Path, films: int, *, as_json: bool = False) -> Path:
-    """Make the sample films and their project under `out`; keep what is there."""
-    from napari_wsseg.datasets import datasets
-    from napari_wsseg.phantom import ensure_demo_dataset
-
-    project = out / "synthetic-project"
-    if (project / "wsseg.toml").exists():
-        return project
-    source = ensure_demo_dataset(out / "synthetic-films", n=films)
-    job = datasets["folder"](
-        project,
-        images=source / "images",
-        labels=source / "labels.csv",
-        masks=source / "masks",
-    )
-    report = _say.through(job, _say.Teller(as_json))
-    _say.person(f"{report.imported} synthetic films in {project}")
-    return project
 
 
 def _whole_loop(project: Path, report: Path, *, as_json: bool) -> int:
@@ -71,16 +55,3 @@ def _whole_loop(project: Path, report: Path, *, as_json: bool) -> int:
         if code:
             return code
     return 0
-
-
-def _default_folder() -> Path:
-    import os
-    import sys
-
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home()))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return base / "napari-wsseg"

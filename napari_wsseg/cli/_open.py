@@ -55,5 +55,6 @@ def show(project: Path | None, *, reader: str | None = None, demo: bool = False)
         ) from error
     # Found by name, so that this room does not depend on the one above it.
     window = importlib.import_module("napari_wsseg._widgets.window")
-    window.run_window(project, reader=reader, demo=demo)
+    window.open_window(project, reader=reader, demo=demo)
+    importlib.import_module("napari").run()
     return 0

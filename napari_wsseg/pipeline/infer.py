@@ -89,7 +89,9 @@ def infer(
 def _input(films: Films, batch: list[Case], header: dict[str, Any]) -> Tensor:
     pixels = torch.from_numpy(films.take([case.id for case in batch]))
     channels = int(header["network"].get("in_channels", 1))
-    return as_input(pixels, header["normalisation"], channels)
+    return as_input(
+        pixels, header["normalisation"], channels, detail=header.get("detail", 0)
+    )
 
 
 @torch.no_grad()
@@ -105,10 +107,12 @@ def _cam(
         raise TypeError(f"{run} is a {type(model).__name__}, not a Classifier")
     device = next(model.parameters()).device
     images = _input(films, batch, header).to(device)
-    logits = (model(images) + model(images.flip(-1))) / 2
+    # A network that never saw a mirrored film is not asked about one.
+    flip = bool(header.get("flip", True))
+    logits = (model(images) + model(images.flip(-1))) / 2 if flip else model(images)
     how = header["cam"]
     heat = fusion.multi_scale(
-        cam.methods[how["method"]], model, images, scales=how["scales"], flip=True
+        cam.methods[how["method"]], model, images, scales=how["scales"], flip=flip
     )
     scores = seeds.normalise(heat.float().cpu().numpy())
     present = logits.sigmoid().float().cpu().numpy()
@@ -174,7 +178,9 @@ def _irnet(
     if not isinstance(model, IRNet):
         raise TypeError(f"{run} is a {type(model).__name__}, not an IRNet")
     device = next(model.parameters()).device
-    boundaries = model.boundary(_input(films, batch, header).to(device))[:, 0].float()
+    images = _input(films, batch, header).to(device)
+    flip = bool(header.get("flip", True))
+    boundaries = model.boundary(images, flip=flip)[:, 0].float()
     how = header["walk"]
     for case, boundary in zip(batch, boundaries, strict=True):
         maps = _below(project, "cam", header["classifier"], case)
@@ -205,9 +211,12 @@ def _segmentation(
     device = next(model.parameters()).device
     images = _input(films, batch, header).to(device)
     masks, present = model(images)
-    mirrored, present_mirrored = model(images.flip(-1))
-    scores = ((masks + mirrored.flip(-1)) / 2).sigmoid().float().cpu().numpy()
-    own = ((present + present_mirrored) / 2).sigmoid().float().cpu().numpy()
+    if header.get("flip", True):
+        mirrored, present_mirrored = model(images.flip(-1))
+        masks = (masks + mirrored.flip(-1)) / 2
+        present = (present + present_mirrored) / 2
+    scores = masks.sigmoid().float().cpu().numpy()
+    own = present.sigmoid().float().cpu().numpy()
     size = min(256, scores.shape[-1])
     for case, score, gate in zip(batch, scores, own, strict=True):
         seen_by_classifier = _below(project, "cam", header["classifier"], case).present
