@@ -68,7 +68,8 @@ class Autosave:
         if not changed[0].size or not layer.editable:
             return
         values = mask[changed].astype(layer.data.dtype)
-        with self.made_by(tool, run):
+        # In a block, napari tells of the change after it was made, not before.
+        with self.made_by(tool, run), layer.block_history():
             layer.data_setitem(changed, values)
 
     def _slot(self, name: str, layer: Labels) -> Callable[..., None]:

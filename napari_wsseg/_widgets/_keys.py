@@ -46,7 +46,7 @@ KEYS = (
     Key("K", "K (hold)", "Look", "Blink everything on and off"),
     Key(",", ",", "Look", "Weaker overlay, or more of the first stage"),
     Key(".", ".", "Look", "Stronger overlay, or more of the second stage"),
-    Key("Y", "Y", "Look", "All stages side by side"),
+    Key("T", "T", "Look", "All stages side by side"),
     Key("W", "W", "Finding", "Next finding"),
     Key("Q", "Q", "Finding", "Previous finding"),
     Key("F1", "F1", "Help", "This list"),

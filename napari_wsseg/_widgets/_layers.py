@@ -11,6 +11,7 @@ from napari.layers.base import LayerLock
 from napari.utils.colormaps import Colormap, DirectLabelColormap
 from napari.viewer import Viewer
 from numpy.typing import NDArray
+from qtpy.QtCore import QTimer
 
 from napari_wsseg._widgets import _pictures
 from napari_wsseg._widgets._background import Latest
@@ -54,8 +55,10 @@ class CaseLayers:
         self.experts: dict[str, Labels] = {}
         self.quiet = False
         self.hidden = False
+        self._closed = False
         self._outlines = Latest(background)
         self._put_away: dict[str, bool] = {}
+        self._tools: dict[str, str] = {}
         self._links: list[tuple[object, Callable[..., object]]] = [
             (session.project_changed, self._on_project),
             (session.case_changed, self._on_case),
@@ -86,6 +89,7 @@ class CaseLayers:
 
     def close(self) -> None:
         """Let go of the session and the viewer."""
+        self._closed = True
         for signal, slot in self._links:
             signal.disconnect(slot, missing_ok=True)  # type: ignore[attr-defined]
         self.viewer.layers.events.removed.disconnect(self._on_removed)
@@ -114,16 +118,25 @@ class CaseLayers:
             for stage, layer in self.heats.items():
                 has = opened is not None and stage in opened.maps
                 first, second = stage == looking.view, stage == looking.compared
-                layer.visible = has and not bare and (first or second)
+                _show(layer, has and not bare and (first or second))
                 if first:
                     layer.opacity = 1 - blend if looking.compared else blend
                 elif second:
                     layer.opacity = blend
             if self.outline is not None:
-                self.outline.visible = not bare and looking.view in STAGES
+                _show(self.outline, not bare and looking.view in STAGES)
             for name, layer in self.experts.items():
-                layer.visible = not bare and self._put_away.get(name, True)
+                self._show_expert(name, layer, not bare)
         self._draw_outlines()
+
+    def _show_expert(self, name: str, layer: Labels, wanted: bool) -> None:
+        """Show an expert mask or hide it; napari forgets the tool, we do not."""
+        wanted = wanted and self._put_away.get(name, True)
+        if layer.visible and not wanted:
+            self._tools[name] = str(layer.mode)
+        shown = _show(layer, wanted)
+        if shown and wanted and layer.editable:
+            layer.mode = self._tools.pop(name, "pan_zoom")
 
     def set_finding_visible(self, name: str, visible: bool) -> None:
         """Show or put away the expert mask of one finding."""
@@ -183,13 +196,20 @@ class CaseLayers:
                     layer.locked = LayerLock.DELETION
 
     def _on_removed(self, event: object) -> None:
-        """Bring a layer back that was deleted all the same."""
-        layer = getattr(event, "value", None)
-        if self.quiet or layer not in self.all:
+        """Bring a layer back that was deleted all the same, once that is over.
+
+        A viewer that closes takes its layers away first: those stay away.
+        """
+        if not self.quiet and getattr(event, "value", None) in self.all:
+            QTimer.singleShot(0, self._restore)
+
+    def _restore(self) -> None:
+        if self._closed or self.session.case is None:
             return
-        place = self.all.index(layer)
         with self.quietly():
-            self.viewer.layers.insert(place, layer)
+            for place, layer in enumerate(self.all):
+                if layer not in self.viewer.layers:
+                    self.viewer.layers.insert(place, layer)
         self._select()
 
     # Filling ------------------------------------------------------------------------
@@ -339,6 +359,7 @@ class CaseLayers:
         scale = np.array(opened.case.shape) / labels.shape
         with self.quietly():
             outline.data = labels
+            outline.editable = False  # napari makes it editable with new data
             outline.scale = scale * spacing
             outline.translate = (scale * 0.5 - 0.5) * spacing
             outline.metadata = {"case": key[0], "stage": key[1]}
@@ -348,6 +369,15 @@ class CaseLayers:
 
 
 _UNIT_WORDS = {"pixel": "pixel", "mm": "millimeter"}
+
+
+def _show(layer: Layer, visible: bool) -> bool:
+    """Show or hide a layer; return whether that was a change."""
+    # Setting it to what it is already would take the tool out of the reader's hand.
+    changed = bool(layer.visible != visible)
+    if changed:
+        layer.visible = visible
+    return changed
 
 
 def _labels(name: str, colours: dict[int | None, str], opacity: float) -> Labels:

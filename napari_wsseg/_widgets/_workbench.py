@@ -94,6 +94,11 @@ class Workbench(QObject):
         _keys.unbind(self.viewer)
         if self.window is not None:
             self.window.removeEventFilter(self)
+            app = QApplication.instance()
+            if app is not None:
+                app.aboutToQuit.disconnect(self.close)
+        # Nothing of the window may be kept alive by what outlives it.
+        self.window = self.gallery = self.help = None
         _benches.pop(self.viewer, None)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
@@ -183,7 +188,7 @@ class Workbench(QObject):
             "D": lambda: looking.step_view(session.stages()),
             ",": lambda: looking.set_blend(looking.blend - 0.1),
             ".": lambda: looking.set_blend(looking.blend + 0.1),
-            "Y": self.toggle_gallery,
+            "T": self.toggle_gallery,
             "W": lambda: looking.step_finding(1),
             "Q": lambda: looking.step_finding(-1),
             "F1": self.show_keys,

@@ -104,7 +104,7 @@ class Tile(QWidget):
 
 
 class Gallery(QWidget):
-    """Tiles of every view over the canvas; Esc or Y leads back."""
+    """Tiles of every view over the canvas; Esc or T leads back."""
 
     def __init__(self, bench: Workbench, parent: QWidget | None) -> None:
         super().__init__(parent)

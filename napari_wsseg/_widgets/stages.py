@@ -82,7 +82,7 @@ class StagePanel(QWidget):
             "Where the outline runs: lower takes in more. For this finding at this "
             "stage, on every film."
         )
-        self.grid = QPushButton("Side by side  Y")
+        self.grid = QPushButton("Side by side  T")
         self.grid.setToolTip("All stages of this film beside each other")
         self.single = QPushButton("End comparison")
         self._pictures = Latest(bench.drawing)

@@ -1,0 +1,59 @@
+"""A real window on a small project, for tests that press keys and drag the mouse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import reading_room
+from qtpy.QtCore import QSettings
+from qtpy.QtWidgets import QLabel
+
+from napari_wsseg._widgets import _workbench, window
+from napari_wsseg._widgets._workbench import Workbench
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Return the folder of a project of four films with CAMs."""
+    folder = reading_room.make_project(tmp_path)
+    reading_room.add_stage(folder)
+    reading_room.adopt(folder)
+    return folder
+
+
+@pytest.fixture
+def open_bench(
+    make_napari_viewer: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    qtbot: Any,
+) -> Iterator[Callable[..., Workbench]]:
+    """Return what opens the window; Train and Runs are left out, they load slowly."""
+    settings = QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
+    monkeypatch.setattr(_workbench, "_settings", lambda: settings)
+    monkeypatch.setattr(window, "train_panel", lambda viewer: QLabel("Train"))
+    monkeypatch.setattr(window, "runs_panel", lambda viewer: QLabel("Runs"))
+    monkeypatch.setattr(window.napari, "Viewer", make_napari_viewer)
+    benches = []
+
+    def open_one(folder: Path | None) -> Workbench:
+        viewer = window.open_window(folder, reader="ann")
+        bench = _workbench.of(viewer)
+        benches.append(bench)
+        if folder is not None:
+            qtbot.waitUntil(lambda: bench.session.case is not None, timeout=5000)
+            bench.drawing.drain()
+        return bench
+
+    yield open_one
+    for bench in benches:
+        bench.close()
+
+
+@pytest.fixture
+def bench(open_bench: Callable[..., Workbench], place: Path) -> Workbench:
+    """Return the workbench of a window with the small project open."""
+    return open_bench(place)
