@@ -16,7 +16,7 @@ from qtpy.QtCore import QTimer
 from napari_wsseg._widgets import _pictures
 from napari_wsseg._widgets._background import Latest
 from napari_wsseg.ops import geometry
-from napari_wsseg.schema import STAGES, StageMaps
+from napari_wsseg.schema import STAGES
 from napari_wsseg.session import Session
 from napari_wsseg.session.opened import Background
 
@@ -178,7 +178,7 @@ class CaseLayers:
                         visible=False,
                     )
             if self.outline is None:
-                colours = {
+                colours: dict[int | None, str] = {
                     i: finding.colour
                     for i, finding in enumerate(self.session.looking.findings, 1)
                 }
@@ -186,9 +186,9 @@ class CaseLayers:
                 self.outline.editable = False
             for finding in self.session.looking.findings:
                 if finding.name not in self.experts:
-                    colours = {1: finding.colour, None: finding.colour}
+                    both = {1: finding.colour, None: finding.colour}
                     self.experts[finding.name] = _labels(
-                        f"Expert · {finding.name}", colours, 0.5
+                        f"Expert · {finding.name}", both, 0.5
                     )
             for place, layer in enumerate(self.all):
                 if layer not in self.viewer.layers:
@@ -281,10 +281,11 @@ class CaseLayers:
         if opened is None or finding is None:
             return
         spacing = np.array(opened.case.spacing_mm or (1.0, 1.0))
+        drafts = self.session.looking.drafts
         with self.quietly():
             for stage, layer in self.heats.items():
                 maps = opened.maps.get(stage)
-                score = maps and self._stage_picture(stage, maps, finding.name)
+                score = drafts.score(maps, stage, finding.name) if maps else None
                 if score is None:
                     layer.data = _BLANK
                     continue
@@ -301,11 +302,6 @@ class CaseLayers:
                     "stage": stage,
                     "run": opened.runs.get(stage),
                 }
-
-    def _stage_picture(
-        self, stage: str, maps: StageMaps, finding: str
-    ) -> NDArray[np.float32] | None:
-        return self.session.looking.drafts.score(maps, stage, finding)
 
     def _select(self) -> None:
         layer = self.active

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ def small_shape(shape: tuple[int, int], longest: int) -> tuple[int, int]:
     return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
 
 
-def shrink(pixels: NDArray[np.generic], shape: tuple[int, int]) -> NDArray[np.generic]:
+def shrink(pixels: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
     """Return every n-th pixel of a (H, W) array at about `shape`; quick, unfiltered."""
     rows = np.linspace(0, pixels.shape[0] - 1, shape[0]).round().astype(int)
     columns = np.linspace(0, pixels.shape[1] - 1, shape[1]).round().astype(int)

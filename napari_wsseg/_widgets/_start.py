@@ -21,6 +21,9 @@ from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets.help import RESEARCH_USE
 from napari_wsseg.jobs import WssegError
 
+SAMPLE_FILMS = 64
+"""How many films the sample project has."""
+
 
 class Start(QWidget):
     """Open a project, one of the recent ones, or the synthetic sample."""
@@ -103,13 +106,13 @@ def sample_project() -> Path:
     """Return the folder of the synthetic sample project, made on first use."""
     from napari_wsseg.datasets import _sample
 
-    job = _sample.sample_project()
+    making = _sample.sample_project(_sample.default_folder(), SAMPLE_FILMS)
     while True:
         try:
-            next(job)
+            next(making)
         except StopIteration as end:
-            made: Path = end.value
-            return made
+            folder: Path = end.value
+            return folder
 
 
 class UntilOpen(QStackedWidget):
