@@ -191,6 +191,17 @@ def test_an_unreadable_film_leaves_the_case_before_on_screen(
     assert session.list.status(other) == "to review"
 
 
+def test_a_project_whose_first_film_is_lost_opens_on_the_next(place: Path) -> None:
+    ids = reading_room.case_ids(place)
+    with Project.open(place) as project:
+        project.image_path(project.case(ids[0])).unlink()
+    session = Session()
+    session.open_project(place)
+    assert session.case.id == ids[1]
+    assert session.list.n_finished() == 0
+    session.close()
+
+
 def test_a_second_window_opens_read_only_and_says_so(
     session: Session, place: Path
 ) -> None:

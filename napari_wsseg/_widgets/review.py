@@ -46,13 +46,15 @@ class CaseHeader(QWidget):
         self.facts.setWordWrap(True)
         top = QHBoxLayout()
         top.addWidget(self.name, 1)
-        top.addWidget(self.synthetic)
         top.addWidget(self.saved)
+        below = QHBoxLayout()
+        below.addWidget(self.facts, 1)
+        below.addWidget(self.synthetic)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(top)
-        layout.addWidget(self.facts)
+        layout.addLayout(below)
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._write_saved)
         self._timer.start(1000)
@@ -112,7 +114,7 @@ class CaseHeader(QWidget):
             self.saved.setStyleSheet("color: #E07A5F; font-weight: bold;")
             return
         self.saved.setStyleSheet("color: #6fbf8b;")
-        seconds = session.seconds_since_saved
+        seconds = session.experts.seconds_since_saved if session.experts else None
         self.saved.setText("" if seconds is None else f"✓ saved {_ago(seconds)}")
 
 

@@ -76,6 +76,8 @@ class Worklist(QWidget):
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         table.setShowGrid(False)
         table.setWordWrap(False)
+        # Names of one series differ at their ends.
+        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(24)
         # Measuring every row of thousands would take seconds: widths are set once.
@@ -83,7 +85,7 @@ class Worklist(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
-        for column, width in enumerate((92, 84, 104, 56, 40)):
+        for column, width in enumerate((86, 96, 104, 56, 40)):
             table.setColumnWidth(column, width)
         return table
 

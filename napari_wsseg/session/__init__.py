@@ -125,11 +125,8 @@ class Session:
             self.message.emit(note)
         if found:
             self.recovered.emit(found)
-            self.go_to(found[0].case)
-            return
-        start = self.list.unread_after(None) or self.list.stepped(None, 0)
-        if start:
-            self.go_to(start)
+        first = self.list.unread_after(None) or self.list.stepped(None, 0)
+        self.go_to(found[0].case if found else first or "")
 
     def close(self) -> None:
         """Fold every stroke, close the project and tell the panels.
@@ -206,9 +203,7 @@ class Session:
 
     def step(self, by: int) -> None:
         """Go `by` cases on in the order of the worklist, stopping at its ends."""
-        other = self.list.stepped(self._wanted(), by)
-        if other:
-            self.go_to(other)
+        self.go_to(self.list.stepped(self._wanted(), by) or "")
 
     def go_to_unread(self) -> None:
         """Go to the next case without a final decision, or say that there is none."""
@@ -252,19 +247,12 @@ class Session:
             self._succeed()
         self._tried(self.experts.fold_if_idle)
 
-    @property
-    def seconds_since_saved(self) -> float | None:
-        """Seconds since the last stroke went to disk; ``None`` before any."""
-        if self.experts is None or self.experts.last_saved is None:
-            return None
-        return self._clock() - self.experts.last_saved
-
     def prefetch(self) -> None:
         """Read the next and the previous case ahead, so that turning is instant."""
-        for by in (1, -1):
-            other = self.list.stepped(self._wanted(), by)
-            known = other in (None, self._wanted()) or other in self.list.unreadable
-            if self._loader is not None and other and not known:
+        here = self._wanted()
+        for other in (self.list.stepped(here, 1), self.list.stepped(here, -1)):
+            known = other in (None, here) or other in self.list.unreadable
+            if self._loader and other and not known:
                 self._loader.read(other)
 
     def stages(self) -> tuple[str, ...]:
@@ -344,6 +332,9 @@ class Session:
         if self._loader is not None and case_id == self._loader.wanted:
             self._loader.wanted = None
             self.case_failed.emit(case_id, str(error))
+            following = self.list.unread_after(case_id)
+            if self.opened is None and following:
+                self.go_to(following)
 
     def _show(self, ready: OpenedCase) -> None:
         if self.experts is None or self._loader is None:

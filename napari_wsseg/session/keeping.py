@@ -89,6 +89,11 @@ class ExpertMasks:
         ]
 
     @property
+    def seconds_since_saved(self) -> float | None:
+        """Seconds since a stroke of this case went to disk; ``None`` before any."""
+        return None if self.last_saved is None else self.clock() - self.last_saved
+
+    @property
     def unfolded(self) -> bool:
         """Whether strokes wait in the journal, of this case or an earlier one."""
         return bool(self._waiting) or any(kept.strokes for kept in self._kept.values())

@@ -86,7 +86,7 @@ class ReadingList:
 
     def n_finished(self) -> int:
         """Count the cases that need no more reading."""
-        return sum(self.is_finished(case_id) for case_id in self.cases)
+        return sum(d.verdict in FINISHED for d in self.decisions.values())
 
     def minutes_left(self) -> float | None:
         """Return the time left at the median pace so far; ``None`` before two cases."""

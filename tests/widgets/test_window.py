@@ -226,10 +226,13 @@ def test_holding_h_shows_the_film_alone(bench: Workbench) -> None:
     assert bench.layers.active.visible
 
 
-def test_no_key_fires_while_a_text_field_is_typed_in(bench: Workbench) -> None:
+def test_no_key_fires_while_a_text_field_is_typed_in(
+    bench: Workbench, qtbot: Any
+) -> None:
     review, case_id = panel(bench, Review), bench.session.case.id
     bench.window.activateWindow()
     review.decide.comment.setFocus()
+    qtbot.waitUntil(review.decide.comment.hasFocus)
     QTest.keyClicks(review.decide.comment, "argudwq")
     # A key that the field leaves alone reaches the window, and must stop there.
     QTest.keyClick(review.decide.comment, Qt.Key.Key_PageDown)
