@@ -312,8 +312,6 @@ class Session:
         self.decided.emit(None)
         self.go_to(case_id)
 
-    # Inside -------------------------------------------------------------------------
-
     def _tried(self, action: Callable[[], object]) -> bool:
         try:
             action()
