@@ -21,6 +21,7 @@ def augment(
     targets: Tensor | None,
     *,
     strength: float,
+    tone: float,
     flip: bool,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor | None]:
@@ -32,15 +33,28 @@ def augment(
     targets : (B, K, H, W) uint8 in {0, 1, 255}, optional
         Pixels that come from outside the film are set to 255, which no loss counts.
     strength
-        1 turns up to ±10°, zooms by ±12 %, shifts by ±8 % of half the side, changes
-        contrast, brightness and sharpness and adds noise; 0 changes nothing.
+        1 turns up to ±10°, zooms by ±12 % and shifts by ±8 % of half the side; 0
+        moves nothing.
+    tone
+        1 changes gamma by ±30 % and brightness by ±0.08, blurs some and adds noise; 0
+        changes no grey.
     flip
         Mirror half of the films, too.
     generator
         On the CPU, so that every device augments alike.
     """
-    if strength <= 0:
-        return films, targets
+    if strength > 0 or flip:
+        films, targets = _moved(films, targets, strength, flip, generator)
+    return (_tone(films, tone, generator) if tone > 0 else films), targets
+
+
+def _moved(
+    films: Tensor,
+    targets: Tensor | None,
+    strength: float,
+    flip: bool,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor | None]:
     grid = _grid(films, strength, flip, generator)
     moved = functional.grid_sample(films, grid, align_corners=False)
     if targets is not None:
@@ -49,7 +63,7 @@ def augment(
             targets.to(films.dtype) + 1, grid, mode="nearest", align_corners=False
         )
         targets = torch.where(raised < 0.5, IGNORE, raised - 1).to(torch.uint8)
-    return _tone(moved, strength, generator), targets
+    return moved, targets
 
 
 def _uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:

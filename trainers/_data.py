@@ -83,6 +83,8 @@ class Feeding(Protocol):
     @property
     def augment(self) -> float: ...
     @property
+    def tone(self) -> float: ...
+    @property
     def flip(self) -> bool: ...
     @property
     def normalisation(self) -> str: ...
@@ -130,6 +132,7 @@ class Feed:
             greys,
             targets,
             strength=self.config.augment,
+            tone=self.config.tone,
             flip=self.config.flip,
             generator=generator,
         )

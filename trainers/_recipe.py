@@ -70,8 +70,18 @@ class TrainingConfig:
             "min": 0.0,
             "max": 2.0,
             "step": 0.1,
-            "label": "Augmentation strength",
-            "tooltip": "Rotation, zoom, shift, contrast, blur and noise; 0: none",
+            "label": "Moving films",
+            "tooltip": "Rotation, zoom and shift while training; 0: none",
+        },
+    ] = 1.0
+    tone: Annotated[
+        float,
+        {
+            "min": 0.0,
+            "max": 4.0,
+            "step": 0.1,
+            "label": "Changing greys",
+            "tooltip": "Contrast, brightness, blur and noise while training; 0: none",
         },
     ] = 1.0
     flip: Annotated[

@@ -108,6 +108,14 @@ class ClassifierConfig(TrainingConfig):
     cam: Annotated[str, {"choices": methods.names(), "label": "Map method"}] = (
         "grad-cam++"
     )
+    cam_level: Annotated[
+        int,
+        {
+            "choices": [3, 4, 5],
+            "label": "Map level",
+            "tooltip": "5: the last; earlier ones are finer, and want layer-cam",
+        },
+    ] = 5
     cam_scales: Annotated[
         str,
         {"tooltip": "Sides of the film that maps are summed over, e.g. 1,0.75,1.25"},
@@ -214,6 +222,7 @@ def _header(
         "flip": config.flip,
         "cam": {
             "method": config.cam,
+            "level": config.cam_level,
             "scales": [float(scale) for scale in config.cam_scales.split(",")],
         },
         "crf": {

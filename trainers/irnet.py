@@ -150,6 +150,10 @@ class _Feeding:
         return self.config.augment
 
     @property
+    def tone(self) -> float:
+        return self.config.tone
+
+    @property
     def flip(self) -> bool:
         return self.config.flip
 

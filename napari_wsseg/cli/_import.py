@@ -103,10 +103,9 @@ def _siim_rows(path: Path) -> dict[str, list[str]]:
         for row in csv.DictReader(file, skipinitialspace=True):
             named = {key.strip(): value for key, value in row.items() if key}
             if {"ImageId", "EncodedPixels"} - set(named):
-                raise DataError(
-                    f"{path.name} has no columns ImageId and EncodedPixels in its header"
-                )
-            rows.setdefault(named["ImageId"].strip(), []).append(named["EncodedPixels"])
+                raise DataError(f"{path.name} has no columns ImageId and EncodedPixels")
+            name, runs = named["ImageId"].strip(), named["EncodedPixels"]
+            rows.setdefault(name, []).append(runs)
     return rows
 
 

@@ -228,10 +228,8 @@ def _alive(pid: object, started: object) -> bool:
         return True
     try:
         process = psutil.Process(pid)
-        return (
-            abs(process.create_time() - started) < 1.0
-            and process.status() != psutil.STATUS_ZOMBIE
-        )
+        same = abs(process.create_time() - started) < 1.0
+        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:

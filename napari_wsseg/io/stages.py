@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ def folder(project: Path, stage: str, run: str) -> Path:
 
 def write(project: Path, stage: str, run: str, case_id: str, maps: StageMaps) -> None:
     """Keep one case's maps."""
-    arrays = {
+    arrays: dict[str, Any] = {
         "score": maps.score.astype(np.float16),
         "present": maps.present.astype(np.float32),
         **{f"extra_{name}": array for name, array in maps.extra.items()},

@@ -99,12 +99,21 @@ class Classifier(nn.Module):
         """
         levels: list[torch.Tensor] = []
         for level in range(5):
-            x = trunks.run(self.backbone, self._cut, level, x)
-            if level >= 3:
-                x = self.dropblock(x)
+            x = self._through(level, x)
             levels.append(x)
-        levels[-1] = self.extra(levels[-1])
         return levels
+
+    def onward(self, x: torch.Tensor, level: int) -> torch.Tensor:
+        """Return the last map, from the map of `level` (1 to 5) on."""
+        for later in range(level, 5):
+            x = self._through(later, x)
+        return x
+
+    def _through(self, level: int, x: torch.Tensor) -> torch.Tensor:
+        x = trunks.run(self.backbone, self._cut, level, x)
+        if level >= 3:
+            x = self.dropblock(x)
+        return self.extra(x) if level == 4 else x
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Return the last map (B, C, h, w), after its ReLU, of images (B, c, H, W)."""

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from napari_wsseg import cam
 from napari_wsseg.cam import fusion
+from napari_wsseg.cam.level import AtLevel
 from napari_wsseg.io import cache, stages
 from napari_wsseg.io.cache import Films
 from napari_wsseg.io.project import Project
@@ -112,7 +113,11 @@ def _cam(
     logits = (model(images) + model(images.flip(-1))) / 2 if flip else model(images)
     how = header["cam"]
     heat = fusion.multi_scale(
-        cam.methods[how["method"]], model, images, scales=how["scales"], flip=flip
+        cam.methods[how["method"]],
+        AtLevel(model, how["level"]),
+        images,
+        scales=how["scales"],
+        flip=flip,
     )
     scores = seeds.normalise(heat.float().cpu().numpy())
     present = logits.sigmoid().float().cpu().numpy()

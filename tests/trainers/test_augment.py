@@ -16,7 +16,9 @@ def seeded(seed: int = 0) -> torch.Generator:
 def test_strength_0_changes_nothing() -> None:
     films = torch.rand(3, 1, 32, 32)
     targets = torch.randint(0, 2, (3, 2, 32, 32), dtype=torch.uint8)
-    same, kept = augment(films, targets, strength=0, flip=True, generator=seeded())
+    same, kept = augment(
+        films, targets, strength=0, tone=0, flip=False, generator=seeded()
+    )
     assert torch.equal(same, films)
     assert kept is targets
 
@@ -26,7 +28,9 @@ def test_a_disc_and_its_mask_move_to_the_same_place() -> None:
     disc = ((yy - 30) ** 2 + (xx - 60) ** 2 < 15**2).to(torch.uint8)
     films = (0.1 + 0.8 * disc).view(1, 1, 96, 96).repeat(8, 1, 1, 1)
     targets = disc.view(1, 1, 96, 96).repeat(8, 1, 1, 1)
-    moved, masks = augment(films, targets, strength=1, flip=True, generator=seeded(1))
+    moved, masks = augment(
+        films, targets, strength=1, tone=1, flip=True, generator=seeded(1)
+    )
     assert masks is not None
     for film, mask in zip(moved[:, 0], masks[:, 0], strict=True):
         bright = film > (film.max() + film.median()) / 2
@@ -39,7 +43,12 @@ def test_a_disc_and_its_mask_move_to_the_same_place() -> None:
 def test_what_comes_from_outside_the_film_is_ignored() -> None:
     targets = torch.zeros(4, 1, 64, 64, dtype=torch.uint8)
     _, masks = augment(
-        torch.rand(4, 1, 64, 64), targets, strength=2, flip=False, generator=seeded(2)
+        torch.rand(4, 1, 64, 64),
+        targets,
+        strength=2,
+        tone=0,
+        flip=False,
+        generator=seeded(2),
     )
     assert masks is not None
     assert set(masks.unique().tolist()) == {0, IGNORE}
@@ -48,7 +57,12 @@ def test_what_comes_from_outside_the_film_is_ignored() -> None:
 def test_an_ignored_target_stays_ignored() -> None:
     targets = torch.full((2, 1, 32, 32), IGNORE, dtype=torch.uint8)
     _, masks = augment(
-        torch.rand(2, 1, 32, 32), targets, strength=1, flip=True, generator=seeded(3)
+        torch.rand(2, 1, 32, 32),
+        targets,
+        strength=1,
+        tone=1,
+        flip=True,
+        generator=seeded(3),
     )
     assert masks is not None
     assert set(masks.unique().tolist()) <= {IGNORE}
@@ -56,9 +70,13 @@ def test_an_ignored_target_stays_ignored() -> None:
 
 def test_without_flip_no_film_is_mirrored() -> None:
     ramp = torch.linspace(0, 1, 64).view(1, 1, 1, 64).expand(16, 1, 64, 64)
-    kept, _ = augment(ramp, None, strength=0.3, flip=False, generator=seeded(4))
+    kept, _ = augment(
+        ramp, None, strength=0.3, tone=0.3, flip=False, generator=seeded(4)
+    )
     assert (kept[..., 32:].mean((1, 2, 3)) > kept[..., :32].mean((1, 2, 3))).all()
-    both, _ = augment(ramp, None, strength=0.3, flip=True, generator=seeded(4))
+    both, _ = augment(
+        ramp, None, strength=0.3, tone=0.3, flip=True, generator=seeded(4)
+    )
     left_brighter = both[..., :32].mean((1, 2, 3)) > both[..., 32:].mean((1, 2, 3))
     assert left_brighter.any()
 
@@ -85,6 +103,10 @@ def test_mixup_leaves_unknown_labels_unknown() -> None:
 @pytest.mark.parametrize("strength", [0.5, 1.0])
 def test_the_same_generator_augments_alike(strength: float) -> None:
     films = torch.rand(4, 1, 32, 32)
-    one, _ = augment(films, None, strength=strength, flip=True, generator=seeded(6))
-    two, _ = augment(films, None, strength=strength, flip=True, generator=seeded(6))
+    one, _ = augment(
+        films, None, strength=strength, tone=strength, flip=True, generator=seeded(6)
+    )
+    two, _ = augment(
+        films, None, strength=strength, tone=strength, flip=True, generator=seeded(6)
+    )
     assert torch.equal(one, two)

@@ -1,0 +1,58 @@
+"""Maps of an earlier level are those of the classifier cut there."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from napari_wsseg.cam import methods
+from napari_wsseg.cam.level import AtLevel
+from napari_wsseg.nn import classifier
+
+
+@pytest.fixture(scope="module")
+def network() -> classifier.Classifier:
+    torch.manual_seed(0)
+    return classifier.build("resnet18", 2, output_stride=32).eval()
+
+
+def test_the_last_level_is_the_classifier_itself(
+    network: classifier.Classifier,
+) -> None:
+    images = torch.randn(1, 1, 64, 64)
+    for name in methods:
+        whole = methods[name](network, images)
+        cut = methods[name](AtLevel(network, 5), images)
+        torch.testing.assert_close(cut, whole)
+
+
+@pytest.mark.parametrize(("level", "side"), [(3, 8), (4, 4), (5, 2)])
+def test_earlier_levels_are_finer_and_lead_to_the_same_logits(
+    network: classifier.Classifier, level: int, side: int
+) -> None:
+    images = torch.randn(2, 1, 64, 64)
+    cut = AtLevel(network, level)
+    with torch.no_grad():
+        torch.testing.assert_close(cut.head(cut.features(images)), network(images))
+    heat = methods["layer-cam"](cut, images)
+    assert heat.shape == (2, 2, side, side)
+    assert (heat >= 0).all()
+
+
+def test_layer_cam_at_a_level_is_the_gradient_there(
+    network: classifier.Classifier,
+) -> None:
+    images = torch.randn(1, 1, 64, 64)
+    with torch.no_grad():
+        maps = network.stages(images)[3]
+    maps = maps.clone().requires_grad_()
+    logits = network.head(network.onward(maps, 4))
+    (gradient,) = torch.autograd.grad(logits[0, 1], maps)
+    expected = (gradient.relu() * maps).sum(1).relu()[0]
+    heat = methods["layer-cam"](AtLevel(network, 4), images, [1])
+    torch.testing.assert_close(heat[0, 0], expected.detach())
+
+
+def test_a_level_that_is_not_there_is_refused(network: classifier.Classifier) -> None:
+    with pytest.raises(ValueError, match="levels 1 to 5"):
+        AtLevel(network, 6)
