@@ -18,7 +18,7 @@ from napari_wsseg.nn import classifier as networks
 from napari_wsseg.nn import losses
 from napari_wsseg.nn.normalise import KINDS
 from napari_wsseg.ops import metrics
-from trainers import _data
+from trainers import _data, _synthetic
 from trainers._augment import mixed
 from trainers._loop import Task, fit
 from trainers._recipe import Context, Events, TrainingConfig, recipe
@@ -51,7 +51,11 @@ class ClassifierConfig(TrainingConfig):
     ] = 16
     weights: Annotated[
         str,
-        {"tooltip": "Empty: random; imagenet; or a file of the same network's weights"},
+        {
+            "label": "Start from",
+            "tooltip": "Empty: random weights; synthetic: learnt first from films that "
+            "the generator makes; imagenet; or a file of the same network's weights",
+        },
     ] = ""
     normalisation: Annotated[str, {"choices": list(KINDS)}] = "film"
     channels: Annotated[int, {"choices": [1, 3]}] = 1
@@ -170,6 +174,11 @@ def classifier(context: Context, config: ClassifierConfig) -> Events:
         dropblock=config.dropblock,
         weights=_weights(config.weights),
     )
+    if config.weights == "synthetic" and context.resume is None:
+        warm = yield from _synthetic.warm_weights(context, config)
+        if warm is None:
+            return
+        _synthetic.start_from(model, warm, labels.findings)
     feed = _data.Feed(films, labels.ids, config)
     steps = max(1, round(config.epochs * len(train) / config.batch))
 
@@ -271,7 +280,7 @@ def _smoothed(target: Tensor, smoothing: float) -> Tensor:
 
 
 def _weights(named: str) -> Any:
-    if not named:
+    if named in ("", "synthetic"):
         return None
     return "imagenet" if named == "imagenet" else Path(named)
 
