@@ -78,6 +78,12 @@ class ConfigForm(QWidget):
         """Return every setting of the form by name."""
         return {name: widget.value for name, widget in self.widgets.items()}
 
+    def settle(self) -> None:
+        """Take what is still being typed in a number's field for its value."""
+        for widget in self.widgets.values():
+            if isinstance(widget.native, QAbstractSpinBox):
+                widget.native.stepBy(0)
+
     def set_values(self, values: Mapping[str, Any]) -> None:
         """Show `values`; names that the form does not have are left out."""
         for name, value in values.items():
@@ -160,6 +166,9 @@ def _widget(
     widget = create_widget(annotation=kind, name=name, options=options)
     if not isinstance(widget, ValueWidget):
         raise TypeError(f"setting {name!r} of type {kind} has no field to edit it in")
+    if isinstance(widget.native, QAbstractSpinBox):
+        # Else the 9 of a typed 96 is pushed up to a lower bound of 64 at once.
+        widget.native.setKeyboardTracking(False)
     if kind is float and "choices" not in rules:
         _show_decimals(widget, default, options)
     if isinstance(widget.native, QCheckBox):

@@ -154,6 +154,8 @@ class Setup(QWidget):
 
     def request(self, project: Path) -> Request:
         """Return what the reader has asked for."""
+        if self.form is not None:
+            self.form.settle()
         preset = self.preset.currentData() or "fast"
         return Request(project, self.recipe, self.settings(), preset=preset)
 
