@@ -26,6 +26,7 @@ from napari_wsseg._widgets._events import Ended, Event, Finished, Noise, Silent,
 from napari_wsseg._widgets._excuses import explain, system_kill
 
 LONGEST_LINE = 65536
+NICENESS = 10
 PLAIN_OUTPUT = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
 
 
@@ -80,6 +81,7 @@ class Child:
                 start_new_session=True,
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
+        _step_back(self.process.pid)
         # Bounded: a process that floods is slowed by its full pipe, not by our memory.
         self._lines: queue.Queue[bytes] = queue.Queue(maxsize=4096)
         self._closed = threading.Event()
@@ -161,6 +163,18 @@ class Child:
                         break
                     except queue.Full:
                         continue
+
+
+def _step_back(pid: int) -> None:
+    """Let the window go first where both want the processor."""
+    try:
+        process = psutil.Process(pid)
+        process.nice(
+            psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else NICENESS
+        )
+    except psutil.Error:
+        # It has ended already, or the system forbids it: it trains all the same.
+        return
 
 
 def pump(child: Child, patience: Patience) -> Iterator[tuple[Event, ...]]:

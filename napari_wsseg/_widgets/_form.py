@@ -88,6 +88,11 @@ class ConfigForm(QWidget):
         """Show `values`; names that the form does not have are left out."""
         for name, value in values.items():
             if name in self.widgets:
+                native = self.widgets[name].native
+                if isinstance(native, QDoubleSpinBox):
+                    # Else a value finer than any seen so far is rounded to 0.
+                    finer = max(native.decimals(), _decimals(float(value)))
+                    native.setDecimals(finer)
                 self.widgets[name].value = value
 
     def _add_row(

@@ -8,13 +8,20 @@ from contextlib import contextmanager
 import numpy as np
 from napari.layers import Image, Labels, Layer
 from napari.layers.base import LayerLock
-from napari.utils.colormaps import Colormap, DirectLabelColormap
+from napari.utils.colormaps import Colormap
 from napari.viewer import Viewer
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
 from napari_wsseg._widgets import _pictures
 from napari_wsseg._widgets._background import Latest
+from napari_wsseg._widgets._layer_changes import (
+    UNIT_WORDS,
+    at_once,
+    new_labels,
+    place,
+    show,
+)
 from napari_wsseg.ops import geometry
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session import Session
@@ -118,13 +125,13 @@ class CaseLayers:
             for stage, layer in self.heats.items():
                 has = opened is not None and stage in opened.maps
                 first, second = stage == looking.view, stage == looking.compared
-                _show(layer, has and not bare and (first or second))
+                show(layer, has and not bare and (first or second))
                 if first:
                     layer.opacity = 1 - blend if looking.compared else blend
                 elif second:
                     layer.opacity = blend
             if self.outline is not None:
-                _show(self.outline, not bare and looking.view in STAGES)
+                show(self.outline, not bare and looking.view in STAGES)
             for name, layer in self.experts.items():
                 self._show_expert(name, layer, not bare)
         self._draw_outlines()
@@ -134,7 +141,7 @@ class CaseLayers:
         wanted = wanted and self._put_away.get(name, True)
         if layer.visible and not wanted:
             self._tools[name] = str(layer.mode)
-        shown = _show(layer, wanted)
+        shown = show(layer, wanted)
         if shown and wanted and layer.editable:
             layer.mode = self._tools.pop(name, "pan_zoom")
 
@@ -182,12 +189,12 @@ class CaseLayers:
                     i: finding.colour
                     for i, finding in enumerate(self.session.looking.findings, 1)
                 }
-                self.outline = _labels("Machine outline", colours, 1.0)
+                self.outline = new_labels("Machine outline", colours, 1.0)
                 self.outline.editable = False
             for finding in self.session.looking.findings:
                 if finding.name not in self.experts:
                     both = {1: finding.colour, None: finding.colour}
-                    self.experts[finding.name] = _labels(
+                    self.experts[finding.name] = new_labels(
                         f"Expert · {finding.name}", both, 0.5
                     )
             for place, layer in enumerate(self.all):
@@ -223,15 +230,15 @@ class CaseLayers:
         before = self.film.data.shape, tuple(self.film.scale)
         spacing = opened.case.spacing_mm or (1.0, 1.0)
         unit = "pixel" if opened.case.spacing_mm is None else "mm"
-        with self.quietly():
+        with self.quietly(), at_once(self.all):
             for layer in self.all:
-                if {str(u) for u in layer.units} != {_UNIT_WORDS[unit]}:
+                if {str(u) for u in layer.units} != {UNIT_WORDS[unit]}:
                     layer.units = (unit, unit)
             self.film.data = opened.radiograph.pixels
-            self.film.scale = spacing
+            place(self.film, spacing)
             self.film.contrast_limits = _pictures.window(opened.radiograph.pixels)
             self._fill_experts()
-        self._fill_heats()
+            self._fill_heats()
         self.show_view()
         self._select()
         self.viewer.canvas.overlays.scale_bar.visible = True
@@ -245,7 +252,7 @@ class CaseLayers:
         spacing = opened.case.spacing_mm or (1.0, 1.0)
         for name, layer in self.experts.items():
             layer.data = experts.masks[name].copy()
-            layer.scale = spacing
+            place(layer, spacing)
             layer.metadata = {"case": opened.case.id, "finding": name}
             self._forget_history(layer)
 
@@ -292,10 +299,8 @@ class CaseLayers:
                 top, left, *_ = geometry.content_box(opened.case.shape, score.shape[0])
                 scale, shift = geometry.placement(opened.case.shape, score.shape[0])
                 layer.data = _pictures.cropped(score, opened.case.shape)
-                layer.scale = np.array(scale) * spacing
-                layer.translate = (
-                    np.array(shift) + np.array(scale) * (top, left)
-                ) * spacing
+                corner = np.array(shift) + np.array(scale) * (top, left)
+                place(layer, np.array(scale) * spacing, corner * spacing)
                 layer.metadata = {
                     "case": opened.case.id,
                     "finding": finding.name,
@@ -356,31 +361,8 @@ class CaseLayers:
         with self.quietly():
             outline.data = labels
             outline.editable = False  # napari makes it editable with new data
-            outline.scale = scale * spacing
-            outline.translate = (scale * 0.5 - 0.5) * spacing
+            place(outline, scale * spacing, (scale * 0.5 - 0.5) * spacing)
             outline.metadata = {"case": key[0], "stage": key[1]}
 
     def _no_outlines(self, error: Exception) -> None:
         self.session.message.emit(f"The outline could not be drawn: {error}")
-
-
-_UNIT_WORDS = {"pixel": "pixel", "mm": "millimeter"}
-
-
-def _show(layer: Layer, visible: bool) -> bool:
-    """Show or hide a layer; return whether that was a change."""
-    # Setting it to what it is already would take the tool out of the reader's hand.
-    changed = bool(layer.visible != visible)
-    if changed:
-        layer.visible = visible
-    return changed
-
-
-def _labels(name: str, colours: dict[int | None, str], opacity: float) -> Labels:
-    table = {0: "transparent", None: "transparent", **colours}
-    return Labels(
-        np.zeros((2, 2), np.uint8),
-        name=name,
-        colormap=DirectLabelColormap(color_dict=table),
-        opacity=opacity,
-    )

@@ -45,6 +45,11 @@ class FindingsTable(QWidget):
         self.table.setToolTip(
             "Click: paint this finding (Q, W).  Tick: show or hide its expert mask."
         )
+        # Narrow cells leave the names, which are long, the room they need.
+        self.table.setStyleSheet(
+            "QTableView::item { padding: 0 1px; } "
+            "QHeaderView::section { padding: 2px 2px; }"
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.table)

@@ -170,7 +170,7 @@ class StagePanel(QWidget):
             self.hint.setText(
                 "This film was not there when the stages ran: run them again (Train)."
                 if adopted
-                else "No stages yet: press “Run all stages” in the Train tab."
+                else "No stages yet: choose “All stages” in the Train tab and press Start."
             )
             self.hint.show()
         self._on_view()

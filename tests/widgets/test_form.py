@@ -39,6 +39,11 @@ class Config:
     words: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sized:
+    size: Annotated[int, {"min": 64, "max": 2048}] = 256
+
+
 @pytest.fixture
 def form(qtbot: QtBot) -> ConfigForm:
     form = ConfigForm(Config)
@@ -188,3 +193,13 @@ def test_the_form_fits_a_narrow_dock(form: ConfigForm) -> None:
     form.more.set_open(True)
     assert form.minimumSizeHint().width() <= 300
     assert form.findChildren(QFormLayout)
+
+
+def test_a_number_below_the_bound_can_be_passed_while_typing(qtbot: QtBot) -> None:
+    form = ConfigForm(Sized)
+    qtbot.addWidget(form)
+    field = form.widgets["size"].native
+    field.selectAll()
+    qtbot.keyClicks(field, "96")
+    form.settle()
+    assert form.values() == {"size": 96}

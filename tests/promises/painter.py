@@ -1,0 +1,31 @@
+"""A process of its own that paints for ever, to be killed in the middle of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import hands
+
+
+def main(folder: Path) -> None:
+    bench = hands.open_bench(folder)
+    hands.press(bench, "paint")
+    seed = 0
+    while True:
+        for _ in range(3):
+            seed += 1
+            hands.stroke(bench, *hands.scribble(seed))
+            case = bench.session.case
+            finding = bench.session.looking.finding
+            assert case is not None
+            assert finding is not None
+            told = [case.id, finding.name, hands.drawn(bench)[finding.name]]
+            sys.stdout.write(json.dumps(told) + "\n")
+            sys.stdout.flush()
+        hands.turn(bench)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,34 @@
+"""A process of its own that opens a project's window and tells what is in it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import hands
+
+from napari_wsseg.schema import STAGES
+
+
+def main(folder: Path) -> None:
+    bench = hands.open_bench(folder)
+    session = bench.session
+    seen = {}
+    for case_id in session.list.order:
+        hands.pick_row(bench, case_id)
+        hands.settle(bench)
+        seen[case_id] = hands.drawn(bench)
+    assert session.project is not None
+    told = {
+        "masks": seen,
+        "decisions": {i: d.verdict for i, d in session.list.decisions.items()},
+        "adopted": {stage: session.project.adopted(stage) for stage in STAGES},
+        "shown": dict(session.opened.runs) if session.opened else {},
+    }
+    bench.viewer.close()
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

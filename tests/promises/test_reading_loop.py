@@ -1,0 +1,298 @@
+"""One person reads, trains and reads on, with mouse and keys, and nothing is lost."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hands
+import pytest
+from qtpy.QtCore import QSettings, Qt
+from qtpy.QtTest import QTest
+
+from napari_wsseg._widgets import _workbench, window
+from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.review import Review
+from napari_wsseg._widgets.train import TrainPanel
+from napari_wsseg.datasets import datasets
+from napari_wsseg.io.project import Project
+from napari_wsseg.io.runs import RunFolder
+from napari_wsseg.phantom import write_dataset
+
+pytestmark = [pytest.mark.gui, pytest.mark.timeout(280)]
+
+HERE = Path(__file__).parent
+FILMS = 14
+TINY = ("size=64", "epochs=1", "batch=8")
+#: Half a minute of training at 96 pixels on one core.
+EPOCHS = 60
+logger = logging.getLogger(__name__)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with small synthetic films, a project, and a classifier's run."""
+    out = tmp_path_factory.mktemp("loop")
+    source = write_dataset(out / "films", n=FILMS, size=160, processes=1)
+    making = datasets["folder"](
+        out / "project",
+        images=source / "images",
+        labels=source / "labels.csv",
+        masks=source / "masks",
+    )
+    for _ in making:
+        pass
+    words = ["classifier", "-p", str(out / "project"), "--infer", "--json"]
+    told = subprocess.run(
+        [sys.executable, "-m", "trainers", *words, "--set", *TINY],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    end = json.loads(told.stdout.splitlines()[-1])
+    assert end["status"] == "done", end
+    with Project.open(out / "project", write=True) as project:
+        for stage in ("cam", "crf", "classifier"):
+            project.adopt(stage, end["run"], actor="test")
+    return out
+
+
+@pytest.fixture
+def place(trained: Path, tmp_path: Path) -> Path:
+    """Return a project of this test's own."""
+    # Films are found relative to the project, so both are copied.
+    return Path(shutil.copytree(trained, tmp_path / "own")) / "project"
+
+
+@pytest.fixture
+def open_window(
+    make_napari_viewer: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Iterator[Callable[[Path], Workbench]]:
+    settings = QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
+    monkeypatch.setattr(_workbench, "_settings", lambda: settings)
+    monkeypatch.setattr(window.napari, "Viewer", make_napari_viewer)
+    benches: list[Workbench] = []
+
+    def begin(folder: Path) -> Workbench:
+        benches.append(hands.open_bench(folder))
+        return benches[-1]
+
+    yield begin
+    for bench in benches:
+        training = bench.window and bench.window.findChild(TrainPanel)
+        if training and training.jobs.busy:
+            training.jobs.current.force_stop()
+            hands.wait_for(lambda panel=training: not panel.jobs.busy)
+        bench.close()
+
+
+def read_a_little(bench: Workbench, masks: dict[str, dict[str, str]]) -> None:
+    """Look through stages and findings, paint and decide on several films."""
+    session, review = bench.session, bench.window.findChild(Review)
+    seen = set()
+    for _ in range(4):
+        hands.press(bench, "stage")
+        hands.settle(bench)
+        seen.add(session.looking.view)
+    assert {"cam", "crf", "expert"} <= seen
+    hands.press(bench, "gallery")
+    hands.wait_for(lambda: bench.gallery.tiles["cam"].picture is not None)
+    hands.press(bench, "gallery")
+    QTest.mouseClick(review.stages.buttons["cam"], hands.LEFT)
+    assert session.looking.view == "cam"
+    brush = next(b for b in review.editing.tools.buttons() if b.text() == "Brush")
+    hands.click(brush)
+    for number, verdict in enumerate(("accept", "accept with edits", "reject")):
+        if verdict != "accept":
+            paint(bench, masks, number)
+        case_id = session.case.id
+        hands.settle(bench)
+        if number == 1:
+            hands.click(review.decide.buttons[verdict])
+        else:
+            hands.press(bench, verdict)
+        hands.wait_for(lambda before=case_id: session.case.id != before)
+        hands.settle(bench)
+        assert session.list.decisions[case_id].verdict == verdict
+    hands.click(review.decide.next)
+    hands.settle(bench)
+
+
+def paint(bench: Workbench, masks: dict[str, dict[str, str]], seed: int) -> None:
+    """Paint one stroke and note what the layers show afterwards."""
+    before = hands.drawn(bench)
+    hands.stroke(bench, *hands.scribble(seed))
+    after = hands.drawn(bench)
+    assert before != after, "the stroke is to be seen"
+    masks[bench.session.case.id] = after
+
+
+def set_up_training(bench: Workbench, *, size: int, epochs: int) -> TrainPanel:
+    """Turn to the Train panel, choose the classifier and type its settings."""
+    hands.raise_tab(bench, "Train")
+    panel: TrainPanel = bench.window.findChild(TrainPanel)
+    hands.wait_for(lambda: panel.state == "ready", 60)
+    QTest.keyClick(panel.setup.choice, Qt.Key.Key_Down)
+    assert panel.setup.recipe == "classifier"
+    fields = panel.setup.form.widgets
+    hands.type_number(fields["size"].native, size)
+    hands.type_number(fields["epochs"].native, epochs)
+    assert panel.setup.settings() == {"size": size, "epochs": epochs}
+    return panel
+
+
+def steps_of(place: Path, run: str) -> list[int]:
+    rows = RunFolder(place / "runs" / run).metrics()
+    return [row["step"] for row in rows if "loss" in row]
+
+
+def test_reading_goes_on_while_a_model_learns_and_nothing_is_lost(
+    open_window: Callable[[Path], Workbench], place: Path
+) -> None:
+    bench = open_window(place)
+    masks: dict[str, dict[str, str]] = {}
+    read_a_little(bench, masks)
+
+    panel = set_up_training(bench, size=96, epochs=EPOCHS)
+    hands.click(panel.start_button)
+    hands.wait_for(lambda: panel.watch.bar.value() > 2, 60)
+    with hands.Pulse() as looking:
+        QTest.qWait(4000)
+    logger.info("while it trains and the reader looks: %s", looking)
+    with hands.Pulse() as working:
+        for seed in itertools.count(20):
+            paint(bench, masks, seed)
+            if seed % 3 == 2:
+                hands.turn(bench)
+            if seed >= 29:
+                break
+    logger.info("while it trains and the reader paints: %s", working)
+    assert panel.jobs.busy, "the training was still under way"
+
+    asked = time.monotonic()
+    hands.click(panel.stop_button)
+    assert time.monotonic() - asked < 0.3
+    assert "Stopping" in panel.watch.message.text()
+    hands.wait_for(lambda: panel.result.isVisible(), 15)
+    stopped = time.monotonic() - asked
+    logger.info("stopped after %.1f s", stopped)
+    assert panel.result.headline.text() == "Classifier stopped"
+    run = panel.jobs.current.run
+    before = steps_of(place, run)
+
+    hands.wait_for(panel.resume_button.isEnabled)
+    hands.click(panel.resume_button)
+    hands.wait_for(lambda: panel.jobs.busy)
+    paint(bench, masks, 40)
+    hands.wait_for(lambda: panel.result.isVisible(), 120)
+    assert panel.result.headline.text() == "Done", panel.result.words.text()
+    steps = steps_of(place, run)
+    assert len(steps) > len(before)
+    assert steps == list(range(1, len(steps) + 1)), "went on where it had stopped"
+
+    hands.click(panel.result.use_button)
+    assert bench.session.project.adopted("cam") == run
+    paint(bench, masks, 41)
+    decisions = {i: d.verdict for i, d in bench.session.list.decisions.items()}
+    assert sorted(decisions.values()) == ["accept", "accept with edits", "reject"]
+    # What stands in the layers of every film just before the window closes.
+    for case_id in bench.session.list.order:
+        hands.pick_row(bench, case_id)
+        shown = hands.drawn(bench)
+        assert masks.setdefault(case_id, shown) == shown
+    bench.viewer.close()
+
+    told = subprocess.run(
+        [sys.executable, HERE / "reopened.py", place],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    seen = json.loads(told.stdout.splitlines()[-1])
+    assert seen["masks"] == masks
+    assert seen["decisions"] == decisions
+    assert seen["adopted"]["cam"] == seen["adopted"]["crf"] == run
+    assert seen["shown"]["cam"] == run
+    with Project.open(place) as project:
+        assert project.fsck() == []
+        project.verify_audit()
+        assert project.journalled() == []
+    for phase in (looking, working):
+        assert phase.p99_ms <= 50, str(phase)
+        assert phase.longest_ms <= 300, str(phase)
+
+
+def test_a_window_killed_in_the_middle_of_a_stroke_loses_at_most_that_stroke(
+    open_window: Callable[[Path], Workbench], place: Path
+) -> None:
+    painter = subprocess.Popen(
+        [sys.executable, HERE / "painter.py", place],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    told: dict[tuple[str, str], str] = {}
+    assert painter.stdout is not None
+    for line in itertools.islice(painter.stdout, 8):
+        case_id, finding, mask = json.loads(line)
+        told[case_id, finding] = mask
+    last = case_id, finding
+    time.sleep(0.06)
+    painter.kill()
+    for line in painter.stdout:
+        case_id, finding, mask = json.loads(line)
+        told[case_id, finding] = mask
+        last = case_id, finding
+    painter.wait()
+    painter.stdout.close()
+    assert len(told) >= 2, "strokes on several films"
+    with Project.open(place) as project:
+        assert project.fsck() == []
+        waiting = project.journalled()
+    assert waiting, "the last strokes were not folded yet"
+
+    bench = open_window(place)
+    banner = bench.window.findChild(Review).banner
+    assert banner.isVisible()
+    assert "recovered" in banner.text.text()
+    for (case_id, finding), mask in told.items():
+        hands.pick_row(bench, case_id)
+        if (case_id, finding) != last:
+            assert hands.drawn(bench)[finding] == mask
+            continue
+        layer = bench.layers.experts[finding]
+        # The stroke in progress may have come on top of what was told last.
+        assert layer.data.any()
+    bench.viewer.close()
+    with Project.open(place) as project:
+        assert project.journalled() == []
+        assert project.fsck() == []
+        project.verify_audit()
+
+
+def test_all_stages_run_from_the_panel_and_stop_when_asked(
+    open_window: Callable[[Path], Workbench], place: Path
+) -> None:
+    bench = open_window(place)
+    hands.raise_tab(bench, "Train")
+    panel: TrainPanel = bench.window.findChild(TrainPanel)
+    hands.wait_for(lambda: panel.state == "ready", 60)
+    assert panel.setup.recipe is None
+    hands.click(panel.start_button)
+    hands.wait_for(lambda: panel.watch.bar.value() > 1, 90)
+    assert panel.jobs.current.recipe == "classifier"
+    hands.click(panel.stop_button)
+    hands.wait_for(lambda: panel.result.isVisible(), 30)
+    assert panel.result.headline.text() == "Classifier stopped"
+    assert panel.jobs.current.end.state == "stopped"
