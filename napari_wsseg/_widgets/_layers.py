@@ -182,6 +182,8 @@ class CaseLayers:
                         colormap=_HEAT,
                         contrast_limits=(0, 1),
                         blending="translucent",
+                        # As the threshold sees it: outlines run through no blocks.
+                        interpolation2d="linear",
                         visible=False,
                     )
             if self.outline is None:

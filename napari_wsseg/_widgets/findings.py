@@ -17,13 +17,13 @@ from qtpy.QtWidgets import (
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
 
-COLUMNS = ("Finding", "Area", "Label", "Expert")
+COLUMNS = ("Finding", "Expert", "Label")
 _LABELS = {1: "present", 0: "absent", -1: "uncertain", None: "unknown"}
 _ROW = 24
 
 
 class FindingsTable(QWidget):
-    """Colour and eye, name, area, image-level label and state of every finding."""
+    """Colour and eye, name, area of the expert mask and label of every finding."""
 
     def __init__(self, bench: Workbench) -> None:
         super().__init__()
@@ -43,7 +43,8 @@ class FindingsTable(QWidget):
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         self.table.setToolTip(
-            "Click: paint this finding (Q, W).  Tick: show or hide its expert mask."
+            "Click: paint this finding (Q, W).  Tick: show or hide its expert mask.\n"
+            "Expert: the area of its expert mask; a dash where nobody has made one."
         )
         # Narrow cells leave the names, which are long, the room they need.
         self.table.setStyleSheet(
@@ -63,7 +64,7 @@ class FindingsTable(QWidget):
         self._fill()
 
     def refresh(self, only: str | None = None) -> None:
-        """Show area, label and state of one finding of the open case, or of all."""
+        """Show area and label of one finding of the open case, or of all."""
         case, experts = self.session.case, self.session.experts
         if case is None or experts is None:
             return
@@ -76,7 +77,6 @@ class FindingsTable(QWidget):
             texts = (
                 area(masks[finding.name], case.spacing_mm) if has else "—",
                 _LABELS[case.labels.get(finding.name)],
-                "✓" if has else "—",
             )
             for column, text in enumerate(texts, 1):
                 item = self.table.item(row, column)

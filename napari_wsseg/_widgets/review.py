@@ -49,7 +49,7 @@ class CaseHeader(QWidget):
         top.addWidget(self.saved)
         below = QHBoxLayout()
         below.addWidget(self.facts, 1)
-        below.addWidget(self.synthetic)
+        below.addWidget(self.synthetic, 0, Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)

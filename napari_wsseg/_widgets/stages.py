@@ -29,8 +29,8 @@ THUMB = 90
 _TIPS = {
     "film": "The film alone",
     "cam": "Where the classifier looked to tell the finding",
-    "crf": "The CAM after the CRF pulled it to edges of the film: bright is finding, "
-    "middle is left undecided, dark is background",
+    "crf": "The CAM after the CRF pulled it to edges of the film: the brighter, the "
+    "surer that it is the finding",
     "irnet": "The seed spread up to the boundaries that IRNet learned",
     "segmentation": "What the segmentation network draws",
     "expert": "Expert masks alone, without anything from a machine",
@@ -170,7 +170,7 @@ class StagePanel(QWidget):
             self.hint.setText(
                 "This film was not there when the stages ran: run them again (Train)."
                 if adopted
-                else "No stages yet: choose “All stages” in the Train tab and press Start."
+                else "No stages yet: choose “All stages” in the Train tab."
             )
             self.hint.show()
         self._on_view()
