@@ -54,6 +54,7 @@ def watched(
     told = _say.Teller(arguments.json)
     _watch.on_signals(cancel)
     stop = arguments.project / "runs" / "stop"
+    stop.unlink(missing_ok=True)
     beat = (lambda: _say.program({"event": "heartbeat"})) if arguments.json else None
     over = _watch.watch(cancel, lambda: stop, parent=arguments.parent, beat=beat)
     try:

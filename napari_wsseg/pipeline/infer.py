@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,15 +69,14 @@ def infer(
         source = str(header.get("classifier", run))
         yield from infer(project, below, source, device=device, cancel=cancel)
     films = yield from cache.films(project, header["size"])
+    work = _Work(project, run, model, header, films)
     seen = set() if again else stages.seen(project.folder, stage, run)
     cases = [case for case in project.cases() if case.id not in seen]
     for start in range(0, len(cases), BATCH):
         if cancel is not None and cancel.is_set():
             return
         batch = cases[start : start + BATCH]
-        for case, maps in zip(
-            batch, score(project, run, model, header, films, batch), strict=True
-        ):
+        for case, maps in zip(batch, score(work, batch), strict=True):
             stages.write(project.folder, stage, run, case.id, maps)
         yield Progress(
             min(start + BATCH, len(cases)), len(cases), f"scoring films: {stage}"
@@ -87,37 +86,60 @@ def infer(
         stages.write_settings(project.folder, stage, run, settings)
 
 
-def _input(films: Films, batch: list[Case], header: dict[str, Any]) -> Tensor:
-    pixels = torch.from_numpy(films.take([case.id for case in batch]))
-    channels = int(header["network"].get("in_channels", 1))
-    return as_input(
-        pixels, header["normalisation"], channels, detail=header.get("detail", 0)
-    )
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """A run whose stage is being computed, and what it is computed from."""
+
+    project: Project
+    run: str
+    model: nn.Module
+    header: dict[str, Any]
+    films: Films
+
+    @property
+    def flip(self) -> bool:
+        """Whether mirrored films are asked about: not if none was ever learnt from."""
+        return bool(self.header.get("flip", True))
+
+    def input(self, batch: list[Case]) -> Tensor:
+        """Return films (B, C, S, S) as the network is used to them, on its device."""
+        pixels = torch.from_numpy(self.films.take([case.id for case in batch]))
+        images = as_input(
+            pixels,
+            self.header["normalisation"],
+            int(self.header["network"].get("in_channels", 1)),
+            detail=self.header.get("detail", 0),
+        )
+        return images.to(next(self.model.parameters()).device)
+
+    def below(self, stage: str, case: Case, run: str | None = None) -> StageMaps:
+        """Return the maps of a stage that this one builds on."""
+        run = run or self.run
+        maps = stages.read(self.project.folder, stage, run, case.id)
+        if maps is None:
+            raise DataError(
+                f"stage {stage} of run {run} has not seen {case.path}; run: "
+                f"wsseg infer {stage} -p {self.project.folder} --run {run}"
+            )
+        return maps
 
 
 @torch.no_grad()
-def _cam(
-    project: Project,
-    run: str,
-    model: nn.Module,
-    header: dict[str, Any],
-    films: Films,
-    batch: list[Case],
-) -> Iterator[StageMaps]:
+def _cam(work: _Work, batch: list[Case]) -> Iterator[StageMaps]:
+    model = work.model
     if not isinstance(model, Classifier):
-        raise TypeError(f"{run} is a {type(model).__name__}, not a Classifier")
-    device = next(model.parameters()).device
-    images = _input(films, batch, header).to(device)
-    # A network that never saw a mirrored film is not asked about one.
-    flip = bool(header.get("flip", True))
-    logits = (model(images) + model(images.flip(-1))) / 2 if flip else model(images)
-    how = header["cam"]
+        raise TypeError(f"{work.run} is a {type(model).__name__}, not a Classifier")
+    images = work.input(batch)
+    logits = model(images)
+    if work.flip:
+        logits = (logits + model(images.flip(-1))) / 2
+    how = work.header["cam"]
     heat = fusion.multi_scale(
         cam.methods[how["method"]],
         AtLevel(model, how["level"]),
         images,
         scales=how["scales"],
-        flip=flip,
+        flip=work.flip,
     )
     scores = seeds.normalise(heat.float().cpu().numpy())
     present = logits.sigmoid().float().cpu().numpy()
@@ -125,16 +147,9 @@ def _cam(
         yield StageMaps(score=score, present=gate)
 
 
-def _crf(
-    project: Project,
-    run: str,
-    model: nn.Module,
-    header: dict[str, Any],
-    films: Films,
-    batch: list[Case],
-) -> Iterator[StageMaps]:
-    how = header["crf"]
-    size = films.size
+def _crf(work: _Work, batch: list[Case]) -> Iterator[StageMaps]:
+    how = work.header["crf"]
+    size = work.films.size
     # The papers' 50 and 3 px are those of films of 512 px.
     plain = crf.CrfParams()
     params = replace(
@@ -143,9 +158,9 @@ def _crf(
         smooth_sigma_xy=max(0.5, plain.smooth_sigma_xy * size / 512),
     )
     for case in batch:
-        maps = _below(project, "cam", run, case)
+        maps = work.below("cam", case)
         heat = _resized(maps.score, size)
-        image = films.take([case.id])[0].astype(np.float32) / 255
+        image = work.films.take([case.id])[0].astype(np.float32) / 255
         sure = _refined(heat >= how["foreground"], image, params, how["backend"])
         maybe = _refined(heat >= how["background"], image, params, how["backend"])
         # Half the size keeps disks small; IRNet reads a quarter.
@@ -172,23 +187,13 @@ def _refined(
 
 
 @torch.no_grad()
-def _irnet(
-    project: Project,
-    run: str,
-    model: nn.Module,
-    header: dict[str, Any],
-    films: Films,
-    batch: list[Case],
-) -> Iterator[StageMaps]:
-    if not isinstance(model, IRNet):
-        raise TypeError(f"{run} is a {type(model).__name__}, not an IRNet")
-    device = next(model.parameters()).device
-    images = _input(films, batch, header).to(device)
-    flip = bool(header.get("flip", True))
-    boundaries = model.boundary(images, flip=flip)[:, 0].float()
-    how = header["walk"]
+def _irnet(work: _Work, batch: list[Case]) -> Iterator[StageMaps]:
+    if not isinstance(work.model, IRNet):
+        raise TypeError(f"{work.run} is a {type(work.model).__name__}, not an IRNet")
+    boundaries = work.model.boundary(work.input(batch), flip=work.flip)[:, 0].float()
+    how = work.header["walk"]
     for case, boundary in zip(batch, boundaries, strict=True):
-        maps = _below(project, "cam", header["classifier"], case)
+        maps = work.below("cam", case, work.header["classifier"])
         heat = torch.from_numpy(_resized(maps.score, boundary.shape[-1]))
         walked = affinity.random_walk(
             heat.to(boundary),
@@ -205,39 +210,17 @@ def _irnet(
 
 
 @torch.no_grad()
-def _segmentation(
-    project: Project,
-    run: str,
-    model: nn.Module,
-    header: dict[str, Any],
-    films: Films,
-    batch: list[Case],
-) -> Iterator[StageMaps]:
-    device = next(model.parameters()).device
-    images = _input(films, batch, header).to(device)
-    masks, present = model(images)
-    if header.get("flip", True):
-        mirrored, present_mirrored = model(images.flip(-1))
-        masks = (masks + mirrored.flip(-1)) / 2
-        present = (present + present_mirrored) / 2
+def _segmentation(work: _Work, batch: list[Case]) -> Iterator[StageMaps]:
+    images = work.input(batch)
+    masks, _ = work.model(images)
+    if work.flip:
+        masks = (masks + work.model(images.flip(-1))[0].flip(-1)) / 2
     scores = masks.sigmoid().float().cpu().numpy()
-    own = present.sigmoid().float().cpu().numpy()
     size = min(256, scores.shape[-1])
-    for case, score, gate in zip(batch, scores, own, strict=True):
-        seen_by_classifier = _below(project, "cam", header["classifier"], case).present
-        yield StageMaps(
-            score=_resized(score, size), present=(gate + seen_by_classifier) / 2
-        )
-
-
-def _below(project: Project, stage: str, run: str, case: Case) -> StageMaps:
-    maps = stages.read(project.folder, stage, run, case.id)
-    if maps is None:
-        raise DataError(
-            f"stage {stage} of run {run} has not seen {case.path}; "
-            f"run: wsseg infer {stage} -p {project.folder} --run {run}"
-        )
-    return maps
+    for case, score in zip(batch, scores, strict=True):
+        # The gate is the classifier's word, which learnt from every labelled film.
+        gate = work.below("cam", case, work.header["classifier"]).present
+        yield StageMaps(score=_resized(score, size), present=gate)
 
 
 def _resized(maps: NDArray[np.float32], size: int) -> NDArray[np.float32]:
