@@ -227,7 +227,7 @@ class RunsPanel(QWidget):
             "●" if info.id in used else "",
             f"{short_title(info.recipe)}\n{_words.moment(info.created)}",
             state + (self._percent() if mine else ""),
-            f"{_run_details.score(info) or '—'}\n{_run_details.summary(info)}".strip(),
+            f"{_run_details.score(info) or '—'}\n{_in_short(info)}".strip(),
         )
 
     def _tip(self, info: RunInfo, used: dict[str, list[str]]) -> str:
@@ -286,3 +286,10 @@ class RunsPanel(QWidget):
         if not can_resume(project.folder, picked[0]):
             return "It is done, or left no saved state to go on from"
         return ""
+
+
+def _in_short(info: RunInfo) -> str:
+    """Return the settings that tell a run apart, so few that rows stay low."""
+    settings = _run_details.summary(info).split(", ")
+    more = f" +{len(settings) - 2}" if len(settings) > 2 else ""
+    return ", ".join(settings[:2]) + more
