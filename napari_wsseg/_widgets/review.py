@@ -113,7 +113,7 @@ class CaseHeader(QWidget):
             self.saved.setText("⚠ not saved")
             self.saved.setStyleSheet("color: #E07A5F; font-weight: bold;")
             return
-        self.saved.setStyleSheet("color: #6fbf8b;")
+        self.saved.setStyleSheet("color: #3f9f68;")
         seconds = session.experts.seconds_since_saved if session.experts else None
         self.saved.setText("" if seconds is None else f"✓ saved {_ago(seconds)}")
 
@@ -164,7 +164,7 @@ class Footer(QWidget):
     def __init__(self, bench: Workbench) -> None:
         super().__init__()
         words = QLabel(help_pages.RESEARCH_USE)
-        words.setStyleSheet("font-size: 10px; color: #b8a06a;")
+        words.setStyleSheet("font-size: 10px; color: #a3823a;")
         keys, about = QPushButton("Keys  F1"), QPushButton("About")
         keys.clicked.connect(bench.show_keys)
         about.clicked.connect(lambda: help_pages.about(self))
