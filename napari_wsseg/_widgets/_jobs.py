@@ -64,7 +64,7 @@ class Request:
         if self.recipe is None:
             module = ["napari_wsseg.cli", "run", "-p", str(self.project)]
             words = [*module, "--preset", self.preset, "--json", "--no-adopt"]
-            return [sys.executable, "-m", *words]
+            return [sys.executable, "-m", *words, "--parent", str(os.getpid())]
         words = ["trainers", self.recipe, "-p", str(self.project), "--infer", "--json"]
         if self.resume:
             words += ["--resume", self.resume]
