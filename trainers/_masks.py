@@ -110,6 +110,7 @@ def network(
         same = header["network"]["arch"] == config.encoder
         if same and header["network"]["in_channels"] == config.channels:
             weights = state
+    torch.manual_seed(config.seed)
     return segmenter.build(
         config.arch,
         config.encoder,

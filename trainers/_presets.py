@@ -60,10 +60,11 @@ presets: dict[str, dict[str, dict[str, Any]]] = {
         },
         "chexseg": {
             "size": 128,
-            "epochs": 20,
+            "epochs": 28,
             "batch": 8,
             "learning_rate": 1e-3,
-            "augment": 0.8,
+            "augment": 1.2,
+            "tone": 1.5,
             "flip": False,
             "checks": 5,
             # Dice already makes up for small masks, and the gate for absent findings.

@@ -68,7 +68,10 @@ class Run:
                     f"run {resume} is of the recipe {frozen['recipe']}, not {name}"
                 )
             if folder.info().state == "done":
-                raise UsageError(f"run {resume} is done; start a new one instead")
+                raise UsageError(
+                    f"run {resume} is done; start a new one, or compute what is "
+                    "missing of its maps with wsseg infer"
+                )
             if folder.info().state == "running":
                 raise UsageError(f"run {resume} is still running in another process")
             settings = configure(name, frozen["settings"])

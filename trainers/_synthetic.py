@@ -113,6 +113,7 @@ def _learn(
     )
     feed = _data.Feed(films, ids, settings)
     sampler = ShuffledSampler(range(len(ids)), BATCH, config.seed)
+    torch.manual_seed(config.seed)
     model = networks.build(
         config.arch,
         len(FINDINGS),

@@ -166,6 +166,7 @@ def classifier(context: Context, config: ClassifierConfig) -> Events:
     _check(labels, train)
     sampler = _sampler(labels, train, config)
     context.lock.extend(labels.lock(train))
+    torch.manual_seed(config.seed)
     model = networks.build(
         config.arch,
         len(labels.findings),

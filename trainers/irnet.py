@@ -88,6 +88,7 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
             "boundaries from; label some films as present"
         )
     context.lock.extend(labels.lock(seeded))
+    torch.manual_seed(config.seed)
     model = _network(backbone)
     steps = max(1, round(config.epochs * len(seeded) / config.batch))
     sampler = ShuffledSampler(seeded, config.batch, config.seed)

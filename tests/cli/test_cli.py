@@ -24,6 +24,7 @@ FAST = [
     "classifier.batch=4",
     "classifier.learning_rate=1e-3",
     "classifier.mixup=0",
+    "classifier.weights=",
     "irnet.epochs=2",
     "irnet.batch=4",
     "irnet.radius=4",
@@ -168,7 +169,7 @@ def test_a_wrong_word_ends_with_its_code_and_one_message(
 
 def test_ctrl_c_leaves_a_run_that_resumes(spots: Path) -> None:
     words = ["train", "classifier", "-p", str(spots), "--json", "--no-adopt", "--set"]
-    words += ["size=64", "epochs=60", "batch=4", "device=cpu"]
+    words += ["size=64", "epochs=30", "batch=4", "device=cpu", "weights="]
     child = subprocess.Popen(
         [sys.executable, "-m", "napari_wsseg.cli", *words],
         stdout=subprocess.PIPE,
@@ -195,7 +196,7 @@ def test_ctrl_c_leaves_a_run_that_resumes(spots: Path) -> None:
 
 def test_a_kill_leaves_a_project_that_opens_and_a_run_that_resumes(spots: Path) -> None:
     words = ["train", "classifier", "-p", str(spots), "--json", "--no-adopt", "--set"]
-    words += ["size=64", "epochs=60", "batch=4", "device=cpu", "checks=40"]
+    words += ["size=64", "epochs=30", "batch=4", "device=cpu", "checks=10", "weights="]
     child = subprocess.Popen(
         [sys.executable, "-m", "napari_wsseg.cli", *words],
         stdout=subprocess.PIPE,
@@ -203,7 +204,7 @@ def test_a_kill_leaves_a_project_that_opens_and_a_run_that_resumes(spots: Path) 
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    run = _wait_for_step(child, 12)
+    run = _wait_for_step(child, 20)
     child.kill()
     child.communicate(timeout=60)
     assert wsseg("fsck", "-p", spots).returncode == 0
@@ -281,6 +282,7 @@ def test_a_full_disk_stops_a_run_in_words(
 
     monkeypatch.setattr(os, "fsync", full)
     words = ["train", "classifier", "-p", str(spots), "--set", "size=64", "epochs=1"]
+    words += ["weights="]
     assert main(words) == 3
     told = capsys.readouterr().err
     assert "No space left on device" in told
