@@ -48,6 +48,34 @@ def multi_scale(
     return torch.stack([_on_grid(heat, heats[0]) for heat in heats]).sum(0)
 
 
+def fused(heats: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return the largest of several levels' maps at every pixel.
+
+    LayerCAM's fusion (Jiang 2021, §III-C): every map is divided by its own peak
+    before, so that no level outshines the others; one without heat adds none.
+
+    Parameters
+    ----------
+    heats : each (B, K, h, w)
+        Their grids may differ.
+
+    Returns
+    -------
+    heat : (B, K, h, w)
+        On the finest grid, in [0, 1]; a single map is returned as it is.
+    """
+    if len(heats) == 1:
+        return heats[0]
+    finest = max(heats, key=lambda heat: heat.shape[-1])
+    grown = [_on_grid(heat, finest) for heat in heats]
+    peaks = [heat.amax((-2, -1), keepdim=True) for heat in grown]
+    tiny = torch.finfo(finest.dtype).tiny
+    even = [
+        heat / peak.clamp_min(tiny) for heat, peak in zip(grown, peaks, strict=True)
+    ]
+    return torch.stack(even).amax(0)
+
+
 def _scaled(images: torch.Tensor, scale: float) -> torch.Tensor:
     if scale == 1:
         return images

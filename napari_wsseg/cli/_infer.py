@@ -14,15 +14,24 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("stage", choices=STAGES)
     add_project(command)
     command.add_argument("--run", dest="run_id", help="default: the run in use")
+    command.add_argument(
+        "--map",
+        metavar="VARIANT",
+        help="another of the run's maps than its own, e.g. layer-cam@4 or tdn-2",
+    )
+    command.add_argument(
+        "--first", metavar="CASE_ID", help="the film to do before all others"
+    )
     command.add_argument("--again", action="store_true", help="also what is there")
     add_json(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compute what is missing of the stage's maps."""
-    from napari_wsseg.io import stages
+    from napari_wsseg.io import runs, stages
     from napari_wsseg.io.project import Project
     from napari_wsseg.jobs import DataError
+    from napari_wsseg.pipeline import variants
     from napari_wsseg.pipeline.infer import infer
     from trainers import _watch
 
@@ -36,13 +45,26 @@ def run(arguments: argparse.Namespace) -> int:
                 "name one with --run"
             )
         job = infer(
-            project, arguments.stage, run_id, cancel=cancel, again=arguments.again
+            project,
+            arguments.stage,
+            run_id,
+            variant=arguments.map,
+            first=arguments.first,
+            cancel=cancel,
+            again=arguments.again,
         )
         _say.through(job, _say.Teller(arguments.json))
-        seen = len(stages.seen(project.folder, arguments.stage, run_id))
+        kept, what = arguments.stage, arguments.stage
+        if arguments.map:
+            config = runs.find(project.folder, run_id).config()
+            kept = variants.stage_name(arguments.map, config)
+            what = f"{kept.partition('~')[0]} ({variants.words(arguments.map)})"
+        seen = len(stages.seen(project.folder, kept, run_id))
         total = len(project.cases())
-    _say.person(f"{arguments.stage}: {seen} of {total} films by run {run_id}")
-    status = "stopped" if cancel.is_set() else "done"
+    _say.person(f"{what}: {seen} of {total} films by run {run_id}")
+    end = {"status": "stopped" if cancel.is_set() else "done", "run": run_id}
+    if arguments.map:
+        end["map"] = arguments.map
     if arguments.json:
-        _say.program({"status": status, "run": run_id, "films": seen, "of": total})
+        _say.program({**end, "films": seen, "of": total})
     return 130 if cancel.is_set() else 0

@@ -5,6 +5,7 @@ Scores are kept as float16 rather than as masks, so that thresholds can move lat
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,18 @@ from napari_wsseg.schema import STAGES, StageMaps, StageSettings
 
 
 def folder(project: Path, stage: str, run: str) -> Path:
-    """Return where the maps of `stage` made by `run` lie."""
-    if stage not in STAGES:
+    """Return where the maps of `stage` made by `run` lie.
+
+    A variant of a stage (see `napari_wsseg.pipeline.variants`) is named behind a
+    tilde, ``"cam~layer-cam@4"``, and lies beside it.
+    """
+    own, tilde, variant = stage.partition("~")
+    if own not in STAGES:
         raise ValueError(f"no stage {stage!r}; there are: {', '.join(STAGES)}")
+    if tilde and not re.fullmatch(r"[a-z0-9][a-z0-9@+-]*", variant):
+        raise ValueError(
+            f"a variant {variant!r} of stage {own}; name it with a-z, 0-9, @, + and -"
+        )
     return project / "stages" / stage / run
 
 

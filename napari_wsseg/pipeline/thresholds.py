@@ -27,9 +27,13 @@ GRID = tuple(round(0.1 + 0.05 * step, 2) for step in range(17))
 def defaults(
     project: Project, stage: str, run: str, header: dict[str, Any]
 ) -> StageSettings:
-    """Return thresholds and gates for a stage whose maps are all there."""
+    """Return thresholds and gates for a stage whose maps are all there.
+
+    `stage` may name a variant, as `io.stages` does.
+    """
     findings = tuple(header["findings"])
-    chosen = header.get("thresholds", {}).get(stage, FIXED[stage])
+    own = stage.partition("~")[0]
+    chosen = header.get("thresholds", {}).get(own, FIXED[own])
     settings = StageSettings(
         findings=findings,
         thresholds=(float(chosen),) * len(findings),

@@ -1,0 +1,141 @@
+"""How each stage's maps are computed, film by film."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_wsseg.cam import fusion, methods
+from napari_wsseg.cam.level import AtLevel
+from napari_wsseg.io import stages
+from napari_wsseg.nn.classifier import Classifier
+from napari_wsseg.nn.irnet import IRNet
+from napari_wsseg.ops import affinity, seeds
+from napari_wsseg.ops import crf as dense
+from napari_wsseg.pipeline import variants
+from napari_wsseg.pipeline._work import Work, resized
+from napari_wsseg.schema import Case, StageMaps
+
+
+@torch.no_grad()
+def cam(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
+    """Read a classifier's maps, each divided by its own peak."""
+    model = work.model
+    if not isinstance(model, Classifier):
+        raise TypeError(f"{work.run} is a {type(model).__name__}, not a Classifier")
+    images = work.input(batch)
+    method, levels = variants.parts(work.variant)
+    heats = [
+        fusion.multi_scale(
+            methods[method],
+            AtLevel(model, level),
+            images,
+            scales=work.header["cam"]["scales"],
+            flip=work.flip,
+        )
+        for level in levels
+    ]
+    scores = seeds.normalise(fusion.fused(heats).float().cpu().numpy())
+    for score, gate in zip(scores, _present(work, model, images, batch), strict=True):
+        yield StageMaps(score=score, present=gate)
+
+
+def _present(
+    work: Work, model: Classifier, images: Tensor, batch: list[Case]
+) -> NDArray[np.float32]:
+    """Return the (B, K) probabilities, from another of the run's maps if it has them.
+
+    They are the classifier's, whichever way its maps are read.
+    """
+    folder = work.project.folder
+    known = [stages.read_present(folder, "cam", work.run, case.id) for case in batch]
+    if not work.again and all(one is not None for one in known):
+        return np.stack([one for one in known if one is not None])
+    logits = model(images)
+    if work.flip:
+        logits = (logits + model(images.flip(-1))) / 2
+    return np.asarray(logits.sigmoid().float().cpu().numpy(), np.float32)
+
+
+def crf(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
+    """Draw maps to the edges of the film, and cut seeds."""
+    how = work.header["crf"]
+    size = work.films.size
+    # The papers' 50 and 3 px are those of films of 512 px.
+    plain = dense.CrfParams()
+    params = replace(
+        plain,
+        bilateral_sigma_xy=plain.bilateral_sigma_xy * size / 512,
+        smooth_sigma_xy=max(0.5, plain.smooth_sigma_xy * size / 512),
+    )
+    for case in batch:
+        maps = work.below("cam", case)
+        heat = resized(maps.score, size)
+        image = work.films.take([case.id])[0].astype(np.float32) / 255
+        sure = _refined(heat >= how["foreground"], image, params, how["backend"])
+        maybe = _refined(heat >= how["background"], image, params, how["backend"])
+        # Half the size keeps disks small; IRNet reads a quarter.
+        yield StageMaps(
+            score=resized(sure, size // 2),
+            present=maps.present,
+            extra={
+                "seed": seeds.combine(sure >= 0.5, maybe >= 0.5)[:, ::2, ::2],
+            },
+        )
+
+
+def _refined(
+    mask: NDArray[np.bool_],
+    image: NDArray[np.float32],
+    params: dense.CrfParams,
+    backend: dense.Backend,
+) -> NDArray[np.float32]:
+    """Run one two-label CRF per finding on masks held with certainty 0.7."""
+    unary = np.where(mask, 0.7, 0.3).astype(np.float32)
+    return np.asarray(
+        dense.dense_crf_binary(unary, image, params=params, backend=backend)
+    )
+
+
+@torch.no_grad()
+def irnet(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
+    """Let the classifier's heat flow up to the boundaries that IRNet sees."""
+    if not isinstance(work.model, IRNet):
+        raise TypeError(f"{work.run} is a {type(work.model).__name__}, not an IRNet")
+    boundaries = work.model.boundary(work.input(batch), flip=work.flip)[:, 0].float()
+    how = work.header["walk"]
+    for case, boundary in zip(batch, boundaries, strict=True):
+        maps = work.below("cam", case, work.header["classifier"])
+        heat = torch.from_numpy(resized(maps.score, boundary.shape[-1]))
+        walked = affinity.random_walk(
+            heat.to(boundary),
+            boundary,
+            radius=how["radius"],
+            beta=how["beta"],
+            steps=how["steps"],
+        )
+        yield StageMaps(
+            score=seeds.normalise(walked.float().cpu().numpy()),
+            present=maps.present,
+            extra={"boundary": boundary[None].cpu().numpy().astype(np.float16)},
+        )
+
+
+@torch.no_grad()
+def segmentation(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
+    """Ask a segmenter; the gate is the word of the classifier it goes back to."""
+    images = work.input(batch)
+    masks, _ = work.model(images)
+    if work.flip:
+        masks = (masks + work.model(images.flip(-1))[0].flip(-1)) / 2
+    scores = masks.sigmoid().float().cpu().numpy()
+    size = min(256, scores.shape[-1])
+    for case, score in zip(batch, scores, strict=True):
+        # The classifier learnt from every labelled film.
+        gate = work.below("cam", case, work.header["classifier"]).present
+        yield StageMaps(score=resized(score, size), present=gate)
