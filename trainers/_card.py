@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from napari_wsseg.io import atomic
 from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import Checkpoint
+
+
+def _not_learnt(header: Mapping[str, Any]) -> str:
+    names = ", ".join(header.get("not_learnt", ()))
+    return f"Not learnt, for want of films: {names}\n" if names else ""
 
 
 def write(folder: RunFolder, checkpoint: Checkpoint) -> None:
@@ -23,7 +31,7 @@ Research use only; not a medical device.
 
 Recipe: {config["recipe"]} · begun {config["created"]} (UTC)
 Findings: {", ".join(header["findings"])}
-Network: {header["network"]}
+{_not_learnt(header)}Network: {header["network"]}
 Input: films letterboxed to {header["size"]} px, normalisation {header["normalisation"]}
 
 ## Validation

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from napari_wsseg.io.cache import Films
 from napari_wsseg.io.project import Project
-from napari_wsseg.nn.normalise import as_input, normalise, soften
+from napari_wsseg.nn.normalise import as_channels, as_input, normalise, soften
 from napari_wsseg.schema import IGNORE, Case
 from trainers._augment import augment
 
@@ -160,4 +160,4 @@ class Feed:
     def _normalised(self, greys: Tensor) -> Tensor:
         greys = soften(greys, self.config.detail)
         images = normalise(greys, self.config.normalisation)
-        return images.expand(-1, self.config.channels, -1, -1)
+        return as_channels(images, self.config.channels)

@@ -73,7 +73,8 @@ def fit(task: Task, config: TrainingConfig, context: Context) -> Events:
     Raises
     ------
     JobFailed
-        If the loss is no longer a number.
+        If the loss or its gradient is no longer a number. The weights in hand have
+        not been touched by it, and the checkpoints so far stay.
     """
     hub = accelerator(config)
     average = _Average(task.model, config.average)
@@ -97,14 +98,13 @@ def fit(task: Task, config: TrainingConfig, context: Context) -> Events:
         with hub.autocast():
             loss = task.loss(model, step, hub.device)
         value = float(loss.detach())
-        if not math.isfinite(value):
-            raise JobFailed(
-                f"the loss became {value} at step {step + 1}; "
-                "lower learning_rate, or set precision=fp32"
-            )
+        _require_number(value, "loss", step, config)
         optimiser.zero_grad(set_to_none=True)
         hub.backward(loss)
-        hub.clip_grad_norm_(model.parameters(), 5.0)
+        norm = hub.clip_grad_norm_(model.parameters(), 5.0)
+        if hub.scaler is None and norm is not None:
+            # With fp16 the scaler leaves such a step out by itself.
+            _require_number(float(norm), "gradient", step, config)
         optimiser.step()
         average.update(hub.unwrap_model(model))
         figures = {"loss": value, "learning_rate": config.learning_rate * rate}
@@ -141,6 +141,15 @@ def fit(task: Task, config: TrainingConfig, context: Context) -> Events:
         )
         if stopping:
             return
+
+
+def _require_number(value: float, what: str, step: int, config: TrainingConfig) -> None:
+    if not math.isfinite(value):
+        raise JobFailed(
+            f"the {what} is not a number at step {step + 1} ({value}); lower the "
+            f"learning rate (learning_rate={config.learning_rate:g}), or set "
+            "precision=fp32; the last good checkpoint is kept"
+        )
 
 
 class _Average:
@@ -218,7 +227,7 @@ def _scheduled(config: TrainingConfig, step: int, total: int) -> float:
         case "poly":
             return float((1 - done) ** 0.9)
         case "step":
-            return float(0.1 ** math.floor(done * 10 / 4))
+            return float(config.step_factor ** math.floor(_stairs(config, done)))
         case "one-cycle":
             warm = 0.2
             if done < warm:
@@ -228,14 +237,24 @@ def _scheduled(config: TrainingConfig, step: int, total: int) -> float:
             return 1.0
 
 
+def _stairs(config: TrainingConfig, done: float) -> float:
+    """Return how many falls of the schedule "step" lie behind a share of the run."""
+    if not config.step_epochs:
+        return done * 10 / 4
+    # The last bit of a share must not keep a fall from its own batch.
+    return done * config.epochs / config.step_epochs + 1e-9
+
+
 def _check_steps(steps: int, checks: int) -> set[int]:
     return {max(1, round(steps * (n + 1) / checks)) for n in range(checks)} | {steps}
 
 
 def _better(score: float | None, best: float | None, higher: bool) -> bool:
     """Whether a checkpoint replaces the best; without validation the last one does."""
-    if score is None or math.isnan(score) or best is None:
+    if score is None or best is None or math.isnan(best):
         return True
+    if math.isnan(score):
+        return False
     return score >= best if higher else score <= best
 
 

@@ -12,17 +12,16 @@ from torch import Tensor, nn
 from napari_wsseg.io import checkpoints, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.nn import losses, segmenter
-from napari_wsseg.nn.normalise import KINDS
 from trainers import _data
 from trainers._loop import Task
-from trainers._recipe import TrainingConfig
+from trainers._recipe import InputConfig
 from trainers._targets import Targets
 
 WEAK_STAGES = ("irnet", "crf", "cam")
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskConfig(TrainingConfig):
+class MaskConfig(InputConfig):
     """Settings of a segmenter."""
 
     arch: Annotated[
@@ -57,18 +56,6 @@ class MaskConfig(TrainingConfig):
         str,
         {"tooltip": "Classifier whose probability gates masks; empty: the one in use"},
     ] = ""
-    normalisation: Annotated[str, {"choices": list(KINDS)}] = "film"
-    channels: Annotated[int, {"choices": [1, 3]}] = 1
-    detail: Annotated[
-        int,
-        {
-            "min": 0,
-            "max": 2048,
-            "label": "Detail (px)",
-            "tooltip": "Soften films to what this many pixels a side hold; helps with "
-            "few films and large findings, hides small ones; 0: all of it",
-        },
-    ] = 0
     loss: Annotated[str, {"choices": ["bce+dice", "bce", "dice"]}] = "bce+dice"
     positive_weight: Annotated[
         float,

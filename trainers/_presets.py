@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from trainers._paper_presets import papers
+
 presets: dict[str, dict[str, dict[str, Any]]] = {
     # Made for two processor cores and about a hundred films of which none may be
     # wasted: small films, a start from synthetic ones, no mirroring (hearts have a
@@ -72,82 +74,5 @@ presets: dict[str, dict[str, dict[str, Any]]] = {
             "absent_weight": 0.3,
         },
     },
-    # WSMIS: settings of the paper (sections 3 and 4.5) and, where it is silent, of its
-    # code and of IRNet's; made for GPUs.
-    "wsmis": {
-        "classifier": {
-            "arch": "vgg16",
-            "size": 512,
-            "output_stride": 8,
-            "cam_stride": 8,
-            "weights": "imagenet",
-            "normalisation": "imagenet",
-            "channels": 3,
-            "epochs": 50,
-            "batch": 16,
-            "optimiser": "adam",
-            "learning_rate": 1e-4,
-            "weight_decay": 1e-5,
-            "schedule": "step",
-            "dropblock": 0.2,
-            "positive_share": 0.5,
-            "average": 0.0,
-            "checks": 50,
-            "choose_by": "val_loss",
-            "cam": "grad-cam++",
-        },
-        "irnet": {
-            "epochs": 10,
-            "batch": 24,
-            "optimiser": "sgd",
-            "learning_rate": 0.1,
-            "momentum": 0.0,
-            "weight_decay": 1e-4,
-            "schedule": "poly",
-            "average": 0.0,
-            "radius": 10,
-            "positives_only": True,
-            "displacement": True,
-            "augment": 0.0,
-            "tone": 0.0,
-            "flip": True,
-        },
-        "segmentation": {
-            "arch": "unet",
-            "encoder": "se_resnext50_32x4d",
-            "init": "imagenet",
-            "size": 512,
-            "normalisation": "imagenet",
-            "channels": 3,
-            "epochs": 40,
-            "batch": 48,
-            "optimiser": "sgd",
-            "learning_rate": 6e-5,
-            "momentum": 0.9,
-            "weight_decay": 1e-6,
-            "schedule": "poly",
-            "average": 0.0,
-            "loss": "bce",
-        },
-        "chexseg": {
-            "arch": "deeplabv3plus",
-            "encoder": "resnet18",
-            "init": "imagenet",
-            "size": 320,
-            "normalisation": "imagenet",
-            "channels": 3,
-            "epochs": 20,
-            "batch": 8,
-            "optimiser": "adam",
-            "learning_rate": 1e-3,
-            "weight_decay": 0.0,
-            "schedule": "constant",
-            "average": 0.0,
-            "augment": 0.0,
-            "tone": 0.0,
-            "flip": False,
-            "loss": "dice",
-            "labels": "cam",
-        },
-    },
+    **papers,
 }

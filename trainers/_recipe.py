@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from napari_wsseg._registry import Registry
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, Progress, UsageError
+from napari_wsseg.nn.normalise import KINDS
 
 Events = Iterator[Progress | Checkpoint]
 
@@ -54,6 +55,25 @@ class TrainingConfig:
             "tooltip": "How the learning rate moves from the first batch to the last",
         },
     ] = "one-cycle"
+    step_epochs: Annotated[
+        int,
+        {
+            "min": 0,
+            "max": 1000,
+            "label": "Epochs per step",
+            "tooltip": "Schedule step only: after how many epochs the rate falls; "
+            "0: after every two fifths of the run",
+        },
+    ] = 0
+    step_factor: Annotated[
+        float,
+        {
+            "min": 0.01,
+            "max": 1.0,
+            "step": 0.05,
+            "tooltip": "Schedule step only: what the learning rate is multiplied by",
+        },
+    ] = 0.1
     average: Annotated[
         float,
         {
@@ -115,6 +135,35 @@ class TrainingConfig:
             "tooltip": "auto: bf16 where the device computes it natively",
         },
     ] = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputConfig(TrainingConfig):
+    """Settings of recipes that choose how films become a network's input."""
+
+    normalisation: Annotated[
+        str,
+        {
+            "choices": list(KINDS),
+            "tooltip": "film: every film by its own greys; the others: fixed figures, "
+            "those of the weights that a network starts from",
+        },
+    ] = "film"
+    channels: Annotated[int, {"choices": [1, 3]}] = 1
+    detail: Annotated[
+        int,
+        {
+            "min": 0,
+            "max": 2048,
+            "label": "Detail (px)",
+            "tooltip": "Soften films to what this many pixels a side hold; helps with "
+            "few films and large findings, hides small ones; 0: all of it",
+        },
+    ] = 0
+
+    def __post_init__(self) -> None:
+        if self.normalisation == "imagenet-rgb" and self.channels != 3:
+            raise UsageError("normalisation=imagenet-rgb needs channels=3")
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,3 +95,43 @@ class ShuffledSampler:
     def __call__(self, step: int) -> list[int]:
         """Return the film numbers of batch `step`."""
         return deal(self.pool, step * self.batch, self.batch, self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class TenthsSampler:
+    """Two pools mixed as CheXseg's published code mixes them, for comparison.
+
+    Film by film it draws ``u = randint(1, 10) * 0.1`` and takes the first pool if
+    ``u <= p``: p counts in tenths, and what 0.1 is short of one tenth makes p = 0.3, 0.6
+    and 0.7 the tenth below (`algorithms.md` finding 7). Both pools are gone through by
+    one index over both, so that the smaller comes round more often.
+
+    Parameters
+    ----------
+    first, second, share, batch
+        See `RatioSampler`.
+    """
+
+    first: Sequence[int]
+    second: Sequence[int]
+    share: float
+    batch: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        RatioSampler(self.first, self.second, self.share, self.batch, self.seed)
+
+    def __call__(self, step: int) -> list[int]:
+        """Return the film numbers of batch `step`."""
+        both = range(len(self.first) + len(self.second))
+        places = deal(both, step * self.batch, self.batch, self.seed)
+        tenths = np.random.default_rng([self.seed, 1, step]).integers(1, 11, self.batch)
+        return [
+            self._at(place, int(tenth))
+            for place, tenth in zip(places, tenths, strict=True)
+        ]
+
+    def _at(self, place: int, tenth: int) -> int:
+        from_first = tenth * 0.1 <= self.share if self.second else True
+        pool = self.first if from_first and self.first else self.second
+        return pool[place % len(pool)]

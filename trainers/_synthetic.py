@@ -31,7 +31,7 @@ from napari_wsseg.nn import classifier as networks
 from napari_wsseg.nn import losses
 from napari_wsseg.ops import geometry
 from napari_wsseg.phantom import FINDINGS, generate
-from trainers import _data
+from trainers import _data, _network
 from trainers._loop import Task, fit
 from trainers._recipe import Context
 from trainers._samplers import ShuffledSampler
@@ -76,8 +76,10 @@ def warm_weights(
 def start_from(
     model: networks.Classifier, weights: Mapping[str, Tensor], findings: tuple[str, ...]
 ) -> None:
-    """Fill a classifier's trunk, and its head for findings of the same name."""
+    """Fill all but a classifier's head, and that for findings of the same name."""
     networks.load_trunk(model, weights)
+    named = {key.removeprefix("extra."): value for key, value in weights.items()}
+    model.extra.load_state_dict({key: named[key] for key in model.extra.state_dict()})
     with torch.no_grad():
         for row, finding in enumerate(findings):
             if finding in FINDINGS:
@@ -91,6 +93,8 @@ def _path(config: Any) -> Path:
         *(config.normalisation, config.output_stride),
         *(FILMS, STEPS, BATCH, RATE, _VERSION),
     ]
+    if config.extra_convs != "auto":
+        what.append(config.extra_convs)
     name = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
     folder = _sample.default_folder() / "synthetic-weights"
     return folder / f"{config.arch}-{config.size}-{name}.safetensors"
@@ -110,16 +114,12 @@ def _learn(
         optimiser="adamw",
         average=0.9,
         checks=1,
+        dropblock=0.0,
     )
     feed = _data.Feed(films, ids, settings)
     sampler = ShuffledSampler(range(len(ids)), BATCH, config.seed)
     torch.manual_seed(config.seed)
-    model = networks.build(
-        config.arch,
-        len(FINDINGS),
-        in_channels=config.channels,
-        output_stride=config.output_stride,
-    )
+    model = _network.network(settings, len(FINDINGS))
 
     def loss(model: nn.Module, step: int, device: torch.device) -> Tensor:
         rows = sampler(step)

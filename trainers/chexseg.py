@@ -12,7 +12,7 @@ from napari_wsseg.jobs import DataError
 from trainers import _data, _masks, _targets
 from trainers._loop import fit
 from trainers._recipe import Context, Events, recipe
-from trainers._samplers import RatioSampler
+from trainers._samplers import RatioSampler, TenthsSampler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,14 @@ class ChexsegConfig(_masks.MaskConfig):
             "tooltip": "0: every training film with an expert mask",
         },
     ] = 0
+    compat: Annotated[
+        bool,
+        {
+            "label": "Share as published",
+            "tooltip": "Draw p film by film in tenths, as CheXseg's code does: 0.6 is "
+            "then 0.5, and 0.85 is 0.8; for comparison only",
+        },
+    ] = False
 
 
 @recipe(
@@ -81,6 +89,7 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         targets.packed.update(weak.packed)
     others = [row for row in others if row in targets.rows()]
     val = _targets.expert(project, labels, labels.split("val"), config.size)
+    mix = TenthsSampler if config.compat else RatioSampler
     # One epoch is every film once, however the batches are mixed.
     steps = max(1, round(config.epochs * len(targets.rows()) / config.batch))
     task = _masks.task(
@@ -90,7 +99,7 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         labels=labels,
         targets=targets,
         validation=val,
-        sampler=RatioSampler(experts, others, config.p, config.batch, config.seed),
+        sampler=mix(experts, others, config.p, config.batch, config.seed),
         steps=steps,
         classifier_run=gate,
         tuned=True,

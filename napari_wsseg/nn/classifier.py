@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,11 +31,15 @@ class Classifier(nn.Module):
     output_stride
         Input pixels per pixel of the last map: 32, 16 or 8, by dilation.
     dropblock
-        Probability of DropBlock after the last two levels, 0 for none.
+        Probability of DropBlock, 0 for none.
     block
-        Side of DropBlock's squares, in feature pixels.
+        Side of DropBlock's squares, in feature pixels, odd.
     dropblock_compat
         Published WSMIS code's DropBlock instead of the paper's.
+    dropblock_levels
+        Levels, 1 to 5, behind which it sits; the published code has it behind the
+        last two of a ResNet. 0 is behind the first filter's ReLU, where that code
+        has it in a VGG.
     extra_convs
         Three 3×3 convolutions with ReLU behind the trunk, as in WSMIS §3.1;
         ``None``: for VGG-16 only, where its authors used them.
@@ -60,11 +65,16 @@ class Classifier(nn.Module):
         dropblock: float = 0.0,
         block: int = 7,
         dropblock_compat: bool = False,
+        dropblock_levels: Sequence[int] = (4, 5),
         extra_convs: bool | None = None,
     ) -> None:
         super().__init__()
         if n_findings < 1:
             raise ValueError(f"a classifier of {n_findings} findings; give 1 or more")
+        if not set(dropblock_levels) <= set(range(6)):
+            raise ValueError(
+                f"DropBlock levels are {list(dropblock_levels)}; give some of 0 to 5"
+            )
         extra = arch == "vgg16" if extra_convs is None else extra_convs
         self.spec: dict[str, Any] = {
             "arch": arch,
@@ -74,6 +84,7 @@ class Classifier(nn.Module):
             "dropblock": dropblock,
             "block": block,
             "dropblock_compat": dropblock_compat,
+            "dropblock_levels": list(dropblock_levels),
             "extra_convs": extra,
         }
         self._cut = trunks.trunk(arch)
@@ -110,8 +121,15 @@ class Classifier(nn.Module):
         return x
 
     def _through(self, level: int, x: torch.Tensor) -> torch.Tensor:
-        x = trunks.run(self.backbone, self._cut, level, x)
-        if level >= 3:
+        levels = self.spec["dropblock_levels"]
+        x = trunks.run(
+            self.backbone,
+            self._cut,
+            level,
+            x,
+            behind_stem=self.dropblock if 0 in levels else None,
+        )
+        if level + 1 in levels:
             x = self.dropblock(x)
         return self.extra(x) if level == 4 else x
 
@@ -172,7 +190,7 @@ def build(
 def load_trunk(
     classifier: Classifier, weights: Literal["imagenet"] | Path | pretrained.State
 ) -> pretrained.LoadReport:
-    """Fill the trunk; DataError unless every tensor of it is in `weights`."""
+    """Fill the trunk; DataError unless `weights` are of this very architecture."""
     arch = classifier.spec["arch"]
     state = pretrained.state(arch, weights)
     report = pretrained.load(classifier.backbone, state)
@@ -180,6 +198,14 @@ def load_trunk(
         raise DataError(
             f"the weights lack {len(report.missing)} tensors of a {arch}, "
             f"{report.missing[0]} first; give weights of a whole {arch}"
+        )
+    # A deeper network of the same family has every key of a shallower one.
+    own = {name for name, _ in classifier.backbone.named_children()}
+    deeper = [key for key in report.unexpected if key.split(".")[0] in own]
+    if deeper:
+        raise DataError(
+            f"the weights are of another network than {arch}: they have "
+            f"{len(deeper)} tensors more in its layers, {deeper[0]} first"
         )
     return report
 

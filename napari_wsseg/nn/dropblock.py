@@ -6,6 +6,34 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+#: How DropBlock's probability comes into force while training; see `strength`.
+SCHEDULES = ("linear", "ten-steps", "constant")
+
+
+def strength(schedule: str, step: int, steps: int) -> float:
+    """Return the share of DropBlock's probability in force at `step` of `steps`.
+
+    Parameters
+    ----------
+    schedule
+        ``"linear"``: from 0 to 1 over the whole training, as the paper has it;
+        ``"ten-steps"``: from 0 to 1 over the first ten batches, as the published
+        WSMIS code counts; ``"constant"``: 1 throughout.
+
+    Raises
+    ------
+    ValueError
+        For any other schedule.
+    """
+    match schedule:
+        case "linear":
+            return min(1.0, step / max(steps, 1))
+        case "ten-steps":
+            return min(1.0, step / 9)
+        case "constant":
+            return 1.0
+    raise ValueError(f"no schedule {schedule!r}; there are: {', '.join(SCHEDULES)}")
+
 
 class DropBlock(nn.Module):
     """DropBlock (Ghiasi 2018, arXiv:1810.12890), identity in eval mode.

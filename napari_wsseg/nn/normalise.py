@@ -6,10 +6,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-KINDS = ("film", "imagenet")
+KINDS = ("film", "imagenet", "imagenet-rgb", "chexpert", "xrayvision")
 
-#: Mean and standard deviation of ImageNet's luminance, from torchvision's RGB values.
-_IMAGENET = (0.449, 0.226)
+#: Mean and deviation: of ImageNet's luminance, from torchvision's RGB values; of the
+#: films of CheXpert, from the published code of CheXseg; what brings greys in [0, 1]
+#: to the [-1024, 1024] of torchxrayvision.
+_FIXED = {
+    "imagenet": (0.449, 0.226),
+    "chexpert": (0.502, 0.085585),
+    "xrayvision": (0.5, 1 / 2048),
+}
+_RGB = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def normalise(images: Tensor, kind: str) -> Tensor:
@@ -19,7 +26,15 @@ def normalise(images: Tensor, kind: str) -> Tensor:
     ----------
     kind
         ``"film"``: zero mean and unit deviation per film, so that exposure does not
-        matter; ``"imagenet"``: fixed figures, for encoders trained on ImageNet.
+        matter; ``"imagenet"``: fixed figures, for encoders trained on ImageNet;
+        ``"imagenet-rgb"``: a mean and a deviation for each of three channels, as
+        classifiers of others have learnt with; ``"chexpert"`` and ``"xrayvision"``:
+        the figures of those projects' classifiers.
+
+    Returns
+    -------
+    Tensor
+        (B, C, H, W); of one channel ``"imagenet-rgb"`` makes three.
 
     Raises
     ------
@@ -30,9 +45,12 @@ def normalise(images: Tensor, kind: str) -> Tensor:
         mean = images.mean((-2, -1), keepdim=True)
         deviation = images.std((-2, -1), keepdim=True)
         return (images - mean) / (deviation + 1e-3)
-    if kind == "imagenet":
-        mean_, deviation_ = _IMAGENET
-        return (images - mean_) / deviation_
+    if kind == "imagenet-rgb":
+        mean, deviation = (images.new_tensor(row).view(1, 3, 1, 1) for row in _RGB)
+        return (images - mean) / deviation
+    if kind in _FIXED:
+        fixed_mean, fixed_deviation = _FIXED[kind]
+        return (images - fixed_mean) / fixed_deviation
     raise ValueError(f"no normalisation {kind!r}; there are: {', '.join(KINDS)}")
 
 
@@ -66,5 +84,20 @@ def as_input(
         See `soften`.
     """
     images = soften(pixels[:, None].to(torch.float32) / 255, detail)
-    images = normalise(images, kind)
-    return images.expand(-1, channels, -1, -1) if channels > 1 else images
+    return as_channels(normalise(images, kind), channels)
+
+
+def as_channels(images: Tensor, channels: int) -> Tensor:
+    """Copy one grey channel into as many as a network takes.
+
+    Raises
+    ------
+    ValueError
+        If there are several channels already and the network takes another number.
+    """
+    if images.shape[1] not in (1, channels):
+        raise ValueError(
+            f"the input has {images.shape[1]} channels, the network takes {channels}; "
+            "imagenet-rgb needs channels=3"
+        )
+    return images.expand(-1, channels, -1, -1)

@@ -106,9 +106,10 @@ def state(arch: str, source: Literal["imagenet"] | Path | State) -> State:
 def load(network: nn.Module, source: State) -> LoadReport:
     """Load every tensor of `source` whose key `network` has.
 
-    The prefix (one or two of `PREFIXES`, or none) under which most keys fit is taken
-    off. The first filters of a 3-channel network are summed for a 1-channel
-    one, which then sees what a grey picture in three channels would have shown.
+    The prefix under which most keys fit is taken off: none, one or two of `PREFIXES`,
+    or whatever stands before the network's first key. The first filters of a 3-channel
+    network are summed for a 1-channel one, which then sees what a grey picture in
+    three channels would have shown.
 
     Raises
     ------
@@ -152,12 +153,24 @@ def _tensors(content: object, name: str) -> dict[str, torch.Tensor]:
 
 def _without_prefix(source: State, own: State) -> dict[str, torch.Tensor]:
     """Take off the prefix, or pair of prefixes, under which most of `source` fits."""
-    candidates = (
-        {key.removeprefix(outer).removeprefix(inner): source[key] for key in source}
-        for outer in ("", *PREFIXES)
-        for inner in ("", *PREFIXES)
+    usual = [outer + inner for outer in ("", *PREFIXES) for inner in ("", *PREFIXES)]
+    first = next(iter(own))
+    theirs = {key: modern_key(key) for key in source}
+    other = sorted(
+        new.removesuffix(first) for new in theirs.values() if new.endswith("." + first)
     )
-    return max(candidates, key=lambda found: sum(key in own for key in found))
+    fits = {
+        prefix: sum(prefix + key in theirs.values() for key in own)
+        for prefix in (*usual, *other)
+    }
+    best = max(fits, key=lambda prefix: fits[prefix])
+    rivals = [p for p in other if fits[p] == fits[best] and p != best]
+    if best not in usual and rivals:
+        raise DataError(
+            f"the weights hold the network more than once, as {best}… and as "
+            f"{rivals[0]}…; save the state dict of the one that is meant"
+        )
+    return {new.removeprefix(best): source[key] for key, new in theirs.items()}
 
 
 def _grey(value: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

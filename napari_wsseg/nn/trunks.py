@@ -141,10 +141,26 @@ def _vgg() -> nn.Module:
     return network
 
 
-def run(network: nn.Module, cut: Trunk, level: int, x: torch.Tensor) -> torch.Tensor:
-    """Bring the output of level ``level - 1`` (0: the image) through one level."""
-    for name in cut.levels[level]:
+#: Modules of the first level that are the first filter, its norm and its ReLU.
+STEM = 3
+
+
+def run(
+    network: nn.Module,
+    cut: Trunk,
+    level: int,
+    x: torch.Tensor,
+    *,
+    behind_stem: nn.Module | None = None,
+) -> torch.Tensor:
+    """Bring the output of level ``level - 1`` (0: the image) through one level.
+
+    `behind_stem`, if given, sees the first level's map behind its first ReLU.
+    """
+    for place, name in enumerate(cut.levels[level], 1):
         x = network.get_submodule(name)(x)
+        if behind_stem is not None and level == 0 and place == STEM:
+            x = behind_stem(x)
     if cut.ends_in_norm and level == len(cut.levels) - 1:
         x = functional.relu(x)
     return x

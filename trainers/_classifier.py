@@ -1,0 +1,186 @@
+"""A classifier's settings, and the header that its weights carry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from napari_wsseg.cam import methods
+from napari_wsseg.jobs import UsageError
+from napari_wsseg.nn import classifier
+from trainers._network import NetworkConfig, numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig(NetworkConfig):
+    """Settings of the classifier, of the maps read off it and of their CRF."""
+
+    cam_stride: Annotated[
+        int,
+        {
+            "choices": [8, 16, 32],
+            "label": "Map stride",
+            "tooltip": "The same weights, dilated further for finer maps",
+        },
+    ] = 16
+    mixup: Annotated[
+        float,
+        {
+            "min": 0.0,
+            "max": 10.0,
+            "step": 0.1,
+            "label": "Mixup",
+            "tooltip": "Blend films and their labels two by two; helps with few films",
+        },
+    ] = 0.0
+    smoothing: Annotated[
+        float,
+        {
+            "min": 0.0,
+            "max": 0.4,
+            "step": 0.01,
+            "label": "Label smoothing",
+            "tooltip": "How far labels are drawn towards one half",
+        },
+    ] = 0.0
+    positive_share: Annotated[
+        float,
+        {
+            "min": 0.0,
+            "max": 1.0,
+            "step": 0.05,
+            "tooltip": "Share of films with any finding in each batch; 0: as they come",
+        },
+    ] = 0.5
+    uncertain: Annotated[
+        str,
+        {
+            "choices": ["ignore", "zeros", "ones"],
+            "tooltip": "What a label of -1 is taken for",
+        },
+    ] = "ignore"
+    choose_by: Annotated[
+        str, {"choices": ["val_auroc", "val_loss", "last"], "label": "Keep the best by"}
+    ] = "val_loss"
+    cam: Annotated[str, {"choices": methods.names(), "label": "Map method"}] = (
+        "grad-cam++"
+    )
+    cam_level: Annotated[
+        int,
+        {
+            "choices": [3, 4, 5],
+            "label": "Map level",
+            "tooltip": "5: the last; earlier ones are finer, and want layer-cam",
+        },
+    ] = 5
+    cam_scales: Annotated[
+        str,
+        {"tooltip": "Sides of the film that maps are summed over, e.g. 1,0.75,1.25"},
+    ] = "1"
+    cam_cut: Annotated[
+        str,
+        {
+            "choices": ["fixed", "otsu", "tuned"],
+            "label": "Map threshold by",
+            "tooltip": "fixed: the number below; otsu: film by film, by its own map; "
+            "tuned: per finding, what fits the expert masks of the validation films",
+        },
+    ] = "fixed"
+    cam_threshold: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.05}] = 0.3
+    cam_rule: Annotated[
+        str,
+        {
+            "choices": ["threshold", "triplet"],
+            "tooltip": "threshold: what is above it; triplet: the same, on films where "
+            "a least area is above the top",
+        },
+    ] = "threshold"
+    cam_top: Annotated[
+        float,
+        {
+            "min": 0.0,
+            "max": 1.0,
+            "step": 0.05,
+            "tooltip": "Rule triplet only: the height that a mask must reach",
+        },
+    ] = 0.75
+    cam_min_area: Annotated[
+        float,
+        {
+            "min": 0.0,
+            "max": 0.5,
+            "step": 0.001,
+            "tooltip": "Least share of the film: above the top in the rule triplet, of "
+            "a region in the rule threshold; 0: any",
+        },
+    ] = 0.0
+    cam_fill_holes: Annotated[bool, {"tooltip": "Fill holes in masks from maps"}] = (
+        False
+    )
+    seed_foreground: Annotated[
+        float,
+        {
+            "min": 0.0,
+            "max": 1.0,
+            "step": 0.05,
+            "tooltip": "Share of the peak above which heat is surely finding",
+        },
+    ] = 0.3
+    seed_background: Annotated[
+        float,
+        {
+            "min": 0.0,
+            "max": 1.0,
+            "step": 0.05,
+            "tooltip": "Share of the peak under which it is surely background",
+        },
+    ] = 0.05
+    crf_backend: Annotated[str, {"choices": ["grid", "pydensecrf"]}] = "grid"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.scales) <= 0:
+            raise UsageError(f"cam_scales={self.cam_scales}; give numbers above 0")
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """Sides of the film that maps are summed over."""
+        return tuple(numbers("cam_scales", self.cam_scales, float))
+
+
+def header(
+    config: ClassifierConfig, model: classifier.Classifier, findings: Sequence[str]
+) -> dict[str, Any]:
+    """Return what a run's weights carry to be built, fed and read again."""
+    return {
+        "network": {
+            "kind": "classifier",
+            **model.spec,
+            # DropBlock is off when maps are made; the stride may be finer then.
+            "output_stride": min(config.cam_stride, config.output_stride),
+        },
+        "findings": list(findings),
+        "size": config.size,
+        "normalisation": config.normalisation,
+        "detail": config.detail,
+        "flip": config.flip,
+        "cam": {
+            "method": config.cam,
+            "level": config.cam_level,
+            "scales": list(config.scales),
+        },
+        "crf": {
+            "backend": config.crf_backend,
+            "foreground": config.seed_foreground,
+            "background": config.seed_background,
+        },
+        "cut": config.cam_cut,
+        "mask": {
+            "rule": config.cam_rule,
+            "top": config.cam_top,
+            "min_area": config.cam_min_area,
+            "fill_holes": config.cam_fill_holes,
+        },
+        "thresholds": {"cam": config.cam_threshold},
+    }

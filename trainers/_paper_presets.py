@@ -1,0 +1,209 @@
+"""The papers' settings, and those of their published code; made for GPUs.
+
+A preset by a paper's name has what the paper says and, where it is silent, what its
+code does, without the code's mistakes. Its "-compat" repeats those mistakes too, so that
+numbers can be compared.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PLAIN: dict[str, Any] = {"average": 0.0, "augment": 0.0, "tone": 0.0}
+
+# WSMIS sections 3 and 4.5, its code's learning rates, IRNet's seeds.
+_WSMIS: dict[str, dict[str, Any]] = {
+    "classifier": {
+        "arch": "vgg16",
+        "size": 512,
+        "output_stride": 8,
+        "cam_stride": 8,
+        "weights": "imagenet",
+        "normalisation": "imagenet",
+        "channels": 3,
+        "epochs": 50,
+        "batch": 16,
+        "optimiser": "adam",
+        "learning_rate": 1e-4,
+        "head_rate": 10.0,
+        "weight_decay": 1e-5,
+        "schedule": "step",
+        "step_epochs": 5,
+        "dropblock": 0.2,
+        "positive_share": 0.5,
+        "average": 0.0,
+        "checks": 50,
+        "choose_by": "val_loss",
+        "cam": "grad-cam++",
+    },
+    "irnet": {
+        "epochs": 10,
+        "batch": 24,
+        "optimiser": "sgd",
+        "learning_rate": 0.1,
+        "momentum": 0.0,
+        "weight_decay": 1e-4,
+        "schedule": "poly",
+        "radius": 10,
+        "positives_only": True,
+        "displacement": True,
+        "walk_threshold": 0.25,
+        **_PLAIN,
+    },
+    "segmentation": {
+        "arch": "unet",
+        "encoder": "se_resnext50_32x4d",
+        "init": "imagenet",
+        "size": 512,
+        "normalisation": "imagenet",
+        "channels": 3,
+        "epochs": 40,
+        "batch": 48,
+        "optimiser": "sgd",
+        "learning_rate": 6e-5,
+        "momentum": 0.9,
+        "weight_decay": 1e-6,
+        "schedule": "poly",
+        "average": 0.0,
+        "loss": "bce",
+    },
+}
+
+# CheXseg section 4 and appendix A.
+_CHEXSEG_MASKS: dict[str, Any] = {
+    "arch": "deeplabv3plus",
+    "encoder": "resnet18",
+    "init": "imagenet",
+    "size": 320,
+    "normalisation": "imagenet",
+    "channels": 3,
+    "epochs": 20,
+    "batch": 8,
+    "optimiser": "adam",
+    "learning_rate": 1e-3,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "flip": False,
+    "loss": "dice",
+    "labels": "cam",
+    **_PLAIN,
+}
+_CHEXSEG: dict[str, dict[str, Any]] = {
+    "classifier": {
+        "arch": "densenet121",
+        "size": 320,
+        "output_stride": 32,
+        "cam_stride": 32,
+        "weights": "imagenet",
+        "normalisation": "imagenet",
+        "channels": 3,
+        "epochs": 3,
+        "batch": 16,
+        "optimiser": "adam",
+        "learning_rate": 1e-4,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "flip": False,
+        "positive_share": 0.0,
+        "choose_by": "val_auroc",
+        "cam": "grad-cam",
+        "cam_cut": "tuned",
+        **_PLAIN,
+    },
+    "irnet": {
+        "epochs": 3,
+        "batch": 16,
+        "optimiser": "sgd",
+        "learning_rate": 0.01,
+        "momentum": 0.0,
+        "weight_decay": 0.0,
+        "schedule": "poly",
+        "radius": 10,
+        "displacement": True,
+        "walk_radius": 3,
+        "walk_beta": 5.0,
+        "walk_steps": 8,
+        "walk_threshold": 0.6,
+        **_PLAIN,
+    },
+    "segmentation": dict(_CHEXSEG_MASKS),
+    "chexseg": {**_CHEXSEG_MASKS, "p": 0.9},
+}
+
+# Ahn 2019's classifier and boundary network, as its code has them. SGD is given the
+# weight decay where momentum belongs; batch norm here learns on, theirs is frozen.
+_IRN: dict[str, dict[str, Any]] = {
+    "classifier": {
+        "arch": "resnet50",
+        "size": 512,
+        "output_stride": 16,
+        "cam_stride": 16,
+        "weights": "imagenet",
+        "normalisation": "imagenet",
+        "channels": 3,
+        "epochs": 5,
+        "batch": 16,
+        "optimiser": "sgd",
+        "learning_rate": 0.1,
+        "head_rate": 10.0,
+        "momentum": 1e-4,
+        "weight_decay": 1e-4,
+        "schedule": "poly",
+        "positive_share": 0.0,
+        "average": 0.0,
+        "choose_by": "last",
+        "cam": "cam",
+        "cam_scales": "1,0.5,1.5,2",
+        "cam_threshold": 0.15,
+    },
+    "irnet": {
+        **_WSMIS["irnet"],
+        "epochs": 3,
+        "batch": 32,
+        "momentum": 1e-4,
+        "positives_only": False,
+        "augment": 1.0,
+    },
+}
+
+papers: dict[str, dict[str, dict[str, Any]]] = {
+    "wsmis": {**_WSMIS, "chexseg": _CHEXSEG["chexseg"]},
+    "chexseg": _CHEXSEG,
+    # DropBlock behind the first filter is where the code has it in a VGG, and its
+    # threshold is a fifth of the map's range.
+    "wsmis-compat": {
+        "classifier": {
+            **_WSMIS["classifier"],
+            "augment": 0.0,
+            "dropblock_compat": True,
+            "dropblock_schedule": "ten-steps",
+            "dropblock_levels": "0",
+            "cam": "grad-cam++ (wsmis)",
+            "cam_threshold": 0.2,
+        },
+        "irnet": {**_WSMIS["irnet"], "momentum": 1e-4},
+        "segmentation": {
+            **_WSMIS["segmentation"],
+            "encoder": "resnet50",
+            "size": 256,
+            "batch": 64,
+            "optimiser": "adam",
+            "learning_rate": 1e-3,
+        },
+    },
+    # Otsu with holes filled, wider seeds, p in tenths.
+    "chexseg-compat": {
+        "classifier": {
+            **_CHEXSEG["classifier"],
+            "normalisation": "chexpert",
+            "cam_cut": "otsu",
+            "cam_fill_holes": True,
+            "seed_foreground": 0.25,
+            "seed_background": 0.1,
+        },
+        "irnet": {**_CHEXSEG["irnet"], "momentum": 0.0},
+        "segmentation": {**_CHEXSEG_MASKS, "learning_rate": 1e-4},
+        "chexseg": {**_CHEXSEG["chexseg"], "learning_rate": 1e-4, "compat": True},
+    },
+    "irn-compat": _IRN,
+}
