@@ -29,7 +29,10 @@ def run(arguments: argparse.Namespace) -> int:
     with Project.open(arguments.project, write=True) as project:
         for stage in STAGES:
             used = project.adopted(stage)
-            for folder in sorted((project.folder / "stages" / stage).glob("*")):
+            # Variants of a stage lie beside it, as stages/cam~layer-cam@4.
+            kept = [project.folder / "stages" / stage]
+            kept += (project.folder / "stages").glob(f"{stage}~*")
+            for folder in sorted(run for place in kept for run in place.glob("*")):
                 if folder.is_dir() and folder.name != used:
                     size = sum(
                         f.stat().st_size for f in folder.rglob("*") if f.is_file()
