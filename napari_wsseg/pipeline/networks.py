@@ -10,7 +10,7 @@ from torch import nn
 
 from napari_wsseg.io import checkpoints, runs
 from napari_wsseg.jobs import DataError
-from napari_wsseg.nn import classifier, segmenter
+from napari_wsseg.nn import classifier, segmenter, tied_deconv
 from napari_wsseg.nn.irnet import IRNet
 
 
@@ -55,6 +55,8 @@ def build(header: dict[str, Any]) -> nn.Module:
         return IRNet(classifier.build(**spec))
     if kind == "segmenter":
         return segmenter.build(**spec)
+    if kind == "tied_deconv":
+        return tied_deconv.build(**spec)
     raise DataError(
         f"the weights are of a {kind!r} network, which this version does not know; "
         "update napari-wsseg"

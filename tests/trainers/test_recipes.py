@@ -26,6 +26,19 @@ TINY: dict[str, dict[str, Any]] = {
     "irnet": {"epochs": 8, "batch": 4, "learning_rate": 0.01, "radius": 4},
     "segmentation": {"size": 64, "epochs": 6, "batch": 4, "labels": "cam"},
     "chexseg": {"size": 64, "epochs": 6, "batch": 4, "labels": "cam", "p": 0.5},
+    "tied_deconv": {
+        "size": 64,
+        "width": 0.1,
+        "batch": 4,
+        "stages": 1,
+        "epochs": 3,
+        "baseline_epochs": 3,
+        "stage_epochs": 3,
+        "optimiser": "adamw",
+        "learning_rate": 1e-3,
+        "baseline_rate": 3e-3,
+        "stage_rate": 3e-3,
+    },
 }
 
 
@@ -228,7 +241,9 @@ def test_a_loss_that_is_no_number_ends_the_run_in_words(
     monkeypatch.setattr(
         losses, "bce", lambda logits, *_, **__: logits.sum() * float("nan")
     )
-    with pytest.raises(JobFailed, match="not a number at step 1 .*lower the learning rate"):
+    with pytest.raises(
+        JobFailed, match="not a number at step 1 .*lower the learning rate"
+    ):
         train(spots, "classifier")
 
 

@@ -1,0 +1,65 @@
+"""What recipes that learn from image-level labels have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from napari_wsseg.jobs import DataError
+from napari_wsseg.nn import losses
+from napari_wsseg.ops import metrics
+from trainers import _data
+from trainers._samplers import RatioSampler, ShuffledSampler
+
+
+def not_learnt(labels: _data.Labels, train: Sequence[int]) -> dict[str, str]:
+    """Return the findings that these films cannot teach, and why.
+
+    Raises
+    ------
+    DataError
+        If they cannot teach any.
+    """
+    if not train:
+        raise DataError(
+            "no training film has an image-level label; "
+            "give labels.csv to wsseg init, or set labels in the worklist"
+        )
+    known = labels.targets[list(train)]
+    why = {}
+    for k, finding in enumerate(labels.findings):
+        if not (known[:, k] == 1).any():
+            why[finding] = "no training film is labelled as showing it"
+        elif not (known[:, k] == 0).any():
+            why[finding] = "no training film is labelled as free of it"
+    if len(why) == len(labels.findings):
+        raise DataError(
+            "no finding is present on some training films and absent on others "
+            f"({', '.join(why)}); learning from labels needs both"
+        )
+    return why
+
+
+def sampler(
+    labels: _data.Labels, train: Sequence[int], *, share: float, batch: int, seed: int
+) -> RatioSampler | ShuffledSampler:
+    """Return a sampler with that share of films with any finding; 0: as they come."""
+    present = (labels.targets == 1).any(1)
+    positive = [row for row in train if present[row]]
+    negative = [row for row in train if not present[row]]
+    if share == 0 or not positive or not negative:
+        return ShuffledSampler(train, batch, seed)
+    return RatioSampler(positive, negative, share, batch, seed)
+
+
+def mean_auroc(scores: Tensor, targets: Tensor) -> float | None:
+    """Return AUROC, mean over the findings that have one, of scores (N, K)."""
+    areas = []
+    for k in range(targets.shape[1]):
+        known = losses.known(targets[:, k])
+        area = metrics.auroc(scores[known, k].numpy(), targets[known, k].numpy())
+        if area is not None:
+            areas.append(area)
+    return float(np.mean(areas)) if areas else None

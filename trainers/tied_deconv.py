@@ -1,0 +1,252 @@
+"""Tied deconvolution network: finer maps, stage by stage (Kim & Hwang 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_wsseg.io import cache
+from napari_wsseg.jobs import DataError, Progress
+from napari_wsseg.nn import losses, pretrained, tied_maps
+from napari_wsseg.nn.tied_deconv import LAST_STAGE, TiedDeconv
+from napari_wsseg.nn.tied_encoder import Encoder, FirstClassifier, from_vgg, imagenet
+from trainers import _data, _labelled
+from trainers._loop import Task
+from trainers._phases import Kept, Phase, fit_in_turn
+from trainers._recipe import Context, Events, recipe
+from trainers._tied_settings import TiedDeconvConfig
+
+FIRST = "classification network"
+#: From a network's output (B, …) and labels (B, K) to a scalar.
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@recipe(
+    "tied_deconv",
+    config=TiedDeconvConfig,
+    stages=("cam", "crf"),
+    summary="Learn where findings are, coarse to fine, by going back through layers",
+)
+def tied_deconv(context: Context, config: TiedDeconvConfig) -> Events:
+    """Train the classification network, the baseline, then stage after stage.
+
+    Raises
+    ------
+    DataError
+        If no training film has a label, or there is no finding that is present on
+        some and absent on others; if weights to start from do not fit.
+    """
+    films = yield from cache.films(context.project, config.size)
+    labels = _data.Labels.of(context.project, uncertain=config.uncertain)
+    train = labels.known_in("train")
+    not_learnt = _labelled.not_learnt(labels, train)
+    for finding, why in not_learnt.items():
+        yield Progress(0, 0, f"{finding} is not learnt: {why}")
+    context.lock.extend(labels.lock(train))
+    lesson = _Lesson(
+        config,
+        labels,
+        _data.Feed(films, labels.ids, config),
+        _labelled.sampler(
+            labels,
+            train,
+            share=config.positive_share,
+            batch=config.batch,
+            seed=config.seed,
+        ),
+        n_train=len(train),
+        not_learnt=tuple(not_learnt),
+    )
+    yield from fit_in_turn(lesson.phases(), context, _gathered)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lesson:
+    """What is learnt from, and the phases that learn from it."""
+
+    config: TiedDeconvConfig
+    labels: _data.Labels
+    feed: _data.Feed
+    sampler: Callable[[int], list[int]]
+    n_train: int
+    not_learnt: tuple[str, ...]
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        return self.config.spec(len(self.labels.findings))
+
+    def phases(self) -> list[Phase]:
+        config = self.config
+        first, baseline, later = (
+            replace(config, learning_rate=rate, epochs=epochs)
+            for rate, epochs in (
+                (config.learning_rate, config.epochs),
+                (config.baseline_rate, config.baseline_epochs),
+                (config.stage_rate, config.stage_epochs),
+            )
+        )
+        if config.schedule == "step":
+            # Section 4.2: the stages' few epochs go without decay.
+            later = replace(later, schedule="constant")
+        found = []
+        if config.first_network != "none":
+            steps = self._steps(first)
+            found.append(
+                Phase(FIRST, first, steps, self._first, keeps="encoder.", offers=False)
+            )
+        for stage in range(config.stages + 1):
+            settings = later if stage else baseline
+            task = partial(self._stage, stage)
+            found.append(Phase(_name(stage), settings, self._steps(settings), task))
+        return found
+
+    def _steps(self, config: TiedDeconvConfig) -> int:
+        return max(1, round(config.epochs * self.n_train / config.batch))
+
+    def _first(self, kept: Kept, begun: int, steps: int) -> Task:
+        config = self.config
+        torch.manual_seed(config.seed)
+        model = FirstClassifier(
+            config.arch,
+            len(self.labels.findings),
+            size=config.size,
+            in_channels=config.channels,
+            width=config.width,
+            fully_connected=config.first_network == "fully connected",
+        )
+        _start(model.encoder, config)
+        return self._task(model, begun, steps, losses.bce, torch.sigmoid, {})
+
+    def _stage(self, stage: int, kept: Kept, begun: int, steps: int) -> Task:
+        config = self.config
+        torch.manual_seed(config.seed + stage + 1)
+        model = TiedDeconv(**self.spec)
+        if stage == 0:
+            _start(model.encoder, config)
+            model.load_state_dict(kept.get(FIRST, {}), strict=False)
+        else:
+            source = stage - 1 if config.layerwise else 0
+            model = TiedDeconv(**self.spec, stage=source)
+            model.load_state_dict(kept[_name(source)])
+            for _ in range(source, stage):
+                model = model.grow()
+        if config.freeze_untied:
+            model.freeze_untied()
+        form, s = model.form, model.s
+        return self._task(
+            model,
+            begun,
+            steps,
+            lambda maps, target: tied_maps.loss(maps, target, form, s),
+            lambda maps: tied_maps.present(maps, form, s),
+            {
+                **config.header(self.labels.findings, stage),
+                "not_learnt": list(self.not_learnt),
+            },
+        )
+
+    def _task(
+        self,
+        model: nn.Module,
+        begun: int,
+        steps: int,
+        measure: Loss,
+        present: Callable[[Tensor], Tensor],
+        header: Mapping[str, object],
+    ) -> Task:
+        config, labels, feed = self.config, self.labels, self.feed
+
+        def loss(model: nn.Module, step: int, device: torch.device) -> Tensor:
+            step += begun
+            rows = self.sampler(step)
+            images, _ = feed.training(rows, step, device)
+            images = _cropped(images, config.crop, feed.generator(step, stream=1))
+            return measure(model(images), labels.targets[rows].to(device))
+
+        def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:
+            return _validated(model, device, feed, labels, measure, present)
+
+        return Task(
+            model=model,
+            loss=loss,
+            validate=validate,
+            steps=steps,
+            header=header,
+            criterion=config.choose_by,
+            higher_is_better=config.choose_by == "val_auroc",
+        )
+
+
+def _name(stage: int) -> str:
+    return f"stage {stage}" if stage else "baseline"
+
+
+def _gathered(kept: Kept) -> dict[str, Tensor]:
+    """Return the tensors of every stage as `nn.tied_deconv.Stages` names them."""
+    return {
+        f"stages.{stage}.{name}": tensor
+        for stage in range(LAST_STAGE + 1)
+        for name, tensor in kept.get(_name(stage), {}).items()
+    }
+
+
+def _start(encoder: Encoder, config: TiedDeconvConfig) -> None:
+    """Fill the convolutions with weights learnt elsewhere, if any are asked for."""
+    if not config.weights:
+        return
+    imported = config.weights == "imagenet"
+    state = imagenet() if imported else pretrained.read(Path(config.weights))
+    report = pretrained.load(encoder, from_vgg(state))
+    if report.missing:
+        raise DataError(
+            f"{config.weights} lacks {len(report.missing)} tensors of VGG-16, "
+            f"{report.missing[0]} first; give weights of a whole vgg16"
+        )
+
+
+def _cropped(images: Tensor, crop: float, generator: torch.Generator) -> Tensor:
+    """Cut a random window out of each of (B, C, S, S) films and bring it to size.
+
+    The paper takes 320 px of 340: a `crop` of 0.06 of the side.
+    """
+    if crop <= 0:
+        return images
+    turn = torch.zeros(len(images), 2, 3)
+    turn[:, 0, 0] = turn[:, 1, 1] = 1 - crop
+    turn[:, :, 2] = (torch.rand(len(images), 2, generator=generator) * 2 - 1) * crop
+    grid = functional.affine_grid(
+        turn.to(images), list(images.shape), align_corners=False
+    )
+    return functional.grid_sample(images, grid, align_corners=False)
+
+
+def _validated(
+    model: nn.Module,
+    device: torch.device,
+    feed: _data.Feed,
+    labels: _data.Labels,
+    measure: Loss,
+    present: Callable[[Tensor], Tensor],
+) -> dict[str, float]:
+    rows = labels.known_in("val")
+    if not rows:
+        return {}
+    targets = labels.targets[rows]
+    scores: list[Tensor] = []
+    total, place = 0.0, 0
+    for images in feed.viewing(rows, device):
+        said = model(images).float()
+        batch = targets[place : place + len(images)]
+        total += float(measure(said, batch.to(device))) * len(images)
+        scores.append(present(said).cpu())
+        place += len(images)
+    figures = {"val_loss": total / len(rows)}
+    area = _labelled.mean_auroc(torch.cat(scores), targets)
+    return figures if area is None else {**figures, "val_auroc": area}
