@@ -3,41 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import numpy as np
 from napari.layers import Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
+from napari.viewer import Viewer
 from numpy.typing import NDArray
 
 UNIT_WORDS = {"pixel": "pixel", "mm": "millimeter"}
 """What napari calls a unit of ours."""
 
-
-_HEARD = ("set_data", "scale", "translate", "units")
+_HEARD = ("data", "set_data", "scale", "translate", "units")
 
 
 @contextmanager
-def at_once(layers: Sequence[Layer]) -> Iterator[None]:
+def at_once(viewer: Viewer, layers: Sequence[Layer]) -> Iterator[None]:
     """Let napari hear of all changes inside as of one, or a film takes long to turn.
 
     For each of some ten layers it would work out the extent of the world, upload the
-    pixels and place them anew with every property that is set.
+    pixels, compile the shader of its colours and place it anew with every property that
+    is set.
     """
-    before = [(layer.scale, layer.translate, layer.units) for layer in layers]
+    before = [(_lie(layer), layer.units) for layer in layers]
     with ExitStack() as blocked:
         for layer in layers:
+            blocked.enter_context(_undrawn(layer))
             for name in _HEARD:
                 blocked.enter_context(getattr(layer.events, name).blocker())
         yield
-    if any(layer.units != was[2] for layer, was in zip(layers, before, strict=True)):
+    if any(layer.units != was[1] for layer, was in zip(layers, before, strict=True)):
         # The canvas takes the units of all layers anew when one of them tells.
         layers[-1].events.units()
-    for layer, (scale, corner, _) in zip(layers, before, strict=True):
-        moved = not np.array_equal(layer.scale, scale)
-        if moved or not np.array_equal(layer.translate, corner):
+    moved = [
+        layer
+        for layer, was in zip(layers, before, strict=True)
+        if _lie(layer) != was[0]
+    ]
+    for layer in moved[:-1]:
+        with _untold(viewer, layer):
             layer.events.scale()
-        layer.refresh(extent=False)
+    if moved:
+        moved[-1].events.scale()
+    for layer in layers:
+        layer.refresh()
+
+
+def _untold(viewer: Viewer, layer: Layer) -> AbstractContextManager[object]:
+    """Let the canvas hear that a layer has moved, but not the viewer's sliders.
+
+    They look at the world as a whole; it is enough that the last layer tells them.
+    """
+    sliders = getattr(viewer, "_on_layers_change", None)
+    return layer.events.scale.blocker(sliders) if sliders else nullcontext()
+
+
+def _undrawn(layer: Layer) -> AbstractContextManager[object]:
+    """Hold back the slicing and the thumbnail that every single change would make."""
+    # Nothing public does this; without it each layer is drawn four times over.
+    block = getattr(layer, "_block_refresh", None)
+    return nullcontext() if block is None else block()
+
+
+def _lie(layer: Layer) -> tuple[tuple[float, ...], ...]:
+    """Return what a layer covers: shape, pixel size and corner."""
+    return tuple(layer.data.shape), tuple(layer.scale), tuple(layer.translate)
 
 
 def show(layer: Layer, visible: bool) -> bool:

@@ -132,9 +132,21 @@ class CaseLayers:
                     layer.opacity = blend
             if self.outline is not None:
                 show(self.outline, not bare and looking.view in STAGES)
-            for name, layer in self.experts.items():
-                self._show_expert(name, layer, not bare)
+        self._show_experts()
         self._draw_outlines()
+
+    def _show_experts(self) -> None:
+        """Show the current finding's expert mask, and of the others what is drawn.
+
+        An empty mask shows nothing but takes as long to draw as a full one.
+        """
+        looking, experts = self.session.looking, self.session.experts
+        bare = self.hidden or looking.view == "film"
+        with self.quietly():
+            for name, layer in self.experts.items():
+                mask = experts.masks.get(name) if experts is not None else None
+                wanted = layer is self.active or (mask is not None and mask.any())
+                self._show_expert(name, layer, bool(wanted) and not bare)
 
     def _show_expert(self, name: str, layer: Labels, wanted: bool) -> None:
         """Show an expert mask or hide it; napari forgets the tool, we do not."""
@@ -232,7 +244,7 @@ class CaseLayers:
         before = self.film.data.shape, tuple(self.film.scale)
         spacing = opened.case.spacing_mm or (1.0, 1.0)
         unit = "pixel" if opened.case.spacing_mm is None else "mm"
-        with self.quietly(), at_once(self.all):
+        with self.quietly(), at_once(self.viewer, self.all):
             for layer in self.all:
                 if {str(u) for u in layer.units} != {UNIT_WORDS[unit]}:
                     layer.units = (unit, unit)
@@ -276,6 +288,7 @@ class CaseLayers:
             with self.quietly():
                 layer.data = experts.masks[name].copy()
                 self._forget_history(layer)
+            self._show_experts()
 
     def _on_stages(self) -> None:
         self._fill_heats()
@@ -283,6 +296,7 @@ class CaseLayers:
 
     def _on_finding(self) -> None:
         self._fill_heats()
+        self._show_experts()
         self._select()
 
     def _fill_heats(self) -> None:
@@ -360,7 +374,7 @@ class CaseLayers:
             return
         spacing = np.array(opened.case.spacing_mm or (1.0, 1.0))
         scale = np.array(opened.case.shape) / labels.shape
-        with self.quietly():
+        with self.quietly(), at_once(self.viewer, [outline]):
             outline.data = labels
             outline.editable = False  # napari makes it editable with new data
             place(outline, scale * spacing, (scale * 0.5 - 0.5) * spacing)
