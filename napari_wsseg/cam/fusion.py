@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
-from napari_wsseg.cam import CamMethod
+from napari_wsseg.cam import CamMethod, _classifier
 from napari_wsseg.cam._classifier import Explainable
+from napari_wsseg.cam.level import AtLevel
+from napari_wsseg.nn.classifier import Classifier
 
 
 def multi_scale(
@@ -48,32 +50,85 @@ def multi_scale(
     return torch.stack([_on_grid(heat, heats[0]) for heat in heats]).sum(0)
 
 
-def fused(heats: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return the largest of several levels' maps at every pixel.
+def multi_level(
+    classifier: Classifier,
+    images: torch.Tensor,
+    *,
+    levels: Sequence[int] = (3, 4, 5),
+    scales: Sequence[float] = (1.0,),
+    flip: bool = True,
+    findings: Sequence[int] | None = None,
+) -> torch.Tensor:
+    """Return the largest of several levels' LayerCAMs at every pixel.
 
     LayerCAM's fusion (Jiang 2021, §III-C): every map is divided by its own peak
-    before, so that no level outshines the others; one without heat adds none.
+    before, so that no level outshines the others; one without heat adds none. All
+    levels are read off the same forward and the same backwards.
 
     Parameters
     ----------
-    heats : each (B, K, h, w)
-        Their grids may differ.
+    levels
+        Two or more of 1 to 5.
+    scales, flip, findings
+        As of `multi_scale`; summed before levels are compared.
 
     Returns
     -------
     heat : (B, K, h, w)
-        On the finest grid, in [0, 1]; a single map is returned as it is.
+        On the grid of the finest level, in [0, 1].
     """
-    if len(heats) == 1:
-        return heats[0]
-    finest = max(heats, key=lambda heat: heat.shape[-1])
-    grown = [_on_grid(heat, finest) for heat in heats]
-    peaks = [heat.amax((-2, -1), keepdim=True) for heat in grown]
-    tiny = torch.finfo(finest.dtype).tiny
-    even = [
-        heat / peak.clamp_min(tiny) for heat, peak in zip(grown, peaks, strict=True)
-    ]
-    return torch.stack(even).amax(0)
+    several = sorted(set(levels))
+    if len(several) < 2:
+        raise ValueError(f"levels are {tuple(levels)}; give two or more of 1 to 5")
+
+    heat = multi_scale(
+        _one_after_another(several),
+        classifier,
+        images,
+        scales=scales,
+        flip=flip,
+        findings=findings,
+    )
+    peaks = heat.amax((-2, -1), keepdim=True)
+    relative = heat / peaks.clamp_min(torch.finfo(heat.dtype).tiny)
+    return torch.stack(relative.chunk(len(several), 1)).amax(0)
+
+
+def _one_after_another(levels: Sequence[int]) -> CamMethod:
+    """Return LayerCAM as a method of (B, L·K, h, w): level by level, on one grid."""
+
+    def layer_cams(
+        classifier: Explainable,
+        images: torch.Tensor,
+        findings: Sequence[int] | None = None,
+    ) -> torch.Tensor:
+        if not isinstance(classifier, Classifier):
+            raise TypeError(f"a {type(classifier).__name__} has no levels to read")
+        heats = _layer_cams(classifier, images, levels, findings)
+        return torch.cat([_on_grid(heat, heats[0]) for heat in heats], 1)
+
+    return layer_cams
+
+
+def _layer_cams(
+    classifier: Classifier,
+    images: torch.Tensor,
+    levels: Sequence[int],
+    findings: Sequence[int] | None,
+) -> list[torch.Tensor]:
+    """Return the LayerCAM (B, K, h, w) of every level, each on its own grid."""
+    cut = AtLevel(classifier, levels[0])
+
+    def onward(leaf: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+        behind = [leaf, *cut.onward(leaf)]
+        read = [behind[level - cut.level] for level in levels]
+        return read, classifier.head(behind[-1])
+
+    def weigh(maps: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        return (gradient.relu() * maps).sum(1)
+
+    maps = _classifier.features(cut, images)
+    return _classifier.heats_by_gradient(cut, maps, onward, findings, weigh)
 
 
 def _scaled(images: torch.Tensor, scale: float) -> torch.Tensor:

@@ -27,9 +27,10 @@ def folder(project: Path, stage: str, run: str) -> Path:
     own, tilde, variant = stage.partition("~")
     if own not in STAGES:
         raise ValueError(f"no stage {stage!r}; there are: {', '.join(STAGES)}")
-    if tilde and not re.fullmatch(r"[a-z0-9][a-z0-9@+-]*", variant):
+    if tilde and not re.fullmatch(r"[a-z0-9][a-z0-9@+() -]*", variant):
         raise ValueError(
-            f"a variant {variant!r} of stage {own}; name it with a-z, 0-9, @, + and -"
+            f"a variant {variant!r} of stage {own}; name it with a-z, 0-9, @+()- "
+            "and spaces"
         )
     return project / "stages" / stage / run
 

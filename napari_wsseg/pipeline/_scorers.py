@@ -30,17 +30,13 @@ def cam(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
         raise TypeError(f"{work.run} is a {type(model).__name__}, not a Classifier")
     images = work.input(batch)
     method, levels = variants.parts(work.variant)
-    heats = [
-        fusion.multi_scale(
-            methods[method],
-            AtLevel(model, level),
-            images,
-            scales=work.header["cam"]["scales"],
-            flip=work.flip,
-        )
-        for level in levels
-    ]
-    scores = seeds.normalise(fusion.fused(heats).float().cpu().numpy())
+    how = {"scales": work.header["cam"]["scales"], "flip": work.flip}
+    if len(levels) > 1:
+        heat = fusion.multi_level(model, images, levels=levels, **how)
+    else:
+        cut = AtLevel(model, levels[0])
+        heat = fusion.multi_scale(methods[method], cut, images, **how)
+    scores = seeds.normalise(heat.float().cpu().numpy())
     for score, gate in zip(scores, _present(work, model, images, batch), strict=True):
         yield StageMaps(score=score, present=gate)
 

@@ -18,6 +18,7 @@ METHODS = {
     "cam": "CAM",
     "grad-cam": "Grad-CAM",
     "grad-cam++": "Grad-CAM++",
+    "grad-cam++ (wsmis)": "Grad-CAM++ as WSMIS has it",
     "layer-cam": "LayerCAM",
 }
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import gc
+import weakref
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
 from napari_wsseg.cam import methods
+from napari_wsseg.cam.fusion import multi_level
+from napari_wsseg.cam.level import AtLevel
 from napari_wsseg.nn.classifier import Classifier, build
 
 GRADIENT_METHODS = [name for name in methods.names() if name != "cam"]
@@ -134,20 +139,99 @@ def test_heat_has_no_graph(name: str) -> None:
         assert heat.grad_fn is None
 
 
-def test_no_tensor_is_left_behind() -> None:
-    images, classifier = torch.rand(1, 1, 64, 64), TwoLayerHead()
+def looks() -> dict[str, Callable[[torch.Tensor], torch.Tensor]]:
+    """Return every way to read a map that goes by gradient, ready to be asked."""
+    net, other = own_classifier(), TwoLayerHead()
+    ways = {name: partial(methods[name], other) for name in GRADIENT_METHODS}
     for name in GRADIENT_METHODS:
-        methods[name](classifier, images)
+        ways[f"{name}@4"] = partial(methods[name], AtLevel(net, 4))
+    ways["fused"] = partial(multi_level, net, flip=False)
+    return ways
+
+
+def test_no_tensor_and_no_graph_is_left_behind() -> None:
+    images, ways = torch.rand(1, 1, 64, 64), looks()
+    for ask in ways.values():
+        ask(images)
+    gc.collect()
+    gc.disable()  # what only the collector finds counts as left behind
+    try:
+        for name, ask in ways.items():
+            before = tensors_alive()
+            ask(images)
+            assert tensors_alive() == before, name
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    "way", [*GRADIENT_METHODS, *(f"{name}@4" for name in GRADIENT_METHODS), "fused"]
+)
+def test_graphs_are_gone_before_the_map_is_handed_over(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[weakref.ref[torch.Tensor]] = []
+    grad = torch.autograd.grad
+
+    def watched(target: torch.Tensor, *args: object, **how: object) -> object:
+        kept.append(weakref.ref(target))
+        return grad(target, *args, **how)
+
+    monkeypatch.setattr(torch.autograd, "grad", watched)
     gc.collect()
     gc.disable()
     try:
-        before = tensors_alive()
-        for name in GRADIENT_METHODS:
-            methods[name](classifier, images)
-        after = tensors_alive()
+        heat = looks()[way](torch.rand(1, 1, 64, 64))
+        assert len(kept) == heat.shape[1]  # one backward a finding, no more
+        assert all(one() is None for one in kept)
     finally:
         gc.enable()
-    assert after == before
+
+
+def test_a_backward_keeps_no_graph_behind_the_last_finding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    retained: list[bool] = []
+    grad = torch.autograd.grad
+
+    def watched(*args: object, retain_graph: bool, **how: object) -> object:
+        retained.append(retain_graph)
+        return grad(*args, retain_graph=retain_graph, **how)
+
+    monkeypatch.setattr(torch.autograd, "grad", watched)
+    methods["layer-cam"](TwoLayerHead(), torch.rand(1, 1, 64, 64))
+    assert retained == [True, True, False]
+
+
+def test_levels_share_one_way_there_and_one_way_back_a_finding() -> None:
+    net, passes = own_classifier(), []
+    net.backbone.layer3.register_forward_hook(lambda *_: passes.append(3))
+    net.backbone.layer4.register_forward_hook(lambda *_: passes.append(4))
+    multi_level(net, torch.rand(1, 1, 64, 64), flip=False)
+    assert passes == [3, 4]
+
+
+def test_a_classifier_that_was_frozen_in_part_is_so_afterwards() -> None:
+    net = own_classifier()
+    net.backbone.layer1.requires_grad_(False)
+    wanted = [one.requires_grad for one in net.parameters()]
+    net.train()
+    multi_level(net, torch.rand(2, 1, 64, 64))
+    methods["layer-cam"](AtLevel(net, 4), torch.rand(2, 1, 64, 64))
+    assert [one.requires_grad for one in net.parameters()] == wanted
+    assert all(module.training for module in net.modules())
+    assert all(one.grad is None for one in net.parameters())
+    for module in net.modules():
+        assert not module._forward_hooks
+        assert not module._backward_hooks
+
+
+def test_a_head_that_fails_gives_the_parameters_back() -> None:
+    net = TwoLayerHead()
+    net.first = nn.Linear(5, 12)
+    with pytest.raises(RuntimeError):
+        methods["layer-cam"](net, torch.rand(1, 1, 64, 64))
+    assert all(one.requires_grad for one in net.parameters())
 
 
 @pytest.mark.parametrize("name", methods.names())

@@ -7,7 +7,7 @@ import torch
 
 from napari_wsseg.cam import methods
 from napari_wsseg.cam.level import AtLevel
-from napari_wsseg.nn import classifier
+from napari_wsseg.nn import classifier, trunks
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,28 @@ def test_layer_cam_at_a_level_is_the_gradient_there(
     expected = (gradient.relu() * maps).sum(1).relu()[0]
     heat = methods["layer-cam"](AtLevel(network, 4), images, [1])
     torch.testing.assert_close(heat[0, 0], expected.detach())
+
+
+@pytest.mark.parametrize("arch", trunks.TRUNKS)
+@pytest.mark.parametrize("output_stride", [8, 32])
+def test_every_level_of_every_network_is_a_rectified_map_on_the_way_to_the_logits(
+    arch: str, output_stride: int
+) -> None:
+    torch.manual_seed(0)
+    net = classifier.build(arch, 2, output_stride=output_stride, dropblock=0.1).eval()
+    torch.nn.init.normal_(net.linear.weight)
+    images = torch.rand(1, 1, 64, 64)
+    with torch.no_grad():
+        expected = net(images)
+        for level in (3, 4, 5):
+            cut = AtLevel(net, level)
+            maps = cut.features(images)
+            assert maps.min() >= 0
+            torch.testing.assert_close(cut.head(maps), expected)
+            for further, behind in enumerate(cut.onward(maps), level + 1):
+                torch.testing.assert_close(
+                    behind, AtLevel(net, further).features(images)
+                )
 
 
 def test_a_level_that_is_not_there_is_refused(network: classifier.Classifier) -> None:
