@@ -15,6 +15,17 @@ def _not_learnt(header: Mapping[str, Any]) -> str:
     return f"Not learnt, for want of films: {names}\n" if names else ""
 
 
+def _learnt_from(notes: Mapping[str, Any]) -> str:
+    origin = notes.get("imported")
+    if origin:
+        return f"""Not from this project: imported from {origin["file"]}
+(SHA-256 {origin["sha256"]}), whose outputs were named as
+{", ".join(origin["outputs"])}. What they were learnt from, only their makers know."""
+    return """data.lock.json lists every case, and whether a label, a weak mask or an
+expert mask of it was used. The weights may reflect how those films were chosen and
+labelled."""
+
+
 def write(folder: RunFolder, checkpoint: Checkpoint) -> None:
     """Write ``card.md`` of a run for the checkpoint it offers."""
     config = folder.config()
@@ -47,7 +58,6 @@ also chosen; the test films were not looked at.
 
 ## Learnt from
 
-data.lock.json lists every case, and whether a label, a weak mask or an expert mask of
-it was used. The weights may reflect how those films were chosen and labelled.
+{_learnt_from(config.get("notes", {}))}
 """
     atomic.write(folder.path / "card.md", lambda file: file.write(text.encode()))

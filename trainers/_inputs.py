@@ -65,5 +65,15 @@ def same(project: Project, recipe: str, settings: dict[str, Any]) -> Same:
     return Same(None, None, {})
 
 
+def imported(project: Project) -> Same | None:
+    """Return the classifier in use if it was imported, which no training replaces."""
+    run = project.adopted("cam")
+    if not run:
+        return None
+    info = runs.find(project.folder, run).info()
+    is_classifier = info.recipe == "classifier" and "imported" in info.notes
+    return Same(run, None, info.metrics) if is_classifier else None
+
+
 def _path(project: Project, run: str) -> Any:
     return project.folder / "runs" / run

@@ -1,8 +1,8 @@
 """The papers' settings, and those of their published code; made for GPUs.
 
 A preset by a paper's name has what the paper says and, where it is silent, what its
-code does, without the code's mistakes. Its "-compat" repeats those mistakes too, so that
-numbers can be compared.
+code does, without the code's mistakes. Its "-compat" repeats those mistakes too, so
+that numbers can be compared.
 """
 
 from __future__ import annotations
@@ -170,7 +170,8 @@ papers: dict[str, dict[str, dict[str, Any]]] = {
     "wsmis": {**_WSMIS, "chexseg": _CHEXSEG["chexseg"]},
     "chexseg": _CHEXSEG,
     # DropBlock behind the first filter is where the code has it in a VGG, and its
-    # threshold is a fifth of the map's range.
+    # threshold is a fifth of the map's range. The code's segmenter learns its encoder
+    # at a tenth of this rate, for which there is no setting.
     "wsmis-compat": {
         "classifier": {
             **_WSMIS["classifier"],

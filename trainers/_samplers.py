@@ -102,9 +102,9 @@ class TenthsSampler:
     """Two pools mixed as CheXseg's published code mixes them, for comparison.
 
     Film by film it draws ``u = randint(1, 10) * 0.1`` and takes the first pool if
-    ``u <= p``: p counts in tenths, and what 0.1 is short of one tenth makes p = 0.3, 0.6
-    and 0.7 the tenth below (`algorithms.md` finding 7). Both pools are gone through by
-    one index over both, so that the smaller comes round more often.
+    ``u <= p``: p counts in tenths, and what 0.1 is more than a tenth makes p = 0.3, 0.6
+    and 0.7 the tenth below. Both pools are gone through by one index over both, so
+    that the smaller comes round more often.
 
     Parameters
     ----------
@@ -119,6 +119,7 @@ class TenthsSampler:
     seed: int
 
     def __post_init__(self) -> None:
+        # The same words are refused.
         RatioSampler(self.first, self.second, self.share, self.batch, self.seed)
 
     def __call__(self, step: int) -> list[int]:

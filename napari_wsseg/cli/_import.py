@@ -1,4 +1,4 @@
-"""``wsseg import``: masks that a reader made elsewhere become expert masks."""
+"""``wsseg import``: masks that a reader made elsewhere, or somebody's classifier."""
 
 from __future__ import annotations
 
@@ -9,30 +9,42 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_wsseg.cli import _say, add_json, add_project
+from napari_wsseg.cli import _import_classifier, _say, add_json, add_project
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, UsageError
 from napari_wsseg.schema import Case, Mask
 
 
 def add(command: argparse.ArgumentParser) -> None:
     """Fill in the command's parser."""
-    command.add_argument("format", choices=["png", "siim_rle"])
+    command.add_argument("format", choices=["png", "siim_rle", "classifier"])
     command.add_argument(
         "file",
         type=Path,
-        help="png: a folder <finding>/<image stem>.png; siim_rle: a csv of one finding",
+        help="png: a folder <finding>/<image stem>.png; siim_rle: a csv of one "
+        "finding; classifier: a state dict, .safetensors, .pt or .pth",
     )
     add_project(command)
-    command.add_argument("--reader", required=True, help="whose masks these are")
-    command.add_argument("--finding", help="siim_rle: default, the project's only one")
     add_json(command)
+    masks = command.add_argument_group("masks")
+    masks.add_argument("--reader", help="whose masks these are; needed")
+    masks.add_argument("--finding", help="siim_rle: default, the project's only one")
+    _import_classifier.add(command.add_argument_group("a classifier"))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Add a version of every mask that fits a film; list those that do not."""
+    """Take masks or a classifier over."""
     if not arguments.file.exists():
         raise DataError(f"{arguments.file} is not there")
+    if arguments.format == "classifier":
+        return _import_classifier.run(arguments)
+    if not arguments.reader:
+        raise UsageError("name the reader whose masks these are with --reader")
+    return _masks(arguments)
+
+
+def _masks(arguments: argparse.Namespace) -> int:
+    """Add a version of every mask that fits a film; list those that do not."""
     with Project.open(arguments.project, write=True) as project:
         rejected: list[str] = []
         found = (

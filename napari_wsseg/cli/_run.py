@@ -43,9 +43,14 @@ def run(arguments: argparse.Namespace) -> int:
             settings |= _of(recipe, given)
             with Project.open(arguments.project) as project:
                 known = _inputs.same(project, recipe, settings)
+                why = "has the same inputs"
+                if recipe == "classifier" and not _of(recipe, given):
+                    brought = _inputs.imported(project)
+                    if brought:
+                        known, why = brought, "was imported and is in use"
             if known.done:
                 told.close()
-                _say.person(f"{recipe}: run {known.done} has the same inputs; kept")
+                _say.person(f"{recipe}: run {known.done} {why}; kept")
             end: _jobs.End = {"status": "done", "run": known.done}
             end["metrics"] = dict(known.metrics)
             if not known.done:

@@ -117,7 +117,7 @@ def load(network: nn.Module, source: State) -> LoadReport:
         When a tensor has another shape than the network's, or no tensor fits.
     """
     own = network.state_dict()
-    found = _without_prefix(source, own)
+    found = without_prefix(source, own)
     fitting = {key: _grey(found[key], own[key]) for key in own if key in found}
     wrong = [
         f"{key} is {tuple(value.shape)}, the network has {tuple(own[key].shape)}"
@@ -142,7 +142,7 @@ def load(network: nn.Module, source: State) -> LoadReport:
 def _tensors(content: object, name: str) -> dict[str, torch.Tensor]:
     """Find the state dict in what a training script saved."""
     if isinstance(content, Mapping):
-        for key in ("state_dict", "model_state", "model"):
+        for key in ("state_dict", "model_state_dict", "model_state", "model"):
             if isinstance(content.get(key), Mapping):
                 return _tensors(content[key], name)
         tensors = {k: v for k, v in content.items() if isinstance(v, torch.Tensor)}
@@ -151,8 +151,16 @@ def _tensors(content: object, name: str) -> dict[str, torch.Tensor]:
     raise DataError(f"{name} holds no tensors by name; save a state dict")
 
 
-def _without_prefix(source: State, own: State) -> dict[str, torch.Tensor]:
-    """Take off the prefix, or pair of prefixes, under which most of `source` fits."""
+def without_prefix(source: State, own: State) -> dict[str, torch.Tensor]:
+    """Return `source` by the keys of `own`, as far as it has them.
+
+    The prefix, or pair of prefixes, under which most keys fit is taken off.
+
+    Raises
+    ------
+    DataError
+        When the network lies in `source` under two prefixes, neither a usual one.
+    """
     usual = [outer + inner for outer in ("", *PREFIXES) for inner in ("", *PREFIXES)]
     first = next(iter(own))
     theirs = {key: modern_key(key) for key in source}

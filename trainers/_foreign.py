@@ -1,0 +1,164 @@
+"""Somebody else's classifier becomes a run of the project, as if it had trained it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_wsseg.io import atomic, checkpoints, runs
+from napari_wsseg.io.project import Project
+from napari_wsseg.io.runs import RunFolder
+from napari_wsseg.jobs import Checkpoint, DataError, UsageError
+from napari_wsseg.nn import foreign, pretrained
+from napari_wsseg.nn.trunks import TRUNKS
+from trainers import _card, _classifier
+from trainers._classifier import ClassifierConfig
+from trainers._recipe import configure, settings_of
+
+#: Written for an output that no finding of the project stands for.
+NOBODY = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a weights file.
+
+    Parameters
+    ----------
+    run
+        Id of the run that holds it.
+    unexpected
+        Keys of the file that were not used.
+    left_out
+        Outputs that are no finding of the project.
+    channels
+        What the network takes.
+    """
+
+    run: str
+    unexpected: tuple[str, ...]
+    left_out: tuple[str, ...]
+    channels: int
+
+
+def take(
+    project: Project,
+    file: Path,
+    *,
+    arch: str,
+    outputs: Sequence[str],
+    size: int,
+    normalisation: str,
+    channels: int | None = None,
+    output_stride: int = 32,
+) -> Taken:
+    """Make a run of the recipe classifier from a weights file.
+
+    Nothing is written unless everything fits.
+
+    Parameters
+    ----------
+    outputs
+        What each output of the file stands for, all of them in order.
+    channels
+        1 or 3; ``None`` for what the first filters take.
+
+    Raises
+    ------
+    UsageError
+        For an architecture or a setting that there is not.
+    DataError
+        If the file is damaged or would run code, is of another architecture, or its
+        outputs are not those named, or a finding of the project is not among them.
+    """
+    if arch not in TRUNKS:
+        raise UsageError(f"no architecture {arch!r}; there are: {', '.join(TRUNKS)}")
+    findings = [finding.name for finding in project.findings]
+    state = pretrained.read(file)
+    weights = foreign.sort(state, arch)
+    rows = _rows(outputs, len(weights.weight), findings)
+    config = _config(
+        arch=arch,
+        size=size,
+        normalisation=normalisation,
+        channels=channels or weights.in_channels,
+        output_stride=output_stride,
+        cam_stride=output_stride,
+        extra_convs="yes" if weights.extra else "no",
+        # Nobody knows whether mirrored films were learnt from.
+        flip=False,
+    )
+    model = foreign.build(
+        weights,
+        arch,
+        rows,
+        in_channels=config.channels,
+        output_stride=config.output_stride,
+    )
+    folder = runs.new(
+        project.folder,
+        "classifier",
+        settings_of(config),
+        findings=tuple(findings),
+        notes={"imported": _origin(file, outputs, weights)},
+    )
+    header = _classifier.header(config, model, findings)
+    _keep(folder, Checkpoint(header, model.state_dict(), {}, best=True))
+    left_out = [name for name in outputs if name not in findings and name != NOBODY]
+    return Taken(folder.id, weights.unexpected, tuple(left_out), config.channels)
+
+
+def _config(**settings: Any) -> ClassifierConfig:
+    config = configure("classifier", settings)
+    if not isinstance(config, ClassifierConfig):
+        raise TypeError(f"the recipe classifier has a {type(config).__name__}")
+    return config
+
+
+def _rows(outputs: Sequence[str], n: int, findings: Sequence[str]) -> list[int]:
+    """Return, per finding of the project, the number of its output."""
+    if len(outputs) != n:
+        raise DataError(
+            f"the file has {n} outputs, but {len(outputs)} are named "
+            f"({', '.join(outputs)}); name all of them, in the file's order, with "
+            f"{NOBODY} for one that is not wanted"
+        )
+    named = [name for name in outputs if name != NOBODY]
+    twice = sorted({name for name in named if named.count(name) > 1})
+    if twice:
+        raise DataError(f"{', '.join(twice)} is named twice; name every output once")
+    missing = [name for name in findings if name not in named]
+    if missing:
+        raise DataError(
+            f"{', '.join(missing)} of this project is not among the outputs named "
+            f"({', '.join(named)}); a classifier needs an output for every finding"
+        )
+    return [list(outputs).index(name) for name in findings]
+
+
+def _origin(
+    file: Path, outputs: Sequence[str], weights: foreign.Weights
+) -> dict[str, Any]:
+    return {
+        "file": file.name,
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "outputs": list(outputs),
+        "unexpected": list(weights.unexpected),
+    }
+
+
+def _keep(folder: RunFolder, checkpoint: Checkpoint) -> None:
+    began = time.monotonic()
+    folder.begin()
+    try:
+        checkpoints.write(folder.best, checkpoint)
+        atomic.write_json(folder.path / "data.lock.json", [])
+        _card.write(folder, checkpoint)
+    except BaseException as error:
+        folder.end("failed", metrics={}, seconds=0.0, message=str(error))
+        raise
+    folder.end("done", metrics={}, seconds=time.monotonic() - began)
