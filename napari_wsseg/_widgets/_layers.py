@@ -321,7 +321,8 @@ class CaseLayers:
                     "case": opened.case.id,
                     "finding": finding.name,
                     "stage": stage,
-                    "run": opened.runs.get(stage),
+                    "run": opened.shown.runs.get(stage),
+                    "map": opened.shown.kept(stage),
                 }
 
     def _select(self) -> None:

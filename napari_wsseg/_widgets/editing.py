@@ -149,7 +149,10 @@ class EditPanel(QWidget):
         mask = self.session.draft(stage, finding.name, case.shape)
         if mask is not None:
             self.bench.autosave.apply(
-                finding.name, mask, f"from {stage}", opened.runs.get(stage)
+                finding.name,
+                mask,
+                f"from {opened.shown.kept(stage)}",
+                opened.shown.runs.get(stage),
             )
         self.bench.focus_canvas()
 

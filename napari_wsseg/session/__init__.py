@@ -24,8 +24,9 @@ from napari_wsseg.session.drafts import Drafts
 from napari_wsseg.session.keeping import ExpertMasks, Recovered
 from napari_wsseg.session.loading import Loader
 from napari_wsseg.session.looking import Looking
-from napari_wsseg.session.opened import Background, OpenedCase
+from napari_wsseg.session.opened import Background, OpenedCase, Shown
 from napari_wsseg.session.reading_list import ReadingList
+from napari_wsseg.session.showing import Showing
 
 
 class Session:
@@ -69,6 +70,7 @@ class Session:
         self.experts: ExpertMasks | None = None
         self.list = ReadingList()
         self.looking = Looking()
+        self.showing = Showing()
         self.problem = ""
         self._background: Background = background or opened.Inline()
         self._clock = clock
@@ -113,13 +115,19 @@ class Session:
         self.experts = experts = ExpertMasks(project, self.reader, self._clock)
         self.list = ReadingList.of(project)
         self._deciding = Deciding(project, self.list, self.reader, self._clock)
+        self.showing.start(folder, shown := Shown(opened.adopted(project)))
         self._loader = Loader(
-            folder, self._background, self._fold_waiting, self._show, self._unreadable
+            folder,
+            self._background,
+            self._fold_waiting,
+            self._show,
+            self._unreadable,
+            shown,
         )
         found: list[Recovered] = []
         if not project.readonly:
             self._tried(lambda: found.extend(experts.recover()))
-        self.looking.start(project.findings, Drafts.of(project))
+        self.looking.start(project.findings, Drafts.of(project, shown))
         self.project_changed.emit()
         if note:
             self.message.emit(note)
@@ -153,6 +161,7 @@ class Session:
         self.project = self.opened = self.experts = self._deciding = None
         self.list, self._loader = ReadingList(), None
         self.looking.start((), Drafts())
+        self.showing = Showing()
         self.problem = ""
         self.project_changed.emit()
 
@@ -172,21 +181,38 @@ class Session:
     def reload_stages(self, preview: Mapping[str, str] | None = None) -> None:
         """Read the stages again, of the open case too, after maps have changed.
 
-        With `preview`, stage to run id, the open case shows runs that are not in use.
+        With `preview`, stage to run id, every case shows runs that are not in use.
         """
         if self.project is None:
             return
         runs = opened.adopted(self.project) | dict(preview or {})
-        self.looking.drafts = Drafts.of(self.project, runs)
+        self._show_maps(self.showing.with_runs(runs))
+
+    def choose_map(self, variant: str) -> None:
+        """Let the stage "cam" show another of `showing.maps`, in every case.
+
+        Raises
+        ------
+        UsageError
+            The run has no such map.
+        """
+        self._show_maps(self.showing.with_map(variant))
+
+    def _show_maps(self, shown: Shown) -> None:
+        if self.project is None:
+            return
+        self.showing.start(self.project.folder, shown)
+        self.looking.drafts = Drafts.of(self.project, shown)
         if self._loader is not None:
+            self._loader.shown = shown
             self._loader.forget()
         if self.opened is None:
             self.stages_changed.emit()
             return
         folder, case_id = self.project.folder, self.opened.case.id
         self._background.submit(
-            lambda: opened.read_maps(folder, case_id, runs),
-            lambda maps: self._take_maps(case_id, maps, runs),
+            lambda: opened.read_maps(folder, case_id, shown),
+            lambda maps: self._take_maps(case_id, maps, shown),
             lambda error: self.message.emit(str(error)),
         )
 
@@ -359,10 +385,12 @@ class Session:
             self._tried(lambda: experts.fold_waiting(case_id))
 
     def _take_maps(
-        self, case_id: str, maps: dict[str, StageMaps], runs: dict[str, str]
+        self, case_id: str, maps: dict[str, StageMaps], shown: Shown
     ) -> None:
+        if shown is not self.showing.shown:
+            return  # something else was chosen meanwhile
         if self.opened is not None and self.opened.case.id == case_id:
-            self.opened = replace(self.opened, maps=maps, runs=runs)
+            self.opened = replace(self.opened, maps=maps, shown=shown)
         self.stages_changed.emit()
 
     def _enter(self, asked: Asked) -> None:

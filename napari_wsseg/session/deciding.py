@@ -25,7 +25,8 @@ class Asked:
     drafts : each (H, W) bool
         Findings without an expert mask, with the draft that the verdict approves.
     stage, run
-        Where the drafts came from.
+        Where the drafts came from; another map than the run's own is named as
+        ``"cam~layer-cam@4"``.
     seconds
         Time that the reader spent on the case.
     """
@@ -66,7 +67,7 @@ def offer(
     finding that is not `drawn`; where the film or expert masks are looked at, none.
     """
     stage, case, drafts = looking.view, opened.case, looking.drafts.copy()
-    maps, run = opened.maps.get(stage), opened.runs.get(stage)
+    maps, run = opened.maps.get(stage), opened.shown.runs.get(stage)
     accepting = verdict in ("accept", "accept with edits")
     wanted = [f for f in looking.names if f not in drawn] if accepting else []
 
@@ -76,7 +77,8 @@ def offer(
             for finding in wanted
             if maps is not None
         }
-        return Asked(case.id, verdict, found, stage, run, confidence, comment, seconds)
+        kept = opened.shown.kept(stage)
+        return Asked(case.id, verdict, found, kept, run, confidence, comment, seconds)
 
     return work
 

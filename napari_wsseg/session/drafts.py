@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,13 +29,13 @@ class Drafts:
     settings: dict[str, StageSettings] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, project: Project, runs: Mapping[str, str] | None = None) -> Drafts:
-        """Read the settings of `runs`, stage to id; by default those adopted."""
+    def of(cls, project: Project, shown: opened.Shown) -> Drafts:
+        """Read the settings of what is shown."""
         names = tuple(finding.name for finding in project.findings)
         settings = {
-            stage: stages.read_settings(project.folder, stage, run)
+            stage: stages.read_settings(project.folder, shown.kept(stage), run)
             or _open_settings(names)
-            for stage, run in (runs or opened.adopted(project)).items()
+            for stage, run in shown.runs.items()
         }
         return cls(names, settings)
 

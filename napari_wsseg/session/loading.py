@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_wsseg.session import opened as opened_cases
-from napari_wsseg.session.opened import Background, OpenedCase
+from napari_wsseg.session.opened import Background, OpenedCase, Shown
 
 _KEPT = 6
 """Cases kept in memory beside the open one, read ahead or just left."""
@@ -29,6 +29,8 @@ class Loader:
         Called with the case that is `wanted` once it is ready.
     failed
         Called with a case id and the error that stopped its reading.
+    shown
+        Which maps to read along; after a change `forget` what was read before.
     wanted
         The case that is to be shown next, until it is.
     """
@@ -38,6 +40,7 @@ class Loader:
     before_read: Callable[[str], None]
     show: Callable[[OpenedCase], None]
     failed: Callable[[str, Exception], None]
+    shown: Shown
     wanted: str | None = None
     _ready: dict[str, OpenedCase] = field(default_factory=dict)
     _coming: set[str] = field(default_factory=set)
@@ -59,8 +62,9 @@ class Loader:
             return
         self._coming.add(case_id)
         self.before_read(case_id)
+        shown = self.shown
         self.background.submit(
-            lambda: opened_cases.read(self.folder, case_id),
+            lambda: opened_cases.read(self.folder, case_id, shown),
             self._arrived,
             lambda error: self._lost(case_id, error),
         )

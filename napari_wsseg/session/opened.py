@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -18,6 +18,27 @@ from napari_wsseg.schema import STAGES, Case, Radiograph, StageMaps
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Where the stages on screen come from.
+
+    Parameters
+    ----------
+    runs
+        Stage name to run id; stages without a run are missing.
+    maps
+        Stage name to the name under which its maps are kept, where that is another:
+        ``{"cam": "cam~layer-cam@4"}``, see `napari_wsseg.pipeline.variants`.
+    """
+
+    runs: Mapping[str, str] = field(default_factory=dict)
+    maps: Mapping[str, str] = field(default_factory=dict)
+
+    def kept(self, stage: str) -> str:
+        """Return the name under which the maps of a stage are kept."""
+        return self.maps.get(stage, stage)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenedCase:
     """One case, decoded and ready to be shown.
@@ -28,15 +49,15 @@ class OpenedCase:
         Stage name to its float maps; stages that have not seen the case are missing.
     masks : each (H, W) uint8 of 0 and 1
         Expert masks by finding, newest over readers; only annotated findings.
-    runs
-        Stage name to the adopted run that `maps` came from.
+    shown
+        Where `maps` came from.
     """
 
     case: Case
     radiograph: Radiograph
     maps: Mapping[str, StageMaps]
     masks: Mapping[str, NDArray[np.uint8]]
-    runs: Mapping[str, str]
+    shown: Shown
 
 
 class Background(Protocol):
@@ -75,7 +96,7 @@ class Inline:
         """Return: nothing ever waits."""
 
 
-def read(folder: Path, case_id: str) -> OpenedCase:
+def read(folder: Path, case_id: str, shown: Shown) -> OpenedCase:
     """Read one case of the project in `folder`, through an opening of its own.
 
     Raises
@@ -90,21 +111,15 @@ def read(folder: Path, case_id: str) -> OpenedCase:
             finding: mask.astype(np.uint8)
             for finding, mask in project.expert_masks(case_id).items()
         }
-        runs = {
-            stage: run
-            for stage in STAGES
-            if (run := project.adopted(stage)) is not None
-        }
-    return OpenedCase(case, radiograph, read_maps(folder, case_id, runs), masks, runs)
+    maps = read_maps(folder, case_id, shown)
+    return OpenedCase(case, radiograph, maps, masks, shown)
 
 
-def read_maps(
-    folder: Path, case_id: str, runs: Mapping[str, str]
-) -> dict[str, StageMaps]:
-    """Read the maps of every adopted run that has seen the case."""
+def read_maps(folder: Path, case_id: str, shown: Shown) -> dict[str, StageMaps]:
+    """Read the maps of every run shown that has seen the case."""
     found: dict[str, StageMaps] = {}
-    for stage, run in runs.items():
-        maps = stages.read(folder, stage, run, case_id)
+    for stage, run in shown.runs.items():
+        maps = stages.read(folder, shown.kept(stage), run, case_id)
         if maps is not None:
             found[stage] = maps
     return found

@@ -24,7 +24,7 @@ def main(folder: Path) -> None:
         "masks": seen,
         "decisions": {i: d.verdict for i, d in session.list.decisions.items()},
         "adopted": {stage: session.project.adopted(stage) for stage in STAGES},
-        "shown": dict(session.opened.runs) if session.opened else {},
+        "shown": dict(session.opened.shown.runs) if session.opened else {},
     }
     bench.viewer.close()
     sys.stdout.write(json.dumps(told) + "\n")

@@ -1,0 +1,75 @@
+"""Which run, and which of its maps, every stage on screen comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from napari_wsseg.io import runs as run_folders
+from napari_wsseg.jobs import DataError, UsageError
+from napari_wsseg.pipeline import variants
+from napari_wsseg.session.opened import Shown
+
+
+class Showing:
+    """What the stages of one project show, and what else they could.
+
+    Attributes
+    ----------
+    shown
+        Runs and maps as they are now.
+    maps
+        The maps that the run behind the stage "cam" can give, its own first (see
+        `napari_wsseg.pipeline.variants`); none before any run.
+    """
+
+    def __init__(self) -> None:
+        self.shown = Shown()
+        self.maps: tuple[str, ...] = ()
+
+    def start(self, project: Path, shown: Shown) -> None:
+        """Show something else."""
+        if shown.runs.get("cam") != self.shown.runs.get("cam") or not self.maps:
+            self.maps = _maps(project, shown.runs.get("cam"))
+        self.shown = shown
+
+    @property
+    def run(self) -> str | None:
+        """The run behind the stage "cam"."""
+        return self.shown.runs.get("cam")
+
+    @property
+    def map(self) -> str:
+        """The map that the stage "cam" shows; empty before any run."""
+        other = self.shown.kept("cam").partition("~")[2]
+        return other or (self.maps[0] if self.maps else "")
+
+    def with_runs(self, runs: Mapping[str, str]) -> Shown:
+        """Return other runs; the map is kept where its run is."""
+        same = runs.get("cam") == self.run
+        return Shown(runs, self.shown.maps if same else {})
+
+    def with_map(self, variant: str) -> Shown:
+        """Return the same runs with another map.
+
+        Raises
+        ------
+        UsageError
+            The run has no such map.
+        """
+        if variant not in self.maps:
+            raise UsageError(
+                f"no map {variant!r}; there are: {', '.join(self.maps) or 'none'}"
+            )
+        own = variant == self.maps[0]
+        return Shown(self.shown.runs, {} if own else {"cam": f"cam~{variant}"})
+
+
+def _maps(project: Path, run: str | None) -> tuple[str, ...]:
+    if run is None:
+        return ()
+    try:
+        return variants.of_run(run_folders.find(project, run).config())
+    except DataError:
+        # Its maps may outlive a run's folder; there is nothing to choose then.
+        return ()
