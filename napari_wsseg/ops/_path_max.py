@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from napari_wsseg.ops._walk import ends
+from napari_wsseg.ops._paths import ends, views
 
 Path = tuple[tuple[int, int], tuple[tuple[int, int], ...]]
 
@@ -36,7 +36,7 @@ class PathMax(torch.autograd.Function):
             source, _ = ends(boundary.shape, *offset)
             values = [
                 steps[step if track else 0][view]
-                for step, view in enumerate(_views(boundary, offset, path))
+                for step, view in enumerate(views(boundary.shape, offset, path))
             ]
             best = torch.maximum(values[0], values[1])
             for value in values[2:]:
@@ -73,18 +73,3 @@ def _signed(boundary: torch.Tensor, count: int, mask: int) -> list[torch.Tensor]
     """
     bits = boundary.double().view(torch.int64) & ~mask
     return [(bits | (mask - step)).view(torch.float64) for step in range(count)]
-
-
-def _views(
-    boundary: torch.Tensor,
-    offset: tuple[int, int],
-    path: Sequence[tuple[int, int]],
-) -> list[tuple[Any, ...]]:
-    """Return where each path pixel of all valid pairs of one offset lies."""
-    height, width = boundary.shape[-2:]
-    dy, dx = offset
-    rows, left, right = height - dy, max(0, -dx), width - max(0, dx)
-    return [
-        (..., slice(y, max(y, rows + y)), slice(left + x, max(left, right) + x))
-        for y, x in path
-    ]

@@ -10,29 +10,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from scipy import sparse
 
 from napari_wsseg.ops import _threads
+from napari_wsseg.ops._paths import Offset, all_around, diagonals
 
 TAIL = 1e-5
 """Weight of the terms that the Chebyshev series may leave out."""
 
-Offset: TypeAlias = tuple[int, int]
 # The series is the same arithmetic on numpy and torch arrays; neither type says so.
 Apply: TypeAlias = Callable[[Any], Any]
-
-
-def ends(
-    shape: Sequence[int], dy: int, dx: int
-) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Return where the sources and the targets of all pairs inside a map lie."""
-    height, width = shape[-2:]
-    rows, columns = max(0, height - dy), max(0, width - abs(dx))
-    top, left = (dy, max(0, -dx)) if rows and columns else (0, 0)
-    right = left + dx if rows and columns else 0
-    source = (..., slice(0, rows), slice(left, left + columns))
-    target = (..., slice(top, top + rows), slice(right, right + columns))
-    return source, target
 
 
 def walk(
@@ -68,7 +54,7 @@ def walk(
         rows = _matrix(near, offsets)
         on_device: torch.Tensor = step(lambda maps: (rows @ maps.T).T, start, steps)
         return on_device
-    apply = _diagonals(near, offsets)
+    apply = _averages(near, offsets)
     # scipy lets go of the interpreter lock, so every map can have a core.
     walked = _threads.each(lambda one: step(apply, one, steps), start.numpy())
     return torch.from_numpy(np.stack(walked)) if walked else start
@@ -119,40 +105,15 @@ def series(steps: int) -> tuple[float, ...]:
 
 
 def _neighbours(affinity: torch.Tensor, offsets: Sequence[Offset]) -> torch.Tensor:
-    """Return (2 n_offsets + 1, h, w): of every pixel, with all its neighbours.
-
-    In the order of their column in the matrix: mirrored offsets, itself, offsets.
-    """
-    count = len(offsets)
-    near = affinity.new_zeros((2 * count + 1, *affinity.shape[1:]))
-    near[count] = 1
-    near[count + 1 :] = affinity
-    for place, offset in enumerate(offsets):
-        source, target = ends(affinity.shape, *offset)
-        near[count - 1 - place][target] = affinity[place][source]
-    return near
+    near = affinity.new_zeros((2 * len(offsets) + 1, *affinity.shape[1:]))
+    filled: torch.Tensor = all_around(near, affinity, offsets)
+    return filled
 
 
-def _diagonals(near: torch.Tensor, offsets: Sequence[Offset]) -> Apply:
-    """Return x ↦ D⁻¹A x for one numpy map.
-
-    A neighbour is a fixed step away in memory, so A is a few diagonals: no column
-    indices to read, a quarter of the time of compressed rows.
-    """
-    width, size = near.shape[2], near.shape[1] * near.shape[2]
-    steps = [dy * width + dx for dy, dx in offsets]
-    # A stored diagonal is aligned to columns; A is symmetric, so that is its mirror.
-    diagonals = [-step for step in [-step for step in reversed(steps)] + [0, *steps]]
+def _averages(near: torch.Tensor, offsets: Sequence[Offset]) -> Apply:
+    """Return x ↦ D⁻¹A x for one numpy map."""
     inverse = (1 / near.sum(0, dtype=torch.float64)).to(near.dtype).numpy().ravel()
-    values = near.flatten(1).numpy()
-    if len(set(diagonals)) < len(diagonals):
-        # On a map narrower than two radii, neighbours of different rows are equally
-        # far away in memory; at most one of them is on the map, the others are zero.
-        unique, place = np.unique(diagonals, return_inverse=True)
-        merged = np.zeros((len(unique), size), values.dtype)
-        np.add.at(merged, place, values)
-        diagonals, values = unique.tolist(), merged
-    matrix = sparse.dia_matrix((values, diagonals), shape=(size, size))
+    matrix = diagonals(near.numpy(), offsets)
     return lambda one: inverse * (matrix @ one)
 
 

@@ -11,7 +11,6 @@ that start within a radius of the left, right and lower edge; ours does not.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -20,24 +19,13 @@ from numpy.typing import NDArray
 
 from napari_wsseg.ops import _walk
 from napari_wsseg.ops._path_max import PathMax
+from napari_wsseg.ops._paths import PathOffset as PathOffset
+from napari_wsseg.ops._paths import ends
+from napari_wsseg.ops._paths import path_offsets as path_offsets
+from napari_wsseg.ops.scribble import grow as grow
 from napari_wsseg.schema import IGNORE
 
 Array = TypeVar("Array", NDArray[np.floating[Any]], torch.Tensor)
-
-
-class PathOffset(NamedTuple):
-    """A way from a pixel to a neighbour, and the pixels on it.
-
-    Parameters
-    ----------
-    offset
-        (rows, columns) from the source to its neighbour; rows >= 0.
-    path
-        Offsets of every pixel on the way, both ends included.
-    """
-
-    offset: tuple[int, int]
-    path: tuple[tuple[int, int], ...]
 
 
 class PairLabels(NamedTuple):
@@ -50,26 +38,6 @@ class PairLabels(NamedTuple):
     background: torch.Tensor
     finding: torch.Tensor
     different: torch.Tensor
-
-
-@lru_cache(maxsize=16)
-def path_offsets(radius: int) -> tuple[PathOffset, ...]:
-    """Return the neighbours closer than `radius` in one half plane, with their paths.
-
-    The other half is their mirror image. A pixel is on a path if it lies in the
-    bounding box of both ends and less than one pixel from the line between them.
-    They come row by row, left to right.
-    """
-    if radius < 2:
-        raise ValueError(f"radius is {radius}; at 2 px there is a first neighbour")
-    reach = range(-radius + 1, radius)
-    half_plane = [(0, dx) for dx in range(1, radius)]
-    half_plane += [(dy, dx) for dy in range(1, radius) for dx in reach]
-    return tuple(
-        PathOffset((dy, dx), _path(dy, dx))
-        for dy, dx in half_plane
-        if dy * dy + dx * dx < radius * radius
-    )
 
 
 def path_max(boundary: torch.Tensor, radius: int) -> torch.Tensor:
@@ -113,7 +81,7 @@ def pair_labels(seed: torch.Tensor, radius: int) -> PairLabels:
     )
     known = seed != IGNORE
     for place, ((dy, dx), _) in enumerate(offsets):
-        source, target = _walk.ends(seed.shape, dy, dx)
+        source, target = ends(seed.shape, dy, dx)
         here, there = seed[source], seed[target]
         both, same = known[source] & known[target], here == there
         labels.background[place][source] = both & same & (here == 0)
@@ -186,17 +154,6 @@ def _tensor(values: NDArray[np.floating[Any]] | torch.Tensor) -> torch.Tensor:
     # A copy: torch wants writable arrays with positive strides.
     wide = np.float64 if values.dtype == np.float64 else np.float32
     return torch.from_numpy(np.array(values, wide))
-
-
-def _path(dy: int, dx: int) -> tuple[tuple[int, int], ...]:
-    columns = range(min(0, dx), max(0, dx) + 1)
-    length = float(np.hypot(dy, dx))
-    return tuple(
-        (y, x)
-        for y in range(dy + 1)
-        for x in columns
-        if abs(dy * x - dx * y) / length < 1
-    )
 
 
 def _check(heat: torch.Tensor, boundary: torch.Tensor, steps: int) -> None:
