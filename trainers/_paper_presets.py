@@ -166,9 +166,42 @@ _IRN: dict[str, dict[str, Any]] = {
     },
 }
 
+# TDN section 4.2, tuberculosis: 320 px out of 340, mirrored, nothing else. The paper is
+# silent on weight decay (none here), on which epoch is kept and on how features are
+# normalised (see `nn._tied_ops.normalise`). For photographs it takes arch=vgg16,
+# weights=imagenet, first_network=none, layerwise and freeze_untied the other way round.
+_TDN: dict[str, dict[str, Any]] = {
+    "tied_deconv": {
+        **_PLAIN,
+        "arch": "table1",
+        "size": 320,
+        "crop": 0.06,
+        "flip": True,
+        "epochs": 50,
+        "baseline_epochs": 50,
+        "stage_epochs": 10,
+        "batch": 16,
+        "optimiser": "sgd",
+        "momentum": 0.9,
+        "weight_decay": 0.0,
+        "learning_rate": 0.01,
+        "baseline_rate": 0.002,
+        "stage_rate": 0.001,
+        "schedule": "step",
+        "step_epochs": 20,
+        "step_factor": 0.5,
+        "stages": 3,
+        "s": 5.0,
+        "normalise": "layer",
+        "form": "auto",
+        "checks": 10,
+    },
+}
+
 papers: dict[str, dict[str, dict[str, Any]]] = {
     "wsmis": {**_WSMIS, "chexseg": _CHEXSEG["chexseg"]},
     "chexseg": _CHEXSEG,
+    "tdn": _TDN,
     # DropBlock behind the first filter is where the code has it in a VGG, and its
     # threshold is a fifth of the map's range. The code's segmenter learns its encoder
     # at a tenth of this rate, for which there is no setting.
