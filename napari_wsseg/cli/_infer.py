@@ -17,11 +17,13 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--map",
         metavar="VARIANT",
-        help="another of the run's maps than its own, e.g. layer-cam@4 or tdn-2",
+        help="another of the run's maps than its own, e.g. layer-cam@4 or tdn-2; "
+        "all: every one of them",
     )
     command.add_argument(
         "--first", metavar="CASE_ID", help="the film to do before all others"
     )
+    command.add_argument("--only", metavar="CASE_ID", help="one film and no other")
     command.add_argument("--again", action="store_true", help="also what is there")
     add_json(command)
 
@@ -44,27 +46,38 @@ def run(arguments: argparse.Namespace) -> int:
                 f"no run is in use for the stage {arguments.stage}; train one, or "
                 "name one with --run"
             )
-        job = infer(
-            project,
-            arguments.stage,
-            run_id,
-            variant=arguments.map,
-            first=arguments.first,
-            cancel=cancel,
-            again=arguments.again,
-        )
-        _say.through(job, _say.Teller(arguments.json))
-        kept, what = arguments.stage, arguments.stage
-        if arguments.map:
-            config = runs.find(project.folder, run_id).config()
-            kept = variants.stage_name(arguments.map, config)
-            what = f"{kept.partition('~')[0]} ({variants.words(arguments.map)})"
-        seen = len(stages.seen(project.folder, kept, run_id))
+        config = runs.find(project.folder, run_id).config()
+        every = variants.of_run(config) if arguments.map == "all" else [arguments.map]
+        counts: dict[str, int] = {}
+        for variant in every:
+            job = infer(
+                project,
+                arguments.stage,
+                run_id,
+                variant=variant,
+                first=arguments.only or arguments.first,
+                only=bool(arguments.only),
+                cancel=cancel,
+                again=arguments.again,
+            )
+            _say.through(job, _say.Teller(arguments.json))
+            kept, what = arguments.stage, arguments.stage
+            if variant:
+                kept = variants.stage_name(variant, config)
+                what = f"{arguments.stage} ({variants.words(variant)})"
+            counts[what] = len(stages.seen(project.folder, kept, run_id))
         total = len(project.cases())
-    _say.person(f"{what}: {seen} of {total} films by run {run_id}")
-    end = {"status": "stopped" if cancel.is_set() else "done", "run": run_id}
+    for what, seen in counts.items():
+        _say.person(f"{what}: {seen} of {total} films by run {run_id}")
+    end = {
+        "event": "finished",
+        "status": "stopped" if cancel.is_set() else "done",
+        "run": run_id,
+        "films": min(counts.values()),
+        "of": total,
+    }
     if arguments.map:
         end["map"] = arguments.map
     if arguments.json:
-        _say.program({**end, "films": seen, "of": total})
+        _say.program(end)
     return 130 if cancel.is_set() else 0

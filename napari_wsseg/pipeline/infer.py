@@ -24,6 +24,7 @@ def infer(
     *,
     variant: str | None = None,
     first: str | None = None,
+    only: bool = False,
     device: str = "auto",
     cancel: threading.Event | None = None,
     again: bool = False,
@@ -43,6 +44,8 @@ def infer(
         ``None`` for the run's own. Each is kept in a folder of its own.
     first
         Id of the case that is done before all others, alone, for whoever waits.
+    only
+        Leave it at the case `first`.
     again
         Compute what is there already, too.
 
@@ -65,12 +68,20 @@ def infer(
     if below:
         source = str(header.get("classifier", run))
         yield from infer(
-            project, below, source, first=first, device=device, cancel=cancel
+            project,
+            below,
+            source,
+            first=first,
+            only=only,
+            device=device,
+            cancel=cancel,
         )
     films = yield from cache.films(project, header["size"])
     work = Work(project, run, model, header, films, variant, again)
     seen = set() if again else stages.seen(project.folder, kept, run)
     cases = [case for case in project.cases() if case.id not in seen]
+    if only:
+        cases = [case for case in cases if case.id == first]
     done = 0
     for batch in _batches(cases, project.case(first).id if first else None):
         if cancel is not None and cancel.is_set():

@@ -176,6 +176,7 @@ def test_the_command_line_names_map_and_film(
     assert main([*words, "--map", "layer-cam@3+4+5"]) == 0
     told = capsys.readouterr()
     assert json.loads(told.out.splitlines()[-1]) == {
+        "event": "finished",
         "status": "done",
         "run": run,
         "map": "layer-cam@3+4+5",
@@ -183,3 +184,17 @@ def test_the_command_line_names_map_and_film(
         "of": 20,
     }
     assert "cam (LayerCAM, levels 3 + 4 + 5): 20 of 20 films" in told.err
+
+
+def test_one_film_alone_gets_every_map(
+    spots: Path, spots_project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, case = make_run(spots), spots_project.cases()[7].id
+    words = ["infer", "cam", "-p", str(spots), "--run", run, "--map", "all"]
+    assert main([*words, "--only", case]) == 0
+    config = runs.find(spots, run).config()
+    for variant in variants.of_run(config):
+        kept = variants.stage_name(variant, config)
+        assert stages.seen(spots, kept, run) == {case}
+        assert stages.read_settings(spots, kept, run) is not None
+    assert "cam (Grad-CAM, level 4): 1 of 20 films" in capsys.readouterr().err
