@@ -115,10 +115,10 @@ def test_a_grey_file_of_safetensors_makes_maps_and_is_used(
 ) -> None:
     save_file(build("resnet18", 1).state_dict(), tmp_path / "ours.safetensors")
     words = ["--arch", "resnet18", "--findings", "spot", "--output-stride", "16"]
-    words += ["--normalisation", "film", "--json"]
+    words += ["--normalisation", "film", "--size", "64", "--json"]
     assert wsseg_import(spots, tmp_path / "ours.safetensors", *words) == 0
     told = capsys.readouterr()
-    assert "assumed: --size 320 --channels 1" in told.err
+    assert "assumed: --channels 1; it must be as it was trained" in told.err
     run = json.loads(told.out)["run"]
     assert main(["infer", "cam", "-p", str(spots)]) == 0
     with Project.open(spots) as project:
@@ -126,7 +126,7 @@ def test_a_grey_file_of_safetensors_makes_maps_and_is_used(
         for case in project.cases():
             maps = stages.read(spots, "cam", run, case.id)
             assert maps is not None
-            assert maps.score.shape == (1, 20, 20)
+            assert maps.score.shape == (1, 4, 4)
     card = (spots / "runs" / run / "card.md").read_text()
     assert "imported from ours.safetensors" in card
 
@@ -176,6 +176,7 @@ def test_keys_that_are_not_used_are_named(
     told = capsys.readouterr()
     assert json.loads(told.out)["unexpected"] == ["op_threshs"]
     assert "not used of the file: op_threshs" in told.err
+    assert "assumed: --size 320 --normalisation imagenet --channels 3" in told.err
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

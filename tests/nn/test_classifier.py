@@ -128,3 +128,32 @@ def test_options_that_do_not_exist_are_refused(options: dict[str, int]) -> None:
 def test_no_findings_are_refused() -> None:
     with pytest.raises(ValueError, match="1 or more"):
         build("resnet18", 0)
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "vgg16", "densenet121"])
+@pytest.mark.parametrize(
+    ("levels", "first"), [((0,), 1), ((2,), 2), ((4, 5), 4), ((5,), 5), ((), None)]
+)
+def test_dropblock_sits_where_it_is_put(
+    arch: str, levels: tuple[int, ...], first: int | None
+) -> None:
+    """The first level whose map changes from one pass to the next is the one named."""
+    torch.manual_seed(0)
+    net = build(arch, 1, dropblock=0.6, block=3, dropblock_levels=levels).eval()
+    net.dropblock.train()
+    images = torch.rand(1, 1, 64, 64)
+    with torch.no_grad():
+        once, again = net.stages(images), net.stages(images)
+    changed = [not torch.equal(a, b) for a, b in zip(once, again, strict=True)]
+    assert changed == [first is not None and level >= first for level in range(1, 6)]
+
+
+def test_dropblock_at_a_level_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"\[6\]; give some of 0 to 5"):
+        build("resnet18", 1, dropblock_levels=[6])
+
+
+def test_a_deeper_network_of_the_family_is_refused() -> None:
+    weights = torchvision.models.resnet34(weights=None).state_dict()
+    with pytest.raises(DataError, match=r"another network than resnet18.*layer1\.2"):
+        build("resnet18", 2, weights=weights)

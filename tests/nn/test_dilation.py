@@ -66,3 +66,24 @@ def test_a_stack_of_convolutions_keeps_its_even_pixels() -> None:
 def test_an_output_stride_that_does_not_exist_is_refused_with_the_choices() -> None:
     with pytest.raises(ValueError, match=r"output stride is 4.*8, 16, 32"):
         trunks.build("resnet18", output_stride=4)
+
+
+def test_wsmis_vgg_has_its_fifth_block_on_a_grid_four_times_as_fine() -> None:
+    """The pool before it differs, so the block is compared by itself: oracle 5."""
+    torch.manual_seed(0)
+    strided, dilated = (
+        trunks.build("vgg16", output_stride=stride).double().eval()
+        for stride in (32, 8)
+    )
+    dilated.load_state_dict(strided.state_dict())
+    x = torch.rand(1, 512, 18, 14, dtype=torch.float64)
+    block = range(34, 43)
+    fine, coarse = x, x[..., ::2, ::2]
+    with torch.no_grad():
+        for index in block:
+            fine = dilated.features[index](fine)
+            coarse = strided.features[index](coarse)
+    torch.testing.assert_close(fine[..., ::2, ::2], coarse, rtol=0, atol=1e-9)
+    pool = dilated.features[33]
+    assert (pool.kernel_size, pool.stride, pool.padding) == (3, 1, 1)
+    assert isinstance(dilated.features[43], nn.Identity)

@@ -110,3 +110,47 @@ def test_the_same_generator_augments_alike(strength: float) -> None:
         films, None, strength=strength, tone=strength, flip=True, generator=seeded(6)
     )
     assert torch.equal(one, two)
+
+
+def bars(count: int) -> torch.Tensor:
+    films = torch.zeros(count, 1, 96, 96)
+    films[:, :, 44:52, 20:76] = 1
+    return films
+
+
+def tilt(shape: torch.Tensor) -> float:
+    """Return the angle of a shape's long axis, in degrees."""
+    row, column = shape.nonzero().double().T
+    spread = torch.cov(torch.stack([column, row]))
+    twice = torch.atan2(2 * spread[0, 1], spread[0, 0] - spread[1, 1])
+    return float(torch.rad2deg(twice / 2))
+
+
+def test_films_are_turned_and_scaled_each_by_its_own_measure() -> None:
+    moved, _ = augment(
+        bars(64), None, strength=1, tone=0, flip=False, generator=seeded(7)
+    )
+    areas = moved.sum((1, 2, 3)) / (8 * 56)
+    assert areas.min() < 0.85
+    assert areas.max() > 1.15
+    angles = [tilt(film > 0.5) for film in moved[:, 0]]
+    assert min(angles) < -6
+    assert max(angles) > 6
+    assert max(map(abs, angles)) < 11
+
+
+def test_brightness_changes_and_some_films_are_blurred() -> None:
+    yy, xx = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    board = (0.3 + 0.4 * ((yy + xx) % 2)).view(1, 1, 64, 64).repeat(64, 1, 1, 1)
+    toned, _ = augment(board, None, strength=0, tone=1, flip=False, generator=seeded(8))
+    means = toned.mean((1, 2, 3))
+    assert means.max() - means.min() > 0.1
+    blurred = (toned.std((1, 2, 3)) < 0.1).float().mean()
+    assert 0.05 < blurred < 0.3
+
+
+def test_half_of_the_films_are_mirrored() -> None:
+    ramp = torch.linspace(0, 1, 16).view(1, 1, 1, 16).expand(400, 1, 16, 16)
+    both, _ = augment(ramp, None, strength=0, tone=0, flip=True, generator=seeded(9))
+    mirrored = (both[:, 0, 0, 0] > both[:, 0, 0, -1]).float().mean()
+    assert 0.42 < mirrored < 0.58

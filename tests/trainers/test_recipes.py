@@ -242,7 +242,7 @@ def test_a_loss_that_is_no_number_ends_the_run_in_words(
         losses, "bce", lambda logits, *_, **__: logits.sum() * float("nan")
     )
     with pytest.raises(
-        JobFailed, match="not a number at step 1 .*lower the learning rate"
+        JobFailed, match=r"not a number at step 1 .*lower the learning rate"
     ):
         train(spots, "classifier")
 

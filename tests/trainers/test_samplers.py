@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from trainers._samplers import RatioSampler, ShuffledSampler, deal
+from trainers._samplers import RatioSampler, ShuffledSampler, TenthsSampler, deal
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.3, 0.6, 0.7, 0.85, 0.9, 1.0, 1 / 3])
@@ -39,6 +39,27 @@ def test_the_published_sampler_would_fail_this() -> None:
     ours = np.mean([row == 0 for step in range(2_000) for row in sampler(step)])
     assert published == pytest.approx(0.5, abs=0.02)
     assert ours == pytest.approx(0.6, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("share", "really"),
+    [(0.2, 0.2), (0.3, 0.2), (0.5, 0.5), (0.6, 0.5), (0.7, 0.6), (0.85, 0.8), (1, 1)],
+)
+def test_the_published_sampler_takes_the_tenth_below(
+    share: float, really: float
+) -> None:
+    sampler = TenthsSampler(range(40), range(40, 100), share, 50, seed=1)
+    drawn = [row for step in range(2_000) for row in sampler(step)]
+    assert np.mean([row < 40 for row in drawn]) == pytest.approx(really, abs=0.006)
+
+
+def test_the_published_sampler_resumes_and_fills_up_like_the_other() -> None:
+    whole = TenthsSampler(range(3), range(3, 9), 0.5, 4, 1)
+    assert [whole(n) for n in range(9)][4:] == [whole(n) for n in range(4, 9)]
+    assert set(TenthsSampler([1, 2], [], 0.1, 4, 0)(3)) <= {1, 2}
+    assert set(TenthsSampler([], [4, 5], 0.8, 4, 0)(3)) <= {4, 5}
+    with pytest.raises(ValueError, match="goes from 0 to 1"):
+        TenthsSampler([1], [2], 1.2, 4, 0)
 
 
 def test_every_film_comes_once_before_any_comes_twice() -> None:

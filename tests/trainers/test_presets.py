@@ -1,0 +1,102 @@
+"""Presets hold what the papers, and their published code, say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import trainers
+from trainers._paper_presets import papers
+from trainers._recipe import configure, settings_of
+
+
+def of(preset: str, recipe: str) -> dict[str, Any]:
+    return settings_of(configure(recipe, trainers.presets[preset][recipe]))
+
+
+@pytest.mark.parametrize("preset", list(trainers.presets))
+def test_every_preset_is_made_of_settings_that_exist(preset: str) -> None:
+    for recipe in trainers.presets[preset]:
+        if recipe in trainers.recipes:
+            of(preset, recipe)
+
+
+def test_the_papers_are_offered_with_and_without_their_quirks() -> None:
+    compat = {name for name in papers if name.endswith("-compat")}
+    assert compat == {"wsmis-compat", "chexseg-compat", "irn-compat"}
+    assert set(trainers.presets) >= {"fast", "wsmis", "chexseg", *compat}
+
+
+def test_wsmis_is_vgg_with_added_convolutions_and_the_papers_dropblock() -> None:
+    wanted = {
+        "arch": "vgg16",
+        "extra_convs": "auto",
+        "size": 512,
+        "output_stride": 8,
+        "dropblock": 0.2,
+        "dropblock_size": 7,
+        "dropblock_levels": "4,5",
+        "dropblock_schedule": "linear",
+        "dropblock_compat": False,
+        "optimiser": "adam",
+        "learning_rate": 1e-4,
+        "head_rate": 10.0,
+        "weight_decay": 1e-5,
+        "step_epochs": 5,
+        "epochs": 50,
+        "batch": 16,
+        "choose_by": "val_loss",
+        "cam": "grad-cam++",
+        "seed_foreground": 0.3,
+        "seed_background": 0.05,
+    }
+    assert wanted.items() <= of("wsmis", "classifier").items()
+
+
+def test_wsmis_compat_has_the_codes_dropblock_and_its_map() -> None:
+    wanted = {
+        "dropblock_compat": True,
+        "dropblock_schedule": "ten-steps",
+        "dropblock_levels": "0",
+        "cam": "grad-cam++ (wsmis)",
+    }
+    assert wanted.items() <= of("wsmis-compat", "classifier").items()
+    assert of("wsmis-compat", "irnet")["momentum"] == 1e-4
+    assert of("wsmis", "irnet")["momentum"] == 0
+
+
+def test_chexseg_is_densenet_at_320_with_grad_cam() -> None:
+    wanted = {
+        "arch": "densenet121",
+        "size": 320,
+        "optimiser": "adam",
+        "learning_rate": 1e-4,
+        "batch": 16,
+        "epochs": 3,
+        "cam": "grad-cam",
+        "cam_cut": "tuned",
+    }
+    assert wanted.items() <= of("chexseg", "classifier").items()
+    masks = of("chexseg", "chexseg")
+    assert (masks["arch"], masks["encoder"]) == ("deeplabv3plus", "resnet18")
+    assert (masks["loss"], masks["labels"], masks["batch"]) == ("dice", "cam", 8)
+    assert masks["compat"] is False
+    walk = of("chexseg", "irnet")
+    assert (walk["walk_beta"], walk["walk_steps"], walk["walk_radius"]) == (5.0, 8, 3)
+
+
+def test_chexseg_compat_counts_p_in_tenths_and_fills_holes_behind_otsu() -> None:
+    assert of("chexseg-compat", "chexseg")["compat"] is True
+    found = of("chexseg-compat", "classifier")
+    assert (found["cam_cut"], found["cam_fill_holes"]) == ("otsu", True)
+    assert (found["seed_foreground"], found["seed_background"]) == (0.25, 0.1)
+    assert found["normalisation"] == "chexpert"
+
+
+def test_irn_compat_gives_sgd_its_weight_decay_for_momentum() -> None:
+    for recipe in ("classifier", "irnet"):
+        settings = of("irn-compat", recipe)
+        assert settings["optimiser"] == "sgd"
+        assert settings["momentum"] == settings["weight_decay"] == 1e-4
+    assert of("irn-compat", "classifier")["cam_scales"] == "1,0.5,1.5,2"
