@@ -18,8 +18,12 @@ STAGES = ("cam", "crf", "irnet", "segmentation")
 
 SPLITS = ("train", "val", "test")
 
+RULES = ("threshold", "triplet", "otsu")
+"""The ways in which a map is cut into a mask, see `StageSettings`."""
+
 Mask: TypeAlias = NDArray[np.bool_]
 Split: TypeAlias = Literal["train", "val", "test"]
+Rule: TypeAlias = Literal["threshold", "triplet", "otsu"]
 Verdict: TypeAlias = Literal["accept", "accept with edits", "reject", "flag", "reopen"]
 
 #: Okabe and Ito's colour-blind-safe palette (https://jfly.uni-koeln.de/color/),
@@ -208,11 +212,39 @@ class StageSettings:
     Parameters
     ----------
     thresholds
-        Finding where ``score >= threshold``.
+        Finding where ``score >= threshold``; the triplet's bottom.
     gates
         Finding present only where ``present >= gate``; 0 opens the gate.
+    rule
+        ``"threshold"``; ``"triplet"`` (`napari_wsseg.ops.masks.triplet_mask`), which
+        wants `min_area` of the film above `top` before it takes what is above the
+        threshold; ``"otsu"``, which finds each film's own threshold in its map and
+        leaves `thresholds` aside.
+    top
+        The triplet's upper cut.
+    min_area
+        Share of the film in [0, 1]. Regions below it are dropped, or, with the
+        triplet, films with less than that above `top` are left empty; 0: neither.
+    fill_holes
+        Fill what a region encloses.
+
+    Raises
+    ------
+    ValueError
+        If `rule` is none of `RULES`, or `top` or `min_area` is not in [0, 1].
     """
 
     findings: tuple[str, ...]
     thresholds: tuple[float, ...]
     gates: tuple[float, ...]
+    rule: Rule = "threshold"
+    top: float = 0.75
+    min_area: float = 0.0
+    fill_holes: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise ValueError(f"no rule {self.rule!r}; there are: {', '.join(RULES)}")
+        for name, value in (("top", self.top), ("min_area", self.min_area)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} is {value}; it goes from 0 to 1")

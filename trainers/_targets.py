@@ -15,7 +15,7 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import geometry
-from napari_wsseg.pipeline import infer
+from napari_wsseg.pipeline import infer, label_conditioned_masks
 from napari_wsseg.schema import IGNORE, StageSettings
 from trainers._data import Labels
 from trainers._recipe import Context
@@ -131,15 +131,18 @@ def _put_weak(
     maps = stages.read(project.folder, stage, run, labels.cases[row].id)
     if maps is None:
         raise DataError(f"stage {stage} of run {run} lost {labels.cases[row].path}")
-    square = (targets.size, targets.size)
-    for k, label in enumerate(labels.targets[row].tolist()):
-        if label == 0:
-            targets.put(row, k, np.zeros(square, bool))
-        elif label == 1:
-            score = geometry.unletterbox(maps.score[k], square)
-            mask = score >= settings.thresholds[k]
-            if mask.any():
-                targets.put(row, k, mask)
+    label = [
+        int(one) if one in (0, 1) else None for one in labels.targets[row].tolist()
+    ]
+    # Cut on the film alone: shares of it, and its own Otsu, know of no padding.
+    shape = labels.cases[row].shape
+    top, left, height, width = geometry.content_box(shape, targets.size)
+    found = label_conditioned_masks(maps, settings, (height, width), label)
+    for k, known in enumerate(label):
+        mask = np.zeros((targets.size, targets.size), bool)
+        mask[top : top + height, left : left + width] = found[k]
+        if known == 0 or (known == 1 and mask.any()):
+            targets.put(row, k, mask)
 
 
 def in_use(project: Project, stage: str, run: str) -> str:

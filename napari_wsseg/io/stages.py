@@ -97,19 +97,23 @@ def seen(project: Path, stage: str, run: str) -> set[str]:
 def write_settings(
     project: Path, stage: str, run: str, settings: StageSettings
 ) -> None:
-    """Keep the default thresholds and gates of a stage."""
+    """Keep how the maps of a stage become masks by default."""
     atomic.write_json(
         folder(project, stage, run) / "stage.json",
         {
             "findings": settings.findings,
             "thresholds": settings.thresholds,
             "gates": settings.gates,
+            "rule": settings.rule,
+            "top": settings.top,
+            "min_area": settings.min_area,
+            "fill_holes": settings.fill_holes,
         },
     )
 
 
 def read_settings(project: Path, stage: str, run: str) -> StageSettings | None:
-    """Return the default thresholds and gates, or ``None`` if the stage never ran."""
+    """Return how maps become masks, or ``None`` if the stage never ran."""
     path = folder(project, stage, run) / "stage.json"
     if not path.exists():
         return None
@@ -119,6 +123,11 @@ def read_settings(project: Path, stage: str, run: str) -> StageSettings | None:
             findings=tuple(str(name) for name in values["findings"]),
             thresholds=tuple(float(value) for value in values["thresholds"]),
             gates=tuple(float(value) for value in values["gates"]),
+            # Stages made before these were settings have none of them.
+            rule=values.get("rule", "threshold"),
+            top=float(values.get("top", 0.75)),
+            min_area=float(values.get("min_area", 0.0)),
+            fill_holes=bool(values.get("fill_holes", False)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}); run the stage again") from error

@@ -1,29 +1,32 @@
 """The stages, one radiograph or one project at a time.
 
-Only `stage_masks` is imported with the package: the window needs it at once, and it
-needs no torch.
+Only what cuts maps into masks is imported with the package: the window needs it at
+once, and it needs no torch. There are two modes. *Predicted*, `stage_masks`, knows
+nothing of a film but its pixels: the classifier's probability is the gate that keeps
+a negative film empty. *Label-conditioned*, `label_conditioned_masks`, is for
+training: the image-level label opens the gate or shuts it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_wsseg.ops import geometry
-from napari_wsseg.schema import StageMaps, StageSettings
+from napari_wsseg.ops import geometry, masks, seeds
+from napari_wsseg.schema import Mask, StageMaps, StageSettings
 
 
 def stage_masks(
     maps: StageMaps, settings: StageSettings, shape: tuple[int, int]
 ) -> NDArray[np.bool_]:
-    """Cut a stage's maps into masks of the film.
+    """Cut a stage's maps into masks of the film, in *predicted* mode.
 
     Parameters
     ----------
     settings
-        Thresholds and gates per finding. A finding whose ``present`` is under its
-        gate stays empty (*predicted* mode); gates of 0 give what training sees of a
-        finding that the image-level label says is there (*label-conditioned*).
+        A finding whose ``present`` is under its gate stays empty.
     shape
         Rows and columns of the film.
 
@@ -31,8 +34,67 @@ def stage_masks(
     -------
     (K, H, W) bool
     """
-    masks = np.zeros((len(maps.score), *shape), bool)
+    gates = np.asarray(settings.gates)
+    return _masks(maps, settings, shape, [*(maps.present >= gates)])
+
+
+def label_conditioned_masks(
+    maps: StageMaps,
+    settings: StageSettings,
+    shape: tuple[int, int],
+    labels: Sequence[int | None],
+) -> NDArray[np.bool_]:
+    """Cut a stage's maps into masks of the film, in *label-conditioned* mode.
+
+    Parameters
+    ----------
+    labels
+        Per finding: 1, whose gate is open whatever the classifier says; 0, which
+        stays empty; anything else is not known and left to the classifier.
+
+    Returns
+    -------
+    (K, H, W) bool
+    """
+    predicted = [*(maps.present >= np.asarray(settings.gates))]
+    known = {0: False, 1: True}
+    is_open = [
+        known.get(-1 if label is None else int(label), gate)
+        for label, gate in zip(labels, predicted, strict=True)
+    ]
+    return _masks(maps, settings, shape, is_open)
+
+
+def _masks(
+    maps: StageMaps,
+    settings: StageSettings,
+    shape: tuple[int, int],
+    is_open: Sequence[bool],
+) -> NDArray[np.bool_]:
+    found = np.zeros((len(maps.score), *shape), bool)
     for k, score in enumerate(maps.score):
-        if maps.present[k] >= settings.gates[k]:
-            masks[k] = geometry.unletterbox(score, shape) >= settings.thresholds[k]
-    return masks
+        if is_open[k]:
+            film = geometry.unletterbox(score, shape)
+            found[k] = cut(film, settings, settings.thresholds[k])
+    return found
+
+
+def cut(score: NDArray[np.float32], settings: StageSettings, threshold: float) -> Mask:
+    """Cut a (H, W) map that covers a film, at `threshold` where the rule wants one."""
+    if settings.rule == "triplet":
+        mask = masks.triplet_mask(
+            score,
+            # Whoever moves the threshold above the top means both.
+            top=max(settings.top, threshold),
+            min_area=settings.min_area,
+            bottom=threshold,
+        )
+    elif settings.rule == "otsu":
+        mask = score > seeds.otsu(score)
+    else:
+        mask = score >= threshold
+    if settings.fill_holes:
+        mask = masks.fill_holes(mask)
+    if settings.min_area > 0 and settings.rule != "triplet":
+        mask = masks.remove_small(mask, min_area=settings.min_area)
+    return mask

@@ -1,22 +1,27 @@
 """Default thresholds and gates of a stage.
 
 Gates come from image-level labels of the validation films. Thresholds of a stage
-that only weak labels went into are fixed: they never see a pixel of truth. Those of a
-segmenter that learnt from expert masks are tuned on the validation films' masks, and
-frozen for test (CheXseg appendix A.1 tunes them too).
+that only weak labels went into are fixed, or each film's own (Otsu): they never see a
+pixel of truth. Those of a segmenter that learnt from expert masks, and of maps whose
+settings say "tuned", are tuned on the validation films' masks and frozen for test
+(CheXseg appendix A.1, which tunes on the training films).
 """
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
-from napari_wsseg.ops import metrics
-from napari_wsseg.pipeline import stage_masks
+from napari_wsseg.ops import geometry, metrics
+from napari_wsseg.pipeline import cut
 from napari_wsseg.schema import StageSettings
+
+logger = logging.getLogger(__name__)
 
 FIXED = {"cam": 0.3, "crf": 0.5, "irnet": 0.3, "segmentation": 0.5}
 
@@ -32,6 +37,7 @@ def defaults(
     `stage` may name a variant, as `io.stages` does.
     """
     findings = tuple(header["findings"])
+    findings = tuple(header["findings"])
     own = stage.partition("~")[0]
     chosen = header.get("thresholds", {}).get(own, FIXED[own])
     settings = StageSettings(
@@ -39,7 +45,12 @@ def defaults(
         thresholds=(float(chosen),) * len(findings),
         gates=_gates(project, stage, run, findings),
     )
-    if header.get("tune_on_expert_masks"):
+    how = header.get("cut", "fixed")
+    if own == "cam":
+        settings = replace(settings, **header.get("mask", {}))
+        if how == "otsu":
+            settings = replace(settings, rule="otsu")
+    if header.get("tune_on_expert_masks") or (own == "cam" and how == "tuned"):
         return _tuned(project, stage, run, settings)
     return settings
 
@@ -47,9 +58,16 @@ def defaults(
 def _gates(
     project: Project, stage: str, run: str, findings: tuple[str, ...]
 ) -> tuple[float, ...]:
-    """Per finding, the probability that best parts present from absent on val."""
+    """Per finding, the probability that best parts present from absent on val.
+
+    A variant that has not seen every film takes the probabilities of the run's own.
+    """
     cases = project.cases("val")
-    maps = [stages.read(project.folder, stage, run, case.id) for case in cases]
+    maps = [
+        stages.read(project.folder, stage, run, case.id)
+        or stages.read(project.folder, stage.partition("~")[0], run, case.id)
+        for case in cases
+    ]
     gates = []
     for k, finding in enumerate(findings):
         rows = [
@@ -68,34 +86,38 @@ def _gates(
 def _tuned(
     project: Project, stage: str, run: str, settings: StageSettings
 ) -> StageSettings:
-    """Per finding, the threshold with the best mean IoU on val's expert masks."""
+    """Per finding, the threshold with the best mean IoU on val's expert masks.
+
+    Of films that have the finding, gates open.
+    """
     ious: dict[str, dict[float, list[float]]] = {}
-    open_gates = StageSettings(
-        settings.findings, settings.thresholds, (0.0,) * len(settings.findings)
-    )
     for case_id in project.annotated("val"):
         maps = stages.read(project.folder, stage, run, case_id)
         if maps is None:
             continue
         truths = project.expert_masks(case_id)
         shape = project.case(case_id).shape
-        for threshold in GRID:
-            cut = StageSettings(
-                open_gates.findings,
-                (threshold,) * len(open_gates.findings),
-                open_gates.gates,
+        for finding, score in zip(settings.findings, maps.score, strict=True):
+            truth = truths.get(finding)
+            if truth is None or not truth.any():
+                continue
+            film = geometry.unletterbox(score, shape)
+            for threshold in GRID:
+                mask = cut(film, settings, threshold)
+                tried = ious.setdefault(finding, {})
+                tried.setdefault(threshold, []).append(metrics.iou(mask, truth))
+    for finding in settings.findings:
+        if finding not in ious:
+            logger.warning(
+                "%s: no validation film has an expert mask of it, so its threshold "
+                "is not tuned",
+                finding,
             )
-            masks = stage_masks(maps, cut, shape)
-            for finding, mask in zip(settings.findings, masks, strict=True):
-                truth = truths.get(finding)
-                if truth is not None and truth.any():
-                    tried = ious.setdefault(finding, {})
-                    tried.setdefault(threshold, []).append(metrics.iou(mask, truth))
     thresholds = tuple(
         _best(ious.get(finding), default)
         for finding, default in zip(settings.findings, settings.thresholds, strict=True)
     )
-    return StageSettings(settings.findings, thresholds, settings.gates)
+    return replace(settings, thresholds=thresholds)
 
 
 def _best(tried: dict[float, list[float]] | None, default: float) -> float:

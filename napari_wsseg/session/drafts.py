@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,11 +47,18 @@ class Drafts:
         return settings.thresholds[settings.findings.index(finding)]
 
     def set_threshold(self, stage: str, finding: str, threshold: float) -> None:
-        """Move the threshold of a finding at a stage."""
+        """Move the threshold of a finding at a stage.
+
+        A stage cut by Otsu's rule is cut at its thresholds from then on.
+        """
         old = self.settings.get(stage) or _open_settings(self.findings)
         values = list(old.thresholds)
         values[old.findings.index(finding)] = threshold
-        self.settings[stage] = StageSettings(old.findings, tuple(values), old.gates)
+        self.settings[stage] = replace(
+            old,
+            thresholds=tuple(values),
+            rule="threshold" if old.rule == "otsu" else old.rule,
+        )
 
     def score(
         self, maps: StageMaps, stage: str, finding: str
@@ -81,8 +88,11 @@ class Drafts:
             score=maps.score[index : index + 1],
             present=maps.present[index : index + 1],
         )
-        own = StageSettings(
-            (finding,), (settings.thresholds[index],), (settings.gates[index],)
+        own = replace(
+            settings,
+            findings=(finding,),
+            thresholds=(settings.thresholds[index],),
+            gates=(settings.gates[index],),
         )
         return np.asarray(pipeline.stage_masks(one, own, shape)[0], bool)
 

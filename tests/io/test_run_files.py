@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,22 @@ def test_settings_come_back(tmp_path: Path) -> None:
     stages.write_settings(tmp_path, "irnet", "r", settings)
     assert stages.read_settings(tmp_path, "irnet", "r") == settings
     assert stages.read_settings(tmp_path, "irnet", "none") is None
+    tidy = replace(settings, rule="triplet", top=0.8, min_area=0.002, fill_holes=True)
+    stages.write_settings(tmp_path, "cam", "r", tidy)
+    assert stages.read_settings(tmp_path, "cam", "r") == tidy
+
+
+def test_settings_from_before_there_were_rules_cut_at_thresholds(
+    tmp_path: Path,
+) -> None:
+    path = stages.folder(tmp_path, "cam", "r") / "stage.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"findings": ["a"], "thresholds": [0.3], "gates": [0.5]}')
+    old = stages.read_settings(tmp_path, "cam", "r")
+    assert old == StageSettings(("a",), (0.3,), (0.5,))
+    path.write_text(path.read_text().replace("}", ', "rule": "magic"}'))
+    with pytest.raises(DataError, match=r"stage\.json is damaged .*no rule 'magic'"):
+        stages.read_settings(tmp_path, "cam", "r")
 
 
 class Evil:
