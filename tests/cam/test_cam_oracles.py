@@ -10,6 +10,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from napari_wsseg.cam import grad_cam_pp, methods
+from napari_wsseg.cam.level import AtLevel
 from napari_wsseg.nn.classifier import Classifier, build
 
 PEERS = {"grad-cam": GradCAM, "layer-cam": LayerCAM, "grad-cam++": GradCAMPlusPlus}
@@ -22,14 +23,17 @@ def classifier(output_stride: int = 16) -> Classifier:
     return net
 
 
-def peer_maps(name: str, net: Classifier, images: torch.Tensor) -> np.ndarray:
+def peer_maps(
+    name: str, net: Classifier, images: torch.Tensor, *, level: int = 5
+) -> np.ndarray:
     """Return (B, K, h, w) of pytorch-grad-cam, each divided by its own range.
 
     It works in the network's own precision and rounds to float32 at the end.
     """
-    with PEERS[name](net, [net.backbone.layer4]) as peer:
+    layer = net.backbone.get_submodule(f"layer{level - 1}")
+    with PEERS[name](net, [layer]) as peer:
         # Its maps come at the size of the image; ask for the network's own grid.
-        side = net.features(images).shape[-1]
+        side = AtLevel(net, level).features(images).shape[-1]
         peer.get_target_width_height = lambda _images: (side, side)
         maps = [
             peer(images, [ClassifierOutputTarget(finding)] * len(images))
@@ -47,53 +51,110 @@ def relative(heat: torch.Tensor) -> np.ndarray:
     return maps
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", ["grad-cam", "layer-cam"])
 @pytest.mark.parametrize("output_stride", [8, 16])
-def test_maps_are_those_of_pytorch_grad_cam(name: str, output_stride: int) -> None:
-    net = classifier(output_stride).double()
-    images = torch.rand(2, 1, 48, 48, dtype=torch.float64)
+def test_maps_are_those_of_pytorch_grad_cam(
+    name: str, output_stride: int, dtype: torch.dtype
+) -> None:
+    net = classifier(output_stride).to(dtype)
+    images = torch.rand(2, 1, 48, 48, dtype=dtype)
     ours = relative(methods[name](net, images))
     np.testing.assert_allclose(ours, peer_maps(name, net, images), rtol=0, atol=1e-6)
 
 
-def with_epsilon(net: Classifier, images: torch.Tensor) -> torch.Tensor:
+@pytest.mark.parametrize("name", ["grad-cam", "layer-cam"])
+@pytest.mark.parametrize("level", [3, 4])
+def test_maps_of_earlier_levels_are_those_of_pytorch_grad_cam(
+    name: str, level: int
+) -> None:
+    net = classifier(32).double()
+    images = torch.rand(2, 1, 64, 64, dtype=torch.float64)
+    ours = relative(methods[name](AtLevel(net, level), images))
+    theirs = peer_maps(name, net, images, level=level)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
+
+
+class MapsThemselves(nn.Module):
+    """A classifier whose images are its last maps, under 256 channels' weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(256, 1)
+        nn.init.normal_(self.linear.weight, std=0.1)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+    def head(self, features: torch.Tensor) -> torch.Tensor:
+        return self.linear(features.mean((2, 3)))
+
+
+def with_epsilon(
+    net: Classifier | AtLevel | MapsThemselves, images: torch.Tensor
+) -> torch.Tensor:
     """Return Grad-CAM++ with the epsilon that pytorch-grad-cam adds."""
-    maps = net.features(images).detach()
+    maps = net.features(images).detach().requires_grad_()
+    logits = net.head(maps)
     heat = []
-    for row in net.linear.weight.detach():
-        gradient = (row / maps[0, 0].numel())[None, :, None, None].expand_as(maps)
+    for finding in range(logits.shape[1]):
+        (gradient,) = torch.autograd.grad(
+            logits[:, finding].sum(), maps, retain_graph=True
+        )
         weights = grad_cam_pp.channel_weights(maps, gradient, eps=1e-6)
-        heat.append((weights[..., None, None] * maps).sum(1).relu())
+        heat.append((weights[..., None, None] * maps).sum(1).relu().detach())
     return torch.stack(heat, 1)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    # These weights are about g³/eps, so float32 keeps fewer of their digits.
+    [(torch.float64, 1e-6), (torch.float32, 5e-6)],
+)
 @pytest.mark.parametrize("output_stride", [8, 16])
 def test_grad_cam_pp_with_their_epsilon_is_pytorch_grad_cams(
-    output_stride: int,
+    output_stride: int, dtype: torch.dtype, tolerance: float
 ) -> None:
-    net = classifier(output_stride).double()
-    images = torch.rand(1, 1, 48, 48, dtype=torch.float64)
-    np.testing.assert_allclose(
-        relative(with_epsilon(net, images)),
-        peer_maps("grad-cam++", net, images),
-        rtol=0,
-        atol=1e-6,
-    )
+    net = classifier(output_stride).to(dtype)
+    images = torch.rand(1, 1, 48, 48, dtype=dtype)
+    ours = relative(with_epsilon(net, images))
+    theirs = peer_maps("grad-cam++", net, images)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance)
+
+
+def test_grad_cam_pp_with_their_epsilon_is_pytorch_grad_cams_at_earlier_levels() -> (
+    None
+):
+    net = classifier(32).double()
+    images = torch.rand(1, 1, 64, 64, dtype=torch.float64)
+    ours = relative(with_epsilon(AtLevel(net, 4), images))
+    theirs = peer_maps("grad-cam++", net, images, level=4)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
 
 
 def test_exact_grad_cam_pp_parts_from_their_epsilon_as_maps_grow() -> None:
-    net = classifier(8)
-    with torch.no_grad():
-        net.linear.weight.mul_(0.1)
+    torch.manual_seed(0)
+    net = MapsThemselves()
     correlations = []
-    for side in (64, 192):
-        images = torch.rand(1, 1, side, side)
-        exact = methods["grad-cam++"](net, images)
-        theirs = with_epsilon(net, images)
+    for side in (7, 10, 16, 64):
+        maps = torch.rand(1, 256, side, side) ** 4
+        exact = methods["grad-cam++"](net, maps)
+        theirs = with_epsilon(net, maps)
         pair = torch.stack([exact.flatten(), theirs.flatten()])
         correlations.append(torch.corrcoef(pair)[0, 1].item())
-    assert correlations[1] < correlations[0]
-    assert correlations[1] < 0.999
+    assert correlations == sorted(correlations, reverse=True)
+    assert correlations[0] > 0.99
+    assert correlations[-1] < 0.8
+
+
+def test_exact_grad_cam_pp_does_not_depend_on_the_size_of_the_map() -> None:
+    torch.manual_seed(0)
+    net = MapsThemselves()
+    maps = torch.rand(1, 256, 8, 8) ** 4
+    finer = maps.repeat_interleave(8, 2).repeat_interleave(8, 3)
+    coarse = methods["grad-cam++"](net, maps)
+    fine = methods["grad-cam++"](net, finer)[..., ::8, ::8]
+    torch.testing.assert_close(fine, coarse, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("name", sorted(PEERS))
