@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, QObject, QSettings, QTimer
@@ -17,6 +18,9 @@ from napari_wsseg._widgets._layers import CaseLayers
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Verdict
 from napari_wsseg.session import Session
+
+if TYPE_CHECKING:
+    from napari_wsseg._widgets.gallery import Gallery
 
 TICK_MS = 500
 PREFETCH_MS = 150
@@ -37,7 +41,7 @@ class Workbench(QObject):
         self.session = Session(reader=reader, background=self.reading)
         self.layers = CaseLayers(viewer, self.session, self.drawing)
         self.autosave = Autosave(self.layers, self.session)
-        self.gallery: QWidget | None = None
+        self.gallery: Gallery | None = None
         self.help: QWidget | None = None
         self.window: QMainWindow | None = None
         self.closed = False
@@ -154,15 +158,24 @@ class Workbench(QObject):
 
     def toggle_gallery(self) -> None:
         """Show or leave all stages side by side."""
+        if self.gallery is not None and self.gallery.isVisible():
+            self.gallery.hide()
+            self.focus_canvas()
+        else:
+            self._show_gallery("stages")
+
+    def show_maps(self) -> None:
+        """Show every map of the film side by side."""
+        self._show_gallery("maps")
+
+    def _show_gallery(self, what: Literal["stages", "maps"]) -> None:
         if self.window is None or self.session.case is None:
             return
         from napari_wsseg._widgets.gallery import Gallery
 
         if self.gallery is None:
             self.gallery = Gallery(self, self.window.centralWidget())
-        self.gallery.setVisible(not self.gallery.isVisible())
-        if not self.gallery.isVisible():
-            self.focus_canvas()
+        self.gallery.open(what)
 
     def show_keys(self) -> None:
         """Show the list of shortcuts."""

@@ -1,8 +1,11 @@
-"""All stages of a film side by side, on the film, zoomed and moved together."""
+"""Stages, or maps, of a film side by side, zoomed and moved together."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +27,8 @@ from napari_wsseg._widgets._layers import STAGE_NAMES
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets.stages import pixmap
-from napari_wsseg.session.looking import VIEWS
+from napari_wsseg.pipeline import variants
+from napari_wsseg.session.showing import read_every_map
 
 SIDE = 1400
 """Longest side of the pictures, in pixels: sharp enough when zoomed a little."""
@@ -39,18 +43,18 @@ class Window:
 
 
 class Tile(QWidget):
-    """One view of the film; wheel zooms, dragging moves, a click opens it."""
+    """One picture of the film; wheel zooms, dragging moves, a click opens it."""
 
-    def __init__(self, view: str, gallery: Gallery) -> None:
+    def __init__(self, key: str, title: str, gallery: Gallery) -> None:
         super().__init__()
-        self.view = view
+        self.key = key
         self.gallery = gallery
         self.picture: QPixmap | None = None
         self._pressed: QPointF | None = None
         self._moved = False
         self.setMinimumSize(80, 80)
         self.setCursor(Qt.CursorShape.OpenHandCursor)
-        self.setToolTip(f"Click: show {STAGE_NAMES[view]} alone. Wheel: zoom all.")
+        self.setToolTip(f"Click: show {title} alone. Wheel: zoom all.")
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw the shared part of the film, or say that there is nothing yet."""
@@ -58,7 +62,7 @@ class Tile(QWidget):
         painter.fillRect(self.rect(), QColor("black"))
         if self.picture is None:
             painter.setPen(QColor("#8a919c"))
-            words = "Not run yet for this film"
+            words = self.gallery.empty
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, words)
         else:
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
@@ -88,7 +92,7 @@ class Tile(QWidget):
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         """Open the view that was clicked."""
         if self._pressed is not None and not self._moved:
-            self.gallery.choose(self.view)
+            self.gallery.choose(self.key)
         self._pressed = None
 
     def _target(self) -> QRectF:
@@ -104,31 +108,23 @@ class Tile(QWidget):
 
 
 class Gallery(QWidget):
-    """Tiles of every view over the canvas; Esc or T leads back."""
+    """Tiles over the canvas, of every view or of every map; Esc or T leads back."""
 
     def __init__(self, bench: Workbench, parent: QWidget | None) -> None:
         super().__init__(parent)
         self.bench = bench
         self.session = bench.session
         self.window_shown = Window(QPointF(0.5, 0.5))
-        self.tiles = {view: Tile(view, self) for view in VIEWS}
+        self.what: Literal["stages", "maps"] = "stages"
+        self.empty = ""
+        self.tiles: dict[str, Tile] = {}
+        self._cells = QWidget(self)
         self._latest = Latest(bench.drawing)
         self.setAutoFillBackground(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        layout = QGridLayout(self)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        layout.setSpacing(4)
-        for place, (view, tile) in enumerate(self.tiles.items()):
-            cell = QVBoxLayout()
-            title = QLabel(STAGE_NAMES[view])
-            title.setStyleSheet("font-weight: bold;")
-            cell.addWidget(title)
-            cell.addWidget(tile, 1)
-            layout.addLayout(cell, place // 3, place % 3)
-        for row in range(2):
-            layout.setRowStretch(row, 1)
-        for column in range(3):
-            layout.setColumnStretch(column, 1)
+        layout.addWidget(self._cells)
         session, looking = self.session, self.session.looking
         listen(
             self,
@@ -149,11 +145,49 @@ class Gallery(QWidget):
         painter.fillRect(self.rect(), self.palette().window())
         painter.end()
 
-    def choose(self, view: str) -> None:
-        """Leave with one view shown alone."""
+    def open(self, what: Literal["stages", "maps"]) -> None:
+        """Show every view, or every map of the stage "CAM", side by side."""
+        maps = what == "maps"
+        self.what = what
+        self.empty = "Not computed for this film" if maps else "Not run for this film"
+        shown = self.session.showing.maps
+        titles = {key: variants.words(key) for key in shown} if maps else STAGE_NAMES
+        if list(titles) != list(self.tiles):
+            self._lay(titles)
+        self.show()
+        self.raise_()
+        self.draw()
+
+    def choose(self, key: str) -> None:
+        """Leave with one view or map shown alone."""
         self.hide()
-        self.session.looking.set_view(view)
+        if self.what == "maps":
+            self.session.choose_map(key)
+        self.session.looking.set_view("cam" if self.what == "maps" else key)
         self.bench.focus_canvas()
+
+    def _lay(self, titles: Mapping[str, str]) -> None:
+        """Lay a tile for each title, in a grid about as wide as it is high."""
+        cells = QWidget()
+        grid = QGridLayout(cells)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(4)
+        self.tiles = {key: Tile(key, title, self) for key, title in titles.items()}
+        columns = math.ceil(math.sqrt(len(titles)))
+        for place, (key, tile) in enumerate(self.tiles.items()):
+            cell = QVBoxLayout()
+            title = QLabel(titles[key])
+            title.setStyleSheet("font-weight: bold;")
+            cell.addWidget(title)
+            cell.addWidget(tile, 1)
+            grid.addLayout(cell, place // columns, place % columns)
+            grid.setRowStretch(place // columns, 1)
+            grid.setColumnStretch(place % columns, 1)
+        layout = self.layout()
+        if layout is not None:
+            layout.replaceWidget(self._cells, cells)
+        self._cells.deleteLater()
+        self._cells = cells
 
     def zoom(self, factor: float) -> None:
         """Zoom every tile about the middle."""
@@ -177,7 +211,6 @@ class Gallery(QWidget):
         self._cover()
         self.raise_()
         self.setFocus()
-        self.draw()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Follow the size of the canvas."""
@@ -202,27 +235,40 @@ class Gallery(QWidget):
         shape = _pictures.small_shape(opened.case.shape, SIDE)
         finding, colours = looking.finding, {f.name: f.colour for f in looking.findings}
 
+        what, showing = self.what, self.session.showing
+        folder = self.session.project.folder if self.session.project else None
+
         def work() -> dict[str, NDArray[np.uint8]]:
             film = _pictures.grey(opened.radiograph.pixels, shape)
-            drawn = [
-                (_pictures.shrink(mask, shape) != 0, colours[name])
-                for name, mask in masks.items()
-            ]
-            found = {
-                "film": film,
-                "expert": _pictures.with_masks(film, drawn, filled=True),
-            }
-            for stage, maps in opened.maps.items():
-                score = drafts.score(maps, stage, finding.name) if finding else None
+            if what == "maps" and folder is not None:
+                found: dict[str, NDArray[np.uint8]] = {}
+                sources = read_every_map(folder, opened.case.id, showing)
+                names = [finding.name] if finding else []
+                stages = dict.fromkeys(sources, "cam")
+            else:
+                drawn = [
+                    (_pictures.shrink(mask, shape) != 0, colours[name])
+                    for name, mask in masks.items()
+                ]
+                found = {
+                    "film": film,
+                    "expert": _pictures.with_masks(film, drawn, filled=True),
+                }
+                sources, names = dict(opened.maps), list(drafts.findings)
+                stages = {stage: stage for stage in sources}
+            for key, maps in sources.items():
+                score = (
+                    drafts.score(maps, stages[key], finding.name) if finding else None
+                )
                 picture = film
                 if score is not None:
                     heat = _pictures.cropped(score, opened.case.shape)
                     picture = _pictures.with_heat(film, heat, 0.55)
                 rims = [
-                    (drafts.draft(maps, stage, name, shape), colours[name])
-                    for name in drafts.findings
+                    (drafts.draft(maps, stages[key], name, shape), colours[name])
+                    for name in names
                 ]
-                found[stage] = _pictures.with_masks(picture, rims, filled=False)
+                found[key] = _pictures.with_masks(picture, rims, filled=False)
             return found
 
         self._latest.submit(work, self._drawn, self._failed)

@@ -22,6 +22,7 @@ from napari_wsseg._widgets._background import Latest
 from napari_wsseg._widgets._layers import STAGE_NAMES
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.map_choice import MapChoice
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session.looking import VIEWS
 
@@ -85,6 +86,7 @@ class StagePanel(QWidget):
         self.grid = QPushButton("Side by side  T")
         self.grid.setToolTip("All stages of this film beside each other")
         self.single = QPushButton("End comparison")
+        self.maps = MapChoice(bench)
         self._pictures = Latest(bench.drawing)
         self._lay_out()
         self._connect()
@@ -116,6 +118,7 @@ class StagePanel(QWidget):
                 sliders.addWidget(widget, row, column)
         buttons = QHBoxLayout()
         buttons.addWidget(self.grid)
+        buttons.addWidget(self.maps.beside)
         buttons.addWidget(self.single)
         buttons.addStretch(1)
         layout = QVBoxLayout(self)
@@ -123,6 +126,7 @@ class StagePanel(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self.hint)
         layout.addLayout(grid)
+        layout.addWidget(self.maps)
         layout.addLayout(sliders)
         layout.addLayout(buttons)
 

@@ -198,6 +198,10 @@ class Session:
         """
         self._show_maps(self.showing.with_map(variant))
 
+    def refresh_maps(self) -> None:
+        """Read again what is shown, after more of its maps have been computed."""
+        self._show_maps(self.showing.shown)
+
     def _show_maps(self, shown: Shown) -> None:
         if self.project is None:
             return

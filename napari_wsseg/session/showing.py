@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from napari_wsseg.io import runs as run_folders
+from napari_wsseg.io import stages
 from napari_wsseg.jobs import DataError, UsageError
 from napari_wsseg.pipeline import variants
+from napari_wsseg.schema import StageMaps
 from napari_wsseg.session.opened import Shown
 
 
@@ -63,6 +65,21 @@ class Showing:
             )
         own = variant == self.maps[0]
         return Shown(self.shown.runs, {} if own else {"cam": f"cam~{variant}"})
+
+
+def read_every_map(
+    project: Path, case_id: str, showing: Showing
+) -> dict[str, StageMaps]:
+    """Return what was computed of a case, by map; safe in any thread."""
+    found: dict[str, StageMaps] = {}
+    if showing.run is None:
+        return found
+    for variant in showing.maps:
+        kept = showing.with_map(variant).kept("cam")
+        maps = stages.read(project, kept, showing.run, case_id)
+        if maps is not None:
+            found[variant] = maps
+    return found
 
 
 def _maps(project: Path, run: str | None) -> tuple[str, ...]:

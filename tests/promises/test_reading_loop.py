@@ -5,95 +5,29 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import hands
 import pytest
-from qtpy.QtCore import QSettings, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_wsseg._widgets import _workbench, window
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets.review import Review
 from napari_wsseg._widgets.train import TrainPanel
-from napari_wsseg.datasets import datasets
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunFolder
-from napari_wsseg.phantom import write_dataset
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(280)]
 
 HERE = Path(__file__).parent
-FILMS = 14
-TINY = ("size=64", "epochs=1", "batch=8")
 #: Half a minute of training at 96 pixels on one core.
 EPOCHS = 60
 logger = logging.getLogger(__name__)
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with small synthetic films, a project, and a classifier's run."""
-    out = tmp_path_factory.mktemp("loop")
-    source = write_dataset(out / "films", n=FILMS, size=160, processes=1)
-    making = datasets["folder"](
-        out / "project",
-        images=source / "images",
-        labels=source / "labels.csv",
-        masks=source / "masks",
-    )
-    for _ in making:
-        pass
-    words = ["classifier", "-p", str(out / "project"), "--infer", "--json"]
-    told = subprocess.run(
-        [sys.executable, "-m", "trainers", *words, "--set", *TINY],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    end = json.loads(told.stdout.splitlines()[-1])
-    assert end["status"] == "done", end
-    with Project.open(out / "project", write=True) as project:
-        for stage in ("cam", "crf", "classifier"):
-            project.adopt(stage, end["run"], actor="test")
-    return out
-
-
-@pytest.fixture
-def place(trained: Path, tmp_path: Path) -> Path:
-    """Return a project of this test's own."""
-    # Films are found relative to the project, so both are copied.
-    return Path(shutil.copytree(trained, tmp_path / "own")) / "project"
-
-
-@pytest.fixture
-def open_window(
-    make_napari_viewer: Callable[..., Any],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Iterator[Callable[[Path], Workbench]]:
-    settings = QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
-    monkeypatch.setattr(_workbench, "_settings", lambda: settings)
-    monkeypatch.setattr(window.napari, "Viewer", make_napari_viewer)
-    benches: list[Workbench] = []
-
-    def begin(folder: Path) -> Workbench:
-        benches.append(hands.open_bench(folder))
-        return benches[-1]
-
-    yield begin
-    for bench in benches:
-        training = bench.window and bench.window.findChild(TrainPanel)
-        if training and training.jobs.busy:
-            training.jobs.current.force_stop()
-            hands.wait_for(lambda panel=training: not panel.jobs.busy)
-        bench.close()
 
 
 def read_a_little(bench: Workbench, masks: dict[str, dict[str, str]]) -> None:
