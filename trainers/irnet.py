@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -22,6 +22,9 @@ from trainers import _data, _targets
 from trainers._loop import Task, fit
 from trainers._recipe import Context, Events, TrainingConfig, recipe
 from trainers._samplers import ShuffledSampler
+
+#: Most training films whose mean displacement is taken off.
+_CENTRING = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +93,9 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
     context.lock.extend(labels.lock(seeded))
     torch.manual_seed(config.seed)
     model = _network(backbone)
+    if not config.displacement:
+        for parameter in model.displacement_parameters():
+            parameter.requires_grad_(False)
     steps = max(1, round(config.epochs * len(seeded) / config.batch))
     sampler = ShuffledSampler(seeded, config.batch, config.seed)
     feed = _data.Feed(films, labels.ids, _Feeding(config, header))
@@ -101,6 +107,8 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
         return _loss(model, images, moved, config)
 
     def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:
+        if config.displacement:
+            _centre(model, feed.viewing(_spread(seeded), device))
         rows = _seeded(labels, labels.known_in("val"), True)
         return _validated(model, device, feed, project, run, labels, rows, config)
 
@@ -208,15 +216,33 @@ def _seeds(
     return nn.functional.interpolate(stacked, (size, size), mode="nearest-exact")
 
 
+def _spread(rows: list[int]) -> list[int]:
+    """Return at most `_CENTRING` rows, evenly."""
+    return rows[:: max(1, -(-len(rows) // _CENTRING))]
+
+
+def _centre(model: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Take the mean displacement of some training films off all later fields."""
+    if not isinstance(model, IRNet):
+        raise TypeError(f"only IRNet has a displacement, not {type(model).__name__}")
+    mean = model.mean_shift.mean
+    mean.zero_()
+    films, total = 0, torch.zeros_like(mean)
+    for images in batches:
+        films += len(images)
+        total += model.displacement(model.backbone.stages(images)).mean((2, 3)).sum(0)
+    mean += total / max(1, films)
+
+
 def _loss(
     model: nn.Module, images: Tensor, seeds: Tensor | None, config: IrnetConfig
 ) -> Tensor:
-    edge, field = model(images)
+    edge, field = model(images, displacement=config.displacement)
     if seeds is None:
         raise ValueError("IRNet needs seeds")
     pairs = irnet_loss.pairs(irnet_loss.on_grid(seeds, edge), radius=config.radius)
     total = irnet_loss.boundary(edge.float(), pairs).total
-    if config.displacement:
+    if field is not None:
         total = total + irnet_loss.displacement(field.float(), pairs).total
     return total
 

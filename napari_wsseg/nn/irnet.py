@@ -26,7 +26,9 @@ class IRNet(nn.Module):
 
     def __init__(self, backbone: Classifier) -> None:
         super().__init__()
+        # Frozen, so it may lie in memory as its convolutions like it best.
         self.backbone = backbone.requires_grad_(False).eval()
+        self.backbone.to(memory_format=torch.channels_last)
         channels = backbone.level_channels
         self.edge_levels = nn.ModuleList(
             _reduced(width, EDGE_CHANNELS, groups=4) for width in channels
@@ -61,8 +63,15 @@ class IRNet(nn.Module):
             self.displacement_out.parameters(),
         )
 
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, images: torch.Tensor, displacement: bool = True
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Look at images (B, c, H, W) of any size.
+
+        Parameters
+        ----------
+        displacement
+            Whether that branch is asked at all; it costs more than the other one.
 
         Returns
         -------
@@ -70,11 +79,11 @@ class IRNet(nn.Module):
             Boundary logits at a quarter of the size, rounded up.
         displacement : (B, 2, h, w)
             Rows and columns, in pixels of the map, from each pixel to the centroid
-            of what it belongs to.
+            of what it belongs to; ``None`` where it was not asked for.
         """
         with torch.no_grad():
             levels = self.backbone.stages(images)
-        return self.edge(levels), self.displacement(levels)
+        return self.edge(levels), self.displacement(levels) if displacement else None
 
     def edge(self, levels: list[torch.Tensor]) -> torch.Tensor:
         """Return boundary logits (B, 1, h, w) of a backbone's five levels."""

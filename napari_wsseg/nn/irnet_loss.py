@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from napari_wsseg.nn.losses import at_least_single
 from napari_wsseg.ops import affinity
+from napari_wsseg.ops._path_max import Sink, each_path
+from napari_wsseg.ops._paths import ends
 
 EPSILON = 1e-5
 """Keeps logarithms finite and the mean of no pairs at 0, as in the published code."""
@@ -22,7 +27,7 @@ class Pairs:
     ----------
     radius
         Pairs are nearer than this, in pixels of the map.
-    background, finding, different : (P, B, h, w) float32
+    background, finding, different : (P, B, h, w) uint8
         Pairs of two background pixels, of two pixels of the same finding, of two
         unlike ones, in the order of `napari_wsseg.ops.affinity.path_offsets`, at
         their first pixel. A pair with an ignored pixel is in none of them.
@@ -76,14 +81,16 @@ def pairs(seeds: torch.Tensor, *, radius: int = 10) -> Pairs:
         0 background, 1 and above findings, 255 ignore. The K maps of one film count
         each on its own: findings may overlap. One map of several classes is K = 1.
     """
+    count = seeds.shape[1]
+    if count > 255:
+        raise ValueError(f"there are {count} findings; a pair is counted up to 255")
     first, *others = (
-        affinity.pair_labels(seeds[:, finding], radius)
-        for finding in range(seeds.shape[1])
+        affinity.pair_labels(seeds[:, finding], radius) for finding in range(count)
     )
-    counts = [kind.to(torch.float32) for kind in first]
+    counts = [kind.view(torch.uint8) for kind in first]
     for labels in others:
-        for count, kind in zip(counts, labels, strict=True):
-            count += kind
+        for total, kind in zip(counts, labels, strict=True):
+            total += kind.view(torch.uint8)
     return Pairs(radius, *counts)
 
 
@@ -97,14 +104,63 @@ def boundary(edge_logits: torch.Tensor, pairs: Pairs) -> BoundaryTerms:
         Of seeds on the same grid.
     """
     edge = at_least_single(edge_logits)[:, 0].sigmoid()
-    highest = affinity.path_max(edge, pairs.radius)
-    alike = -torch.log(1 - highest + EPSILON)
-    different = -torch.log(highest + EPSILON)
+    if edge.device.type == "mps":  # has no double precision, which the paths need
+        on_cpu = Pairs(pairs.radius, *(kind.cpu() for kind in _kinds(pairs)))
+        sums = _PathCosts.apply(edge.cpu(), on_cpu).to(edge.device)
+    else:
+        sums = _PathCosts.apply(edge, pairs)
     return BoundaryTerms(
-        _mean((alike * pairs.background).sum(), pairs.background),
-        _mean((alike * pairs.finding).sum(), pairs.finding),
-        _mean((different * pairs.different).sum(), pairs.different),
+        *(_mean(sums[place], kind) for place, kind in enumerate(_kinds(pairs)))
     )
+
+
+class _PathCosts(torch.autograd.Function):
+    """Sums of −log affinity, or of −log (1 − affinity), over each kind of pairs.
+
+    A few offsets at a time, forward and backward, so that what is computed for them
+    stays in the cache: all at once they are a dozen maps of 40 MB.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, edge: torch.Tensor, pairs: Pairs) -> torch.Tensor:
+        """Return (3,) sums, in the order of the kinds of `Pairs`."""
+        offsets = affinity.path_offsets(pairs.radius)
+        highest = edge.new_ones((len(offsets), *edge.shape))
+        which = torch.zeros_like(highest, dtype=torch.uint8)
+        track = ctx.needs_input_grad[0]
+        for place, source, best, step in each_path(edge, offsets, track=track):
+            highest[place][source] = best
+            if step is not None:
+                which[place][source] = step
+        sums = edge.new_zeros(3)
+        for some in _blocks(highest):
+            background, finding, different = (kind[some] for kind in _kinds(pairs))
+            alike = (1 - highest[some] + EPSILON).log_()
+            sums[0] -= (alike * background).sum()
+            sums[1] -= (alike * finding).sum()
+            sums[2] -= ((highest[some] + EPSILON).log_() * different).sum()
+        ctx.save_for_backward(highest, which)
+        ctx.pairs, ctx.shape = pairs, edge.shape
+        return sums
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Send each pair's slope to the highest pixel on its path."""
+        highest, which = ctx.saved_tensors
+        sink = Sink(ctx.shape, highest)
+        offsets = affinity.path_offsets(ctx.pairs.radius)
+        for some in _blocks(highest):
+            background, finding, different = (kind[some] for kind in _kinds(ctx.pairs))
+            slope = gradient[0] * background + gradient[1] * finding
+            slope /= 1 - highest[some] + EPSILON
+            slope -= gradient[2] * different / (highest[some] + EPSILON)
+            for (offset, path), sent, step in zip(
+                offsets[some], slope, which[some], strict=True
+            ):
+                source, _ = ends(ctx.shape, *offset)
+                sink.add(sent[source], step[source], source, path)
+        return sink.total, None
 
 
 def displacement(field: torch.Tensor, pairs: Pairs) -> DisplacementTerms:
@@ -145,6 +201,17 @@ def _difference(
     source = field[:, :, here[1], here[2]]
     there = field[:, :, down : down + rows, left + right : max(left, stop) + right]
     return source - there, here
+
+
+def _blocks(stack: torch.Tensor) -> Iterator[slice]:
+    """Yield slices of the first axis, of about 1 MB in single precision each."""
+    step = max(1, (1 << 18) // max(1, stack[0].numel()))
+    for first in range(0, len(stack), step):
+        yield slice(first, first + step)
+
+
+def _kinds(pairs: Pairs) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return pairs.background, pairs.finding, pairs.different
 
 
 def _mean(total: torch.Tensor, count: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ the highest pixel was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -28,22 +28,11 @@ class PathMax(torch.autograd.Function):
         """Return (n_offsets, …, h, w) path maxima of a (…, h, w) map."""
         highest = boundary.new_ones((len(offsets), *boundary.shape))
         track = ctx.needs_input_grad[0]
-        longest = max(len(path) for _, path in offsets) if track else 1
-        mask = (1 << (longest - 1).bit_length()) - 1
-        steps = _signed(boundary, longest, mask) if track else [boundary]
         which = torch.zeros_like(highest if track else boundary[:0], dtype=torch.uint8)
-        for place, (offset, path) in enumerate(offsets):
-            source, _ = ends(boundary.shape, *offset)
-            values = [
-                steps[step if track else 0][view]
-                for step, view in enumerate(views(boundary.shape, offset, path))
-            ]
-            best = torch.maximum(values[0], values[1])
-            for value in values[2:]:
-                torch.maximum(best, value, out=best)
+        for place, source, best, step in each_path(boundary, offsets, track=track):
             highest[place][source] = best
-            if track:
-                which[place][source] = mask - (best.view(torch.int64) & mask)
+            if step is not None:
+                which[place][source] = step
         ctx.save_for_backward(which)
         ctx.offsets, ctx.shape = offsets, boundary.shape
         return highest
@@ -53,16 +42,59 @@ class PathMax(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         """Send each pair's gradient to the pixel that was highest on its path."""
         (which,) = ctx.saved_tensors
-        total = gradient.new_zeros(ctx.shape)
-        width = ctx.shape[-1]
-        origin = torch.arange(total.numel(), device=total.device).reshape(ctx.shape)
+        sink = Sink(ctx.shape, gradient)
         for place, (offset, path) in enumerate(ctx.offsets):
             source, _ = ends(ctx.shape, *offset)
-            ways = torch.tensor([y * width + x for y, x in path], device=total.device)
-            target = origin[source] + ways[which[place][source].long()]
-            came = gradient[place][source].flatten()
-            total.view(-1).scatter_add_(0, target.flatten(), came)
-        return total, None
+            sink.add(gradient[place][source], which[place][source], source, path)
+        return sink.total, None
+
+
+def each_path(
+    boundary: torch.Tensor, offsets: Sequence[Path], *, track: bool
+) -> Iterator[tuple[int, Any, torch.Tensor, torch.Tensor | None]]:
+    """Yield each offset's number, where its sources lie, their highest, and its step.
+
+    The step on the path where the highest pixel is, with `track` alone. Both tensors
+    show the valid pairs and may be kept.
+    """
+    longest = max(len(path) for _, path in offsets) if track else 1
+    mask = (1 << (longest - 1).bit_length()) - 1
+    steps = _signed(boundary, longest, mask) if track else [boundary]
+    for place, (offset, path) in enumerate(offsets):
+        source, _ = ends(boundary.shape, *offset)
+        values = [
+            steps[step if track else 0][view]
+            for step, view in enumerate(views(boundary.shape, offset, path))
+        ]
+        best = torch.maximum(values[0], values[1])
+        for value in values[2:]:
+            torch.maximum(best, value, out=best)
+        step = mask - (best.view(torch.int64) & mask) if track else None
+        yield place, source, best.to(boundary.dtype), step
+
+
+class Sink:
+    """Collects what pairs send to the highest pixels of their paths."""
+
+    def __init__(self, shape: Sequence[int], like: torch.Tensor) -> None:
+        self.total = like.new_zeros(shape)
+        self._width = shape[-1]
+        count = self.total.numel()
+        self._origin = torch.arange(count, device=like.device).reshape(*shape)
+
+    def add(
+        self,
+        gradient: torch.Tensor,
+        step: torch.Tensor,
+        source: Any,
+        path: Sequence[tuple[int, int]],
+    ) -> None:
+        """Add the gradient of one offset's valid pairs."""
+        ways = torch.tensor(
+            [y * self._width + x for y, x in path], device=gradient.device
+        )
+        target = self._origin[source] + ways[step.long()]
+        self.total.view(-1).scatter_add_(0, target.flatten(), gradient.flatten())
 
 
 def _signed(boundary: torch.Tensor, count: int, mask: int) -> list[torch.Tensor]:

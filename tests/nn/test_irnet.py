@@ -84,3 +84,24 @@ def test_the_mean_displacement_is_taken_off_in_eval_mode_only() -> None:
     assert shift.train()(field).abs().max() == 0
     assert shift.eval()(field)[0, :, 0, 0].tolist() == [-1, 2]
     assert "mean" in shift.state_dict()
+
+
+def test_a_branch_that_is_not_asked_does_not_answer() -> None:
+    torch.manual_seed(0)
+    net = IRNet(Classifier("resnet18", 1)).eval()
+    images = torch.rand(1, 1, 64, 64)
+    edge, field = net(images, displacement=False)
+    assert field is None
+    assert torch.equal(edge, net(images)[0])
+
+
+def test_a_film_larger_than_512_px_is_not_cropped() -> None:
+    net = IRNet(Classifier("resnet18", 1, output_stride=32)).eval()
+    film = torch.rand(1, 1, 530, 777)
+    edge, field = net(film)
+    assert edge.shape == (1, 1, 133, 195)
+    assert field is not None
+    assert field.shape == (1, 2, 133, 195)
+    changed = film.clone()
+    changed[..., 520:, 760:] = 0
+    assert not torch.equal(net(changed)[0][..., -1, -1], edge[..., -1, -1])

@@ -1,0 +1,82 @@
+"""IRNet's recipe: which branch learns, and that a field's mean is taken off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from spot_films import import_films, make_films
+
+from napari_wsseg.io.project import Project
+from napari_wsseg.nn.classifier import Classifier
+from napari_wsseg.nn.irnet import IRNet
+from napari_wsseg.pipeline import networks
+from trainers import irnet
+from trainers._run import Run
+
+
+@pytest.fixture(scope="module")
+def classified(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("irnet")
+    project = import_films(make_films(folder / "films"), folder / "project")
+    small = {"size": 64, "epochs": 1, "batch": 4, "device": "cpu"}
+    run = Run.prepare("classifier", project, small)
+    for _ in run:
+        pass
+    with Project.open(project, write=True) as opened:
+        opened.adopt("cam", run.folder.id, actor="test")
+    return project
+
+
+def trained(project: Path, **settings: object) -> tuple[IRNet, IRNet]:
+    """Return IRNet before and after a short training."""
+    small = {"epochs": 2, "batch": 4, "radius": 4, "device": "cpu", "average": 0.0}
+    run = Run.prepare("irnet", project, {**small, **settings})
+    for _ in run:
+        pass
+    model, _ = networks.load(project, run.folder.id)
+    assert isinstance(model, IRNet)
+    torch.manual_seed(0)
+    return irnet._network(model.backbone), model
+
+
+@pytest.mark.parametrize("positives_only", [True, False])
+def test_without_displacement_that_branch_does_not_learn(
+    classified: Path, positives_only: bool
+) -> None:
+    before, after = trained(classified, positives_only=positives_only)
+    assert torch.equal(before.displacement_out.weight, after.displacement_out.weight)
+    assert not torch.equal(before.edge_out.weight, after.edge_out.weight)
+    assert not after.mean_shift.mean.any()
+
+
+def test_with_displacement_both_learn_and_the_mean_is_known(classified: Path) -> None:
+    before, after = trained(classified, displacement=True)
+    assert not torch.equal(
+        before.displacement_out.weight, after.displacement_out.weight
+    )
+    assert after.mean_shift.mean.any()
+
+
+def test_centred_fields_have_no_mean_and_centring_twice_changes_nothing() -> None:
+    torch.manual_seed(0)
+    model = IRNet(Classifier("resnet18", 1)).eval()
+    batches = [torch.rand(3, 1, 64, 64), torch.rand(1, 1, 64, 64)]
+    with torch.no_grad():
+        irnet._centre(model, batches)
+        mean = model.mean_shift.mean.clone()
+        fields = torch.cat([model(images)[1] for images in batches])
+        irnet._centre(model, batches)
+    assert mean.any()
+    assert fields.mean((0, 2, 3)).abs().max() < 1e-5
+    torch.testing.assert_close(model.mean_shift.mean, mean)
+
+
+@pytest.mark.parametrize("count", [0, 1, 256, 257, 5000])
+def test_the_mean_is_taken_of_films_from_everywhere(count: int) -> None:
+    rows = irnet._spread(list(range(count)))
+    assert len(rows) <= 256
+    assert len(rows) >= min(count, 128)
+    assert not rows or rows[-1] >= count * 0.9 - 1
