@@ -10,32 +10,12 @@ from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import Checkpoint
 
 
-def _not_learnt(header: Mapping[str, Any]) -> str:
-    names = ", ".join(header.get("not_learnt", ()))
-    return f"Not learnt, for want of films: {names}\n" if names else ""
-
-
-def _learnt_from(notes: Mapping[str, Any]) -> str:
-    origin = notes.get("imported")
-    if origin:
-        return f"""Not from this project: imported from {origin["file"]}
-(SHA-256 {origin["sha256"]}), whose outputs were named as
-{", ".join(origin["outputs"])}. What they were learnt from, only their makers know."""
-    return """data.lock.json lists every case, and whether a label, a weak mask or an
-expert mask of it was used. The weights may reflect how those films were chosen and
-labelled."""
-
-
 def write(folder: RunFolder, checkpoint: Checkpoint) -> None:
     """Write ``card.md`` of a run for the checkpoint it offers."""
     config = folder.config()
     header = checkpoint.header
-    settings = "\n".join(
-        f"- {key}: {value}" for key, value in config["settings"].items()
-    )
-    figures = "\n".join(
-        f"- {name}: {value:.4f}" for name, value in checkpoint.metrics.items()
-    )
+    origin = config.get("notes", {}).get("imported")
+    rest = _origin(origin) if origin else _training(config, checkpoint.metrics)
     text = f"""# {folder.id}
 
 Research use only; not a medical device.
@@ -45,7 +25,31 @@ Findings: {", ".join(header["findings"])}
 {_not_learnt(header)}Network: {header["network"]}
 Input: films letterboxed to {header["size"]} px, normalisation {header["normalisation"]}
 
-## Validation
+{rest}"""
+    atomic.write(folder.path / "card.md", lambda file: file.write(text.encode()))
+
+
+def _not_learnt(header: Mapping[str, Any]) -> str:
+    names = ", ".join(header.get("not_learnt", ()))
+    return f"Not learnt, for want of films: {names}\n" if names else ""
+
+
+def _origin(origin: Mapping[str, Any]) -> str:
+    return f"""## Imported
+
+From {origin["file"]} (SHA-256 {origin["sha256"]}),
+whose outputs were named as {", ".join(origin["outputs"])}.
+What it was learnt from, only its makers know; nothing of this project went into it, and
+its figures on this project's films are what wsseg evaluate says.
+"""
+
+
+def _training(config: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
+    settings = "\n".join(
+        f"- {key}: {value}" for key, value in config["settings"].items()
+    )
+    figures = "\n".join(f"- {name}: {value:.4f}" for name, value in metrics.items())
+    return f"""## Validation
 
 {figures or "Unevaluated: no validation film had what the recipe is judged by."}
 
@@ -58,6 +62,6 @@ also chosen; the test films were not looked at.
 
 ## Learnt from
 
-{_learnt_from(config.get("notes", {}))}
+data.lock.json lists every case, and whether a label, a weak mask or an expert mask of
+it was used. The weights may reflect how those films were chosen and labelled.
 """
-    atomic.write(folder.path / "card.md", lambda file: file.write(text.encode()))

@@ -94,4 +94,7 @@ def _tell(arguments: argparse.Namespace, taken: Any) -> None:
     ]
     if assumed:
         _say.person(f"assumed: {' '.join(assumed)}; it must be as it was trained")
-    _say.person(f"next: wsseg infer cam -p {arguments.project} --run {taken.run}")
+    _say.person(
+        f"next: wsseg infer crf -p {arguments.project} --run {taken.run}, which makes "
+        "its maps (cam) on the way"
+    )

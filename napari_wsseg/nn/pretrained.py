@@ -162,17 +162,18 @@ def without_prefix(source: State, own: State) -> dict[str, torch.Tensor]:
         When the network lies in `source` under two prefixes, neither a usual one.
     """
     usual = [outer + inner for outer in ("", *PREFIXES) for inner in ("", *PREFIXES)]
-    first = next(iter(own))
     theirs = {key: modern_key(key) for key in source}
-    other = sorted(
-        new.removesuffix(first) for new in theirs.values() if new.endswith("." + first)
-    )
-    fits = {
-        prefix: sum(prefix + key in theirs.values() for key in own)
-        for prefix in (*usual, *other)
-    }
-    best = max(fits, key=lambda prefix: fits[prefix])
-    rivals = [p for p in other if fits[p] == fits[best] and p != best]
+    there = set(theirs.values())
+
+    def fit(prefix: str) -> int:
+        return sum(prefix + key in there for key in own)
+
+    first = "." + next(iter(own))
+    other = sorted(key.removesuffix(first[1:]) for key in there if key.endswith(first))
+    # A few layers of another network may bear the same names; half of it does not.
+    other = [prefix for prefix in other if fit(prefix) > len(own) / 2]
+    best = max((*usual, *other), key=fit)
+    rivals = [p for p in other if p != best and fit(p) == fit(best)]
     if best not in usual and rivals:
         raise DataError(
             f"the weights hold the network more than once, as {best}… and as "

@@ -128,7 +128,8 @@ def test_a_grey_file_of_safetensors_makes_maps_and_is_used(
             assert maps is not None
             assert maps.score.shape == (1, 4, 4)
     card = (spots / "runs" / run / "card.md").read_text()
-    assert "imported from ours.safetensors" in card
+    assert "From ours.safetensors (SHA-256" in card
+    assert "epochs" not in card
 
 
 def test_added_convolutions_come_along(spots: Path, tmp_path: Path) -> None:
@@ -207,6 +208,8 @@ def vgg_with_its_own_head() -> State:
 def broken(how: str) -> dict[str, Any]:
     if how == "vgg":
         return vgg_with_its_own_head()
+    if how == "chexpert":
+        return chexpert_style(theirs("densenet121", 2).state_dict())
     state = theirs("resnet34" if how == "deeper" else "resnet18", 2).state_dict()
     no_head = {key: value for key, value in state.items() if "fc" not in key}
     first, second = torch.zeros(9, 512), torch.zeros(2, 9)
@@ -229,6 +232,7 @@ def broken(how: str) -> dict[str, Any]:
         ("other", "alexnet", "spot,x", 2, "no architecture 'alexnet'; there are: res"),
         ("other", "resnet50", "spot,x", 3, "of another network"),
         ("other", "densenet121", "spot,x", 3, "not of a densenet121"),
+        ("chexpert", "resnet50", "spot,x", 3, "not of a resnet50: there is no conv1"),
         ("deeper", "resnet18", "spot,x", 3, "another network than resnet18"),
         ("other", "resnet18", "spot", 3, "has 2 outputs, but 1 are named (spot)"),
         ("other", "resnet18", "spto,x", 3, "spot of this project is not among"),
