@@ -74,7 +74,7 @@ presets: dict[str, dict[str, dict[str, Any]]] = {
             "absent_weight": 0.3,
         },
         # A quarter of the paper's width. Its pairs of maps (form relu) are peaked, so
-        # masks are cut low; softmax and s = 1 placed heat worse in single trials.
+        # masks are cut low.
         "tied_deconv": {
             "size": 96,
             "width": 0.25,
