@@ -49,11 +49,13 @@ KEYS = (
     Key("T", "T", "Look", "All stages side by side"),
     Key("W", "W", "Finding", "Next finding"),
     Key("Q", "Q", "Finding", "Previous finding"),
+    Key("N", "N", "Draw", "Grow: stroke inside, with Ctrl outside"),
     Key("F1", "F1", "Help", "This list"),
 )
 """Every shortcut of ours; `NAPARI_KEYS` tells those of napari worth knowing."""
 
 NAPARI_KEYS = (
+    ("Enter · Esc", "Grow: take the proposal, drop it"),
     ("2 · P", "Brush"),
     ("1 · E", "Eraser"),
     ("3", "Polygon"),

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QApplication, QMainWindow, QMessageBox, QWidget
 from napari_wsseg._widgets import _keys
 from napari_wsseg._widgets._autosave import Autosave
 from napari_wsseg._widgets._background import QtBackground
+from napari_wsseg._widgets._grow_tool import GrowTool
 from napari_wsseg._widgets._layers import CaseLayers
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Verdict
@@ -41,6 +42,9 @@ class Workbench(QObject):
         self.session = Session(reader=reader, background=self.reading)
         self.layers = CaseLayers(viewer, self.session, self.drawing)
         self.autosave = Autosave(self.layers, self.session)
+        self.grow = GrowTool(
+            viewer, self.session, self.layers, self.autosave, self.drawing, self
+        )
         self.gallery: Gallery | None = None
         self.help: QWidget | None = None
         self.window: QMainWindow | None = None
@@ -53,6 +57,14 @@ class Workbench(QObject):
         self._ahead = QTimer(self)
         self._ahead.setSingleShot(True)
         self._ahead.timeout.connect(self.session.prefetch)
+        for leaving in (
+            self.session.case_changed,
+            self.session.closing,
+            self.session.looking.finding_changed,
+        ):
+            # Before any layer follows: strokes belong to what is being left.
+            leaving.connect(self.grow.put_down, priority=1)
+        self.grow.failed.connect(self.session.message.emit)
         self.session.case_changed.connect(self._on_case)
         self.session.project_changed.connect(self._on_project)
         _keys.bind(viewer, self._actions(), self.layers.hide)
@@ -201,6 +213,7 @@ class Workbench(QObject):
             "D": lambda: looking.step_view(session.stages()),
             ",": lambda: looking.set_blend(looking.blend - 0.1),
             ".": lambda: looking.set_blend(looking.blend + 0.1),
+            "N": self.grow.take_up,
             "T": self.toggle_gallery,
             "W": lambda: looking.step_finding(1),
             "Q": lambda: looking.step_finding(-1),

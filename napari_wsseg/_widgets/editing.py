@@ -23,8 +23,11 @@ from qtpy.QtWidgets import (
 from napari_wsseg._widgets._layers import STAGE_NAMES
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.grow import GrowRow
 from napari_wsseg.ops import masks
 from napari_wsseg.schema import STAGES
+
+GROW = "grow"
 
 _TOOLS = (
     ("pan_zoom", "Move", "Move and zoom (Z)"),
@@ -32,6 +35,12 @@ _TOOLS = (
     ("erase", "Eraser", "Take away (E or 1)"),
     ("polygon", "Polygon", "Click round an area, double-click to close (3)"),
     ("fill", "Fill", "Fill a closed area (F or 4)"),
+    (
+        GROW,
+        "Grow",
+        "Stroke inside the finding, with Ctrl outside it: a proposal follows the "
+        "boundaries. Enter takes it, Esc drops it (N)",
+    ),
 )
 BIGGEST_BRUSH = 200
 
@@ -56,20 +65,21 @@ class EditPanel(QWidget):
         self.largest = _button("Largest", "Keep the largest piece, drop the others")
         self.undo = _button("Undo", "Take the last step back (Ctrl Z)")
         self.redo = _button("Redo", "Do it again (Ctrl Shift Z)")
+        self.grow = GrowRow(bench)
         self._heard: Labels | None = None
         self._lay_out()
         self._connect()
         self.refresh()
 
     def _lay_out(self) -> None:
-        tools = QHBoxLayout()
+        tools = QGridLayout()
         tools.setSpacing(2)
-        for mode, name, tip in _TOOLS:
+        for place, (mode, name, tip) in enumerate(_TOOLS):
             button = _button(name, tip)
             button.setCheckable(True)
             button.setProperty("mode", mode)
             self.tools.addButton(button)
-            tools.addWidget(button, 1)
+            tools.addWidget(button, place // 3, place % 3)
         brush = QHBoxLayout()
         brush.addWidget(QLabel("Brush"))
         brush.addWidget(self.brush, 1)
@@ -87,6 +97,7 @@ class EditPanel(QWidget):
         layout.setSpacing(4)
         layout.addLayout(begin)
         layout.addLayout(tools)
+        layout.addWidget(self.grow)
         layout.addLayout(brush)
         layout.addLayout(grid)
 
@@ -102,6 +113,7 @@ class EditPanel(QWidget):
             session.looking.finding_changed,
         )
         self.tools.buttonClicked.connect(self._take_tool)
+        self.bench.grow.changed.connect(self._on_mode)
         self.brush.valueChanged.connect(self._resize)
         self.brush.sliderReleased.connect(self.bench.focus_canvas)
         self.start.clicked.connect(self.start_from_stage)
@@ -175,6 +187,11 @@ class EditPanel(QWidget):
         if layer is not None and layer.editable:
             if self.session.looking.view == "film":
                 self.session.looking.set_view("expert")
+            if button.property("mode") == GROW:
+                self.bench.grow.take_up()
+                self.bench.focus_canvas()
+                return
+            self.bench.grow.put_down()
             self.bench.viewer.layers.selection.active = layer
             layer.mode = button.property("mode")
         self.bench.focus_canvas()
@@ -182,6 +199,7 @@ class EditPanel(QWidget):
     def _resize(self, size: int) -> None:
         for layer in self.bench.layers.experts.values():
             layer.brush_size = size
+        self.bench.grow.resize(size)
         self._show_size(size)
 
     def _show_size(self, size: float) -> None:
@@ -204,6 +222,7 @@ class EditPanel(QWidget):
 
     def _on_mode(self, event: object = None) -> None:
         mode = str(self._heard.mode) if self._heard else ""
+        mode = GROW if self.bench.grow.active else mode
         for button in self.tools.buttons():
             button.setChecked(button.property("mode") == mode)
 

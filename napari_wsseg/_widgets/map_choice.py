@@ -76,7 +76,7 @@ class MapChoice(QWidget):
         if known != list(showing.maps):
             self.list.clear()
             for place, variant in enumerate(showing.maps):
-                own = "" if place else " (the run's own)"
+                own = "" if place else " (default)"
                 self.list.addItem(variants.words(variant) + own, variant)
         self.list.setCurrentIndex(max(0, self.list.findData(showing.map)))
         busy, missing = self.maker.busy, self.missing

@@ -1,0 +1,231 @@
+"""Grow: a few strokes inside and outside become a proposal, taken with one key."""
+
+from __future__ import annotations
+
+import numpy as np
+from napari.layers import Labels
+from napari.viewer import Viewer
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Signal
+from scipy import ndimage
+
+from napari_wsseg._widgets import _pictures
+from napari_wsseg._widgets._autosave import Autosave
+from napari_wsseg._widgets._background import Latest, QtBackground
+from napari_wsseg._widgets._layer_changes import new_labels, place
+from napari_wsseg._widgets._layers import CaseLayers
+from napari_wsseg.ops import scribble
+from napari_wsseg.session import Session
+from napari_wsseg.session.opened import OpenedCase
+
+SIDE = 512
+"""Longest side, in pixels, of the strokes and of the proposal shown."""
+
+IN, OUT = 1, 2
+"""Values of the strokes' layer: inside the finding, and outside it."""
+
+_OUTSIDE = "#FFFFFF"
+
+
+class GrowTool(QObject):
+    """Strokes on a layer of their own, the proposal below, both of one film alone.
+
+    The walk stops at IRNet's boundaries where there are any, else at the film's own
+    edges. Nothing reaches the expert mask before the reader takes it.
+
+    Signals
+    -------
+    changed()
+        The tool was taken up or put down, the side was turned, or a proposal came.
+    failed(str)
+        Why nothing could be proposed, for a person.
+    """
+
+    changed = Signal()
+    failed = Signal(str)
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        session: Session,
+        layers: CaseLayers,
+        autosave: Autosave,
+        background: QtBackground,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.viewer, self.session = viewer, session
+        self.layers, self.autosave = layers, autosave
+        self.strokes: Labels | None = None
+        self.proposal: Labels | None = None
+        self._latest = Latest(background)
+        self._graph: tuple[str, bool, scribble.Graph] | None = None
+        self._chance: NDArray[np.float32] | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether the tool is in the reader's hand."""
+        return self.strokes is not None
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a proposal to be taken."""
+        return self._chance is not None and bool((self._chance >= 0.5).any())
+
+    @property
+    def learned(self) -> bool:
+        """Whether the walk stops at learned boundaries, not at the film's own edges."""
+        opened = self.session.opened
+        return opened is not None and _boundary(opened) is not None
+
+    def take_up(self) -> None:
+        """Let the reader stroke: the left button inside, with Ctrl outside."""
+        opened, finding = self.session.opened, self.session.looking.finding
+        if self.active or opened is None or finding is None or self.session.readonly:
+            return
+        self._chance = None
+        shape = _pictures.small_shape(opened.case.shape, SIDE)
+        brush = self.layers.active
+        pale = _pale(finding.colour)
+        self.proposal = new_labels("Proposal", {1: pale, None: pale}, 0.55)
+        self.proposal.editable = False
+        colours: dict[int | None, str] = {IN: finding.colour, OUT: _OUTSIDE}
+        self.strokes = new_labels("Grow strokes", colours, 0.9)
+        spacing = np.array(opened.case.spacing_mm or (1.0, 1.0))
+        scale = np.array(opened.case.shape) / shape
+        unit = "pixel" if opened.case.spacing_mm is None else "mm"
+        with self.layers.quietly():
+            for layer in (self.proposal, self.strokes):
+                layer.data = np.zeros(shape, np.uint8)
+                layer.units = (unit, unit)
+                place(layer, scale * spacing, (scale * 0.5 - 0.5) * spacing)
+                self.viewer.add_layer(layer)
+            self.viewer.layers.selection.active = self.strokes
+        self.resize(float(brush.brush_size) if brush is not None else 10.0)
+        self.strokes.mode = "paint"
+        self.strokes.selected_label = IN
+        self.strokes.mouse_drag_callbacks.insert(0, self._side_of_stroke)
+        self.strokes.events.paint.connect(self._grow)
+        self.strokes.bind_key("Enter", lambda layer: self.take(), overwrite=True)
+        self.strokes.bind_key("Escape", lambda layer: self.drop(), overwrite=True)
+        self.changed.emit()
+
+    def put_down(self) -> None:
+        """Take both layers away; a proposal that was not taken is gone."""
+        if self.strokes is None or self.proposal is None:
+            return
+        strokes, proposal = self.strokes, self.proposal
+        self.strokes = self.proposal = self._chance = None
+        with self.layers.quietly():
+            for layer in (strokes, proposal):
+                if layer in self.viewer.layers:
+                    self.viewer.layers.remove(layer)
+            if self.layers.active in self.viewer.layers:
+                self.viewer.layers.selection.active = self.layers.active
+        self.changed.emit()
+
+    def take(self) -> None:
+        """Add the proposal to the expert mask, as one step that undo takes back."""
+        opened, finding = self.session.opened, self.session.looking.finding
+        if not self.ready or opened is None or finding is None or self._chance is None:
+            return
+        mask = _at(self._chance, opened.case.shape) >= 0.5
+        layer = self.layers.experts[finding.name]
+        run = opened.shown.runs.get("irnet") if self.learned else None
+        self.autosave.apply(finding.name, (layer.data != 0) | mask, "grow", run)
+        self.drop()
+
+    def drop(self) -> None:
+        """Forget strokes and proposal; the tool stays in hand."""
+        if self.strokes is None or self.proposal is None:
+            return
+        self._chance = None
+        self.strokes.data = np.zeros_like(self.strokes.data)
+        self.proposal.data = np.zeros_like(self.proposal.data)
+        self.proposal.editable = False
+        self.changed.emit()
+
+    def resize(self, pixels: float) -> None:
+        """Make strokes about as wide as a brush of so many pixels of the film."""
+        if self.strokes is not None and self.session.case is not None:
+            factor = self.strokes.data.shape[0] / self.session.case.shape[0]
+            self.strokes.brush_size = max(2.0, pixels * factor)
+
+    def turn(self, side: int) -> None:
+        """Let the next strokes lie inside or outside: `IN` or `OUT`."""
+        if self.strokes is not None:
+            self.strokes.selected_label = side
+            self.changed.emit()
+
+    def _side_of_stroke(self, layer: Labels, event: object) -> None:
+        modifiers = getattr(event, "modifiers", ())
+        if "Control" in modifiers:
+            before = int(layer.selected_label)
+            layer.selected_label = IN if before == OUT else OUT
+            # For this stroke alone.
+            layer.events.paint.connect(_Back(layer, before))
+
+    def _grow(self, event: object = None) -> None:
+        opened, strokes = self.session.opened, self.strokes
+        if opened is None or strokes is None:
+            return
+        drawn = np.full(strokes.data.shape, scribble.NOTHING, np.uint8)
+        drawn[strokes.data == IN] = scribble.INSIDE
+        drawn[strokes.data == OUT] = scribble.OUTSIDE
+        known = self._graph
+        key = opened.case.id, self.learned
+
+        def work() -> tuple[scribble.Graph, NDArray[np.float32]]:
+            graph = known[2] if known and known[:2] == key else _graph(opened)
+            return graph, graph.grow(drawn)
+
+        def done(found: tuple[scribble.Graph, NDArray[np.float32]]) -> None:
+            self._graph = (*key, found[0])
+            if self.strokes is strokes and self.proposal is not None:
+                self._chance = found[1]
+                self.proposal.data = (found[1] >= 0.5).astype(np.uint8)
+                self.proposal.editable = False
+                self.changed.emit()
+
+        self._latest.submit(work, done, lambda error: self.failed.emit(str(error)))
+
+
+class _Back:
+    """Turns the side back once the stroke that turned it is done."""
+
+    def __init__(self, layer: Labels, side: int) -> None:
+        self.layer, self.side = layer, side
+
+    def __call__(self, event: object = None) -> None:
+        self.layer.events.paint.disconnect(self)
+        self.layer.selected_label = self.side
+
+
+def _boundary(opened: OpenedCase) -> NDArray[np.float32] | None:
+    """Return IRNet's boundary of the film, without the letterbox's margins."""
+    maps = opened.maps.get("irnet")
+    found = None if maps is None else maps.extra.get("boundary")
+    if found is None:
+        return None
+    boundary = np.asarray(found[0], np.float32).clip(0, 1)
+    return _pictures.cropped(boundary, opened.case.shape)
+
+
+def _graph(opened: OpenedCase) -> scribble.Graph:
+    boundary = _boundary(opened)
+    if boundary is None:
+        stride = max(1, round(max(opened.case.shape) / 128))
+        boundary = scribble.edges(opened.radiograph.pixels, stride=stride)
+    return scribble.Graph(boundary)
+
+
+def _at(chance: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    factors = np.divide(shape, chance.shape)
+    full = ndimage.zoom(chance, factors, order=1, mode="nearest", grid_mode=True)
+    return np.asarray(full, np.float32)
+
+
+def _pale(colour: str) -> str:
+    """Return a colour half way to white."""
+    parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{(part + 255) // 2:02X}" for part in parts)

@@ -1,0 +1,133 @@
+"""Grow: strokes become a proposal; Enter takes it as one step, Esc drops it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import hands
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+
+from napari_wsseg._widgets._grow_tool import IN, OUT
+from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.grow import GrowRow
+from napari_wsseg.io.project import Project
+
+pytestmark = [pytest.mark.gui, pytest.mark.timeout(120)]
+
+LINE = [(0.45 + 0.004 * i, 0.45 + 0.01 * i) for i in range(6)]
+BESIDE = [(0.52 + 0.004 * i, 0.42 + 0.01 * i) for i in range(6)]
+NO_KEY = Qt.KeyboardModifier.NoModifier
+
+
+@pytest.fixture
+def bench(open_window: Callable[[Path], Workbench], place: Path) -> Workbench:
+    bench = open_window(place)
+    bench.session.looking.set_view("expert")
+    QTest.keyClick(hands.canvas(bench), Qt.Key.Key_N)
+    assert bench.grow.active
+    return bench
+
+
+def stroke(
+    bench: Workbench, points: list[tuple[float, float]], held: object = NO_KEY
+) -> None:
+    """Draw a stroke with the mouse and wait for what it proposes."""
+    native = hands.canvas(bench)
+    places = [
+        QPoint(int(x * native.width()), int(y * native.height())) for x, y in points
+    ]
+    QTest.mouseMove(native, places[0])
+    QTest.mousePress(native, hands.LEFT, held, places[0])
+    for place in places[1:]:
+        QTest.mouseMove(native, place)
+        QTest.qWait(15)
+    QTest.mouseRelease(native, hands.LEFT, held, places[-1])
+    hands.settle(bench)
+
+
+def mask(bench: Workbench) -> np.ndarray:
+    return np.array(bench.layers.active.data != 0)
+
+
+def press(bench: Workbench, key: Qt.Key) -> None:
+    QTest.keyClick(hands.canvas(bench), key)
+    hands.settle(bench)
+
+
+def test_a_proposal_is_taken_by_enter_as_one_step(bench: Workbench) -> None:
+    before = mask(bench)
+    stroke(bench, LINE)
+    proposed = bench.grow.proposal.data != 0
+    assert proposed.any()
+    assert (proposed | (bench.grow.strokes.data != IN)).all(), "strokes are inside"
+    np.testing.assert_array_equal(mask(bench), before)
+
+    press(bench, Qt.Key.Key_Return)
+    taken = mask(bench)
+    assert (taken & ~before).any()
+    assert (taken | ~before).all(), "what was drawn stays"
+    assert not bench.grow.proposal.data.any(), "ready for the next one"
+    finding = bench.session.looking.finding.name
+    bench.session.experts.fold_all()
+    with Project.open(bench.session.project.folder) as project:
+        kept = project.latest(bench.session.case.id, finding)
+        np.testing.assert_array_equal(project.read_mask(kept), taken)
+        assert kept.tool == "grow"
+
+    bench.layers.active.undo()
+    np.testing.assert_array_equal(mask(bench), before)
+
+
+def test_a_proposal_is_dropped_by_escape(bench: Workbench) -> None:
+    before = mask(bench)
+    stroke(bench, LINE)
+    assert bench.grow.ready
+    press(bench, Qt.Key.Key_Escape)
+    assert not bench.grow.ready
+    assert bench.grow.active, "the tool stays in hand"
+    assert not bench.grow.strokes.data.any()
+    np.testing.assert_array_equal(mask(bench), before)
+
+
+def test_ctrl_strokes_outside_once_and_the_proposal_keeps_away(
+    bench: Workbench,
+) -> None:
+    stroke(bench, LINE)
+    free = (bench.grow.proposal.data != 0).sum()
+    stroke(bench, BESIDE, Qt.KeyboardModifier.ControlModifier)
+    outside = bench.grow.strokes.data == OUT
+    assert outside.any()
+    assert not (bench.grow.proposal.data[outside]).any()
+    assert (bench.grow.proposal.data != 0).sum() <= free
+    assert bench.grow.strokes.selected_label == IN, "for that stroke alone"
+
+
+def test_the_row_says_what_the_walk_goes_by_and_turns_the_side(
+    bench: Workbench,
+) -> None:
+    row = bench.window.findChild(GrowRow)
+    assert row.isVisible()
+    assert "its own edges" in row.words.text(), "no IRNet has run here"
+    hands.click(row.sides.button(OUT))
+    stroke(bench, LINE)
+    assert (bench.grow.strokes.data == OUT).any()
+    assert not bench.grow.ready
+    assert not row.take.isEnabled()
+
+
+def test_strokes_never_follow_to_another_film(bench: Workbench) -> None:
+    stroke(bench, LINE)
+    hands.turn(bench)
+    hands.settle(bench)
+    assert not bench.grow.active
+    names = [layer.name for layer in bench.viewer.layers]
+    assert "Grow strokes" not in names
+    assert "Proposal" not in names
+    assert bench.viewer.layers.selection.active is bench.layers.active
+    press(bench, Qt.Key.Key_N)
+    assert bench.grow.active
+    assert not bench.grow.ready
