@@ -21,6 +21,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
+from napari_wsseg.ops import _crf_lattice
+
 if TYPE_CHECKING:
     from napari_wsseg.ops.crf import CrfParams
 
@@ -83,8 +85,8 @@ def messages(levels: torch.Tensor, params: CrfParams, *, parts: int = 1) -> Appl
 
     Parameters
     ----------
-    levels : (H, W)
-        Image in grey levels of 0 … 255.
+    levels : (H, W) or (H, W, 3)
+        Image in grey levels of 0 … 255; colour goes by `_crf_lattice`.
     parts
         Threads that share the pixels of one map, on a CPU.
     """
@@ -92,7 +94,12 @@ def messages(levels: torch.Tensor, params: CrfParams, *, parts: int = 1) -> Appl
     if params.smooth_compat:
         kernels.append(_smoothness(levels, params))
     if params.bilateral_compat:
-        kernels.append(_appearance(levels, params, parts))
+        grey = levels.ndim == 2
+        kernels.append(
+            _appearance(levels, params, parts)
+            if grey
+            else _crf_lattice.appearance(levels, params)
+        )
 
     # One map after the other stays in a CPU's cache; a GPU wants them all at once.
     at_once = 1 if levels.device.type == "cpu" else None
@@ -252,7 +259,7 @@ def _rows(index: torch.Tensor, weight: torch.Tensor, cells: int) -> sparse.csr_m
 
 def _smoothness(levels: torch.Tensor, params: CrfParams) -> Apply:
     """Return the spatial kernel: rows and columns apart, and so their sums too."""
-    height, width = levels.shape
+    height, width = levels.shape[:2]
     sigma = params.smooth_sigma_xy
     down = _normalised(height, sigma) * params.smooth_compat
     along = _normalised(width, sigma)

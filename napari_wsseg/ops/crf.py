@@ -6,6 +6,7 @@ and K including each pixel's kernel with itself. Three backends mean the same th
 the same parameters:
 
 - ``"grid"``: a bilateral grid over rows, columns and grey levels; any size, any device.
+  Colour has too many coordinates for it and takes a sparse lattice, on the CPU.
 - ``"exact"``: the full N × N sum in double precision; the truth, for small images.
 - ``"pydensecrf"``: the usual C++ package, optional, always in a process of its own.
 """
@@ -45,7 +46,7 @@ class CrfParams:
     bilateral_sigma_grey
         Its reach in grey levels of 0 … 255. The published 5 is for grey repeated in
         three colours, where every difference counts thrice; on one channel that is
-        5/√3.
+        5/√3. On a colour image, the reach of each colour is √3 times this.
     bilateral_compat
         Its weight.
     iterations
@@ -92,8 +93,8 @@ def dense_crf(
         K >= 2 labels, of which background is usually the first. They need not sum to
         one; values below 1e-5 count as 1e-5. numpy, or torch on any device.
     image : (H, W)
-        float in [0, 1], or uint8. ``"exact"`` and ``"pydensecrf"`` also take colour,
-        (H, W, 3). ``"pydensecrf"`` rounds it to 8 bits, the others do not.
+        float in [0, 1], or uint8; colour is (H, W, 3). ``"pydensecrf"`` rounds it to 8
+        bits, the others do not.
     params
         Kernels, see `CrfParams`.
     backend
@@ -250,13 +251,15 @@ def _levels_for(
     backend: Backend, image: NDArray[Any] | torch.Tensor, device: torch.device
 ) -> torch.Tensor:
     levels = _grey_levels(image, device)
-    if backend != "grid" or levels.ndim == 2:
-        return levels
-    if bool((levels == levels[..., :1]).all()):
-        return levels[..., 0]
-    raise ValueError(
-        "the grid backend takes grey images; for colour use backend='pydensecrf'"
-    )
+    if (
+        backend == "grid"
+        and levels.ndim == 3
+        and bool((levels == levels[..., :1]).all())
+    ):
+        return levels[
+            ..., 0
+        ]  # three equal colours are grey, which the grid does better
+    return levels
 
 
 def _tensor(values: NDArray[Any] | torch.Tensor) -> torch.Tensor:
