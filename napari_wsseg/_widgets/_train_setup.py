@@ -25,6 +25,7 @@ from napari_wsseg.io.runs import RunInfo
 #: Recipes in the order in which a project needs them, and what they are called here.
 TITLES: Mapping[str, str] = {
     "classifier": "1 · Classifier (CAM, CRF)",
+    "tied_deconv": "1 · TDN instead (tied deconvolution)",
     "irnet": "2 · IRNet",
     "segmentation": "3 · Segmentation from weak masks",
     "chexseg": "4 · CheXseg: expert and weak masks",
@@ -34,6 +35,11 @@ EVERYTHING = "All stages, one after the other"
 _PRESETS: Mapping[str, str] = {
     "fast": "fast: minutes, also without a graphics card",
     "wsmis": "wsmis: the settings of the paper, for a graphics card",
+    "chexseg": "chexseg: the settings of the paper, for a graphics card",
+    "tdn": "tdn: the settings of the paper, for a graphics card",
+    "wsmis-compat": "wsmis-compat: as the published code has it, to compare",
+    "chexseg-compat": "chexseg-compat: as the published code has it, to compare",
+    "irn-compat": "irn-compat: IRNet as its published code has it, to compare",
 }
 
 

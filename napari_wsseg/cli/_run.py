@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     status, code, message = "done", 0, ""
     given = settings_from(arguments.set)
     with _jobs.watched(arguments, cancel) as told:
-        for recipe, upstream in ORDER.items():
+        for recipe, upstream in _order(arguments.preset).items():
             settings = _jobs.preset_settings(arguments.preset, recipe)
             settings |= {key: done[other] for key, other in upstream.items()}
             settings |= _of(recipe, given)
@@ -86,6 +86,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _say.program(last)
     return code
+
+
+def _order(preset: str) -> dict[str, dict[str, str]]:
+    """Return `ORDER`, or what a preset of another kind of first stage has."""
+    from trainers import presets
+
+    own = presets.get(preset, {})
+    if not own or "classifier" in own:
+        return ORDER
+    return {recipe: {} for recipe in own}
 
 
 def _of(recipe: str, given: dict[str, str]) -> dict[str, str]:

@@ -312,3 +312,11 @@ def test_help_and_wrong_words_do_not_wait_for_torch() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert seen.stdout.strip() == "False"
+
+
+def test_a_preset_without_a_classifier_runs_what_it_has() -> None:
+    from napari_wsseg.cli import _run
+
+    assert list(_run._order("tdn")) == ["tied_deconv"]
+    assert _run._order("fast") == _run.ORDER
+    assert _run._order("no such preset") == _run.ORDER
