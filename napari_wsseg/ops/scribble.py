@@ -73,16 +73,19 @@ class Graph:
         near = np.zeros((2 * len(offsets) + 1, *edge.shape), self._kind)
         _paths.all_around(near, affinity, offsets)
         self.shape = edge.shape
-        # In √D x the system is symmetric with ones around its diagonal.
-        self._root = np.sqrt(near.sum(0, dtype=np.float64)).astype(self._kind)
+        degree = near.sum(0, dtype=np.float64)
+        self._root = np.sqrt(degree).astype(self._kind)
+        self._loss = 1 / steps
+        # In √D x the system is symmetric: the loss, and what flows to neighbours. The
+        # diagonal is not left to a difference that rounding would spoil.
+        near *= -1
         for place, (dy, dx) in enumerate(offsets):
             source, target = _paths.ends(edge.shape, dy, dx)
             scale = self._root[source] * self._root[target]
             near[len(offsets) + 1 + place][source] /= scale
             near[len(offsets) - 1 - place][target] /= scale
-        near[len(offsets)] /= self._root**2
-        self._matrix = _paths.diagonals(near, offsets)
-        self._loss = 1 / steps
+        near[len(offsets)] = self._loss + (degree - 1) / degree
+        self._system = _paths.diagonals(near, offsets)
 
     def grow(
         self, strokes: NDArray[np.uint8], heat: NDArray[np.floating[Any]] | None = None
@@ -123,15 +126,13 @@ class Graph:
         free = (cells == NOTHING).ravel().astype(self._kind)
         root = self._root.ravel()
         held = (cells == INSIDE).ravel().astype(self._kind)
-        given = self._matrix @ (root * held)
+        given = -(self._system @ (root * held))
         if prior is not None:
             given += self._loss * root * prior.ravel()
         given *= free
 
         def apply(vector: NDArray[Any]) -> NDArray[Any]:
-            found = self._matrix @ vector
-            found *= -1
-            found += (1 + self._loss) * vector
+            found = self._system @ vector
             found *= free
             return cast("NDArray[Any]", found)
 
