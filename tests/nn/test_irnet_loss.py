@@ -71,10 +71,10 @@ def slow_terms(
 @pytest.mark.parametrize("findings", [1, 2])
 def test_the_loss_is_that_of_a_slow_loop_over_all_pairs(findings: int) -> None:
     torch.manual_seed(0)
-    edge = torch.randn(2, 1, 12, 12, dtype=torch.float64)
-    field = torch.randn(2, 2, 12, 12, dtype=torch.float64)
+    edge = torch.randn(2, 1, 16, 16, dtype=torch.float64)
+    field = torch.randn(2, 2, 16, 16, dtype=torch.float64)
     choice = torch.tensor([0, 1, IGNORE], dtype=torch.uint8)
-    seeds = choice[torch.randint(0, 3, (2, findings, 12, 12))]
+    seeds = choice[torch.randint(0, 3, (2, findings, 16, 16))]
     pairs = irnet_loss.pairs(seeds, radius=5)
     slow = slow_terms(edge, field, seeds, 5)
     boundary = irnet_loss.boundary(edge, pairs)
