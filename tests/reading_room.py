@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -45,12 +46,17 @@ def make_project(
 
 
 def add_stage(
-    place: Path, stage: str = "cam", run: str = RUN, value: float = 0.9
+    place: Path,
+    stage: str = "cam",
+    run: str = RUN,
+    value: float = 0.9,
+    extra: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Give every case maps with a hot upper left quarter, and adopt them."""
+    """Give every case maps with a hot upper left quarter."""
     score = np.zeros((len(FINDINGS), SQUARE, SQUARE), np.float32)
     score[:, : SQUARE // 2, : SQUARE // 2] = value
-    maps = StageMaps(score=score, present=np.full(len(FINDINGS), 0.9, np.float32))
+    present = np.full(len(FINDINGS), 0.9, np.float32)
+    maps = StageMaps(score=score, present=present, extra=extra or {})
     stages.write_settings(
         place, stage, run, StageSettings(FINDINGS, (0.5, 0.5), (0.5, 0.5))
     )

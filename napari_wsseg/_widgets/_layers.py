@@ -49,6 +49,13 @@ class CaseLayers:
 
     Bottom to top: the film, one heat per stage (of the current finding), the outline
     of what the shown stage offers (every finding), one expert mask per finding.
+
+    Attributes
+    ----------
+    covered
+        Stages whose heat is hidden because another layer shows them.
+    guests
+        Layers of others that lie on the same film.
     """
 
     def __init__(
@@ -62,6 +69,8 @@ class CaseLayers:
         self.experts: dict[str, Labels] = {}
         self.quiet = False
         self.hidden = False
+        self.covered: set[str] = set()
+        self.guests: list[Layer] = []
         self._closed = False
         self._outlines = Latest(background)
         self._put_away: dict[str, bool] = {}
@@ -125,7 +134,8 @@ class CaseLayers:
             for stage, layer in self.heats.items():
                 has = opened is not None and stage in opened.maps
                 first, second = stage == looking.view, stage == looking.compared
-                show(layer, has and not bare and (first or second))
+                bare_heat = bare or stage in self.covered
+                show(layer, has and not bare_heat and (first or second))
                 if first:
                     layer.opacity = 1 - blend if looking.compared else blend
                 elif second:
@@ -244,8 +254,10 @@ class CaseLayers:
         before = self.film.data.shape, tuple(self.film.scale)
         spacing = opened.case.spacing_mm or (1.0, 1.0)
         unit = "pixel" if opened.case.spacing_mm is None else "mm"
-        with self.quietly(), at_once(self.viewer, self.all):
-            for layer in self.all:
+        # Guests take the unit along: napari allows one for all.
+        everyone = [*self.all, *self.guests]
+        with self.quietly(), at_once(self.viewer, everyone):
+            for layer in everyone:
                 if {str(u) for u in layer.units} != {UNIT_WORDS[unit]}:
                     layer.units = (unit, unit)
             self.film.data = opened.radiograph.pixels

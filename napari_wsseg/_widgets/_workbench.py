@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QApplication, QMainWindow, QMessageBox, QWidget
 from napari_wsseg._widgets import _keys
 from napari_wsseg._widgets._autosave import Autosave
 from napari_wsseg._widgets._background import QtBackground
+from napari_wsseg._widgets._extra_layers import ExtraLayers
 from napari_wsseg._widgets._grow_tool import GrowTool
 from napari_wsseg._widgets._layers import CaseLayers
 from napari_wsseg.jobs import DataError
@@ -41,6 +42,7 @@ class Workbench(QObject):
         self.drawing = QtBackground(self)
         self.session = Session(reader=reader, background=self.reading)
         self.layers = CaseLayers(viewer, self.session, self.drawing)
+        self.extras = ExtraLayers(viewer, self.session, self.layers)
         self.autosave = Autosave(self.layers, self.session)
         self.grow = GrowTool(
             viewer, self.session, self.layers, self.autosave, self.drawing, self
@@ -67,7 +69,7 @@ class Workbench(QObject):
         self.grow.failed.connect(self.session.message.emit)
         self.session.case_changed.connect(self._on_case)
         self.session.project_changed.connect(self._on_project)
-        _keys.bind(viewer, self._actions(), self.layers.hide)
+        _keys.bind(viewer, self._actions(), self._hide)
 
     # Opening and closing ------------------------------------------------------------
 
@@ -104,6 +106,7 @@ class Workbench(QObject):
                 self.window, "Not everything was saved", f"Strokes are lost: {error}"
             )
         self.autosave.close()
+        self.extras.close()
         self.layers.close()
         self.reading.close()
         self.drawing.close()
@@ -188,6 +191,11 @@ class Workbench(QObject):
         if self.gallery is None:
             self.gallery = Gallery(self, self.window.centralWidget())
         self.gallery.open(what)
+
+    def _hide(self, hidden: bool) -> None:
+        """Show nothing but the film while `hidden`."""
+        self.layers.hide(hidden)
+        self.extras.refresh()
 
     def show_keys(self) -> None:
         """Show the list of shortcuts."""

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QIcon, QImage, QMouseEvent, QPixmap
 from qtpy.QtWidgets import (
+    QCheckBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -19,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_wsseg._widgets import _pictures
 from napari_wsseg._widgets._background import Latest
+from napari_wsseg._widgets._extra_layers import BACKGROUND_COLOUR, IGNORED_COLOUR
 from napari_wsseg._widgets._layers import STAGE_NAMES
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
@@ -36,6 +38,23 @@ _TIPS = {
     "segmentation": "What the segmentation network draws",
     "expert": "Expert masks alone, without anything from a machine",
 }
+
+
+_EXTRA = {
+    "crf": (
+        "Show the seed that IRNet learns from",
+        "What is surely finding, surely background, and what training must not count",
+    ),
+    "irnet": (
+        "Show the boundaries",
+        "Where IRNet learned that one region ends and another begins",
+    ),
+}
+_LEGEND = (
+    "finding · "
+    f"<span style='color:{IGNORED_COLOUR}'>■</span> ignored · "
+    f"<span style='color:{BACKGROUND_COLOUR}'>■</span> background"
+)
 
 
 class ThumbButton(QToolButton):
@@ -87,6 +106,10 @@ class StagePanel(QWidget):
         self.grid.setToolTip("All stages of this film beside each other")
         self.single = QPushButton("End comparison")
         self.maps = MapChoice(bench)
+        self.extra = QCheckBox()
+        self.legend = QLabel(_LEGEND)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.legend.setWordWrap(True)
         self._pictures = Latest(bench.drawing)
         self._lay_out()
         self._connect()
@@ -127,6 +150,8 @@ class StagePanel(QWidget):
         layout.addWidget(self.hint)
         layout.addLayout(grid)
         layout.addWidget(self.maps)
+        layout.addWidget(self.extra)
+        layout.addWidget(self.legend)
         layout.addLayout(sliders)
         layout.addLayout(buttons)
 
@@ -151,8 +176,28 @@ class StagePanel(QWidget):
         self.blend.sliderReleased.connect(self.bench.focus_canvas)
         self.threshold.valueChanged.connect(self._thresholded)
         self.threshold.sliderReleased.connect(self.bench.focus_canvas)
+        self.extra.toggled.connect(self._toggle_extra)
         self.grid.clicked.connect(self.bench.toggle_gallery)
         self.single.clicked.connect(lambda: self.choose(session.looking.view))
+
+    def _toggle_extra(self, on: bool) -> None:
+        self.bench.extras.want(self.session.looking.view, on)
+        self.legend.setVisible(on and self.session.looking.view == "crf")
+        self.bench.focus_canvas()
+
+    def _offer_extra(self) -> None:
+        """Offer the map that a stage keeps beside its score."""
+        view, extras = self.session.looking.view, self.bench.extras
+        offered = extras.has(view) and self.session.looking.compared is None
+        self.extra.setVisible(offered)
+        self.legend.setVisible(offered and view == "crf" and extras.wanted["crf"])
+        if offered:
+            words, tip = _EXTRA[view]
+            blocked = self.extra.blockSignals(True)
+            self.extra.setText(words)
+            self.extra.setToolTip(tip)
+            self.extra.setChecked(extras.wanted[view])
+            self.extra.blockSignals(blocked)
 
     def _blended(self, value: int) -> None:
         self.session.looking.set_blend(value / 100)
@@ -192,6 +237,7 @@ class StagePanel(QWidget):
             if pair
             else "How strongly the stage covers the film  ( ,  and  . )"
         )
+        self._offer_extra()
         _set(self.blend, round(looking.blend * 100))
         self.blend_value.setText(f"{looking.blend:.0%}")
         self.blend.setEnabled(looking.view in self.session.stages())
