@@ -9,7 +9,6 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from napari_wsseg.jobs import DataError
 from napari_wsseg.nn import pretrained, trunks
 from napari_wsseg.nn.dropblock import DropBlock
 
@@ -194,19 +193,7 @@ def load_trunk(
     arch = classifier.spec["arch"]
     state = pretrained.state(arch, weights)
     report = pretrained.load(classifier.backbone, state)
-    if report.missing:
-        raise DataError(
-            f"the weights lack {len(report.missing)} tensors of a {arch}, "
-            f"{report.missing[0]} first; give weights of a whole {arch}"
-        )
-    # A deeper network of the same family has every key of a shallower one.
-    own = {name for name, _ in classifier.backbone.named_children()}
-    deeper = [key for key in report.unexpected if key.split(".")[0] in own]
-    if deeper:
-        raise DataError(
-            f"the weights are of another network than {arch}: they have "
-            f"{len(deeper)} tensors more in its layers, {deeper[0]} first"
-        )
+    pretrained.require_whole(classifier.backbone, report, arch)
     return report
 
 

@@ -139,6 +139,29 @@ def load(network: nn.Module, source: State) -> LoadReport:
     )
 
 
+def require_whole(network: nn.Module, report: LoadReport, name: str) -> None:
+    """Check that what was loaded was all of `network` and nothing deeper.
+
+    Raises
+    ------
+    DataError
+        When a tensor was missing, or the weights have more of the network's layers: a
+        deeper network of the same family has every key of a shallower one.
+    """
+    if report.missing:
+        raise DataError(
+            f"the weights lack {len(report.missing)} tensors of a {name}, "
+            f"{report.missing[0]} first; give weights of a whole {name}"
+        )
+    own = {child for child, _ in network.named_children()}
+    deeper = [key for key in report.unexpected if key.split(".")[0] in own]
+    if deeper:
+        raise DataError(
+            f"the weights are of another network than {name}: they have "
+            f"{len(deeper)} tensors more in its layers, {deeper[0]} first"
+        )
+
+
 def _tensors(content: object, name: str) -> dict[str, torch.Tensor]:
     """Find the state dict in what a training script saved."""
     if isinstance(content, Mapping):

@@ -10,11 +10,23 @@ from torch import nn
 from torch.nn import functional
 
 from napari_wsseg.jobs import DataError, JobFailed
-from napari_wsseg.nn import pretrained, trunks
+from napari_wsseg.nn import _deeplab, pretrained, trunks
 
-ARCHITECTURES = {"unet": smp.Unet, "deeplabv3plus": smp.DeepLabV3Plus}
+ARCHITECTURES = {
+    "unet": smp.Unet,
+    "deeplabv3": smp.DeepLabV3,
+    "deeplabv3plus": smp.DeepLabV3Plus,
+}
 
-RESNETS = tuple(name for name in trunks.TRUNKS if name.startswith("resnet"))
+ENCODERS = (
+    *("resnet18", "resnet34", "resnet50", "se_resnext50_32x4d"),
+    *("vgg16_bn", "densenet121"),
+)
+"""Encoders that every architecture is tested with; `Segmenter` takes others, too."""
+
+TRUNK_OF = {"vgg16_bn": "vgg16"} | {
+    name: name for name in trunks.TRUNKS if name != "vgg16"
+}
 """Encoders that are torchvision's networks, and our classifiers', to the key."""
 
 
@@ -24,9 +36,11 @@ class Segmenter(nn.Module):
     Parameters
     ----------
     arch
-        ``"unet"`` or ``"deeplabv3plus"``.
+        ``"unet"``, ``"deeplabv3"`` (a map of stride 8) or ``"deeplabv3plus"`` (16).
     encoder
-        segmentation-models-pytorch's name, e.g. ``"resnet18"``.
+        segmentation-models-pytorch's name, e.g. ``"resnet18"``. It refuses to dilate
+        VGG and DenseNet, which a DeepLab needs; here they are dilated as our
+        classifiers are.
     n_findings
         K, the number of masks; they may overlap.
     in_channels
@@ -58,16 +72,16 @@ class Segmenter(nn.Module):
             "n_findings": n_findings,
             "in_channels": in_channels,
         }
-        self.net = ARCHITECTURES[arch](
-            encoder_name=encoder,
-            encoder_weights=None,
-            in_channels=in_channels,
-            classes=n_findings,
-            aux_params={"classes": n_findings, "pooling": "avg"},
-        )
-        if arch == "deeplabv3plus":
+        if arch == "unet" or encoder not in TRUNK_OF:
+            self.net = _of_smp(arch, encoder, n_findings, in_channels)
+        else:
+            self.net = _deeplab.DeepLab(
+                arch,
+                _dilated(encoder, in_channels, _deeplab.STRIDES[arch]),
+                n_findings,
+            )
+        if arch != "unet":
             _accept_single_images(self.net.decoder)
-            _dilate_as_classifiers(self.net, encoder, in_channels)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Segment images (B, c, H, W).
@@ -115,15 +129,21 @@ def build(
     Raises
     ------
     DataError
-        When the weights are of another network.
+        When the weights are of another network or lack a part of the encoder.
     JobFailed
         When the ImageNet weights could not be fetched.
     """
     segmenter = Segmenter(arch, encoder, n_findings, in_channels=in_channels)
-    if weights == "imagenet" and encoder not in RESNETS:
-        load_encoder(segmenter, _smp_imagenet(encoder))
+    if weights == "imagenet":
+        state = (
+            pretrained.imagenet(TRUNK_OF[encoder])
+            if encoder in TRUNK_OF
+            else _smp_imagenet(encoder)
+        )
+        load_encoder(segmenter, state)
     elif weights is not None:
-        load_encoder(segmenter, pretrained.state(encoder, weights))
+        report = load_encoder(segmenter, pretrained.state(encoder, weights))
+        pretrained.require_whole(segmenter.net.encoder, report, encoder)
     return segmenter
 
 
@@ -138,6 +158,40 @@ def load_encoder(
     return pretrained.load(segmenter.net.encoder, weights)
 
 
+def _of_smp(arch: str, encoder: str, n_findings: int, in_channels: int) -> Any:
+    """Make the library's network, which knows which encoders it can dilate."""
+    try:
+        return ARCHITECTURES[arch](
+            encoder_name=encoder,
+            encoder_weights=None,
+            in_channels=in_channels,
+            classes=n_findings,
+            aux_params={"classes": n_findings, "pooling": "avg"},
+        )
+    except ValueError as error:
+        raise DataError(
+            f"{arch} needs a dilated encoder, and {encoder} cannot be dilated "
+            f"({error}); take unet, or one of: {', '.join(ENCODERS)}"
+        ) from error
+    except KeyError as error:
+        raise DataError(
+            f"no encoder {encoder!r}; there are: {', '.join(ENCODERS)}"
+        ) from error
+
+
+def _dilated(encoder: str, in_channels: int, stride: int) -> Any:
+    """Make an encoder with the dilation that our classifiers have.
+
+    segmentation-models-pytorch refuses to dilate VGG and DenseNet. Of a ResNet it also
+    dilates the filter whose stride it takes out (torchvision and we do not), so a
+    classifier's weights would see another image.
+    """
+    made = smp.encoders.get_encoder(encoder, in_channels=in_channels, weights=None)
+    trunks.dilate(made, TRUNK_OF[encoder], stride)
+    made._output_stride = stride
+    return made
+
+
 def _smp_imagenet(encoder: str) -> pretrained.State:
     try:
         loaded = smp.encoders.get_encoder(encoder, weights="imagenet")
@@ -150,22 +204,6 @@ def _smp_imagenet(encoder: str) -> pretrained.State:
         ) from error
     state: pretrained.State = loaded.state_dict()
     return state
-
-
-def _dilate_as_classifiers(net: Any, encoder: str, in_channels: int) -> None:
-    """Give a dilated encoder the dilation that our classifiers have.
-
-    segmentation-models-pytorch also dilates the filter whose stride it takes out
-    (torchvision and we do not), so a classifier's weights would see another image.
-    """
-    if encoder not in RESNETS:
-        return
-    stride = net.encoder.output_stride
-    net.encoder = smp.encoders.get_encoder(
-        encoder, in_channels=in_channels, weights=None
-    )
-    trunks.dilate(net.encoder, trunks.trunk(encoder), stride)
-    net.encoder._output_stride = stride
 
 
 class _SteadyBatchNorm(nn.BatchNorm2d):

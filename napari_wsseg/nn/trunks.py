@@ -111,10 +111,7 @@ def build(arch: str, *, in_channels: int = 1, output_stride: int = 16) -> nn.Mod
     cut = trunk(arch)
     network = _headless(cut)
     _set_in_channels(network, cut.levels[0][0], in_channels)
-    if arch == "vgg16":
-        _dilate_vgg(network, output_stride)
-    else:
-        dilate(network, cut, output_stride)
+    dilate(network, arch, output_stride)
     return network
 
 
@@ -166,12 +163,15 @@ def run(
     return x
 
 
-def dilate(network: nn.Module, cut: Trunk, output_stride: int) -> None:
+def dilate(network: nn.Module, arch: str, output_stride: int) -> None:
     """Dilate the last levels of a strided trunk until its stride is reached."""
+    if arch == "vgg16":
+        _dilate_vgg(network, output_stride)
+        return
     carried = 1
     for level, stride in ((3, 16), (4, 32)):
         if stride > output_stride:
-            for name in cut.levels[level]:
+            for name in trunk(arch).levels[level]:
                 carried = dilation.dilate(network.get_submodule(name), carried)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import segmentation_models_pytorch as smp
@@ -13,32 +15,92 @@ from safetensors.torch import save_file
 from napari_wsseg.jobs import DataError, JobFailed
 from napari_wsseg.nn import classifier, pretrained, segmenter
 
-PEERS = {"unet": smp.Unet, "deeplabv3plus": smp.DeepLabV3Plus}
+PEERS = segmenter.ARCHITECTURES
+TRUNKS = list(segmenter.TRUNK_OF)
+STRIDES = {"unet": 32, "deeplabv3": 8, "deeplabv3plus": 16}
 
 
-@pytest.mark.parametrize(
-    ("arch", "encoder"),
-    [
-        ("unet", "resnet18"),
-        ("unet", "densenet121"),
-        ("deeplabv3plus", "mobilenet_v2"),
-        ("deeplabv3plus", "resnet18"),
-    ],
-)
-def test_masks_are_those_of_smp_with_the_same_weights(arch: str, encoder: str) -> None:
+@pytest.mark.parametrize("arch", PEERS)
+@pytest.mark.parametrize("encoder", segmenter.ENCODERS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_masks_are_those_of_smp_with_the_same_weights(
+    arch: str, encoder: str, channels: int
+) -> None:
     torch.manual_seed(0)
-    ours = segmenter.build(arch, encoder, 2).eval()
-    theirs = PEERS[arch](encoder, encoder_weights=None, in_channels=1, classes=2)
+    ours = segmenter.build(arch, encoder, 2, in_channels=channels).eval()
+    _trained(ours)
+    own_dilation = arch != "unet" and encoder in TRUNKS
+    # VGG and DenseNet, which the library does not dilate, get another to hold ours.
+    named = "resnet18" if own_dilation and "resnet" not in encoder else encoder
+    theirs = _smps(arch, named, ours, channels)
+    if own_dilation:
+        theirs.encoder = ours.net.encoder  # dilated as classifiers are, on purpose
     missing, unexpected = theirs.load_state_dict(ours.net.state_dict(), strict=False)
     assert missing == []
     assert all(key.startswith("classification_head") for key in unexpected)
-    if (arch, encoder) == ("deeplabv3plus", "resnet18"):
-        theirs.encoder = ours.net.encoder  # dilated as classifiers are, on purpose
-    images = torch.rand(2, 1, 64, 96)
+    images = torch.rand(1, channels, 64, 96)
     with torch.no_grad():
-        torch.testing.assert_close(
-            ours(images)[0], theirs.eval()(images), rtol=1e-5, atol=1e-5
+        expected = theirs.eval()(images)
+        torch.testing.assert_close(ours(images)[0], expected, rtol=1e-5, atol=1e-5)
+    assert expected.std() > 1e-3
+
+
+def _trained(net: segmenter.Segmenter) -> None:
+    """Give every batch norm figures of its own, as training would."""
+    for layer in net.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_mean.normal_(0, 0.1)
+            layer.running_var.uniform_(0.5, 1.5)
+
+
+def _smps(arch: str, encoder: str, like: segmenter.Segmenter, channels: int) -> Any:
+    """Make the library's network, its decoder as wide as an encoder asks for."""
+    if encoder == like.spec["encoder"]:
+        return PEERS[arch](
+            encoder, encoder_weights=None, in_channels=channels, classes=2
         )
+    wide = like.net.encoder.out_channels
+    registry = smp.encoders.encoders
+    known = registry[encoder]
+    registry[encoder] = {**known, "encoder": _Wide, "params": {"out_channels": wide}}
+    try:
+        return PEERS[arch](encoder, encoder_weights=None, classes=2)
+    finally:
+        registry[encoder] = known
+
+
+class _Wide(torch.nn.Module):
+    """Says how wide an encoder's maps are, and can be asked to dilate."""
+
+    def __init__(self, out_channels: list[int], **_options: object) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.output_stride = 16
+
+    def set_in_channels(self, *_: object, **__: object) -> None: ...
+
+    def make_dilated(self, *_: object, **__: object) -> None: ...
+
+
+@pytest.mark.parametrize("encoder", ["vgg16_bn", "densenet121"])
+@pytest.mark.parametrize("arch", ["deeplabv3", "deeplabv3plus"])
+def test_what_the_library_refuses_to_dilate_is_dilated_here(
+    arch: str, encoder: str
+) -> None:
+    with pytest.raises(ValueError, match="not support dilated"):
+        PEERS[arch](encoder, encoder_weights=None)
+    net = segmenter.build(arch, encoder).eval()
+    with torch.no_grad():
+        last = net.net.encoder(torch.rand(1, 1, 64, 96))[-1]
+    stride = STRIDES[arch]
+    assert last.shape[-2:] == (64 // stride, 96 // stride)
+
+
+def test_a_pair_that_nobody_can_dilate_is_refused_with_what_can_be_taken() -> None:
+    with pytest.raises(DataError, match=r"vgg11 cannot be dilated.*unet.*resnet18"):
+        segmenter.build("deeplabv3plus", "vgg11")
+    with pytest.raises(DataError, match=r"no encoder 'resnet9000'.*resnet18"):
+        segmenter.build("unet", "resnet9000")
 
 
 @pytest.mark.parametrize("arch", PEERS)
@@ -73,40 +135,39 @@ def test_a_batch_of_two_normalises_as_smp_does() -> None:
     torch.testing.assert_close(ours(images)[0], expected)
 
 
-@pytest.mark.parametrize(
-    ("arch", "encoder"),
-    [
-        ("unet", "resnet18"),
-        ("deeplabv3plus", "resnet18"),
-    ],
-)
+@pytest.mark.parametrize("encoder", TRUNKS)
+@pytest.mark.parametrize("arch", PEERS)
 def test_an_encoder_from_a_classifier_sees_bit_by_bit_the_same(
     arch: str, encoder: str
 ) -> None:
     torch.manual_seed(0)
-    stride = 32 if arch == "unet" else 16
-    teacher = classifier.build(encoder, 4, output_stride=stride)
+    teacher = classifier.build(
+        segmenter.TRUNK_OF[encoder], 4, output_stride=STRIDES[arch], extra_convs=False
+    )
     teacher.train()(torch.rand(4, 1, 64, 64))  # figures that a batch norm has seen
     teacher.eval()
     student = segmenter.build(arch, encoder, 2, weights=teacher.state_dict()).eval()
     images = torch.rand(1, 1, 64, 64)
     with torch.no_grad():
-        levels = teacher.stages(images)
+        levels = [level.clone() for level in teacher.stages(images)]
         features = student.net.encoder(images)
+    if encoder == "densenet121":
+        # smp hands out its maps behind the next norm, the last without its ReLU.
+        features[-1] = features[-1].relu()
+        for k, norm in ((0, "transition1"), (1, "transition2"), (2, "transition3")):
+            passage = teacher.backbone.get_submodule(f"features.{norm}")
+            levels[k + 1] = passage.relu(passage.norm(levels[k + 1]))
     for level, feature in zip(levels[1:], features[2:], strict=True):
         assert torch.equal(level, feature)
-        assert (feature > 0).float().mean() > 0.1
+        assert (feature > 0).float().mean() > 0.05
 
 
-def test_a_densenet_classifiers_trunk_fits_the_encoder_key_by_key() -> None:
-    teacher = classifier.build("densenet121", 2, output_stride=32).eval()
-    student = segmenter.build("unet", "densenet121").eval()
-    report = segmenter.load_encoder(student, teacher.state_dict())
+def test_a_classifiers_head_is_told_to_have_no_place_in_an_encoder() -> None:
+    teacher = classifier.build("densenet121", 2, output_stride=32)
+    report = segmenter.load_encoder(
+        segmenter.build("unet", "densenet121"), teacher.state_dict()
+    )
     assert report == pretrained.LoadReport((), ("linear.weight", "linear.bias"))
-    images = torch.rand(1, 1, 64, 64)
-    with torch.no_grad():
-        last = student.net.encoder(images)[-1].relu()
-        torch.testing.assert_close(teacher.features(images), last)
 
 
 def test_what_does_not_fit_an_encoder_is_told() -> None:
@@ -123,6 +184,53 @@ def test_a_classifier_of_another_architecture_is_refused() -> None:
     teacher = classifier.build("resnet50", 1)
     with pytest.raises(DataError, match="another network"):
         segmenter.build("unet", "resnet18", weights=teacher.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda state: state.pop("backbone.layer4.1.bn2.weight"), "lack 1 tensors"),
+        (
+            lambda state: state.update({"backbone.layer4.2.conv1.weight": state["x"]}),
+            "1 tensors more in its layers",
+        ),
+    ],
+)
+def test_weights_of_a_part_or_of_a_deeper_network_are_refused(
+    spoil: Callable[[dict[str, torch.Tensor]], object], said: str
+) -> None:
+    state = classifier.build("resnet18", 1).state_dict() | {"x": torch.zeros(1)}
+    spoil(state)
+    with pytest.raises(DataError, match=said):
+        segmenter.build("unet", "resnet18", weights=state)
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "densenet121"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_moco_cxr_file_fills_an_encoder_with_its_query_network(
+    arch: str, channels: int, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    query, key = (
+        classifier.build(arch, 1, in_channels=3, output_stride=32) for _ in range(2)
+    )
+    state = {
+        f"module.encoder_{which}.{name}": value
+        for which, net in (("q", query), ("k", key))
+        for name, value in net.backbone.state_dict().items()
+    }
+    head = "fc" if arch == "resnet18" else "classifier"
+    state |= {f"module.encoder_q.{head}.{n}.weight": torch.zeros(8, 8) for n in (0, 2)}
+    state |= {"module.queue": torch.zeros(8, 16), "module.queue_ptr": torch.zeros(1)}
+    path = tmp_path / "checkpoint_0020.pth.tar"
+    torch.save({"epoch": 20, "arch": arch, "state_dict": state}, path)
+    net = segmenter.build("unet", arch, in_channels=channels, weights=path)
+    encoder = net.net.encoder.eval()
+    grey = torch.rand(2, 1, 64, 64)
+    with torch.no_grad():
+        seen = encoder(grey.expand(-1, channels, -1, -1))[-1].relu()
+        theirs = query.eval().features(grey.expand(-1, 3, -1, -1))
+    torch.testing.assert_close(seen, theirs, rtol=0, atol=0 if channels == 3 else 1e-4)
 
 
 def test_the_spec_survives_json_and_builds_the_same_segmenter() -> None:
