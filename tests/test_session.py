@@ -326,3 +326,27 @@ def test_opening_something_else_keeps_the_open_project_open(
     with pytest.raises(DataError):
         session.open_project(tmp_path / "nothing")
     assert session.case.id == case_id
+
+
+def test_snapped_drafts_follow_the_film_and_say_so(place: Path) -> None:
+    """A film of two greys, heat that is off by a few pixels: the outline moves."""
+    reading_room.add_stage(place)
+    reading_room.adopt(place)
+    session = Session(reader="ann")
+    session.open_project(place)
+    finding = session.looking.findings[0].name
+    pixels = session.opened.radiograph.pixels
+    pixels[:] = 0.1
+    pixels[:52] = 0.9  # the heat covers rows 0 to 48
+    plain = session.draft("cam", finding, (96, 80))
+    session.looking.set_snap(True)
+    snapped = session.draft("cam", finding, (96, 80))
+    edge = snapped[:, 20].argmin()
+    assert abs(plain[:, 20].argmin() - 48) <= 3
+    assert 51 <= edge <= 53, "drawn to the film's edge"
+    session.looking.set_view("cam")
+    session.decide("accept")
+    kept = session.project.latest(session.case.id, finding)
+    assert kept.tool == "accepted cam snapped"
+    np.testing.assert_array_equal(session.project.read_mask(kept), snapped)
+    session.close()

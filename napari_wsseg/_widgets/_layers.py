@@ -364,14 +364,17 @@ class CaseLayers:
 
     def _draw_outlines(self) -> None:
         opened, looking = self.session.opened, self.session.looking
-        maps = opened.maps.get(looking.view) if opened else None
-        if opened is None or maps is None or self.outline is None or self.hidden:
+        if opened is None or self.outline is None or self.hidden:
             return
         stage, drafts, names = looking.view, looking.drafts.copy(), looking.names
+        snap = looking.snap
+        if stage not in opened.maps:
+            return
         shape = _pictures.small_shape(opened.case.shape, OUTLINE_SIDE)
         key = opened.case.id, stage
 
         def work() -> NDArray[np.uint8]:
+            maps = opened.stage_maps(stage, snap=snap) or opened.maps[stage]
             masks = (drafts.draft(maps, stage, name, shape) for name in names)
             return _pictures.outlines(masks, max(1, max(shape) // 500))
 

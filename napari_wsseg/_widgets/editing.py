@@ -163,7 +163,8 @@ class EditPanel(QWidget):
             self.bench.autosave.apply(
                 finding.name,
                 mask,
-                f"from {opened.shown.kept(stage)}",
+                f"from {opened.shown.kept(stage)}"
+                + (" snapped" if self.session.looking.snap else ""),
                 opened.shown.runs.get(stage),
             )
         self.bench.focus_canvas()

@@ -102,6 +102,11 @@ class StagePanel(QWidget):
             "Where the outline runs: lower takes in more. For this finding at this "
             "stage, on every film."
         )
+        self.snap = QCheckBox("Snap to edges")
+        self.snap.setToolTip(
+            "Draw the outlines to the edges of the film (pixel-adaptive refinement); "
+            "what is accepted is what is shown"
+        )
         self.grid = QPushButton("Side by side  T")
         self.grid.setToolTip("All stages of this film beside each other")
         self.single = QPushButton("End comparison")
@@ -153,6 +158,7 @@ class StagePanel(QWidget):
         layout.addWidget(self.extra)
         layout.addWidget(self.legend)
         layout.addLayout(sliders)
+        layout.addWidget(self.snap)
         layout.addLayout(buttons)
 
     def _connect(self) -> None:
@@ -175,10 +181,15 @@ class StagePanel(QWidget):
         self.blend.valueChanged.connect(self._blended)
         self.blend.sliderReleased.connect(self.bench.focus_canvas)
         self.threshold.valueChanged.connect(self._thresholded)
+        self.snap.toggled.connect(self._snapped)
         self.threshold.sliderReleased.connect(self.bench.focus_canvas)
         self.extra.toggled.connect(self._toggle_extra)
         self.grid.clicked.connect(self.bench.toggle_gallery)
         self.single.clicked.connect(lambda: self.choose(session.looking.view))
+
+    def _snapped(self, on: bool) -> None:
+        self.session.looking.set_snap(on)
+        self.bench.focus_canvas()
 
     def _toggle_extra(self, on: bool) -> None:
         self.bench.extras.want(self.session.looking.view, on)
@@ -243,6 +254,7 @@ class StagePanel(QWidget):
         self.blend.setEnabled(looking.view in self.session.stages())
         stage = looking.view if looking.view in self.session.stages() else None
         self.threshold.setEnabled(stage is not None)
+        self.snap.setEnabled(stage is not None)
         if stage and looking.finding:
             value = looking.drafts.threshold(stage, looking.finding.name)
             _set(self.threshold, round(value * 100))
@@ -259,6 +271,7 @@ class StagePanel(QWidget):
         drafts, masks = looking.drafts.copy(), dict(experts.masks)
         colours = {f.name: f.colour for f in looking.findings}
         shape = _pictures.small_shape(opened.case.shape, THUMB * 2)
+        snapped = looking.view if looking.snap else None
 
         def work() -> dict[str, NDArray[np.uint8]]:
             film = _pictures.grey(opened.radiograph.pixels, shape)
@@ -277,7 +290,8 @@ class StagePanel(QWidget):
                     continue
                 heat = _pictures.cropped(score, opened.case.shape)
                 picture = _pictures.with_heat(film, heat)
-                rim = drafts.draft(maps, stage, finding.name, shape)
+                own = opened.stage_maps(stage, snap=stage == snapped) or maps
+                rim = drafts.draft(own, stage, finding.name, shape)
                 pictures[stage] = _pictures.with_masks(
                     picture, [(rim, finding.colour)], filled=False
                 )

@@ -291,9 +291,12 @@ class Session:
 
     def draft(self, stage: str, finding: str, shape: tuple[int, int]) -> Mask | None:
         """Return the (H, W) mask that a stage offers; ``None`` if it has none."""
-        if self.opened is None or stage not in self.opened.maps:
+        if self.opened is None:
             return None
-        return self.looking.drafts.draft(self.opened.maps[stage], stage, finding, shape)
+        maps = self.opened.stage_maps(stage, snap=self.looking.snap)
+        if maps is None:
+            return None
+        return self.looking.drafts.draft(maps, stage, finding, shape)
 
     # Decisions ----------------------------------------------------------------------
 

@@ -67,17 +67,18 @@ def offer(
     finding that is not `drawn`; where the film or expert masks are looked at, none.
     """
     stage, case, drafts = looking.view, opened.case, looking.drafts.copy()
-    maps, run = opened.maps.get(stage), opened.shown.runs.get(stage)
+    run, snap = opened.shown.runs.get(stage), looking.snap
     accepting = verdict in ("accept", "accept with edits")
     wanted = [f for f in looking.names if f not in drawn] if accepting else []
 
     def work() -> Asked:
+        maps = opened.stage_maps(stage, snap=snap)
         found = {
             finding: drafts.draft(maps, stage, finding, case.shape)
             for finding in wanted
             if maps is not None
         }
-        kept = opened.shown.kept(stage)
+        kept = opened.shown.kept(stage) + (" snapped" if snap else "")
         return Asked(case.id, verdict, found, kept, run, confidence, comment, seconds)
 
     return work

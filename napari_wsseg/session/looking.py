@@ -28,6 +28,7 @@ class Looking:
         self.view = "expert"
         self.compared: str | None = None
         self.blend = 0.5
+        self.snap = False
 
     def start(self, findings: tuple[Finding, ...], drafts: Drafts) -> None:
         """Begin with another project: first finding, last stage that has run."""
@@ -84,6 +85,12 @@ class Looking:
         """Set how strongly a stage covers the film, or the second stage the first."""
         self.blend = min(max(blend, 0.0), 1.0)
         self.view_changed.emit()
+
+    def set_snap(self, snap: bool) -> None:
+        """Draw what stages offer to the edges of the film, or as it is."""
+        if snap != self.snap:
+            self.snap = snap
+            self.threshold_changed.emit()
 
     def set_threshold(self, stage: str, finding: str, threshold: float) -> None:
         """Move the threshold of one finding at one stage, for every case."""

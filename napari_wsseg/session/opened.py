@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
+from napari_wsseg.ops import geometry, pamr
 from napari_wsseg.schema import STAGES, Case, Radiograph, StageMaps
 
 T = TypeVar("T")
+
+SNAP_SIDE = 192
+"""Side of the letterboxed square on which maps are drawn to edges, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,20 @@ class OpenedCase:
     maps: Mapping[str, StageMaps]
     masks: Mapping[str, NDArray[np.uint8]]
     shown: Shown
+    _snapped: dict[str, StageMaps] = field(default_factory=dict, init=False, repr=False)
+
+    def stage_maps(self, stage: str, *, snap: bool = False) -> StageMaps | None:
+        """Return a stage's maps; with `snap`, drawn to the edges of the film.
+
+        Snapping is pixel-adaptive refinement (`napari_wsseg.ops.pamr`) on a grid of
+        `SNAP_SIDE`; the first time takes some 50 ms a finding.
+        """
+        maps = self.maps.get(stage)
+        if maps is None or not snap:
+            return maps
+        if stage not in self._snapped:
+            self._snapped[stage] = _snapped(maps, self.radiograph)
+        return self._snapped[stage]
 
 
 class Background(Protocol):
@@ -123,6 +142,16 @@ def read_maps(folder: Path, case_id: str, shown: Shown) -> dict[str, StageMaps]:
         if maps is not None:
             found[stage] = maps
     return found
+
+
+def _snapped(maps: StageMaps, radiograph: Radiograph) -> StageMaps:
+    film = geometry.letterbox(radiograph.pixels, SNAP_SIDE)
+    factor = SNAP_SIDE / maps.score.shape[-1]
+    wide = ndimage.zoom(
+        maps.score, (1, factor, factor), order=1, mode="nearest", grid_mode=True
+    )
+    refined = pamr.Kernel(film).refine(wide)
+    return replace(maps, score=np.asarray(refined, np.float32).clip(0, 1))
 
 
 def adopted(project: Project) -> dict[str, str]:
