@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 from typing import Any
 
 from napari_wsseg.cli import _say, add_json, add_project
-
-_FIGURES = ("pos_iou", "all_iou", "pooled_miou", "dice", "emptiness")
+from napari_wsseg.ops.tally import FIGURES
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -16,6 +16,14 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--split", default="test", choices=["train", "val", "test", "all"]
     )
+    command.add_argument(
+        "--draws",
+        type=int,
+        default=2000,
+        metavar="N",
+        help="resamples of the films for intervals; 0: none",
+    )
+    command.add_argument("--seed", type=int, default=0, help="where they begin")
     add_json(command)
 
 
@@ -26,7 +34,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     with Project.open(arguments.project) as project:
         result = _say.through(
-            evaluate(project, arguments.split), _say.Teller(arguments.json)
+            evaluate(
+                project,
+                arguments.split,
+                draws=max(0, arguments.draws),
+                seed=arguments.seed,
+            ),
+            _say.Teller(arguments.json),
         )
     _say.person(words(result))
     if arguments.json:
@@ -35,23 +49,116 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def words(result: dict[str, Any]) -> str:
-    """Return the figures as a table for a person."""
-    rows: list[list[object]] = [["stage", *_FIGURES]]
-    for stage, figures in result["stages"].items():
-        rows.append([stage, *(figures[name] for name in _FIGURES)])
-    rows.append(["blank masks", None, result["blank"]["all_iou"], None, None, None])
+    """Return the figures for a person: tables, warnings, and what each figure means."""
     told = [
         f"split {result['split']}: {result['n_cases']} films, "
         f"{result['n_positive']} with a finding, "
         f"{result['n_with_expert_masks']} with expert masks",
-        _say.table(rows),
-        "pos_iou: mean IoU of films with the finding; all_iou and dice: of all films, "
-        "empty against empty = 1; pooled_miou: summed over films; emptiness: share of "
-        "films without it left empty. Per finding, then averaged.",
+        _say.table(_stage_rows(result)),
+        *_differences(result),
+        *_findings(result),
+        *_experts(result),
     ]
     classifier = result["classifier"]
     if classifier["auroc"] is not None:
+        spread = classifier["interval"]
         told.append(
-            f"classifier: AUROC {classifier['auroc']:.3f}, F1 {classifier['f1']:.3f}"
+            f"classifier: AUROC {_with(classifier['auroc'], spread['auroc'])}, "
+            f"F1 {_with(classifier['f1'], spread['f1'])}"
         )
+    told += [f"WARNING: {each['message']}" for each in result["warnings"]]
+    told.append(_conventions(result))
     return "\n".join(told)
+
+
+def _stage_rows(result: dict[str, Any]) -> list[list[object]]:
+    rows: list[list[object]] = [["stage", *FIGURES]]
+    for stage, figures in result["stages"].items():
+        spread = figures["interval"]
+        rows.append([stage, *(_with(figures[name], spread[name]) for name in FIGURES)])
+    experts = result["experts"]
+    if experts:
+        spread = experts["interval"]
+        rows.append(
+            ["experts", *(_with(experts[name], spread[name]) for name in FIGURES)]
+        )
+    rows.append(["blank masks", None, result["blank"]["all_iou"], None, None, None])
+    return rows
+
+
+def _differences(result: dict[str, Any]) -> list[str]:
+    """Return each stage against the one before it."""
+    told = []
+    for before, stage in pairwise(result["stages"]):
+        pair = next(
+            row
+            for row in result["differences"]
+            if (row["stage"], row["against"]) == (stage, before)
+        )["pos_iou"]
+        if pair["difference"] is not None:
+            value = _with(pair["difference"], pair["interval"], sign="+")
+            told.append(f"{stage} less {before}: pos_iou {value}")
+    return told
+
+
+def _findings(result: dict[str, Any]) -> list[str]:
+    """Return pos_iou per finding, in all and by size, as a table."""
+    rows: list[list[object]] = [
+        [
+            *("pos_iou of finding · stage", "films", "with it", "all"),
+            *("small third", "middle third", "large third"),
+        ]
+    ]
+    for stage, figures in result["stages"].items():
+        for finding, row in figures["per_finding"].items():
+            sizes = {part["size"]: part for part in figures["by_size"][finding]}
+            spread = figures["interval"]["per_finding"][finding]["pos_iou"]
+            rows.append(
+                [
+                    f"{finding} · {stage}",
+                    row["n"],
+                    row["n_positive"],
+                    _with(row["pos_iou"], spread),
+                    *(
+                        sizes[size]["pos_iou"] if size in sizes else None
+                        for size in ("small", "middle", "large")
+                    ),
+                ]
+            )
+    return [_say.table(rows)] if len(rows) > 1 else []
+
+
+def _experts(result: dict[str, Any]) -> list[str]:
+    found = result["experts"]
+    if not found:
+        return ["experts: no film has masks of two independent readers"]
+    same = ", ".join(
+        f"{stage} {figures['pos_iou']:.3f}"
+        for stage, figures in found["stages"].items()
+        if figures["pos_iou"] is not None
+    )
+    return [
+        f"experts: {found['n_pairs']} comparisons of readers on {found['n_films']} "
+        f"films; pos_iou on the same films: {same or '–'}"
+    ]
+
+
+def _conventions(result: dict[str, Any]) -> str:
+    lines = [f"  {name}: {words}" for name, words in result["conventions"].items()]
+    drawn = result["bootstrap"]
+    return "\n".join(
+        [
+            f"What the figures mean ({drawn['draws']} draws, seed {drawn['seed']}):",
+            *lines,
+        ]
+    )
+
+
+def _with(value: float | None, spread: list[float] | None, sign: str = "") -> str:
+    """Return a figure with its interval."""
+    if value is None:
+        return "–"
+    told = f"{value:{sign}.3f}"
+    if spread:
+        told += f" [{spread[0]:{sign}.3f}, {spread[1]:{sign}.3f}]"
+    return told

@@ -8,12 +8,12 @@ scores where empty against empty counts as 1.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_wsseg.ops.tally import Overlap, Tally
 from napari_wsseg.schema import Mask
 
 Masks: TypeAlias = Mapping[str, Mask] | NDArray[np.bool_]
@@ -22,17 +22,15 @@ Masks: TypeAlias = Mapping[str, Mask] | NDArray[np.bool_]
 Images: TypeAlias = Mapping[str, Masks] | Iterable[Masks]
 """Masks of many images: in order, or by case id."""
 
-FIGURES = ("pos_iou", "all_iou", "pooled_miou", "dice", "emptiness")
-
 
 def iou(pred: Mask, truth: Mask) -> float:
     """Intersection over union of two masks, in [0, 1]; 1.0 when both are empty."""
-    return _Overlap.of(pred, truth).iou
+    return Overlap.of(pred, truth).iou
 
 
 def dice(pred: Mask, truth: Mask) -> float:
     """Dice overlap of two masks, in [0, 1]; 1.0 when both are empty."""
-    return _Overlap.of(pred, truth).dice
+    return Overlap.of(pred, truth).dice
 
 
 def evaluate(
@@ -68,22 +66,19 @@ def evaluate(
     ValueError
         If lengths or shapes differ, or a prediction lacks a finding the truth has.
     """
-    overlaps: dict[str, list[_Overlap]] = {}
+    rows: list[dict[str, Overlap]] = []
     for place, (pred, truth) in enumerate(_pairs(preds, truths)):
         named = _by_finding(pred, findings)
+        row: dict[str, Overlap] = {}
         for finding, mask in _by_finding(truth, findings).items():
             if finding not in named:
                 raise ValueError(
                     f"image {place}: the truth knows {finding!r} but the prediction "
                     f"has only {sorted(named)}; predict it, if only as an empty mask"
                 )
-            overlaps.setdefault(finding, []).append(_Overlap.of(named[finding], mask))
-    per_finding = {name: _figures(found) for name, found in overlaps.items()}
-    averages = {
-        figure: _mean([row[figure] for row in per_finding.values()])
-        for figure in FIGURES
-    }
-    return {**averages, "per_finding": per_finding}
+            row[finding] = Overlap.of(named[finding], mask)
+        rows.append(row)
+    return Tally.of(rows).figures()
 
 
 def blank_all_iou(
@@ -165,56 +160,6 @@ def best_threshold(
     middle = float((ranked[last[best]] + below) / 2)
     # Half-way between neighbours in floating point may round down to the lower one.
     return middle if middle > below else float(ranked[last[best]])
-
-
-@dataclass(frozen=True, slots=True)
-class _Overlap:
-    """Pixel counts of one prediction and one truth."""
-
-    both: int
-    pred: int
-    truth: int
-
-    @classmethod
-    def of(cls, pred: Mask, truth: Mask) -> _Overlap:
-        ours, theirs = np.asarray(pred, bool), np.asarray(truth, bool)
-        if ours.shape != theirs.shape:
-            raise ValueError(
-                f"the prediction is {ours.shape} but the truth is {theirs.shape}; "
-                "bring both to the film's shape first"
-            )
-        return cls(
-            int(np.count_nonzero(ours & theirs)),
-            int(np.count_nonzero(ours)),
-            int(np.count_nonzero(theirs)),
-        )
-
-    @property
-    def union(self) -> int:
-        return self.pred + self.truth - self.both
-
-    @property
-    def iou(self) -> float:
-        return self.both / self.union if self.union else 1.0
-
-    @property
-    def dice(self) -> float:
-        total = self.pred + self.truth
-        return 2 * self.both / total if total else 1.0
-
-
-def _figures(overlaps: Sequence[_Overlap]) -> dict[str, Any]:
-    positive = [overlap for overlap in overlaps if overlap.truth]
-    union = sum(overlap.union for overlap in overlaps)
-    return {
-        "pos_iou": _mean([overlap.iou for overlap in positive]),
-        "all_iou": _mean([overlap.iou for overlap in overlaps]),
-        "pooled_miou": sum(o.both for o in overlaps) / union if union else None,
-        "dice": _mean([overlap.dice for overlap in overlaps]),
-        "emptiness": _mean([float(not o.pred) for o in overlaps if not o.truth]),
-        "n": len(overlaps),
-        "n_positive": len(positive),
-    }
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -3,118 +3,171 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from itertools import combinations
 from typing import Any
 
-import numpy as np
-
-from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
-from napari_wsseg.ops import metrics
-from napari_wsseg.pipeline import stage_masks
-from napari_wsseg.schema import STAGES, Case, Mask
+from napari_wsseg.ops import bootstrap
+from napari_wsseg.ops.tally import FIGURES, Tally
+from napari_wsseg.pipeline import (
+    _agreement,
+    _by_size,
+    _classified,
+    _cuts,
+    _tallies,
+    _warnings,
+)
+from napari_wsseg.pipeline._tallies import Tallies
+from napari_wsseg.pipeline.conventions import CONVENTIONS
+from napari_wsseg.schema import STAGES, Case
 
 
 def evaluate(
-    project: Project, split: str = "test"
+    project: Project,
+    split: str = "test",
+    *,
+    runs: Mapping[str, str] | None = None,
+    draws: int = bootstrap.DRAWS,
+    seed: int = 0,
 ) -> Generator[Progress, None, dict[str, Any]]:
     """Yield progress; return the dictionary that ``wsseg evaluate --json`` prints.
 
-    Every stage in use is scored on the films of `split` that have an expert mask,
-    in *predicted* mode: no image-level label of those films is used. A film counts
-    for the findings that an expert has drawn, or shown to be absent, on it.
+    Every stage is scored on the films of `split` that have an expert mask, in
+    *predicted* mode: no image-level label of those films is used. A film counts for
+    the findings that an expert has drawn, or shown to be absent, on it.
+
+    Parameters
+    ----------
+    runs
+        Run by stage; those in use without.
+    draws, seed
+        Resamples of the bootstrap and where they begin; 0 draws: no intervals.
 
     Raises
     ------
     DataError
-        If no film of the split has an expert mask, or a stage in use has not seen
-        all of them.
+        If no film is in the split, or a stage has not seen all that are scored.
     """
     chosen = None if split == "all" else split
     cases = project.cases(chosen)
     if not cases:
         raise DataError(f"no film is in split {split!r}; see the labels' split column")
-    truths = {
-        case.id: project.expert_masks(case.id)
-        for case in cases
-        if case.id in project.annotated(chosen)
-    }
-    scored = [case for case in cases if truths.get(case.id)]
-    results: dict[str, Any] = {}
-    in_use = {stage: run for stage in STAGES if (run := project.adopted(stage))}
-    for number, (stage, run) in enumerate(in_use.items()):
-        yield Progress(number, len(in_use), f"scoring {stage}")
-        if scored:
-            predictions = _predictions(project, stage, run, scored)
-            results[stage] = {
-                **metrics.evaluate(predictions, [truths[case.id] for case in scored]),
-                "run": run,
-            }
-    yield Progress(len(in_use), len(in_use), "scored")
-    return {
+    annotated = project.annotated(chosen)
+    scored = [case for case in cases if annotated.get(case.id)]
+    in_use = stage_runs(project) if runs is None else dict(runs)
+    counted = yield from _tallies.count(project, in_use if scored else {}, scored)
+    result: dict[str, Any] = {
         "split": split,
         "n_cases": len(cases),
         "n_positive": sum(any(v == 1 for v in case.labels.values()) for case in cases),
         "n_with_expert_masks": len(scored),
-        "blank": {"all_iou": metrics.blank_all_iou([truths[c.id] for c in scored])},
-        "stages": results,
-        "classifier": _classifier(project, cases),
+        "blank": _blank(counted.truth),
+        "stages": {},
+        "classifier": _classified.scores(
+            project, cases, in_use.get("cam"), draws=draws, seed=seed
+        ),
+        "bootstrap": {
+            **{"draws": draws, "seed": seed, "level": bootstrap.LEVEL},
+            "unit": "film",
+        },
+        "conventions": CONVENTIONS,
     }
+    yield Progress(0, 0, "drawing films again for intervals")
+    _score(project, counted, in_use, result, draws, seed)
+    result["experts"] = _agreement.ceiling(
+        _agreement.between_readers(project, scored),
+        counted.gated,
+        draws=draws,
+        seed=seed,
+    )
+    result["warnings"] = _warnings.of(result)
+    return result
 
 
-def _predictions(
-    project: Project, stage: str, run: str, cases: list[Case]
-) -> list[Mapping[str, Mask]]:
-    settings = stages.read_settings(project.folder, stage, run)
-    if settings is None:
-        raise DataError(
-            f"stage {stage} of run {run} was never computed; infer it first"
-        )
-    predictions: list[Mapping[str, Mask]] = []
-    for case in cases:
-        maps = stages.read(project.folder, stage, run, case.id)
-        if maps is None:
-            raise DataError(
-                f"stage {stage} of run {run} has not seen {case.path}; "
-                f"run: wsseg infer {stage} -p {project.folder}"
-            )
-        masks = stage_masks(maps, settings, case.shape)
-        predictions.append(dict(zip(settings.findings, masks, strict=True)))
-    return predictions
+def stage_runs(project: Project) -> dict[str, str]:
+    """Return the runs in use by stage, in the stages' order."""
+    return {stage: run for stage in STAGES if (run := project.adopted(stage))}
 
 
-def _classifier(project: Project, cases: list[Case]) -> dict[str, Any]:
-    """AUROC and F1 of the classifier in use, against the image-level labels."""
-    run = project.adopted("cam")
-    settings = run and stages.read_settings(project.folder, "cam", run)
-    if not run or not settings:
-        return {"auroc": None, "f1": None, "per_finding": {}}
-    maps = {c.id: stages.read(project.folder, "cam", run, c.id) for c in cases}
-    per_finding: dict[str, Any] = {}
-    for k, finding in enumerate(settings.findings):
-        labels = {c.id: c.labels.get(finding) for c in cases}
-        rows = [
-            (float(found.present[k]), label)
-            for id_, label in labels.items()
-            if label in (0, 1) and (found := maps[id_]) is not None
-        ]
-        scores = np.array([row[0] for row in rows])
-        truth = np.array([row[1] for row in rows], bool)
-        called = scores >= settings.gates[k]
-        per_finding[finding] = {
-            "auroc": metrics.auroc(scores, truth) if len(rows) else None,
-            "f1": metrics.f1(called, truth) if len(rows) else None,
-            "n": len(rows),
-            "n_positive": int(truth.sum()),
+def scored_cases(project: Project, split: str) -> list[Case]:
+    """Return the films of a split that have an expert mask of anything."""
+    chosen = None if split == "all" else split
+    annotated = project.annotated(chosen)
+    return [case for case in project.cases(chosen) if annotated.get(case.id)]
+
+
+def _blank(truth: Tally) -> dict[str, Any]:
+    """Return what blank masks score, ``all_iou`` above all."""
+    figures = truth.figures()
+    per_finding = {
+        name: {figure: row[figure] for figure in FIGURES}
+        for name, row in figures["per_finding"].items()
+    }
+    return {**{f: figures[f] for f in FIGURES}, "per_finding": per_finding}
+
+
+def _score(
+    project: Project,
+    counted: Tallies,
+    in_use: Mapping[str, str],
+    result: dict[str, Any],
+    draws: int,
+    seed: int,
+) -> None:
+    """Fill in ``stages`` and ``differences``."""
+    thirds = _by_size.thirds(counted.truth)
+    tallies = {
+        (stage, size): tally if size is None else tally.only(thirds[size])
+        for stage, tally in counted.gated.items()
+        for size in (None, *thirds)
+    }
+    names = {key: "|".join(str(part) for part in key) for key in tallies}
+    drawn = bootstrap.draw(
+        {names[key]: tally for key, tally in tallies.items()}, draws=draws, seed=seed
+    )
+    for stage, tally in counted.gated.items():
+        opened = counted.open_gates[stage].figures()
+        result["stages"][stage] = {
+            **tally.figures(),
+            "run": in_use[stage],
+            "interval": drawn[names[stage, None]].intervals(),
+            "open_gates": {figure: opened[figure] for figure in FIGURES},
+            "by_size": _by_size.told(
+                counted.truth,
+                thirds,
+                {size: tallies[stage, size].figures() for size in thirds},
+                {size: drawn[names[stage, size]].intervals() for size in thirds},
+            ),
+            "cut": _cuts.told(project, stage, in_use[stage]),
         }
-    return {
-        "auroc": _mean(row["auroc"] for row in per_finding.values()),
-        "f1": _mean(row["f1"] for row in per_finding.values()),
-        "per_finding": per_finding,
-        "run": run,
-    }
+    result["differences"] = [
+        {
+            "stage": stage,
+            "against": other,
+            **{
+                figure: _difference(result, drawn, names, stage, other, figure)
+                for figure in FIGURES
+            },
+        }
+        for other, stage in combinations(counted.gated, 2)
+    ]
 
 
-def _mean(values: Any) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+def _difference(
+    result: Mapping[str, Any],
+    drawn: Mapping[str, bootstrap.Draws],
+    names: Mapping[tuple[str, str | None], str],
+    stage: str,
+    other: str,
+    figure: str,
+) -> dict[str, Any]:
+    ours, theirs = (result["stages"][name][figure] for name in (stage, other))
+    both = [result["stages"][name]["interval"][figure] for name in (stage, other)]
+    span = None
+    if all(both):
+        span = bootstrap.difference(
+            drawn[names[stage, None]], drawn[names[other, None]], figure
+        )
+    value = None if ours is None or theirs is None else ours - theirs
+    return {"difference": value, "interval": span}

@@ -1,0 +1,109 @@
+"""How far readers agree with each other: the ceiling for any stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from napari_wsseg.io.project import Project
+from napari_wsseg.ops import bootstrap
+from napari_wsseg.ops.tally import FIGURES, Overlap, Tally
+from napari_wsseg.schema import Annotation, Case
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Agreement:
+    """Every ordered pair of independent readers of the same film and finding.
+
+    Parameters
+    ----------
+    tally
+        One row a comparison; `Tally.film` is the place in `cases`.
+    twice
+        (place of the film, finding) that were compared.
+    left_out
+        Pairs of readers of whom one began with what the other had, or both with what
+        the same run had drawn.
+    """
+
+    tally: Tally
+    twice: frozenset[tuple[int, str]]
+    left_out: int
+
+
+def between_readers(project: Project, cases: Sequence[Case]) -> Agreement:
+    """Compare readers on every film and finding that two of them annotated."""
+    rows: list[dict[str, Overlap]] = []
+    film: list[int] = []
+    twice: set[tuple[int, str]] = set()
+    left_out = 0
+    for place, case in enumerate(cases):
+        for finding in (each.name for each in project.findings):
+            versions = project.history(case.id, finding)
+            newest = {version.reader: version for version in versions}
+            pairs = list(permutations(newest.values(), 2))
+            apart = [(a, b) for a, b in pairs if _independent(a, b, versions)]
+            left_out += (len(pairs) - len(apart)) // 2
+            masks = {
+                one.id: project.read_mask(one)
+                for one in {a.id: a for a, _ in apart}.values()
+            }
+            for pred, truth in apart:
+                rows.append({finding: Overlap.of(masks[pred.id], masks[truth.id])})
+                film.append(place)
+                twice.add((place, finding))
+    names = [f.name for f in project.findings if any(f.name in row for row in rows)]
+    return Agreement(
+        Tally.of(rows, findings=names, film=film), frozenset(twice), left_out
+    )
+
+
+def ceiling(
+    found: Agreement, stages: Mapping[str, Tally], *, draws: int, seed: int
+) -> dict[str, Any] | None:
+    """Return figures of readers against readers, and of the stages on the same films.
+
+    ``None`` where no film has two independent readers.
+    """
+    if not found.twice:
+        return None
+    drawn = bootstrap.draw({"": found.tally}, draws=draws, seed=seed)[""]
+    told = {
+        "n_films": len({place for place, _ in found.twice}),
+        "n_pairs": len(found.tally.film) // 2,
+        "n_left_out": found.left_out,
+        **found.tally.figures(),
+        "interval": drawn.intervals(),
+        "stages": {},
+    }
+    for stage, tally in stages.items():
+        keep = np.zeros_like(tally.known)
+        for place, finding in found.twice:
+            keep[place, tally.findings.index(finding)] = True
+        figures = tally.only(keep).figures()
+        told["stages"][stage] = {name: figures[name] for name in FIGURES}
+    return told
+
+
+def _independent(
+    one: Annotation, other: Annotation, versions: Iterable[Annotation]
+) -> bool:
+    known = {version.id: version for version in versions}
+    ours, theirs = _line(one, known), _line(other, known)
+    borrowed = any(each.reader == other.reader for each in ours) or any(
+        each.reader == one.reader for each in theirs
+    )
+    drafts = [{each.source_run for each in line} - {None} for line in (ours, theirs)]
+    return not borrowed and not drafts[0] & drafts[1]
+
+
+def _line(last: Annotation, known: Mapping[int, Annotation]) -> list[Annotation]:
+    """Return the version and those it was made from."""
+    line = [last]
+    while (parent := line[-1].parent) is not None and parent in known:
+        line.append(known[parent])
+    return line

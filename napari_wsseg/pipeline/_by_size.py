@@ -1,0 +1,58 @@
+"""Figures by lesion size: films that have a finding, in thirds of its area."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_wsseg.ops.tally import Tally
+
+SIZES = ("small", "middle", "large")
+
+
+def thirds(truth: Tally) -> dict[str, NDArray[np.bool_]]:
+    """Return which (film, finding) are the small, middle and large third.
+
+    Only films that have the finding; of equal areas the earlier film is the smaller.
+    """
+    kept = {size: np.zeros_like(truth.known) for size in SIZES}
+    for k in range(len(truth.findings)):
+        rows = np.flatnonzero(truth.positive[:, k])
+        ordered = rows[np.argsort(truth.share[rows, k], kind="stable")]
+        for size, part in zip(SIZES, np.array_split(ordered, 3), strict=True):
+            kept[size][part, k] = True
+    return kept
+
+
+def told(
+    truth: Tally,
+    kept: Mapping[str, NDArray[np.bool_]],
+    figures: Mapping[str, dict[str, Any]],
+    intervals: Mapping[str, dict[str, Any]],
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the thirds of each finding, with their range of area and ``pos_iou``.
+
+    Parameters
+    ----------
+    kept
+        As `thirds` returns it.
+    figures, intervals
+        By size, of the tally with just that third.
+    """
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for k, finding in enumerate(truth.findings):
+        rows[finding] = [
+            {
+                "size": size,
+                "share": [float(shares.min()), float(shares.max())],
+                "n": int(shares.size),
+                "pos_iou": figures[size]["per_finding"][finding]["pos_iou"],
+                "interval": intervals[size]["per_finding"][finding]["pos_iou"],
+            }
+            for size, keep in kept.items()
+            if (shares := truth.share[keep[:, k], k]).size
+        ]
+    return rows

@@ -1,0 +1,46 @@
+"""How a stage's maps became masks, and where its thresholds come from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import safetensors
+
+from napari_wsseg.io.project import Project
+from napari_wsseg.io.runs import RunFolder
+from napari_wsseg.jobs import DataError
+from napari_wsseg.pipeline._tallies import settings_of
+
+
+def told(project: Project, stage: str, run: str) -> dict[str, Any]:
+    """Return what an evaluation says of a stage's thresholds and gates."""
+    settings = settings_of(project, stage, run)
+    header = _header(project, run)
+    tuned = header.get("tune_on_expert_masks") or (
+        stage == "cam" and header.get("cut") == "tuned"
+    )
+    source = "expert masks of val" if tuned else "fixed"
+    if settings.rule == "otsu":
+        source = "each film's own map (Otsu)"
+    return {
+        "findings": list(settings.findings),
+        "thresholds": list(settings.thresholds),
+        "thresholds_from": source if header else "unknown",
+        "gates": list(settings.gates),
+        "gates_from": "image-level labels of val",
+        "rule": settings.rule,
+    }
+
+
+def _header(project: Project, run: str) -> dict[str, Any]:
+    """Return a run's header, empty where the run's weights are no longer there."""
+    path = RunFolder(project.folder / "runs" / run).best
+    if not path.is_file():
+        return {}
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get("wsseg", "{}")
+    except (OSError, safetensors.SafetensorError) as error:
+        raise DataError(f"{path} is not a whole safetensors file ({error})") from error
+    return dict(json.loads(text))
