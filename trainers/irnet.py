@@ -122,6 +122,7 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
                 **header,
                 "network": {**header["network"], "kind": "irnet"},
                 "classifier": run,
+                "displacement": config.displacement,
                 "walk": {
                     "radius": config.walk_radius,
                     "beta": config.walk_beta,

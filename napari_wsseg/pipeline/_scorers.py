@@ -73,6 +73,8 @@ def crf(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
         maps = work.below("cam", case)
         heat = resized(maps.score, size)
         image = work.films.take([case.id])[0].astype(np.float32) / 255
+        if image.ndim == 3:  # colours, which the CRF wants last
+            image = np.moveaxis(image, 0, -1)
         sure = _refined(heat >= how["foreground"], image, params, how["backend"])
         maybe = _refined(heat >= how["background"], image, params, how["backend"])
         # Half the size keeps disks small; IRNet reads a quarter.
@@ -103,9 +105,11 @@ def irnet(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
     """Let the classifier's heat flow up to the boundaries that IRNet sees."""
     if not isinstance(work.model, IRNet):
         raise TypeError(f"{work.run} is a {type(work.model).__name__}, not an IRNet")
-    boundaries = work.model.boundary(work.input(batch), flip=work.flip)[:, 0].float()
+    images = work.input(batch)
+    boundaries = work.model.boundary(images, flip=work.flip)[:, 0].float()
+    extras = _displacements(work, work.model, images)
     how = work.header["walk"]
-    for case, boundary in zip(batch, boundaries, strict=True):
+    for case, boundary, extra in zip(batch, boundaries, extras, strict=True):
         maps = work.below("cam", case, work.header["classifier"])
         heat = torch.from_numpy(resized(maps.score, boundary.shape[-1]))
         walked = affinity.random_walk(
@@ -118,8 +122,21 @@ def irnet(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
         yield StageMaps(
             score=seeds.normalise(walked.float().cpu().numpy()),
             present=maps.present,
-            extra={"boundary": boundary[None].cpu().numpy().astype(np.float16)},
+            extra={
+                "boundary": boundary[None].cpu().numpy().astype(np.float16),
+                **extra,
+            },
         )
+
+
+def _displacements(
+    work: Work, model: IRNet, images: Tensor
+) -> list[dict[str, NDArray[np.float16]]]:
+    """Return each film's displacement field by name, where the run learned one."""
+    if not work.header.get("displacement"):
+        return [{} for _ in images]
+    fields = model.displacement(model.backbone.stages(images)).float().cpu().numpy()
+    return [{"displacement": field.astype(np.float16)} for field in fields]
 
 
 @torch.no_grad()

@@ -8,10 +8,12 @@ import pytest
 import torch
 from spot_films import import_films, make_films
 
+from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.pipeline import networks
+from napari_wsseg.pipeline.infer import infer
 from trainers import irnet
 from trainers._run import Run
 
@@ -58,6 +60,24 @@ def test_with_displacement_both_learn_and_the_mean_is_known(classified: Path) ->
         before.displacement_out.weight, after.displacement_out.weight
     )
     assert after.mean_shift.mean.any()
+
+
+@pytest.mark.parametrize("displacement", [True, False])
+def test_a_field_that_was_learned_is_kept_with_the_boundary(
+    classified: Path, displacement: bool
+) -> None:
+    small = {"epochs": 1, "batch": 4, "radius": 4, "device": "cpu"}
+    run = Run.prepare("irnet", classified, {**small, "displacement": displacement})
+    for _ in run:
+        pass
+    with Project.open(classified) as project:
+        for _ in infer(project, "irnet", run.folder.id):
+            pass
+        maps = stages.read(classified, "irnet", run.folder.id, project.cases()[0].id)
+    side = maps.extra["boundary"].shape[-1]
+    assert ("displacement" in maps.extra) == displacement
+    if displacement:
+        assert maps.extra["displacement"].shape == (2, side, side)
 
 
 def test_centred_fields_have_no_mean_and_centring_twice_changes_nothing() -> None:

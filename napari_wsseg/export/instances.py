@@ -1,0 +1,72 @@
+"""One 16-bit PNG a finding and film in which every lesion has a number of its own.
+
+Lesions that touch are parted where an IRNet in use has learned a displacement field
+(recipe ``irnet`` with ``displacement=true``); elsewhere a lesion is what hangs
+together.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_wsseg.export import formats
+from napari_wsseg.io import atomic, stages
+from napari_wsseg.io.project import Project
+from napari_wsseg.ops import geometry, instances, masks
+from napari_wsseg.schema import Case, Mask
+
+
+@formats.register("instances")
+def write(project: Project, out: Path) -> list[Path]:
+    """Write ``OUT/<finding>/<film>.png``: 0 outside, 1, 2, 3 … for each lesion."""
+    annotated = project.annotated()
+    run = project.adopted("irnet")
+    written: list[Path] = []
+    for case in project.cases():
+        if case.id in annotated:
+            field = _field(project, case, run)
+            written += _case(project, case, out, field)
+    return written
+
+
+def _case(
+    project: Project, case: Case, out: Path, field: NDArray[np.float32] | None
+) -> Iterable[Path]:
+    film = PurePosixPath(case.path).with_suffix(".png")
+    for finding, mask in project.expert_masks(case.id).items():
+        file = io.BytesIO()
+        Image.fromarray(_lesions(mask, field).astype(np.uint16)).save(file, "PNG")
+        path, data = out / finding / film, file.getvalue()
+        atomic.write(path, lambda target, data=data: target.write(data))  # type: ignore[misc]
+        yield path
+
+
+def _lesions(mask: Mask, field: NDArray[np.float32] | None) -> NDArray[np.int32]:
+    """Give every lesion of a mask a number; (H, W), 0 outside."""
+    regions, count = masks.components(mask)
+    if field is None or not count:
+        return regions
+    parted = instances.split(mask, field)
+    # A centroid may gather what does not hang together: both have to agree.
+    both = regions.astype(np.int64) * (int(parted.max()) + 1) + parted
+    _, numbers = np.unique(both[mask], return_inverse=True)
+    regions[mask] = numbers + 1
+    return regions
+
+
+def _field(project: Project, case: Case, run: str | None) -> NDArray[np.float32] | None:
+    """Return the displacement field (2, h, w) over the film, margins taken off."""
+    maps = None if run is None else stages.read(project.folder, "irnet", run, case.id)
+    found = None if maps is None else maps.extra.get("displacement")
+    if found is None:
+        return None
+    side = found.shape[-1]
+    top, left, height, width = geometry.content_box(case.shape, side)
+    box = np.s_[:, top : top + height, left : left + width]
+    return np.asarray(found[box], np.float32)
