@@ -11,53 +11,16 @@ import csv
 import io
 from pathlib import Path
 
-import numpy as np
-
 from napari_wsseg.export import formats
 from napari_wsseg.io import atomic
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError
-from napari_wsseg.schema import Mask
+from napari_wsseg.ops import run_lengths
 
-EMPTY = "-1"
+encode = run_lengths.siim_encode
+"""From a (H, W) mask to its run lengths."""
 
-
-def encode(mask: Mask) -> str:
-    """Return the run lengths of a (H, W) mask, ``-1`` if it is empty."""
-    down = np.concatenate([[False], np.asarray(mask, bool).T.ravel(), [False]])
-    edges = np.flatnonzero(down[1:] != down[:-1])
-    if not edges.size:
-        return EMPTY
-    return " ".join(str(step) for step in np.diff(edges, prepend=0))
-
-
-def decode(rle: str, shape: tuple[int, int]) -> Mask:
-    """Return the (H, W) mask of run lengths; ``-1`` and blank are empty.
-
-    Raises
-    ------
-    DataError
-        Not pairs of whole numbers, or runs beyond the last pixel.
-    """
-    mask = np.zeros(shape[0] * shape[1], bool)
-    words = rle.split()
-    if words in ([], [EMPTY]):
-        return mask.reshape(shape)
-    try:
-        steps = [int(word) for word in words]
-    except ValueError as error:
-        raise DataError(f"run lengths {rle[:40]!r} are not numbers") from error
-    if len(steps) % 2 or min(steps[1:]) < 1 or steps[0] < 0:
-        raise DataError(f"run lengths {rle[:40]!r} are not pairs of gap and length")
-    if sum(steps) > mask.size:
-        raise DataError(
-            f"run lengths reach pixel {sum(steps)} of {mask.size}; "
-            f"are the films {shape[0]} × {shape[1]}?"
-        )
-    edges = np.cumsum(steps)
-    for start, end in zip(edges[::2], edges[1::2], strict=True):
-        mask[start:end] = True
-    return mask.reshape(shape[1], shape[0]).T
+decode = run_lengths.siim_decode
+"""From run lengths and a shape to the mask."""
 
 
 @formats.register("siim_rle")
