@@ -61,6 +61,9 @@ class Radiograph:
         ``"PA"``, ``"AP"``, ``"LL"`` … as the file says, or ``None``.
     path
         Where it was read, or ``None`` for a film that was made.
+    colour : (H, W, 3) uint8, optional
+        Red, green and blue of a photograph; `pixels` is its luminance. ``None`` for
+        greys.
     """
 
     uid: str
@@ -70,6 +73,7 @@ class Radiograph:
     bits: int = 8
     view: str | None = None
     path: Path | None = None
+    colour: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ class Settings:
         Names of the people who annotate.
     defaults
         Free settings by name.
+    colour
+        Whether networks see red, green and blue rather than greys.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Settings:
     findings: tuple[Finding, ...]
     readers: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    colour: bool = False
 
 
 def coloured(names: Sequence[str]) -> tuple[Finding, ...]:
@@ -92,6 +95,8 @@ def write(folder: Path, settings: Settings) -> None:
         "readers": [{"name": reader} for reader in settings.readers],
         "defaults": dict(settings.defaults),
     }
+    if settings.colour:
+        document["colour"] = True
     data = tomli_w.dumps(document).encode()
     atomic.write(folder / NAME, lambda file: file.write(data))
 
@@ -156,6 +161,7 @@ def _settings(document: Mapping[str, Any]) -> Settings:
         findings=findings,
         readers=tuple(str(r["name"]) for r in document.get("readers", [])),
         defaults=dict(document.get("defaults", {})),
+        colour=document.get("colour") is True,
     )
 
 

@@ -2,7 +2,8 @@
 
 ``cache/films-<size>.u8`` holds (N, size, size) uint8, ``cache/films-<size>.json`` the
 case of each row. A DICOM film of 2500 × 3000 takes a second to decode and scale; a row
-of the cache takes 0.01 ms to read.
+of the cache takes 0.01 ms to read. A project of colour pictures has
+``cache/films-<size>-rgb``, (N, 3, size, size).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from napari_wsseg.io import atomic, images
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import geometry
-from napari_wsseg.schema import Case
+from napari_wsseg.schema import Case, Radiograph
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +31,7 @@ class Films:
     Parameters
     ----------
     pixels : (N, size, size) uint8, read-only memory map
+        (N, 3, size, size) in a project of colour pictures.
     rows
         Case id to row.
     """
@@ -43,7 +45,7 @@ class Films:
         return int(self.pixels.shape[-1])
 
     def take(self, case_ids: Sequence[str]) -> NDArray[np.uint8]:
-        """Return (len(case_ids), size, size) uint8, a copy."""
+        """Return (len(case_ids), [3,] size, size) uint8, a copy."""
         return np.stack([self.pixels[self.rows[case_id]] for case_id in case_ids])
 
 
@@ -59,7 +61,8 @@ def films(project: Project, size: int) -> Generator[Progress, None, Films]:
     if size < 16:
         raise ValueError(f"working size is {size}; 16 is the smallest that makes sense")
     cases = project.cases()
-    base = project.folder / "cache" / f"films-{size}"
+    kind = "-rgb" if project.colour else ""
+    base = project.folder / "cache" / f"films-{size}{kind}"
     known = _open(base)
     ids = [case.id for case in cases]
     if known is None or any(case_id not in known.rows for case_id in ids):
@@ -68,6 +71,16 @@ def films(project: Project, size: int) -> Generator[Progress, None, Films]:
         if known is None:
             raise DataError(f"{base} was just written and cannot be read; try again")
     return known
+
+
+def _square(film: Radiograph, size: int, *, colour: bool) -> NDArray[np.uint8]:
+    """Return (size, size) greys, or (3, size, size) with `colour`."""
+    if colour and film.colour is not None:
+        planes = [plane / np.float32(255) for plane in np.moveaxis(film.colour, -1, 0)]
+        square = np.stack([geometry.letterbox(plane, size) for plane in planes])
+    else:  # a grey picture among colour ones is three times the same
+        square = geometry.letterbox(film.pixels, size)
+    return np.round(square * 255).astype(np.uint8)
 
 
 def _open(base: Path) -> Films | None:
@@ -93,7 +106,8 @@ def _build(
     """
     base.parent.mkdir(parents=True, exist_ok=True)
     array = base.with_name(f"{base.name}-{uuid4().hex[:8]}.u8")
-    shape = (len(cases), size, size)
+    planes = (3,) if project.colour else ()
+    shape = (len(cases), *planes, size, size)
     bad: list[str] = []
     try:
         pixels = np.memmap(array, np.uint8, mode="w+", shape=shape)
@@ -111,8 +125,7 @@ def _build(
             return f"{case.path}: {error}"
         if film.uid[: len(case.id)] != case.id:
             return f"{case.path}: not the film that was imported; its pixels changed"
-        square = geometry.letterbox(film.pixels, size)
-        pixels[row] = np.round(square * 255).astype(np.uint8)
+        pixels[row] = _square(film, size, colour=project.colour)
         return None
 
     with ThreadPoolExecutor(max_workers=2) as pool:

@@ -25,6 +25,9 @@ DICOM_ENDINGS = (".dcm", ".dicom", ".dic", ".ima")
 #: Channels of a grey film differ this much after JPEG's chroma rounding.
 _TINT = 8
 
+LUMINANCE = "colour was turned into luminance"
+"""What is remarked of a photograph."""
+
 _MARKS = (
     b"\x89PNG\r\n\x1a\n",
     b"\xff\xd8\xff",
@@ -97,6 +100,7 @@ def _picture(path: Path) -> Read:
                     raise DataError(f"{path}: {pages} pages; a radiograph has one")
                 image.load()
                 pixels, bits, remarks = _greys(path, image)
+                colour = np.asarray(image.convert("RGB")) if remarks else None
     except DataError:
         raise
     except UnidentifiedImageError as error:
@@ -105,7 +109,7 @@ def _picture(path: Path) -> Read:
         words = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"{path}: damaged image ({words})") from error
     radiograph = Radiograph(
-        uid=_film.uid_of(pixels), pixels=pixels, bits=bits, path=path
+        uid=_film.uid_of(pixels), pixels=pixels, bits=bits, path=path, colour=colour
     )
     return Read(radiograph, remarks)
 
@@ -138,7 +142,7 @@ def _of_colours(
     differ = int((most - least).max())
     if differ == 0:
         return _scaled(red, 8), 8, ()
-    remarks = () if differ <= _TINT else ("colour was turned into luminance",)
+    remarks = () if differ <= _TINT else (LUMINANCE,)
     return _scaled(np.asarray(colours.convert("L")), 8), 8, remarks
 
 

@@ -22,6 +22,7 @@ from napari_wsseg.io import (
     _fsck,
     _masks,
     _toml,
+    _void,
     atomic,
     journal,
 )
@@ -53,6 +54,7 @@ class Project:
         self.settings = settings
         self.name = settings.name
         self.findings = settings.findings
+        self.colour = settings.colour
         self.images = Path(os.path.abspath(folder / settings.images))
         self.readonly = lock is None
         self._database = database
@@ -67,8 +69,11 @@ class Project:
         findings: Sequence[str],
         images: Path,
         name: str | None = None,
+        colour: bool = False,
     ) -> Self:
         """Make a new project in `folder`, which must be new or empty, and open it.
+
+        Networks see a film's greys, with `colour` the red, green and blue of a picture.
 
         Raises
         ------
@@ -85,7 +90,8 @@ class Project:
             raise DataError(f"{folder}: cannot be made ({error.strerror})") from error
         stored = _toml.stored_images(folder, Path(images))
         _database.create(folder / INDEX)
-        _toml.write(folder, _toml.Settings(name or folder.name, stored, coloured))
+        settings = _toml.Settings(name or folder.name, stored, coloured, colour=colour)
+        _toml.write(folder, settings)
         return cls.open(folder, write=True)
 
     @classmethod
@@ -247,6 +253,29 @@ class Project:
             case_id: tuple(name for name in self._names if name in names)
             for case_id, names in found.items()
         }
+
+    def undeclared(self) -> dict[str, int]:
+        """Return findings that have expert masks but are not in ``wsseg.toml``.
+
+        With the number of films; such a finding was taken out of the file by hand.
+        """
+        found: dict[str, int] = {}
+        for names in _annotations.findings_of_cases(self._database, None).values():
+            for name in names:
+                if name not in self._names:
+                    found[name] = found.get(name, 0) + 1
+        return dict(sorted(found.items()))
+
+    def put_void(self, case_id: str, mask: Mask) -> None:
+        """Keep which (H, W) pixels of a case nobody decided about.
+
+        Raises `DataError` for another shape than the film's, or a full disk.
+        """
+        _void.write(self.folder, self.case(case_id), mask)
+
+    def void(self, case_id: str) -> Mask | None:
+        """Return a case's void pixels (H, W), or ``None`` if it has none."""
+        return _void.read(self.folder, case_id)
 
     # Decisions and adoptions -------------------------------------------------------
 

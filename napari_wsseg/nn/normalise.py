@@ -16,6 +16,7 @@ _FIXED = {
     "chexpert": (0.502, 0.085585),
     "xrayvision": (0.5, 1 / 2048),
 }
+_LUMINANCE = (0.299, 0.587, 0.114)
 _RGB = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -74,17 +75,35 @@ def soften(images: Tensor, detail: int) -> Tensor:
 def as_input(
     pixels: Tensor, kind: str, channels: int = 1, *, detail: int = 0
 ) -> Tensor:
-    """Turn (B, H, W) uint8 greys into a network's (B, channels, H, W) float input.
+    """Turn uint8 films into a network's (B, channels, H, W) float input.
 
     Parameters
     ----------
+    pixels : (B, H, W) greys or (B, 3, H, W) colours
     kind
         See `normalise`.
     detail
         See `soften`.
     """
-    images = soften(pixels[:, None].to(torch.float32) / 255, detail)
+    images = soften(as_planes(pixels, channels), detail)
     return as_channels(normalise(images, kind), channels)
+
+
+def as_planes(pixels: Tensor, channels: int) -> Tensor:
+    """Return uint8 films as (B, 1 or 3, H, W) float in [0, 1].
+
+    A network of one channel sees the luminance of colours (ITU-R BT.601, as Pillow).
+
+    Parameters
+    ----------
+    pixels : (B, H, W) greys or (B, 3, H, W) colours
+    """
+    planes = pixels[:, None] if pixels.ndim == 3 else pixels
+    images = planes.to(torch.float32) / 255
+    if images.shape[1] == 3 and channels == 1:
+        weights = images.new_tensor(_LUMINANCE).view(1, 3, 1, 1)
+        images = (images * weights).sum(1, keepdim=True)
+    return images
 
 
 def as_channels(images: Tensor, channels: int) -> Tensor:
