@@ -15,24 +15,48 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("project", type=Path, help="a new folder")
     command.add_argument("--images", type=Path, required=True, metavar="DIR")
     command.add_argument(
-        "--labels", type=Path, metavar="CSV", help="image,<finding>…[,split]"
+        "--labels",
+        type=Path,
+        metavar="CSV",
+        help="image,<finding>…[,split]; or the data set's own table",
     )
     command.add_argument(
         "--masks",
         type=Path,
-        metavar="DIR",
-        help="expert masks: <finding>/<image stem>.png",
+        metavar="PATH",
+        help="expert masks: <finding>/<image stem>.png; or the data set's own",
     )
-    command.add_argument("--dataset", default="folder", choices=datasets.names())
+    command.add_argument(
+        "--dataset",
+        default="folder",
+        choices=datasets.names(),
+        help="whose layout it is; see docs/datasets.md",
+    )
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="CHOICE=yes",
+        help="a choice of the data set: " + "; ".join(_choices_of_all()),
+    )
     add_json(command)
+
+
+def _choices_of_all() -> list[str]:
+    from napari_wsseg.datasets import _choices, datasets
+
+    choices = {name: _choices.of(datasets[name]) for name in datasets}
+    return [f"{name}: {', '.join(own)}" for name, own in choices.items() if own]
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Import the films; say which were rejected and why."""
-    from napari_wsseg.datasets import datasets
+    from napari_wsseg.datasets import _choices, datasets
 
+    name = arguments.dataset
+    importer = _choices.made(name, datasets[name], arguments.set)
     report = _say.through(
-        datasets[arguments.dataset](
+        importer(
             arguments.project,
             images=arguments.images,
             labels=arguments.labels,

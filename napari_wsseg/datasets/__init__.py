@@ -14,6 +14,9 @@ from napari_wsseg.jobs import Progress
 class Importer(Protocol):
     """Make a project of a data set, yielding progress, returning the report.
 
+    More keyword arguments, each a bool with a default, are choices of the data set:
+    ``wsseg init --set NAME=yes``, see `napari_wsseg.datasets._choices`.
+
     Raises
     ------
     DataError

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from napari_wsseg.datasets._decoded import Facts, decoded, reason
 from napari_wsseg.datasets._report import ImportReport, Rejected
+from napari_wsseg.io import images as image_files
 from napari_wsseg.io import masks as mask_files
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
@@ -22,6 +24,13 @@ from napari_wsseg.schema import Case, Mask, Split
 
 READER = "import"
 """Whose expert masks those of the data set are."""
+
+
+Shape: TypeAlias = tuple[int, int]
+
+MaskSource: TypeAlias = Path | Callable[[Shape], Mask] | None
+"""A mask file; what draws the mask of a film of a shape, or raises `DataError`; or
+``None``, known to be absent in every pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +42,16 @@ class Film:
     path
         Relative to the image folder, POSIX.
     masks
-        Mask file by finding; ``None`` says that the finding is known to be absent in
-        every pixel.
+        By finding.
+    void
+        Pixels that the source leaves to nobody: no loss and no figure counts them.
     """
 
     path: str
     labels: Mapping[str, int | None]
     split: Split
-    masks: Mapping[str, Path | None] = field(default_factory=dict)
+    masks: Mapping[str, MaskSource] = field(default_factory=dict)
+    void: Callable[[Shape], Mask] | None = None
 
 
 def build(
@@ -51,8 +62,11 @@ def build(
     films: Sequence[Film],
     rejected: Sequence[Rejected] = (),
     warnings: Sequence[str] = (),
+    colour: bool = False,
 ) -> Generator[Progress, None, ImportReport]:
     """Yield progress while the project is made; return the report.
+
+    With `colour`, networks are to see the pictures' red, green and blue.
 
     Raises
     ------
@@ -65,7 +79,11 @@ def build(
     left_out, remarks = list(rejected), list(warnings)
     try:
         with Project.create(
-            growing, findings=findings, images=images, name=folder.name
+            growing,
+            findings=findings,
+            images=images,
+            name=folder.name,
+            colour=colour,
         ) as project:
             growth = _Growth(project, left_out, remarks)
             with project.transaction():
@@ -143,12 +161,18 @@ class _Growth:
                 labels=film.labels,
             )
         )
-        self.warnings += [f"{film.path}: {remark}" for remark in facts.remarks]
+        self.warnings += [
+            f"{film.path}: {remark}"
+            for remark in facts.remarks
+            if not (self.project.colour and remark == image_files.LUMINANCE)
+        ]
         self._take_masks(film, case_id, facts.shape)
+        if film.void is not None:
+            self._take_void(film, case_id, film.void, facts.shape)
 
-    def _take_masks(self, film: Film, case_id: str, shape: tuple[int, int]) -> None:
-        for finding, path in film.masks.items():
-            mask = self._mask(finding, path, shape)
+    def _take_masks(self, film: Film, case_id: str, shape: Shape) -> None:
+        for finding, source in film.masks.items():
+            mask = self._mask(film, finding, source, shape)
             if mask is not None:
                 self.project.put_mask(
                     case_id, finding, mask, reader=READER, tool="import"
@@ -159,16 +183,42 @@ class _Growth:
                         "is not empty"
                     )
 
-    def _mask(
-        self, finding: str, path: Path | None, shape: tuple[int, int]
-    ) -> Mask | None:
+    def _take_void(
+        self,
+        film: Film,
+        case_id: str,
+        source: Callable[[Shape], Mask],
+        shape: Shape,
+    ) -> None:
         try:
-            return mask_files.read(path, shape) if path else mask_files.blank(shape)
+            void = source(shape)
+        except DataError as error:  # told with the masks of the same file
+            self.warnings.append(f"{film.path}: its void is unknown ({error})")
+            return
+        if void.any():
+            self.project.put_void(case_id, void)
+
+    def _mask(
+        self, film: Film, finding: str, source: MaskSource, shape: Shape
+    ) -> Mask | None:
+        if source is None:
+            return mask_files.blank(shape)
+        name = f"{film.path}, mask of {finding!r}"
+        try:
+            if not isinstance(source, Path):
+                return source(shape)
+            name = f"{finding}/{source.name}"
+            return mask_files.read(source, shape)
         except DataError as error:
-            name = f"{finding}/{path.name}" if path else finding
-            words = reason(path, error) if path else str(error)
+            words = reason(source, error) if isinstance(source, Path) else str(error)
+        before = self.rejected[-1] if self.rejected else None
+        # One file that is off may hold the masks of many findings.
+        if before is None or (before.path.partition(", ")[0], before.reason) != (
+            film.path,
+            words,
+        ):
             self.rejected.append(Rejected(name, words))
-            return None
+        return None
 
 
 def _nothing_left(images: Path, rejected: Sequence[Rejected]) -> str:

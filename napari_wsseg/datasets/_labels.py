@@ -87,6 +87,17 @@ def read(path: Path) -> LabelTable:
     return LabelTable(findings, rows)
 
 
+def value(cell: str) -> int | None:
+    """Return the label that a cell holds.
+
+    Raises
+    ------
+    KeyError
+        It holds something else.
+    """
+    return _VALUES[_whole(cell)]
+
+
 def _findings(path: Path, header: list[str]) -> tuple[str, ...]:
     if header[0] != IMAGE:
         raise DataError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from napari_wsseg.schema import Split
 
@@ -33,3 +33,15 @@ def assign(labels: Mapping[str, Mapping[str, int | None]]) -> dict[str, Split]:
 
     order = sorted(labels, key=place)
     return {image: _PATTERN[turn % len(_PATTERN)] for turn, image in enumerate(order)}
+
+
+def held_out(groups: Iterable[str], share: float) -> set[str]:
+    """Return `share` of the groups, at least one of two, the same every time.
+
+    A group is a patient: films of one never lie on both sides.
+    """
+    order = sorted(
+        set(groups), key=lambda group: hashlib.sha256(group.encode()).hexdigest()
+    )
+    count = max(1, round(share * len(order))) if len(order) > 1 else 0
+    return set(order[:count])

@@ -39,6 +39,7 @@ def steps(
     images: Path,
     labels: Path | None = None,
     masks: Path | None = None,
+    colour: bool = False,
 ) -> Generator[Progress, None, ImportReport]:
     """Yield progress while a project is made of a folder; return the report.
 
@@ -46,6 +47,7 @@ def steps(
     `labels` does not list is imported with unknown labels. Where no split is given, it
     is dealt out. A film labelled without a finding that has no mask file gets an empty
     expert mask, if there is a mask folder for the finding: absence is known by pixel.
+    With `colour`, networks see the red, green and blue of pictures.
 
     Raises
     ------
@@ -89,6 +91,7 @@ def steps(
             films=films,
             rejected=[*missing, *strays],
             warnings=_oddities(paths, table, masks, findings),
+            colour=colour,
         )
     )
 

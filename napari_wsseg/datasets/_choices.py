@@ -1,0 +1,47 @@
+"""What a data set leaves open: the bool keywords of its importer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from functools import partial
+
+from napari_wsseg.datasets import Importer
+from napari_wsseg.jobs import UsageError
+
+_WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+
+
+def of(importer: Importer) -> tuple[str, ...]:
+    """Return the names of an importer's choices."""
+    parameters = inspect.signature(importer).parameters.values()
+    return tuple(each.name for each in parameters if isinstance(each.default, bool))
+
+
+def made(name: str, importer: Importer, words: Sequence[str]) -> Importer:
+    """Return the importer with its choices made.
+
+    Parameters
+    ----------
+    name
+        Of the data set.
+    words
+        ``choice=yes`` or ``choice=no``.
+
+    Raises
+    ------
+    UsageError
+        There is no such choice, or it is neither yes nor no.
+    """
+    known = of(importer)
+    choices: dict[str, bool] = {}
+    for word in words:
+        choice, _, answer = word.partition("=")
+        if choice not in known:
+            rest = f"it has: {', '.join(known)}" if known else "it has none"
+            raise UsageError(f"data set {name!r} has no choice {choice!r}; {rest}")
+        if answer.lower() not in _WORDS:
+            raise UsageError(f"{word!r}: say {choice}=yes or {choice}=no")
+        choices[choice] = _WORDS[answer.lower()]
+    chosen: Importer = partial(importer, **choices)  # type: ignore[arg-type]
+    return chosen

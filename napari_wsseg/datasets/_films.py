@@ -1,0 +1,108 @@
+"""Which files are films, and which of those that a table lists are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from napari_wsseg.datasets import _scan, _tables
+from napari_wsseg.datasets._report import Rejected
+from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import SPLITS, Split
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom")
+
+_NAMED = 20
+"""Missing films that are told one by one; parts of a large set lack thousands."""
+
+
+def folder(place: Path, what: str = "image folder") -> Path:
+    """Return an existing folder, absolute.
+
+    Raises
+    ------
+    DataError
+    """
+    place = Path(place).absolute()
+    if not place.is_dir():
+        raise DataError(f"{place}: no such {what}")
+    return place
+
+
+def required(place: Path | None, known: Sequence[str], images: Path, what: str) -> Path:
+    """Return `place`, or the first file with a known name in or beside `images`.
+
+    Raises
+    ------
+    DataError
+        There is none; says which option names it.
+    """
+    found = Path(place).absolute() if place else _tables.first(images, known)
+    if found is None:
+        raise DataError(
+            f"{images}: neither in it nor beside it is a {' or '.join(known)}; name "
+            f"{what}"
+        )
+    if not found.exists():
+        raise DataError(f"{found}: no such file; name {what}")
+    return found
+
+
+def paths(images: Path, *, without: Collection[Path | None] = ()) -> list[str]:
+    """Return the relative paths of all files that may be films, sorted."""
+    left_out = {Path(path).absolute() for path in without if path}
+    return [
+        path
+        for path in _scan.files(images, without=left_out)
+        if PurePosixPath(path).suffix.lower() in ENDINGS
+    ]
+
+
+def by_key(
+    found: Iterable[str], key: Callable[[str], str]
+) -> tuple[dict[str, str], list[Rejected]]:
+    """Return the film of each key, and those whose key is taken.
+
+    Parameters
+    ----------
+    key
+        What a table calls the film of a path.
+    """
+    films: dict[str, str] = {}
+    left_out = []
+    for path in found:
+        other = films.setdefault(key(path), path)
+        if other != path:
+            words = f"the table's {key(path)!r} is {other} already"
+            left_out.append(Rejected(path, words))
+    return films, left_out
+
+
+def missing(
+    listed: Mapping[str, int], found: Collection[str], table: Path
+) -> tuple[list[Rejected], list[str]]:
+    """Return what a table lists and is not there, and a remark where that is a lot.
+
+    Parameters
+    ----------
+    listed
+        Line of the table by film.
+    """
+    gone = [(name, line) for name, line in listed.items() if name not in found]
+    if len(gone) > _NAMED:
+        words = (
+            f"{len(gone)} of the {len(listed)} films that {table.name} lists are not "
+            f"there, {gone[0][0]} and others; was the whole set meant?"
+        )
+        return [], [words]
+    return [
+        Rejected(name, f"no such film; line {line} of {table} lists it")
+        for name, line in gone
+    ], []
+
+
+def empty_splits(splits: Iterable[Split]) -> list[str]:
+    """Say which splits the source leaves without a film."""
+    present = set(splits)
+    gaps = [split for split in SPLITS if split not in present]
+    return [f"no film is in {' or '.join(gaps)}, as in the source"] if gaps else []

@@ -1,0 +1,144 @@
+"""CheXpert: JPEG films and a table for each split, uncertain labels kept as such."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+
+from napari_wsseg.datasets import (
+    _build,
+    _chexpert_rows,
+    _films,
+    _localised,
+    datasets,
+)
+from napari_wsseg.datasets._chexpert_rows import Row
+from napari_wsseg.datasets._report import ImportReport
+from napari_wsseg.jobs import Progress
+
+Masks = Mapping[str, Mapping[str, _build.MaskSource]]
+
+
+@datasets.register("chexpert")
+def steps(
+    folder: Path,
+    *,
+    images: Path,
+    labels: Path | None = None,
+    masks: Path | None = None,
+    lateral: bool = False,
+    blanks_absent: bool = False,
+) -> Generator[Progress, None, ImportReport]:
+    """Yield progress while a project is made of CheXpert; return the report.
+
+    Splits are the source's: train, valid as val, test. ``No Finding`` is no finding of
+    the project; where it is 1 the row's blanks are absent.
+
+    Parameters
+    ----------
+    labels
+        A table, or the folder of several; default, those in or beside `images`.
+    masks
+        CheXlocalize's JSON file or their folder, see `chexlocalize`; default, none.
+    lateral
+        Import lateral films as well.
+    blanks_absent
+        Take every blank for absent rather than unknown.
+
+    Raises
+    ------
+    DataError
+        A table is missing, lacks a column or has a cell that is off, or no film can be
+        read.
+    """
+    images = _films.folder(images)
+    _build.check_free(Path(folder).absolute())
+    drawn = _localised.read(masks) if masks else {}
+    findings = _chexpert_rows.FINDINGS
+    tables = _chexpert_rows.tables(labels, images)
+    rows = _chexpert_rows.read(tables, findings, blanks_absent=blanks_absent)
+    return (
+        yield from build(
+            Path(folder), images, rows, drawn, findings=findings, lateral=lateral
+        )
+    )
+
+
+def build(
+    folder: Path,
+    images: Path,
+    rows: Mapping[str, Row],
+    drawn: Masks,
+    *,
+    findings: Sequence[str],
+    lateral: bool,
+) -> Generator[Progress, None, ImportReport]:
+    """Yield progress while a project is made of the rows whose films are there."""
+    films, left_out = _films.by_key(
+        _films.paths(images, without=(folder,)), _chexpert_rows.key
+    )
+    wanted = {name: row for name, row in rows.items() if lateral or row.frontal}
+    remarks = []
+    if len(wanted) < len(rows):
+        remarks.append(
+            f"{len(rows) - len(wanted)} lateral films left out; --set lateral=yes "
+            "imports them"
+        )
+    missing = []
+    for table in dict.fromkeys(row.table for row in wanted.values()):
+        lines = {name: row.line for name, row in wanted.items() if row.table == table}
+        gone, words = _films.missing(lines, films, table)
+        missing += gone
+        remarks += words
+    strays = sum(name not in rows for name in films)
+    if strays:
+        remarks.append(f"{strays} films have no row in the tables: left out")
+    taken = {name: path for name, path in films.items() if name in wanted}
+    remarks += _without_film(drawn, rows, taken)
+    return (
+        yield from _build.build(
+            folder,
+            images=images,
+            findings=findings,
+            films=[
+                _build.Film(path, row.labels, row.split, _masks(name, row, drawn))
+                for name, path in taken.items()
+                for row in (wanted[name],)
+            ],
+            rejected=[*missing, *left_out],
+            warnings=[
+                *remarks,
+                *_films.empty_splits(wanted[name].split for name in taken),
+            ],
+        )
+    )
+
+
+def _masks(name: str, row: Row, drawn: Masks) -> Mapping[str, _build.MaskSource]:
+    """Return a film's masks.
+
+    Where masks were drawn, on val and test, radiologists have labelled, so that the
+    findings which they say are absent are known to be absent by pixel.
+    """
+    own = drawn.get(name.replace("/", "_"))
+    if own is not None:
+        return own
+    if not drawn or row.split == "train":
+        return {}
+    return {
+        finding: None for finding in _localised.FINDINGS if row.labels.get(finding) == 0
+    }
+
+
+def _without_film(
+    drawn: Masks, rows: Mapping[str, Row], taken: Mapping[str, str]
+) -> list[str]:
+    known = {name.replace("/", "_"): name for name in rows}
+    lost = [
+        name
+        for name in drawn
+        if name not in known or (rows[known[name]].frontal and known[name] not in taken)
+    ]
+    if not lost:
+        return []
+    return [f"{len(lost)} films with masks are not there, {lost[0]} and others"]

@@ -1,0 +1,130 @@
+"""SIIM-ACR pneumothorax: a tree of DICOM films and a csv of run lengths.
+
+``train-rle.csv`` has the header ``ImageId, EncodedPixels`` with a blank before the
+second name and before its values. A film with several pneumothoraces has several rows,
+one without has the value ``-1``. ``dicom-images-test`` was the test of the first round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from napari_wsseg.datasets import _build, _films, _splits, _tables, datasets
+from napari_wsseg.datasets._report import ImportReport
+from napari_wsseg.jobs import Progress
+from napari_wsseg.ops import run_lengths
+from napari_wsseg.schema import Mask, Split
+
+FINDING = "pneumothorax"
+TABLES = ("stage_2_train.csv", "train-rle.csv")
+_IMAGE, _RUNS = "ImageId", "EncodedPixels"
+_VAL_SHARE = 0.15
+
+
+@datasets.register("siim")
+def steps(
+    folder: Path,
+    *,
+    images: Path,
+    labels: Path | None = None,
+    masks: Path | None = None,
+) -> Generator[Progress, None, ImportReport]:
+    """Yield progress while a project is made of SIIM-ACR films; return the report.
+
+    Masks of several rows are joined. A film without pneumothorax has an empty expert
+    mask; one that no row lists is imported with an unknown label. What lies in a folder
+    with ``test`` in its name is the test split, the rest is dealt out.
+
+    Parameters
+    ----------
+    labels, masks
+        The csv file, either way; default, one of `TABLES` in or beside `images`.
+
+    Raises
+    ------
+    DataError
+        No csv file, a column is missing, or no film can be read.
+    """
+    images = _films.folder(images)
+    _build.check_free(Path(folder).absolute())
+    table = _films.required(labels or masks, TABLES, images, "it with --labels")
+    runs, lines = _read(table)
+    found = _films.paths(images, without=(folder,))
+    films, left_out = _films.by_key(found, lambda path: PurePosixPath(path).stem)
+    missing, remarks = _films.missing(lines, films, table)
+    label_of = {path: _label(runs.get(name)) for name, path in films.items()}
+    unlisted = sum(label is None for label in label_of.values())
+    if unlisted:
+        remarks.append(f"{unlisted} films have no row in {table.name}: unknown")
+    splits = _split(label_of)
+    return (
+        yield from _build.build(
+            Path(folder),
+            images=images,
+            findings=(FINDING,),
+            films=[
+                _build.Film(
+                    path,
+                    {FINDING: label_of[path]},
+                    splits[path],
+                    _masks(runs.get(name)),
+                )
+                for name, path in films.items()
+            ],
+            rejected=[*missing, *left_out],
+            warnings=remarks,
+        )
+    )
+
+
+def _read(table: Path) -> tuple[dict[str, list[str]], dict[str, int]]:
+    """Return each film's run lengths that are not empty, and its first line."""
+    runs: dict[str, list[str]] = {}
+    lines: dict[str, int] = {}
+    for line in _tables.read(table, (_IMAGE, _RUNS)):
+        name, rle = line.named[_IMAGE], line.named[_RUNS]
+        lines.setdefault(name, line.number)
+        own = runs.setdefault(name, [])
+        if rle not in ("", run_lengths.EMPTY):
+            own.append(rle)
+    return runs, lines
+
+
+def _label(runs: Sequence[str] | None) -> int | None:
+    return None if runs is None else int(bool(runs))
+
+
+def _masks(runs: Sequence[str] | None) -> Mapping[str, _build.MaskSource]:
+    if runs is None:
+        return {}
+    return {FINDING: partial(_joined, tuple(runs)) if runs else None}
+
+
+def _joined(runs: Sequence[str], shape: tuple[int, int]) -> Mask:
+    mask = np.zeros(shape, bool)
+    for run in runs:
+        mask |= run_lengths.siim_decode(run, shape)
+    return mask
+
+
+def _split(label_of: Mapping[str, int | None]) -> Mapping[str, Split]:
+    """Keep the source's test; deal out the rest, films without a label to train."""
+    labels = {path: {FINDING: label} for path, label in label_of.items()}
+    known = {path: own for path, own in labels.items() if own[FINDING] is not None}
+    official = {path for path in labels if _in_test(path)}
+    splits: dict[str, Split] = dict.fromkeys(labels, "train")
+    if not official & known.keys():
+        return {**splits, **_splits.assign(known)}
+    rest = known.keys() - official
+    for label in (0, 1):
+        group = [path for path in rest if label_of[path] == label]
+        splits |= dict.fromkeys(_splits.held_out(group, _VAL_SHARE), "val")
+    return {**splits, **dict.fromkeys(official & known.keys(), "test")}
+
+
+def _in_test(path: str) -> bool:
+    return any("test" in part.lower() for part in PurePosixPath(path).parts[:-1])
