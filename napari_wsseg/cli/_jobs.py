@@ -11,23 +11,24 @@ from typing import Any
 
 from napari_wsseg.cli import _say
 from napari_wsseg.io.project import Project, ProjectLocked
-from napari_wsseg.jobs import UsageError
+from napari_wsseg.jobs import DataError, UsageError
 from trainers import _watch, presets, recipes
 
 End = dict[str, Any]
 
 
-def add_settings(command: argparse.ArgumentParser) -> None:
-    """Add ``--set``, ``--preset``, ``--no-adopt`` and ``--parent``."""
+def add_settings(command: argparse.ArgumentParser, *, adopts: bool = True) -> None:
+    """Add ``--set``, ``--preset``, ``--parent`` and, if it `adopts`, ``--no-adopt``."""
     command.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="key=value"
     )
     command.add_argument(
         "--preset", default="fast", metavar="NAME", help=", ".join(presets)
     )
-    command.add_argument(
-        "--no-adopt", action="store_true", help="leave the runs in use as they are"
-    )
+    if adopts:
+        command.add_argument(
+            "--no-adopt", action="store_true", help="leave the runs in use as they are"
+        )
     command.add_argument("--parent", type=int, help="stop when this process is gone")
 
 
@@ -99,6 +100,32 @@ def adopt(project: Path, runs: dict[str, str]) -> None:
                         opened.adopt(stage, run, actor="command line")
     except ProjectLocked as error:
         _say.person(f"{error}\nThe run is finished; use it from the window's Runs tab.")
+
+
+def warnings(
+    project: Path, runs: dict[str, str], told: _say.Teller
+) -> list[dict[str, Any]]:
+    """Return what is wrong with the stages of these runs, by recipe, on val.
+
+    A stage that scores below the one before it should not be found out weeks later.
+    Without expert masks on validation films nothing can be said.
+    """
+    from napari_wsseg.pipeline.evaluate import evaluate, scored_cases
+    from napari_wsseg.schema import STAGES
+
+    made = {stage: run for name, run in runs.items() for stage in recipes[name].stages}
+    with Project.open(project) as opened:
+        if not scored_cases(opened, "val"):
+            return []
+        in_order = {stage: made[stage] for stage in STAGES if stage in made}
+        try:
+            result = _say.through(evaluate(opened, "val", runs=in_order), told)
+        except DataError as error:
+            # The runs are done all the same; `wsseg evaluate` says the same again.
+            _say.person(f"the stages could not be compared on val: {error}")
+            return []
+    found: list[dict[str, Any]] = result["warnings"]
+    return [{**each, "split": "val"} for each in found]
 
 
 def tell_end(end: End, project: Path, recipe: str) -> None:

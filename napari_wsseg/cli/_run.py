@@ -72,6 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
             done[recipe] = end["run"]
             if not arguments.no_adopt:
                 _jobs.adopt(arguments.project, {recipe: end["run"]})
+    warnings = []
+    if status == "done":
+        warnings = _jobs.warnings(arguments.project, done, told)
     last = {
         "event": "finished",
         "status": status,
@@ -80,9 +83,12 @@ def run(arguments: argparse.Namespace) -> int:
         "seconds": round(time.monotonic() - began, 1),
         "message": message,
         "exit_code": code,
+        "warnings": warnings,
     }
     if status == "done":
         _say.person(f"every stage done in {last['seconds']:.0f} s")
+    for each in warnings:
+        _say.person(f"WARNING: {each['message']}")
     if arguments.json:
         _say.program(last)
     return code

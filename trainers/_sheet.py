@@ -1,0 +1,179 @@
+"""What a sweep has found so far: ``sweep.json``, ``table.csv`` and ``plot.png``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_wsseg.io import atomic
+from napari_wsseg.jobs import UsageError
+from napari_wsseg.ops.tally import FIGURES
+from napari_wsseg.pipeline.conventions import CONVENTIONS
+from napari_wsseg.pipeline.plots import MEAN, sweep_plot
+from trainers._sweep import Cell, Plan
+
+
+class Sheet:
+    """The cells of a sweep, on disk anew after every one.
+
+    Cells of an earlier call with the same settings stay in the table.
+
+    Parameters
+    ----------
+    splits
+        Splits that cells are scored on.
+    stamp
+        Which expert masks they are scored against; scores against others are made
+        again.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds a sweep of other settings.
+    """
+
+    def __init__(
+        self, folder: Path, plan: Plan, splits: Sequence[str], stamp: str
+    ) -> None:
+        self.folder, self.plan = folder, plan
+        self.splits, self.stamp = tuple(splits), stamp
+        self.done: dict[str, dict[str, Any]] = {}
+        self.rows: list[dict[str, Any]] = []
+        self._earlier: dict[str, dict[str, Any]] = {}
+        path = folder / "sweep.json"
+        if not path.exists():
+            return
+        was = atomic.read_json(path)
+        ours = json.loads(json.dumps([plan.recipe, plan.key, plan.base]))
+        if [was["recipe"], was["key"], was["settings"]] != ours:
+            raise UsageError(
+                f"{folder.name} is a sweep of {was['key']} of {was['recipe']} with "
+                "other settings; give this one another --name"
+            )
+        if was["truth"] == stamp and tuple(was["splits"]) == self.splits:
+            self._earlier = {_key(cell): cell for cell in was["cells"]}
+
+    def known(self, run: str) -> Mapping[str, Any] | None:
+        """Return a run's scores if it was scored against these very masks."""
+        cells = self._earlier.values()
+        return next((cell for cell in cells if cell["run"] == run), None)
+
+    def put(self, cell: Cell, run: str, scores: Mapping[str, Any]) -> dict[str, Any]:
+        """Add a cell, write everything anew, and return the cell's row."""
+        row = {
+            "value": cell.value,
+            "trial": cell.trial,
+            "seed": cell.settings["seed"],
+            "run": run,
+            **{split: scores[split] for split in self.splits},
+        }
+        self.done[_key(row)] = row
+        cells = [*{**self._earlier, **self.done}.values()]
+        values = _in_order([one["value"] for one in cells], self.plan.values)
+        cells.sort(key=lambda one: (values.index(one["value"]), one["trial"]))
+        self.rows = [row for split in self.splits for row in summary(cells, split)]
+        state = {
+            "schema": 1,
+            "recipe": self.plan.recipe,
+            "key": self.plan.key,
+            "settings": self.plan.base,
+            "values": values,
+            "trials": self.plan.trials,
+            "splits": self.splits,
+            "truth": self.stamp,
+            "cells": cells,
+            "summary": self.rows,
+            "spread": "sample standard deviation over trials",
+            "conventions": CONVENTIONS,
+        }
+        write(self.folder, state)
+        sweep_plot(self.folder / "plot.png", state)
+        return row
+
+    def runs(self) -> dict[str, list[str]]:
+        """Return the runs of each value of this call, trial by trial."""
+        rows = self.done.values()
+        return {
+            str(value): [row["run"] for row in rows if row["value"] == value]
+            for value in self.plan.values
+        }
+
+
+def summary(cells: Sequence[Mapping[str, Any]], split: str) -> list[dict[str, Any]]:
+    """Return mean and spread over trials by value and finding, in the cells' order.
+
+    The spread is the sample standard deviation over trials, ``None`` of fewer than
+    two. A figure is ``None`` where no trial defines it.
+    """
+    values = list(dict.fromkeys(cell["value"] for cell in cells))
+    told = []
+    for value in values:
+        scored = [cell[split] for cell in cells if cell["value"] == value]
+        findings = dict.fromkeys(f for one in scored for f in one["per_finding"])
+        for finding in (MEAN, *findings):
+            rows = [
+                one if finding == MEAN else one["per_finding"].get(finding, {})
+                for one in scored
+            ]
+            told.append(
+                {
+                    "value": value,
+                    "split": split,
+                    "finding": finding,
+                    "trials": len(scored),
+                    **{figure: _spread(rows, figure) for figure in FIGURES},
+                }
+            )
+    return told
+
+
+def means(rows: Sequence[Mapping[str, Any]], split: str) -> dict[str, Any]:
+    """Return the figures averaged over findings, by value as text."""
+    return {
+        str(row["value"]): {figure: row[figure] for figure in FIGURES}
+        for row in rows
+        if row["finding"] == MEAN and row["split"] == split
+    }
+
+
+def write(folder: Path, state: Mapping[str, Any]) -> None:
+    """Write ``sweep.json`` and ``table.csv``, each whole or not at all."""
+    atomic.write_json(folder / "sweep.json", dict(state))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    figures = [f"{figure}_{what}" for figure in FIGURES for what in ("mean", "spread")]
+    writer.writerow(["value", "split", "finding", "trials", *figures])
+    for row in state["summary"]:
+        spreads = [row[figure] for figure in FIGURES]
+        cells = [each[what] for each in spreads for what in ("mean", "spread")]
+        writer.writerow(
+            [row["value"], row["split"], row["finding"], row["trials"], *cells]
+        )
+    data = text.getvalue().encode()
+    atomic.write(folder / "table.csv", lambda file: file.write(data))
+
+
+def _key(row: Mapping[str, Any]) -> str:
+    return f"{row['value']}/{row['trial']}"
+
+
+def _in_order(found: Sequence[Any], planned: Sequence[Any]) -> list[Any]:
+    """Return values once: numbers by size, words as planned and then as found."""
+    values = list(dict.fromkeys([*(v for v in planned if v in found), *found]))
+    numbers = all(isinstance(v, (int, float)) for v in values)
+    return sorted(values) if numbers else values
+
+
+def _spread(rows: Sequence[Mapping[str, Any]], figure: str) -> dict[str, Any]:
+    known = [row[figure] for row in rows if row.get(figure) is not None]
+    return {
+        "mean": float(np.mean(known)) if known else None,
+        "spread": float(np.std(known, ddof=1)) if len(known) > 1 else None,
+        "n": len(known),
+    }
