@@ -66,6 +66,10 @@ class Workbench(QObject):
         ):
             # Before any layer follows: strokes belong to what is being left.
             leaving.connect(self.grow.put_down, priority=1)
+        self._drawn_soon = QTimer(self)
+        self._drawn_soon.setSingleShot(True)
+        self._drawn_soon.timeout.connect(self._let_canvas_go)
+        self.session.case_changed.connect(self._hold_canvas, priority=2)
         self.grow.failed.connect(self.session.message.emit)
         self.session.case_changed.connect(self._on_case)
         self.session.project_changed.connect(self._on_project)
@@ -163,13 +167,29 @@ class Workbench(QObject):
 
     def focus_canvas(self) -> None:
         """Give the keyboard back to the picture."""
-        if self.window is None:
-            return
-        centre = self.window.centralWidget()
+        canvas = self._canvas()
+        if canvas is not None:
+            canvas.setFocus()
+
+    def _canvas(self) -> QWidget | None:
+        """Return the widget that the picture is drawn on."""
+        centre = self.window.centralWidget() if self.window is not None else None
         for widget in centre.findChildren(QWidget) if centre else ():
             if widget.metaObject().className() == "CanvasBackendDesktop":
-                widget.setFocus()
-                return
+                return widget
+        return None
+
+    def _hold_canvas(self) -> None:
+        """Let keys and clicks in between filling the layers and drawing them."""
+        canvas = self._canvas()
+        if canvas is not None:
+            canvas.setUpdatesEnabled(False)
+            self._drawn_soon.start(0)
+
+    def _let_canvas_go(self) -> None:
+        canvas = self._canvas()
+        if canvas is not None:
+            canvas.setUpdatesEnabled(True)
 
     def toggle_gallery(self) -> None:
         """Show or leave all stages side by side."""

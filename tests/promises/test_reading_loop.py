@@ -170,7 +170,34 @@ def test_reading_goes_on_while_a_model_learns_and_nothing_is_lost(
     # A picture drawn without a graphics card takes a tenth of a second by itself, so
     # that is what a stroke's and a turn's gaps are made of; they must not pile up.
     assert painting.longest_ms <= 300, str(painting)
-    assert turning.longest_ms <= 1500, str(turning)
+    assert turning.longest_ms <= 600, str(turning)
+
+
+@pytest.mark.slow
+def test_a_reader_at_her_own_pace_is_not_held_up_by_a_training(
+    open_window: Callable[[Path], Workbench], place: Path
+) -> None:
+    """A stroke every seven seconds, now and then another film, for a minute."""
+    bench = open_window(place)
+    masks: dict[str, dict[str, str]] = {}
+    read_a_little(bench, masks)
+    panel = set_up_training(bench, size=96, epochs=6 * EPOCHS)
+    hands.click(panel.start_button)
+    hands.wait_for(lambda: panel.watch.bar.value() > 2, 60)
+    with hands.Pulse() as reading:
+        for seed in range(50, 58):
+            QTest.qWait(7000)
+            if seed % 3 == 0:
+                hands.turn(bench)
+                QTest.qWait(3000)
+            paint(bench, masks, seed)
+    assert panel.jobs.busy, "the training was still under way"
+    logger.info("while it trains and the reader reads: %s", reading)
+    hands.click(panel.stop_button)
+    hands.wait_for(lambda: panel.result.isVisible(), 15)
+    # 50 ms is the aim; without a graphics card one repaint takes about that long.
+    assert reading.p99_ms <= 150, str(reading)
+    assert reading.longest_ms <= 400, str(reading)
 
 
 def test_a_window_killed_in_the_middle_of_a_stroke_loses_at_most_that_stroke(
