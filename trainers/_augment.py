@@ -29,9 +29,10 @@ def augment(
 
     Parameters
     ----------
-    films : (B, 1, H, W) float in [0, 1]
-    targets : (B, K, H, W) uint8 in {0, 1, 255}, optional
-        Pixels that come from outside the film are set to 255, which no loss counts.
+    films : (B, 1 or 3, H, W) float in [0, 1]
+    targets : (B, K, H, W), optional
+        uint8 in {0, 1, 255}, or float scores of any range. Pixels that come from
+        outside the film are set to 255, or NaN, which no loss counts.
     strength
         1 turns up to ±10°, zooms by ±12 % and shifts by ±8 % of half the side; 0
         moves nothing.
@@ -57,7 +58,13 @@ def _moved(
 ) -> tuple[Tensor, Tensor | None]:
     grid = _grid(films, strength, flip, generator)
     moved = functional.grid_sample(films, grid, align_corners=False)
-    if targets is not None:
+    if targets is not None and targets.is_floating_point():
+        beyond = (grid.abs() > 1).any(-1)[:, None]
+        scores = functional.grid_sample(
+            targets, grid.to(targets), padding_mode="border", align_corners=False
+        )
+        targets = scores.masked_fill(beyond, float("nan"))
+    elif targets is not None:
         # Shifted by one, so that zero padding can be told from background.
         raised = functional.grid_sample(
             targets.to(films.dtype) + 1, grid, mode="nearest", align_corners=False

@@ -12,7 +12,13 @@ from torch import Tensor
 
 from napari_wsseg.io.cache import Films
 from napari_wsseg.io.project import Project
-from napari_wsseg.nn.normalise import as_channels, as_input, normalise, soften
+from napari_wsseg.nn.normalise import (
+    as_channels,
+    as_input,
+    as_planes,
+    normalise,
+    soften,
+)
 from napari_wsseg.schema import IGNORE, Case
 from trainers._augment import augment
 
@@ -118,14 +124,17 @@ class Feed:
         step: int,
         device: torch.device,
         targets: Tensor | None = None,
+        *,
+        stream: int = 0,
     ) -> tuple[Tensor, Tensor | None]:
-        """Return augmented (B, C, S, S) input and its (B, K, S, S) uint8 targets.
+        """Return augmented (B, C, S, S) input and its (B, K, S, S) targets.
 
-        What is drawn depends on the seed and the step alone.
+        What is drawn depends on the seed, the step and the stream alone. Targets are
+        moved along, see `augment`.
         """
-        generator = self.generator(step)
+        generator = self.generator(step, stream)
         pixels = torch.from_numpy(self.films.take([self.ids[row] for row in rows]))
-        greys = pixels[:, None].to(device).float() / 255
+        greys = as_planes(pixels.to(device), self.config.channels)
         if targets is not None:
             targets = targets.to(device)
         greys, targets = augment(

@@ -39,6 +39,9 @@ class Task:
         Whether more of it is better.
     rates
         Learning-rate factor by parameter-name prefix; 1 where none matches.
+    told
+        ``steps done -> figures`` of the batches so far, e.g. the share of expert films
+        in them; kept beside the loss and beside what is validated.
     """
 
     model: nn.Module
@@ -49,6 +52,7 @@ class Task:
     criterion: str
     higher_is_better: bool = True
     rates: Mapping[str, float] = field(default_factory=dict)
+    told: Callable[[int], Mapping[str, float]] = lambda _done: {}
 
 
 def accelerator(config: TrainingConfig) -> Accelerator:
@@ -107,7 +111,9 @@ def fit(task: Task, config: TrainingConfig, context: Context) -> Events:
             _require_number(float(norm), "gradient", step, config)
         optimiser.step()
         average.update(hub.unwrap_model(model))
+        so_far = task.told(step + 1)
         figures = {"loss": value, "learning_rate": config.learning_rate * rate}
+        figures.update(so_far)
         yield Progress(step + 1, task.steps, "training", figures)
 
         stopping = context.cancel.is_set()
@@ -119,7 +125,7 @@ def fit(task: Task, config: TrainingConfig, context: Context) -> Events:
         if step + 1 in checks:
             kept.eval()
             with torch.no_grad():
-                metrics = dict(task.validate(kept, hub.device))
+                metrics = {**task.validate(kept, hub.device), **so_far}
             score = metrics.get(task.criterion)
             better = _better(score, best, task.higher_is_better)
             best = score if better else best
@@ -226,6 +232,8 @@ def _scheduled(config: TrainingConfig, step: int, total: int) -> float:
     match config.schedule:
         case "poly":
             return float((1 - done) ** 0.9)
+        case "cosine":
+            return 0.5 * (1 + math.cos(math.pi * done))
         case "step":
             return float(config.step_factor ** math.floor(_stairs(config, done)))
         case "one-cycle":

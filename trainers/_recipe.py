@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from napari_wsseg._registry import Registry
@@ -51,8 +52,9 @@ class TrainingConfig:
     schedule: Annotated[
         str,
         {
-            "choices": ["one-cycle", "poly", "step", "constant"],
-            "tooltip": "How the learning rate moves from the first batch to the last",
+            "choices": ["one-cycle", "poly", "cosine", "step", "constant"],
+            "tooltip": "How the learning rate moves from the first batch to the last; "
+            "poly: (1 - share done)^0.9; one-cycle: a cosine behind a warm-up",
         },
     ] = "one-cycle"
     step_epochs: Annotated[
@@ -181,12 +183,15 @@ class Context:
     lock
         Filled by the recipe with what it learns from, one row per case and finding;
         written to ``data.lock.json`` before the first step.
+    cache
+        Folder of the run for what can be computed again; ``None``: none is to be had.
     """
 
     project: Project
     cancel: threading.Event
     resume: dict[str, Any] | None = None
     lock: list[dict[str, Any]] = field(default_factory=list)
+    cache: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

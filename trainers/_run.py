@@ -128,7 +128,9 @@ class Run:
         opened = None
         if not isinstance(project, Project):
             project = opened = Project.open(project)
-        context = Context(project, self.cancel, resume)
+        context = Context(
+            project, self.cancel, resume, cache=self.folder.path / "cache"
+        )
         try:
             locked = False
             for event in recipes[self.name].train(context, self.config):

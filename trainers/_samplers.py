@@ -5,8 +5,8 @@ No sampler keeps state, so a resumed run draws what the uninterrupted one would 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,6 +26,44 @@ def deal(pool: Sequence[int], start: int, count: int, seed: int) -> list[int]:
         rest = order[offset : offset + count - len(drawn)]
         drawn.extend(pool[index] for index in rest)
     return drawn
+
+
+def balanced(groups: Sequence[Sequence[int]]) -> list[int]:
+    """Return a pool in which every group comes equally often.
+
+    Members of a smaller group are in it several times, so that a rare finding is drawn
+    as often as a common one. Empty groups are left out.
+
+    Parameters
+    ----------
+    groups
+        Film numbers, e.g. of each finding; a film may be in several.
+    """
+    filled = [group for group in groups if group]
+    most = max((len(group) for group in filled), default=0)
+    return [group[place % len(group)] for group in filled for place in range(most)]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts how many films of `counted` the batches of a sampler hold.
+
+    A pure function of the step, too: what was not asked for yet is drawn again.
+    """
+
+    sampler: Callable[[int], Sequence[int]]
+    counted: frozenset[int]
+    _upto: list[int] = field(default_factory=lambda: [0])
+    _films: list[int] = field(default_factory=lambda: [0])
+
+    def share(self, steps: int) -> float:
+        """Return their share of the films of the first `steps` batches, in [0, 1]."""
+        while len(self._upto) <= steps:
+            batch = self.sampler(len(self._upto) - 1)
+            mine = sum(row in self.counted for row in batch)
+            self._upto.append(self._upto[-1] + mine)
+            self._films.append(self._films[-1] + len(batch))
+        return self._upto[steps] / max(1, self._films[steps])
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ _RATES = (12, 24, 36)
 _DROPOUT = 0.5
 
 
-class DeepLab(base.SegmentationModel):  # type: ignore[misc]
+class DeepLab(base.SegmentationModel):
     """An encoder, a decoder, a head for masks and one for presence.
 
     ``forward`` is the library's.

@@ -81,9 +81,31 @@ def bce_dice(
 
 
 def distillation(
-    student: torch.Tensor, teacher: torch.Tensor, *, temperature: float = 10.0
+    student: torch.Tensor,
+    teacher: torch.Tensor,
+    *,
+    temperature: float = 10.0,
+    rescale: bool = False,
 ) -> torch.Tensor:
-    """BCE of a student against a teacher's softened logits, mean, without τ²."""
-    target = (at_least_single(teacher) / temperature).sigmoid()
-    softened = at_least_single(student) / temperature
-    return functional.binary_cross_entropy_with_logits(softened, target)
+    """BCE(σ(s/τ), σ(t/τ)): a student's logits against a teacher's, both softened.
+
+    Mean over the pixels that the teacher has seen; 0 when there is none.
+
+    Parameters
+    ----------
+    student, teacher
+        Logits of the same shape; NaN where the teacher has none.
+    temperature
+        τ. At 10 (CheXseg) this is a squared distance of logits divided by 8τ².
+    rescale
+        Multiply by τ², so that the gradient does not fade as τ grows. CheXseg does not.
+    """
+    student, teacher = at_least_single(student), at_least_single(teacher)
+    seen = ~teacher.isnan()
+    target = (torch.where(seen, teacher, 0) / temperature).sigmoid()
+    softened = torch.where(seen, student, 0) / temperature
+    each = functional.binary_cross_entropy_with_logits(
+        softened, target, reduction="none"
+    )
+    mean = (each * seen).sum() / seen.sum().clamp(min=1)
+    return mean * temperature**2 if rescale else mean

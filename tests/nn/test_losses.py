@@ -85,6 +85,41 @@ def test_distillation_is_torchs_bce_of_softened_logits() -> None:
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
 
 
+def test_rescaling_multiplies_by_the_temperature_squared() -> None:
+    torch.manual_seed(0)
+    student, teacher = torch.randn(4, 2), torch.randn(4, 2)
+    plain = losses.distillation(student, teacher, temperature=7)
+    scaled = losses.distillation(student, teacher, temperature=7, rescale=True)
+    torch.testing.assert_close(scaled, 49 * plain, rtol=0, atol=1e-6)
+
+
+def test_what_the_teacher_has_not_seen_teaches_nothing() -> None:
+    torch.manual_seed(0)
+    student = torch.randn(1, 2, 4, 8, requires_grad=True)
+    teacher = torch.randn(1, 2, 4, 8).half()
+    teacher[..., 5:] = float("nan")
+    loss = losses.distillation(student, teacher)
+    part = losses.distillation(student[..., :5], teacher[..., :5])
+    torch.testing.assert_close(loss, part)
+    loss.backward()
+    assert student.grad is not None
+    assert student.grad[..., 5:].abs().max() == 0
+    assert student.grad[..., :5].abs().min() > 0
+    nothing = losses.distillation(student, torch.full_like(student, float("nan")))
+    assert nothing == 0
+
+
+@pytest.mark.parametrize("temperature", [1.0, 6.0, 10.0])
+def test_a_student_learns_its_teachers_logits(temperature: float) -> None:
+    teacher = torch.tensor([-3.0, 0.5, 2.0])
+    student = torch.zeros(3, requires_grad=True)
+    loss = losses.distillation(student, teacher, temperature=temperature, rescale=True)
+    loss.backward()
+    slope = temperature * (0.5 - (teacher / temperature).sigmoid()) / 3
+    assert student.grad is not None
+    torch.testing.assert_close(student.grad, slope, rtol=0, atol=1e-6)
+
+
 def test_hot_distillation_is_a_squared_distance_of_logits() -> None:
     torch.manual_seed(0)
     student, teacher = torch.randn(2, 500, dtype=torch.float64)

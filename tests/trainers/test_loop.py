@@ -107,6 +107,48 @@ def test_the_poly_schedule_is_its_closed_form(spots_project: Project) -> None:
     assert found == pytest.approx(expected, abs=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "torchs"),
+    [
+        (
+            "poly",
+            lambda o: torch.optim.lr_scheduler.PolynomialLR(o, STEPS, power=0.9),
+        ),
+        ("cosine", lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, STEPS)),
+        (
+            "step",
+            lambda o: torch.optim.lr_scheduler.StepLR(o, STEPS // 5 * 2, gamma=0.1),
+        ),
+    ],
+)
+def test_every_schedule_is_torchs_own(
+    spots_project: Project, schedule: str, torchs: Callable[[Any], Any]
+) -> None:
+    found = rates(spots_project, settings(schedule=schedule, learning_rate=0.1))
+    optimiser = torch.optim.SGD(nn.Linear(1, 1).parameters(), 0.1)
+    theirs, expected = torchs(optimiser), []
+    for _ in range(STEPS):
+        expected.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        theirs.step()
+    assert found == pytest.approx(expected, abs=1e-7)
+
+
+def test_what_a_task_tells_is_kept_with_its_losses_and_its_checkpoints(
+    spots_project: Project,
+) -> None:
+    telling = task(
+        square,
+        iter([{"figure": 0.5}] * 2),
+        told=lambda done: {"films": float(done * 8)},
+    )
+    events = list(fit(telling, settings(checks=2), context(spots_project)))
+    rows = [e for e in events if isinstance(e, Progress) and e.message == "training"]
+    assert [row.metrics["films"] for row in rows] == [8.0 * n for n in range(1, 11)]
+    kept = [event.metrics for event in events if isinstance(event, Checkpoint)]
+    assert kept == [{"figure": 0.5, "films": 40.0}, {"figure": 0.5, "films": 80.0}]
+
+
 def test_layers_named_learn_by_their_own_factor(spots_project: Project) -> None:
     config = settings(optimiser="sgd", momentum=0.0, learning_rate=0.01)
     still = task(square, rates={"1.": 0.0})

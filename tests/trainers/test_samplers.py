@@ -6,8 +6,16 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from trainers._samplers import RatioSampler, ShuffledSampler, TenthsSampler, deal
+from trainers._samplers import (
+    RatioSampler,
+    ShuffledSampler,
+    Tally,
+    TenthsSampler,
+    balanced,
+    deal,
+)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.3, 0.6, 0.7, 0.85, 0.9, 1.0, 1 / 3])
@@ -39,6 +47,70 @@ def test_the_published_sampler_would_fail_this() -> None:
     ours = np.mean([row == 0 for step in range(2_000) for row in sampler(step)])
     assert published == pytest.approx(0.5, abs=0.02)
     assert ours == pytest.approx(0.6, abs=1e-9)
+
+
+N_DRAWS = 100_000
+
+
+def likelihood(drawn: list[int], expected: list[float]) -> float:
+    """Return the p-value of counts against what was expected of them (χ²)."""
+    counted = Counter(drawn)
+    keys = [key for key, count in enumerate(expected) if count > 0]
+    assert set(drawn) <= set(keys)
+    if len(keys) == 1:
+        return 1.0
+    return float(
+        stats.chisquare(
+            [counted[key] for key in keys], [expected[k] for k in keys]
+        ).pvalue
+    )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+@pytest.mark.parametrize("n_expert", [16, 37])
+def test_a_hundred_thousand_draws_take_every_film_as_often_as_p_says(
+    share: float, n_expert: int
+) -> None:
+    n = 100
+    sampler = RatioSampler(range(n_expert), range(n_expert, n), share, 8, seed=2)
+    drawn = [row for step in range(N_DRAWS // 8) for row in sampler(step)]
+    expected = [N_DRAWS * share / n_expert] * n_expert
+    expected += [N_DRAWS * (1 - share) / (n - n_expert)] * (n - n_expert)
+    assert likelihood(drawn, expected) > 1e-3
+    assert sum(row < n_expert for row in drawn) == round(N_DRAWS * share)
+
+
+@pytest.mark.parametrize(
+    ("share", "really"),
+    [(0.0, 0.0), (0.2, 0.2), (0.4, 0.4), (0.6, 0.5), (0.8, 0.8), (1.0, 1.0)],
+)
+def test_a_hundred_thousand_published_draws_are_what_the_published_code_would_draw(
+    share: float, really: float
+) -> None:
+    sampler = TenthsSampler(range(40), range(40, 100), share, 500, seed=4)
+    drawn = [row for step in range(N_DRAWS // 500) for row in sampler(step)]
+    pools = [int(row >= 40) for row in drawn]
+    expected = [N_DRAWS * really, N_DRAWS * (1 - really)]
+    assert likelihood(pools, expected) > 1e-3
+
+
+def test_the_share_that_was_drawn_is_told_also_behind_a_resume() -> None:
+    for mix in (RatioSampler, TenthsSampler):
+        sampler = mix(range(5), range(5, 30), 0.3, 8, seed=1)
+        drawn = [row for step in range(60) for row in sampler(step)]
+        really = sum(row < 5 for row in drawn) / len(drawn)
+        tally = Tally(sampler, frozenset(range(5)))
+        assert [tally.share(n) for n in range(1, 61)][-1] == really
+        assert Tally(sampler, frozenset(range(5))).share(60) == really
+        assert Tally(sampler, frozenset()).share(60) == 0
+
+
+def test_a_rare_finding_is_drawn_as_often_as_a_common_one() -> None:
+    groups = [[0], list(range(1, 8)), [], list(range(8, 28))]
+    drawn = deal(balanced(groups), 0, 60, seed=0)
+    assert [sum(row in group for row in drawn) for group in groups] == [20, 20, 0, 20]
+    assert set(drawn) == set(range(28))
+    assert balanced([[], []]) == []
 
 
 @pytest.mark.parametrize(
