@@ -23,10 +23,25 @@ Research use only; not a medical device.
 Recipe: {config["recipe"]} · begun {config["created"]} (UTC)
 Findings: {", ".join(header["findings"])}
 {_not_learnt(header)}Network: {header["network"]}
-Input: films letterboxed to {header["size"]} px, normalisation {header["normalisation"]}
+{_start(header)}{_taught(header)}Input: {_input(header)}
 
 {rest}"""
     atomic.write(folder.path / "card.md", lambda file: file.write(text.encode()))
+
+
+def _input(header: Mapping[str, Any]) -> str:
+    return (
+        f"films letterboxed to {header['size']} px, "
+        f"normalisation {header['normalisation']}"
+    )
+
+
+def _start(header: Mapping[str, Any]) -> str:
+    return f"Encoder started from: {header['start']}\n" if "start" in header else ""
+
+
+def _taught(header: Mapping[str, Any]) -> str:
+    return f"Taught by: run {header['teacher']}\n" if "teacher" in header else ""
 
 
 def _not_learnt(header: Mapping[str, Any]) -> str:

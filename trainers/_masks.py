@@ -2,44 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
-from napari_wsseg.io import checkpoints, runs
-from napari_wsseg.io.project import Project
 from napari_wsseg.nn import losses, segmenter
 from trainers import _data
+from trainers._encoder import SegmenterConfig
 from trainers._loop import Task
-from trainers._recipe import InputConfig
+from trainers._samplers import balanced
 from trainers._targets import Targets
 
 WEAK_STAGES = ("irnet", "crf", "cam")
 
 
-@dataclass(frozen=True, kw_only=True)
-class MaskConfig(InputConfig):
-    """Settings of a segmenter."""
+Balance = Annotated[
+    str,
+    {
+        "choices": ["none", "presence", "findings"],
+        "label": "Balance",
+        "tooltip": "none: films as they come; presence: films with any finding as "
+        "often as films without; findings: every finding as often as any other",
+    },
+]
 
-    arch: Annotated[
-        str,
-        {"choices": ["unet", "deeplabv3plus"], "basic": True, "label": "Network"},
-    ] = "unet"
-    encoder: Annotated[
-        str, {"choices": ["resnet18", "resnet34", "resnet50", "se_resnext50_32x4d"]}
-    ] = "resnet18"
-    init: Annotated[
-        str,
-        {
-            "choices": ["classifier", "random", "imagenet"],
-            "label": "Start from",
-            "tooltip": "classifier: the encoder starts as the project's classifier, "
-            "where the two are the same network",
-        },
-    ] = "classifier"
+
+@dataclass(frozen=True, kw_only=True)
+class MaskConfig(SegmenterConfig):
+    """Settings of a segmenter that learns masks."""
+
     labels: Annotated[
         str,
         {
@@ -52,10 +46,6 @@ class MaskConfig(InputConfig):
     labels_run: Annotated[
         str, {"tooltip": "Run that made those masks; empty: the one in use"}
     ] = ""
-    classifier_run: Annotated[
-        str,
-        {"tooltip": "Classifier whose probability gates masks; empty: the one in use"},
-    ] = ""
     loss: Annotated[str, {"choices": ["bce+dice", "bce", "dice"]}] = "bce+dice"
     positive_weight: Annotated[
         float,
@@ -66,6 +56,7 @@ class MaskConfig(InputConfig):
             "tooltip": "Weight of finding pixels in BCE; 0: measured, at most 20",
         },
     ] = 0.0
+    balance: Balance = "none"
     absent_weight: Annotated[
         float,
         {
@@ -87,24 +78,25 @@ class MaskConfig(InputConfig):
     ] = 0.3
 
 
-def network(
-    config: MaskConfig, project: Project, n_findings: int, classifier_run: str
-) -> segmenter.Segmenter:
-    """Build the segmenter, its encoder started as the config says."""
-    weights: Any = "imagenet" if config.init == "imagenet" else None
-    if config.init == "classifier":
-        header, state = checkpoints.read(runs.find(project.folder, classifier_run).best)
-        same = header["network"]["arch"] == config.encoder
-        if same and header["network"]["in_channels"] == config.channels:
-            weights = state
-    torch.manual_seed(config.seed)
-    return segmenter.build(
-        config.arch,
-        config.encoder,
-        n_findings,
-        in_channels=config.channels,
-        weights=weights,
-    )
+def pool(balance: str, targets: Targets, rows: Sequence[int]) -> list[int]:
+    """Return films to draw from, those that are rare more than once.
+
+    Parameters
+    ----------
+    balance
+        See `Balance`; what a film shows is what its masks show.
+    """
+    if balance == "none":
+        return list(rows)
+    positive = targets.positive_rows()
+    without = [row for row in rows if row not in positive]
+    if balance == "presence":
+        return balanced([[row for row in rows if row in positive], without])
+    each = [
+        [row for row in rows if targets.packed.get((row, k)) is not None]
+        for k in range(targets.n_findings)
+    ]
+    return balanced([*each, without])
 
 
 def task(
@@ -119,6 +111,8 @@ def task(
     steps: int,
     classifier_run: str,
     tuned: bool,
+    start: str,
+    told: Callable[[int], Mapping[str, float]] = lambda _done: {},
 ) -> Task:
     """Return the loop's task for a segmenter that learns `targets`.
 
@@ -128,6 +122,10 @@ def task(
         Masks that the best checkpoint is picked by.
     tuned
         Whether thresholds may be tuned on expert masks of the validation films.
+    start
+        What the encoder starts from, in words.
+    told
+        See `Task`.
     """
     weight = (
         [config.positive_weight] * len(labels.findings)
@@ -143,26 +141,48 @@ def task(
         return mask_loss(config, model(images), masks, present, pos_weight.to(device))
 
     def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:
-        return _validated(model, device, feed, validation)
+        return validated(model, device, feed, validation)
 
-    header = {
+    return Task(
+        model=model,
+        loss=loss,
+        validate=validate,
+        steps=steps,
+        header=header(
+            config,
+            model,
+            labels.findings,
+            classifier_run=classifier_run,
+            tuned=tuned,
+            start=start,
+        ),
+        criterion="val_dice",
+        rates=config.rates,
+        told=told,
+    )
+
+
+def header(
+    config: SegmenterConfig,
+    model: segmenter.Segmenter,
+    findings: Sequence[str],
+    *,
+    classifier_run: str,
+    tuned: bool,
+    start: str,
+) -> dict[str, Any]:
+    """Return what a segmenter's weights carry to be built, fed and read again."""
+    return {
         "network": {"kind": "segmenter", **model.spec},
-        "findings": list(labels.findings),
+        "findings": list(findings),
         "size": config.size,
         "normalisation": config.normalisation,
         "detail": config.detail,
         "flip": config.flip,
         "classifier": classifier_run,
         "tune_on_expert_masks": tuned,
+        "start": start,
     }
-    return Task(
-        model=model,
-        loss=loss,
-        validate=validate,
-        steps=steps,
-        header=header,
-        criterion="val_dice",
-    )
 
 
 def mask_loss(
@@ -194,23 +214,39 @@ def mask_loss(
     return total
 
 
-def _validated(
+def validated(
     model: nn.Module, device: torch.device, feed: _data.Feed, validation: Targets
 ) -> dict[str, float]:
-    """Pooled Dice and loss-free figures on the validation masks, K averaged."""
+    """Return Dice and IoU of a segmenter on the films of `validation`, see `pooled`."""
     rows = sorted(validation.rows())
+    return pooled(
+        (model(images)[0].float().cpu() >= 0 for images in feed.viewing(rows, device)),
+        validation,
+    )
+
+
+def pooled(found: Iterable[Tensor], validation: Targets) -> dict[str, float]:
+    """Return Dice and IoU pooled over films, then averaged over the findings shown.
+
+    Parameters
+    ----------
+    found : (B, K, size, size) bool, one batch after the other
+        Masks of the films of `validation`, by their number.
+    validation
+        What they are held against; without any finding in it nothing is returned.
+    """
     if not validation.positive_rows():
         return {}
+    rows = sorted(validation.rows())
     both = pred = truth = torch.zeros(validation.n_findings)
     place = 0
-    for images in feed.viewing(rows, device):
-        found = model(images)[0].float().cpu() >= 0
-        target = validation.take(rows[place : place + len(images)])
-        place += len(images)
+    for masks in found:
+        target = validation.take(rows[place : place + len(masks)])
+        place += len(masks)
         known, actual = target <= 1, target == 1
-        found = found & known
-        both = both + (found & actual).sum((0, 2, 3))
-        pred = pred + found.sum((0, 2, 3))
+        masks = masks & known
+        both = both + (masks & actual).sum((0, 2, 3))
+        pred = pred + masks.sum((0, 2, 3))
         truth = truth + actual.sum((0, 2, 3))
     seen = truth > 0
     dice = (2 * both[seen] / (pred[seen] + truth[seen])).mean()

@@ -128,6 +128,10 @@ _CHEXSEG: dict[str, dict[str, Any]] = {
     },
     "segmentation": dict(_CHEXSEG_MASKS),
     "chexseg": {**_CHEXSEG_MASKS, "p": 0.9},
+    "distillation": {
+        **{k: v for k, v in _CHEXSEG_MASKS.items() if k not in ("loss", "labels")},
+        "temperature": 10.0,
+    },
 }
 
 # Ahn 2019's classifier and boundary network, as its code has them. SGD is given the
@@ -204,7 +208,7 @@ papers: dict[str, dict[str, dict[str, Any]]] = {
     "tdn": _TDN,
     # DropBlock behind the first filter is where the code has it in a VGG, and its
     # threshold is a fifth of the map's range. The code's segmenter learns its encoder
-    # at a tenth of this rate, for which there is no setting.
+    # at a tenth of the decoder's rate.
     "wsmis-compat": {
         "classifier": {
             **_WSMIS["classifier"],
@@ -223,6 +227,7 @@ papers: dict[str, dict[str, dict[str, Any]]] = {
             "batch": 64,
             "optimiser": "adam",
             "learning_rate": 1e-3,
+            "encoder_rate": 0.1,
         },
     },
     # Otsu with holes filled, wider seeds, p in tenths.

@@ -155,7 +155,7 @@ def in_use(project: Project, stage: str, run: str) -> str:
     """
     found = run or project.adopted(stage)
     if not found:
-        recipe = {"irnet": "irnet"}.get(stage, "classifier")
+        recipe = {"irnet": "irnet", "segmentation": "chexseg"}.get(stage, "classifier")
         raise DataError(
             f"no run is in use for the stage {stage}; first run: "
             f"wsseg train {recipe} -p {project.folder}"

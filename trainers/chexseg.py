@@ -8,11 +8,12 @@ from typing import Annotated
 import numpy as np
 
 from napari_wsseg.io import cache
-from napari_wsseg.jobs import DataError
-from trainers import _data, _masks, _targets
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError, Progress
+from trainers import _checks, _data, _encoder, _masks, _targets
 from trainers._loop import fit
 from trainers._recipe import Context, Events, recipe
-from trainers._samplers import RatioSampler, TenthsSampler
+from trainers._samplers import RatioSampler, Tally, TenthsSampler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,14 @@ class ChexsegConfig(_masks.MaskConfig):
             "then 0.5, and 0.85 is 0.8; for comparison only",
         },
     ] = False
+    untested: Annotated[
+        bool,
+        {
+            "label": "Train without test films",
+            "tooltip": "Go on although no film is in the test split; nothing can then "
+            "say how good the masks are",
+        },
+    ] = False
 
 
 @recipe(
@@ -58,28 +67,25 @@ class ChexsegConfig(_masks.MaskConfig):
 def chexseg(context: Context, config: ChexsegConfig) -> Events:
     """Train a segmenter on expert films and weak films at ratio p (CheXseg §3.3).
 
+    At p = 0 it is weakly, at p = 1 fully supervised.
+
     Raises
     ------
     DataError
-        If p > 0 and no training film has an expert mask.
+        Before anything is computed: if p > 0 and no training film has an expert mask,
+        there are masks of unknown findings, or no test film; then if no weak stage is
+        in use that p < 1 asks for.
     """
-    project = context.project
+    project, labels = context.project, _data.Labels.of(context.project)
+    experts, others = _films(project, labels, config)
     gate = _targets.in_use(project, "cam", config.classifier_run)
-    films = yield from cache.films(project, config.size)
-    labels = _data.Labels.of(project)
-    experts = expert_rows(
-        labels, set(project.annotated("train")), config.n_expert, config.seed
-    )
-    if config.p > 0 and not experts:
-        raise DataError(
-            "no training film has an expert mask; paint and accept some, import them "
-            "with wsseg init --masks, or set p=0"
-        )
-    targets = _targets.expert(project, labels, experts, config.size)
-    context.lock.extend(_targets.lock_rows(project, labels, targets, "expert"))
-    others = [row for row in labels.known_in("train") if row not in set(experts)]
+    source = ""
     if config.p < 1:
         source = _targets.in_use(project, config.labels, config.labels_run)
+    films = yield from cache.films(project, config.size)
+    targets = _targets.expert(project, labels, experts, config.size)
+    context.lock.extend(_targets.lock_rows(project, labels, targets, "expert"))
+    if config.p < 1:
         weak = yield from _targets.weak(
             context, labels, others, config.size, config.labels, source, config.device
         )
@@ -88,23 +94,59 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         context.lock.extend(_targets.lock_rows(project, labels, weak, config.labels))
         targets.packed.update(weak.packed)
     others = [row for row in others if row in targets.rows()]
+    if not experts and not others:
+        raise DataError(
+            f"the stage {config.labels} has no mask of any training film; train its "
+            "recipe longer, lower its threshold, or give films labels"
+        )
+    if experts and not others and config.p < 1:
+        yield Progress(0, 0, f"no weak film to mix: p is 1, not {config.p:g}")
+    model, start = _encoder.network(config, project, len(labels.findings), gate)
+    yield Progress(0, 0, f"the encoder starts from {start}")
     val = _targets.expert(project, labels, labels.split("val"), config.size)
     mix = TenthsSampler if config.compat else RatioSampler
-    # One epoch is every film once, however the batches are mixed.
-    steps = max(1, round(config.epochs * len(targets.rows()) / config.batch))
+    sampler = mix(
+        _masks.pool(config.balance, targets, experts),
+        _masks.pool(config.balance, targets, others),
+        config.p,
+        config.batch,
+        config.seed,
+    )
+    tally = Tally(sampler, frozenset(experts))
     task = _masks.task(
         config,
-        model=_masks.network(config, project, len(labels.findings), gate),
+        model=model,
         feed=_data.Feed(films, labels.ids, config),
         labels=labels,
         targets=targets,
         validation=val,
-        sampler=mix(experts, others, config.p, config.batch, config.seed),
-        steps=steps,
+        sampler=sampler,
+        # One epoch is every film once, however the batches are mixed.
+        steps=max(1, round(config.epochs * len(targets.rows()) / config.batch)),
         classifier_run=gate,
         tuned=True,
+        start=start,
+        told=lambda done: {"expert_share": tally.share(done)},
     )
     yield from fit(task, config, context)
+
+
+def _films(
+    project: Project, labels: _data.Labels, config: ChexsegConfig
+) -> tuple[list[int], list[int]]:
+    """Return the expert films and the films for weak masks, once all is in order."""
+    _checks.findings_exist(project)
+    if not config.untested:
+        _checks.can_be_tested(labels)
+    drawn = {case for case, names in project.annotated("train").items() if names}
+    experts = expert_rows(labels, drawn, config.n_expert, config.seed)
+    known = labels.known_in("train")
+    if config.p == 0 and not config.n_expert:
+        return [], known
+    others = [row for row in known if row not in set(experts)]
+    _checks.experts_for(config.p, experts, len(others))
+    # At p = 0 their masks must reach nothing, the measured pixel weight included.
+    return ([] if config.p == 0 else experts), others
 
 
 def expert_rows(

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from napari_wsseg.io import cache
-from napari_wsseg.jobs import DataError
-from trainers import _data, _masks, _targets
+from napari_wsseg.jobs import DataError, Progress
+from trainers import _data, _encoder, _masks, _targets
 from trainers._loop import fit
 from trainers._recipe import Context, Events, recipe
-from trainers._samplers import RatioSampler
+from trainers._samplers import RatioSampler, ShuffledSampler
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentationConfig(_masks.MaskConfig):
     """Settings of the weakly supervised segmenter."""
+
+    balance: _masks.Balance = "presence"
 
 
 @recipe(
@@ -25,6 +27,8 @@ class SegmentationConfig(_masks.MaskConfig):
 )
 def segmentation(context: Context, config: SegmentationConfig) -> Events:
     """Train a segmenter on pseudo-labels, half of each batch with a finding.
+
+    With balance=none films are drawn as they come instead.
 
     Raises
     ------
@@ -43,29 +47,40 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
     if context.cancel.is_set():
         return
     in_train, in_val = set(train), set(val)
-    positive = sorted(targets.positive_rows() & in_train)
-    negative = sorted((targets.rows() & in_train) - set(positive))
-    if not positive:
+    learnt = _only(targets, in_train)
+    if not learnt.positive_rows():
         raise DataError(
             f"the stage {config.labels} shows nothing on any training film; "
             "train its recipe longer, or lower its threshold"
         )
-    learnt = _only(targets, in_train)
     context.lock.extend(_targets.lock_rows(project, labels, learnt, config.labels))
-    sampler = RatioSampler(positive, negative, 0.5, config.batch, config.seed)
+    model, start = _encoder.network(config, project, len(labels.findings), gate)
+    yield Progress(0, 0, f"the encoder starts from {start}")
     task = _masks.task(
         config,
-        model=_masks.network(config, project, len(labels.findings), gate),
+        model=model,
         feed=_data.Feed(films, labels.ids, config),
         labels=labels,
         targets=learnt,
         validation=_only(targets, in_val),
-        sampler=sampler,
+        sampler=_sampler(config, learnt),
         steps=max(1, round(config.epochs * len(learnt.rows()) / config.batch)),
         classifier_run=gate,
         tuned=False,
+        start=start,
     )
     yield from fit(task, config, context)
+
+
+def _sampler(
+    config: SegmentationConfig, learnt: _targets.Targets
+) -> RatioSampler | ShuffledSampler:
+    if config.balance == "none":
+        return ShuffledSampler(sorted(learnt.rows()), config.batch, config.seed)
+    shown = learnt.positive_rows()
+    positive = _masks.pool(config.balance, learnt, sorted(shown))
+    negative = sorted(learnt.rows() - shown)
+    return RatioSampler(positive, negative, 0.5, config.batch, config.seed)
 
 
 def _only(targets: _targets.Targets, rows: set[int]) -> _targets.Targets:
