@@ -59,6 +59,13 @@ def words(result: dict[str, Any]) -> str:
         *_findings(result),
         *_experts(result),
     ]
+    teacher = result["teacher"]
+    if teacher and "student_less_teacher" in teacher:
+        pair = teacher["student_less_teacher"]["pos_iou"]
+        told.append(
+            f"student less teacher: pos_iou "
+            f"{_with(pair['difference'], pair['interval'], sign='+')}"
+        )
     classifier = result["classifier"]
     if classifier["auroc"] is not None:
         spread = classifier["interval"]

@@ -31,14 +31,16 @@ class Overlap:
     pixels: int
 
     @classmethod
-    def of(cls, pred: Mask, truth: Mask) -> Overlap:
-        """Count two masks of the same shape."""
+    def of(cls, pred: Mask, truth: Mask, *, void: Mask | None = None) -> Overlap:
+        """Count two masks of the same shape; `void` pixels count in neither."""
         ours, theirs = np.asarray(pred, bool), np.asarray(truth, bool)
         if ours.shape != theirs.shape:
             raise ValueError(
                 f"the prediction is {ours.shape} but the truth is {theirs.shape}; "
                 "bring both to the film's shape first"
             )
+        if void is not None:
+            ours, theirs = ours & ~void, theirs & ~void
         return cls(
             int(np.count_nonzero(ours & theirs)),
             int(np.count_nonzero(ours)),

@@ -42,6 +42,7 @@ def between_readers(project: Project, cases: Sequence[Case]) -> Agreement:
     twice: set[tuple[int, str]] = set()
     left_out = 0
     for place, case in enumerate(cases):
+        void = project.void(case.id)
         for finding in (each.name for each in project.findings):
             versions = project.history(case.id, finding)
             newest = {version.reader: version for version in versions}
@@ -53,7 +54,9 @@ def between_readers(project: Project, cases: Sequence[Case]) -> Agreement:
                 for one in {a.id: a for a, _ in apart}.values()
             }
             for pred, truth in apart:
-                rows.append({finding: Overlap.of(masks[pred.id], masks[truth.id])})
+                rows.append(
+                    {finding: Overlap.of(masks[pred.id], masks[truth.id], void=void)}
+                )
                 film.append(place)
                 twice.add((place, finding))
     names = [f.name for f in project.findings if any(f.name in row for row in rows)]

@@ -16,9 +16,9 @@ from napari_wsseg.pipeline._tallies import settings_of
 def told(project: Project, stage: str, run: str) -> dict[str, Any]:
     """Return what an evaluation says of a stage's thresholds and gates."""
     settings = settings_of(project, stage, run)
-    header = _header(project, run)
-    tuned = header.get("tune_on_expert_masks") or (
-        stage == "cam" and header.get("cut") == "tuned"
+    found = header(project, run)
+    tuned = found.get("tune_on_expert_masks") or (
+        stage == "cam" and found.get("cut") == "tuned"
     )
     source = "expert masks of val" if tuned else "fixed"
     if settings.rule == "otsu":
@@ -26,14 +26,14 @@ def told(project: Project, stage: str, run: str) -> dict[str, Any]:
     return {
         "findings": list(settings.findings),
         "thresholds": list(settings.thresholds),
-        "thresholds_from": source if header else "unknown",
+        "thresholds_from": source if found else "unknown",
         "gates": list(settings.gates),
         "gates_from": "image-level labels of val",
         "rule": settings.rule,
     }
 
 
-def _header(project: Project, run: str) -> dict[str, Any]:
+def header(project: Project, run: str) -> dict[str, Any]:
     """Return a run's header, empty where the run's weights are no longer there."""
     path = RunFolder(project.folder / "runs" / run).best
     if not path.is_file():

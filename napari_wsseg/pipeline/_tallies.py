@@ -54,14 +54,24 @@ def count(
     opened: dict[str, list[dict[str, Overlap]]] = {stage: [] for stage in runs}
     for number, case in enumerate(cases):
         yield Progress(number, len(cases), "comparing with expert masks")
-        truths = project.expert_masks(case.id)
+        truths, void = project.expert_masks(case.id), project.void(case.id)
+        nothing = np.zeros(case.shape, bool)
         blank.append(
-            {f: Overlap.of(np.zeros_like(mask), mask) for f, mask in truths.items()}
+            {f: Overlap.of(nothing, mask, void=void) for f, mask in truths.items()}
         )
         for stage, run in runs.items():
-            with_gate, without = _film(project, stage, run, cuts[stage], case, truths)
-            gated[stage].append(with_gate)
-            opened[stage].append(without)
+            masks = _open_masks(project, stage, run, cuts[stage], case, truths)
+            row = {
+                f: Overlap.of(masks[f][0], mask, void=void)
+                for f, mask in truths.items()
+            }
+            opened[stage].append(row)
+            gated[stage].append(
+                {
+                    f: one if masks[f][1] else replace(one, both=0, pred=0)
+                    for f, one in row.items()
+                }
+            )
     yield Progress(len(cases), len(cases), "comparing with expert masks")
     names = [
         finding.name
@@ -92,14 +102,15 @@ def settings_of(project: Project, stage: str, run: str) -> StageSettings:
     return settings
 
 
-def _film(
+def _open_masks(
     project: Project,
     stage: str,
     run: str,
     settings: StageSettings,
     case: Case,
     truths: Mapping[str, Mask],
-) -> tuple[dict[str, Overlap], dict[str, Overlap]]:
+) -> dict[str, tuple[Mask, bool]]:
+    """Return each finding's mask with its gate open, and whether the gate is open."""
     maps = stages.read(project.folder, stage, run, case.id)
     if maps is None:
         raise DataError(
@@ -114,11 +125,8 @@ def _film(
         )
     always = replace(settings, gates=(0.0,) * len(settings.gates))
     masks = stage_masks(maps, always, case.shape)
-    gated, opened = {}, {}
-    for k, finding in enumerate(settings.findings):
-        if finding in truths:
-            found = Overlap.of(masks[k], truths[finding])
-            is_open = maps.present[k] >= settings.gates[k]
-            opened[finding] = found
-            gated[finding] = found if is_open else replace(found, both=0, pred=0)
-    return gated, opened
+    is_open = maps.present >= np.asarray(settings.gates)
+    return {
+        finding: (masks[k], bool(is_open[k]))
+        for k, finding in enumerate(settings.findings)
+    }

@@ -16,7 +16,8 @@ CONVENTIONS: dict[str, str] = {
     "averaging": "every figure per finding first, then the mean over the findings for "
     "which it is defined; a finding counts the same however many films show it",
     "truth": "the newest expert mask of a film and finding, over all readers; a film "
-    "counts only for findings that an expert has drawn, or shown to be absent, on it",
+    "counts only for findings that an expert has drawn, or shown to be absent, on it; "
+    "pixels that nobody decided about (void) count nowhere",
     "masks": "at the film's own resolution, in predicted mode: no image-level label of "
     "these films was used",
     "thresholds": "fixed, or each film's own (Otsu), or tuned on validation films' "
@@ -29,6 +30,8 @@ CONVENTIONS: dict[str, str] = {
     "choice of films alone; with fewer than some ten films it is too narrow",
     "differences": "stage less the stage it is compared with, on the same films; the "
     "interval is that of the paired difference, draw by draw",
+    "teacher": "where the segmenter in use was taught by another, that one's figures "
+    "on the same films, and the paired differences, student less teacher",
     "by_size": "films that have the finding in thirds, by the share of the film that "
     "the truth covers, per finding",
     "experts": "readers against readers on films that two of them annotated "

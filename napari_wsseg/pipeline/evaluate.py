@@ -11,6 +11,7 @@ from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import bootstrap
 from napari_wsseg.ops.tally import FIGURES, Tally
 from napari_wsseg.pipeline import (
+    _against_teacher,
     _agreement,
     _by_size,
     _classified,
@@ -73,8 +74,18 @@ def evaluate(
         },
         "conventions": CONVENTIONS,
     }
-    yield Progress(0, 0, "drawing films again for intervals")
+    yield Progress(0, 1, "drawing films again for intervals")
     _score(project, counted, in_use, result, draws, seed)
+    result["teacher"] = None
+    if scored and (student := in_use.get("segmentation")):
+        result["teacher"] = yield from _against_teacher.compare(
+            project,
+            student,
+            counted.gated["segmentation"],
+            scored,
+            draws=draws,
+            seed=seed,
+        )
     result["experts"] = _agreement.ceiling(
         _agreement.between_readers(project, scored),
         counted.gated,
@@ -82,6 +93,7 @@ def evaluate(
         seed=seed,
     )
     result["warnings"] = _warnings.of(result)
+    yield Progress(1, 1, "drawing films again for intervals")
     return result
 
 

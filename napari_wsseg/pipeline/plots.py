@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 900, 540
 #: Drawn this much larger, then made small: that is what smooths the lines.
 _FINE = 2
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 210, 40, 60
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 210, 40, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,6 @@ class Line:
 def lines(
     title: str,
     across: str,
-    up: str,
     ticks: Sequence[tuple[float, str]],
     of: Sequence[Line],
 ) -> bytes:
@@ -50,7 +49,7 @@ def lines(
     """
     sheet = Image.new("RGB", (WIDTH * _FINE, HEIGHT * _FINE), "white")
     pen = _Pen(sheet, [place for place, _ in ticks], _ceiling(of))
-    pen.axes(title, across, up, ticks)
+    pen.axes(title, across, ticks)
     for number, line in enumerate(of):
         pen.line(line, number)
     data = io.BytesIO()
@@ -91,7 +90,6 @@ def sweep_plot(path: Path, state: Mapping[str, Any], figure: str = "pos_iou") ->
         f"{state['recipe']}: test {figure}, mean and spread of "
         f"{state['trials']} trials",
         state["key"],
-        figure,
         [(place[value], str(value)) for value in values],
         curves,
     )
@@ -108,9 +106,7 @@ class _Pen:
         self._low, self._span = low, (high - low) or 1.0
         self._top = top
 
-    def axes(
-        self, title: str, across: str, up: str, ticks: Sequence[tuple[float, str]]
-    ) -> None:
+    def axes(self, title: str, across: str, ticks: Sequence[tuple[float, str]]) -> None:
         left, right = _LEFT, WIDTH - _RIGHT
         self._text(left, 10, title)
         for step in range(6):
@@ -121,7 +117,6 @@ class _Pen:
         for place, name in ticks:
             self._text(self._x(place) - 4 * len(name), HEIGHT - _BOTTOM + 8, name)
         self._text((left + right) / 2, HEIGHT - 28, across)
-        self._text(8, _TOP - 10, up)
 
     def line(self, line: Line, number: int) -> None:
         path = [(self._x(x), self._y(mean)) for x, mean, _ in line.points]

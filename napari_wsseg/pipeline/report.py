@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Generator
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from napari_wsseg.io import atomic, runs, stages
+from napari_wsseg.io import atomic, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import metrics
-from napari_wsseg.pipeline import pictures, stage_masks
+from napari_wsseg.pipeline import _html, pictures, stage_masks
+from napari_wsseg.pipeline import _report_project as about
+from napari_wsseg.pipeline import _report_tables as tables
 from napari_wsseg.pipeline.evaluate import evaluate
 from napari_wsseg.schema import STAGES, Case
-
-_FIGURES = ("pos_iou", "all_iou", "pooled_miou", "dice", "emptiness")
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto;
-       padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; margin: .8rem 0; }
-td, th { padding: .25rem .8rem; border-bottom: 1px solid #ddd; text-align: right; }
-td:first-child, th:first-child { text-align: left; }
-img { max-width: 100%; } .note { color: #555; } .warn { background: #fff3cd;
-padding: .5rem .8rem; } code { background: #f3f3f3; padding: 0 .2rem; }
-"""
 
 
 def write(
@@ -46,11 +35,11 @@ def write(
     strips = []
     for place, (why, finding, case) in enumerate(chosen):
         yield Progress(place, len(chosen), "drawing")
-        picture = base64.b64encode(pictures.strip(project, case, finding)).decode()
+        picture = pictures.strip(project, case, finding)
         name = escape(project.findings[finding].name)
         strips.append(
             f"<p><b>{escape(why)}</b> · {name} · case <code>{case.id}</code><br>"
-            f'<img alt="stages of one film" src="data:image/png;base64,{picture}"></p>'
+            f"{_html.image(picture, 'stages of one film')}</p>"
         )
     path = out / "index.html"
     page = _page(project, result, "\n".join(strips))
@@ -108,102 +97,66 @@ def _page(project: Project, result: dict[str, Any], strips: str) -> str:
         if synthetic
         else ""
     )
+    blank = _html.Figure(result["blank"]["all_iou"]).html()
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{escape(project.name)}</title>
-<style>{_STYLE}</style>
+<style>{_html.STYLE}</style>
 <h1>{escape(project.name)}</h1>
-<p class="note">Research use only; not a medical device.</p>
+<p><b>Research use only, not a medical device.</b></p>
 {warning}
+{tables.warnings(result)}
 <h2>Masks, split {escape(result["split"])}</h2>
 <p>{result["n_cases"]} films, {result["n_positive"]} with a finding,
-{result["n_with_expert_masks"]} with expert masks to compare with.</p>
-{_stage_table(result)}
-<p class="note">pos_iou: mean IoU of films that have the finding. all_iou, dice: mean of
-all films, empty against empty counts 1; blank masks score
-{_cell(result["blank"]["all_iou"])} in all_iou, so that figure means little by itself.
-pooled_miou: intersections over unions, summed over films. emptiness: share of films
-without the finding that were left empty. Each per finding, then averaged. No
-image-level label of these films was used.</p>
-<h2>Classifier</h2>
-{_classifier_table(result["classifier"])}
+{result["n_with_expert_masks"]} with expert masks to compare with.
+In brackets: 95 % intervals.</p>
+{tables.stages(result)}
+<p class="note">Blank masks score {blank} in all_iou, so that figure means little by
+itself. What each figure means is said <a href="#conventions">below</a>.</p>
+<h2>Stage against stage</h2>
+{tables.differences(result)}
 <h2>Per finding</h2>
-{_finding_table(result)}
+{tables.findings(result)}
+<h2>By size</h2>
+{tables.sizes(result)}
+<h2>Experts</h2>
+{tables.experts(result)}
+<h2>Thresholds and gates</h2>
+{tables.gates(result)}
+<h2>Classifier</h2>
+{tables.classifier(result)}
+{tables.teacher(result)}
+{about.sweeps(project)}
 <h2>Stage by stage</h2>
 {strips}
+<h2>Data</h2>
+{about.snapshot(project)}
 <h2>Runs in use</h2>
-{_run_table(project)}
+{about.runs_in_use(project)}
+{about.made_with()}
 <h2>Limits</h2>
-<p>{_limits(result)}</p>
+{_limits(result)}
+<h2 id="conventions">What the figures mean</h2>
+{tables.conventions(result)}
 </html>
 """
 
 
-def _table(rows: list[list[object]]) -> str:
-    head, *body = rows
-    lines = [
-        "<tr>" + "".join(f"<th>{escape(str(cell))}</th>" for cell in head) + "</tr>"
-    ]
-    lines += [
-        "<tr>" + "".join(f"<td>{escape(_cell(cell))}</td>" for cell in row) + "</tr>"
-        for row in body
-    ]
-    return "<table>" + "\n".join(lines) + "</table>"
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def _stage_table(result: dict[str, Any]) -> str:
-    rows: list[list[object]] = [["stage", *_FIGURES]]
-    for stage, figures in result["stages"].items():
-        rows.append([stage, *(figures[name] for name in _FIGURES)])
-    rows.append(["blank masks", None, result["blank"]["all_iou"], None, None, None])
-    return _table(rows)
-
-
-def _finding_table(result: dict[str, Any]) -> str:
-    rows: list[list[object]] = [["finding · stage", "films", "with it", *_FIGURES]]
-    for stage, figures in result["stages"].items():
-        for finding, row in figures["per_finding"].items():
-            rows.append(
-                [
-                    f"{finding} · {stage}",
-                    row["n"],
-                    row["n_positive"],
-                    *(row[name] for name in _FIGURES),
-                ]
-            )
-    return _table(rows)
-
-
-def _classifier_table(result: dict[str, Any]) -> str:
-    rows: list[list[object]] = [["finding", "films", "with it", "AUROC", "F1"]]
-    for finding, row in result["per_finding"].items():
-        rows.append([finding, row["n"], row["n_positive"], row["auroc"], row["f1"]])
-    rows.append(["mean", None, None, result["auroc"], result["f1"]])
-    return _table(rows)
-
-
-def _run_table(project: Project) -> str:
-    rows: list[list[object]] = [["stage", "run", "seconds", "settings"]]
-    for stage in STAGES:
-        run = project.adopted(stage)
-        if run:
-            info = runs.find(project.folder, run).info()
-            settings = ", ".join(f"{key}={value}" for key, value in info.config.items())
-            rows.append([stage, run, round(info.seconds), settings])
-    return _table(rows)
-
-
 def _limits(result: dict[str, Any]) -> str:
     n = result["n_with_expert_masks"]
-    return (
-        f"{n} films were compared with expert masks; differences between stages of a "
-        "few hundredths are within chance at such numbers. The masks are those of the "
-        "newest reader of each film; how far readers differ is not known here. Weak "
-        "stages are cut at fixed thresholds; a segmenter that learnt from expert masks "
-        "is cut where the validation films did best."
-    )
+    limits = [
+        f"{n} films were compared with expert masks. An interval says what another "
+        "choice of such films would have given, not what another hospital's would, "
+        "nor what training again would.",
+        "The truth is the newest reader's mask. "
+        + (
+            "How far readers differ is told above."
+            if result["experts"]
+            else "How far readers differ is not known here."
+        ),
+        "Thresholds and gates were chosen on validation films and held fixed. Whoever "
+        "looks at these figures and trains again is choosing on these films.",
+        "Films are named by a hash of their pixels. Text that is burnt into a film is "
+        "shown as it is in the pictures: look before you share this page.",
+        "Research use only, not a medical device.",
+    ]
+    return "<ul>" + "".join(f"<li>{escape(one)}</li>" for one in limits) + "</ul>"

@@ -92,9 +92,11 @@ def test_a_sweep_gives_a_table_and_a_plot_and_goes_on_where_it_was(
     assert len(kept["cells"]) == 5
 
 
-def test_ctrl_c_leaves_a_sweep_that_goes_on(ready: Path) -> None:
+def test_ctrl_c_leaves_a_sweep_that_goes_on(
+    ready: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     command = [sys.executable, "-m", "napari_wsseg.cli"]
-    command += words(ready, "1,0.5", "epochs=8", "checks=1")
+    command += words(ready, "1", "epochs=8", "checks=1")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     child = subprocess.Popen(
         command,
@@ -117,11 +119,9 @@ def test_ctrl_c_leaves_a_sweep_that_goes_on(ready: Path) -> None:
     (stopped,) = [run for run in runs.listing(ready) if run.recipe == "chexseg"]
     assert stopped.state == "stopped"
 
-    again = subprocess.run(
-        command, capture_output=True, text=True, env=environment, check=False
-    )
-    assert again.returncode == 0, again.stderr
-    last = json.loads(again.stdout.splitlines()[-1])
+    code, lines = sweep(capsys, ready, "1", "epochs=8", "checks=1")
+    last = lines[-1]
+    assert code == 0
     assert last["runs"]["1.0"] == [stopped.id]
     assert last["status"] == "done"
 

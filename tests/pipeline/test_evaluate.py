@@ -123,6 +123,16 @@ def test_the_gate_is_what_leaves_films_empty(project: Project) -> None:
     assert figures["cut"]["gates"] == [0.5, 0.5]
 
 
+def test_pixels_that_nobody_decided_about_count_nowhere(project: Project) -> None:
+    draw(project, "cam", 2)
+    case = project.case(f"{0:016d}")
+    before = run(project)["stages"]["cam"]
+    project.put_void(case.id, square(10) & ~square(8))
+    after = run(project)["stages"]["cam"]
+    gain = (1 - 0.64) / 9
+    assert after["pos_iou"] - before["pos_iou"] == pytest.approx(gain)
+
+
 def test_sizes_are_thirds_of_the_films_that_have_the_finding(
     project: Project,
 ) -> None:

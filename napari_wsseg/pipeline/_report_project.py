@@ -1,0 +1,134 @@
+"""The parts of a report that tell of the project: its data, runs and sweeps."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+from datetime import UTC, datetime
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from napari_wsseg.io import atomic, runs
+from napari_wsseg.io.project import Project
+from napari_wsseg.pipeline._html import Figure, image, table
+from napari_wsseg.schema import SPLITS, STAGES
+
+_PACKAGES = ("napari-wsseg", "torch", "numpy", "segmentation-models-pytorch")
+
+#: Figures of a sweep that the page shows.
+_SWEPT = ("pos_iou", "all_iou", "pooled_miou", "emptiness")
+
+
+def snapshot(project: Project) -> str:
+    """Return what data the figures are of: counts, and hashes to know it again."""
+    cases, annotated = project.cases(), project.annotated()
+    rows: list[list[object]] = []
+    for finding in project.findings:
+        for split in SPLITS:
+            here = [case for case in cases if case.split == split]
+            labels = [case.labels.get(finding.name) for case in here]
+            drawn = sum(finding.name in annotated.get(case.id, ()) for case in here)
+            rows.append(
+                [
+                    f"{finding.name} · {split}",
+                    len(here),
+                    *(labels.count(value) for value in (1, 0, -1)),
+                    sum(label is None for label in labels),
+                    drawn,
+                ]
+            )
+    head = ["finding · split", "films", "present", "absent", "uncertain", "unknown"]
+    films = [(c.id, c.split, sorted(c.labels.items(), key=str)) for c in cases]
+    masks = [
+        (case, finding, latest.mask_sha)
+        for case, findings in sorted(annotated.items())
+        for finding in findings
+        if (latest := project.latest(case, finding)) is not None
+    ]
+    drafts = sum(
+        any(version.source_run for version in project.history(case, finding))
+        for case, finding, _ in masks
+    )
+    return (
+        table([*head, "expert masks"], rows)
+        + f"<p class='note'>{len(masks)} expert masks hold; {drafts} of them began as "
+        "a machine's draft, which favours the machine they are compared with. "
+        f"{len(project.decisions())} films are reviewed. Films, splits and labels: "
+        f"<code>{_hash(films)}</code>; expert masks: <code>{_hash(masks)}</code> "
+        "(first digits of SHA-256; the same digits are the same data).</p>"
+    )
+
+
+def runs_in_use(project: Project) -> str:
+    """Return every stage's run with all its settings.
+
+    Of a setting that is a path only the last part is shown: a folder may name a
+    person.
+    """
+    rows: list[list[object]] = []
+    for stage in STAGES:
+        run = project.adopted(stage)
+        if run:
+            info = runs.find(project.folder, run).info()
+            settings = ", ".join(f"{k}={_bare(v)}" for k, v in info.config.items())
+            rows.append([stage, run, info.recipe, round(info.seconds), settings])
+    return table(["stage", "run", "recipe", "seconds", "settings"], rows)
+
+
+def made_with() -> str:
+    """Return versions of what computed the figures, and when."""
+    found = []
+    for name in _PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue  # An optional part that is not installed computed nothing.
+    now = datetime.now(UTC)
+    told = f"{', '.join(found)}, Python {platform.python_version()}"
+    return f'<p class="note">{escape(told)}; {now:%Y-%m-%d %H:%M} UTC.</p>'
+
+
+def sweeps(project: Project) -> str:
+    """Return the table and the plot of every sweep of the project."""
+    parts = []
+    for path in sorted((project.folder / "sweeps").glob("*/sweep.json")):
+        state = atomic.read_json(path)
+        rows = [
+            [
+                str(row["value"]),
+                row["finding"],
+                row["trials"],
+                *(_mean(row[figure]) for figure in _SWEPT),
+            ]
+            for row in state["summary"]
+            if row["split"] == "test"
+        ]
+        plot = path.with_name("plot.png")
+        title = f"{state['recipe']}: {state['key']}"
+        parts.append(
+            f"<h3>{escape(title)}</h3>"
+            + table([state["key"], "finding", "trials", *_SWEPT], rows)
+            + (image(plot.read_bytes(), title) if plot.is_file() else "")
+        )
+    if not parts:
+        return ""
+    note = "Test films; mean ± standard deviation over trials."
+    return f'<h2>Sweeps</h2><p class="note">{note}</p>' + "".join(parts)
+
+
+def _mean(cell: dict[str, Any]) -> object:
+    if cell["spread"] is None:
+        return Figure(cell["mean"])
+    return f"{cell['mean']:.3f} ± {cell['spread']:.3f}"
+
+
+def _bare(value: object) -> str:
+    text = str(value)
+    return re.split(r"[/\\]", text)[-1] if isinstance(value, str) else text
+
+
+def _hash(rows: object) -> str:
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]

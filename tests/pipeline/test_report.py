@@ -1,0 +1,231 @@
+"""The report: one page, whole by itself, that names no patient."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_wsseg.io import atomic, images, runs, stages
+from napari_wsseg.io.project import Project
+from napari_wsseg.pipeline import report
+from napari_wsseg.schema import Case, StageMaps, StageSettings
+from trainers import _sheet, _sweep
+
+FINDING = "spot & edge"
+READER = "Dr Eva Novak"
+FILE = "DOE_JOHN_19440203"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """Six test films whose file names name a patient, drawn by two readers."""
+    films = tmp_path / "films"
+    films.mkdir()
+    rng = np.random.default_rng(0)
+    with Project.create(
+        tmp_path / "p", findings=[FINDING], images=films, name="ward <script>7"
+    ) as made:
+        run = runs.new(
+            made.folder,
+            "classifier",
+            {"weights": f"/home/{FILE}/net.safetensors", "seed": 0},
+        ).id
+        for n in range(6):
+            path = films / f"{FILE}_{n}.png"
+            Image.fromarray(rng.integers(0, 255, (40, 40), np.uint8)).save(path)
+            uid = images.read(path).uid
+            labels = {FINDING: int(n < 4)}
+            case = Case(uid[:16], path.name, (40, 40), None, "test", labels)
+            made.add_case(case)
+            mask = np.zeros((40, 40), bool)
+            mask[5 : 15 + n, 5:20] = n < 4
+            made.put_mask(case.id, FINDING, mask, reader=READER)
+            made.put_mask(case.id, FINDING, np.roll(mask, 1, 0), reader="Dr Ola Berg")
+            for stage, shift in (("cam", 2), ("crf", 5)):
+                score = np.roll(mask, shift, 0)[None].astype(np.float32)
+                present = np.array([0.9 if n < 4 else 0.1], np.float32)
+                maps = StageMaps(score, present)
+                stages.write(made.folder, stage, run, case.id, maps)
+        for stage in ("cam", "crf"):
+            settings = StageSettings((FINDING,), (0.5,), (0.5,))
+            stages.write_settings(made.folder, stage, run, settings)
+            made.adopt(stage, run, actor=READER)
+        yield made
+
+
+@pytest.fixture
+def page(project: Project, tmp_path: Path) -> str:
+    for _ in report.write(project, tmp_path / "out"):
+        pass
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["index.html"]
+    return (tmp_path / "out" / "index.html").read_text("utf-8")
+
+
+def words(page: str) -> str:
+    """The page without its pictures."""
+    return re.sub(r"base64,[A-Za-z0-9+/=]*", "", page)
+
+
+def test_no_file_name_reader_or_folder_is_in_the_page(page: str) -> None:
+    for secret in (FILE, "DOE", "Novak", "Berg", "/home"):
+        assert secret not in words(page)
+    assert "weights=net.safetensors" in page
+
+
+def test_names_are_escaped(page: str) -> None:
+    assert "<script>" not in page
+    assert "ward &lt;script&gt;7" in page
+    assert FINDING not in page
+    assert "spot &amp; edge" in page
+
+
+def test_the_page_is_whole_by_itself(page: str) -> None:
+    assert not re.search(r"https?://|<link|<script|@import|url\(", words(page))
+    assert set(re.findall(r'(?:src|href)="([^",:;]*)', words(page))) <= {
+        "data",
+        "#conventions",
+    }
+
+
+def test_every_tag_that_is_opened_is_closed(page: str) -> None:
+    open_tags: list[str] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: object) -> None:
+            if tag not in ("meta", "img", "br"):
+                open_tags.append(tag)
+
+        def handle_startendtag(self, tag: str, attrs: object) -> None:
+            assert tag in ("line", "circle")
+
+        def handle_endtag(self, tag: str) -> None:
+            assert open_tags.pop() == tag
+
+    Reader().feed(page)
+    assert open_tags == []
+
+
+def test_the_page_says_what_a_reader_needs(page: str) -> None:
+    assert "Research use only, not a medical device" in page
+    for heading in (
+        *("Stage against stage", "Per finding", "By size", "Experts"),
+        *("Thresholds and gates", "Classifier", "Stage by stage", "Data"),
+        *("Runs in use", "Limits", "What the figures mean"),
+    ):
+        assert f">{heading}</h2>" in page
+    assert "The CRF scores below the CAM, the stage before it" in page
+    assert "experts against each other" in page
+    assert "best of 4" in page
+    assert "median of 4" in page
+    assert "worst of 4" in page
+    assert "<svg" in page
+    assert "6 comparisons on 6 films" in page
+
+
+def test_figures_stand_beside_their_intervals(page: str) -> None:
+    row = re.search(r"<tr><td>cam</td>(.*?)</tr>", page)
+    assert row is not None
+    cells = re.findall(r"<td>(.*?)</td>", row[1])
+    assert len(cells) == 5
+    assert re.fullmatch(r"0\.\d{3} <small>\[0\.\d{3}, 0\.\d{3}\]</small>", cells[0])
+
+
+def test_the_same_data_has_the_same_digits_and_other_masks_others(
+    project: Project, tmp_path: Path
+) -> None:
+    def digits() -> list[str]:
+        for _ in report.write(project, tmp_path / "out"):
+            pass
+        text = (tmp_path / "out" / "index.html").read_text("utf-8")
+        return re.findall(r"(?:labels|masks): <code>([0-9a-f]{16})</code>", text)
+
+    before = digits()
+    assert digits() == before
+    case = project.cases()[0]
+    project.put_mask(case.id, FINDING, np.ones((40, 40), bool), reader=READER)
+    after = digits()
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+
+
+def test_a_sweep_is_in_the_page(project: Project, tmp_path: Path) -> None:
+    plan = _sweep.plan("chexseg", "p", ["0", "1"], 1, {})
+    figures = dict.fromkeys(_sheet.FIGURES, 0.25)
+    scores = {"test": {**figures, "per_finding": {FINDING: figures}}}
+    folder = _sweep.folder_of(project.folder, plan.name)
+    sheet = _sheet.Sheet(folder, plan, ["test"], "")
+    for cell in plan.cells:
+        sheet.put(cell, f"run{cell.trial}", scores)
+    for _ in report.write(project, tmp_path / "out"):
+        pass
+    text = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert "<h3>chexseg: p</h3>" in text
+    assert 'alt="chexseg: p"' in text
+
+
+def test_a_student_stands_beside_its_teacher(project: Project, tmp_path: Path) -> None:
+    from napari_wsseg.io import checkpoints
+    from napari_wsseg.jobs import Checkpoint
+    from napari_wsseg.pipeline.evaluate import evaluate
+
+    teacher, student = (
+        runs.new(project.folder, recipe, {}) for recipe in ("chexseg", "distillation")
+    )
+    for run, shift in ((teacher, 4), (student, 1)):
+        checkpoints.write(
+            run.best, Checkpoint({"teacher": teacher.id} if shift == 1 else {}, {}, {})
+        )
+        for case in project.cases():
+            mask = project.expert_masks(case.id)[FINDING]
+            maps = StageMaps(
+                np.roll(mask, shift, 1)[None].astype(np.float32),
+                np.ones(1, np.float32),
+            )
+            stages.write(project.folder, "segmentation", run.id, case.id, maps)
+        settings = StageSettings((FINDING,), (0.5,), (0.0,))
+        stages.write_settings(project.folder, "segmentation", run.id, settings)
+    project.adopt("segmentation", student.id, actor="test")
+    job = evaluate(project, draws=100)
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            result = end.value
+            break
+    found = result["teacher"]
+    assert (found["run"], found["student"]) == (teacher.id, student.id)
+    pair = found["student_less_teacher"]["pos_iou"]
+    ours = result["stages"]["segmentation"]["pos_iou"]
+    assert pair["difference"] == pytest.approx(ours - found["pos_iou"])
+    assert 0 < pair["interval"][0] <= pair["difference"] <= pair["interval"][1]
+    for _ in report.write(project, tmp_path / "out"):
+        pass
+    page = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert "Student and teacher" in page
+    case = project.cases()[0]
+    folder = stages.folder(project.folder, "segmentation", teacher.id)
+    (folder / f"{case.id}.npz").unlink()
+    for _ in report.write(project, tmp_path / "out"):
+        pass
+    page = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert "cannot be scored any more" in page
+    assert FILE not in words(page)
+
+
+def test_atomic_write_leaves_no_half_page(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(atomic.os, "fsync", broken)
+    with pytest.raises(Exception, match="No space left"):
+        for _ in report.write(project, tmp_path / "out"):
+            pass
+    assert not (tmp_path / "out" / "index.html").exists()
