@@ -29,6 +29,7 @@ class Targets:
     """Masks at working size, packed eight pixels to the byte.
 
     A pair of film and finding that is not in `packed` is unknown: no loss counts it.
+    Nor does any count a film's pixels in `void`.
     """
 
     size: int
@@ -36,6 +37,7 @@ class Targets:
     packed: dict[tuple[int, int], NDArray[np.uint8] | None] = field(
         default_factory=dict
     )
+    void: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
 
     def put(self, row: int, finding: int, mask: NDArray[np.bool_]) -> None:
         """Set the mask (size, size) of a film and finding."""
@@ -54,6 +56,9 @@ class Targets:
                 target[place, finding] = (
                     0 if packed is None else np.unpackbits(packed).reshape(shape[2:])
                 )
+            if row in self.void:
+                nobody = np.unpackbits(self.void[row]).reshape(shape[2:])
+                target[place, :, nobody > 0] = IGNORE
         return torch.from_numpy(target)
 
     def rows(self) -> set[int]:
@@ -89,6 +94,9 @@ def expert(project: Project, labels: Labels, rows: Iterable[int], size: int) -> 
                 labels.findings.index(finding),
                 geometry.letterbox_mask(mask, size),
             )
+        void = project.void(case.id)
+        if void is not None:
+            targets.void[row] = np.packbits(geometry.letterbox_mask(void, size))
     return targets
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from trees import box, by_path, cases, masks, picture, run, text
+from trees import box, by_path, cases, initialised, masks, picture, run, text
 
 from napari_wsseg.datasets._chexpert_rows import FINDINGS
 from napari_wsseg.datasets._localised import FINDINGS as DRAWN
@@ -310,3 +310,11 @@ def test_masks_and_tables_that_are_not_there_are_told(
     (localised / "test_labels.csv").unlink()
     with pytest.raises(DataError, match="name the table with --labels"):
         run("chexlocalize", tmp_path, images=localised)
+
+
+def test_one_command_imports_chexpert(chexpert: Path, tmp_path: Path) -> None:
+    assert initialised("chexpert", tmp_path, chexpert, "--set", "lateral=yes") == 6
+
+
+def test_one_command_imports_chexlocalize(localised: Path, tmp_path: Path) -> None:
+    assert initialised("chexlocalize", tmp_path, localised) == 3

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trees import box, cases, masks, picture, run, text
+from trees import box, cases, initialised, masks, picture, run, text
 
 from napari_wsseg.datasets.nih14 import FINDINGS
 from napari_wsseg.jobs import DataError
@@ -139,3 +139,7 @@ def test_what_is_off_is_one_clear_message_and_nothing_is_made(
 def test_no_such_table_is_told(nih: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.csv: no such file"):
         run("nih14", tmp_path, images=nih, labels=nih / "nowhere.csv")
+
+
+def test_one_command_imports_nih14(nih: Path, tmp_path: Path) -> None:
+    assert initialised("nih14", tmp_path, nih) == 5

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trees import box, by_path, cases, dicom, masks, run, text
+from trees import box, by_path, cases, dicom, initialised, masks, run, text
 
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import run_lengths
@@ -147,3 +147,7 @@ def test_without_a_table_it_is_said_which_is_wanted(tmp_path: Path) -> None:
     dicom(place(tmp_path / "siim", 1), 1)
     with pytest.raises(DataError, match=r"stage_2_train\.csv or train-rle\.csv"):
         run("siim", tmp_path, images=tmp_path / "siim")
+
+
+def test_one_command_imports_siim(siim: Path, tmp_path: Path) -> None:
+    assert initialised("siim", tmp_path, siim) == 6

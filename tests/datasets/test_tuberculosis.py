@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from trees import box, cases, masks, picture, run, text
+from trees import box, cases, initialised, masks, picture, run, text
 
 from napari_wsseg.datasets.tuberculosis import FINDING
 from napari_wsseg.jobs import DataError
@@ -128,3 +128,7 @@ def test_a_folder_without_lung_masks_is_refused(
 def test_a_table_is_not_wanted(montgomery: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="in the film's name"):
         run("tuberculosis", tmp_path, images=montgomery, labels=tmp_path / "x.csv")
+
+
+def test_one_command_imports_tuberculosis(montgomery: Path, tmp_path: Path) -> None:
+    assert initialised("tuberculosis", tmp_path, montgomery) == 4

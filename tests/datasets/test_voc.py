@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from trees import cases, masks, run, text
+from trees import LEARNING, cases, finished, initialised, masks, run, text, train
 
 from napari_wsseg.datasets.voc import CLASSES
-from napari_wsseg.io import cache
+from napari_wsseg.io import cache, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
+from napari_wsseg.pipeline import infer
+from trainers._data import Labels
+from trainers._targets import expert
 
 SHAPE = (30, 40)
 NAMES = ("2007_000032", "2007_000039", "2007_000063", "2008_000002")
@@ -140,13 +143,7 @@ def test_colours_reach_the_cache_that_networks_read(voc: Path, tmp_path: Path) -
     report = run("voc", tmp_path, images=voc)
     with Project.open(report.project) as project:
         assert project.colour
-        job = cache.films(project, 40)
-        while True:
-            try:
-                next(job)
-            except StopIteration as end:
-                films = end.value
-                break
+        films = finished(cache.films(project, 40))
         case = next(case for case in project.cases() if case.name == NAMES[0])
         (taken,) = films.take([case.id])
     with Image.open(voc / "JPEGImages" / f"{NAMES[0]}.jpg") as image:
@@ -191,3 +188,46 @@ def test_another_folder_than_voc2012_is_refused(
     (voc / what).rename(tmp_path / "elsewhere")
     with pytest.raises(DataError, match=what):
         run("voc", tmp_path, images=voc)
+
+
+def test_one_command_imports_voc(augmented: Path, tmp_path: Path) -> None:
+    assert initialised("voc", tmp_path, augmented) == 4
+
+
+def test_twenty_classes_of_colour_go_through_every_stage(
+    augmented: Path, tmp_path: Path
+) -> None:
+    report = run("voc", tmp_path, images=augmented)
+    with Project.open(report.project, write=True) as project:
+        # A classifier wants a picture without the class, too.
+        project.set_labels(cases(report)[NAMES[1]].id, {"aeroplane": 0})
+    made = train(report.project, "classifier", **LEARNING, epochs=1)
+    with Project.open(report.project, write=True) as project:
+        project.adopt("cam", made.folder.id, actor="test")
+        for stage in ("cam", "crf"):
+            finished(infer.infer(project, stage, made.folder.id, device="cpu"))
+        case = project.cases()[0]
+        maps = stages.read(project.folder, "crf", made.folder.id, case.id)
+        assert maps is not None
+        assert maps.score.shape == (20, 32, 32)
+        assert np.isfinite(maps.score).all()
+    drawn = train(report.project, "chexseg", p=1.0, epochs=1, untested=True)
+    with Project.open(report.project, write=True) as project:
+        finished(infer.infer(project, "segmentation", drawn.folder.id, device="cpu"))
+        maps = stages.read(project.folder, "segmentation", drawn.folder.id, case.id)
+        assert maps is not None
+        assert maps.score.shape[0] == 20
+
+
+def test_no_loss_counts_the_pixels_that_nobody_decided_about(
+    voc: Path, tmp_path: Path
+) -> None:
+    report = run("voc", tmp_path, images=voc)
+    with Project.open(report.project) as project:
+        labels = Labels.of(project)
+        targets = expert(project, labels, range(3), 40)
+    (taken,) = targets.take([0]).numpy()
+    void = classes() == 255
+    assert (taken[:, 5:35][:, void] == 255).all()
+    assert not (taken[:, 5:35][:, ~void] == 255).any()
+    np.testing.assert_array_equal(taken[0, 5:35] == 1, classes() == 1)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,16 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from napari_wsseg.cli import main
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets._report import ImportReport
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Case
+from trainers._run import Run
+
+T = TypeVar("T")
+
+LEARNING: dict[str, Any] = {"learning_rate": 3e-3, "augment": 0.0}
 
 
 def grey(seed: int, shape: tuple[int, int]) -> NDArray[np.uint8]:
@@ -58,13 +64,16 @@ def dicom(path: Path, seed: int, shape: tuple[int, int] = (24, 20)) -> Path:
 
 def run(name: str, folder: Path, **given: Any) -> ImportReport:
     """Import a tree into ``folder/project``."""
-    job = datasets[name](folder / "project", **given)
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            report: ImportReport = end.value
-            return report
+    return finished(datasets[name](folder / "project", **given))
+
+
+def initialised(name: str, folder: Path, images: Path, *words: str) -> int:
+    """Import with `wsseg init`; return the number of cases."""
+    project = folder / "project"
+    given = ["init", project, "--images", images, "--dataset", name, *words]
+    assert main([str(word) for word in given]) == 0
+    with Project.open(project) as made:
+        return len(made.cases())
 
 
 def cases(report: ImportReport) -> dict[str, Case]:
@@ -84,11 +93,26 @@ def masks(report: ImportReport, case: Case) -> dict[str, NDArray[np.bool_]]:
         return project.expert_masks(case.id)
 
 
+def train(project: Path, recipe: str, **settings: Any) -> Run:
+    """Train a recipe for colours, small."""
+    made = {"size": 64, "batch": 4, "channels": 3, "device": "cpu", **settings}
+    run = Run.prepare(recipe, project, made)
+    for _ in run:
+        pass
+    return run
+
+
+def finished(job: Generator[Any, None, T]) -> T:
+    """Run a job to its end; return its result."""
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
 def box(shape: tuple[int, int], rows: slice, columns: slice) -> NDArray[np.bool_]:
     mask = np.zeros(shape, bool)
     mask[rows, columns] = True
     return mask
-
-
-def nothing_made(folder: Path, before: Sequence[str]) -> bool:
-    return sorted(path.name for path in folder.iterdir()) == sorted(before)
