@@ -73,6 +73,26 @@ presets: dict[str, dict[str, dict[str, Any]]] = {
             "positive_weight": 1.0,
             "absent_weight": 0.3,
         },
+        "distillation": {
+            "size": 128,
+            "epochs": 28,
+            "batch": 8,
+            "learning_rate": 1e-3,
+            "augment": 0.6,
+            "flip": False,
+            "checks": 4,
+        },
+        "moco": {
+            "size": 128,
+            "epochs": 30,
+            "batch": 16,
+            "learning_rate": 1e-3,
+            "weight_decay": 1e-4,
+            "augment": 1.5,
+            "tone": 1.5,
+            "flip": False,
+            "checks": 4,
+        },
         # A quarter of the paper's width. Its pairs of maps (form relu) are peaked, so
         # masks are cut low.
         "tied_deconv": {

@@ -10,7 +10,7 @@ from torch import nn
 
 from napari_wsseg.io import checkpoints, runs
 from napari_wsseg.jobs import DataError
-from napari_wsseg.nn import classifier, segmenter, tied_deconv
+from napari_wsseg.nn import classifier, segmenter, tied_deconv, trunks
 from napari_wsseg.nn.irnet import IRNet
 
 
@@ -57,6 +57,8 @@ def build(header: dict[str, Any]) -> nn.Module:
         return segmenter.build(**spec)
     if kind == "tied_deconv":
         return tied_deconv.build(**spec)
+    if kind == "encoder":
+        return trunks.build(**spec)
     raise DataError(
         f"the weights are of a {kind!r} network, which this version does not know; "
         "update napari-wsseg"

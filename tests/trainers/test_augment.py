@@ -54,6 +54,24 @@ def test_what_comes_from_outside_the_film_is_ignored() -> None:
     assert set(masks.unique().tolist()) == {0, IGNORE}
 
 
+def test_scores_move_with_their_film_and_are_unknown_outside_it() -> None:
+    film = torch.rand(4, 1, 48, 48)
+    film = torch.nn.functional.avg_pool2d(film, 9, stride=1, padding=4)
+    logits = torch.cat([20 * film - 10, 5 - 3 * film], 1)
+    moved, scores = augment(
+        film, logits, strength=1.5, tone=0, flip=True, generator=seeded(3)
+    )
+    assert scores is not None
+    outside = scores.isnan()
+    assert 0.01 < outside.float().mean() < 0.5
+    # Half a pixel in from the border, where films fade to black and scores do not.
+    rim = torch.nn.functional.pad(outside[:, :1].float(), (1, 1, 1, 1), value=1.0)
+    inside = torch.nn.functional.max_pool2d(rim, 3, 1) == 0
+    assert inside.float().mean() > 0.4
+    torch.testing.assert_close(scores[:, :1][inside], (20 * moved - 10)[inside])
+    torch.testing.assert_close(scores[:, 1:][inside], (5 - 3 * moved)[inside])
+
+
 def test_an_ignored_target_stays_ignored() -> None:
     targets = torch.full((2, 1, 32, 32), IGNORE, dtype=torch.uint8)
     _, masks = augment(

@@ -1,0 +1,202 @@
+"""An encoder from films alone: no label is looked at (MoCo-CXR, Sowrirajan 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_wsseg.io import cache
+from napari_wsseg.jobs import Checkpoint, DataError
+from napari_wsseg.nn import pretrained, trunks
+from napari_wsseg.nn.moco import Moco
+from trainers import _data
+from trainers._loop import Task, fit
+from trainers._recipe import Context, Events, InputConfig, recipe
+from trainers._samplers import ShuffledSampler
+
+#: Most validation films that are told apart.
+_TOLD_APART = 256
+
+_BACKBONE = "encoder_q.backbone."
+
+
+@dataclass(frozen=True, kw_only=True)
+class MocoConfig(InputConfig):
+    """Settings of momentum contrast."""
+
+    arch: Annotated[
+        str, {"choices": list(trunks.TRUNKS), "basic": True, "label": "Network"}
+    ] = "resnet18"
+    init: Annotated[str, {"choices": ["random", "imagenet"], "label": "Start from"}] = (
+        "random"
+    )
+    queue: Annotated[
+        int,
+        {
+            "min": 8,
+            "max": 65536,
+            "tooltip": "How many earlier views a film is told apart from; no more than "
+            "there are films",
+        },
+    ] = 1024
+    follow: Annotated[
+        float,
+        {
+            "min": 0.0,
+            "max": 0.9999,
+            "step": 0.001,
+            "label": "Key momentum",
+            "tooltip": "How slowly the second network follows; 0.999 for a long run",
+        },
+    ] = 0.99
+    temperature: Annotated[float, {"min": 0.01, "max": 1.0, "step": 0.01}] = 0.2
+    code: Annotated[
+        int, {"min": 8, "max": 1024, "tooltip": "Numbers that a view is known by"}
+    ] = 128
+
+
+@recipe(
+    "moco",
+    config=MocoConfig,
+    stages=(),
+    summary="Learn an encoder from films alone, for segmenters and classifiers",
+)
+def moco(context: Context, config: MocoConfig) -> Events:
+    """Train an encoder to know a film again; its run is what init=moco starts from.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two training films.
+    """
+    labels = _data.Labels.of(context.project)
+    train, val = labels.split("train"), labels.split("val")[:_TOLD_APART]
+    if len(train) < 2:
+        raise DataError(
+            f"{len(train)} training films are too few to be told apart; import more, "
+            "with or without labels"
+        )
+    films = yield from cache.films(context.project, config.size)
+    context.lock.extend(
+        {"case": labels.cases[row].id, "source": "film"} for row in train
+    )
+    model = _network(config, len(train))
+    feed = _data.Feed(films, labels.ids, config)
+    sampler = ShuffledSampler(train, config.batch, config.seed)
+
+    def loss(model: nn.Module, step: int, device: torch.device) -> Tensor:
+        if step == 0:
+            _fill(_unwrapped(model), feed, train, config, device)
+        rows = sampler(step)
+        views = [feed.training(rows, step, device, stream=n)[0] for n in (0, 1)]
+        return model(*views, torch.tensor(rows, device=device))
+
+    def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:
+        return _told_apart(model, feed, val, config, device)
+
+    task = Task(
+        model=model,
+        loss=loss,
+        validate=validate,
+        steps=max(1, round(config.epochs * len(train) / config.batch)),
+        header=_header(config, model, labels.findings),
+        criterion="val_loss",
+        higher_is_better=False,
+    )
+    for event in fit(task, config, context):
+        yield _encoder_alone(event) if isinstance(event, Checkpoint) else event
+
+
+def _network(config: MocoConfig, n_films: int) -> Moco:
+    torch.manual_seed(config.seed)
+    model = Moco(
+        config.arch,
+        in_channels=config.channels,
+        dim=config.code,
+        queue=min(config.queue, n_films),
+        momentum=config.follow,
+        temperature=config.temperature,
+    )
+    if config.init == "imagenet":
+        pretrained.load(model.encoder_q.backbone, pretrained.imagenet(config.arch))
+        model.start_keys()
+    return model
+
+
+def _header(
+    config: MocoConfig, model: Moco, findings: tuple[str, ...]
+) -> dict[str, Any]:
+    return {
+        "network": {"kind": "encoder", **model.spec},
+        "findings": list(findings),
+        "size": config.size,
+        "normalisation": config.normalisation,
+        "detail": config.detail,
+        "flip": config.flip,
+    }
+
+
+def _fill(
+    model: Moco,
+    feed: _data.Feed,
+    train: list[int],
+    config: MocoConfig,
+    device: torch.device,
+) -> None:
+    """Fill the queue, so that the first batch has as much to be told from as the last.
+
+    Or the loss would rise for as long as the queue grows.
+    """
+    sampler = ShuffledSampler(train, config.batch, config.seed + 1)
+    for step in range(-(-len(model.queue) // config.batch)):
+        rows = sampler(step)
+        images, _ = feed.training(rows, step, device, stream=2)
+        model.enqueue(model.keys(images), torch.tensor(rows, device=device))
+
+
+def _told_apart(
+    model: Any,
+    feed: _data.Feed,
+    rows: list[int],
+    config: MocoConfig,
+    device: torch.device,
+) -> dict[str, float]:
+    """Return how surely, and how often, validation films are known again.
+
+    Among all of them, by two views that are the same at every validation.
+    """
+    if len(rows) < 2:
+        return {}
+    codes: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for start in range(0, len(rows), config.batch):
+        some = rows[start : start + config.batch]
+        for view, found in enumerate(codes):
+            images, _ = feed.training(some, start, device, stream=3 + view)
+            found.append(model.encoder_q(images))
+    first, second = (torch.cat(found) for found in codes)
+    likeness = first @ second.T
+    own = torch.arange(len(rows), device=likeness.device)
+    loss = functional.cross_entropy(likeness / config.temperature, own)
+    known = (likeness.argmax(1) == own).float().mean()
+    return {"val_loss": float(loss), "val_known_again": float(known)}
+
+
+def _unwrapped(model: nn.Module) -> Any:
+    return getattr(model, "module", model)
+
+
+def _encoder_alone(event: Checkpoint) -> Checkpoint:
+    """Leave a checkpoint to offer the trunk of the queries, by its own names."""
+    return replace(
+        event,
+        weights={
+            name.removeprefix(_BACKBONE): value
+            for name, value in event.weights.items()
+            if name.startswith(_BACKBONE)
+        },
+    )
