@@ -72,7 +72,7 @@ def test_the_whole_loop_headless(tmp_path: Path) -> None:
     assert end.returncode == 0, end.stderr
     lines = [json.loads(line) for line in end.stdout.splitlines()]
     last = lines[-1]
-    assert set(last) >= {"status", "runs", "metrics", "seconds"}
+    assert set(last) >= {"status", "runs", "metrics", "seconds", "warnings"}
     assert last["status"] == "done"
     assert list(last["runs"]) == ["classifier", "irnet", "segmentation"]
     assert {"started", "progress", "finished"} <= {line.get("event") for line in lines}
