@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -95,6 +96,7 @@ def masks(report: ImportReport, case: Case) -> dict[str, NDArray[np.bool_]]:
 
 def train(project: Path, recipe: str, **settings: Any) -> Run:
     """Train a recipe for colours, small."""
+    torch.set_num_threads(1)
     made = {"size": 64, "batch": 4, "channels": 3, "device": "cpu", **settings}
     run = Run.prepare(recipe, project, made)
     for _ in run:
