@@ -29,6 +29,8 @@ TITLES: Mapping[str, str] = {
     "irnet": "2 · IRNet",
     "segmentation": "3 · Segmentation from weak masks",
     "chexseg": "4 · CheXseg: expert and weak masks",
+    "distillation": "5 · Distillation: a student of a segmenter",
+    "moco": "0 · MoCo: a start from films without labels",
 }
 EVERYTHING = "All stages, one after the other"
 

@@ -15,8 +15,14 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunInfo
 from napari_wsseg.jobs import DataError
 
-#: Stages that a run of a recipe is adopted for, where its card does not say all.
-_ALSO: Mapping[str, tuple[str, ...]] = {"classifier": ("classifier", "cam", "crf")}
+#: Stages that a run of a recipe is adopted for, known before the cards are loaded.
+_STAGES: Mapping[str, tuple[str, ...]] = {
+    "classifier": ("classifier", "cam", "crf"),
+    "tied_deconv": ("cam", "crf"),
+    "chexseg": ("segmentation",),
+    "distillation": ("segmentation",),
+    "moco": (),
+}
 
 _HEADLINES: Mapping[str, str] = {
     "stopped": "stopped",
@@ -34,8 +40,9 @@ def stages_of(recipe: str, known: tuple[str, ...] = ()) -> tuple[str, ...]:
     known
         Stages on the recipe's card, when it is loaded.
     """
-    default = {"chexseg": ("segmentation",)}.get(recipe, (recipe,))
-    return _ALSO.get(recipe) or known or default
+    if recipe in _STAGES:
+        return _STAGES[recipe]
+    return known or (recipe,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,8 @@ def _before(
     """Return the figure of the run in use, if it was measured the same way."""
     if project is None:
         return None
-    used = project.adopted(stages_of(recipe)[-1])
+    stages = stages_of(recipe)
+    used = project.adopted(stages[-1]) if stages else None
     info = _info(request, used) if used and used != run else None
     if info is None or info.recipe != recipe:
         return None

@@ -26,7 +26,7 @@ def unpool(x: torch.Tensor, switches: torch.Tensor) -> torch.Tensor:
 
     It is the adjoint of `pool` with the same switches.
     """
-    return functional.max_unpool2d(x, switches, 2)
+    return functional.max_unpool2d(x, switches, (2, 2))
 
 
 def transposed(

@@ -241,3 +241,11 @@ def test_the_panel_fits_a_narrow_dock(
     panel = opened(qtbot, session)
     assert panel.minimumSizeHint().width() <= 320
     assert panel.width() == 320
+
+
+def test_a_run_without_a_stage_has_nothing_to_be_put_in_use_for() -> None:
+    from napari_wsseg._widgets._verdict import stages_of
+
+    assert stages_of("moco") == ()
+    assert stages_of("tied_deconv") == ("cam", "crf")
+    assert stages_of("mine", ("irnet",)) == ("irnet",)
