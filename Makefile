@@ -14,7 +14,9 @@ demo: system $(VENV)/.installed
 	$(BIN)/wsseg demo $(DEMO)
 
 test: system $(VENV)/.tested
-	$(DISPLAY_CMD) $(BIN)/python -m pytest -m "not slow" $(PYTEST)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -p no:benchmark \
+	  -m "not slow and not gui" $(PYTEST)
+	$(DISPLAY_CMD) $(BIN)/python -m pytest -m "gui and not slow" $(PYTEST)
 
 slow: system $(VENV)/.tested
 	$(DISPLAY_CMD) $(BIN)/python -m pytest -m slow $(PYTEST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Iterator
@@ -167,6 +168,11 @@ def _fingerprint(project: Project | Path, name: str, settings: TrainingConfig) -
 
 def _explained(error: BaseException) -> str:
     text = str(error) or type(error).__name__
+    if _disk_full(error):
+        return (
+            "the disk is full: free some space, then resume the run; what it saved "
+            "before is kept"
+        )
     if isinstance(error, MemoryError) or any(
         words in text.lower() for words in _OUT_OF_MEMORY
     ):
@@ -175,3 +181,12 @@ def _explained(error: BaseException) -> str:
             f"programs ({text.splitlines()[0][:200]})"
         )
     return text
+
+
+def _disk_full(error: BaseException | None) -> bool:
+    """Whether a full disk is behind an error; torch hides it behind one of its own."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
