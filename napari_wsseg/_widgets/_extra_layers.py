@@ -136,7 +136,11 @@ class ExtraLayers:
         film = self.layers.film
         if film is not None:
             layer.units = film.units
+        selection = self.viewer.layers.selection
+        before = selection.active
         self.viewer.layers.insert(at, layer)
+        # napari selects what is new; the keys of the tools belong to the expert mask.
+        selection.active = before
         self.layers.guests.append(layer)
         layer.locked = LayerLock.DELETION
 

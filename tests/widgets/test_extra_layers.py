@@ -91,6 +91,14 @@ def test_they_lie_on_the_film_and_follow_to_the_next(
     assert len(layers) == 2, "the heat's and the seed's, never one more"
 
 
+def test_tools_stay_with_the_expert_mask(bench: Workbench) -> None:
+    looking = bench.session.looking
+    for view in ("crf", "irnet"):
+        looking.set_view(view)
+        panel(bench).extra.setChecked(True)
+        assert bench.viewer.layers.selection.active is bench.layers.active
+
+
 def test_hiding_everything_hides_them_too(bench: Workbench) -> None:
     bench.session.looking.set_view("crf")
     bench._hide(True)
