@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from napari_wsseg.cam import methods
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.nn import classifier
+from trainers._labelled import ChooseBy, PositiveShare, Uncertain
 from trainers._network import NetworkConfig, numbers
 
 
@@ -44,25 +45,9 @@ class ClassifierConfig(NetworkConfig):
             "tooltip": "How far labels are drawn towards one half",
         },
     ] = 0.0
-    positive_share: Annotated[
-        float,
-        {
-            "min": 0.0,
-            "max": 1.0,
-            "step": 0.05,
-            "tooltip": "Share of films with any finding in each batch; 0: as they come",
-        },
-    ] = 0.5
-    uncertain: Annotated[
-        str,
-        {
-            "choices": ["ignore", "zeros", "ones"],
-            "tooltip": "What a label of -1 is taken for",
-        },
-    ] = "ignore"
-    choose_by: Annotated[
-        str, {"choices": ["val_auroc", "val_loss", "last"], "label": "Keep the best by"}
-    ] = "val_loss"
+    positive_share: PositiveShare = 0.5
+    uncertain: Uncertain = "ignore"
+    choose_by: ChooseBy = "val_loss"
     cam: Annotated[str, {"choices": methods.names(), "label": "Map method"}] = (
         "grad-cam++"
     )

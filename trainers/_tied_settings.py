@@ -9,6 +9,7 @@ from napari_wsseg.jobs import UsageError
 from napari_wsseg.nn import tied_maps
 from napari_wsseg.nn._tied_ops import NORMALISATIONS
 from napari_wsseg.nn.tied_encoder import ARCHITECTURES, STRIDE
+from trainers._labelled import ChooseBy, PositiveShare, Uncertain
 from trainers._recipe import InputConfig
 
 
@@ -125,25 +126,9 @@ class TiedDeconvConfig(InputConfig):
             "tooltip": "Share of the side that is cut off at random while training",
         },
     ] = 0.0
-    positive_share: Annotated[
-        float,
-        {
-            "min": 0.0,
-            "max": 1.0,
-            "step": 0.05,
-            "tooltip": "Share of films with any finding in each batch; 0: as they come",
-        },
-    ] = 0.0
-    uncertain: Annotated[
-        str,
-        {
-            "choices": ["ignore", "zeros", "ones"],
-            "tooltip": "What a label of -1 is taken for",
-        },
-    ] = "ignore"
-    choose_by: Annotated[
-        str, {"choices": ["val_auroc", "val_loss", "last"], "label": "Keep the best by"}
-    ] = "val_loss"
+    positive_share: PositiveShare = 0.0
+    uncertain: Uncertain = "ignore"
+    choose_by: ChooseBy = "val_loss"
     cam_cut: Annotated[
         str, {"choices": ["fixed", "otsu", "tuned"], "label": "Map threshold by"}
     ] = "fixed"

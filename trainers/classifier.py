@@ -7,21 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from napari_wsseg.io import cache
-from napari_wsseg.jobs import DataError, Progress
+from napari_wsseg.jobs import Progress
 from napari_wsseg.nn import losses
 from napari_wsseg.nn.dropblock import strength
-from napari_wsseg.ops import metrics
-from trainers import _classifier, _data, _network, _synthetic
+from trainers import _classifier, _data, _labelled, _network, _synthetic
 from trainers._augment import mixed
 from trainers._classifier import ClassifierConfig
 from trainers._loop import Task, fit
 from trainers._recipe import Context, Events, recipe
-from trainers._samplers import RatioSampler, ShuffledSampler
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +41,17 @@ def classifier(context: Context, config: ClassifierConfig) -> Events:
     films = yield from cache.films(context.project, config.size)
     labels = _data.Labels.of(context.project, uncertain=config.uncertain)
     train = labels.known_in("train")
-    not_learnt = _not_learnt(labels, train)
+    not_learnt = _labelled.not_learnt(labels, train)
     for finding, why in not_learnt.items():
         logger.warning("%s is not learnt: %s", finding, why)
         yield Progress(0, 0, f"{finding} is not learnt: {why}")
-    sampler = _sampler(labels, train, config)
+    sampler = _labelled.sampler(
+        labels,
+        train,
+        share=config.positive_share,
+        batch=config.batch,
+        seed=config.seed,
+    )
     context.lock.extend(labels.lock(train))
     torch.manual_seed(config.seed)
     model = _network.network(
@@ -99,46 +102,6 @@ def classifier(context: Context, config: ClassifierConfig) -> Events:
     )
 
 
-def _not_learnt(labels: _data.Labels, train: list[int]) -> dict[str, str]:
-    """Return the findings that these films cannot teach, and why.
-
-    Raises
-    ------
-    DataError
-        If they cannot teach any.
-    """
-    if not train:
-        raise DataError(
-            "no training film has an image-level label; "
-            "give labels.csv to wsseg init, or set labels in the worklist"
-        )
-    known = labels.targets[train]
-    why = {}
-    for k, finding in enumerate(labels.findings):
-        if not (known[:, k] == 1).any():
-            why[finding] = "no training film is labelled as showing it"
-        elif not (known[:, k] == 0).any():
-            why[finding] = "no training film is labelled as free of it"
-    if len(why) == len(labels.findings):
-        raise DataError(
-            "no finding is present on some training films and absent on others "
-            f"({', '.join(why)}); a classifier needs both"
-        )
-    return why
-
-
-def _sampler(
-    labels: _data.Labels, train: list[int], config: ClassifierConfig
-) -> RatioSampler | ShuffledSampler:
-    positive = [row for row in train if (labels.targets[row] == 1).any()]
-    negative = [row for row in train if row not in set(positive)]
-    if config.positive_share == 0 or not positive or not negative:
-        return ShuffledSampler(train, config.batch, config.seed)
-    return RatioSampler(
-        positive, negative, config.positive_share, config.batch, config.seed
-    )
-
-
 def _smoothed(target: Tensor, smoothing: float) -> Tensor:
     smooth = target * (1 - 2 * smoothing) + smoothing
     return torch.where(losses.known(target), smooth, target)
@@ -165,12 +128,7 @@ def _validated(
         logits.append(model(images).float().cpu())
     scores, target = torch.cat(logits), labels.targets[rows]
     figures = {"val_loss": float(losses.bce(scores, target))}
-    areas = []
-    for k in range(target.shape[1]):
-        counted = losses.known(target[:, k])
-        area = metrics.auroc(scores[counted, k].numpy(), target[counted, k].numpy())
-        if area is not None:
-            areas.append(area)
-    if areas:
-        figures["val_auroc"] = float(np.mean(areas))
+    area = _labelled.mean_auroc(scores, target)
+    if area is not None:
+        figures["val_auroc"] = area
     return figures

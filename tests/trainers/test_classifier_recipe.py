@@ -17,8 +17,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, Progress, WssegError
 from napari_wsseg.nn import losses
 from napari_wsseg.schema import IGNORE
-from trainers import classifier as recipe
-from trainers._classifier import ClassifierConfig
+from trainers import _labelled
 from trainers._data import Labels
 from trainers._run import Run
 
@@ -82,7 +81,7 @@ def test_positive_films_keep_their_share_however_rare_they_are(
     with Project.open(relabelled(tmp_path, spot="++-")) as project:
         labels = Labels.of(project)
     train = labels.known_in("train")
-    sampler = recipe._sampler(labels, train, ClassifierConfig(positive_share=share))
+    sampler = _labelled.sampler(labels, train, share=share, batch=8, seed=0)
     for step in range(10):
         positive = (labels.targets[sampler(step)] == 1).sum()
         assert positive == share * 8
