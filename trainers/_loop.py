@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -63,6 +64,9 @@ def accelerator(config: TrainingConfig) -> Accelerator:
         precision = "bf16" if _native_bf16(cpu) else "fp32"
     if precision == "fp16" and cpu:
         raise UsageError("precision=fp16 needs a GPU; use bf16, fp32 or auto")
+    # A process keeps the first precision for good and refuses another; one that trains
+    # several recipes in turn needs each recipe's own.
+    AcceleratorState._reset_state(reset_partial_state=False)
     return Accelerator(
         cpu=cpu, mixed_precision="no" if precision == "fp32" else precision
     )

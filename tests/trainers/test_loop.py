@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, JobFailed, Progress
-from trainers._loop import Task, fit
+from trainers._loop import Task, accelerator, fit
 from trainers._recipe import Context, TrainingConfig
 
 STEPS = 10
@@ -228,3 +228,9 @@ def test_the_last_good_checkpoint_stays_on_disk(
     assert "not a number at step" in info.message
     _, weights = checkpoints.read(run.folder.best)
     assert all(value.isfinite().all() for value in weights.values())
+
+
+def test_runs_of_different_precision_train_one_after_the_other_in_one_process() -> None:
+    kinds = ["fp32", "bf16", "fp32"]
+    used = [accelerator(settings(precision=kind)).mixed_precision for kind in kinds]
+    assert used == ["no", "bf16", "no"]
