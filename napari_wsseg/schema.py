@@ -64,6 +64,8 @@ class Radiograph:
     colour : (H, W, 3) uint8, optional
         Red, green and blue of a photograph; `pixels` is its luminance. ``None`` for
         greys.
+    lateral
+        Whether the file says that it is a lateral view.
     """
 
     uid: str
@@ -74,6 +76,7 @@ class Radiograph:
     view: str | None = None
     path: Path | None = None
     colour: NDArray[np.uint8] | None = None
+    lateral: bool = False
 
 
 @dataclass(frozen=True, slots=True)

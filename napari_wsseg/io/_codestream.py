@@ -17,11 +17,12 @@ _WITHOUT_LENGTH = {0x01, 0xD8, *range(0xD0, 0xD8)}
 
 
 class Stream(NamedTuple):
-    """Size of a compressed image in its own words."""
+    """Size of a compressed image in its own words, and bits of a sample."""
 
     rows: int
     columns: int
     samples: int
+    bits: int
 
 
 def describe(data: bytes) -> Stream:
@@ -51,7 +52,8 @@ def _jpeg_2000(data: bytes) -> Stream:
     # SIZ segment: length, capabilities, then the grid (ITU-T T.800 table A.9).
     right, bottom, left, top = struct.unpack_from(">4I", data, 8)
     (samples,) = struct.unpack_from(">H", data, 40)
-    return Stream(bottom - top, right - left, samples)
+    # Ssiz of the first component: its sign, then its bits less one.
+    return Stream(bottom - top, right - left, samples, (data[42] & 0x7F) + 1)
 
 
 def _jpeg(data: bytes) -> Stream:
@@ -65,8 +67,8 @@ def _jpeg(data: bytes) -> Stream:
         elif marker in _WITHOUT_LENGTH:
             place += 2
         elif marker in _FRAMES:
-            rows, columns, samples = struct.unpack_from(">HHB", data, place + 5)
-            return Stream(rows, columns, samples)
+            bits, rows, columns, samples = struct.unpack_from(">BHHB", data, place + 4)
+            return Stream(rows, columns, samples, bits)
         elif marker in (0xD9, 0xDA):
             raise ValueError("image data before the JPEG frame header")
         else:

@@ -1,21 +1,29 @@
-"""DICOM radiographs: one grey frame, as a radiologist expects to see it."""
+"""DICOM radiographs: one frame, as a radiologist expects to see it."""
 
 from __future__ import annotations
 
 import warnings
 import zlib
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
-from pydicom.pixels.utils import pixel_array
+from pydicom.filereader import data_element_generator
+from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from napari_wsseg.io import _dicom_grey, _dicom_header, _film
+from napari_wsseg.io import (
+    _colours,
+    _dicom_grey,
+    _dicom_header,
+    _dicom_pixels,
+    _dicom_place,
+    _film,
+    _source,
+)
 from napari_wsseg.io._dicom_header import Header, element
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.windowing import Values
@@ -25,52 +33,112 @@ from napari_wsseg.schema import Radiograph
 # words; five thousand films would bury a person in the rest.
 warnings.filterwarnings("ignore", module=r"pydicom\b", append=True)
 
+_SYNTAX = Tag("TransferSyntaxUID")
+
+_KINDS = frozenset("CR DX RF XA RG PX OT SC DR DF XC IO MG".split())
+"""Modalities of projection and of saved screens."""
+
+
+class Read(NamedTuple):
+    """A film and what a person should know about how it was read."""
+
+    radiograph: Radiograph
+    remarks: tuple[str, ...]
+
 
 def read(path: Path) -> Radiograph:
-    """Read one single-frame grey DICOM file.
+    """Read one single-frame DICOM file; see `read_noting`."""
+    return read_noting(path).radiograph
+
+
+def read_noting(path: Path) -> Read:
+    """Read one single-frame DICOM file, with remarks on what was not as expected.
+
+    Parameters
+    ----------
+    path
+        May lead through a zip archive.
 
     Raises
     ------
     DataError
-        It cannot be read, with the one reason: no pixels, several frames, colour,
-        truncated, contradicting itself, too large, a decoder that is missing.
+        It cannot be read, with the one reason: no pixels, several frames, truncated,
+        contradicting itself, too large, a decoder that is missing.
     """
     path = Path(path)
-    _film.check_file(path)
-    dataset = _dataset(path)
-    header = _checked(path, dataset)
-    stored = _stored(path, dataset, header)
-    pixels = _dicom_grey.to_grey(dataset, stored, header)
-    spacing, kind = _spacing(dataset)
-    view = element(dataset, "ViewPosition")
-    return Radiograph(
+    with _source.opened(path) as file:
+        return read_open(path, file)
+
+
+def read_open(path: Path, file: BinaryIO) -> Read:
+    """Read a file that is open; `path` is what it is called in words."""
+    dataset = _dataset(path, file)
+    try:
+        header = _dicom_header.check(path, dataset)
+        stored = _dicom_pixels.stored(path, dataset, header)
+        with np.errstate(all="ignore"):
+            return _shown(path, dataset, header, stored)
+    except DataError:
+        raise
+    except Exception as error:  # damaged elements make pydicom raise nearly anything
+        raise DataError(f"{path}: damaged DICOM ({_line(error)})") from error
+
+
+def _shown(path: Path, dataset: Dataset, header: Header, stored: Values) -> Read:
+    remarks = [*_oddities(dataset)]
+    colour = None
+    if header.samples == 3:
+        pixels, coloured = _colours.luminance(stored)
+        if coloured:
+            colour, remarks = stored, [_colours.LUMINANCE, *remarks]
+    else:
+        pixels, odd = _dicom_grey.to_grey(dataset, stored, header)
+        remarks += odd
+    spacing, kind = _dicom_place.spacing(dataset)
+    radiograph = Radiograph(
         uid=_film.uid_of(pixels),
         pixels=pixels,
         spacing_mm=spacing,
         spacing_kind=kind,
         bits=max(8, header.bits_stored),
-        view=str(view).strip() or None if view else None,
+        view=_dicom_place.view(dataset),
+        lateral=_dicom_place.is_lateral(dataset),
         path=path,
+        colour=colour,
     )
+    return Read(radiograph, tuple(remarks))
 
 
-def _dataset(path: Path) -> Dataset:
+def _oddities(dataset: Dataset) -> list[str]:
+    """Say what is worth a look before somebody trains with a film."""
+    odd = []
+    modality = str(element(dataset, "Modality") or "").strip().upper()
+    if modality and modality not in _KINDS:
+        odd.append(f"modality {modality[:16]} is no radiograph's")
+    turned = _dicom_place.turned(dataset)
+    if turned is not None:
+        odd.append(turned)
+    return odd
+
+
+def _dataset(path: Path, file: BinaryIO) -> Dataset:
     try:
-        _check_inflated(path)
-        dataset = pydicom.dcmread(path)
+        _check_inflated(path, file)
+        file.seek(0)
+        return pydicom.dcmread(file)
     except InvalidDicomError:
-        return _without_preamble(path)
+        return _without_preamble(path, file)
     except DataError:
         raise
     except Exception as error:  # damaged elements make pydicom raise nearly anything
         raise DataError(f"{path}: damaged DICOM ({_line(error)})") from error
-    return dataset
 
 
-def _without_preamble(path: Path) -> Dataset:
+def _without_preamble(path: Path, file: BinaryIO) -> Dataset:
     """Read a data set that starts without DICOM's mark, as some archives keep them."""
     try:
-        dataset = pydicom.dcmread(path, force=True)
+        file.seek(0)
+        dataset = pydicom.dcmread(file, force=True)
         if "Rows" in dataset and "PixelData" in dataset:
             return dataset
     except Exception as error:
@@ -78,15 +146,22 @@ def _without_preamble(path: Path) -> Dataset:
     raise DataError(f"{path}: not DICOM (no DICM mark, and no image without it)")
 
 
-def _check_inflated(path: Path) -> None:
+def _check_inflated(path: Path, file: BinaryIO) -> None:
     """Refuse a deflated file that would fill the memory, by inflating it in sips."""
-    meta = read_file_meta_info(path)
-    if element(meta, "TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+    file.seek(128)
+    if file.read(4) != b"DICM":
         return
-    with open(path, "rb") as file:
-        # Preamble, mark, the group length's element, then as many bytes as it says.
-        file.seek(128 + 4 + 12 + int(meta.FileMetaInformationGroupLength))
-        sips, total, data = zlib.decompressobj(-zlib.MAX_WBITS), 0, file.read()
+    # The meta group, always Explicit VR Little Endian (PS3.10 7.1), to its end.
+    meta = {
+        raw.tag: raw.value
+        for raw in data_element_generator(
+            file, False, True, lambda tag, vr, length: tag >> 16 != 2
+        )
+    }
+    syntax = bytes(meta.get(_SYNTAX) or b"").decode("latin-1").strip("\0 ")
+    if syntax != DeflatedExplicitVRLittleEndian:
+        return
+    sips, total, data = zlib.decompressobj(-zlib.MAX_WBITS), 0, file.read()
     while data and not sips.eof:
         total += len(sips.decompress(data, 2**20))
         data = sips.unconsumed_tail
@@ -94,78 +169,6 @@ def _check_inflated(path: Path) -> None:
             raise DataError(
                 f"{path}: inflates to over {_film.MAX_FILE_BYTES // 2**20} MiB"
             )
-
-
-def _checked(path: Path, dataset: Dataset) -> Header:
-    try:
-        return _dicom_header.check(path, dataset)
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(f"{path}: damaged DICOM ({_line(error)})") from error
-
-
-def _stored(path: Path, dataset: Dataset, header: Header) -> Values:
-    """Decode the (H, W) stored values and check that they keep their promise."""
-    try:
-        stored = pixel_array(dataset, index=0, correct_unused_bits=False)
-    except Exception as error:  # each decoder has errors of its own
-        raise DataError(
-            f"{path}: pixels cannot be decoded ({_line(error)}); the file is damaged"
-        ) from error
-    if stored.shape != (header.rows, header.columns):
-        raise DataError(
-            f"{path}: decodes to {stored.shape}, the header says "
-            f"{header.rows} × {header.columns}"
-        )
-    return _unused_bits_cleared(path, dataset, header, stored)
-
-
-def _unused_bits_cleared(
-    path: Path, dataset: Dataset, header: Header, stored: Values
-) -> Values:
-    bits, signed = header.bits_stored, header.signed
-    low = -(2 ** (bits - 1)) if signed else 0
-    high = low + 2**bits - 1
-    if low <= stored.min() and stored.max() <= high:
-        return stored
-    if signed or _holds_overlay(dataset):
-        spare = 8 * stored.dtype.itemsize - bits
-        return np.asarray((stored << spare) >> spare)
-    raise DataError(
-        f"{path}: values up to {stored.max()} where the header promises {bits} bits "
-        f"(at most {high})"
-    )
-
-
-def _holds_overlay(dataset: Dataset) -> bool:
-    """Whether the unused bits hold an overlay, as files before 2004 may have."""
-    return any(
-        element.tag.group >> 8 == 0x60 and element.tag.element == 0x0102
-        for element in dataset.group_dataset(0x6000)
-    )
-
-
-def _spacing(
-    dataset: Dataset,
-) -> tuple[tuple[float, float] | None, Literal["pixel", "detector"] | None]:
-    """Return millimetres between rows and columns, and what they are measured on.
-
-    Pixel Spacing equal to Imager Pixel Spacing is not calibrated (PS3.3 10.7.1.3).
-    """
-    pixel = _pair(dataset, "PixelSpacing")
-    imager = _pair(dataset, "ImagerPixelSpacing")
-    if pixel is not None and pixel != imager:
-        return pixel, "pixel"
-    return (imager, "detector") if imager is not None else (None, None)
-
-
-def _pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
-    try:
-        row, column = (float(value) for value in element(dataset, keyword))
-    except (TypeError, ValueError):
-        return None
-    return (row, column) if 0 < row < 100 and 0 < column < 100 else None
 
 
 def _line(error: Exception) -> str:

@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from napari_wsseg.io import _film
+from napari_wsseg.io import _colours, _source
+from napari_wsseg.io._film import check_shape, uid_of
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import windowing
 from napari_wsseg.schema import Radiograph
 
 DICOM_ENDINGS = (".dcm", ".dicom", ".dic", ".ima")
 
-#: Channels of a grey film differ this much after JPEG's chroma rounding.
-_TINT = 8
-
-LUMINANCE = "colour was turned into luminance"
-"""What is remarked of a photograph."""
+LUMINANCE = _colours.LUMINANCE
 
 _MARKS = (
     b"\x89PNG\r\n\x1a\n",
@@ -36,6 +33,17 @@ _MARKS = (
     b"II+\x00",
     b"MM\x00+",
 )
+_BARE = (
+    b"\x08\x00\x00\x00",
+    b"\x08\x00\x01\x00",
+    b"\x08\x00\x05\x00",
+    b"\x08\x00\x08\x00",
+    b"\x02\x00\x00\x00",
+    b"\x00\x08\x00\x05",
+    b"\x00\x08\x00\x08",
+)
+"""First elements of a data set that lacks preamble and meta group."""
+
 _PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
 
@@ -61,40 +69,43 @@ def read_noting(path: Path) -> Read:
         Not an image we know, damaged, several pages, too large, or without greys.
     """
     path = Path(path)
-    _film.check_file(path)
-    if is_dicom(path):
+    with _source.opened(path) as file:
+        if not _is_dicom(path, file.read(132)):
+            file.seek(0)
+            return _picture(path, file)
         from napari_wsseg.io import dicom
 
-        return Read(dicom.read(path), ())
-    return _picture(path)
+        return Read(*dicom.read_open(path, file))
 
 
 def is_dicom(path: Path) -> bool:
     """Whether a file is to be read as DICOM: by its mark, else by its ending.
 
-    A file that cannot be read is none.
+    A file without either is one if it begins as a data set does that was saved without
+    its meta group. A file that cannot be read is none.
     """
-    head = _head(path)
+    try:
+        with _source.opened(path) as file:
+            return _is_dicom(path, file.read(132))
+    except DataError:
+        return False
+
+
+def _is_dicom(path: Path, head: bytes) -> bool:
     if head[128:132] == b"DICM":
         return True
-    return not head.startswith(_MARKS) and path.suffix.lower() in DICOM_ENDINGS
+    if head.startswith(_MARKS):
+        return False
+    return path.suffix.lower() in DICOM_ENDINGS or head.startswith(_BARE)
 
 
-def _head(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(132)
-    except OSError:
-        return b""
-
-
-def _picture(path: Path) -> Read:
+def _picture(path: Path, file: BinaryIO) -> Read:
     try:
         with warnings.catch_warnings():
             # The cap below is ours, and lower.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=["PNG", "JPEG", "TIFF"]) as image:
-                _film.check_shape(path, image.height, image.width)
+            with Image.open(file, formats=["PNG", "JPEG", "TIFF"]) as image:
+                check_shape(path, image.height, image.width)
                 pages = getattr(image, "n_frames", 1)
                 if pages > 1:
                     raise DataError(f"{path}: {pages} pages; a radiograph has one")
@@ -109,7 +120,7 @@ def _picture(path: Path) -> Read:
         words = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"{path}: damaged image ({words})") from error
     radiograph = Radiograph(
-        uid=_film.uid_of(pixels), pixels=pixels, bits=bits, path=path, colour=colour
+        uid=uid_of(pixels), pixels=pixels, bits=bits, path=path, colour=colour
     )
     return Read(radiograph, remarks)
 
@@ -135,15 +146,8 @@ def _greys(
 def _of_colours(
     image: Image.Image,
 ) -> tuple[NDArray[np.float32], int, tuple[str, ...]]:
-    colours = image.convert("RGB")
-    red, green, blue = (np.asarray(channel) for channel in colours.split())
-    most = np.maximum(np.maximum(red, green), blue)
-    least = np.minimum(np.minimum(red, green), blue)
-    differ = int((most - least).max())
-    if differ == 0:
-        return _scaled(red, 8), 8, ()
-    remarks = () if differ <= _TINT else (LUMINANCE,)
-    return _scaled(np.asarray(colours.convert("L")), 8), 8, remarks
+    greys, coloured = _colours.luminance(np.asarray(image.convert("RGB")))
+    return greys, 8, (LUMINANCE,) if coloured else ()
 
 
 def _deep(

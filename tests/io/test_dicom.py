@@ -280,7 +280,7 @@ def test_lossless_compression_shows_the_same_film(tmp_path: Path, syntax: str) -
 
 OFF: dict[str, tuple[dict[str, Any], str]] = {
     "frames": ({"NumberOfFrames": 7}, "7 frames"),
-    "colour": ({"PhotometricInterpretation": "RGB"}, "not a grey film"),
+    "colour": ({"PhotometricInterpretation": "RGB"}, "RGB with 1 samples a pixel"),
     "no_rows": ({"Rows": 0}, "there is no image"),
     "truncated": ({"PixelData": b"\0" * 100}, "truncated"),
     "empty": ({"PixelData": b""}, "no pixel data"),
@@ -289,6 +289,7 @@ OFF: dict[str, tuple[dict[str, Any], str]] = {
     "bits": ({"BitsStored": 17}, "17 bits stored"),
     "deep": ({"BitsAllocated": 32}, "in 32"),
     "high_bit": ({"HighBit": 20}, "high bit 20"),
+    "low_high_bit": ({"HighBit": 3}, "high bit 3"),
     "wide": ({"BitsStored": 10}, "promises 10 bits"),
 }
 

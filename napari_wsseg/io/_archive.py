@@ -1,0 +1,158 @@
+"""Zip archives of films, read in place and guarded.
+
+Nothing is ever unpacked to the disk: a member is read into memory, alone, and no
+further than a film may be large. What could only serve an attack is refused by name.
+"""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
+
+from napari_wsseg.io import _film
+from napari_wsseg.jobs import DataError
+
+MAX_MEMBERS = 100_000
+
+MAX_RATIO = 200
+"""Bytes of a member to its bytes in the archive; films seldom reach 20."""
+
+_FREE_BYTES = 16 * 2**20
+"""So few bytes are no bomb, whatever they were packed into."""
+
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+class Listing(NamedTuple):
+    """Names of the members that may be read, and of the others with their reason."""
+
+    names: list[str]
+    refused: list[tuple[str, str]]
+
+
+def of(path: Path) -> tuple[Path, str] | None:
+    """Split a path that leads through an archive into it and the member's name.
+
+    ``None`` if it leads through none.
+    """
+    for place in path.parents:
+        if place.is_dir():
+            return None
+        if place.is_file():
+            inside = path.relative_to(place).as_posix()
+            return (place, inside) if is_archive(place) else None
+    return None
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is named and begins as a zip archive."""
+    if path.suffix.lower() != ".zip":
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+    except OSError:
+        return False
+
+
+def listing(path: Path) -> Listing:
+    """Return what an archive holds; folders are not listed.
+
+    Raises
+    ------
+    DataError
+        It is damaged, has too many members, or claims to hold far more than can be
+        packed into it.
+    """
+    names: dict[str, None] = {}
+    refused: list[tuple[str, str]] = []
+    with _opened(path) as archive:
+        members = [info for info in archive.infolist() if not info.is_dir()]
+        total = sum(info.file_size for info in members)
+        if total > _FREE_BYTES + MAX_RATIO * path.stat().st_size:
+            raise DataError(
+                f"{path}: claims to hold {total / 2**20:.0f} MiB, over {MAX_RATIO} "
+                "times its size; unpack it yourself if you trust it"
+            )
+        for info in members:
+            reason = _flaw(info)
+            if reason is None and info.filename in names:
+                reason = "is there twice; the last one is read"
+            if reason is None:
+                names[info.filename] = None
+            else:
+                refused.append((_shown(info.filename), reason))
+    return Listing(list(names), refused)
+
+
+def read(path: Path, name: str) -> bytes:
+    """Return one member's bytes.
+
+    Raises
+    ------
+    DataError
+        The archive or the member is damaged, not there, refused, or too large.
+    """
+    told = path / name
+    with _opened(path) as archive:
+        try:
+            info = archive.getinfo(name)
+        except KeyError:
+            raise DataError(f"{told}: cannot be read (not in the archive)") from None
+        reason = _flaw(info)
+        if reason is not None:
+            raise DataError(f"{told}: {reason}")
+        try:
+            with archive.open(info) as member:
+                # One byte more than promised would show that the promise was a lie.
+                data = member.read(info.file_size + 1)
+        except Exception as error:  # damaged members make zipfile raise many kinds
+            raise DataError(f"{told}: damaged in its archive ({error})") from error
+    if not data:
+        raise DataError(f"{told}: empty file")
+    return data
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        archive = zipfile.ZipFile(path)
+    except Exception as error:  # a damaged directory makes zipfile raise many kinds
+        raise DataError(f"{path}: damaged zip archive ({error})") from error
+    if len(archive.infolist()) > MAX_MEMBERS:
+        count = len(archive.infolist())
+        archive.close()
+        raise DataError(f"{path}: {count} files, over the cap of {MAX_MEMBERS}")
+    return archive
+
+
+def _flaw(info: zipfile.ZipInfo) -> str | None:
+    """Return why a member is not to be read, or ``None``."""
+    name = info.filename
+    windows = PureWindowsPath(name)
+    outside = (
+        windows.drive
+        or windows.root
+        or ".." in windows.parts
+        or PurePosixPath(name).as_posix() != name
+        or not name.isprintable()
+    )
+    if outside:
+        return "its name leads out of the archive or is no plain name; left out"
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        return "a link or device, not a file; left out"
+    if info.flag_bits & 0x1:
+        return "encrypted; unpack the archive with its password"
+    if info.compress_type not in _METHODS:
+        return "packed in an unusual way; unpack the archive and name the folder"
+    if info.file_size > _film.MAX_FILE_BYTES:
+        return f"over the {_film.MAX_FILE_BYTES // 2**20} MiB that one film may have"
+    if info.file_size > _FREE_BYTES + MAX_RATIO * info.compress_size:
+        return f"unpacks to over {MAX_RATIO} times its size; left out"
+    return None
+
+
+def _shown(name: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in name)[:200]
