@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from napari_wsseg.io import stages
 from napari_wsseg.jobs import Checkpoint, Progress, WssegError
 from napari_wsseg.pipeline import infer, networks
 from trainers._recipe import recipes
@@ -78,18 +79,17 @@ def narrate(run: Run, *, with_maps: bool) -> Iterator[Line]:
         for event in run:
             yield from _lines(event, eta)
         if with_maps and run.status == "done":
-            for stage in recipes[run.name].stages:
-                for progress in infer.infer(
-                    _folder(run), stage, run.folder.id, cancel=run.cancel
-                ):
-                    yield progress_line(progress, eta)
+            yield from _maps(run, eta)
+            message = _unfinished_maps(run)
     except WssegError as error:
         message, code = str(error), error.exit_code
         logger.info("run %s failed", run.folder.id, exc_info=True)
     except Exception as error:
         message, code = f"{type(error).__name__}: {error}", 4
         logger.exception("run %s failed", run.folder.id)
-    status = "failed" if code else "stopped" if run.cancel.is_set() else run.status
+    status = "failed" if code else run.status
+    if not code and run.cancel.is_set() and (message or status != "done"):
+        status = "stopped"
     yield {
         "event": "finished",
         "status": status,
@@ -101,6 +101,29 @@ def narrate(run: Run, *, with_maps: bool) -> Iterator[Line]:
         "message": message,
         "exit_code": code or (130 if status == "stopped" else 0),
     }
+
+
+def _maps(run: Run, eta: Eta) -> Iterator[Line]:
+    project = _folder(run)
+    for stage in recipes[run.name].stages:
+        for progress in infer.infer(project, stage, run.folder.id, cancel=run.cancel):
+            yield progress_line(progress, eta)
+
+
+def _unfinished_maps(run: Run) -> str:
+    """Say that the run is whole but its maps are not; empty when they are."""
+    if not run.cancel.is_set():
+        return ""
+    project = _folder(run)
+    films = [case.id for case in project.cases()]
+    for stage in recipes[run.name].stages:
+        lacking = stages.missing(project.folder, stage, run.folder.id, films)
+        if lacking:
+            return (
+                "the training is done and kept; its maps were stopped at "
+                f"{len(films) - len(lacking)} of {len(films)} films ({stage})"
+            )
+    return ""
 
 
 def _lines(event: Progress | Checkpoint, eta: Eta) -> Iterator[Line]:

@@ -107,7 +107,7 @@ class Run:
             self.status, message = "failed", str(error)
             raise
         except (RuntimeError, MemoryError) as error:
-            self.status, message = "failed", _explained(error)
+            self.status, message = "failed", _explained(error, self.config)
             raise JobFailed(message) from error
         except BaseException as error:
             self.status, message = "failed", f"{type(error).__name__}: {error}"
@@ -166,7 +166,7 @@ def _fingerprint(project: Project | Path, name: str, settings: TrainingConfig) -
         return _inputs.fingerprint(opened, name, settings_of(settings))
 
 
-def _explained(error: BaseException) -> str:
+def _explained(error: BaseException, config: TrainingConfig) -> str:
     text = str(error) or type(error).__name__
     if _disk_full(error):
         return (
@@ -176,9 +176,11 @@ def _explained(error: BaseException) -> str:
     if isinstance(error, MemoryError) or any(
         words in text.lower() for words in _OUT_OF_MEMORY
     ):
+        half = max(1, config.batch // 2)
+        smaller = f"batch={half}" if half < config.batch else "a smaller network"
         return (
-            "out of memory: try a smaller batch or working size, or close other "
-            f"programs ({text.splitlines()[0][:200]})"
+            f"out of memory with batch={config.batch}: try {smaller} or a smaller "
+            f"working size, or close other programs ({text.splitlines()[0][:200]})"
         )
     return text
 

@@ -84,6 +84,7 @@ class Sheet:
             "key": self.plan.key,
             "settings": self.plan.base,
             "values": values,
+            "planned": list(dict.fromkeys([*self.plan.values, *values])),
             "trials": self.plan.trials,
             "splits": self.splits,
             "truth": self.stamp,

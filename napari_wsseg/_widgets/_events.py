@@ -46,6 +46,24 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
+class Cell:
+    """A training of a sweep is done and scored, `done` of `total`.
+
+    Parameters
+    ----------
+    folder
+        Of the sweep, in which ``sweep.json`` is whole at this moment.
+    """
+
+    value: str
+    trial: int
+    run: str
+    done: int
+    total: int
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
     """The process lives."""
 
@@ -99,7 +117,9 @@ class Ended:
     seconds: float = 0.0
 
 
-Event: TypeAlias = Started | Step | Saved | Beat | Noise | Silent | Finished | Ended
+Event: TypeAlias = (
+    Started | Step | Saved | Cell | Beat | Noise | Silent | Finished | Ended
+)
 
 
 def parse(line: bytes) -> Event:
@@ -164,6 +184,17 @@ def _saved(said: Mapping[str, Any]) -> Saved:
     return Saved(bool(said.get("best")), _numbers(said.get("metrics", {})))
 
 
+def _cell(said: Mapping[str, Any]) -> Cell:
+    return Cell(
+        value=str(said["value"]),
+        trial=int(said["trial"]),
+        run=str(said["run"]),
+        done=int(said["done"]),
+        total=int(said["total"]),
+        folder=str(said["folder"]),
+    )
+
+
 def _finished(said: Mapping[str, Any]) -> Finished:
     if said["status"] not in ("done", "stopped", "failed"):
         raise ValueError(f"status is {said['status']!r}; done, stopped or failed")
@@ -171,7 +202,12 @@ def _finished(said: Mapping[str, Any]) -> Finished:
     return Finished(
         status=said["status"],
         run=str(run) if run else None,
-        runs={str(k): str(v) for k, v in dict(said.get("runs") or {}).items()},
+        runs={
+            str(k): v
+            for k, v in dict(said.get("runs") or {}).items()
+            # A sweep has several runs of each value; its table tells of them.
+            if isinstance(v, str)
+        },
         metrics=dict(said.get("metrics") or {}),
         seconds=float(said.get("seconds") or 0.0),
         message=str(said.get("message") or ""),
@@ -191,6 +227,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], Event]] = {
     "started": _started,
     "progress": _step,
     "checkpoint": _saved,
+    "cell": _cell,
     "heartbeat": lambda said: Beat(),
     "finished": _finished,
 }

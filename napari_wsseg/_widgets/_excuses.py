@@ -33,6 +33,11 @@ _KNOWN = (
 )
 
 
+def is_memory(message: str) -> bool:
+    """Whether a training that ended with these words had too little memory."""
+    return bool(re.search(r"\bmemory\b", message, re.IGNORECASE))
+
+
 def explain(message: str, tail: Sequence[str]) -> str:
     """Return why it failed: a known cause with its remedy, else its own last line.
 

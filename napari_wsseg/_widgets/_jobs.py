@@ -24,6 +24,7 @@ from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from napari_wsseg._widgets._child import Child, Patience, pump
 from napari_wsseg._widgets._events import (
+    Cell,
     Ended,
     EndState,
     Event,
@@ -38,6 +39,32 @@ ALIVE = ("starting", "running", "stopping")
 
 
 @dataclass(frozen=True, slots=True)
+class Sweep:
+    """One setting at several values, several seeds of each.
+
+    Parameters
+    ----------
+    key
+        The setting.
+    values
+        As written.
+    name
+        Folder of an earlier sweep to go on with; empty: by its settings.
+    """
+
+    key: str
+    values: tuple[str, ...]
+    trials: int = 3
+    name: str = ""
+
+    def words(self) -> list[str]:
+        """Return it as ``wsseg sweep`` reads it."""
+        words = ["--key", self.key, "--values", ",".join(self.values)]
+        words += ["--trials", str(self.trials)]
+        return [*words, "--name", self.name] if self.name else words
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What to train.
 
@@ -48,9 +75,11 @@ class Request:
     recipe
         One recipe, or ``None`` for every stage in order, by `preset`.
     settings
-        What differs from the recipe's defaults.
+        What differs from the recipe's defaults; ``recipe.setting`` for every stage.
     resume
         Run to go on with, or ``None`` for a new one.
+    sweep
+        Train `recipe` many times; then `settings` are all of its settings.
     """
 
     project: Path
@@ -58,18 +87,28 @@ class Request:
     settings: Mapping[str, Any] = field(default_factory=dict)
     preset: str = "fast"
     resume: str | None = None
+    sweep: Sweep | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether it trains several runs one after the other."""
+        return self.recipe is None or self.sweep is not None
 
     def command(self) -> list[str]:
         """Return the words that start it as a process of its own."""
+        project = ["-p", str(self.project), "--json"]
         if self.recipe is None:
-            module = ["napari_wsseg.cli", "run", "-p", str(self.project)]
-            words = [*module, "--preset", self.preset, "--json", "--no-adopt"]
-            return [sys.executable, "-m", *words, "--parent", str(os.getpid())]
-        words = ["trainers", self.recipe, "-p", str(self.project), "--infer", "--json"]
+            words = ["napari_wsseg.cli", "run", *project, "--preset", self.preset]
+            words.append("--no-adopt")
+        elif self.sweep is not None:
+            words = ["napari_wsseg.cli", "sweep", self.recipe, *project]
+            words += self.sweep.words()
+        else:
+            words = ["trainers", self.recipe, *project, "--infer"]
         if self.resume:
             words += ["--resume", self.resume]
         elif self.settings:
-            words += ["--set", *(f"{k}={_word(v)}" for k, v in self.settings.items())]
+            words += ["--set", *pairs(self.settings)]
         return [sys.executable, "-m", *words, "--parent", str(os.getpid())]
 
 
@@ -110,6 +149,7 @@ class Job(QObject):
         # Kept so that a panel opened later shows the same as one that was there.
         self.steps: deque[Step] = deque(maxlen=5000)
         self.log: deque[str] = deque(maxlen=500)
+        self.cells: list[Cell] = []
         self.began = time.monotonic()
         self._patience = patience or Patience()
         self._force_due = False
@@ -165,9 +205,12 @@ class Job(QObject):
         if self.run is None:
             self.child.terminate()
             return
-        wish = self.request.project / "runs" / self.run / "stop"
+        folder = self.request.project / "runs"
         try:
-            wish.touch()
+            (folder / self.run / "stop").touch()
+            if self.request.several:
+                # Heard between two runs as well.
+                (folder / "stop").touch()
         except OSError:
             # A full disk or a folder that is gone must not make Stop a dead button.
             self.child.terminate()
@@ -186,6 +229,8 @@ class Job(QObject):
                 changed = True
             elif isinstance(event, Step):
                 self.steps.append(event)
+            elif isinstance(event, Cell):
+                self.cells.append(event)
             elif isinstance(event, Noise):
                 self.log.append(event.text)
         if events:
@@ -289,9 +334,12 @@ def jobs_of(session: object) -> Jobs:
     return _of_session[session]
 
 
-def _word(value: object) -> str:
-    """Write a setting as ``--set`` reads it."""
-    return value if isinstance(value, str) else json.dumps(value)
+def pairs(settings: Mapping[str, Any]) -> list[str]:
+    """Write settings as ``--set`` reads them."""
+    return [
+        f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in settings.items()
+    ]
 
 
 def _keep_errors(job: Job) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, make_dataclass
 from typing import Annotated, Any
 
+from napari_wsseg._widgets import _asking
 from napari_wsseg._widgets._describe import KINDS
 
 
@@ -91,23 +89,7 @@ def ask() -> Generator[None, None, Loaded]:
     """Yield while another process imports the recipes; return what it told."""
     if _known:
         return _known[0]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "napari_wsseg._widgets._describe"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while True:
-        try:
-            told, complaint = process.communicate(timeout=0.1)
-            break
-        except subprocess.TimeoutExpired:
-            yield
-    if process.returncode:
-        raise RuntimeError((complaint.strip().splitlines() or ["no reason given"])[-1])
-    # Only the last line is ours: a library may greet the world on import.
-    _known[:] = [_read(json.loads(told.strip().splitlines()[-1]))]
+    _known[:] = [_read((yield from _asking.ask(["napari_wsseg._widgets._describe"])))]
     return _known[0]
 
 

@@ -14,13 +14,14 @@ from qtpy.QtWidgets import (
 )
 
 
-def note() -> QLabel:
-    """Return a label that wraps and never makes a panel wider."""
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    return label
+class Note(QLabel):
+    """A label that wraps and never makes a panel wider."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
 
 
 class Share(QWidget):
@@ -45,7 +46,7 @@ class Share(QWidget):
         self.box.setRange(0.0, 1.0)
         self.box.setSingleStep(0.05)
         self.box.setDecimals(3)
-        self.words = note()
+        self.words = Note()
         label = QLabel("Expert share p")
         label.setBuddy(self.box)
         for widget in (self.slider, self.box, label):

@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from napari_wsseg._widgets._verdict import Verdict
+from napari_wsseg._widgets._words import count
 
 
 class Result(QFrame):
@@ -17,17 +18,21 @@ class Result(QFrame):
     -------
     used(), kept()
         The reader's choice.
+    retried(settings)
+        The reader wants it again, with settings that need less memory.
     looked(stage, run)
         The reader wants to see the result before choosing.
     """
 
     used = Signal()
     kept = Signal()
+    retried = Signal(dict)
     looked = Signal(str, str)
 
     def __init__(self) -> None:
         super().__init__()
         self.usable: Mapping[str, str] = {}
+        self.smaller: Mapping[str, int] = {}
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self.headline = QLabel()
         self.headline.setStyleSheet("font-weight: bold")
@@ -38,6 +43,8 @@ class Result(QFrame):
         self.look_button.setToolTip(
             "Show its masks on the open film; nothing is put in use yet"
         )
+        self.retry_button = QPushButton()
+        self.retry_button.setToolTip("Start anew; everything else stays as it was set")
         self.use_button = QPushButton("Use this run")
         self.keep_button = QPushButton()
         choice = QHBoxLayout()
@@ -46,11 +53,15 @@ class Result(QFrame):
         layout = QVBoxLayout(self)
         layout.addWidget(self.headline)
         layout.addWidget(self.words)
+        layout.addWidget(self.retry_button)
         layout.addWidget(self.look_button)
         layout.addLayout(choice)
         self.use_button.clicked.connect(lambda *_: self.used.emit())
         self.keep_button.clicked.connect(lambda *_: self.kept.emit())
         self.look_button.clicked.connect(self._on_look)
+        self.retry_button.clicked.connect(
+            lambda *_: self.retried.emit(dict(self.smaller))
+        )
 
     def show_verdict(self, verdict: Verdict, *, may_use: bool) -> None:
         """Show a verdict; without `may_use` the project can only be looked at."""
@@ -59,6 +70,11 @@ class Result(QFrame):
         self.headline.setText(verdict.headline)
         self.words.setText(verdict.words)
         self.words.setVisible(bool(verdict.words))
+        self.smaller = verdict.smaller
+        for batch in verdict.smaller.values():
+            words = count(batch, "film")
+            self.retry_button.setText(f"Try again with {words} per batch")
+        self.retry_button.setVisible(bool(verdict.smaller))
         self.look_button.setVisible(offered)
         self.use_button.setVisible(offered)
         self.use_button.setEnabled(may_use)

@@ -18,7 +18,9 @@ from napari_wsseg._widgets._form import ConfigForm
 from napari_wsseg._widgets._jobs import Request
 from napari_wsseg._widgets._loading import Loaded, RecipeCard
 from napari_wsseg._widgets._material import Material, share_in_words
-from napari_wsseg._widgets._share import Share, note
+from napari_wsseg._widgets._room import RoomNote
+from napari_wsseg._widgets._share import Note, Share
+from napari_wsseg._widgets._sweep_box import SweepBox
 from napari_wsseg._widgets._words import duration
 from napari_wsseg.io.runs import RunInfo
 
@@ -78,10 +80,10 @@ class Setup(QWidget):
         self._entered: dict[str, dict[str, Any]] = {}
         self.choice = _combo("What to train")
         self.choice.currentIndexChanged.connect(self._turn)
-        self.about = note()
+        self.about = Note()
         self.preset = _combo("How thoroughly every stage is trained")
         self.preset.currentIndexChanged.connect(self.changed)
-        self.material = note()
+        self.material = Note()
         self.material.setToolTip(
             "Expert films: of the train split, with a mask that a reader drew or "
             "approved.\nWeak films: only known to show a finding or not."
@@ -90,14 +92,15 @@ class Setup(QWidget):
         self.share.changed.connect(self._say_share)
         self.share.changed.connect(self.changed)
         self._form_place = QVBoxLayout()
-        self.device, self.estimate = note(), note()
+        self.sweep = SweepBox()
+        self.device, self.estimate, self.room = Note(), Note(), RoomNote()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.choice, self.about, self.material, self.share, self.preset):
             layout.addWidget(widget)
         layout.addLayout(self._form_place)
-        layout.addWidget(self.device)
-        layout.addWidget(self.estimate)
+        for widget in (self.device, self.room, self.estimate, self.sweep):
+            layout.addWidget(widget)
 
     @property
     def recipe(self) -> str | None:
@@ -167,6 +170,21 @@ class Setup(QWidget):
         preset = self.preset.currentData() or "fast"
         return Request(project, self.recipe, self.settings(), preset=preset)
 
+    def sweep_request(self, project: Path) -> Request | None:
+        """Return the sweep that the reader has asked for."""
+        if self.form is None or self.recipe is None:
+            return None
+        self.form.settle()
+        return self.sweep.request(project, self.recipe, self._values())
+
+    def show_room(self, project: Path) -> None:
+        """Say whether what is chosen will fit into memory."""
+        settings = self.settings()
+        if self.form is not None:
+            settings["batch"] = self._values().get("batch")
+        preset = self.preset.currentData() or "fast"
+        self.room.show_for(project, self.recipe, settings, preset)
+
     def _values(self) -> dict[str, Any]:
         values = self.form.values() if self.form is not None else {}
         if not self.share.isHidden():
@@ -183,6 +201,7 @@ class Setup(QWidget):
             self.form = None
         card = self.card
         self.preset.setVisible(card is None)
+        self.sweep.offer(card.config if card is not None else None)
         self.share.hide()
         if card is None:
             self.about.setText(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
@@ -15,9 +16,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets import _words
-from napari_wsseg._widgets._events import Ended, Event, Noise, Started, Step
+from napari_wsseg._widgets._events import Cell, Ended, Event, Noise, Started, Step
 from napari_wsseg._widgets._fold import Fold
 from napari_wsseg._widgets._jobs import Job
+from napari_wsseg._widgets._sweep_plot import SweepPlot
 from napari_wsseg._widgets._train_setup import short_title
 from napari_wsseg._widgets.curves import Curves
 
@@ -39,6 +41,8 @@ class Watch(QWidget):
             QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum
         )
         self.curves = Curves()
+        self.sweep = SweepPlot()
+        self.sweep.hide()
         self.log = QPlainTextEdit()
         self.log.setReadOnly(True)
         self.log.setMaximumBlockCount(500)
@@ -50,7 +54,7 @@ class Watch(QWidget):
         self.fold.body.addWidget(self.log)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.bar, self.message, self.curves, self.fold):
+        for widget in (self.bar, self.message, self.sweep, self.curves, self.fold):
             layout.addWidget(widget)
         # Seconds pass even when nothing is said.
         self._clock = QTimer(self, interval=1000)
@@ -66,6 +70,7 @@ class Watch(QWidget):
         self.log.setPlainText("\n".join(job.log))
         self.curves.add(job.steps)
         self._step = job.steps[-1] if job.steps else None
+        self._draw_sweep()
         job.said.connect(self._on_said)
         job.changed.connect(self._say)
         self.bar.setRange(0, 0)
@@ -86,6 +91,8 @@ class Watch(QWidget):
                 if event.message != self._said:
                     self._said = event.message
                     lines.append(event.message)
+            elif isinstance(event, Cell):
+                self._draw_sweep()
             elif isinstance(event, Noise):
                 lines.append(event.text)
             elif isinstance(event, Ended) and event.message:
@@ -97,14 +104,19 @@ class Watch(QWidget):
             self.curves.add(steps)
             self._say()
 
+    def _draw_sweep(self) -> None:
+        cells = self.job.cells if self.job is not None else []
+        self.sweep.show_folder(Path(cells[-1].folder) if cells else None)
+
     def _say(self) -> None:
         """Bring bar and message up to what is known."""
         job, step = self.job, self._step
         if job is None:
             return
         if job.alive and step is not None and step.total > 0:
-            self.bar.setRange(0, step.total)
-            self.bar.setValue(min(step.step, step.total))
+            done, total = _share_done(job, step)
+            self.bar.setRange(0, total)
+            self.bar.setValue(done)
         elif job.alive:
             self.bar.setRange(0, 0)
         else:
@@ -120,6 +132,8 @@ def _situation(job: Job, step: Step | None) -> str:
     """Return how a job stands, in one or two lines."""
     passed = _words.duration(time.monotonic() - job.began)
     name = short_title(job.recipe)
+    if job.request.sweep is not None:
+        name = f"{_of_sweep(job)}\n{name}"
     if job.silent_s:
         silent = _words.duration(job.silent_s)
         return (
@@ -143,3 +157,27 @@ def _situation(job: Job, step: Step | None) -> str:
             of = f" {step.step:,} of {step.total:,}" if step.total else ""
             return f"{name}: {step.message}{of}\n{passed} so far{left}"
     return f"{name}: {_words.state(job.state)}"
+
+
+def _of_sweep(job: Job) -> str:
+    """Return how far a sweep is."""
+    sweep = job.request.sweep
+    if sweep is None:
+        return ""
+    total = len(sweep.values) * sweep.trials
+    done = job.cells[-1].done if job.cells else 0
+    words = f"Sweep of {sweep.key}: {done} of {total} trainings done"
+    if done:
+        left = (time.monotonic() - job.began) / done * (total - done)
+        words += f", about {_words.duration(left)} left"
+    return words
+
+
+def _share_done(job: Job, step: Step) -> tuple[int, int]:
+    """Return how far the bar stands: of the training, of a sweep its trainings."""
+    if job.request.sweep is None:
+        return min(step.step, step.total), step.total
+    sweep = job.request.sweep
+    done = job.cells[-1].done if job.cells else 0
+    within = min(99, 100 * step.step // step.total)
+    return 100 * done + within, 100 * len(sweep.values) * sweep.trials

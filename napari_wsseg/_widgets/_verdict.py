@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from napari_wsseg._widgets._events import Ended
+from napari_wsseg._widgets._excuses import is_memory
 from napari_wsseg._widgets._jobs import Request
 from napari_wsseg._widgets._train_setup import short_title
 from napari_wsseg._widgets._words import count, figure, metric_name, telling
@@ -59,12 +60,16 @@ class Verdict:
         Stage to run id: what [Use] would put in use; empty when there is nothing.
     resumable
         Run that can go on, or ``None``.
+    smaller
+        Settings with which it may fit into memory after all; empty when it did not
+        fail for want of it.
     """
 
     headline: str
     words: str = ""
     usable: Mapping[str, str] = field(default_factory=dict)
     resumable: str | None = None
+    smaller: Mapping[str, int] = field(default_factory=dict)
 
 
 def judge(
@@ -85,13 +90,10 @@ def judge(
     checked
         Expert films of the val split.
     """
-    last = next(reversed(list(made.items())), None)
+    if request.sweep is not None:
+        return _swept(end)
     if end.state != "done":
-        resumable = _resumable(request, last[1] if last else None)
-        kept = "\nResume goes on from the last saved state." if resumable else ""
-        headline = f"{short_title(last[0] if last else request.recipe)} "
-        headline += _HEADLINES[end.state]
-        return Verdict(headline, (end.message + kept).strip(), resumable=resumable)
+        return _unfinished(end, request, made, project)
     usable: dict[str, str] = {}
     scores = []
     for recipe, run in made.items():
@@ -100,6 +102,52 @@ def judge(
     if project is None:
         return Verdict("Done", "Open its project again to use the result.")
     return Verdict("Done", "\n".join(scores), usable=usable)
+
+
+def _unfinished(
+    end: Ended, request: Request, made: Mapping[str, str], project: Project | None
+) -> Verdict:
+    """Judge a job that was stopped or failed."""
+    last = next(reversed(list(made.items())), None)
+    info = _info(request, last[1]) if last else None
+    if last is not None and info is not None and info.state == "done":
+        # Ended while it computed maps: there is nothing to resume.
+        stages = stages_of(last[0]) if project is not None else ()
+        return Verdict(
+            f"{short_title(last[0])} is done, its maps are not",
+            f"{end.message}\nWhen it is used, the rest is computed.".strip(),
+            usable=dict.fromkeys(stages, last[1]),
+        )
+    resumable = _resumable(request, last[1] if last else None)
+    kept = "\nResume goes on from the last saved state." if resumable else ""
+    headline = f"{short_title(last[0] if last else request.recipe)} "
+    headline += _HEADLINES[end.state]
+    return Verdict(
+        headline,
+        (end.message + kept).strip(),
+        resumable=resumable,
+        smaller=_smaller(end, request, *last) if last else {},
+    )
+
+
+def _swept(end: Ended) -> Verdict:
+    """Judge a sweep; what it found is drawn, and every run is in the list."""
+    if end.state == "done":
+        words = "Every run is in the list of runs; none was put in use."
+        return Verdict("Sweep done", words)
+    go_on = "What is done is kept: “Go on” does the rest."
+    return Verdict(f"Sweep {_HEADLINES[end.state]}", f"{end.message}\n{go_on}".strip())
+
+
+def _smaller(end: Ended, request: Request, recipe: str, run: str) -> dict[str, int]:
+    """Return half the batch of a run that ran out of memory."""
+    info = _info(request, run)
+    if info is None or end.state not in ("failed", "killed"):
+        return {}
+    batch = int(info.config.get("batch", 1))
+    if batch < 2 or not is_memory(end.message):
+        return {}
+    return {"batch" if request.recipe else f"{recipe}.batch": batch // 2}
 
 
 def _score(

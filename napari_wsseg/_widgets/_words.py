@@ -1,4 +1,4 @@
-"""Figures, times and states as a person reads them."""
+"""Figures, times, states and colours as a person reads them."""
 
 from __future__ import annotations
 
@@ -43,6 +43,10 @@ _STATES = {
     "lost": "lost",
     "interrupted": "interrupted",
 }
+
+#: Okabe and Ito's colours that stand out on a dark and on a light ground.
+_ON_DARK = ("#56B4E9", "#E69F00", "#2FC99A", "#F0E442", "#CC79A7", "#D55E00")
+_ON_LIGHT = ("#0072B2", "#B36B00", "#007A57", "#7A6F00", "#A0467A", "#D55E00")
 
 #: A sign beside the word, so that no state is told by colour alone.
 SIGNS = {
@@ -112,3 +116,16 @@ def count(number: int, one: str, many: str | None = None) -> str:
     """Return ``1 film``, ``2,310 films``."""
     word = one if number == 1 else (many or f"{one}s")
     return f"{number:,} {word}"
+
+
+def gigabytes(size: float) -> str:
+    """Return bytes as ``1.5 GB``, ``37 GB``; below a tenth as ``80 MB``."""
+    if size < 0.1 * 2**30:
+        return f"{max(0.0, size) / 2**20:.0f} MB"
+    value = size / 2**30
+    return f"{value:.1f} GB" if value < 10 else f"{value:.0f} GB"
+
+
+def colours(dark: bool) -> tuple[str, ...]:
+    """Return colours of lines for a dark or a light ground."""
+    return _ON_DARK if dark else _ON_LIGHT

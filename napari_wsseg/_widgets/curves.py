@@ -12,11 +12,7 @@ from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_wsseg._widgets._events import Step
-from napari_wsseg._widgets._words import figure, metric_name
-
-#: Okabe and Ito's colours that stand out on a dark and on a light ground.
-_ON_DARK = ("#56B4E9", "#E69F00", "#2FC99A", "#F0E442", "#CC79A7", "#D55E00")
-_ON_LIGHT = ("#0072B2", "#B36B00", "#007A57", "#7A6F00", "#A0467A", "#D55E00")
+from napari_wsseg._widgets._words import colours, figure, metric_name
 
 #: Figures that are no measure of how well it goes.
 _NOT_DRAWN = frozenset({"learning_rate", "lr", "epoch", "seconds", "n_val"})
@@ -134,7 +130,7 @@ class _Plot:
         self._faint: dict[str, pg.PlotDataItem] = {}
 
     def draw(self, text: QColor, ground: QColor) -> None:
-        colours = _ON_DARK if ground.lightness() < 128 else _ON_LIGHT
+        palette = colours(ground.lightness() < 128)
         self.canvas.setBackground(ground)
         for side in ("left", "bottom"):
             axis = self.canvas.getPlotItem().getAxis(side)
@@ -142,7 +138,7 @@ class _Plot:
             axis.setTextPen(pg.mkPen(text))
         words = []
         for index, (name, series) in enumerate(self.series.items()):
-            colour = colours[index % len(colours)]
+            colour = palette[index % len(palette)]
             self._draw_line(name, series, colour)
             value = figure(series.values[-1])
             words.append(

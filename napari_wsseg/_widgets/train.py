@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -94,6 +97,27 @@ class TrainPanel(QWidget):
         if info is not None and project is not None:
             self._run(Request(project.folder, info.recipe, resume=info.id))
 
+    def start_sweep(self, *, earlier: bool = False) -> None:
+        """Train at several values of a setting, or go on with what was begun."""
+        project = self.session.project
+        if project is None or self.state != "ready":
+            return
+        box = self.setup.sweep
+        request = (
+            box.earlier_request(project.folder)
+            if earlier
+            else self.setup.sweep_request(project.folder)
+        )
+        if request is not None:
+            self._run(request)
+
+    def retry(self, settings: Mapping[str, int]) -> None:
+        """Start the last training anew, with some settings changed."""
+        job = self.jobs.current
+        if job is not None and not self.jobs.busy:
+            was = job.request
+            self._run(replace(was, settings={**was.settings, **settings}, resume=None))
+
     def stop(self) -> None:
         """Ask the training to stop; by force when that is what the button says."""
         job = self.jobs.current
@@ -118,6 +142,7 @@ class TrainPanel(QWidget):
         """Load the recipes the first time the panel is looked at."""
         super().showEvent(event)
         self._load()
+        self.setup.room.forget()
         self._recount()
 
     def _build(self) -> None:
@@ -151,8 +176,11 @@ class TrainPanel(QWidget):
     def _connect(self) -> None:
         self.setup.changed.connect(self._refresh)
         self.setup.choice.currentIndexChanged.connect(self._recount)
+        self.setup.sweep.started.connect(self.start_sweep)
+        self.setup.sweep.resumed.connect(partial(self.start_sweep, earlier=True))
         self.result.used.connect(self.use_result)
         self.result.kept.connect(self._dismiss)
+        self.result.retried.connect(self.retry)
         self.result.looked.connect(self._look)
         self.jobs.began.connect(self._follow)
         self.jobs.ended.connect(self._on_ended)
@@ -202,6 +230,8 @@ class TrainPanel(QWidget):
             else None
         )
         self.setup.show_last(last_done(infos, self.setup.recipe))
+        if project is not None:
+            self.setup.sweep.show_earlier(project.folder, self.setup.recipe)
         self._refresh()
 
     def _run(self, request: Request) -> None:
@@ -265,6 +295,9 @@ class TrainPanel(QWidget):
             or (self.watch.job is not None and self.result.isVisibleTo(self))
         )
         self._refresh_buttons(state, job)
+        project = self.session.project
+        if project is not None and self.setup.isVisible():
+            self.setup.show_room(project.folder)
 
     def _refresh_buttons(self, state: PanelState, job: Job | None) -> None:
         self.start_button.setEnabled(state == "ready")

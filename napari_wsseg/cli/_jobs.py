@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_wsseg.cli import _say
+from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project, ProjectLocked
 from napari_wsseg.jobs import DataError, UsageError
 from trainers import _watch, presets, recipes
@@ -90,6 +91,19 @@ def execute(
     raise RuntimeError("a job ended without a last word")
 
 
+def complete_maps(
+    project: Path, recipe: str, run: str, told: _say.Teller, cancel: threading.Event
+) -> None:
+    """Compute the maps that a run lacks because it was stopped, or films were added."""
+    from napari_wsseg.pipeline import infer
+
+    with Project.open(project) as opened:
+        films = [case.id for case in opened.cases()]
+        for stage in recipes[recipe].stages:
+            if stages.missing(opened.folder, stage, run, films):
+                _say.through(infer.infer(opened, stage, run, cancel=cancel), told)
+
+
 def adopt(project: Path, runs: dict[str, str]) -> None:
     """Use these runs, by recipe, for their stages."""
     try:
@@ -134,6 +148,11 @@ def tell_end(end: End, project: Path, recipe: str) -> None:
     if end["status"] == "done":
         _say.person(
             f"{recipe} done in {end['seconds']:.0f} s; {figures or 'unevaluated'}"
+        )
+    elif end["status"] == "stopped" and end.get("message"):
+        _say.person(
+            f"stopped: {end['message']}; compute the rest with: wsseg infer "
+            f"{end['stages'][-1]} -p {project} --run {end['run']}"
         )
     elif end["status"] == "stopped":
         _say.person(

@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
             if known.done:
                 told.close()
                 _say.person(f"{recipe}: run {known.done} {why}; kept")
+                _jobs.complete_maps(arguments.project, recipe, known.done, told, cancel)
             end: _jobs.End = {"status": "done", "run": known.done}
             end["metrics"] = dict(known.metrics)
             if not known.done:

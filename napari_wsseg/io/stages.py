@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,16 @@ def read_present(
 def seen(project: Path, stage: str, run: str) -> set[str]:
     """Return the ids of the cases that the stage has maps of."""
     return {path.stem for path in folder(project, stage, run).glob("*.npz")}
+
+
+def missing(project: Path, stage: str, run: str, films: Iterable[str]) -> set[str]:
+    """Return which of `films`, case ids, the stage has no maps of yet.
+
+    Of a stage that was stopped before it knew how its maps become masks, all.
+    """
+    if not (folder(project, stage, run) / "stage.json").exists():
+        return set(films)
+    return set(films) - seen(project, stage, run)
 
 
 def write_settings(

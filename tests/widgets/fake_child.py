@@ -92,6 +92,12 @@ def main(mode: str, project: Path) -> int:
         time.sleep(600)
     elif mode == "before-start":
         time.sleep(600)
+    elif mode == "maps-stopped":
+        start()
+        finish("stopped", "the training is done and kept; its maps were stopped")
+        return 130
+    elif mode == "sweep":
+        sweep(project)
     elif mode == "stays":
         start()
         finish("done")
@@ -121,6 +127,45 @@ def main(mode: str, project: Path) -> int:
     else:
         raise ValueError(f"no mode {mode!r}")
     return 0
+
+
+def sweep(project: Path) -> None:
+    """Two values, two trials; the second trial of the second value is left out."""
+    folder = project / "sweeps" / "chexseg-p-0000"
+    folder.mkdir(parents=True, exist_ok=True)
+    cells = [(0.2, 0), (0.8, 0), (0.2, 1)]
+    for done in range(1, len(cells) + 1):
+        start(f"chexseg-2026-{done}")
+        step(1, 1, loss=0.5)
+        (folder / "sweep.json").write_text(json.dumps(sheet(cells[:done])))
+        value, trial = cells[done - 1]
+        words = {"key": "p", "value": value, "trial": trial, "run": RUN, "done": done}
+        say("cell", **words, metrics={}, total=4, folder=str(folder))
+    finish("stopped")
+
+
+def sheet(cells: list[tuple[float, int]]) -> dict[str, object]:
+    rows = []
+    for value in dict.fromkeys(value for value, _ in cells):
+        trials = sum(value == other for other, _ in cells)
+        figure = {"mean": value / 2, "spread": 0.01 if trials > 1 else None}
+        names = ("pos_iou", "dice", "all_iou", "pooled_miou", "emptiness")
+        rows += [
+            {"value": value, "split": "test", "finding": finding, "trials": trials}
+            | dict.fromkeys(names, figure)
+            for finding in ("mean over findings", "effusion")
+        ]
+    return {
+        "recipe": "chexseg",
+        "key": "p",
+        "settings": {"epochs": 12, "seed": 0},
+        "values": sorted({value for value, _ in cells}),
+        "planned": [0.2, 0.8],
+        "trials": 2,
+        "splits": ["test"],
+        "cells": [{"value": value, "trial": trial} for value, trial in cells],
+        "summary": rows,
+    }
 
 
 def garbage() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +16,9 @@ from qtpy.QtCore import Qt
 sys.path.insert(0, str(Path(__file__).parent))
 from training_room import FakeJobs, make_project, make_run, open_session
 
-from napari_wsseg._widgets import _loading
+from napari_wsseg._widgets import _loading, _room
 from napari_wsseg._widgets._events import Ended
-from napari_wsseg._widgets._jobs import Request
+from napari_wsseg._widgets._jobs import Request, Sweep
 from napari_wsseg._widgets._loading import Loaded, RecipeCard
 from napari_wsseg._widgets._material import Material, share_in_words
 from napari_wsseg._widgets._train_setup import estimate
@@ -51,7 +51,14 @@ LOADED = Loaded(
     "CPU, 2 cores; no graphics card found",
 )
 
+#: Eight films need 1.8 GB, of 2 GB.
+ROOM = _room.Room("cpu", fixed=2**30, per_film=2**30 // 10, free=2 * 2**30, batch=8)
+
 Open = Callable[..., TrainPanel]
+
+
+def has_room(words: list[str], wanted: Callable[[], bool]) -> Iterator[_room.Room]:
+    yield ROOM
 
 
 @pytest.fixture
@@ -59,6 +66,7 @@ def open_panel(
     qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Open]:
     monkeypatch.setattr(_loading, "_known", [LOADED])
+    monkeypatch.setattr(_room, "ask", has_room)
     panels: list[TrainPanel] = []
 
     def begin(
@@ -429,3 +437,95 @@ def test_material_counts_each_film_once(open_panel: Open) -> None:
     panel = open_panel(films=10, expert=4)
     assert panel.session.project is not None
     assert Material.of(panel.session.project) == Material(10, 4, 4, 2)
+
+
+def test_memory_is_told_before_the_start_in_red_when_it_will_not_fit(
+    qtbot: QtBot, open_panel: Open
+) -> None:
+    panel = open_panel()
+    panel.setup.choose("chexseg")
+    note, form = panel.setup.room, panel.setup.form
+    assert form is not None
+    qtbot.waitUntil(lambda: "1.8 GB of 2.0 GB free" in note.text(), timeout=5000)
+    form.widgets["batch"].value = 16
+    assert "will not fit" in note.text()
+    assert "color:#" in note.text()
+    assert "Take 10 films per batch or fewer" in note.text()
+    form.widgets["batch"].value = 10
+    assert "will not fit" not in note.text()
+    assert panel.start_button.isEnabled(), "an estimate forbids nothing"
+
+
+def test_what_does_not_fit_with_one_film_asks_for_something_smaller() -> None:
+    words = replace(ROOM, free=2**20).words(1)
+    assert "will not fit" in words
+    assert "smaller working size" in words
+
+
+def test_after_running_out_of_memory_half_the_batch_is_one_click(
+    qtbot: QtBot, open_panel: Open
+) -> None:
+    panel = open_panel("oom")
+    make_run(folder_of(panel), "classifier", "failed", settings={"batch": 8})
+    run = runs.listing(folder_of(panel))[0].id
+    request = Request(folder_of(panel), "classifier", {"epochs": 3})
+    message = "Out of memory: try a smaller batch or size."
+    end = Ended("failed", message, run=run)
+    verdict = judge(end, request, {"classifier": run}, panel.session.project, 0)
+    assert verdict.smaller == {"batch": 4}
+    every = judge(end, Request(request.project, None), {"classifier": run}, None, 0)
+    assert every.smaller == {"classifier.batch": 4}
+    panel.jobs.start(request)
+    ended(qtbot, panel)
+    panel.result.show_verdict(verdict, may_use=True)
+    assert panel.result.retry_button.text() == "Try again with 4 films per batch"
+    click(qtbot, panel.result.retry_button)
+    again = panel.jobs.requests[-1]  # type: ignore[attr-defined]
+    assert again.settings == {"epochs": 3, "batch": 4}
+
+
+def test_a_run_stopped_while_it_computes_maps_is_not_called_unfinished(
+    open_panel: Open,
+) -> None:
+    panel = open_panel()
+    folder = folder_of(panel)
+    run = make_run(folder, "chexseg", "done", last=True)
+    for state in ("stopped", "killed"):
+        end = Ended(state, "its maps were stopped", run=run)  # type: ignore[arg-type]
+        request = Request(folder, "chexseg")
+        verdict = judge(end, request, {"chexseg": run}, panel.session.project, 0)
+        assert verdict.headline == "CheXseg is done, its maps are not"
+        assert "Resume" not in verdict.words
+        assert verdict.usable == {"segmentation": run}
+
+
+def test_a_sweep_is_started_drawn_as_it_fills_and_gone_on_with(
+    qtbot: QtBot, open_panel: Open
+) -> None:
+    panel = open_panel("sweep")
+    panel.setup.choose("chexseg")
+    box = panel.setup.sweep
+    box.heading.click()
+    assert box.key.currentText() == "p"
+    assert "18 trainings" in box.words.text()
+    box.values.setText("0.2, 0.8")
+    box.trials.setValue(2)
+    click(qtbot, box.start_button)
+    request = panel.jobs.requests[-1]  # type: ignore[attr-defined]
+    words = request.command()
+    assert words[2:5] == ["napari_wsseg.cli", "sweep", "chexseg"]
+    assert words[words.index("--values") + 1] == "0.2,0.8"
+    assert "p" not in request.settings
+    assert request.settings["batch"] == 8
+    ended(qtbot, panel)
+    plot = panel.watch.sweep
+    assert plot.isVisible()
+    assert "Best so far at p = 0.8: IoU 0.400 over 1 trial" in plot.words.text()
+    assert "effusion" in plot.legend.text()
+    click(qtbot, panel.result.keep_button)
+    assert box.earlier.currentText() == "chexseg-p-0000"
+    assert box.resume_button.text() == "Go on (3/4)"
+    click(qtbot, box.resume_button)
+    again = panel.jobs.requests[-1]  # type: ignore[attr-defined]
+    assert again.sweep == Sweep("p", ("0.2", "0.8"), 2, "chexseg-p-0000")
+    assert again.settings == {"epochs": 12, "seed": 0}

@@ -1,0 +1,207 @@
+"""Whether a training will fit into memory, told before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtGui import QPalette
+from qtpy.QtWidgets import QWidget
+
+from napari_wsseg._widgets import _asking
+from napari_wsseg._widgets._jobs import pairs
+from napari_wsseg._widgets._share import Note
+from napari_wsseg._widgets._words import count, gigabytes
+
+#: Settings that a network's memory does not depend on, but for the batch, whose part
+#: is worked out here.
+_WITHOUT_WEIGHT = frozenset(
+    "batch epochs seed learning_rate weight_decay momentum schedule step_epochs "
+    "step_factor augment tone flip checks p n_expert".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a training needs and what there is, in bytes.
+
+    Parameters
+    ----------
+    device
+        ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    fixed, per_film
+        Of it all, and of each film of a batch.
+    free
+        What may be taken.
+    batch
+        Films per batch when nothing else is said.
+    """
+
+    device: str
+    fixed: int
+    per_film: int
+    free: int
+    batch: int
+
+    @classmethod
+    def read(cls, told: Mapping[str, Any]) -> Room:
+        """Return what ``python -m trainers._memory`` has told."""
+        names = ("fixed", "per_film", "free", "batch")
+        return cls(str(told["device"]), *(int(told[name]) for name in names))
+
+    def needed(self, batch: int) -> int:
+        """Return what batches of so many films need."""
+        return self.fixed + batch * self.per_film
+
+    def most(self) -> int:
+        """Return the largest batch that fits, 0 when not one film does."""
+        return max(0, (self.free - self.fixed) // max(1, self.per_film))
+
+    def fits(self, batch: int) -> bool:
+        """Whether batches of so many films fit."""
+        return self.needed(batch) <= self.free
+
+    def words(self, batch: int) -> str:
+        """Return it for a person, with what to change where it will not fit."""
+        what = "the processor" if self.device == "cpu" else "the graphics card"
+        needed, free = gigabytes(self.needed(batch)), gigabytes(self.free)
+        if self.fits(batch):
+            return f"Memory: about {needed} of {free} free for {what}"
+        remedy = (
+            f"Take {count(self.most(), 'film')} per batch or fewer, or a smaller "
+            "working size."
+            if self.most()
+            else "Choose a smaller working size or a smaller network."
+        )
+        return (
+            f"Memory: will not fit. About {needed} are needed and {free} are free for "
+            f"{what}. {remedy}"
+        )
+
+
+def ask(words: list[str], wanted: Callable[[], bool]) -> Iterator[Room | str | None]:
+    """Yield ``None`` while waiting, then the answer or why there is none.
+
+    For a worker, see `napari_wsseg._widgets._loading.load_softly`.
+    """
+    asking = _asking.ask(["trainers._memory", *words])
+    try:
+        while wanted():
+            try:
+                next(asking)
+            except StopIteration as end:
+                told = end.value
+                yield told["unknown"] if "unknown" in told else Room.read(told)
+                return
+            yield None
+    except Exception as error:
+        yield str(error) or type(error).__name__
+    finally:
+        asking.close()
+
+
+class RoomNote(Note):
+    """Says what the chosen training needs; asks again, a moment later, on a change."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.room: Room | None = None
+        self._answers: dict[tuple[str, ...], Room | str] = {}
+        self._asked: tuple[str, ...] = ()
+        # What is worth waiting for, known to threads also when this label is gone.
+        self._wanted: list[tuple[str, ...]] = []
+        self.destroyed.connect(self._wanted.clear)
+        self._batch: int | None = None
+        self._due = QTimer(self, interval=700, singleShot=True)
+        self._due.timeout.connect(self._ask)
+        self.setTextFormat(Qt.TextFormat.RichText)
+
+    def forget(self) -> None:
+        """Ask anew next time: what is free changes with what else runs."""
+        self._answers.clear()
+        self._asked = ()
+
+    def show_for(
+        self,
+        project: Path,
+        recipe: str | None,
+        settings: Mapping[str, Any],
+        preset: str,
+    ) -> None:
+        """Say what a training with these settings needs.
+
+        Parameters
+        ----------
+        settings
+            What differs from the recipe's own, and ``batch``.
+        """
+        batch = settings.get("batch")
+        self._batch = int(batch) if batch is not None else None
+        words = ["-p", str(project), "--preset", preset]
+        if recipe is not None:
+            words.insert(0, recipe)
+            heavy = {k: v for k, v in settings.items() if k not in _WITHOUT_WEIGHT}
+            if heavy:
+                words += ["--set", *pairs(heavy)]
+        asked = tuple(words)
+        if asked == self._asked:
+            self._say()
+            return
+        self._asked = asked
+        if asked in self._answers:
+            self._say()
+        else:
+            self.room = None
+            self.setText("Memory: being worked out …")
+            self._due.start()
+
+    def hideEvent(self, event: QEvent) -> None:
+        """Wait no longer for what nobody sees."""
+        super().hideEvent(event)
+        self._wanted.clear()
+        self._asked = ()
+
+    def _ask(self) -> None:
+        asked, waiting = self._asked, self._wanted
+        if not asked or not self.isVisible():
+            return
+        waiting[:] = [asked]
+
+        def answered(answer: Room | str | None) -> None:
+            if answer is not None and asked in waiting:
+                self._answers[asked] = answer
+                self._say()
+
+        worker = create_worker(
+            ask, list(asked), lambda: asked in waiting, _start_thread=False
+        )
+        worker.yielded.connect(answered)
+        worker.start()
+
+    def _say(self) -> None:
+        answer = self._answers.get(self._asked)
+        self.room = answer if isinstance(answer, Room) else None
+        if answer is None:
+            return
+        if isinstance(answer, str):
+            self.setText("Memory: not known before the start")
+            self.setToolTip(answer)
+            return
+        batch = self._batch or answer.batch
+        words = escape(answer.words(batch))
+        if not answer.fits(batch):
+            words = f'<b style="color:{self._red()}">✗ {words}</b>'
+        self.setText(words)
+        self.setToolTip(
+            "An estimate: weights, what a step keeps of every film, and the process "
+            "itself; a tenth of what is free is left to other programs"
+        )
+
+    def _red(self) -> str:
+        dark = self.palette().color(QPalette.ColorRole.Window).lightness() < 128
+        return "#FF7B72" if dark else "#B3261E"

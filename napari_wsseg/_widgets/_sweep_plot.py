@@ -1,0 +1,194 @@
+"""What a sweep has found so far, drawn while it fills."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QColor, QPalette
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from napari_wsseg._widgets._share import Note
+from napari_wsseg._widgets._words import colours, count, metric_name
+
+#: Row of a sweep's table that is the mean over findings.
+MEAN = "mean over findings"
+FIGURES = ("pos_iou", "dice", "all_iou", "pooled_miou", "emptiness")
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """Return what ``sweep.json`` holds, or ``None`` where there is no readable one."""
+    try:
+        state: dict[str, Any] = json.loads((folder / "sweep.json").read_text("utf-8"))
+        return state if state["summary"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+class SweepPlot(QWidget):
+    """Mean and spread over trials against the swept setting, and a line per finding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._state: dict[str, Any] | None = None
+        self.figure, self.split = QComboBox(), QComboBox()
+        for name in FIGURES:
+            self.figure.addItem(metric_name(name), name)
+        self.figure.setAccessibleName("Figure that is drawn")
+        self.split.setAccessibleName("Films that are scored")
+        for combo in (self.figure, self.split):
+            combo.setToolTip(combo.accessibleName())
+            combo.currentIndexChanged.connect(self.draw)
+        row = QHBoxLayout()
+        row.addWidget(self.figure, 1)
+        row.addWidget(self.split, 1)
+        self.legend = QLabel()
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.legend.setWordWrap(True)
+        self.canvas = pg.PlotWidget()
+        self.canvas.setFixedHeight(170)
+        self.canvas.setMinimumWidth(120)
+        self.canvas.setFrameShape(pg.PlotWidget.Shape.NoFrame)
+        self.canvas.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.canvas.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        item = self.canvas.getPlotItem()
+        item.setMenuEnabled(False)
+        item.hideButtons()
+        item.showGrid(x=False, y=True, alpha=0.25)
+        item.getAxis("left").setWidth(38)
+        self.words = Note()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row)
+        for widget in (self.legend, self.canvas, self.words):
+            layout.addWidget(widget)
+
+    def show_folder(self, folder: Path | None) -> None:
+        """Draw what a sweep's folder holds; nothing where there is none yet."""
+        self._state = read(folder) if folder is not None else None
+        self.setVisible(self._state is not None)
+        if self._state is None:
+            return
+        splits = list(self._state["splits"])
+        if [self.split.itemData(n) for n in range(self.split.count())] != splits:
+            self.split.clear()
+            for split in splits:
+                self.split.addItem(f"on {split} films", split)
+            self.split.setCurrentIndex(len(splits) - 1)
+        self.draw()
+
+    def draw(self) -> None:
+        """Bring the plot up to what is known."""
+        state = self._state
+        if state is None or self.split.currentData() is None:
+            return
+        figure, split = self.figure.currentData(), self.split.currentData()
+        rows = [row for row in state["summary"] if row["split"] == split]
+        values = list(dict.fromkeys(row["value"] for row in rows))
+        places = _places(values)
+        ground = self.palette().color(QPalette.ColorRole.Window)
+        text = self.palette().color(QPalette.ColorRole.WindowText)
+        self._ready(ground, text, str(state["key"]), values, places)
+        names = [MEAN, *(n for n in _findings(rows) if n != MEAN)]
+        palette = colours(ground.lightness() < 128)
+        legend = []
+        for index, name in enumerate(names):
+            mine = [row for row in rows if row["finding"] == name]
+            colour = (
+                text.name() if name == MEAN else palette[(index - 1) % len(palette)]
+            )
+            self._draw_line(mine, figure, places, colour, heavy=name == MEAN)
+            legend.append(f'<span style="color:{colour}">■</span> {escape(name)}')
+        self.legend.setText("&nbsp;&nbsp; ".join(legend))
+        self.words.setText(_best(rows, figure, str(state["key"])))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow a change between light and dark."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.StyleChange, QEvent.Type.PaletteChange):
+            self.draw() if hasattr(self, "words") else None
+
+    def _ready(
+        self,
+        ground: QColor,
+        text: QColor,
+        key: str,
+        values: Sequence[Any],
+        places: Mapping[Any, float],
+    ) -> None:
+        self.canvas.clear()
+        self.canvas.setBackground(ground)
+        item = self.canvas.getPlotItem()
+        for side in ("left", "bottom"):
+            item.getAxis(side).setPen(pg.mkPen(text))
+            item.getAxis(side).setTextPen(pg.mkPen(text))
+        item.getAxis("bottom").setTicks([[(places[v], str(v)) for v in values]])
+        item.setLabel("bottom", key)
+
+    def _draw_line(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        figure: str,
+        places: Mapping[Any, float],
+        colour: str,
+        *,
+        heavy: bool,
+    ) -> None:
+        known = [row for row in rows if row[figure]["mean"] is not None]
+        if not known:
+            return
+        x = np.array([places[row["value"]] for row in known], float)
+        y = np.array([row[figure]["mean"] for row in known], float)
+        spread = np.array([row[figure]["spread"] or 0.0 for row in known], float)
+        pen = pg.mkPen(colour, width=3 if heavy else 1)
+        if heavy and spread.any():
+            bars = pg.ErrorBarItem(x=x, y=y, height=2 * spread, beam=0.02, pen=pen)
+            self.canvas.addItem(bars)
+        self.canvas.plot(
+            x,
+            y,
+            pen=pen,
+            symbol="o",
+            symbolSize=8 if heavy else 5,
+            symbolBrush=colour,
+            symbolPen=None,
+            antialias=True,
+        )
+
+
+def _places(values: Sequence[Any]) -> dict[Any, float]:
+    """Return where values stand on the axis: numbers at their place, words in turn."""
+    numbers = all(isinstance(value, (int, float)) for value in values)
+    return {
+        value: float(value) if numbers else float(place)
+        for place, value in enumerate(values)
+    }
+
+
+def _findings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(row["finding"] for row in rows))
+
+
+def _best(rows: Sequence[Mapping[str, Any]], figure: str, key: str) -> str:
+    """Say which value does best so far, and on how many trials that rests."""
+    known = [
+        row
+        for row in rows
+        if row["finding"] == MEAN and row[figure]["mean"] is not None
+    ]
+    if not known:
+        return "No figure yet"
+    best = max(known, key=lambda row: row[figure]["mean"])
+    cell = best[figure]
+    spread = "" if cell["spread"] is None else f" ± {cell['spread']:.3f}"
+    trials = count(best["trials"], "trial")
+    return (
+        f"Best so far at {key} = {best['value']}: {metric_name(figure)} "
+        f"{cell['mean']:.3f}{spread} over {trials}"
+    )
