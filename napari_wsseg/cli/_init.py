@@ -13,7 +13,13 @@ def add(command: argparse.ArgumentParser) -> None:
     from napari_wsseg.datasets import datasets
 
     command.add_argument("project", type=Path, help="a new folder")
-    command.add_argument("--images", type=Path, required=True, metavar="DIR")
+    command.add_argument(
+        "--images",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="a folder, with whatever is below it; or a zip archive or DICOMDIR",
+    )
     command.add_argument(
         "--labels",
         type=Path,

@@ -1,23 +1,29 @@
 """Make a project of films, labels and masks: all of it, or nothing.
 
 The project grows in a folder beside its place and takes its name at the end, so that
-an import that is stopped, killed or out of disk leaves no half project behind.
+an import that is stopped, killed or out of disk leaves no half project behind. What a
+long one had read by then is kept beside it, and the same import goes on from there.
 """
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from napari_wsseg.datasets._decoded import Facts, decoded, reason
+from napari_wsseg.datasets._decoded import decoded
 from napari_wsseg.datasets._report import ImportReport, Rejected
+from napari_wsseg.datasets._resumed import Resumed
 from napari_wsseg.io import images as image_files
 from napari_wsseg.io import masks as mask_files
+from napari_wsseg.io._lock import WriterLock
+from napari_wsseg.io.facts import Facts, reason
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Case, Mask, Split
@@ -25,6 +31,8 @@ from napari_wsseg.schema import Case, Mask, Split
 READER = "import"
 """Whose expert masks those of the data set are."""
 
+_SHOWN = 5
+"""Films that a remark names one by one; of more it names the first."""
 
 Shape: TypeAlias = tuple[int, int]
 
@@ -63,10 +71,12 @@ def build(
     rejected: Sequence[Rejected] = (),
     warnings: Sequence[str] = (),
     colour: bool = False,
+    lateral: bool = True,
 ) -> Generator[Progress, None, ImportReport]:
     """Yield progress while the project is made; return the report.
 
-    With `colour`, networks are to see the pictures' red, green and blue.
+    With `colour`, networks are to see the pictures' red, green and blue. Without
+    `lateral`, films that say they are lateral views are left out.
 
     Raises
     ------
@@ -75,8 +85,11 @@ def build(
     """
     folder = Path(folder).absolute()
     check_free(folder)
+    _sweep(folder)
     growing = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
     left_out, remarks = list(rejected), list(warnings)
+    resumed = Resumed(folder)
+    stopped = True
     try:
         with Project.create(
             growing,
@@ -85,14 +98,29 @@ def build(
             name=folder.name,
             colour=colour,
         ) as project:
-            growth = _Growth(project, left_out, remarks)
+            growth = _Growth(project, left_out, remarks, lateral=lateral)
             with project.transaction():
-                yield from growth.run(films)
+                yield from growth.run(films, resumed)
                 project.audit(READER, "import", {"cases": growth.imported})
         _take_place(growing, folder)
+        stopped = False
+    except Exception:
+        stopped = False
+        raise
     finally:
+        resumed.close(keep=stopped)
         shutil.rmtree(growing, ignore_errors=True)
     return ImportReport(folder, growth.imported, tuple(left_out), tuple(remarks))
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what imports to this place left that were killed, not those that run."""
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}.*.partial"):
+        try:
+            WriterLock(left).release()
+        except DataError:
+            continue
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def check_free(folder: Path) -> None:
@@ -125,24 +153,36 @@ class _Growth:
     project: Project
     rejected: list[Rejected]
     warnings: list[str]
+    lateral: bool = True
     known: dict[str, str] = field(default_factory=dict)
+    remarked: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def imported(self) -> int:
         return len(self.known)
 
-    def run(self, films: Sequence[Film]) -> Generator[Progress, None, None]:
+    def run(
+        self, films: Sequence[Film], resumed: Resumed
+    ) -> Generator[Progress, None, None]:
         by_path = {film.path: film for film in films}
-        results = decoded(self.project.images, list(by_path))
-        for step, (path, facts) in enumerate(results, start=1):
-            self._take(by_path[path], facts)
-            yield Progress(step, len(films), "reading films")
+        results = decoded(self.project.images, list(by_path), resumed)
+        with closing(results):
+            for step, (path, facts) in enumerate(results, start=1):
+                self._take(by_path[path], facts)
+                yield Progress(step, len(films), "reading films")
+        self.warnings += [
+            _remark(remark, paths) for remark, paths in self.remarked.items()
+        ]
         if not self.known:
             raise DataError(_nothing_left(self.project.images, self.rejected))
 
     def _take(self, film: Film, facts: Facts | str) -> None:
         if isinstance(facts, str):
             self.rejected.append(Rejected(film.path, facts))
+            return
+        if facts.lateral and not self.lateral:
+            words = "a lateral view, left out; --set lateral=yes takes them"
+            self.rejected.append(Rejected(film.path, words))
             return
         case_id = facts.uid[:16]
         twin = self.known.get(case_id)
@@ -161,11 +201,9 @@ class _Growth:
                 labels=film.labels,
             )
         )
-        self.warnings += [
-            f"{film.path}: {remark}"
-            for remark in facts.remarks
-            if not (self.project.colour and remark == image_files.LUMINANCE)
-        ]
+        for remark in facts.remarks:
+            if not (self.project.colour and remark == image_files.LUMINANCE):
+                self.remarked.setdefault(remark, []).append(film.path)
         self._take_masks(film, case_id, facts.shape)
         if film.void is not None:
             self._take_void(film, case_id, film.void, facts.shape)
@@ -219,6 +257,12 @@ class _Growth:
         ):
             self.rejected.append(Rejected(name, words))
         return None
+
+
+def _remark(remark: str, paths: Sequence[str]) -> str:
+    if len(paths) <= _SHOWN:
+        return f"{', '.join(paths)}: {remark}"
+    return f"{paths[0]} and {len(paths) - 1} more: {remark}"
 
 
 def _nothing_left(images: Path, rejected: Sequence[Rejected]) -> str:

@@ -4,55 +4,61 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from queue import SimpleQueue
 
-from napari_wsseg.io import images
-from napari_wsseg.jobs import DataError
+from napari_wsseg.datasets._resumed import Resumed
+from napari_wsseg.io import facts, images
+from napari_wsseg.io.facts import Facts
 
-_MOST_WORKERS = 4
-
-
-class Facts(NamedTuple):
-    """What a project keeps of a film; the pixels are let go."""
-
-    uid: str
-    shape: tuple[int, int]
-    spacing_mm: tuple[float, float] | None
-    remarks: tuple[str, ...]
+_MOST_WORKERS = 8
 
 
-def decoded(folder: Path, paths: Sequence[str]) -> Iterator[tuple[str, Facts | str]]:
-    """Yield each path with its facts, or with the reason why it cannot be read."""
+def decoded(
+    folder: Path, paths: Sequence[str], resumed: Resumed
+) -> Generator[tuple[str, Facts | str], None, None]:
+    """Yield each path with its facts, or with the reason why it cannot be read.
+
+    DICOM and what lies in archives is read by processes of their own, see
+    `napari_wsseg.io.facts`; pictures by threads of this one.
+    """
     workers = min(_MOST_WORKERS, os.cpu_count() or 1)
+    readers = [facts.Reader() for _ in range(workers)]
+    idle: SimpleQueue[facts.Reader] = SimpleQueue()
+    for reader in readers:
+        idle.put(reader)
+
+    def read(path: str) -> Facts | str:
+        place = folder / path
+        known = resumed.get(path, place)
+        if known is not None:
+            return known
+        if place.is_file() and not images.is_dicom(place):
+            found = facts.of(place)
+        else:
+            reader = idle.get()
+            try:
+                found = reader.facts(place)
+            finally:
+                idle.put(reader)
+        resumed.put(path, place, found)
+        return found
+
     waiting: deque[tuple[str, Future[Facts | str]]] = deque()
     todo = iter(paths)
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         try:
             for path in islice(todo, 2 * workers):
-                waiting.append((path, pool.submit(_facts, folder / path)))
+                waiting.append((path, pool.submit(read, path)))
             while waiting:
                 path, future = waiting.popleft()
                 yield path, future.result()
                 for following in islice(todo, 1):
-                    future = pool.submit(_facts, folder / following)
-                    waiting.append((following, future))
+                    waiting.append((following, pool.submit(read, following)))
         finally:
+            for reader in readers:
+                reader.close()
             pool.shutdown(cancel_futures=True)
-
-
-def _facts(path: Path) -> Facts | str:
-    try:
-        radiograph, remarks = images.read_noting(path)
-    except DataError as error:
-        return reason(path, error)
-    shape = (radiograph.pixels.shape[0], radiograph.pixels.shape[1])
-    return Facts(radiograph.uid, shape, radiograph.spacing_mm, remarks)
-
-
-def reason(path: Path, error: DataError) -> str:
-    """Return an error's words without the path that a list shows beside them."""
-    return str(error).removeprefix(f"{path}: ")

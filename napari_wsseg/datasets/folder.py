@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
-from napari_wsseg.datasets import _build, _labels, _mask_files, _scan, _splits, datasets
+from napari_wsseg.datasets import (
+    _build,
+    _found,
+    _labels,
+    _mask_files,
+    _scan,
+    _splits,
+    datasets,
+)
 from napari_wsseg.datasets._labels import LabelTable, Row
 from napari_wsseg.datasets._report import ImportReport, Rejected
 from napari_wsseg.jobs import DataError, Progress
@@ -40,21 +48,26 @@ def steps(
     labels: Path | None = None,
     masks: Path | None = None,
     colour: bool = False,
+    lateral: bool = False,
 ) -> Generator[Progress, None, ImportReport]:
     """Yield progress while a project is made of a folder; return the report.
+
+    `images` may be a zip archive or a DICOMDIR too, and archives and DICOMDIRs in the
+    folder are looked into.
 
     Findings are the columns of `labels`, else the folders in `masks`. A film that
     `labels` does not list is imported with unknown labels. Where no split is given, it
     is dealt out. A film labelled without a finding that has no mask file gets an empty
     expert mask, if there is a mask folder for the finding: absence is known by pixel.
-    With `colour`, networks see the red, green and blue of pictures.
+    With `colour`, networks see the red, green and blue of pictures. DICOM films that
+    say they are lateral views are left out, unless `lateral`.
 
     Raises
     ------
     DataError
         No film can be read, a label is off, or no finding is named; nothing is made.
     """
-    images = _existing(images, "image folder")
+    images = _found.root(images)
     masks = _existing(masks, "mask folder") if masks else None
     _build.check_free(Path(folder).absolute())
     table = _labels.read(Path(labels)) if labels else LabelTable((), {})
@@ -65,12 +78,12 @@ def steps(
             "each, or masks with a folder for each"
         )
     without = {Path(p).absolute() for p in (folder, labels, masks) if p}
-    found = _scan.files(images, without=without)
+    found = _found.found(images, without=without)
     # Listed films come first, so that of two with the same pixels the listed one stays.
-    paths = sorted(found, key=lambda path: path not in table.rows)
+    paths = sorted(found.paths, key=lambda path: path not in table.rows)
     of_finding = _masks_of(masks, findings)
     of_film, strays = _mask_files.matched(of_finding, paths)
-    missing = _missing(table, set(found), labels)
+    missing = _missing(table, set(found.paths), labels)
     splits = _split(paths, table)
     films = [
         _film(
@@ -89,9 +102,10 @@ def steps(
             images=images,
             findings=findings,
             films=films,
-            rejected=[*missing, *strays],
-            warnings=_oddities(paths, table, masks, findings),
+            rejected=[*found.left_out, *missing, *strays],
+            warnings=[*found.remarks, *_oddities(paths, table, masks, findings)],
             colour=colour,
+            lateral=lateral,
         )
     )
 

@@ -33,17 +33,6 @@ _MARKS = (
     b"II+\x00",
     b"MM\x00+",
 )
-_BARE = (
-    b"\x08\x00\x00\x00",
-    b"\x08\x00\x01\x00",
-    b"\x08\x00\x05\x00",
-    b"\x08\x00\x08\x00",
-    b"\x02\x00\x00\x00",
-    b"\x00\x08\x00\x05",
-    b"\x00\x08\x00\x08",
-)
-"""First elements of a data set that lacks preamble and meta group."""
-
 _PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
 
@@ -96,7 +85,13 @@ def _is_dicom(path: Path, head: bytes) -> bool:
         return True
     if head.startswith(_MARKS):
         return False
-    return path.suffix.lower() in DICOM_ENDINGS or head.startswith(_BARE)
+    return path.suffix.lower() in DICOM_ENDINGS or _begins_bare(head)
+
+
+def _begins_bare(head: bytes) -> bool:
+    """Whether the first element is of group 2 or 8, as without preamble and mark."""
+    little = head[:2] in (b"\x08\x00", b"\x02\x00") and head[3:4] == b"\x00"
+    return little or head[:3] == b"\x00\x08\x00"
 
 
 def _picture(path: Path, file: BinaryIO) -> Read:

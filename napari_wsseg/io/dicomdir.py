@@ -1,0 +1,59 @@
+"""DICOMDIR: the table of contents of a disc (PS3.3 annex F, PS3.10 clause 8)."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from napari_wsseg.io import _source
+from napari_wsseg.io._dicom_header import element
+from napari_wsseg.jobs import DataError
+
+NAME = "DICOMDIR"
+
+
+def images(path: Path) -> list[str]:
+    """Return the files that a DICOMDIR lists as images, relative to its folder.
+
+    Parameters
+    ----------
+    path
+        May lead through a zip archive.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, lists nothing, or leads out of its folder.
+    """
+    with _source.opened(path) as file:
+        try:
+            dataset = pydicom.dcmread(file)
+            records = list(dataset.get("DirectoryRecordSequence") or ())
+            listed = [_file(record) for record in records if _is_image(record)]
+        except (
+            Exception
+        ) as error:  # damaged elements make pydicom raise nearly anything
+            raise DataError(f"{path}: damaged DICOMDIR ({error})") from error
+    names = [name for name in listed if name]
+    for name in names:
+        if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+            raise DataError(f"{path}: lists {name[:100]!r}, outside its folder")
+    if not names:
+        raise DataError(f"{path}: lists no image")
+    return names
+
+
+def _is_image(record: Dataset) -> bool:
+    return str(element(record, "DirectoryRecordType") or "").strip() == "IMAGE"
+
+
+def _file(record: Dataset) -> str:
+    """Return a record's Referenced File ID, whose parts are values (PS3.10 8.2)."""
+    parts = element(record, "ReferencedFileID")
+    if parts is None:
+        return ""
+    if isinstance(parts, str):
+        parts = [parts]
+    return "/".join(str(part).strip() for part in parts).replace("\\", "/")
