@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,16 @@ class Checkpoint:
     metrics: Mapping[str, float]
     resume: Mapping[str, Any] | None = None
     best: bool = False
+
+
+def finish(job: Generator[Progress, None, Result]) -> Result:
+    """Run a job of progress to its end, telling nobody; return its result."""
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
 
 class WssegError(Exception):

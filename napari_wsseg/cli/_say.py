@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from napari_wsseg import jobs
 from napari_wsseg.jobs import Progress
 
 Result = TypeVar("Result")
@@ -93,6 +94,11 @@ def through(job: Generator[Progress, None, Result], tell: Teller) -> Result:
                 "metrics": dict(progress.metrics),
             }
         )
+
+
+def finish(job: Generator[Progress, None, Result], as_json: bool) -> Result:
+    """Run a short job to its end: a bar for a person, nothing for a program."""
+    return jobs.finish(job) if as_json else through(job, Teller(as_json))
 
 
 def table(rows: Iterable[Iterable[object]]) -> str:

@@ -8,43 +8,37 @@ together.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_wsseg.export import formats
-from napari_wsseg.io import atomic, stages
+from napari_wsseg.export import File, Item, formats
+from napari_wsseg.export.selection import Selection
+from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry, instances, masks
 from napari_wsseg.schema import Case, Mask
 
 
 @formats.register("instances")
-def write(project: Project, out: Path) -> list[Path]:
-    """Write ``OUT/<finding>/<film>.png``: 0 outside, 1, 2, 3 … for each lesion."""
-    annotated = project.annotated()
-    run = project.adopted("irnet")
-    written: list[Path] = []
-    for case in project.cases():
-        if case.id in annotated:
-            field = _field(project, case, run)
-            written += _case(project, case, out, field)
-    return written
+def write(chosen: Selection) -> Iterator[Item]:
+    """Yield ``<finding>/<film>.png``: 0 outside, 1, 2, 3 … for each lesion."""
+    run = chosen.project.adopted("irnet")
+    for case, drawn in chosen.each():
+        yield case
+        field = _field(chosen.project, case, run)
+        for finding, mask in drawn.items():
+            path = f"{finding}/{chosen.place(case, '.png')}"
+            yield File(path, partial(_png, mask, field))
 
 
-def _case(
-    project: Project, case: Case, out: Path, field: NDArray[np.float32] | None
-) -> Iterable[Path]:
-    film = PurePosixPath(case.path).with_suffix(".png")
-    for finding, mask in project.expert_masks(case.id).items():
-        file = io.BytesIO()
-        Image.fromarray(_lesions(mask, field).astype(np.uint16)).save(file, "PNG")
-        path, data = out / finding / film, file.getvalue()
-        atomic.write(path, lambda target, data=data: target.write(data))  # type: ignore[misc]
-        yield path
+def _png(mask: Mask, field: NDArray[np.float32] | None) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(_lesions(mask, field).astype(np.uint16)).save(file, "PNG")
+    return file.getvalue()
 
 
 def _lesions(mask: Mask, field: NDArray[np.float32] | None) -> NDArray[np.int32]:

@@ -8,48 +8,52 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
-from napari_wsseg.export import formats
-from napari_wsseg.io import _masks, atomic
-from napari_wsseg.io.project import Project
-from napari_wsseg.schema import Case
+from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
+from napari_wsseg.export.selection import Selection
+from napari_wsseg.io import _masks, masks
+from napari_wsseg.schema import Mask
 
 
 @formats.register("png")
-def write(project: Project, out: Path) -> list[Path]:
-    """Write ``OUT/<finding>/<film>.png`` and ``OUT/labels.csv``.
+def write(chosen: Selection) -> Iterator[Item]:
+    """Yield ``<finding>/<film>.png`` and ``labels.csv``.
 
     Films keep their sub-folders, so that no two masks meet.
     """
-    annotated = project.annotated()
-    cases = project.cases()
-    written = [_labels(project, cases, out)]
-    for case in cases:
-        if case.id in annotated:
-            written += _case(project, case, out)
-    return written
+    yield File("labels.csv", partial(_labels, chosen))
+    for case, drawn in chosen.each():
+        yield case
+        for finding, mask in drawn.items():
+            path = f"{finding}/{chosen.place(case, '.png')}"
+            yield File(path, partial(_masks.encode, mask))
 
 
-def _case(project: Project, case: Case, out: Path) -> Iterable[Path]:
-    film = PurePosixPath(case.path).with_suffix(".png")
-    for finding, mask in project.expert_masks(case.id).items():
-        path, data = out / finding / film, _masks.encode(mask)
-        atomic.write(path, lambda file, data=data: file.write(data))  # type: ignore[misc]
-        yield path
+@importers.register("png")
+def read(path: Path) -> Iterator[Found | Note]:
+    """Yield the masks of a folder ``<finding>/<film>.png``, or of one file."""
+    if path.is_file():
+        yield Found(path.stem, "", partial(_mask, path))
+        return
+    for file in sorted(path.glob("*/**/*.png")):
+        finding, *film = file.relative_to(path).with_suffix("").parts
+        yield Found("/".join(film), finding, partial(_mask, file))
 
 
-def _labels(project: Project, cases: Iterable[Case], out: Path) -> Path:
-    names = [finding.name for finding in project.findings]
+def _mask(path: Path, shape: Shape | None) -> Mask:
+    return masks.read(path, shape or masks.size(path))
+
+
+def _labels(chosen: Selection) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", *names, "split"])
-    for case in cases:
-        values = [case.labels.get(name) for name in names]
+    writer.writerow(["image", *chosen.findings, "split"])
+    for case in chosen.project.cases():
+        values = [case.labels.get(name) for name in chosen.findings]
         writer.writerow(
             [case.path, *("" if v is None else v for v in values), case.split]
         )
-    path = out / "labels.csv"
-    atomic.write(path, lambda file: file.write(text.getvalue().encode()))
-    return path
+    return text.getvalue().encode()

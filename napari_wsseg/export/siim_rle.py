@@ -9,12 +9,22 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator, Sequence
+from functools import partial, reduce
 from pathlib import Path
 
-from napari_wsseg.export import formats
-from napari_wsseg.io import atomic
-from napari_wsseg.io.project import Project
+import numpy as np
+
+from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
+from napari_wsseg.export.selection import Selection
+from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import run_lengths
+from napari_wsseg.schema import Mask
+
+SHAPE = (1024, 1024)
+"""The challenge's films; taken where nothing else says a size."""
+
+_COLUMNS = ("ImageId", "EncodedPixels")
 
 encode = run_lengths.siim_encode
 """From a (H, W) mask to its run lengths."""
@@ -24,21 +34,59 @@ decode = run_lengths.siim_decode
 
 
 @formats.register("siim_rle")
-def write(project: Project, out: Path) -> list[Path]:
-    """Write ``OUT/<finding>.csv`` with the header ``ImageId,EncodedPixels``."""
+def write(chosen: Selection) -> Iterator[Item]:
+    """Yield ``<finding>.csv`` with the header ``ImageId,EncodedPixels``."""
     rows: dict[str, list[tuple[str, str]]] = {}
-    annotated = project.annotated()
-    for case in project.cases():
-        if case.id in annotated:
-            for finding, mask in project.expert_masks(case.id).items():
-                rows.setdefault(finding, []).append((case.name, encode(mask)))
-    return [_csv(out / f"{finding}.csv", lines) for finding, lines in rows.items()]
+    for case, drawn in chosen.each():
+        yield case
+        for finding, mask in drawn.items():
+            rows.setdefault(finding, []).append((chosen.name(case), encode(mask)))
+    for finding, lines in rows.items():
+        yield File(f"{finding}.csv", partial(_csv, lines))
+    yield Note("lost", "the films' sizes: who reads the run lengths has to know them")
 
 
-def _csv(path: Path, lines: list[tuple[str, str]]) -> Path:
+@importers.register("siim_rle")
+def read(path: Path) -> Iterator[Found | Note]:
+    """Yield the masks of a csv, which is one finding's, or of a folder of them.
+
+    A film may have several rows, which are united.
+    """
+    for file in sorted(path.glob("*.csv")) if path.is_dir() else [path]:
+        for film, runs in _rows(file).items():
+            yield Found(film, "", partial(_mask, runs), guess=file.stem)
+
+
+def is_one(header: str) -> bool:
+    """Whether the first line of a file is that of such a csv."""
+    names = [name.strip().strip('"') for name in header.lstrip("\ufeff").split(",")]
+    return set(_COLUMNS) <= set(names)
+
+
+def _mask(runs: Sequence[str], shape: Shape | None) -> Mask:
+    return reduce(np.logical_or, (decode(run, shape or SHAPE) for run in runs))
+
+
+def _rows(path: Path) -> dict[str, list[str]]:
+    rows: dict[str, list[str]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for row in csv.DictReader(file, skipinitialspace=True):
+                named = {key.strip(): value for key, value in row.items() if key}
+                if set(_COLUMNS) - set(named):
+                    raise DataError(
+                        f"{path.name} has no columns {' and '.join(_COLUMNS)}"
+                    )
+                name, runs = (named[column] or "" for column in _COLUMNS)
+                rows.setdefault(name.strip(), []).append(runs)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a csv that can be read ({error})") from error
+    return rows
+
+
+def _csv(lines: Sequence[tuple[str, str]]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["ImageId", "EncodedPixels"])
+    writer.writerow(_COLUMNS)
     writer.writerows(lines)
-    atomic.write(path, lambda file: file.write(text.getvalue().encode()))
-    return path
+    return text.getvalue().encode()

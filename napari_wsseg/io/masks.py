@@ -40,6 +40,25 @@ def read(path: Path, shape: tuple[int, int]) -> Mask:
         raise DataError(f"{path}: not a mask image ({words})") from error
 
 
+def size(path: Path) -> tuple[int, int]:
+    """Return rows and columns of an image file, by its header.
+
+    Raises
+    ------
+    DataError
+        Not an image, or over the cap.
+    """
+    _film.check_file(path)
+    try:
+        with Image.open(path, formats=["PNG", "TIFF"]) as image:
+            rows, columns = image.height, image.width
+    except Exception as error:  # damaged files make decoders raise nearly anything
+        words = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{path}: not a mask image ({words})") from error
+    _film.check_shape(path, rows, columns)
+    return rows, columns
+
+
 def _nonzero(image: Image.Image) -> Mask:
     if image.mode in ("LA", "PA", "La"):
         image = image.getchannel(0)

@@ -238,13 +238,16 @@ class Project:
             self.folder, annotation.case, annotation.finding, annotation.mask_sha
         )
 
-    def expert_masks(self, case_id: str) -> dict[str, Mask]:
-        """Return the newest mask of each annotated finding, in the project's order."""
+    def expert_annotations(self, case_id: str) -> dict[str, Annotation]:
+        """Return the version that counts of each finding, in the project's order."""
         newest = _annotations.newest_of_case(self._database, case_id)
         found = {annotation.finding: annotation for annotation in newest}
-        return {
-            name: self.read_mask(found[name]) for name in self._names if name in found
-        }
+        return {name: found[name] for name in self._names if name in found}
+
+    def expert_masks(self, case_id: str) -> dict[str, Mask]:
+        """Return the newest mask of each annotated finding, in the project's order."""
+        found = self.expert_annotations(case_id)
+        return {name: self.read_mask(one) for name, one in found.items()}
 
     def annotated(self, split: str | None = None) -> dict[str, tuple[str, ...]]:
         """Return which findings have an expert mask, by case id."""

@@ -9,7 +9,7 @@ import pytest
 import reading_room
 from PIL import Image
 
-from napari_wsseg.export import formats
+from napari_wsseg.export import writing
 from napari_wsseg.io.project import Project
 
 ROWS, COLUMNS = reading_room.SHAPE
@@ -31,7 +31,7 @@ def place(tmp_path: Path) -> Path:
 
 def exported(place: Path, out: Path, finding: str = "nodule") -> np.ndarray:
     with Project.open(place) as project:
-        written = formats["instances"](project, out)
+        written = writing.export(project, "instances", out).files
         film = Path(project.cases()[0].path).stem
     path = out / finding / f"{film}.png"
     assert path in written

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_wsseg.export import siim_rle
+from napari_wsseg.export import siim_rle, writing
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case
@@ -99,6 +99,6 @@ def test_the_csv_has_one_line_a_film(tmp_path: Path) -> None:
         project.put_mask(f"{0:016d}", "pneumothorax", mask, reader="ann")
         mask[1:3, 2] = True
         project.put_mask(f"{1:016d}", "pneumothorax", mask, reader="ann")
-        written = siim_rle.write(project, tmp_path / "out")
+        written = writing.export(project, "siim_rle", tmp_path / "out").files
     assert [path.name for path in written] == ["pneumothorax.csv"]
     assert written[0].read_text() == "ImageId,EncodedPixels\nf0,-1\nf1,9 2\n"

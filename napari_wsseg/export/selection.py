@@ -1,0 +1,103 @@
+"""Which films and which expert masks an export is about."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import PurePosixPath
+
+from napari_wsseg.export import Scope
+from napari_wsseg.io.project import Project
+from napari_wsseg.schema import Annotation, Case, Mask
+
+_ACCEPTED = ("accept", "accept with edits")
+
+
+class Selection:
+    """The films of a project in a scope, each with the masks that are to be written.
+
+    Parameters
+    ----------
+    project
+        Open, on this thread.
+    scope
+        What to choose.
+    """
+
+    def __init__(self, project: Project, scope: Scope | None = None) -> None:
+        self.project = project
+        self.scope = scope or Scope()
+        self.findings = tuple(finding.name for finding in project.findings)
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        """Films that have an expert mask in scope, by path."""
+        annotated = self.project.annotated(self.scope.split)
+        decisions = self.project.decisions() if self.scope.accepted else {}
+        return [
+            case
+            for case in self.project.cases(self.scope.split)
+            if case.id in annotated
+            and (not self.scope.accepted or _accepted(decisions, case))
+            and (self.scope.reader is None or self.annotations(case))
+        ]
+
+    def annotations(self, case: Case) -> dict[str, Annotation]:
+        """Return the versions that are written, by finding, in the project's order."""
+        reader = self.scope.reader
+        if reader is None:
+            return self.project.expert_annotations(case.id)
+        newest = {
+            name: self.project.latest(case.id, name, reader=reader)
+            for name in self.findings
+        }
+        return {name: one for name, one in newest.items() if one is not None}
+
+    def masks(self, case: Case) -> dict[str, Mask]:
+        """Return the (H, W) masks of those versions."""
+        return {
+            name: self.project.read_mask(one)
+            for name, one in self.annotations(case).items()
+        }
+
+    def place(self, case: Case, ending: str) -> str:
+        """Return a file name for a film: its path, with another ending.
+
+        Sub-folders stay, and the old ending where two films differ in that alone, so
+        that no two films meet.
+        """
+        path = PurePosixPath(case.path)
+        stem = path.with_suffix("").as_posix()
+        return f"{path.as_posix() if self._bare[stem] > 1 else stem}{ending}"
+
+    def name(self, case: Case) -> str:
+        """Return the film's bare name, or its path where that is another's, too."""
+        if self._names[case.name] == 1:
+            return case.name
+        return self.place(case, "")
+
+    @cached_property
+    def _names(self) -> Counter[str]:
+        return Counter(case.name for case in self.project.cases())
+
+    @cached_property
+    def _bare(self) -> Counter[str]:
+        return Counter(
+            PurePosixPath(case.path).with_suffix("").as_posix()
+            for case in self.project.cases()
+        )
+
+    def unmarked(self) -> int:
+        """Count the findings on films in scope that nobody has drawn or left empty."""
+        drawn = sum(len(self.annotations(case)) for case in self.cases)
+        return len(self.cases) * len(self.findings) - drawn
+
+    def each(self) -> Iterator[tuple[Case, dict[str, Mask]]]:
+        """Yield every film with its masks."""
+        for case in self.cases:
+            yield case, self.masks(case)
+
+
+def _accepted(decisions: Mapping[str, object], case: Case) -> bool:
+    return getattr(decisions.get(case.id), "verdict", None) in _ACCEPTED

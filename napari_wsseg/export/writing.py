@@ -1,0 +1,155 @@
+"""Write a choice of expert masks, or a run's weights, in a format; or only say what."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+from napari_wsseg.export import (
+    File,
+    Item,
+    Note,
+    Scope,
+    Summary,
+    _identity,
+    formats,
+    models,
+)
+from napari_wsseg.export.selection import Selection
+from napari_wsseg.io import atomic
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError, Progress, finish
+from napari_wsseg.schema import Case
+
+
+def steps(
+    project: Project,
+    name: str,
+    out: Path,
+    scope: Scope | None = None,
+    *,
+    dry_run: bool = False,
+) -> Generator[Progress, None, Summary]:
+    """Yield progress while expert masks are written; return the summary.
+
+    Parameters
+    ----------
+    name
+        One of `napari_wsseg.export.formats`.
+    out
+        Folder, made if need be; files of the same name are replaced.
+    dry_run
+        Write nothing; the summary says what would be written.
+
+    Raises
+    ------
+    DataError
+        Nothing is in scope, the format cannot hold it, or `out` cannot be written to.
+    """
+    chosen = Selection(project, scope)
+    cases = chosen.cases
+    if not cases:
+        raise DataError(
+            f"{project.name}: no expert mask is in scope, so there is nothing to "
+            "export; draw or accept some, or widen the choice"
+        )
+    notes = [] if name == "csv" else _identity.warnings(project, cases)
+    out = _folder(out)
+    files: list[Path] = []
+    masks = sum(len(chosen.annotations(case)) for case in cases)
+    yield from _pump(formats[name](chosen), out, dry_run, files, notes, len(cases))
+    return _summary(name, files, notes, cases=len(cases), masks=masks, dry_run=dry_run)
+
+
+def model_steps(
+    project: Project, name: str, out: Path, run: str, *, dry_run: bool = False
+) -> Generator[Progress, None, Summary]:
+    """Yield progress while a run's weights are written; return the summary.
+
+    Parameters
+    ----------
+    name
+        One of `napari_wsseg.export.models`.
+    run
+        The run's id.
+
+    Raises
+    ------
+    DataError
+        The run is not finished, not of a kind that the format holds, or `out` cannot
+        be written to.
+    """
+    files: list[Path] = []
+    notes: list[Note] = []
+    items = models[name](project, run)
+    yield from _pump(items, _folder(out), dry_run, files, notes, 1)
+    return _summary(name, files, notes, dry_run=dry_run)
+
+
+def export(
+    project: Project,
+    name: str,
+    out: Path,
+    scope: Scope | None = None,
+    *,
+    dry_run: bool = False,
+) -> Summary:
+    """Write expert masks in one go; see `steps`."""
+    return finish(steps(project, name, out, scope, dry_run=dry_run))
+
+
+def _folder(out: Path) -> Path:
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out}: is a file; name a folder to export to")
+    return out
+
+
+def _pump(
+    items: Iterator[Item],
+    out: Path,
+    dry_run: bool,
+    files: list[Path],
+    notes: list[Note],
+    total: int,
+) -> Generator[Progress, None, None]:
+    """Write what comes, and put it down in `files` and `notes`."""
+    done = 0
+    for item in items:
+        match item:
+            case Case():
+                yield Progress(done, total, "exporting")
+                done += 1
+            case Note():
+                notes.append(item)
+            case File():
+                path = out / item.path
+                if not dry_run:
+                    data = item.data()
+                    atomic.write(path, lambda file, data=data: file.write(data))  # type: ignore[misc]
+                files.append(path)
+    yield Progress(total, total, "exporting")
+
+
+def _summary(
+    name: str,
+    files: list[Path],
+    notes: list[Note],
+    *,
+    cases: int = 0,
+    masks: int = 0,
+    dry_run: bool,
+) -> Summary:
+    def of(kind: str) -> tuple[str, ...]:
+        return tuple(note.text for note in notes if note.kind == kind)
+
+    return Summary(
+        name,
+        tuple(files),
+        cases,
+        masks,
+        of("lost"),
+        of("skipped"),
+        of("warning"),
+        dry_run,
+    )
