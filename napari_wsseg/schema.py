@@ -157,7 +157,13 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A reader's verdict on a case; a later row replaces an earlier one."""
+    """A reader's verdict on a case; a later row replaces an earlier one.
+
+    Parameters
+    ----------
+    finding
+        The one finding that it is about; ``None``: the film as a whole.
+    """
 
     id: int
     case: str
@@ -167,6 +173,7 @@ class Decision:
     comment: str
     seconds: float | None
     created: str
+    finding: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

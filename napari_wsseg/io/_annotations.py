@@ -10,8 +10,16 @@ from napari_wsseg.schema import Annotation
 
 _LIVING = "id NOT IN (SELECT annotation FROM withdrawn)"
 
-#: The newest living version of each finding on each case, over all readers.
-_NEWEST = f"SELECT max(id) FROM annotations WHERE {_LIVING} GROUP BY case_id, finding"
+#: The version that an adjudicator made final, or NULL.
+_FINAL = (
+    "SELECT annotation FROM finals WHERE finals.case_id = annotations.case_id "
+    "AND finals.finding = annotations.finding ORDER BY finals.id DESC LIMIT 1"
+)
+
+#: The order in which versions of one finding on one case count, the first alone: an
+#: adjudicated one before the newest. Everything that asks which mask holds, training,
+#: evaluation, exports and the window, comes through here.
+_COUNTS = f"ORDER BY id = ({_FINAL}) DESC, id DESC"
 
 
 def history(
@@ -29,10 +37,11 @@ def history(
 def latest(
     database: Database, case_id: str, finding: str, reader: str | None
 ) -> Annotation | None:
-    """Return the newest version, of one reader or of any."""
+    """Return the newest version of one reader, or, of all, the one that counts."""
+    order = _COUNTS if reader is None else "ORDER BY id DESC"
     row = database.row(
         f"SELECT * FROM annotations WHERE case_id = ? AND finding = ? "
-        f"AND (reader = ? OR ? IS NULL) AND {_LIVING} ORDER BY id DESC LIMIT 1",
+        f"AND (reader = ? OR ? IS NULL) AND {_LIVING} {order} LIMIT 1",
         *(case_id, finding, reader, reader),
     )
     return None if row is None else _annotation(row)
@@ -44,23 +53,30 @@ def by_id(database: Database, annotation_id: int) -> Annotation | None:
     return None if row is None else _annotation(row)
 
 
-def newest_of_case(database: Database, case_id: str) -> list[Annotation]:
-    """Return the newest version of each finding on a case, over all readers."""
+def of_case(
+    database: Database, case_id: str, reader: str | None = None
+) -> dict[str, Annotation]:
+    """Return, by finding, what `latest` returns of a case."""
     rows = database.rows(
-        f"SELECT * FROM annotations WHERE case_id = ? AND id IN ({_NEWEST}) "
-        "ORDER BY finding",
+        "SELECT DISTINCT finding FROM annotations WHERE case_id = ? ORDER BY finding",
         case_id,
     )
-    return [_annotation(row) for row in rows]
+    found = {
+        r["finding"]: latest(database, case_id, r["finding"], reader) for r in rows
+    }
+    return {finding: version for finding, version in found.items() if version}
 
 
-def findings_of_cases(database: Database, split: str | None) -> dict[str, set[str]]:
-    """Return which findings have an expert mask, by case id."""
+def findings_of_cases(
+    database: Database, split: str | None, reader: str | None = None
+) -> dict[str, set[str]]:
+    """Return which findings have an expert mask, of a reader or any, by case id."""
     rows = database.rows(
         "SELECT DISTINCT case_id, finding FROM annotations "
         "JOIN cases ON cases.id = annotations.case_id "
-        f"WHERE (cases.split = ? OR ? IS NULL) AND annotations.{_LIVING}",
-        *(split, split),
+        "WHERE (cases.split = ? OR ? IS NULL) AND (reader = ? OR ? IS NULL) "
+        f"AND annotations.{_LIVING}",
+        *(split, split, reader, reader),
     )
     found: dict[str, set[str]] = {}
     for row in rows:

@@ -23,6 +23,7 @@ def insert(
     confidence: int | None,
     comment: str,
     seconds: float | None,
+    finding: str | None,
 ) -> Decision:
     """Enter a decision and return it."""
     verdicts = get_args(Verdict)
@@ -31,30 +32,60 @@ def insert(
     created = _clock.now()
     row_id = database.run(
         "INSERT INTO decisions "
-        "(case_id, verdict, reader, confidence, comment, seconds, created) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
-        *(case_id, verdict, reader, confidence, comment, seconds, created),
+        "(case_id, verdict, reader, confidence, comment, seconds, created, finding) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        *(case_id, verdict, reader, confidence, comment, seconds, created, finding),
     )
     return Decision(
-        row_id, case_id, verdict, reader, confidence, comment, seconds, created
+        row_id, case_id, verdict, reader, confidence, comment, seconds, created, finding
     )
 
 
-def newest(database: Database, case_id: str) -> Decision | None:
-    """Return the decision on a case that holds, or ``None``."""
+def newest(
+    database: Database, case_id: str, reader: str | None = None
+) -> Decision | None:
+    """Return the decision on a case that holds, of one reader or of any."""
     row = database.row(
-        "SELECT * FROM decisions WHERE case_id = ? ORDER BY id DESC LIMIT 1", case_id
+        "SELECT * FROM decisions WHERE case_id = ? AND finding IS NULL "
+        "AND (reader = ? OR ? IS NULL) ORDER BY id DESC LIMIT 1",
+        *(case_id, reader, reader),
     )
     return None if row is None else _decision(row)
 
 
-def newest_of_all(database: Database) -> dict[str, Decision]:
-    """Return the decision that holds, by case id."""
+def newest_of_all(database: Database, reader: str | None = None) -> dict[str, Decision]:
+    """Return the decision that holds, of one reader or of any, by case id."""
     rows = database.rows(
-        "SELECT * FROM decisions WHERE id IN "
-        "(SELECT max(id) FROM decisions GROUP BY case_id)"
+        "SELECT * FROM decisions WHERE id IN (SELECT max(id) FROM decisions "
+        "WHERE finding IS NULL AND (reader = ? OR ? IS NULL) GROUP BY case_id)",
+        *(reader, reader),
     )
     return {row["case_id"]: _decision(row) for row in rows}
+
+
+def newest_of_readers(database: Database) -> dict[str, dict[str, Decision]]:
+    """Return every reader's own decision that holds, by case id and reader."""
+    rows = database.rows(
+        "SELECT * FROM decisions WHERE id IN (SELECT max(id) FROM decisions "
+        "WHERE finding IS NULL GROUP BY case_id, reader) ORDER BY id"
+    )
+    found: dict[str, dict[str, Decision]] = {}
+    for row in rows:
+        found.setdefault(row["case_id"], {})[row["reader"]] = _decision(row)
+    return found
+
+
+def newest_of_findings(
+    database: Database, case_id: str, reader: str | None
+) -> dict[str, Decision]:
+    """Return the decision that holds on each finding of a case, by finding."""
+    rows = database.rows(
+        "SELECT * FROM decisions WHERE id IN (SELECT max(id) FROM decisions "
+        "WHERE case_id = ? AND finding IS NOT NULL AND (reader = ? OR ? IS NULL) "
+        "GROUP BY finding)",
+        *(case_id, reader, reader),
+    )
+    return {row["finding"]: _decision(row) for row in rows}
 
 
 def adopt(database: Database, stage: str, run: str, actor: str) -> None:
@@ -91,4 +122,5 @@ def _decision(row: sqlite3.Row) -> Decision:
         comment=row["comment"],
         seconds=row["seconds"],
         created=row["created"],
+        finding=row["finding"],
     )

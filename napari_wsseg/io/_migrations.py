@@ -99,7 +99,39 @@ def _first_index(connection: sqlite3.Connection) -> None:
             )
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first_index]
+def _several_readers(connection: sqlite3.Connection) -> None:
+    """Verdicts on single findings, masks that settle a film, and who saw what when."""
+    connection.execute("ALTER TABLE decisions ADD COLUMN finding TEXT")
+    connection.execute(
+        """CREATE TABLE finals (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            case_id TEXT NOT NULL REFERENCES cases (id),
+            finding TEXT NOT NULL,
+            annotation INTEGER REFERENCES annotations (id),
+            actor TEXT NOT NULL,
+            created TEXT NOT NULL
+        )"""
+    )
+    connection.execute("CREATE INDEX finals_by_mask ON finals (case_id, finding, id)")
+    for verb in ("UPDATE", "DELETE"):
+        connection.execute(
+            f"CREATE TRIGGER finals_no_{verb.lower()} BEFORE {verb} ON finals "
+            "BEGIN SELECT RAISE(ABORT, 'finals only grows'); END"
+        )
+    connection.execute(
+        """CREATE TABLE seen (
+            case_id TEXT NOT NULL REFERENCES cases (id),
+            reader TEXT NOT NULL,
+            at TEXT NOT NULL,
+            PRIMARY KEY (case_id, reader)
+        ) WITHOUT ROWID"""
+    )
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [
+    _first_index,
+    _several_readers,
+]
 """In order; the index's version is the number of them that have been run."""
 
 

@@ -129,6 +129,40 @@ def read(folder: Path) -> Settings:
         ) from error
 
 
+def add_reader(folder: Path, name: str) -> Settings:
+    """Enter a reader in ``wsseg.toml``; what people wrote there stays as it is.
+
+    Raises
+    ------
+    DataError
+        The name is empty or spans lines, or the file cannot be read or written.
+    """
+    name = name.strip()
+    if not name or not name.isprintable() or len(name) > 64:
+        raise DataError(f"reader {name!r}: a name has 1 to 64 characters on one line")
+    settings = read(folder)
+    if name in settings.readers:
+        return settings
+    path = folder / NAME
+    text = path.read_text(encoding="utf-8")
+    document = tomllib.loads(text)
+    document["readers"] = [*document.get("readers", []), {"name": name}]
+    bare = re.sub(r"(?m)^readers\s*=\s*\[\s*\]\s*\n", "", text)
+    whole = f"{bare.rstrip()}\n\n[[readers]]\n{tomli_w.dumps({'name': name})}"
+    if not _says(whole, document):
+        # Written in a way that nothing can be appended to: comments are lost.
+        whole = tomli_w.dumps(document)
+    atomic.write(path, lambda file: file.write(whole.encode()))
+    return read(folder)
+
+
+def _says(text: str, document: Mapping[str, Any]) -> bool:
+    try:
+        return tomllib.loads(text) == document
+    except ValueError:
+        return False
+
+
 def stored_images(folder: Path, images: Path) -> str:
     """Return how `images` is written down: relative where they move together."""
     beside = folder.absolute().parent

@@ -21,6 +21,7 @@ from napari_wsseg.io import (
     _expert,
     _fsck,
     _masks,
+    _readers,
     _toml,
     _void,
     atomic,
@@ -223,7 +224,10 @@ class Project:
     def latest(
         self, case_id: str, finding: str, *, reader: str | None = None
     ) -> Annotation | None:
-        """Return the newest version, of one reader or over all."""
+        """Return the newest version of one reader, or, of all, the one that counts.
+
+        A mask that an adjudicator made final (`settle`) counts before newer ones.
+        """
         return _annotations.latest(self._database, case_id, finding, reader)
 
     def history(
@@ -238,20 +242,28 @@ class Project:
             self.folder, annotation.case, annotation.finding, annotation.mask_sha
         )
 
-    def expert_annotations(self, case_id: str) -> dict[str, Annotation]:
-        """Return the version that counts of each finding, in the project's order."""
-        newest = _annotations.newest_of_case(self._database, case_id)
-        found = {annotation.finding: annotation for annotation in newest}
+    def expert_annotations(
+        self, case_id: str, *, reader: str | None = None
+    ) -> dict[str, Annotation]:
+        """Return what `latest` returns of each finding, in the project's order."""
+        found = _annotations.of_case(self._database, case_id, reader)
         return {name: found[name] for name in self._names if name in found}
 
-    def expert_masks(self, case_id: str) -> dict[str, Mask]:
-        """Return the newest mask of each annotated finding, in the project's order."""
-        found = self.expert_annotations(case_id)
-        return {name: self.read_mask(one) for name, one in found.items()}
+    def expert_masks(
+        self, case_id: str, *, reader: str | None = None
+    ) -> dict[str, Mask]:
+        """Return the mask that counts of each annotated finding, in order.
 
-    def annotated(self, split: str | None = None) -> dict[str, tuple[str, ...]]:
-        """Return which findings have an expert mask, by case id."""
-        found = _annotations.findings_of_cases(self._database, split)
+        With `reader`, the newest of that reader; of the others nothing is read.
+        """
+        found = self.expert_annotations(case_id, reader=reader)
+        return {name: self.read_mask(version) for name, version in found.items()}
+
+    def annotated(
+        self, split: str | None = None, *, reader: str | None = None
+    ) -> dict[str, tuple[str, ...]]:
+        """Return which findings have an expert mask, of a reader or any, by case id."""
+        found = _annotations.findings_of_cases(self._database, split, reader)
         return {
             case_id: tuple(name for name in self._names if name in names)
             for case_id, names in found.items()
@@ -291,9 +303,17 @@ class Project:
         confidence: int | None = None,
         comment: str = "",
         seconds: float | None = None,
+        finding: str | None = None,
     ) -> Decision:
-        """Enter a reader's verdict; a later one replaces it without erasing it."""
+        """Enter a reader's verdict; a later one replaces it without erasing it.
+
+        It is about the film as a whole, or about one finding alone.
+        """
         self.case(case_id)
+        if finding is not None and finding not in self._names:
+            known = ", ".join(self._names)
+            raise DataError(f"no finding {finding!r}; there are: {known}")
+        about = {"finding": finding} if finding else {}
         with self.transaction():
             decision = _decisions.insert(
                 self._database,
@@ -303,17 +323,29 @@ class Project:
                 confidence=confidence,
                 comment=comment,
                 seconds=seconds,
+                finding=finding,
             )
-            self.audit(reader, "decision", {"case": case_id, "verdict": verdict})
+            told = {"case": case_id, "verdict": verdict, **about}
+            self.audit(reader, "decision", told)
         return decision
 
-    def decision(self, case_id: str) -> Decision | None:
-        """Return the decision on a case that holds."""
-        return _decisions.newest(self._database, case_id)
+    def decision(self, case_id: str, *, reader: str | None = None) -> Decision | None:
+        """Return the decision on a case that holds, of one reader or of any."""
+        return _decisions.newest(self._database, case_id, reader)
 
-    def decisions(self) -> dict[str, Decision]:
-        """Return the decision that holds, by case id."""
-        return _decisions.newest_of_all(self._database)
+    def decisions(self, *, reader: str | None = None) -> dict[str, Decision]:
+        """Return the decision that holds, of one reader or of any, by case id."""
+        return _decisions.newest_of_all(self._database, reader)
+
+    def readings(self) -> dict[str, dict[str, Decision]]:
+        """Return every reader's own decision that holds, by case id and reader."""
+        return _decisions.newest_of_readers(self._database)
+
+    def finding_decisions(
+        self, case_id: str, *, reader: str | None = None
+    ) -> dict[str, Decision]:
+        """Return the decision that holds on single findings of a case, by finding."""
+        return _decisions.newest_of_findings(self._database, case_id, reader)
 
     def adopt(self, stage: str, run_id: str, *, actor: str) -> None:
         """Let `stage` show `run_id` from now on."""
@@ -324,6 +356,36 @@ class Project:
     def adopted(self, stage: str) -> str | None:
         """Return the run that `stage` shows, or ``None``."""
         return _decisions.adopted(self._database, stage)
+
+    # Several readers ---------------------------------------------------------------
+
+    def add_reader(self, name: str) -> None:
+        """Enter a reader in ``wsseg.toml``; one who is known already is not doubled."""
+        if self.readonly:
+            raise DataError(f"{self.folder}: opened read-only; open it for writing")
+        self.settings = _toml.add_reader(self.folder, name)
+
+    def settle(
+        self, case_id: str, finding: str, version: Annotation | None, *, actor: str
+    ) -> None:
+        """Make a version of a finding's mask final; ``None`` lets the newest count."""
+        number = version.id if version else None
+        told = {"case": case_id, "finding": finding, "annotation": number}
+        with self.transaction():
+            _readers.settle(self._database, case_id, finding, number, actor)
+            self.audit(actor, "final", told)
+
+    def settled(self) -> dict[str, dict[str, str]]:
+        """Return, by case id and finding, who made the mask final that counts."""
+        return _readers.settled(self._database)
+
+    def see(self, case_id: str, reader: str) -> None:
+        """Enter that a reader has been shown a case just now."""
+        _readers.see(self._database, case_id, reader)
+
+    def seen(self, reader: str) -> dict[str, str]:
+        """Return when a reader was last shown each case, UTC, by case id."""
+        return _readers.seen(self._database, reader)
 
     # Journal -----------------------------------------------------------------------
 
@@ -354,8 +416,11 @@ class Project:
         *,
         tool: str = "brush",
         source_run: str | None = None,
+        parent: int | None = None,
     ) -> Annotation | None:
         """Make the open strokes part of a saved mask.
+
+        `parent` is the version they were drawn on; without, the reader's own newest.
 
         Returns ``None`` when there are none. Strokes that were all undone make no new
         version: the newest, or ``None``, is returned.
@@ -373,7 +438,7 @@ class Project:
                     mask,
                     reader=reader,
                     tool=tool,
-                    parent=newest.id if newest else None,
+                    parent=parent or (newest.id if newest else None),
                     source_run=source_run,
                 )
             journal.drop(self._database, key)

@@ -177,7 +177,8 @@ def test_an_older_index_is_migrated_after_a_backup(
     with Project.open(project.folder, write=True) as writing:
         assert writing.case(CASE).shape == SHAPE
         assert writing._database.rows("SELECT * FROM later") == []
-    assert (project.folder / "index.sqlite.v1.backup").is_file()
+    backup = f"index.sqlite.v{len(steps) - 1}.backup"
+    assert (project.folder / backup).is_file()
 
 
 def test_a_migration_that_fails_changes_nothing(
