@@ -85,6 +85,8 @@ class Child:
         # Bounded: a process that floods is slowed by its full pipe, not by our memory.
         self._lines: queue.Queue[bytes] = queue.Queue(maxsize=4096)
         self._closed = threading.Event()
+        self._resting = False
+        self._guard: subprocess.Popen[bytes] | None = None
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -108,8 +110,37 @@ class Child:
         """Whether no line can come any more."""
         return not self._reader.is_alive() and self._lines.empty()
 
+    def rest(self) -> None:
+        """Hold the process and all it started until `go_on`; POSIX only."""
+        if os.name != "posix" or self._resting or not self.alive:
+            return
+        if self._guard is None:
+            # Should we be killed meanwhile, it must not be held for ever.
+            wake = f"read _; kill -CONT -{self.process.pid}"
+            self._guard = subprocess.Popen(
+                ["sh", "-c", wake],
+                stdin=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._resting = self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on after a rest."""
+        if self._resting:
+            self._resting = False
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> bool:
+        try:
+            os.killpg(self.process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
     def terminate(self) -> None:
         """Ask the process to end by itself, as SIGTERM does."""
+        self.go_on()
         self.asked_to_stop = True
         if self.alive:
             self.process.terminate()
@@ -130,15 +161,17 @@ class Child:
         if os.name == "posix":
             # Loader processes whose parent died are no longer in the tree, but they
             # are still in its group.
-            try:
-                os.killpg(self.process.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
+            self._signal(signal.SIGKILL)
         if self.alive:
             self.process.wait(timeout=5)
 
     def close(self) -> None:
         """Let the reading thread and the file of standard error go."""
+        self.go_on()
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.close()
+            self._guard.wait(timeout=5)
+            self._guard = None
         self._closed.set()
         self.errors.unlink(missing_ok=True)
 
@@ -172,7 +205,12 @@ def _step_back(pid: int) -> None:
         process.nice(
             psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else NICENESS
         )
-    except psutil.Error:
+        # Linux shares the processor out between sessions first, and the training has
+        # one of its own, so that its niceness counts only if the session has it.
+        group = Path(f"/proc/{pid}/autogroup")
+        if group.exists():
+            group.write_text(str(NICENESS))
+    except (psutil.Error, OSError):
         # It has ended already, or the system forbids it: it trains all the same.
         return
 

@@ -37,6 +37,12 @@ from napari_wsseg._widgets._events import (
 JobState: TypeAlias = Literal["starting", "running", "stopping"] | EndState
 ALIVE = ("starting", "running", "stopping")
 
+#: How long a training on the processor rests after a movement of the reader's hand.
+HAND_MS = 400
+
+#: The longest rest; a training that never moves would seem to be lost.
+MOST_REST_S = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
@@ -153,9 +159,12 @@ class Job(QObject):
         self.began = time.monotonic()
         self._patience = patience or Patience()
         self._force_due = False
+        self._rest_began = 0.0
         self.child = Child(command or request.command())
         self._force_timer = QTimer(self, singleShot=True)
         self._force_timer.timeout.connect(self._allow_force)
+        self._hand_timer = QTimer(self, singleShot=True)
+        self._hand_timer.timeout.connect(self.child.go_on)
         self._worker = create_worker(
             pump, self.child, self._patience, _start_thread=False
         )
@@ -186,6 +195,21 @@ class Job(QObject):
         self._force_timer.start(int(self._patience.force * 1000))
         self.changed.emit()
 
+    def give_way(self) -> None:
+        """Hold a training on the processor while the reader's hand is at work.
+
+        On a graphics card it disturbs nobody. Niceness alone does not help: two cores
+        that share one processor halve each other's speed.
+        """
+        if self.state != "running" or self.device != "cpu":
+            return
+        now = time.monotonic()
+        if not self._hand_timer.isActive():
+            self._rest_began = now
+        if now - self._rest_began < MOST_REST_S:
+            self.child.rest()
+            self._hand_timer.start(HAND_MS)
+
     def force_stop(self) -> None:
         """End the process and all it started; the last checkpoint stays."""
         if self.alive:
@@ -202,6 +226,7 @@ class Job(QObject):
         self.child.close()
 
     def _ask_to_stop(self) -> None:
+        self.child.go_on()
         if self.run is None:
             self.child.terminate()
             return
@@ -260,6 +285,7 @@ class Job(QObject):
         if not self.alive:
             return
         self._force_timer.stop()
+        self._hand_timer.stop()
         self.silent_s = 0.0
         self.runs.update(end.runs)
         self.run = end.run or self.run
@@ -317,6 +343,11 @@ class Jobs(QObject):
         self.current = job
         self.began.emit(job)
         return job
+
+    def give_way(self) -> None:
+        """Let what is running rest for a moment: the reader draws or turns films."""
+        if self.current is not None:
+            self.current.give_way()
 
     def close(self) -> None:
         """End what is running; called when the program ends."""

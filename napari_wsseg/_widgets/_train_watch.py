@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QCoreApplication, QEvent, QTimer
 from qtpy.QtWidgets import (
     QLabel,
     QPlainTextEdit,
@@ -59,6 +59,11 @@ class Watch(QWidget):
         # Seconds pass even when nothing is said.
         self._clock = QTimer(self, interval=1000)
         self._clock.timeout.connect(self._say)
+        # News are drawn twice a second, words and plots in turn: beside a canvas of
+        # OpenGL every drawing of a panel costs one of the whole window.
+        self._news = QTimer(self, interval=500, singleShot=True)
+        self._news.timeout.connect(self._tell)
+        self._words_next = True
 
     def follow(self, job: Job) -> None:
         """Show a job from now on, with all that it has said so far."""
@@ -74,6 +79,7 @@ class Watch(QWidget):
         job.said.connect(self._on_said)
         job.changed.connect(self._say)
         self.bar.setRange(0, 0)
+        self.curves.draw()
         self._clock.start()
         self._say()
 
@@ -102,7 +108,19 @@ class Watch(QWidget):
         if steps:
             self._step = steps[-1]
             self.curves.add(steps)
+            if not self._news.isActive():
+                self._news.start()
+
+    def _tell(self) -> None:
+        """Bring the words, or else a plot, up to what is known."""
+        self._words_next = not self._words_next
+        if self._words_next:
+            self.curves.draw_next()
+        else:
+            self._clock.start()
+            self.curves.say()
             self._say()
+            _lay_out(self.curves)
 
     def _draw_sweep(self) -> None:
         cells = self.job.cells if self.job is not None else []
@@ -113,6 +131,8 @@ class Watch(QWidget):
         job, step = self.job, self._step
         if job is None:
             return
+        # A bar draws itself at once with every value, unless it must not.
+        self.bar.setUpdatesEnabled(False)
         if job.alive and step is not None and step.total > 0:
             done, total = _share_done(job, step)
             self.bar.setRange(0, total)
@@ -122,10 +142,18 @@ class Watch(QWidget):
         else:
             self._clock.stop()
             self.curves.draw()
+        self.bar.setUpdatesEnabled(True)
         # How it ended is said above; a bar that stands still would say otherwise.
         self.bar.setVisible(job.alive)
         self.message.setVisible(job.alive)
         self.message.setText(_situation(job, step))
+
+
+def _lay_out(widget: QWidget | None) -> None:
+    """Lay out all that holds a widget, now: later, it would be drawn a second time."""
+    while widget is not None:
+        QCoreApplication.sendPostedEvents(widget, QEvent.Type.LayoutRequest.value)
+        widget = widget.parentWidget()
 
 
 def _situation(job: Job, step: Step | None) -> str:

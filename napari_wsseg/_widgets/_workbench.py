@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, QObject, QSettings, QTimer
+from qtpy.QtCore import QEvent, QObject, QSettings, Qt, QTimer
+from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication, QMainWindow, QMessageBox, QWidget
 
 from napari_wsseg._widgets import _keys
@@ -16,6 +17,7 @@ from napari_wsseg._widgets._autosave import Autosave
 from napari_wsseg._widgets._background import QtBackground
 from napari_wsseg._widgets._extra_layers import ExtraLayers
 from napari_wsseg._widgets._grow_tool import GrowTool
+from napari_wsseg._widgets._jobs import jobs_of
 from napari_wsseg._widgets._layers import CaseLayers
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Verdict
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
 TICK_MS = 500
 PREFETCH_MS = 150
 RECENT = 6
+_HAND = (
+    QEvent.Type.MouseButtonPress,
+    QEvent.Type.MouseButtonRelease,
+    QEvent.Type.KeyPress,
+    QEvent.Type.Wheel,
+)
 
 
 class Workbench(QObject):
@@ -82,6 +90,9 @@ class Workbench(QObject):
         if self.window is None:
             self.window = window
             window.installEventFilter(self)
+            canvas = self._canvas()
+            if canvas is not None:
+                canvas.installEventFilter(self)
             app = QApplication.instance()
             if app is not None:
                 app.aboutToQuit.connect(self.close)
@@ -125,8 +136,15 @@ class Workbench(QObject):
         _benches.pop(self.viewer, None)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Keep strokes safe before the window closes; hold it back if they are not."""
-        if event is None or watched is not self.window:
+        """Keep strokes safe before the window closes; hold it back if they are not.
+
+        Of the picture, notice the reader's hand, so that a training gives way to it.
+        """
+        if event is None:
+            return False
+        if watched is not self.window:
+            if _is_hand(event):
+                jobs_of(self.session).give_way()
             return False
         if event.type() != QEvent.Type.Close:
             return False
@@ -257,6 +275,13 @@ class Workbench(QObject):
     def _on_project(self) -> None:
         if self.session.project is None:
             self.viewer.title = "wsseg"
+
+
+def _is_hand(event: QEvent) -> bool:
+    """Whether an event of the picture is a stroke, a key or the wheel."""
+    if isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseMove:
+        return bool(event.buttons() != Qt.MouseButton.NoButton)
+    return event.type() in _HAND
 
 
 _benches: weakref.WeakKeyDictionary[Viewer, Workbench] = weakref.WeakKeyDictionary()

@@ -37,7 +37,6 @@ class Curves(QWidget):
         for plot in (self.loss, self.validation):
             layout.addWidget(plot.words)
             layout.addWidget(plot.canvas)
-        # A curve that moves three times a second is live enough, and cheap.
         self._due = QTimer(self, interval=300, singleShot=True)
         self._due.timeout.connect(self.draw)
         self.clear()
@@ -49,20 +48,37 @@ class Curves(QWidget):
         self.draw()
 
     def add(self, steps: Iterable[Step]) -> None:
-        """Take the figures of some steps; drawn a moment later."""
+        """Take the figures of some steps, for the next `draw`."""
         for step in steps:
             for name, value in step.metrics.items():
                 if name not in _NOT_DRAWN:
                     plot = self.loss if "loss" in name else self.validation
                     plot.series.setdefault(name, _Series()).add(step.step, value)
-        if not self._due.isActive():
-            self._due.start()
+                    plot.fresh = True
+
+    def draw_next(self) -> None:
+        """Draw one plot that has new points, the other the next time."""
+        waiting = [plot for plot in (self.validation, self.loss) if plot.fresh]
+        if any(plot.canvas.isHidden() for plot in waiting):
+            self.draw()
+        elif waiting:
+            self._draw(waiting[:1])
+
+    def say(self) -> None:
+        """Bring the words above the plots up to what is known."""
+        for plot in (self.loss, self.validation):
+            plot.say()
 
     def draw(self) -> None:
-        """Bring the plots up to what is known."""
+        """Bring both plots and their words up to what is known."""
+        self._draw([self.loss, self.validation])
+        self.say()
+
+    def _draw(self, plots: list[_Plot]) -> None:
         text = self.palette().color(QPalette.ColorRole.WindowText)
         ground = self.palette().color(QPalette.ColorRole.Window)
-        for plot in (self.loss, self.validation):
+        for plot in plots:
+            plot.fresh = False
             plot.draw(text, ground)
             plot.words.setVisible(bool(plot.series))
             plot.canvas.setVisible(bool(plot.series))
@@ -109,10 +125,14 @@ class _Plot:
 
     def __init__(self, tooltip: str) -> None:
         self.series: dict[str, _Series] = {}
+        self.fresh = False
         self.words = QLabel()
         self.words.setTextFormat(Qt.TextFormat.RichText)
         self.words.setWordWrap(True)
         self.words.setToolTip(tooltip)
+        self.said = ""
+        self.colours: tuple[QColor, QColor] | None = None
+        self._palette = colours(True)
         self.canvas = pg.PlotWidget()
         self.canvas.setFixedHeight(104)
         self.canvas.setMinimumWidth(120)
@@ -130,24 +150,32 @@ class _Plot:
         self._faint: dict[str, pg.PlotDataItem] = {}
 
     def draw(self, text: QColor, ground: QColor) -> None:
-        palette = colours(ground.lightness() < 128)
-        self.canvas.setBackground(ground)
-        for side in ("left", "bottom"):
-            axis = self.canvas.getPlotItem().getAxis(side)
-            axis.setPen(pg.mkPen(text))
-            axis.setTextPen(pg.mkPen(text))
+        self._palette = palette = colours(ground.lightness() < 128)
+        if self.colours != (text, ground):
+            self.colours = text, ground
+            self.canvas.setBackground(ground)
+            for side in ("left", "bottom"):
+                axis = self.canvas.getPlotItem().getAxis(side)
+                axis.setPen(pg.mkPen(text))
+                axis.setTextPen(pg.mkPen(text))
+        for index, (name, series) in enumerate(self.series.items()):
+            self._draw_line(name, series, palette[index % len(palette)])
+        for name in [name for name in self._lines if name not in self.series]:
+            self.canvas.removeItem(self._lines.pop(name))
+            self.canvas.removeItem(self._faint.pop(name))
+
+    def say(self) -> None:
         words = []
         for index, (name, series) in enumerate(self.series.items()):
-            colour = palette[index % len(palette)]
-            self._draw_line(name, series, colour)
+            colour = self._palette[index % len(self._palette)]
             value = figure(series.values[-1])
             words.append(
                 f'<span style="color:{colour}">■</span> {metric_name(name)} {value}'
             )
-        for name in [name for name in self._lines if name not in self.series]:
-            self.canvas.removeItem(self._lines.pop(name))
-            self.canvas.removeItem(self._faint.pop(name))
-        self.words.setText("&nbsp;&nbsp; ".join(words))
+        said = "&nbsp;&nbsp; ".join(words)
+        if said != self.said:
+            self.said = said
+            self.words.setText(said)
 
     def _draw_line(self, name: str, series: _Series, colour: str) -> None:
         if name not in self._lines:

@@ -355,3 +355,58 @@ def test_thinning_keeps_every_kind_of_point_and_the_last_step() -> None:
 def test_the_child_has_its_own_limits() -> None:
     assert _child.Patience().silent == 30
     assert _child.Patience().force == 5
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are held on POSIX only")
+def test_a_training_on_the_processor_rests_while_the_hand_is_at_work(
+    qtbot: QtBot, start: Start
+) -> None:
+    watched = start("slow")
+    job = watched.job
+    qtbot.waitUntil(lambda: job.state == "running" and bool(job.steps), timeout=10_000)
+    process = psutil.Process(job.child.process.pid)
+    job.give_way()
+    qtbot.waitUntil(lambda: process.status() == psutil.STATUS_STOPPED, timeout=2000)
+    held = len(job.steps)
+    qtbot.wait(200)
+    assert len(job.steps) <= held + 1
+    qtbot.waitUntil(lambda: len(job.steps) > held + 2, timeout=3000)
+    assert process.status() != psutil.STATUS_STOPPED
+    job.give_way()
+    job.stop()
+    assert finished(qtbot, watched).state == "stopped"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are held on POSIX only")
+def test_a_resting_training_wakes_when_its_window_is_killed(
+    qtbot: QtBot, tmp_path: Path
+) -> None:
+    script = textwrap.dedent(
+        f"""
+        import sys, time
+        from napari_wsseg._widgets._child import Child
+        child = Child([sys.executable, {str(FAKE)!r}, "slow", {str(tmp_path)!r}])
+        time.sleep(1)
+        child.rest()
+        print(child.process.pid, flush=True)
+        time.sleep(60)
+        """
+    )
+    window = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    )
+    assert window.stdout is not None
+    training = psutil.Process(int(window.stdout.readline()))
+
+    def held() -> bool:
+        return training.is_running() and training.status() == psutil.STATUS_STOPPED
+
+    try:
+        qtbot.waitUntil(held)
+        window.kill()
+        window.wait()
+        qtbot.waitUntil(lambda: not held())
+    finally:
+        window.stdout.close()
+        if training.is_running():
+            training.kill()
