@@ -24,6 +24,7 @@ COMMANDS = {
     "run": "train and compute every stage, in order",
     "adopt": "use a run for its stage, or go back to an earlier one",
     "evaluate": "score every stage against expert masks",
+    "agreement": "tell how far readers of the same films agree",
     "report": "write a page with figures and pictures",
     "sweep": "train one recipe at several values of a setting, several times each",
     "export": "write reviewed masks in a format others read",

@@ -40,14 +40,15 @@ def between_readers(project: Project, cases: Sequence[Case]) -> Agreement:
     rows: list[dict[str, Overlap]] = []
     film: list[int] = []
     twice: set[tuple[int, str]] = set()
-    left_out = 0
+    left_out, settled = 0, project.settled()
     for place, case in enumerate(cases):
         void = project.void(case.id)
         for finding in (each.name for each in project.findings):
             versions = project.history(case.id, finding)
-            newest = {version.reader: version for version in versions}
+            judge = settled.get(case.id, {}).get(finding)
+            newest = {one.reader: one for one in versions if one.reader != judge}
             pairs = list(permutations(newest.values(), 2))
-            apart = [(a, b) for a, b in pairs if _independent(a, b, versions)]
+            apart = [(a, b) for a, b in pairs if independent(a, b, versions)]
             left_out += (len(pairs) - len(apart)) // 2
             masks = {
                 one.id: project.read_mask(one)
@@ -92,9 +93,10 @@ def ceiling(
     return told
 
 
-def _independent(
+def independent(
     one: Annotation, other: Annotation, versions: Iterable[Annotation]
 ) -> bool:
+    """Whether neither version came from what the other reader, or one run, had."""
     known = {version.id: version for version in versions}
     ours, theirs = _line(one, known), _line(other, known)
     borrowed = any(each.reader == other.reader for each in ours) or any(

@@ -1,0 +1,49 @@
+"""``wsseg agreement``: how far readers of the same films agree."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from napari_wsseg.cli import _say, add_json, add_project
+
+_HEADS = ("readers", "finding", "films", "Dice", "HD95 mm", "HD95 px", "kappa")
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Fill in the command's parser."""
+    add_project(command)
+    add_json(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare every two readers on the films that both are done with."""
+    from napari_wsseg.io.project import Project
+    from napari_wsseg.pipeline import agreement
+
+    with Project.open(arguments.project) as project:
+        told = agreement.report(project)
+    if not told["pairs"]:
+        _say.person(
+            "no film has been read by two readers: read some again with "
+            f"`wsseg open {arguments.project} --reader NAME --blind`"
+        )
+    else:
+        _say.person(_say.table([_HEADS, *_rows(told)]))
+        _say.person(
+            f"{told['n_double_read']} films read by two or more, "
+            f"{told['n_adjudicated']} adjudicated, "
+            f"{len(told['disagreements'])} findings to adjudicate"
+        )
+    if arguments.json:
+        _say.program(told)
+    return 0
+
+
+def _rows(told: Mapping[str, Any]) -> Iterator[list[object]]:
+    for pair in told["pairs"]:
+        for finding, row in pair["findings"].items():
+            words = " – ".join(pair["readers"])
+            figures = (row[k] for k in ("dice", "hd95_mm", "hd95_px", "kappa"))
+            yield [words, finding, row["n_kappa"], *figures]
