@@ -86,7 +86,7 @@ class _Films:
         if self._finding:
             return self._finding
         known = {name.casefold(): name for name in self._names}
-        named = known.get((found.finding or found.guess).casefold())
+        named = known.get(found.finding.casefold(), known.get(found.guess.casefold()))
         if named is None and not found.finding and len(self._names) == 1:
             named = self._names[0]
         if named is None:
@@ -126,4 +126,7 @@ class _Films:
 
 def _names_of(case: Case) -> Iterator[str]:
     path = PurePosixPath(case.path)
-    yield from {path.as_posix(), path.with_suffix("").as_posix(), path.name, path.stem}
+    bare = path.with_suffix("")
+    # The last is what CheXlocalize calls CheXpert's films.
+    last = "_".join(bare.parts[-3:])
+    yield from {path.as_posix(), bare.as_posix(), path.name, path.stem, last}

@@ -1,0 +1,79 @@
+"""CheXlocalize's JSON of run lengths, one file for all films.
+
+``{film: {finding: {size, counts}}}``, as ``gt_segmentations_val.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from napari_wsseg.export import File, Found, Item, Note, formats, importers
+from napari_wsseg.export.selection import Selection
+from napari_wsseg.io import drawn
+from napari_wsseg.ops import run_lengths
+from napari_wsseg.schema import Case, Mask
+
+_CHEXPERT = re.compile(r"patient\d+/study\d+/view\d+_\w+")
+
+
+@formats.register("chexlocalize")
+def write(chosen: Selection) -> Iterator[Item]:
+    """Yield ``gt_segmentations_wsseg.json``."""
+    films: dict[str, dict[str, Any]] = {}
+    for case, masks in chosen.each():
+        yield case
+        films[key(chosen, case)] = {
+            told(chosen, finding): _encoded(mask) for finding, mask in masks.items()
+        }
+    yield from unmarked(chosen)
+    yield File("gt_segmentations_wsseg.json", partial(dumped, films))
+
+
+@importers.register("chexlocalize")
+def read(path: Path) -> Iterator[Found | Note]:
+    """Yield the masks of a file of either form, or of the folder of such files."""
+    for file in sorted(path.glob("gt_*.json")) if path.is_dir() else [path]:
+        for film, entry in drawn.load(file).items():
+            for finding, draw in drawn.localised(file, film, entry):
+                other = drawn.CHEXPERT_NAMES.get(finding, "")
+                yield Found(film, finding, draw, guess=other)
+
+
+def key(chosen: Selection, case: Case) -> str:
+    """Return what the file calls a film, CheXpert's in the publishers' way."""
+    path = PurePosixPath(case.path).with_suffix("")
+    last = "/".join(path.parts[-3:])
+    return last.replace("/", "_") if _CHEXPERT.fullmatch(last) else chosen.name(case)
+
+
+def told(chosen: Selection, finding: str) -> str:
+    """Return what the file calls a finding."""
+    for theirs, ours in drawn.CHEXPERT_NAMES.items():
+        if ours == finding and theirs not in chosen.findings:
+            return theirs
+    return finding
+
+
+def unmarked(chosen: Selection) -> Iterator[Note]:
+    """Warn that others read a finding that nobody drew as absent."""
+    count = chosen.unmarked()
+    if count:
+        yield Note(
+            "lost",
+            f"{count} findings of these films were not drawn; other programs take "
+            "them for absent",
+        )
+
+
+def dumped(document: object) -> bytes:
+    """Return JSON in one line."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _encoded(mask: Mask) -> dict[str, Any]:
+    return {"size": list(mask.shape), "counts": run_lengths.coco_encode(mask)}

@@ -1,0 +1,82 @@
+"""One table of decisions and measurements, a row a finding and film.
+
+Areas are in pixels and, where the spacing is known, in mm². Unless a film is calibrated
+its spacing is the detector's, on which a patient throws a larger shadow.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from napari_wsseg.export import File, Item, Note, formats
+from napari_wsseg.export.selection import Selection
+from napari_wsseg.ops import masks as regions
+from napari_wsseg.schema import Annotation, Case, Decision, Mask
+
+COLUMNS = (
+    *("film", "split", "finding", "label", "area_px", "area_mm2", "area_share"),
+    *("regions", "reader", "version", "made_with", "source_run"),
+    *("decision", "decided_by", "confidence", "seconds", "decided_utc", "comment"),
+)
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@formats.register("csv")
+def write(chosen: Selection) -> Iterator[Item]:
+    """Yield ``measurements.csv``."""
+    decisions = chosen.project.decisions()
+    rows: list[list[object]] = []
+    for case, masks in chosen.each():
+        yield case
+        annotations = chosen.annotations(case)
+        decision = _decided(decisions.get(case.id))
+        for finding, mask in masks.items():
+            label = case.labels.get(finding)
+            rows.append(
+                [
+                    *(case.path, case.split, finding, label),
+                    *_measured(case, mask),
+                    *_made(annotations[finding]),
+                    *decision,
+                ]
+            )
+    yield Note("lost", "the masks themselves: this is a table")
+    yield File("measurements.csv", partial(_table, rows))
+
+
+def _measured(case: Case, mask: Mask) -> Sequence[object]:
+    area = int(mask.sum())
+    row, column = case.spacing_mm or (0.0, 0.0)
+    square = f"{area * row * column:.2f}" if case.spacing_mm else None
+    return area, square, f"{area / mask.size:.6f}", regions.components(mask)[1]
+
+
+def _made(one: Annotation) -> Sequence[object]:
+    return one.reader, one.version, one.tool, one.source_run
+
+
+def _decided(one: Decision | None) -> Sequence[object]:
+    if one is None:
+        return (None,) * 6
+    seconds = None if one.seconds is None else f"{one.seconds:.1f}"
+    who = (one.verdict, one.reader, one.confidence)
+    return *who, seconds, one.created, one.comment
+
+
+def _table(rows: Sequence[Sequence[object]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return text.getvalue().encode()
+
+
+def _cell(value: object) -> object:
+    """Keep a spreadsheet from taking words for a formula."""
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value

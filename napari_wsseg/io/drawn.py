@@ -1,0 +1,134 @@
+"""Masks in JSON files: COCO's run lengths and polygons, CheXlocalize's two forms.
+
+``gt_segmentations_*.json`` of CheXlocalize has ``{film: {finding: {size, counts}}}``,
+COCO's run lengths; its ``gt_annotations_*.json`` has ``{film: {img_size, finding:
+[contour, …]}}``, a contour being a list of [x, y].
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from napari_wsseg.io import _film
+from napari_wsseg.jobs import DataError
+from napari_wsseg.ops import outlines, run_lengths
+from napari_wsseg.schema import Mask
+
+Draw: TypeAlias = Callable[[tuple[int, int] | None], Mask]
+"""Draws the mask of a film of a shape, or of the size that the file says."""
+
+SIZE = "img_size"
+
+CHEXPERT_NAMES = {"Airspace Opacity": "Lung Opacity"}
+"""What CheXlocalize calls a finding, and what CheXpert's labels call it."""
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a JSON file whose outermost value is an object.
+
+    Raises
+    ------
+    DataError
+        Not there, too large, or not such a file.
+    """
+    _film.check_file(path)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not a JSON file ({error})") from error
+    if not isinstance(document, dict):
+        raise DataError(f"{path}: not masks by film; is it CheXlocalize?")
+    return document
+
+
+def localised(path: Path, film: str, entry: object) -> Iterator[tuple[str, Draw]]:
+    """Yield findings of one film of a CheXlocalize file, and what draws them.
+
+    Raises
+    ------
+    DataError
+        Of neither form; names film and finding.
+    """
+    if not isinstance(entry, dict):
+        raise DataError(f"{path}: {film!r} has no findings; is it CheXlocalize?")
+    for name, value in entry.items():
+        if name == SIZE:
+            continue
+        if isinstance(value, dict) and {"size", "counts"} <= value.keys():
+            yield name, partial(decoded, value)
+        elif isinstance(value, list) and SIZE in entry:
+            yield name, partial(_outlined, value, entry[SIZE])
+        else:
+            raise DataError(
+                f"{path}: {name!r} of {film!r} is neither run lengths (size, counts) "
+                f"nor contours beside an {SIZE}"
+            )
+
+
+def decoded(entry: Mapping[str, Any], shape: tuple[int, int] | None) -> Mask:
+    """Return the mask of COCO's run lengths ``{size, counts}``."""
+    size = size_of(entry.get("size"))
+    _check(size, shape)
+    return run_lengths.coco_decode(entry["counts"], size)
+
+
+def polygons(
+    flat: Sequence[Sequence[float]], size: object, shape: tuple[int, int] | None
+) -> Mask:
+    """Return the mask of COCO's polygons, each ``[x0, y0, x1, y1, …]``, united.
+
+    A pixel is inside if its centre is.
+    """
+    rows, columns = size_of(size)
+    _check((rows, columns), shape)
+    try:
+        corners = [np.reshape(np.asarray(one, float), (-1, 2)) for one in flat]
+        return outlines.filled(corners, (rows, columns))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"its polygons are not lists of x and y ({error})") from error
+
+
+def _outlined(
+    contours: Sequence[Sequence[Sequence[float]]],
+    size: object,
+    shape: tuple[int, int] | None,
+) -> Mask:
+    """Fill contours with their outline, as the publishers' own script does."""
+    rows, columns = size_of(size)
+    _check((rows, columns), shape)
+    try:
+        canvas = Image.new("1", (columns, rows))
+        for contour in contours:
+            corners = [(float(x), float(y)) for x, y in contour]
+            if len(corners) > 1:
+                ImageDraw.Draw(canvas).polygon(corners, outline=1, fill=1)
+    except (TypeError, ValueError, IndexError, OverflowError) as error:
+        raise DataError(f"its contours are not lists of [x, y] ({error})") from error
+    return np.array(canvas, bool)
+
+
+def size_of(value: Any) -> tuple[int, int]:
+    """Return rows and columns as a file says them; `DataError` if they cannot be."""
+    try:
+        rows, columns = (int(side) for side in value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"size {str(value)[:40]} is not rows and columns") from error
+    _film.check_shape(Path("the mask"), rows, columns)
+    return rows, columns
+
+
+def _check(size: tuple[int, int], shape: tuple[int, int] | None) -> None:
+    if shape is not None and size != shape:
+        raise DataError(
+            f"the mask is {size[0]} × {size[1]}, its film {shape[0]} × {shape[1]}; "
+            "masks are for the films at full size, not for CheXpert-v1.0-small"
+        )
