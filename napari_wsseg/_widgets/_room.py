@@ -10,13 +10,12 @@ from typing import Any
 
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QWidget
 
 from napari_wsseg._widgets import _asking
 from napari_wsseg._widgets._jobs import pairs
 from napari_wsseg._widgets._share import Note
-from napari_wsseg._widgets._words import count, gigabytes
+from napari_wsseg._widgets._words import count, gigabytes, red
 
 #: Settings that a network's memory does not depend on, but for the batch, whose part
 #: is worked out here.
@@ -195,13 +194,9 @@ class RoomNote(Note):
         batch = self._batch or answer.batch
         words = escape(answer.words(batch))
         if not answer.fits(batch):
-            words = f'<b style="color:{self._red()}">✗ {words}</b>'
+            words = f'<b style="color:{red(self.palette())}">✗ {words}</b>'
         self.setText(words)
         self.setToolTip(
             "An estimate: weights, what a step keeps of every film, and the process "
             "itself; a tenth of what is free is left to other programs"
         )
-
-    def _red(self) -> str:
-        dark = self.palette().color(QPalette.ColorRole.Window).lightness() < 128
-        return "#FF7B72" if dark else "#B3261E"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ def details(project: Path, info: RunInfo) -> list[Row]:
     if info.message:
         rows.append(("Message", info.message))
     rows += [(_words.metric_name(k), _value(v)) for k, v in info.metrics.items()]
+    rows += evaluated(info).items()
     usual = defaults(info.recipe)
     changed = [name for name in info.config if differs(info, name, usual)]
     rest = [name for name in info.config if name not in changed]
@@ -45,6 +46,9 @@ def compare(project: Path, one: RunInfo, other: RunInfo) -> list[Row]:
                 _gain(one.metrics.get(name), other.metrics.get(name)),
             )
         )
+    mine, theirs = evaluated(one), evaluated(other)
+    for name in dict.fromkeys([*mine, *theirs]):
+        rows.append((name, mine.get(name, "—"), theirs.get(name, "—")))
     rows.append(
         ("Learnt from", learnt_from(project, one.id), learnt_from(project, other.id))
     )
@@ -52,10 +56,34 @@ def compare(project: Path, one: RunInfo, other: RunInfo) -> list[Row]:
     if one.recipe != other.recipe:
         rows.append(("Recipe", one.recipe, other.recipe))
     for name in dict.fromkeys([*one.config, *other.config]):
-        mine, theirs = one.config.get(name), other.config.get(name)
-        if mine != theirs:
-            rows.append((_name(name), _value(mine), _value(theirs)))
+        values = one.config.get(name), other.config.get(name)
+        if values[0] != values[1]:
+            rows.append((_name(name), _value(values[0]), _value(values[1])))
     return rows
+
+
+def evaluated(info: RunInfo) -> dict[str, str]:
+    """Return name and value of what a run scored against experts, with intervals."""
+    rows = {}
+    if info.state == "done" and not info.evaluated:
+        rows["Evaluated"] = "no: never compared with expert masks kept apart"
+    for split, result in info.evaluation.items():
+        rows[f"Films with expert masks ({split})"] = str(result["n_with_expert_masks"])
+        for stage, figures in result.get("stages", {}).items():
+            spread = figures.get("interval", {})
+            for name in ("pos_iou", "dice", "all_iou", "emptiness"):
+                value = figures.get(name)
+                words = f"{split} {_words.metric_name(name)} · {stage}"
+                rows[words] = _with_interval(value, spread.get(name))
+    return rows
+
+
+def _with_interval(value: float | None, interval: Sequence[float] | None) -> str:
+    """Return ``0.412 [0.350, 0.470]``, the interval at 95 %."""
+    if value is None:
+        return "—"
+    spread = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+    return f"{value:.3f}{spread}"
 
 
 def summary(info: RunInfo) -> str:

@@ -78,6 +78,12 @@ class Result(QFrame):
         self.look_button.setVisible(offered)
         self.use_button.setVisible(offered)
         self.use_button.setEnabled(may_use)
+        self.use_button.setText(
+            "Use it unevaluated" if verdict.unevaluated else "Use this run"
+        )
+        # What Enter presses: never a run that nobody has evaluated.
+        self.use_button.setDefault(offered and not verdict.unevaluated)
+        self.keep_button.setDefault(verdict.unevaluated)
         self.use_button.setToolTip(
             "Show its masks as drafts from now on; the open case and every expert "
             "mask stay as they are"

@@ -60,6 +60,8 @@ class Verdict:
         Stage to run id: what [Use] would put in use; empty when there is nothing.
     resumable
         Run that can go on, or ``None``.
+    unevaluated
+        Nobody's word stands behind what is usable: it should not be used by default.
     smaller
         Settings with which it may fit into memory after all; empty when it did not
         fail for want of it.
@@ -69,6 +71,7 @@ class Verdict:
     words: str = ""
     usable: Mapping[str, str] = field(default_factory=dict)
     resumable: str | None = None
+    unevaluated: bool = False
     smaller: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -101,7 +104,15 @@ def judge(
         scores.append(_score(recipe, run, end, project, checked, request))
     if project is None:
         return Verdict("Done", "Open its project again to use the result.")
-    return Verdict("Done", "\n".join(scores), usable=usable)
+    infos = [_info(request, run) for run in made.values()]
+    stamped = any(info is not None and not info.evaluated for info in infos)
+    if stamped:
+        scores.append(
+            "Unevaluated: not compared with expert masks kept apart. The Runs panel "
+            "evaluates it."
+        )
+    words = "\n".join(scores)
+    return Verdict("Done", words, usable=usable, unevaluated=stamped)
 
 
 def _unfinished(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from qtpy.QtGui import QPalette
+
 #: Figures by which a run is judged, the most telling first; more of each is better.
 _TELLING = (
     "val_dice",
@@ -129,3 +131,9 @@ def gigabytes(size: float) -> str:
 def colours(dark: bool) -> tuple[str, ...]:
     """Return colours of lines for a dark or a light ground."""
     return _ON_DARK if dark else _ON_LIGHT
+
+
+def red(palette: QPalette) -> str:
+    """Return the colour of what is wrong, legible on the palette's ground."""
+    dark = palette.color(QPalette.ColorRole.Window).lightness() < 128
+    return "#FF7B72" if dark else "#B3261E"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
@@ -16,19 +16,19 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets import _run_details, _words
+from napari_wsseg._widgets import _run_details, _run_rows, _run_rules, _words
+from napari_wsseg._widgets._compare_masks import MasksWindow
+from napari_wsseg._widgets._evaluating import Evaluation
 from napari_wsseg._widgets._jobs import Job, Jobs, Request, jobs_of
 from napari_wsseg._widgets._listening import listen
-from napari_wsseg._widgets._loading import known
 from napari_wsseg._widgets._log_window import LogWindow
-from napari_wsseg._widgets._resuming import can_resume
+from napari_wsseg._widgets._scoring import scoring_of
+from napari_wsseg._widgets._scoring_strip import ScoringStrip
 from napari_wsseg._widgets._table import fill, roomy, rows_table
 from napari_wsseg._widgets._train_setup import short_title
-from napari_wsseg._widgets._verdict import stages_of
 from napari_wsseg.io import runs
 from napari_wsseg.io.runs import RunInfo
 from napari_wsseg.jobs import WssegError
-from napari_wsseg.schema import STAGES
 from napari_wsseg.session import Session
 
 _NO_PROJECT = "No project is open.\n\nOpen one from the worklist to see its runs."
@@ -53,6 +53,9 @@ class RunsPanel(QWidget):
         super().__init__()
         self.session = session
         self.jobs = jobs if jobs is not None else jobs_of(session)
+        self.scoring = scoring_of(session)
+        self.evaluation = Evaluation(self)
+        self.evaluation.moved.connect(self._on_evaluation)
         self.infos: list[RunInfo] = []
         self._shown: object = None
         self._build()
@@ -74,7 +77,7 @@ class RunsPanel(QWidget):
         project = self.session.project
         self.infos = runs.listing(project.folder) if project is not None else []
         picked = {info.id for info in self.selected()}
-        shown = (self.infos, self._used(), self._percent())
+        shown = (self.infos, _run_rules.in_use(self.session.project), self._percent())
         if shown != self._shown:
             self._shown = shown
             self._fill(picked)
@@ -82,7 +85,7 @@ class RunsPanel(QWidget):
         self.empty.setText("" if self.infos else empty)
         self.empty.setVisible(not self.infos)
         self.split.setVisible(bool(self.infos))
-        for button in (self.use_button, self.resume_button, self.log_button):
+        for button in self.buttons:
             button.setVisible(bool(self.infos))
         self._show_details()
 
@@ -97,24 +100,38 @@ class RunsPanel(QWidget):
     def use(self) -> None:
         """Put the selected run in use for its stages; also the way back."""
         for info in self.selected()[:1]:
-            try:
-                for stage in self._stages(info):
-                    self.session.adopt(stage, info.id)
-            except WssegError as error:
-                self.note.setText(str(error))
-                return
-        self.refresh()
+            self._adopt(dict.fromkeys(_run_rules.stages(info), info.id))
+
+    def roll_back(self) -> None:
+        """Use again what was in use before."""
+        if self.session.project is not None:
+            self._adopt(_run_rules.before(self.session.project, self._one()))
 
     def resume(self) -> None:
         """Go on with the selected run."""
-        project = self.session.project
-        for info in self.selected()[:1]:
-            if project is None:
-                return
-            try:
-                self.jobs.start(Request(project.folder, info.recipe, resume=info.id))
-            except (OSError, RuntimeError) as error:
-                self.note.setText(f"The run could not be resumed: {error}")
+        project, info = self.session.project, self._one()
+        if project is None or info is None:
+            return
+        try:
+            self.jobs.start(Request(project.folder, info.recipe, resume=info.id))
+        except (OSError, RuntimeError) as error:
+            self.note.setText(f"The run could not be resumed: {error}")
+
+    def evaluate(self) -> None:
+        """Score the selected run against expert masks of films kept apart."""
+        project, info = self.session.project, self._one()
+        if project is not None and info is not None:
+            split = _run_rules.split_to_score(project)
+            self.evaluation.start(project.folder, info.id, split)
+
+    def compare_masks(self) -> MasksWindow | None:
+        """Show the masks of the two selected runs beside each other."""
+        if _run_rules.why_not_compare(self.selected(), self.session.project):
+            return None
+        one, other = self.selected()
+        window = MasksWindow(self.session, one, other, self)
+        window.show()
+        return window
 
     def open_log(self) -> LogWindow | None:
         """Show the selected run's log."""
@@ -125,6 +142,19 @@ class RunsPanel(QWidget):
         window = LogWindow(project.folder / "runs" / run / "log.txt", self)
         window.show()
         return window
+
+    def _one(self) -> RunInfo | None:
+        picked = self.selected()
+        return picked[0] if len(picked) == 1 else None
+
+    def _adopt(self, runs_by_stage: Mapping[str, str]) -> None:
+        try:
+            for stage, run in runs_by_stage.items():
+                self.session.adopt(stage, run)
+        except WssegError as error:
+            self.note.setText(str(error))
+            return
+        self.refresh()
 
     def showEvent(self, event: QEvent) -> None:
         """Be up to date when looked at."""
@@ -147,23 +177,34 @@ class RunsPanel(QWidget):
         self.split.setChildrenCollapsible(False)
         self.note = QLabel()
         self.note.setWordWrap(True)
+        self.strip = ScoringStrip(self.scoring)
         self.use_button = QPushButton("Use")
+        self.roll_button = QPushButton("Roll back")
         self.resume_button = QPushButton("Resume")
+        self.evaluate_button = QPushButton("Evaluate")
+        self.compare_button = QPushButton("Compare masks")
         self.log_button = QPushButton("Open log")
+        self.log_button.setToolTip("What the run has printed")
         buttons = QGridLayout()
         pairs = (
             (self.use_button, self.use),
+            (self.roll_button, self.roll_back),
             (self.resume_button, self.resume),
+            (self.evaluate_button, self.evaluate),
+            (self.compare_button, self.compare_masks),
             (self.log_button, self.open_log),
         )
-        for column, (button, action) in enumerate(pairs):
+        self.buttons = [button for button, _ in pairs]
+        for place, (button, action) in enumerate(pairs):
             button.setMinimumHeight(30)
+            button.setMinimumWidth(70)
             button.clicked.connect(lambda *_, action=action: action())
-            buttons.addWidget(button, 0, column)
+            buttons.addWidget(button, *divmod(place, 3))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addWidget(self.empty)
         layout.addWidget(self.split, 1)
+        layout.addWidget(self.strip)
         layout.addWidget(self.note)
         layout.addLayout(buttons)
         layout.addStretch(0)
@@ -177,36 +218,24 @@ class RunsPanel(QWidget):
         self.note.setText("")
         self.refresh()
 
-    def _used(self) -> dict[str, list[str]]:
-        """Return run id to the stages that it is in use for."""
-        used: dict[str, list[str]] = {}
-        if self.session.project is not None:
-            for stage in ("classifier", *STAGES):
-                run = self.session.project.adopted(stage)
-                if run:
-                    used.setdefault(run, []).append(stage)
-        return used
-
     def _percent(self) -> str:
         job: Job | None = self.jobs.current
         if job is None or not job.alive or not job.steps or not job.steps[-1].total:
             return ""
         return f" {100 * job.steps[-1].step // job.steps[-1].total} %"
 
-    def _stages(self, info: RunInfo) -> tuple[str, ...]:
-        loaded = known()
-        card = loaded.recipes.get(info.recipe) if loaded else None
-        return stages_of(info.recipe, card.stages if card else ())
-
     def _fill(self, picked: set[str]) -> None:
-        used = self._used()
+        used = _run_rules.in_use(self.session.project)
+        job = self.jobs.current
+        mine = job.run if job is not None and job.alive else None
         self.table.blockSignals(True)
         self.table.setRowCount(len(self.infos))
         for row, info in enumerate(self.infos):
-            for column, words in enumerate(self._cells(info, used)):
+            moving = self._percent() if info.id == mine else ""
+            for column, words in enumerate(_run_rows.cells(info, used, moving)):
                 item = QTableWidgetItem(words)
                 item.setData(Qt.ItemDataRole.UserRole, info.id)
-                item.setToolTip(self._tip(info, used))
+                item.setToolTip(_run_rows.tip(info, used))
                 self.table.setItem(row, column, item)
         roomy(self.table)
         self.table.resizeColumnToContents(0)
@@ -218,23 +247,6 @@ class RunsPanel(QWidget):
                 self.table.selectRow(row)
         self.table.setSelectionMode(mode.ExtendedSelection)
         self.table.blockSignals(False)
-
-    def _cells(self, info: RunInfo, used: dict[str, list[str]]) -> Sequence[str]:
-        job = self.jobs.current
-        mine = job is not None and job.run == info.id and job.alive
-        state = f"{_words.SIGNS.get(info.state, '')} {_words.state(info.state)}"
-        return (
-            "●" if info.id in used else "",
-            f"{short_title(info.recipe)}\n{_words.moment(info.created)}",
-            state + (self._percent() if mine else ""),
-            f"{_run_details.score(info) or '—'}\n{_in_short(info)}".strip(),
-        )
-
-    def _tip(self, info: RunInfo, used: dict[str, list[str]]) -> str:
-        words = [info.id, _run_details.summary(info), info.message]
-        if info.id in used:
-            words.append(f"In use for: {', '.join(used[info.id])}")
-        return "\n".join(word for word in words if word)
 
     def _show_details(self) -> None:
         project, picked = self.session.project, self.selected()
@@ -252,44 +264,47 @@ class RunsPanel(QWidget):
         self._refresh_buttons(picked)
 
     def _refresh_buttons(self, picked: Sequence[RunInfo]) -> None:
-        use, resume = self._why_not_use(picked), self._why_not_resume(picked)
-        self.use_button.setEnabled(not use)
-        self.use_button.setToolTip(
-            use or "Show this run's masks from now on; the one before stays in the list"
+        project, one = self.session.project, self._one()
+        back = _run_rules.before(project, one) if project is not None else {}
+        split = _run_rules.split_to_score(project) if project is not None else ""
+        busy = self.jobs.busy, self.evaluation.busy
+        stamp = "" if one is None or one.evaluated else "\n" + _run_rows.UNEVALUATED
+        rules = (
+            (
+                self.use_button,
+                _run_rules.why_not_use(picked, project),
+                "Show this run's masks from now on; the one before stays in the list"
+                + stamp,
+            ),
+            (
+                self.roll_button,
+                _run_rules.why_not_roll_back(one, project),
+                _run_rules.before_in_words(project, back) if project else "",
+            ),
+            (
+                self.resume_button,
+                _run_rules.why_not_resume(picked, project, busy[0]),
+                "Go on from its last saved state",
+            ),
+            (
+                self.evaluate_button,
+                _run_rules.why_not_evaluate(picked, project, busy[1]),
+                f"Compare its masks with expert masks of the {split} split",
+            ),
+            (
+                self.compare_button,
+                _run_rules.why_not_compare(picked, project),
+                "Show their masks and where they differ, film by film",
+            ),
         )
-        self.resume_button.setEnabled(not resume)
-        self.resume_button.setToolTip(resume or "Go on from its last saved state")
+        for button, why_not, tip in rules:
+            button.setEnabled(not why_not)
+            button.setToolTip(why_not or tip)
         self.log_button.setEnabled(len(picked) == 1)
-        self.log_button.setToolTip("What the run has printed")
 
-    def _why_not_use(self, picked: Sequence[RunInfo]) -> str:
-        project = self.session.project
-        if len(picked) != 1 or project is None:
-            return "Select one run"
-        info = picked[0]
-        if project.readonly:
-            return "This window may only look at the project"
-        used = self._used().get(info.id, [])
-        if set(self._stages(info)) <= set(used):
-            return "It is in use already"
-        places = [project.folder / "stages" / s / info.id for s in self._stages(info)]
-        if not any(place.is_dir() for place in places):
-            return "Its masks have not been made: the run did not finish"
-        return ""
-
-    def _why_not_resume(self, picked: Sequence[RunInfo]) -> str:
-        project = self.session.project
-        if len(picked) != 1 or project is None:
-            return "Select one run"
-        if self.jobs.busy:
-            return "A training is under way"
-        if not can_resume(project.folder, picked[0]):
-            return "It is done, or left no saved state to go on from"
-        return ""
-
-
-def _in_short(info: RunInfo) -> str:
-    """Return the settings that tell a run apart, so few that rows stay low."""
-    settings = _run_details.summary(info).split(", ")
-    more = f" +{len(settings) - 2}" if len(settings) > 2 else ""
-    return ", ".join(settings[:2]) + more
+    def _on_evaluation(self) -> None:
+        self.note.setText(self.evaluation.words)
+        if not self.evaluation.busy:
+            self.refresh()
+        else:
+            self._refresh_buttons(self.selected())

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_wsseg.cli import _say, add_json, add_project
 from napari_wsseg.ops.tally import FIGURES
+
+if TYPE_CHECKING:
+    from napari_wsseg.io.runs import RunFolder
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -15,6 +18,11 @@ def add(command: argparse.ArgumentParser) -> None:
     add_project(command)
     command.add_argument(
         "--split", default="test", choices=["train", "val", "test", "all"]
+    )
+    command.add_argument(
+        "--run",
+        dest="run_id",
+        help="score this run alone, and keep its figures; default: those in use",
     )
     command.add_argument(
         "--draws",
@@ -28,24 +36,37 @@ def add(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Score the runs in use."""
+    """Score the runs in use, or one run."""
+    from napari_wsseg.io import runs
     from napari_wsseg.io.project import Project
     from napari_wsseg.pipeline.evaluate import evaluate
 
+    folder = (
+        runs.find(arguments.project, arguments.run_id) if arguments.run_id else None
+    )
     with Project.open(arguments.project) as project:
         result = _say.through(
             evaluate(
                 project,
                 arguments.split,
+                runs=_stages_of(folder) if folder else None,
                 draws=max(0, arguments.draws),
                 seed=arguments.seed,
             ),
             _say.Teller(arguments.json),
         )
+    if folder:
+        folder.keep_evaluation(arguments.split, result)
     _say.person(words(result))
     if arguments.json:
         _say.program(result)
     return 0
+
+
+def _stages_of(folder: RunFolder) -> dict[str, str]:
+    from trainers import recipes
+
+    return dict.fromkeys(recipes[folder.info().recipe].stages, folder.id)
 
 
 def words(result: dict[str, Any]) -> str:

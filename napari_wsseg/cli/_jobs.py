@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_wsseg.cli import _say
+from napari_wsseg.io import runs as runs_of
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project, ProjectLocked
 from napari_wsseg.jobs import DataError, UsageError
@@ -105,15 +106,38 @@ def complete_maps(
 
 
 def adopt(project: Path, runs: dict[str, str]) -> None:
-    """Use these runs, by recipe, for their stages."""
+    """Use these runs, by recipe, for their stages.
+
+    A run that nobody can evaluate never takes the place of one that was: that is for
+    ``wsseg adopt`` to say.
+    """
     try:
         with Project.open(project, write=True) as opened:
             for recipe, run in runs.items():
                 for stage in recipes[recipe].stages:
-                    if opened.adopted(stage) != run:
-                        opened.adopt(stage, run, actor="command line")
+                    used = opened.adopted(stage)
+                    if used == run:
+                        continue
+                    if used and _worth_less(opened, run, used):
+                        _say.person(
+                            f"{stage}: run {run} is unevaluated, and {used}, which is "
+                            f"not, stays in use; wsseg adopt {run} uses it all the same"
+                        )
+                        continue
+                    opened.adopt(stage, run, actor="command line")
     except ProjectLocked as error:
         _say.person(f"{error}\nThe run is finished; use it from the window's Runs tab.")
+
+
+def _worth_less(project: Project, run: str, used: str) -> bool:
+    """Whether `run` is unevaluated for good, unlike `used`."""
+    if project.annotated("val"):
+        # It can be evaluated at any time.
+        return False
+    infos = {info.id: info for info in runs_of.listing(project.folder)}
+    if run not in infos or used not in infos:
+        return False
+    return infos[used].evaluated and not infos[run].evaluated
 
 
 def warnings(

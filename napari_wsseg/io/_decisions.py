@@ -106,6 +106,16 @@ def adopted(database: Database, stage: str) -> str | None:
     return None if row is None else str(row["run"])
 
 
+def adopted_before(database: Database, stage: str) -> str | None:
+    """Return the run that `stage` showed before the one it shows, or ``None``."""
+    row = database.row(
+        "SELECT run FROM adoptions WHERE stage = ? AND run != ? "
+        "ORDER BY id DESC LIMIT 1",
+        *(stage, adopted(database, stage)),
+    )
+    return None if row is None else str(row["run"])
+
+
 def check_stage(stage: str) -> None:
     """Refuse a stage that does not exist."""
     if stage not in ADOPTABLE:

@@ -357,6 +357,10 @@ class Project:
         """Return the run that `stage` shows, or ``None``."""
         return _decisions.adopted(self._database, stage)
 
+    def adopted_before(self, stage: str) -> str | None:
+        """Return the run that `stage` showed before this one, or ``None``."""
+        return _decisions.adopted_before(self._database, stage)
+
     # Several readers ---------------------------------------------------------------
 
     def add_reader(self, name: str) -> None:

@@ -22,6 +22,13 @@ import psutil
 from napari_wsseg.io import atomic
 from napari_wsseg.jobs import DataError
 
+#: Figures of a recipe's own validation that are measured against what people said.
+_AGAINST_PEOPLE = {
+    "classifier": "val_auroc",
+    "tied_deconv": "val_auroc",
+    "chexseg": "val_dice",
+}
+
 State = Literal["running", "done", "stopped", "failed", "interrupted"]
 
 
@@ -39,6 +46,8 @@ class RunInfo:
         Time spent, all sessions of a resumed run together.
     message
         Why it failed, or the last thing it said.
+    evaluation
+        Split to what ``wsseg evaluate --run`` found on it.
     """
 
     id: str
@@ -50,6 +59,19 @@ class RunInfo:
     seconds: float
     message: str
     notes: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether it was measured on films kept apart, against what people said.
+
+        A recipe that learns from weak masks is validated against weak masks, which
+        says nothing of how right they are.
+        """
+        own = _AGAINST_PEOPLE.get(self.recipe)
+        return own in self.metrics or any(
+            result.get("n_with_expert_masks") for result in self.evaluation.values()
+        )
 
 
 class RunFolder:
@@ -157,7 +179,18 @@ class RunFolder:
             seconds=float(state.get("seconds", 0.0)),
             message=str(state.get("message", "")),
             notes=config.get("notes", {}),
+            evaluation=self.evaluation(),
         )
+
+    def evaluation(self) -> dict[str, Any]:
+        """Return what was found on each split; empty before any evaluation."""
+        path = self.path / "evaluation.json"
+        return dict(atomic.read_json(path)) if path.exists() else {}
+
+    def keep_evaluation(self, split: str, result: Mapping[str, Any]) -> None:
+        """Keep what was found on a split, instead of what was found there before."""
+        found = {**self.evaluation(), split: dict(result)}
+        atomic.write_json(self.path / "evaluation.json", found)
 
     def _state(self) -> dict[str, Any]:
         path = self.path / "state.json"

@@ -202,6 +202,21 @@ class Session:
         """Read again what is shown, after more of its maps have been computed."""
         self._show_maps(self.showing.shown)
 
+    def maps_came(self) -> None:
+        """Let the worklist follow maps that were computed in the background.
+
+        What is drawn on the open case stays as it is, unless a stage had no map of it.
+        """
+        if self.project is None or self._loader is None:
+            return
+        shown = self.showing.shown
+        if self.opened is not None and set(shown.runs) - set(self.opened.maps):
+            self._show_maps(shown)
+            return
+        self._loader.forget()
+        self.looking.drafts.take_new(Drafts.of(self.project, shown))
+        self.stages_changed.emit()
+
     def _show_maps(self, shown: Shown) -> None:
         if self.project is None:
             return

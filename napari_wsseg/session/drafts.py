@@ -23,21 +23,34 @@ class Drafts:
         The project's findings, in order.
     settings
         Stage name to its thresholds and gates; stages without a run are missing.
+    unset
+        Stages whose run has not said yet how its maps become masks.
     """
 
     findings: tuple[str, ...] = ()
     settings: dict[str, StageSettings] = field(default_factory=dict)
+    unset: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, project: Project, shown: opened.Shown) -> Drafts:
         """Read the settings of what is shown."""
         names = tuple(finding.name for finding in project.findings)
-        settings = {
+        read = {
             stage: stages.read_settings(project.folder, shown.kept(stage), run)
-            or _open_settings(names)
             for stage, run in shown.runs.items()
         }
-        return cls(names, settings)
+        settings = {
+            stage: found or _open_settings(names) for stage, found in read.items()
+        }
+        return cls(
+            names, settings, frozenset(s for s, found in read.items() if not found)
+        )
+
+    def take_new(self, other: Drafts) -> None:
+        """Take the settings of stages that had none; what was moved stays moved."""
+        for stage in self.unset - other.unset:
+            self.settings[stage] = other.settings[stage]
+        self.unset = other.unset
 
     def threshold(self, stage: str, finding: str) -> float:
         """Return the threshold of a finding at a stage; 0.5 before any run."""
@@ -98,7 +111,7 @@ class Drafts:
 
     def copy(self) -> Drafts:
         """Return these thresholds as they are now, for work in another thread."""
-        return Drafts(self.findings, dict(self.settings))
+        return Drafts(self.findings, dict(self.settings), self.unset)
 
 
 def _open_settings(findings: tuple[str, ...]) -> StageSettings:

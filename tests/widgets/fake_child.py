@@ -98,6 +98,13 @@ def main(mode: str, project: Path) -> int:
         return 130
     elif mode == "sweep":
         sweep(project)
+    elif mode == "score":
+        for n in range(1, 4):
+            step(n, 3)
+        time.sleep(0.05)
+    elif mode == "score-slowly":
+        step(1, 100)
+        time.sleep(600)
     elif mode == "stays":
         start()
         finish("done")

@@ -8,19 +8,37 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QTableWidget
 
 sys.path.insert(0, str(Path(__file__).parent))
-from training_room import FakeJobs, make_project, make_run, open_session
+from training_room import FAKE, FakeJobs, make_project, make_run, open_session
 
+from napari_wsseg._widgets import _run_details
+from napari_wsseg._widgets._compare_masks import MasksWindow
+from napari_wsseg._widgets._scoring import Scoring
 from napari_wsseg._widgets.runs import RunsPanel
+from napari_wsseg.io import runs, stages
 from napari_wsseg.io.project import Project
+from napari_wsseg.schema import StageMaps, StageSettings
 from napari_wsseg.session import Session
 
 pytestmark = pytest.mark.gui
+
+
+@pytest.fixture(autouse=True)
+def score(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let films be scored by a process in name only; its mode may be changed."""
+    mode = ["score"]
+
+    def command(self: Scoring, folder: Path, stage: str, run: str) -> list[str]:
+        return [sys.executable, str(FAKE), mode[0], str(folder)]
+
+    monkeypatch.setattr(Scoring, "_command", command)
+    return mode
 
 
 @pytest.fixture
@@ -249,3 +267,113 @@ def test_a_run_without_a_stage_has_nothing_to_be_put_in_use_for() -> None:
     assert stages_of("moco") == ()
     assert stages_of("tied_deconv") == ("cam", "crf")
     assert stages_of("mine", ("irnet",)) == ("irnet",)
+
+
+def test_one_click_uses_again_what_was_used_before(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    old = make_run(project.folder, "chexseg", "done", stages=("segmentation",))
+    new = make_run(project.folder, "chexseg", "done", stages=("segmentation",))
+    panel = opened(qtbot, session)
+    assert not panel.roll_button.isEnabled()
+    for run in (old, new):
+        session.adopt("segmentation", run)
+    panel.refresh()
+    assert old in panel.roll_button.toolTip()
+    click(qtbot, panel.roll_button)
+    assert project.adopted("segmentation") == old
+    click(qtbot, panel.roll_button)
+    assert project.adopted("segmentation") == new
+
+
+def test_an_unevaluated_run_is_stamped_until_experts_have_been_asked(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    weak = make_run(project.folder, "segmentation", "done", metrics={"val_dice": 0.9})
+    mixed = make_run(project.folder, "chexseg", "done", metrics={"val_dice": 0.6})
+    panel = opened(qtbot, session)
+    rows = {i.id: r for i, r in zip(panel.infos, texts(panel.table), strict=True)}
+    assert "⚠ unevaluated" in rows[weak][3]
+    assert "unevaluated" not in rows[mixed][3]
+    figures = {"pos_iou": 0.412, "interval": {"pos_iou": [0.35, 0.47]}}
+    result = {"n_with_expert_masks": 2, "stages": {"segmentation": figures}}
+    runs.find(project.folder, weak).keep_evaluation("val", result)
+    panel.refresh()
+    pick(panel, weak)
+    assert "unevaluated" not in texts(panel.table)[len(panel.infos) - 1][3]
+    details = dict(texts(panel.details))
+    assert details["val IoU · segmentation"] == "0.412 [0.350, 0.470]"
+    one, other = (runs.find(project.folder, run).info() for run in (weak, mixed))
+    compared = {
+        row[0]: row[1:] for row in _run_details.compare(project.folder, one, other)
+    }
+    assert compared["val IoU · segmentation"] == ("0.412 [0.350, 0.470]", "—")
+
+
+def test_putting_a_run_in_use_scores_the_rest_and_leaves_the_open_film(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    run = make_run(project.folder, "chexseg", "done", stages=("segmentation",))
+    panel = opened(qtbot, session)
+    case, shown = session.case, session.opened
+    changes: list[None] = []
+    session.stages_changed.connect(lambda: changes.append(None))
+    pick(panel, run)
+    click(qtbot, panel.use_button)
+    assert panel.scoring.busy
+    assert panel.strip.isVisible()
+    qtbot.waitUntil(lambda: not panel.scoring.busy, timeout=10_000)
+    assert session.case is case
+    assert session.experts is not None
+    assert shown is not None
+    assert session.opened is not None
+    assert session.opened.masks is shown.masks
+    assert len(changes) >= 2, "the worklist is told when more scores are there"
+    assert "have no maps" in panel.strip.words.text(), "the process only pretended"
+
+
+def test_scoring_can_be_cancelled_and_gone_on_with(
+    qtbot: QtBot, session: Session, project: Project, score: list[str]
+) -> None:
+    run = make_run(project.folder, "chexseg", "done", stages=("segmentation",))
+    score[0] = "score-slowly"
+    panel = opened(qtbot, session)
+    session.adopt("segmentation", run)
+    qtbot.waitUntil(lambda: panel.scoring.done == 1, timeout=10_000)
+    assert "1 of 100" in panel.strip.words.text()
+    assert panel.strip.button.text() == "Cancel"
+    click(qtbot, panel.strip.button)
+    assert not panel.scoring.busy
+    assert panel.strip.button.text() == "Score them"
+    score[0] = "score"
+    click(qtbot, panel.strip.button)
+    qtbot.waitUntil(lambda: not panel.scoring.busy, timeout=10_000)
+
+
+def test_the_masks_of_two_runs_are_compared_film_by_film(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    made = []
+    for column in (slice(0, 12), slice(6, 18)):
+        run = make_run(project.folder, "chexseg", "done", stages=("segmentation",))
+        made.append(run)
+        score = np.zeros((2, 24, 24), np.float32)
+        score[0, 4:16, column] = 1
+        maps = StageMaps(score=score, present=np.ones(2, np.float32))
+        for case in project.cases():
+            stages.write(project.folder, "segmentation", run, case.id, maps)
+        names = ("effusion", "nodule")
+        settings = StageSettings(names, (0.5, 0.5), (0.0, 0.0))
+        stages.write_settings(project.folder, "segmentation", run, settings)
+    panel = opened(qtbot, session)
+    pick(panel, *made)
+    click(qtbot, panel.compare_button)
+    window = panel.findChild(MasksWindow)
+    assert window is not None
+    qtbot.waitUntil(lambda: window.table.rowCount() == 2, timeout=10_000)
+    effusion, nodule = texts(window.table)
+    assert 0.3 < float(effusion[1]) < 0.7
+    assert effusion[2:] == ["10", "0", "0"]
+    assert nodule[1:3] == ["—", "0"]
+    qtbot.waitUntil(lambda: window.views[2].pixmap() is not None, timeout=5000)
+    window.close()

@@ -340,7 +340,7 @@ def test_the_result_is_compared_with_the_run_in_use(
     assert words == "CheXseg: val Dice 0.61 on 1 expert film"
     end = Ended("done", run=weak)
     words = judge(end, request, {"segmentation": weak}, project, 25).words
-    assert words == "Segmentation: val Dice 0.90 against weak masks"
+    assert words.startswith("Segmentation: val Dice 0.90 against weak masks\nUnevalu")
 
 
 def test_resume_goes_on_with_the_last_unfinished_run(
@@ -529,3 +529,19 @@ def test_a_sweep_is_started_drawn_as_it_fills_and_gone_on_with(
     again = panel.jobs.requests[-1]  # type: ignore[attr-defined]
     assert again.sweep == Sweep("p", ("0.2", "0.8"), 2, "chexseg-p-0000")
     assert again.settings == {"epochs": 12, "seed": 0}
+
+
+def test_a_run_that_nobody_has_evaluated_is_not_the_default(open_panel: Open) -> None:
+    panel = open_panel()
+    run = make_run(folder_of(panel), "segmentation", "done", metrics={"val_dice": 0.9})
+    request, end = Request(folder_of(panel), "segmentation"), Ended("done", run=run)
+    made = {"segmentation": run}
+    verdict = judge(end, request, made, panel.session.project, 1)
+    assert verdict.unevaluated
+    panel.result.show_verdict(verdict, may_use=True)
+    assert panel.result.use_button.text() == "Use it unevaluated"
+    assert panel.result.keep_button.isDefault()
+    runs.find(folder_of(panel), run).keep_evaluation("val", {"n_with_expert_masks": 3})
+    verdict = judge(end, request, made, panel.session.project, 1)
+    panel.result.show_verdict(verdict, may_use=True)
+    assert panel.result.use_button.isDefault()

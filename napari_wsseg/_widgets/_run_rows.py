@@ -1,0 +1,61 @@
+"""A run in the list of runs: its cells and its tooltip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from napari_wsseg._widgets import _run_details, _words
+from napari_wsseg._widgets._train_setup import short_title
+from napari_wsseg.io.runs import RunInfo
+
+UNEVALUATED = (
+    "Unevaluated: it was never compared with expert masks of films kept apart. "
+    "“Evaluate” does so."
+)
+
+
+def cells(
+    info: RunInfo, used: Mapping[str, Sequence[str]], moving: str
+) -> tuple[str, ...]:
+    """Return the words of a run's row.
+
+    Parameters
+    ----------
+    used
+        Run id to the stages that it is in use for.
+    moving
+        How far it is, if it is under way.
+    """
+    return (
+        "●" if info.id in used else "",
+        f"{short_title(info.recipe)}\n{_words.moment(info.created)}",
+        f"{_words.SIGNS.get(info.state, '')} {_words.state(info.state)}{moving}",
+        f"{_result(info)}\n{_in_short(info)}".strip(),
+    )
+
+
+def tip(info: RunInfo, used: Mapping[str, Sequence[str]]) -> str:
+    """Return what a run's row says when pointed at."""
+    words = [info.id, _run_details.summary(info), info.message]
+    if _stamped(info):
+        words.append(UNEVALUATED)
+    if info.id in used:
+        words.append(f"In use for: {', '.join(used[info.id])}")
+    return "\n".join(word for word in words if word)
+
+
+def _stamped(info: RunInfo) -> bool:
+    return info.state == "done" and not info.evaluated
+
+
+def _result(info: RunInfo) -> str:
+    """Return a run's figure, stamped when nobody's word stands behind it."""
+    score = _run_details.score(info) or "—"
+    return f"{score} ⚠ unevaluated" if _stamped(info) else score
+
+
+def _in_short(info: RunInfo) -> str:
+    """Return the settings that tell a run apart, so few that rows stay low."""
+    settings = _run_details.summary(info).split(", ")
+    more = f" +{len(settings) - 2}" if len(settings) > 2 else ""
+    return ", ".join(settings[:2]) + more

@@ -1,0 +1,62 @@
+"""A line on films that are being scored, with [Cancel], or that still could be."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_wsseg._widgets._scoring import Scoring, summary
+from napari_wsseg._widgets._share import Note
+
+
+class ScoringStrip(QWidget):
+    """Shows a `Scoring`; hidden when there is nothing to tell.
+
+    Parameters
+    ----------
+    scoring
+        Shared by every panel of a session.
+    """
+
+    def __init__(self, scoring: Scoring) -> None:
+        super().__init__()
+        self.scoring = scoring
+        self.words = Note()
+        self.bar = QProgressBar()
+        self.bar.setAccessibleName("Films scored with the runs in use")
+        self.bar.setMinimumWidth(60)
+        self.button = QPushButton()
+        self.button.setMinimumHeight(28)
+        self.button.clicked.connect(self._press)
+        row = QHBoxLayout()
+        row.addWidget(self.bar, 1)
+        row.addWidget(self.button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.words)
+        layout.addLayout(row)
+        scoring.moved.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what is going on, or what could be done."""
+        busy = self.scoring.busy
+        lacking = 0 if busy else self.scoring.lacking()
+        words = [self.scoring.words, summary(lacking)]
+        self.words.setText("\n".join(word for word in words if word))
+        self.bar.setVisible(busy)
+        self.bar.setRange(0, self.scoring.total)
+        self.bar.setValue(self.scoring.done)
+        self.button.setText("Cancel" if busy else "Score them")
+        self.button.setToolTip(
+            "Stop here; films that are done keep their scores"
+            if busy
+            else "Compute the maps that are missing, in the background"
+        )
+        self.button.setVisible(busy or bool(lacking))
+        self.setVisible(bool(self.words.text()))
+
+    def _press(self) -> None:
+        if self.scoring.busy:
+            self.scoring.stop()
+        else:
+            self.scoring.start()
