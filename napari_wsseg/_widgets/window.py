@@ -1,4 +1,4 @@
-"""The window: worklist on the left, Review, Train and Runs on the right.
+"""The window: worklist on the left, Review, Train, Runs and Export on the right.
 
 Each panel also works alone from napari's Plugins menu; all of one viewer share one
 session.
@@ -54,7 +54,8 @@ def open_window(
     bench = _workbench.of(viewer, reader)
     left = _dock(viewer, worklist_panel(viewer), "Worklist", "left")
     right = _dock(viewer, review_panel(viewer), "Review", "right")
-    for name, make in (("Train", train_panel), ("Runs", runs_panel)):
+    rest = (("Train", train_panel), ("Runs", runs_panel), ("Export", export_panel))
+    for name, make in rest:
         _dock(viewer, make(viewer), name, "right", tabify_with=right)
     right.raise_()
     window = right.window()
@@ -99,6 +100,14 @@ def runs_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
 
     bench = _workbench.of(napari_viewer)
     return Panel(bench, RunsPanel(bench.session))
+
+
+def export_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
+    """Return the panel that exports, of a viewer."""
+    from napari_wsseg._widgets.export import ExportPanel
+
+    bench = _workbench.of(napari_viewer)
+    return Panel(bench, ExportPanel(bench.session))
 
 
 def _dock(

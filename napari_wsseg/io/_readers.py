@@ -42,3 +42,9 @@ def seen(database: Database, reader: str) -> dict[str, str]:
     """Return when a reader was last shown each case, UTC, by case id."""
     rows = database.rows("SELECT case_id, at FROM seen WHERE reader = ?", reader)
     return {row["case_id"]: row["at"] for row in rows}
+
+
+def drawn_by(database: Database) -> list[str]:
+    """Return who has drawn or approved masks, by name."""
+    rows = database.rows("SELECT DISTINCT reader FROM annotations ORDER BY reader")
+    return [str(row["reader"]) for row in rows]

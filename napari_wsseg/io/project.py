@@ -391,6 +391,10 @@ class Project:
         """Return when a reader was last shown each case, UTC, by case id."""
         return _readers.seen(self._database, reader)
 
+    def drawn_by(self) -> list[str]:
+        """Return who has drawn or approved masks, by name."""
+        return _readers.drawn_by(self._database)
+
     # Journal -----------------------------------------------------------------------
 
     def journal_stroke(

@@ -1,0 +1,93 @@
+"""Exports, or says what would be exported; one JSON object a line.
+
+Run as a process of its own, with what to export as a JSON object on the command line:
+some formats import much, and the window must not wait for any.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_wsseg.jobs import Progress, WssegError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Do what the first word asks for: ``formats``, or an export as JSON."""
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        if words[0] == "formats":
+            _say({"event": "formats", "formats": describe()})
+        else:
+            _export(json.loads(words[0]))
+    except WssegError as error:
+        _say({"event": "failed", "message": str(error)})
+        return error.exit_code
+    except OSError as error:
+        _say({"event": "failed", "message": f"The files cannot be written: {error}"})
+        return 3
+    except ImportError as error:
+        message = f"A part of the installation is missing ({error.name}): run “wsseg "
+        _say({"event": "failed", "message": message + "doctor” in a terminal."})
+        return 4
+    return 0
+
+
+def describe() -> list[dict[str, Any]]:
+    """Return name, kind and summary of every format."""
+    from napari_wsseg import export
+
+    return [
+        {"name": name, "kind": kind, "summary": export.summary(name)}
+        for kind, registry in (("masks", export.formats), ("model", export.models))
+        for name in registry.names()
+    ]
+
+
+def _export(wanted: Mapping[str, Any]) -> None:
+    from napari_wsseg.io.project import Project
+
+    with Project.open(Path(wanted["project"])) as project:
+        job = _job(project, wanted)
+        while True:
+            try:
+                progress = next(job)
+            except StopIteration as end:
+                _say({"event": "finished", **_told(end.value)})
+                return
+            where = {"step": progress.step, "total": progress.total}
+            _say({"event": "progress", "message": progress.message, **where})
+
+
+def _job(project: Any, wanted: Mapping[str, Any]) -> Generator[Progress, None, Any]:
+    from napari_wsseg.export import Scope, writing
+
+    name, out, dry_run = wanted["format"], Path(wanted["out"]), wanted["dry_run"]
+    if wanted["kind"] == "model":
+        run = wanted["run"]
+        return writing.model_steps(project, name, out, run, dry_run=dry_run)
+    scope = Scope(wanted["split"], wanted["reader"], wanted["accepted"])
+    return writing.steps(project, name, out, scope, dry_run=dry_run)
+
+
+def _told(found: Any) -> dict[str, Any]:
+    names = ("cases", "masks", "dry_run")
+    lists = ("lost", "skipped", "warnings")
+    return {
+        "files": len(found.files),
+        "existing": sum(path.exists() for path in found.files),
+        **{name: getattr(found, name) for name in names},
+        **{name: list(getattr(found, name)) for name in lists},
+    }
+
+
+def _say(line: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""What an export writes, leaves out and warns of, for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from qtpy.QtGui import QPalette
+
+from napari_wsseg._widgets._words import count, red
+
+#: Lines of one kind that are shown; the rest is counted.
+MOST = 6
+
+
+def preview(said: Mapping[str, Any], palette: QPalette) -> str:
+    """Say what would be written."""
+    files = count(said["files"], "file")
+    words = f"Would write <b>{files}</b>"
+    if said["masks"]:
+        films, masks = count(said["cases"], "film"), count(said["masks"], "mask")
+        words += f": {masks} of {films}"
+    if said["existing"]:
+        words += f". {count(said['existing'], 'file')} there would be replaced"
+    return "<br>".join([f"{words}.", notes(said, palette)])
+
+
+def notes(said: Mapping[str, Any], palette: QPalette) -> str:
+    """Say what to look at first, what is lost and what is left out."""
+    told = []
+    for head, kind in (
+        ("⚠ Look first", "warnings"),
+        ("Not kept by this format", "lost"),
+        ("Left out", "skipped"),
+    ):
+        texts = said[kind]
+        if texts:
+            colour = f' style="color:{red(palette)}"' if kind == "warnings" else ""
+            told.append(f"<b{colour}>{head}:</b> {_several(texts)}")
+    return "<br>".join(told)
+
+
+def problem(message: str, palette: QPalette) -> str:
+    """Say why nothing can be written as things stand."""
+    return f'<span style="color:{red(palette)}">✗ {escape(message)}</span>'
+
+
+def done(said: Mapping[str, Any]) -> str:
+    """Say what was written."""
+    return f"✓ {count(said['files'], 'file')} written."
+
+
+def _several(texts: Sequence[str]) -> str:
+    shown = "<br>".join(escape(text) for text in texts[:MOST])
+    more = len(texts) - MOST
+    return f"{shown}<br>… and {more:,} more" if more > 0 else shown

@@ -1,0 +1,315 @@
+"""The Export panel: a format, which masks, where to, and what will come of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QEvent, Qt, QTimer, QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_wsseg._widgets import _export_words
+from napari_wsseg._widgets._exporting import ExportJob
+from napari_wsseg._widgets._listening import listen
+from napari_wsseg._widgets._run_rules import maps_of
+from napari_wsseg._widgets._share import Note
+from napari_wsseg._widgets._train_setup import short_title
+from napari_wsseg._widgets._words import moment
+from napari_wsseg._widgets.help import RESEARCH_USE
+from napari_wsseg.io import runs
+from napari_wsseg.schema import SPLITS
+from napari_wsseg.session import Session
+
+_NO_PROJECT = "No project is open.\n\nOpen one from the worklist to export its masks."
+
+
+class ExportPanel(QWidget):
+    """Writes expert masks, or a run's network, in a format that others read.
+
+    Parameters
+    ----------
+    session
+        What is open; nothing of it is changed.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.formats: dict[str, dict[str, Any]] = {}
+        self._asking, self._writing = ExportJob(self), ExportJob(self)
+        self._asking.said.connect(self._on_answer)
+        self._writing.said.connect(self._on_written)
+        # What would be written is asked for when the reader has stopped choosing.
+        self._due = QTimer(self, interval=600, singleShot=True)
+        self._due.timeout.connect(self._ask)
+        self._own_folder = False
+        self._build()
+        listen(self, self._on_project, session.project_changed)
+        listen(self, self._due.start, session.decided)
+        listen(self, self._stop_all, session.closing)
+        self._on_project()
+
+    @property
+    def busy(self) -> bool:
+        """Whether files are being written."""
+        return self._writing.busy
+
+    def start(self) -> None:
+        """Write what is chosen."""
+        wanted = self._wanted(dry_run=False)
+        if wanted is None or self.busy:
+            return
+        self._asking.stop()
+        self.result.setText("Writing …")
+        self.bar.setRange(0, 0)
+        self._writing.start(wanted)
+        self._refresh()
+
+    def cancel(self) -> None:
+        """Stop writing; files that were written stay, each of them whole."""
+        if self.busy:
+            self._writing.stop()
+            self.result.setText("Cancelled. Files that were written are whole.")
+            self._refresh()
+
+    def showEvent(self, event: QEvent) -> None:
+        """Ask for the formats the first time the panel is looked at."""
+        super().showEvent(event)
+        if not self.formats and not self._asking.busy:
+            self._ask_formats()
+        elif self.formats:
+            self._due.start()
+        self._refresh()
+
+    def _build(self) -> None:
+        self.empty = Note()
+        self.format = _combo("Format")
+        self.about = Note()
+        self.split, self.reader = _combo("Films"), _combo("Masks of")
+        self.accepted = QCheckBox("Accepted films only")
+        self.accepted.setToolTip("Films whose decision is to accept, with edits or not")
+        self.run = _combo("Run")
+        self.folder = QLineEdit()
+        self.folder.setAccessibleName("Folder to export to")
+        self.choose_button = QPushButton("Choose…")
+        self.choose_button.setToolTip("Choose the folder to write into")
+        where = QHBoxLayout()
+        where.addWidget(self.folder, 1)
+        where.addWidget(self.choose_button)
+        self.rows = QFormLayout()
+        self.rows.addRow("Format", self.format)
+        self.rows.addRow(self.about)
+        self.rows.addRow("Films", self.split)
+        self.rows.addRow("Masks of", self.reader)
+        self.rows.addRow("", self.accepted)
+        self.rows.addRow("Run", self.run)
+        self.rows.addRow("Folder", where)
+        self.choices = QWidget()
+        self.choices.setLayout(self.rows)
+        self.preview, self.result = Note(), Note()
+        self.preview.setTextFormat(Qt.TextFormat.RichText)
+        self.preview.setToolTip("What would be written; nothing has been yet")
+        self.bar = QProgressBar()
+        self.bar.setAccessibleName("Progress of the export")
+        self.export_button = QPushButton("Export")
+        self.cancel_button = QPushButton("Cancel")
+        self.open_button = QPushButton("Open folder")
+        self.cancel_button.setToolTip("Stop writing; what was written stays")
+        self.open_button.setToolTip("Show the files in the system's file manager")
+        note = Note()
+        note.setText(RESEARCH_USE)
+        buttons = QHBoxLayout()
+        for button in (self.export_button, self.cancel_button, self.open_button):
+            button.setMinimumHeight(30)
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        for widget in (self.empty, self.choices, self.preview, self.bar, self.result):
+            layout.addWidget(widget)
+        layout.addStretch(1)
+        layout.addWidget(note)
+        layout.addLayout(buttons)
+        self.setMinimumWidth(280)
+        self._connect()
+
+    def _connect(self) -> None:
+        self.format.currentIndexChanged.connect(self._on_format)
+        for combo in (self.split, self.reader, self.run):
+            combo.currentIndexChanged.connect(self._changed)
+        self.accepted.toggled.connect(self._changed)
+        self.folder.textEdited.connect(self._on_folder)
+        self.choose_button.clicked.connect(self._choose)
+        self.export_button.clicked.connect(self.start)
+        self.cancel_button.clicked.connect(self.cancel)
+        self.open_button.clicked.connect(self._open_folder)
+
+    def _on_project(self) -> None:
+        self._own_folder = False
+        self.result.setText("")
+        for combo in (self.split, self.reader, self.run):
+            combo.blockSignals(True)
+            combo.clear()
+        project = self.session.project
+        if project is not None:
+            self.split.addItem("All", None)
+            for split in SPLITS:
+                self.split.addItem(f"Of the {split} split", split)
+            self.reader.addItem("Those that count for training", None)
+            for reader in project.drawn_by():
+                self.reader.addItem(reader, reader)
+            for info in runs.listing(project.folder):
+                if info.state == "done" and maps_of(info):
+                    stamp = "" if info.evaluated else " ⚠ unevaluated"
+                    words = f"{short_title(info.recipe)} {moment(info.created)}{stamp}"
+                    self.run.addItem(words, info.id)
+            used = self.run.findData(project.adopted("segmentation"))
+            self.run.setCurrentIndex(max(0, used))
+        for combo in (self.split, self.reader, self.run):
+            combo.blockSignals(False)
+        self._suggest_folder()
+        self._changed()
+
+    def _on_format(self) -> None:
+        card = self._card()
+        self.about.setText(card["summary"] if card else "")
+        model = card is not None and card["kind"] == "model"
+        for widget in (self.split, self.reader, self.accepted):
+            self.rows.setRowVisible(widget, not model)
+        self.rows.setRowVisible(self.run, model)
+        self._suggest_folder()
+        self._changed()
+
+    def _changed(self) -> None:
+        self.preview.setText("")
+        self._due.start()
+        self._refresh()
+
+    def _on_folder(self) -> None:
+        self._own_folder = True
+        self._changed()
+
+    def _choose(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(
+            self, "Folder to export to", self.folder.text()
+        )
+        if chosen:
+            self.folder.setText(chosen)
+            self._on_folder()
+
+    def _open_folder(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(self.folder.text()))
+
+    def _suggest_folder(self) -> None:
+        project = self.session.project
+        name = self.format.currentData()
+        if project is not None and name and not self._own_folder:
+            # Beside the project: its own folder holds nothing but what it needs.
+            place = project.folder.with_name(f"{project.folder.name}-export") / name
+            self.folder.setText(str(place))
+
+    def _card(self) -> dict[str, Any] | None:
+        return self.formats.get(self.format.currentData() or "")
+
+    def _wanted(self, *, dry_run: bool) -> dict[str, Any] | None:
+        project, card = self.session.project, self._card()
+        folder = self.folder.text().strip()
+        if project is None or card is None or not folder:
+            return None
+        return {
+            "project": str(project.folder),
+            "format": card["name"],
+            "kind": card["kind"],
+            "out": str(Path(folder).expanduser()),
+            "split": self.split.currentData(),
+            "reader": self.reader.currentData(),
+            "accepted": self.accepted.isChecked(),
+            "run": self.run.currentData() or "",
+            "dry_run": dry_run,
+        }
+
+    def _ask(self) -> None:
+        wanted = self._wanted(dry_run=True)
+        if wanted is not None and self.isVisible() and not self.busy:
+            self.preview.setText("Looking at what would be written …")
+            self._asking.start(wanted)
+
+    def _ask_formats(self) -> None:
+        self._asking.start("formats")
+
+    def _learn(self, cards: list[dict[str, Any]]) -> None:
+        """Offer formats."""
+        self.formats = {card["name"]: card for card in cards}
+        self.format.clear()
+        for name in self.formats:
+            self.format.addItem(name, name)
+        self.format.setCurrentIndex(max(0, self.format.findData("png")))
+
+    def _on_answer(self, said: dict[str, Any]) -> None:
+        event = said.get("event")
+        if event == "formats":
+            self._learn(said["formats"])
+        elif event == "finished":
+            self.preview.setText(_export_words.preview(said, self.palette()))
+        elif event == "failed":
+            self.preview.setText(_export_words.problem(said["message"], self.palette()))
+        self._refresh()
+
+    def _on_written(self, said: dict[str, Any]) -> None:
+        event = said.get("event")
+        if event == "progress":
+            self.bar.setRange(0, said["total"])
+            self.bar.setValue(said["step"])
+            return
+        if event == "finished":
+            self.result.setText(_export_words.done(said))
+            self.preview.setText(_export_words.notes(said, self.palette()))
+        elif event == "failed":
+            self.result.setText(f"Not exported: {said['message']}")
+        self._refresh()
+
+    def _stop_all(self) -> None:
+        self._asking.stop()
+        self._writing.stop()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Show what fits the state, and nothing else."""
+        project = self.session.project is not None
+        waiting = "" if self.formats else "Looking for formats …"
+        self.empty.setText(waiting if project else _NO_PROJECT)
+        self.empty.setVisible(bool(self.empty.text()))
+        ready = project and bool(self.formats)
+        for widget in (self.choices, self.preview, self.result):
+            widget.setVisible(ready)
+        self.choices.setEnabled(not self.busy)
+        self.bar.setVisible(self.busy)
+        self.export_button.setEnabled(
+            not self.busy and self._wanted(dry_run=False) is not None
+        )
+        self.export_button.setToolTip("Write these files; nothing else is changed")
+        self.cancel_button.setEnabled(self.busy)
+        self.open_button.setEnabled(Path(self.folder.text() or " ").is_dir())
+
+
+def _combo(name: str) -> QComboBox:
+    combo = QComboBox()
+    combo.setAccessibleName(name)
+    combo.setToolTip(name)
+    combo.setSizeAdjustPolicy(
+        QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+    )
+    combo.setMinimumWidth(120)
+    combo.setMinimumHeight(26)
+    return combo
