@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from spot_films import import_films, make_films
 
+from napari_wsseg.io import names
 from napari_wsseg.io.project import Project
 
 SHARED = Path(
@@ -16,6 +17,14 @@ SHARED = Path(
         "WSSEG_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"
     )
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keys_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep key files of tests out of the user's own settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(names.VARIABLE, str(tmp_path_factory.mktemp("keys")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ COMMANDS = {
     "open": "open the window",
     "demo": "make the synthetic sample project and open it, or run it all headless",
     "doctor": "say what was found of Qt, OpenGL, torch and devices",
+    "names": "show hidden file names, hide them, or find moved films again",
     "fsck": "look for damage in a project",
     "audit": "check the project's audit trail",
     "gc": "delete maps of runs that are no longer there",

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_wsseg.cli import _say, add_json
+from napari_wsseg.jobs import UsageError
+
+if TYPE_CHECKING:
+    from napari_wsseg.datasets import Importer
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -45,6 +51,13 @@ def add(command: argparse.ArgumentParser) -> None:
         metavar="CHOICE=yes",
         help="a choice of the data set: " + "; ".join(_choices_of_all()),
     )
+    command.add_argument(
+        "--names",
+        default="auto",
+        choices=["auto", "keep", "hide"],
+        help="whether the project has the films' file names, or other ones and a key "
+        "file outside; auto hides those of DICOM files (docs/trust.md)",
+    )
     add_json(command)
 
 
@@ -55,12 +68,26 @@ def _choices_of_all() -> list[str]:
     return [f"{name}: {', '.join(own)}" for name, own in choices.items() if own]
 
 
+def _named(name: str, importer: Importer, names: str) -> Importer:
+    """Return the importer that keeps or hides names, as a plain folder's can."""
+    if name == "folder":
+        return partial(importer, names=names)  # type: ignore[call-arg,return-value]
+    if names == "hide":
+        raise UsageError(
+            f"data set {name!r} is public and keeps its names; --names hide is for "
+            "--dataset folder"
+        )
+    return importer
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Import the films; say which were rejected and why."""
     from napari_wsseg.datasets import _choices, datasets
 
     name = arguments.dataset
-    importer = _choices.made(name, datasets[name], arguments.set)
+    importer = _named(
+        name, _choices.made(name, datasets[name], arguments.set), arguments.names
+    )
     report = _say.through(
         importer(
             arguments.project,
@@ -78,6 +105,16 @@ def run(arguments: argparse.Namespace) -> int:
         f"{report.imported} films imported into {arguments.project}"
         + (f", {len(report.rejected)} files rejected" if report.rejected else "")
     )
+    if report.key_file:
+        _say.person(
+            "the films' file names are not in the project but in the key file "
+            f"{report.key_file}; wsseg names shows them"
+        )
+    elif name == "folder":
+        _say.person(
+            "the films' file names are in the project as they are; if they could tell "
+            "who a patient is, take --names hide"
+        )
     if arguments.json:
         _say.program(
             {
@@ -89,6 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
                     for each in report.rejected
                 ],
                 "warnings": list(report.warnings),
+                "key_file": str(report.key_file) if report.key_file else None,
             }
         )
     return 0

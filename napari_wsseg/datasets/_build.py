@@ -22,6 +22,7 @@ from napari_wsseg.datasets._report import ImportReport, Rejected
 from napari_wsseg.datasets._resumed import Resumed
 from napari_wsseg.io import images as image_files
 from napari_wsseg.io import masks as mask_files
+from napari_wsseg.io import names
 from napari_wsseg.io._lock import WriterLock
 from napari_wsseg.io.facts import Facts, reason
 from napari_wsseg.io.project import Project
@@ -72,11 +73,13 @@ def build(
     warnings: Sequence[str] = (),
     colour: bool = False,
     lateral: bool = True,
+    hide: bool = False,
 ) -> Generator[Progress, None, ImportReport]:
     """Yield progress while the project is made; return the report.
 
     With `colour`, networks are to see the pictures' red, green and blue. Without
-    `lateral`, films that say they are lateral views are left out.
+    `lateral`, films that say they are lateral views are left out. With `hide`, the
+    project has other names for the films, see `napari_wsseg.io.names`.
 
     Raises
     ------
@@ -88,6 +91,8 @@ def build(
     _sweep(folder)
     growing = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
     left_out, remarks = list(rejected), list(warnings)
+    hidden = names.hide([film.path for film in films]) if hide else None
+    key = ""
     resumed = Resumed(folder)
     stopped = True
     try:
@@ -97,20 +102,34 @@ def build(
             images=images,
             name=folder.name,
             colour=colour,
+            hidden=hidden,
         ) as project:
-            growth = _Growth(project, left_out, remarks, lateral=lateral)
+            key = project.films.key
+            growth = _Growth(
+                project, left_out, remarks, lateral=lateral, hidden=hidden or {}
+            )
             with project.transaction():
                 yield from growth.run(films, resumed)
                 project.audit(READER, "import", {"cases": growth.imported})
         _take_place(growing, folder)
         stopped = False
+        key_file = names.key_file(key) if key else None
+        key = ""
     except Exception:
         stopped = False
         raise
     finally:
+        if key:
+            names.forget(key)
         resumed.close(keep=stopped)
         shutil.rmtree(growing, ignore_errors=True)
-    return ImportReport(folder, growth.imported, tuple(left_out), tuple(remarks))
+    return ImportReport(
+        folder,
+        growth.imported,
+        tuple(left_out),
+        tuple(remarks),
+        key_file=key_file,
+    )
 
 
 def _sweep(folder: Path) -> None:
@@ -154,6 +173,7 @@ class _Growth:
     rejected: list[Rejected]
     warnings: list[str]
     lateral: bool = True
+    hidden: Mapping[str, str] = field(default_factory=dict)
     known: dict[str, str] = field(default_factory=dict)
     remarked: dict[str, list[str]] = field(default_factory=dict)
 
@@ -191,10 +211,11 @@ class _Growth:
             self.rejected.append(Rejected(film.path, same))
             return
         self.known[case_id] = film.path
+        shown = self.hidden.get(film.path, film.path)
         self.project.add_case(
             Case(
                 id=case_id,
-                path=film.path,
+                path=shown,
                 shape=facts.shape,
                 spacing_mm=facts.spacing_mm,
                 split=film.split,
@@ -203,7 +224,7 @@ class _Growth:
         )
         for remark in facts.remarks:
             if not (self.project.colour and remark == image_files.LUMINANCE):
-                self.remarked.setdefault(remark, []).append(film.path)
+                self.remarked.setdefault(remark, []).append(shown)
         self._take_masks(film, case_id, facts.shape)
         if film.void is not None:
             self._take_void(film, case_id, film.void, facts.shape)
@@ -216,8 +237,9 @@ class _Growth:
                     case_id, finding, mask, reader=READER, tool="import"
                 )
                 if film.labels.get(finding) == 0 and mask.any():
+                    shown = self.hidden.get(film.path, film.path)
                     self.warnings.append(
-                        f"{film.path}: labelled without {finding!r}, but its mask "
+                        f"{shown}: labelled without {finding!r}, but its mask "
                         "is not empty"
                     )
 
@@ -231,7 +253,8 @@ class _Growth:
         try:
             void = source(shape)
         except DataError as error:  # told with the masks of the same file
-            self.warnings.append(f"{film.path}: its void is unknown ({error})")
+            shown = self.hidden.get(film.path, film.path)
+            self.warnings.append(f"{shown}: its void is unknown ({error})")
             return
         if void.any():
             self.project.put_void(case_id, void)

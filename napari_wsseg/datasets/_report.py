@@ -36,9 +36,12 @@ class ImportReport:
         Every file that was left out, with its reason.
     warnings
         What was imported but deserves a look.
+    key_file
+        Where the films' own names are, if the project does not have them.
     """
 
     project: Path
     imported: int
     rejected: tuple[Rejected, ...] = ()
     warnings: tuple[str, ...] = ()
+    key_file: Path | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from napari_wsseg.datasets import (
     _build,
@@ -20,8 +21,12 @@ from napari_wsseg.datasets import (
 )
 from napari_wsseg.datasets._labels import LabelTable, Row
 from napari_wsseg.datasets._report import ImportReport, Rejected
+from napari_wsseg.io import images as image_files
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Split
+
+
+Names: TypeAlias = Literal["auto", "keep", "hide"]
 
 
 def import_folder(
@@ -29,9 +34,13 @@ def import_folder(
     images: Path,
     labels: Path | None = None,
     masks: Path | None = None,
+    *,
+    names: Names = "auto",
 ) -> ImportReport:
     """Make a project and return the report; see `steps` for the rules."""
-    job = steps(project_folder, images=images, labels=labels, masks=masks)
+    job = steps(
+        project_folder, images=images, labels=labels, masks=masks, names=names
+    )
     while True:
         try:
             next(job)
@@ -49,6 +58,7 @@ def steps(
     masks: Path | None = None,
     colour: bool = False,
     lateral: bool = False,
+    names: Names = "auto",
 ) -> Generator[Progress, None, ImportReport]:
     """Yield progress while a project is made of a folder; return the report.
 
@@ -61,6 +71,10 @@ def steps(
     expert mask, if there is a mask folder for the finding: absence is known by pixel.
     With `colour`, networks see the red, green and blue of pictures. DICOM films that
     say they are lateral views are left out, unless `lateral`.
+
+    File names may tell who a patient is. ``"hide"`` keeps them out of the project,
+    ``"keep"`` takes them over; ``"auto"`` hides those of a folder that has a DICOM
+    file, or a name with a ^ as DICOM writes those of persons.
 
     Raises
     ------
@@ -106,8 +120,14 @@ def steps(
             warnings=[*found.remarks, *_oddities(paths, table, masks, findings)],
             colour=colour,
             lateral=lateral,
+            hide=names == "hide" or (names == "auto" and _personal(images, paths)),
         )
     )
+
+
+def _personal(images: Path, paths: Sequence[str]) -> bool:
+    """Whether names are to be taken for those of persons."""
+    return any("^" in path or image_files.is_dicom(images / path) for path in paths)
 
 
 def _existing(folder: Path, what: str) -> Path:

@@ -111,7 +111,7 @@ class _Films:
         """Return cases by every name that a file may call them."""
         named: dict[str, dict[str, Case]] = defaultdict(dict)
         for case in self._project.cases():
-            for name in _names_of(case):
+            for name in _names_of(self._project, case):
                 named[name][case.id] = case
         return named
 
@@ -124,9 +124,11 @@ class _Films:
         }
 
 
-def _names_of(case: Case) -> Iterator[str]:
-    path = PurePosixPath(case.path)
-    bare = path.with_suffix("")
-    # The last is what CheXlocalize calls CheXpert's films.
-    last = "_".join(bare.parts[-3:])
-    yield from {path.as_posix(), bare.as_posix(), path.name, path.stem, last}
+def _names_of(project: Project, case: Case) -> Iterator[str]:
+    # A film whose file name is hidden goes by that, too: whoever made the masks has it.
+    for name in {case.path, project.films.films.get(case.path, case.path)}:
+        path = PurePosixPath(name)
+        bare = path.with_suffix("")
+        # The last is what CheXlocalize calls CheXpert's films.
+        last = "_".join(bare.parts[-3:])
+        yield from {path.as_posix(), bare.as_posix(), path.name, path.stem, last}

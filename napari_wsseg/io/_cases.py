@@ -71,6 +71,16 @@ def set_labels(
     database.run("UPDATE cases SET labels = ? WHERE id = ?", text, case.id)
 
 
+def set_paths(database: Database, paths: Mapping[str, str]) -> None:
+    """Give cases other paths, by case id; two may swap theirs."""
+    with database.transaction():
+        for tag, of in (("?", str), ("", paths.__getitem__)):
+            for case_id in paths:
+                database.run(
+                    "UPDATE cases SET path = ? WHERE id = ?", tag + of(case_id), case_id
+                )
+
+
 def _to_json(
     path: str, labels: Mapping[str, int | None], findings: Sequence[str]
 ) -> str:

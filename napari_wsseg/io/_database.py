@@ -76,6 +76,12 @@ class Database:
                 raise
             self._connection.execute("COMMIT")
 
+    def wipe(self) -> None:
+        """Leave nothing on disk of what rows held before they were changed."""
+        with self._in_words():
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def _is_inside(self) -> bool:
         return bool(self._connection.in_transaction)
 

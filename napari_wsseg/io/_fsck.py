@@ -8,13 +8,14 @@ from pathlib import Path
 
 from napari_wsseg.io import _annotations, _audit, _masks, atomic
 from napari_wsseg.io._database import Database
+from napari_wsseg.io.names import VARIABLE, Names, key_file
 from napari_wsseg.jobs import DataError
 
 TRASH = ".trash"
 
 
 def problems(
-    database: Database, folder: Path, images: Path, *, repair: bool
+    database: Database, folder: Path, films: Names, *, repair: bool
 ) -> list[str]:
     """Look at index, masks, images and audit trail.
 
@@ -25,7 +26,7 @@ def problems(
     found = list(_index(database))
     found += _masks_of_rows(database, folder, repair=repair)
     found += _files_without_row(database, folder, repair=repair)
-    found += _images(database, images)
+    found += _images(database, films)
     return found
 
 
@@ -79,7 +80,18 @@ def _discard(folder: Path, path: Path) -> None:
         os.replace(path, target)
 
 
-def _images(database: Database, images: Path) -> Iterator[str]:
+def _images(database: Database, films: Names) -> Iterator[str]:
+    if not films.found:
+        yield (
+            f"the key file {key_file(films.key)} is not here, so no radiograph can be "
+            f"found; copy it there, or name its folder in {VARIABLE}"
+        )
+        return
     for row in database.rows("SELECT path FROM cases ORDER BY path"):
-        if not (images / row["path"]).is_file():
-            yield f"{images / row['path']}: radiograph is missing; put it back"
+        try:
+            missing = not films.place(row["path"]).is_file()
+        except DataError as error:
+            yield str(error)
+            continue
+        if missing:
+            yield f"{films.told(row['path'])}: radiograph is missing; put it back"

@@ -20,6 +20,8 @@ NAME = "wsseg.toml"
 SCHEMA = 1
 """Version of the project folder's form."""
 
+MAX_BYTES = 2**20
+
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 
@@ -38,6 +40,8 @@ class Settings:
         Free settings by name.
     colour
         Whether networks see red, green and blue rather than greys.
+    key
+        Of the key file that has the films' names; see `napari_wsseg.io.names`.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Settings:
     readers: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     colour: bool = False
+    key: str = ""
 
 
 def coloured(names: Sequence[str]) -> tuple[Finding, ...]:
@@ -97,6 +102,8 @@ def write(folder: Path, settings: Settings) -> None:
     }
     if settings.colour:
         document["colour"] = True
+    if settings.key:
+        document["key"] = settings.key
     data = tomli_w.dumps(document).encode()
     atomic.write(folder / NAME, lambda file: file.write(data))
 
@@ -111,14 +118,14 @@ def read(folder: Path) -> Settings:
     """
     path = folder / NAME
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(atomic.read_text(path, MAX_BYTES))
     except FileNotFoundError as error:
         raise DataError(
             f"{folder}: not a wsseg project (no {NAME}); make one with `wsseg init`"
         ) from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:  # not TOML, not UTF-8
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, too deep
         raise DataError(f"{path}: not valid TOML ({error}); mend it") from error
     _check_schema(path, document.get("schema"))
     try:
@@ -196,6 +203,7 @@ def _settings(document: Mapping[str, Any]) -> Settings:
         readers=tuple(str(r["name"]) for r in document.get("readers", [])),
         defaults=dict(document.get("defaults", {})),
         colour=document.get("colour") is True,
+        key=str(document.get("key", "")),
     )
 
 

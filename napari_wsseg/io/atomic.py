@@ -12,12 +12,19 @@ from uuid import uuid4
 
 from napari_wsseg.jobs import DataError
 
+MAX_JSON_BYTES = 2**26
+"""No JSON file of a project of a hundred thousand films is larger."""
+
 TEMPORARY = ".tmp"
 """Ending of a file that is still being written, or whose writer died."""
 
 
-def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+def write(
+    path: Path, fill: Callable[[IO[bytes]], object], *, private: bool = False
+) -> None:
     """Write `path` by calling `fill` on an open binary file, or leave it untouched.
+
+    A `private` file may be read by its owner alone.
 
     Raises
     ------
@@ -28,6 +35,8 @@ def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
     try:
         make_folder(path.parent)
         with temporary.open("wb") as file:
+            if private:
+                temporary.chmod(0o600)
             fill(file)
             file.flush()
             os.fsync(file.fileno())
@@ -63,10 +72,10 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, private: bool = False) -> None:
     """Write JSON for people: indented, keys in the order given."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    write(path, lambda file: file.write(text.encode()))
+    write(path, lambda file: file.write(text.encode()), private=private)
 
 
 def read_json(path: Path) -> Any:
@@ -75,11 +84,26 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     DataError
-        If the file is not there or is not JSON.
+        If the file is not there, is not JSON, or is larger than any of ours.
     """
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(read_text(path, MAX_JSON_BYTES))
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as JSON ({error})") from error
+
+
+def read_text(path: Path, most: int) -> str:
+    """Read a text file of at most `most` bytes: a foreign one may be endless.
+
+    Raises
+    ------
+    ValueError
+        It is larger, or not UTF-8.
+    """
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"over {most >> 20} MiB")
+    return data.decode("utf-8")

@@ -17,7 +17,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_wsseg.io import atomic, images
+from napari_wsseg.io import atomic
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import geometry
@@ -120,11 +120,9 @@ def _build(
             pixels[row] = known.pixels[known.rows[case.id]]
             return None
         try:
-            film = images.read(project.image_path(case))
+            film = project.radiograph(case)
         except (DataError, OSError) as error:
-            return f"{case.path}: {error}"
-        if film.uid[: len(case.id)] != case.id:
-            return f"{case.path}: not the film that was imported; its pixels changed"
+            return str(error)
         pixels[row] = _square(film, size, colour=project.colour)
         return None
 

@@ -7,7 +7,7 @@ before its row is, so no row ever points at nothing. Images are never copied.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -22,15 +22,17 @@ from napari_wsseg.io import (
     _fsck,
     _masks,
     _readers,
+    _relink,
     _toml,
     _void,
     atomic,
     journal,
+    names,
 )
 from napari_wsseg.io._lock import ProjectLocked as ProjectLocked
 from napari_wsseg.io._lock import WriterLock
 from napari_wsseg.io.images import read as read_radiograph
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Annotation, Case, Decision, Mask, Radiograph, Verdict
 
 INDEX = "index.sqlite"
@@ -52,11 +54,10 @@ class Project:
         lock: WriterLock | None,
     ) -> None:
         self.folder = folder
-        self.settings = settings
         self.name = settings.name
         self.findings = settings.findings
         self.colour = settings.colour
-        self.images = Path(os.path.abspath(folder / settings.images))
+        self._settle(settings)
         self.readonly = lock is None
         self._database = database
         self._lock = lock
@@ -71,10 +72,13 @@ class Project:
         images: Path,
         name: str | None = None,
         colour: bool = False,
+        hidden: Mapping[str, str] | None = None,
     ) -> Self:
         """Make a new project in `folder`, which must be new or empty, and open it.
 
         Networks see a film's greys, with `colour` the red, green and blue of a picture.
+        With `hidden`, from path to what the project calls a film, paths are kept in a
+        key file outside the project; see `napari_wsseg.io.names`.
 
         Raises
         ------
@@ -91,7 +95,14 @@ class Project:
             raise DataError(f"{folder}: cannot be made ({error.strerror})") from error
         stored = _toml.stored_images(folder, Path(images))
         _database.create(folder / INDEX)
-        settings = _toml.Settings(name or folder.name, stored, coloured, colour=colour)
+        key = ""
+        if hidden is not None:
+            key, films = names.new_key(), {new: old for old, new in hidden.items()}
+            names.write(key, stored, films)
+            stored = ""
+        settings = _toml.Settings(
+            name or folder.name, stored, coloured, colour=colour, key=key
+        )
         _toml.write(folder, settings)
         return cls.open(folder, write=True)
 
@@ -150,8 +161,14 @@ class Project:
         return _cases.one(self._database, self._names, case_id)
 
     def image_path(self, case: Case) -> Path:
-        """Return where the case's radiograph lies."""
-        return self.images / case.path
+        """Return where the case's radiograph lies.
+
+        Raises
+        ------
+        DataError
+            Its name is hidden and the key file is not here.
+        """
+        return self.films.place(case.path)
 
     def radiograph(self, case: Case) -> Radiograph:
         """Read the case's radiograph.
@@ -161,14 +178,48 @@ class Project:
         DataError
             The file is missing, cannot be read, or no longer holds these pixels.
         """
-        path = self.image_path(case)
-        radiograph = read_radiograph(path)
+        try:
+            radiograph = read_radiograph(self.image_path(case))
+        except DataError as error:
+            raise DataError(self.films.without(str(error), case.path)) from error
         if not radiograph.uid.startswith(case.id):
             raise DataError(
-                f"{path}: its pixels are no longer those of case {case.id}; "
-                "put the original file back"
+                f"{self.films.told(case.path)}: its pixels are no longer those of case "
+                f"{case.id}; put the original file back"
             )
         return radiograph
+
+    def hide_names(self) -> None:
+        """Take the films' file names out of the project, into a key file outside.
+
+        Raises
+        ------
+        DataError
+            They are hidden already.
+        """
+        _relink.hide(self._database, self.folder, self.settings, self.cases())
+        self._settle(_toml.read(self.folder))
+
+    def find_films(self, place: Path) -> Generator[Progress, None, list[Case]]:
+        """Yield progress while the films are looked for in `place`, by their pixels.
+
+        Returns those that are not there; raises `DataError` if none is.
+        """
+        missing = yield from _relink.find(
+            self._database, self.folder, self.settings, self.cases(), place
+        )
+        self._settle(_toml.read(self.folder))
+        return missing
+
+    def _settle(self, settings: _toml.Settings) -> None:
+        """Take over where the films lie."""
+        self.settings = settings
+        if settings.key:
+            self.films = names.read(settings.key, self.folder)
+        else:
+            images = Path(os.path.abspath(self.folder / settings.images))
+            self.films = names.Names(images)
+        self.images = self.films.images
 
     def set_labels(
         self, case_id: str, labels: Mapping[str, int | None], *, reader: str = ""
@@ -468,4 +519,4 @@ class Project:
 
     def fsck(self, repair: bool = False) -> list[str]:
         """Return what is wrong with the project, in words; `repair` what can be."""
-        return _fsck.problems(self._database, self.folder, self.images, repair=repair)
+        return _fsck.problems(self._database, self.folder, self.films, repair=repair)

@@ -1,0 +1,97 @@
+"""``wsseg names``: which file a film is, kept apart from the project or not."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from napari_wsseg.cli import _say, add_json, add_project
+from napari_wsseg.io import names
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError, UsageError
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Fill in the command's parser."""
+    add_project(command)
+    add_json(command)
+    command.add_argument(
+        "--hide",
+        action="store_true",
+        help="take the file names out of the project, into a key file outside",
+    )
+    command.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="the films lie in this folder now; they are found by their pixels",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Hide names, or find films again; else list what each is called."""
+    if arguments.hide and arguments.images:
+        raise UsageError("--hide and --images are two steps; take one at a time")
+    if arguments.hide:
+        return _hide(arguments)
+    if arguments.images:
+        return _find(arguments)
+    with Project.open(arguments.project) as project:
+        rows = [
+            (case.path, project.films.films.get(case.path, case.path))
+            for case in project.cases()
+        ]
+        key = project.films.key
+    if key:
+        _say.person(f"key file: {names.key_file(key)}")
+    if arguments.json:
+        _say.program({"status": "done", "key": key, "films": dict(rows)})
+    else:
+        print(_say.table([("in the project", "file"), *rows]))
+    return 0
+
+
+def _hide(arguments: argparse.Namespace) -> int:
+    with Project.open(arguments.project, write=True) as project:
+        before = [case.path for case in project.cases()]
+        project.hide_names()
+        left = _still_named(project.folder, before)
+        key_file = names.key_file(project.films.key)
+    _say.person(f"{len(before)} file names are now in {key_file} alone")
+    for path in left:
+        _say.person(f"warning: {path} still has some of them; delete it or edit it")
+    if arguments.json:
+        told = {"status": "done", "key_file": str(key_file), "left": left}
+        _say.program(told)
+    return 3 if left else 0
+
+
+def _still_named(folder: Path, paths: list[str]) -> list[str]:
+    """Return the files of a project that hold a film's path, from earlier days."""
+    needles = [path.encode() for path in paths]
+    found = []
+    for file in sorted(folder.rglob("*")):
+        # Weights and maps are numbers, by far the most bytes of a project.
+        if not file.is_file() or file.suffix in (".npz", ".safetensors", ".pt", ".u8"):
+            continue
+        data = file.read_bytes()
+        if any(needle in data for needle in needles):
+            found.append(file.relative_to(folder).as_posix())
+    return found
+
+
+def _find(arguments: argparse.Namespace) -> int:
+    if not arguments.images.is_dir():
+        raise DataError(f"{arguments.images}: no such folder")
+    with Project.open(arguments.project, write=True) as project:
+        missing = _say.through(
+            project.find_films(arguments.images.absolute()), _say.Teller(arguments.json)
+        )
+        total = len(project.cases())
+    _say.person(f"{total - len(missing)} of {total} films found")
+    for case in missing:
+        _say.person(f"not there: {case.path}")
+    if arguments.json:
+        told = {"found": total - len(missing), "missing": [c.path for c in missing]}
+        _say.program({"status": "done", **told})
+    return 3 if missing else 0

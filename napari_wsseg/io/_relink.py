@@ -1,0 +1,82 @@
+"""Other names for a project's films, and films that were moved found by their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from napari_wsseg.io import _cases, _toml, images, names
+from napari_wsseg.io._database import Database
+from napari_wsseg.io.names import Names
+from napari_wsseg.jobs import DataError, Progress
+from napari_wsseg.schema import Case
+
+
+def hide(
+    database: Database, folder: Path, settings: _toml.Settings, cases: Iterable[Case]
+) -> Names:
+    """Take the films' names out of the project and into a new key file.
+
+    The key file is written first and the index wiped of its old pages last, so that
+    whatever stops this in between leaves every film where it can be found.
+
+    Raises
+    ------
+    DataError
+        They are hidden already, or the disk is full.
+    """
+    if settings.key:
+        raise DataError(f"{folder}: its film names are hidden already")
+    hidden = names.hide([case.path for case in cases])
+    key = names.new_key()
+    names.write(key, settings.images, {new: old for old, new in hidden.items()})
+    _cases.set_paths(database, {case.id: hidden[case.path] for case in cases})
+    _toml.write(folder, replace(settings, images="", key=key))
+    database.wipe()
+    return names.read(key, folder)
+
+
+def find(
+    database: Database,
+    folder: Path,
+    settings: _toml.Settings,
+    cases: Iterable[Case],
+    place: Path,
+) -> Generator[Progress, None, list[Case]]:
+    """Yield progress while looking in `place` for every film by its pixels.
+
+    Returns
+    -------
+    list of Case
+        Those that are not there; they stay as they were.
+
+    Raises
+    ------
+    DataError
+        Not a single one is there: nothing is changed.
+    """
+    wanted = {case.id: case for case in cases}
+    found: dict[str, str] = {}
+    files = sorted(path for path in place.rglob("*") if path.is_file())
+    for step, path in enumerate(files, start=1):
+        try:
+            case_id = images.read(path).uid[:16]
+        except DataError:
+            continue  # not a film, so not one of ours
+        finally:
+            yield Progress(step, len(files), "looking for films")
+        if case_id in wanted:
+            found.setdefault(case_id, path.relative_to(place).as_posix())
+        if len(found) == len(wanted):
+            break
+    if not found:
+        raise DataError(f"{place}: no film of this project is in it; nothing changed")
+    stored = _toml.stored_images(folder, place)
+    if settings.key:
+        films = {wanted[case_id].path: path for case_id, path in found.items()}
+        names.write(settings.key, stored, films)
+    else:
+        _cases.set_paths(database, found)
+        _toml.write(folder, replace(settings, images=stored))
+    return [case for case_id, case in wanted.items() if case_id not in found]
