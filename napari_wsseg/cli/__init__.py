@@ -35,7 +35,7 @@ COMMANDS = {
     "names": "show hidden file names, hide them, or find moved films again",
     "fsck": "look for damage in a project",
     "audit": "check the project's audit trail",
-    "gc": "delete maps of runs that are no longer there",
+    "gc": "delete maps and caches that are not in use and can be made again",
 }
 
 

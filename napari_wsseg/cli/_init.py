@@ -71,7 +71,7 @@ def _choices_of_all() -> list[str]:
 def _named(name: str, importer: Importer, names: str) -> Importer:
     """Return the importer that keeps or hides names, as a plain folder's can."""
     if name == "folder":
-        return partial(importer, names=names)  # type: ignore[call-arg,return-value]
+        return partial(importer, names=names)  # type: ignore[call-arg]
     if names == "hide":
         raise UsageError(
             f"data set {name!r} is public and keeps its names; --names hide is for "

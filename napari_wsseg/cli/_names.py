@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from napari_wsseg.cli import _say, add_json, add_project
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _say.program({"status": "done", "key": key, "films": dict(rows)})
     else:
-        print(_say.table([("in the project", "file"), *rows]))
+        sys.stdout.write(_say.table([("in the project", "file"), *rows]) + "\n")
     return 0
 
 

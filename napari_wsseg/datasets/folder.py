@@ -25,7 +25,6 @@ from napari_wsseg.io import images as image_files
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Split
 
-
 Names: TypeAlias = Literal["auto", "keep", "hide"]
 
 
@@ -38,9 +37,7 @@ def import_folder(
     names: Names = "auto",
 ) -> ImportReport:
     """Make a project and return the report; see `steps` for the rules."""
-    job = steps(
-        project_folder, images=images, labels=labels, masks=masks, names=names
-    )
+    job = steps(project_folder, images=images, labels=labels, masks=masks, names=names)
     while True:
         try:
             next(job)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 
 from napari_wsseg.io._database import Database
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import SPLITS, Case
+
+_ID = re.compile(r"[0-9a-f]{16}")
 
 _ALLOWED = (1, 0, -1, None)
 
@@ -97,7 +100,15 @@ def _to_json(
 
 
 def _case(row: sqlite3.Row, findings: Sequence[str]) -> Case:
-    known = json.loads(row["labels"])
+    if not _ID.fullmatch(row["id"]):
+        # It names folders and files.
+        raise DataError(f"case id {row['id']!r} is not 16 digits 0-9 a-f; refused")
+    try:
+        known = dict(json.loads(row["labels"]))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{row['path']}: its labels are damaged ({error}); restore the index"
+        ) from error
     spacing = (row["row_mm"], row["column_mm"])
     return Case(
         id=row["id"],

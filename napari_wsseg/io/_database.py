@@ -143,6 +143,26 @@ def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
             f"{path.parent}: made by a newer napari-wsseg (index version {version}, "
             f"this one knows {len(_migrations.MIGRATIONS)}); update napari-wsseg"
         )
+    _check_tables(connection, path, version)
+
+
+def _check_tables(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """Refuse what no version of ours makes: a foreign trigger would act for us."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as ours:
+        _migrations.migrate(ours, version)
+        own = _tables(ours)
+    for kind, name, sql in _tables(connection) - own:
+        raise DataError(
+            f"{path}: has a {kind} {name!r} that wsseg did not make ({sql[:60]}…); "
+            "restore the index from a backup"
+        )
+
+
+def _tables(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
+    rows = connection.execute(
+        "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+    )
+    return {(row[0], row[1], row[2]) for row in rows}
 
 
 def _writing(path: Path) -> sqlite3.Connection:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from napari_wsseg.io import atomic
+from napari_wsseg.io import _film, atomic
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 
 SHA_DIGITS = 12
+
+_SLASH = re.compile(r"[\x00/\\:]")
 
 
 def encode(mask: Mask) -> bytes:
@@ -37,8 +40,10 @@ def decode(data: bytes) -> Mask:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             if image.mode != "1":
                 raise ValueError(f"mode {image.mode}, not 1 bit")
+            if image.height * image.width > _film.MAX_PIXELS:
+                raise ValueError(f"{image.height} × {image.width} pixels are too many")
             return np.array(image, bool)
-    except (OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(str(error)) from error
 
 
@@ -50,7 +55,16 @@ def pixels_sha(mask: Mask) -> str:
 
 
 def place(folder: Path, case_id: str, finding: str, sha: str) -> Path:
-    """Return where a mask lies in the project `folder`."""
+    """Return where a mask lies in the project `folder`.
+
+    Raises
+    ------
+    DataError
+        A part is no single name, as only a forged index has it.
+    """
+    for part in (case_id, finding, sha):
+        if not part.strip(".") or _SLASH.search(part):
+            raise DataError(f"{part!r} in the index is no name of a file; refused")
     return folder / "masks" / case_id / finding / f"{sha}.png"
 
 

@@ -135,14 +135,15 @@ MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [
 """In order; the index's version is the number of them that have been run."""
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the index to the newest version, all steps or none."""
+def migrate(connection: sqlite3.Connection, to: int | None = None) -> None:
+    """Bring the index to the newest version, or to version `to`, all steps or none."""
     version = index_version(connection)
+    to = len(MIGRATIONS) if to is None else to
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for step in MIGRATIONS[version:]:
+        for step in MIGRATIONS[version:to]:
             step(connection)
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute(f"PRAGMA user_version = {to}")
     except BaseException:
         connection.execute("ROLLBACK")
         raise

@@ -1,4 +1,4 @@
-"""Other names for a project's films, and films that were moved found by their pixels."""
+"""Other names for a project's films, and moved films found by their pixels."""
 
 from __future__ import annotations
 

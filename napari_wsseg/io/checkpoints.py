@@ -6,6 +6,7 @@ Nothing here unpickles code: ``torch.load`` is always ``weights_only=True``.
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,13 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise DataError(
             f"{path} has weights but no wsseg header, so its architecture is unknown"
         )
-    return json.loads(text), weights
+    try:
+        header = json.loads(text)
+        if not isinstance(header, dict):
+            raise ValueError(f"a {type(header).__name__}, not an object")
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: its wsseg header is damaged ({error})") from error
+    return header, weights
 
 
 def write_resume(path: Path, state: dict[str, Any]) -> None:
@@ -68,9 +75,19 @@ def read_resume(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{path} is missing: the run stopped before its first save")
     try:
+        _refuse_packed(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen kinds for damaged files
         raise DataError(f"{path} cannot be resumed from ({error})") from error
     if not isinstance(state, dict):
         raise DataError(f"{path} holds a {type(state).__name__}, not a training state")
     return state
+
+
+def _refuse_packed(path: Path) -> None:
+    """Refuse compressed members: torch writes none, and a bomb is made of them."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                if member.compress_type != zipfile.ZIP_STORED:
+                    raise ValueError(f"{member.filename} is compressed")

@@ -20,6 +20,7 @@ from napari_wsseg.io import (
     _decisions,
     _expert,
     _fsck,
+    _links,
     _masks,
     _readers,
     _relink,
@@ -119,6 +120,8 @@ class Project:
         """
         folder = Path(folder)
         settings = _toml.read(folder)
+        if write:
+            _links.check(folder)
         lock = WriterLock(folder) if write else None
         try:
             database = _database.Database(folder / INDEX, readonly=not write)
@@ -289,9 +292,16 @@ class Project:
 
     def read_mask(self, annotation: Annotation) -> Mask:
         """Read an annotation's (H, W) mask; `DataError` if it is lost or damaged."""
-        return _masks.read(
+        mask = _masks.read(
             self.folder, annotation.case, annotation.finding, annotation.mask_sha
         )
+        shape = self.case(annotation.case).shape
+        if mask.shape != shape:
+            raise DataError(
+                f"case {annotation.case}: a mask of {annotation.finding!r} is "
+                f"{mask.shape}, the film {shape}; restore the mask from a backup"
+            )
+        return mask
 
     def expert_annotations(
         self, case_id: str, *, reader: str | None = None
@@ -326,8 +336,9 @@ class Project:
         With the number of films; such a finding was taken out of the file by hand.
         """
         found: dict[str, int] = {}
-        for names in _annotations.findings_of_cases(self._database, None).values():
-            for name in names:
+        drawn = _annotations.findings_of_cases(self._database, None)
+        for of_case in drawn.values():
+            for name in of_case:
                 if name not in self._names:
                     found[name] = found.get(name, 0) + 1
         return dict(sorted(found.items()))

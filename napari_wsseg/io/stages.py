@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,20 @@ from numpy.typing import NDArray
 from napari_wsseg.io import atomic
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import STAGES, StageMaps, StageSettings
+
+MAX_BYTES = 2**29
+"""Most that the maps of one film unpack to; ten findings of 1024 × 1024 are 40 MiB."""
+
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    MemoryError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def folder(project: Path, stage: str, run: str) -> Path:
@@ -59,10 +74,13 @@ def read(project: Path, stage: str, run: str, case_id: str) -> StageMaps | None:
     """
     path = folder(project, stage, run) / f"{case_id}.npz"
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with _load(path) as arrays:
+            score, present = arrays["score"], arrays["present"]
+            if score.ndim != 3 or present.shape != score.shape[:1]:
+                raise ValueError(f"maps {score.shape}, presence {present.shape}")
             return StageMaps(
-                score=arrays["score"].astype(np.float32),
-                present=arrays["present"],
+                score=score.astype(np.float32),
+                present=present,
                 extra={
                     name.removeprefix("extra_"): arrays[name]
                     for name in arrays.files
@@ -71,7 +89,7 @@ def read(project: Path, stage: str, run: str, case_id: str) -> StageMaps | None:
             )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise DataError(
             f"{path} is damaged ({error}); delete it and run the stage again"
         ) from error
@@ -83,11 +101,28 @@ def read_present(
     """Return one case's (K,) presence alone: what a list of thousands can afford."""
     path = folder(project, stage, run) / f"{case_id}.npz"
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with _load(path) as arrays:
             return np.asarray(arrays["present"], np.float32)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except _DAMAGE:
         # `read` tells what is wrong when the case is opened.
         return None
+
+
+def _load(path: Path) -> np.lib.npyio.NpzFile:
+    """Open a file of maps unless it would unpack to more than maps ever are.
+
+    A member never unpacks to more than the archive says, so what it says can be
+    trusted as a bound.
+    """
+    # From the file and not the path, which numpy would try for pickles, too.
+    with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > MAX_BYTES:
+        raise ValueError(f"unpacks to {size >> 20} MiB")
+    arrays = np.load(path, allow_pickle=False)
+    if not isinstance(arrays, np.lib.npyio.NpzFile):
+        raise ValueError("not an archive of arrays")
+    return arrays
 
 
 def seen(project: Path, stage: str, run: str) -> set[str]:

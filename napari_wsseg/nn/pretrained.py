@@ -8,6 +8,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Literal, TypeAlias
 from urllib.error import URLError
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import torch
 import torchvision
@@ -61,10 +62,11 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
+        _refuse_packed(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise DataError(f"there is no weights file {path}") from error
-    except (OSError, RuntimeError, EOFError, SafetensorError) as error:
+    except (OSError, RuntimeError, EOFError, SafetensorError, BadZipFile) as error:
         raise DataError(f"{path.name} is not a weights file: {error}") from error
     except UnpicklingError as error:
         raise DataError(
@@ -72,6 +74,18 @@ def read(path: Path) -> dict[str, torch.Tensor]:
             "state dict alone and give that"
         ) from error
     return _tensors(content, path.name)
+
+
+def _refuse_packed(path: Path) -> None:
+    """Refuse compressed members: torch writes none, and a bomb is made of them."""
+    if is_zipfile(path):
+        with ZipFile(path) as archive:
+            packed = [m.filename for m in archive.infolist() if m.compress_type]
+        if packed:
+            raise DataError(
+                f"{path.name}: {packed[0]} in it is compressed, as torch.save leaves "
+                "nothing; save the state dict again"
+            )
 
 
 def imagenet(arch: str) -> dict[str, torch.Tensor]:

@@ -13,6 +13,9 @@ from napari_wsseg.jobs import DataError
 from napari_wsseg.nn import classifier, segmenter, tied_deconv, trunks
 from napari_wsseg.nn.irnet import IRNet
 
+MAX_SIZE = 4096
+"""Largest working size that a run's header may ask for."""
+
 
 def device_of(name: str) -> torch.device:
     """Return the device for ``"auto"`` or ``"cpu"``."""
@@ -35,14 +38,30 @@ def load(
     """
     folder = runs.find(project, run)
     header, weights = checkpoints.read(folder.best)
-    network = build(header)
     try:
+        if not 16 <= int(header.get("size", 16)) <= MAX_SIZE:
+            raise ValueError(f"it works at {header['size']} pixels")
+        # On no device first: a forged header may describe a network of any size.
+        with torch.device("meta"):
+            _check_shapes(build(header), weights)
+        network = build(header)
         network.load_state_dict(weights)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, ValueError, KeyError) as error:
         raise DataError(
             f"{folder.best} does not fit its own description: {error}"
         ) from error
     return network.eval().to(device or torch.device("cpu")), header
+
+
+def _check_shapes(network: nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    for name, own in network.state_dict().items():
+        if name in weights and weights[name].shape != own.shape:
+            raise ValueError(
+                f"{name} is {tuple(weights[name].shape)}, not {tuple(own.shape)}"
+            )
+    missing = set(network.state_dict()) - set(weights)
+    if missing:
+        raise ValueError(f"{sorted(missing)[0]} is missing")
 
 
 def build(header: dict[str, Any]) -> nn.Module:

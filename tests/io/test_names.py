@@ -106,7 +106,7 @@ def test_without_its_key_a_project_opens_and_says_what_to_do(
     key.unlink()
     with Project.open(folder) as project:
         case = project.cases()[0]
-        with pytest.raises(DataError, match="key file .* is not here"):
+        with pytest.raises(DataError, match=r"key file .* is not here"):
             project.radiograph(case)
         assert len(project.fsck()) == 1
 

@@ -188,5 +188,5 @@ def test_a_film_that_changed_is_named(spots_project: Project) -> None:
     one, other = spots_project.cases()[:2]
     data = spots_project.image_path(other).read_bytes()
     spots_project.image_path(one).write_bytes(data)
-    with pytest.raises(DataError, match=rf"{one.name}.*pixels changed"):
+    with pytest.raises(DataError, match=rf"{one.name}.*no longer those"):
         finished(cache.films(spots_project, 32))

@@ -1,0 +1,106 @@
+"""What a project can do without: it can be made again, and nobody looks at it.
+
+Weights, masks, decisions, the journal, the audit trail and backups are never touched.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from napari_wsseg.io import atomic, runs
+from napari_wsseg.schema import STAGES
+
+HALF_WRITTEN_SECONDS = 3600.0
+"""A younger temporary file may belong to somebody who is still writing it."""
+
+_TEMPORARY = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(atomic.TEMPORARY)}")
+
+
+class Waste(NamedTuple):
+    """A file or folder that can go, and what it holds."""
+
+    path: Path
+    why: str
+    bytes: int
+
+
+def waste(folder: Path, adopted: dict[str, str | None]) -> list[Waste]:
+    """Return what can go of the project in `folder`.
+
+    Parameters
+    ----------
+    adopted
+        The run that each stage shows.
+    """
+    found = [
+        *_maps(folder, adopted),
+        *_caches(folder),
+        *_old_films(folder),
+        *_half_written(folder),
+    ]
+    return [Waste(path, why, _size(path)) for path, why in found]
+
+
+def clear(found: list[Waste]) -> None:
+    """Delete it."""
+    for each in found:
+        if each.path.is_dir():
+            shutil.rmtree(each.path)
+        else:
+            each.path.unlink(missing_ok=True)
+
+
+def _maps(folder: Path, adopted: dict[str, str | None]) -> Iterator[tuple[Path, str]]:
+    """Yield maps of runs that are not in use; ``wsseg infer`` makes them again."""
+    for stage in STAGES:
+        # Variants of a stage lie beside it, as stages/cam~layer-cam@4.
+        for place in sorted((folder / "stages").glob(f"{stage}*")):
+            if place.name.partition("~")[0] != stage:
+                continue
+            for run in sorted(place.glob("*")):
+                if _is_folder(run) and run.name != adopted.get(stage):
+                    yield run, "maps of a run that is not in use"
+
+
+def _caches(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield what runs kept to be faster; one that goes on makes it again."""
+    busy = {info.id for info in runs.listing(folder) if info.state == "running"}
+    for cache in sorted((folder / "runs").glob("*/cache")):
+        if _is_folder(cache) and cache.parent.name not in busy:
+            yield cache, "cache of a run"
+
+
+def _old_films(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield arrays of decoded films that no index names any more."""
+    place = folder / "cache"
+    named = {
+        atomic.read_json(index).get("array") for index in place.glob("films-*.json")
+    }
+    for array in sorted(place.glob("films-*.u8")):
+        if array.name not in named and _is_old(array):
+            yield array, "films decoded in vain"
+
+
+def _half_written(folder: Path) -> Iterator[tuple[Path, str]]:
+    for path in sorted(folder.rglob(f".*{atomic.TEMPORARY}")):
+        if path.is_file() and _TEMPORARY.fullmatch(path.name) and _is_old(path):
+            yield path, "half written"
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _is_old(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > HALF_WRITTEN_SECONDS
+
+
+def _size(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
