@@ -37,7 +37,7 @@ def import_folder(
     names: Names = "auto",
 ) -> ImportReport:
     """Make a project and return the report; see `steps` for the rules."""
-    job = steps(project_folder, images=images, labels=labels, masks=masks, names=names)
+    job = steps(project_folder, images=images, labels=labels, masks=masks, names=names)  # type: ignore[call-arg]
     while True:
         try:
             next(job)

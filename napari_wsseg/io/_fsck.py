@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
-from napari_wsseg.io import _annotations, _audit, _masks, atomic
+from napari_wsseg.io import _annotations, _archive, _audit, _masks, atomic
 from napari_wsseg.io._database import Database
 from napari_wsseg.io.names import VARIABLE, Names, key_file
 from napari_wsseg.jobs import DataError
@@ -80,6 +81,18 @@ def _discard(folder: Path, path: Path) -> None:
         os.replace(path, target)
 
 
+def _is_there(path: Path) -> bool:
+    if path.is_file():
+        return True
+    inside = _archive.of(path)
+    return inside is not None and inside[1] in _members(inside[0])
+
+
+@lru_cache(maxsize=4)
+def _members(archive: Path) -> frozenset[str]:
+    return frozenset(_archive.listing(archive).names)
+
+
 def _images(database: Database, films: Names) -> Iterator[str]:
     if not films.found:
         yield (
@@ -89,7 +102,7 @@ def _images(database: Database, films: Names) -> Iterator[str]:
         return
     for row in database.rows("SELECT path FROM cases ORDER BY path"):
         try:
-            missing = not films.place(row["path"]).is_file()
+            missing = not _is_there(films.place(row["path"]))
         except DataError as error:
             yield str(error)
             continue
