@@ -73,7 +73,7 @@ def test_a_project_folder_shows_its_films(film: Path, tmp_path: Path) -> None:
     read = get_reader(str(tmp_path / "p"))
     assert read is not None
     [(_, options, _)] = read(str(tmp_path / "p"))
-    assert options["name"] == "one"
+    assert options["name"] == "film_0001"
 
 
 @pytest.mark.parametrize("value", [1, 3, 200])

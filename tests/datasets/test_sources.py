@@ -39,7 +39,9 @@ def imported(tmp_path: Path, images: Path) -> tuple[list[str], dict[str, str]]:
 
 def run(tmp_path: Path, images: Path) -> ImportReport:
     (tmp_path / "masks" / "nodule").mkdir(parents=True, exist_ok=True)
-    return import_folder(tmp_path / "project", images, masks=tmp_path / "masks")
+    return import_folder(
+        tmp_path / "project", images, masks=tmp_path / "masks", names="keep"
+    )
 
 
 def test_files_without_an_ending_are_told_by_content(tmp_path: Path) -> None:
@@ -235,7 +237,7 @@ def test_an_import_that_was_stopped_goes_on_where_it_was(
     assert not {"1.dcm", "2.dcm"} & set(asked)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["images", "masks", "project"]
     monkeypatch.undo()
-    again = import_folder(tmp_path / "again", images, masks=masks)
+    again = import_folder(tmp_path / "again", images, masks=masks, names="keep")
     with Project.open(again.project) as one, Project.open(tmp_path / "project") as two:
         assert one.cases() == two.cases()
 
