@@ -30,6 +30,7 @@ from napari_wsseg.nn import irnet_loss
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.ops import affinity, crf, pamr, scribble
+from trainers._loop import native_bf16
 
 Ways = Mapping[str, Callable[[], object]]
 
@@ -190,28 +191,35 @@ def test_irnet_step(arch: str, films: int, side: int) -> None:
     seeds = choice[torch.randint(0, 3, (films, 1, places, places))]
     seeds = seeds.repeat_interleave(8, 2).repeat_interleave(8, 3)
 
-    def ours(displacement: bool) -> None:
-        edge, field = net(images, displacement=displacement)
-        pairs = irnet_loss.pairs(seeds, radius=10)
-        loss = irnet_loss.boundary(edge, pairs).total
-        if field is not None:
-            loss = loss + irnet_loss.displacement(field, pairs).total
+    def ours(displacement: bool, half: bool) -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            edge, field = net(images, displacement=displacement)
+            pairs = irnet_loss.pairs(seeds, radius=10)
+            loss = irnet_loss.boundary(edge, pairs).total
+            if field is not None:
+                loss = loss + irnet_loss.displacement(field, pairs).total
         loss.backward()
 
-    def frozen() -> None:
-        with torch.no_grad():
+    def frozen(half: bool) -> None:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=half):
             net.backbone.stages(images)
 
     reference = _reference_irnet.Step(side // 4, 10)
-    ways = {
-        "the usual way": lambda: reference(net, images, seeds),
-        "ours, both branches": lambda: ours(True),
-        "ours, boundary alone (the default)": lambda: ours(False),
-        "the frozen backbone alone": frozen,
+    ways: dict[str, Callable[[], object]] = {
+        "the usual way": lambda: reference(net, images, seeds)
     }
+    native = native_bf16(cpu=True)  # then precision=auto, the default, computes so
+    for half, name in ((False, "fp32"), (True, "bf16")):
+        if native or not half:
+            ways[f"ours, both branches, {name}"] = partial(ours, True, half)
+            ways[f"ours, boundary alone (default), {name}"] = partial(ours, False, half)
+            ways[f"the frozen backbone alone, {name}"] = partial(frozen, half)
     seconds = take_turns(ways, 3)
     show(f"IRNet step, {arch}, {films} films of {side}²", seconds, "the usual way")
     print("  the frozen backbone is the same work in all of them, and bounds the ratio")
+    if native:
+        default = seconds["ours, boundary alone (default), bf16"]
+        assert seconds["the usual way"] / default >= 3
 
 
 def peak_mib(method: str, size: int, count: int) -> float:

@@ -61,7 +61,7 @@ def accelerator(config: TrainingConfig) -> Accelerator:
     cpu = config.device == "cpu" or not _has_gpu()
     precision = config.precision
     if precision == "auto":
-        precision = "bf16" if _native_bf16(cpu) else "fp32"
+        precision = "bf16" if native_bf16(cpu) else "fp32"
     if precision == "fp16" and cpu:
         raise UsageError("precision=fp16 needs a GPU; use bf16, fp32 or auto")
     # A process keeps the first precision for good and refuses another; one that trains
@@ -274,7 +274,8 @@ def _has_gpu() -> bool:
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
-def _native_bf16(cpu: bool) -> bool:
+def native_bf16(cpu: bool) -> bool:
+    """Whether the processor, else the GPU, computes bf16 by itself."""
     if cpu:
         supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
         return bool(supported())

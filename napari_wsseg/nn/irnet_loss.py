@@ -175,32 +175,49 @@ def displacement(field: torch.Tensor, pairs: Pairs) -> DisplacementTerms:
     field : (B, 2, h, w)
         Rows, then columns, in pixels of the map.
     """
-    field = at_least_single(field)
-    background, finding = field.new_zeros(()), field.new_zeros(())
-    offsets = affinity.path_offsets(pairs.radius)
-    for place, ((down, right), _) in enumerate(offsets):
-        difference, source = _difference(field, down, right)
-        target = field.new_tensor((down, right)).view(1, 2, 1, 1)
-        alike = difference.abs().mean(1)
-        background = background + (alike * pairs.background[place][source]).sum()
-        apart = (difference - target).abs().mean(1)
-        finding = finding + (apart * pairs.finding[place][source]).sum()
+    sums = _ShiftCosts.apply(at_least_single(field), pairs)
     return DisplacementTerms(
-        _mean(background, pairs.background), _mean(finding, pairs.finding)
+        _mean(sums[0], pairs.background), _mean(sums[1], pairs.finding)
     )
 
 
-def _difference(
-    field: torch.Tensor, down: int, right: int
-) -> tuple[torch.Tensor, tuple[slice, ...]]:
-    """Return D(x_i) − D(x_j) of all pairs of an offset, and where the x_i are."""
-    height, width = field.shape[-2:]
-    left, stop = max(0, -right), max(0, width - max(0, right))
-    rows = max(0, height - down)
-    here = (slice(None), slice(0, rows), slice(left, max(left, stop)))
-    source = field[:, :, here[1], here[2]]
-    there = field[:, :, down : down + rows, left + right : max(left, stop) + right]
-    return source - there, here
+class _ShiftCosts(torch.autograd.Function):
+    """Sums over pairs of how far a field is from the same, and from one centroid.
+
+    The slope of a distance is its sign, known once the distance is: it is summed up
+    on the way, and nothing of the pairs is kept for the backward pass.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, field: torch.Tensor, pairs: Pairs) -> torch.Tensor:
+        """Return (2,) sums: background pairs, pairs of a finding."""
+        sums = field.new_zeros(2)
+        slopes = field.new_zeros((2, *field.shape)) if ctx.needs_input_grad[0] else None
+        offsets = affinity.path_offsets(pairs.radius)
+        for place, (offset, _) in enumerate(offsets):
+            source, target = ends(field.shape, *offset)
+            apart = field[source] - field[target]
+            wanted = apart.new_tensor(offset).view(2, 1, 1)
+            for kind, counts, off in (
+                (0, pairs.background, apart),
+                (1, pairs.finding, apart - wanted),
+            ):
+                weight = counts[place][source][:, None] / field.shape[1]
+                sums[kind] += (off.abs() * weight).sum()
+                if slopes is not None:
+                    slope = off.sign() * weight
+                    slopes[kind][source] += slope
+                    slopes[kind][target] -= slope
+        if slopes is not None:
+            ctx.save_for_backward(slopes)
+        return sums
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Weigh both slopes."""
+        (slopes,) = ctx.saved_tensors
+        return gradient[0] * slopes[0] + gradient[1] * slopes[1], None
 
 
 def _blocks(stack: torch.Tensor) -> Iterator[slice]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from napari_wsseg.nn import irnet_loss
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet, MeanShift
 
@@ -105,3 +106,25 @@ def test_a_film_larger_than_512_px_is_not_cropped() -> None:
     changed = film.clone()
     changed[..., 520:, 760:] = 0
     assert not torch.equal(net(changed)[0][..., -1, -1], edge[..., -1, -1])
+
+
+def test_half_precision_turns_the_gradient_of_a_step_by_a_few_degrees_at_most() -> None:
+    """A processor or GPU that computes bf16 trains so unless it is told not to."""
+    torch.manual_seed(0)
+    net = IRNet(Classifier("resnet18", 1)).train()
+    images = torch.rand(2, 1, 96, 96)
+    seeds = torch.randint(0, 2, (2, 1, 3, 3), dtype=torch.uint8)
+    pairs = irnet_loss.pairs(seeds.repeat_interleave(8, 2).repeat_interleave(8, 3))
+
+    def gradient(half: bool) -> torch.Tensor:
+        net.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            edge, field = net(images)
+            loss = irnet_loss.boundary(edge, pairs).total
+            loss = loss + irnet_loss.displacement(field, pairs).total
+        loss.backward()
+        learnt = (one for one in net.parameters() if one.requires_grad)
+        return torch.cat([one.grad.flatten() for one in learnt])
+
+    exact, half = gradient(False), gradient(True)
+    assert (half - exact).norm() / exact.norm() < 0.06
