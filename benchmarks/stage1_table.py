@@ -5,7 +5,7 @@
 
 The first line trains what `rows.jsonl` does not hold yet, one line a training; the
 second prints mean and spread over seeds as Markdown. Every training uses the preset
-``fast`` but for what the table compares. Maps are scored on the test split in predicted
+``fast`` but for what the table compares, and for what ``--set`` says. Maps are scored on the test split in predicted
 mode: gated by the classifier's own probability (gate from val labels), cut at one half
 (no pixel of truth seen) and at the threshold that does best on val's expert masks.
 """
@@ -76,6 +76,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--dropblock", nargs="+", type=float, default=[0.0, 0.1])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
     parser.add_argument("--table", action="store_true")
     return parser.parse_args()
 
@@ -97,6 +98,7 @@ def _row(
         "dropblock": dropblock,
         "dropblock_size": 3,
         "seed": seed,
+        **dict(each.split("=", 1) for each in options.set),
     }
     began = time.monotonic()
     run = Run.prepare("classifier", options.project, configure("classifier", settings))

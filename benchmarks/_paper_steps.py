@@ -1,0 +1,33 @@
+"""Commands and remarks that several of the papers' tables share."""
+
+from __future__ import annotations
+
+from benchmarks.papers import Step
+
+VOC = ("init", "{work}/project", "--images", "{data}", "--dataset", "voc")
+COLOUR = {"normalisation": "imagenet-rgb", "channels": 3}
+NO_BACKGROUND = (
+    "Ours is the mean over the 20 classes; the paper's mIoU has the background as a "
+    "class of its own, which scores far above the others."
+)
+NO_TEST = "VOC has no public test films: thresholds are fixed, scores are val's."
+
+
+def train(
+    name: str,
+    recipe: str,
+    preset: str,
+    project: str = "project",
+    **settings: object,
+) -> Step:
+    words = ("train", recipe, "-p", f"{{work}}/{project}", "--preset", preset)
+    return Step(name, words, settings)
+
+
+def evaluate(name: str, split: str, project: str = "project") -> Step:
+    return Step(name, ("evaluate", "-p", f"{{work}}/{project}", "--split", split))
+
+
+def adopt(name: str, project: str = "project") -> Step:
+    words = ("adopt", f"{{{name}.run}}", "-p", f"{{work}}/{project}")
+    return Step(f"adopt-{name}", words)
