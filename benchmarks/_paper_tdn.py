@@ -41,8 +41,8 @@ def tdn_3() -> Table:
         ),
         (
             "Neither masks of lesions nor the films that the paper learns from are "
-            "public; the sets' own masks are of lungs. The data are a folder as wsseg "
-            "init reads it: train films of your own, test films of one of the two sets.",
+            "public; the sets' own masks are of lungs. Give a folder that wsseg "
+            "init reads: train films of your own, test films of one of the two.",
         ),
     )
 

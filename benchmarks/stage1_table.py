@@ -5,9 +5,10 @@
 
 The first line trains what `rows.jsonl` does not hold yet, one line a training; the
 second prints mean and spread over seeds as Markdown. Every training uses the preset
-``fast`` but for what the table compares, and for what ``--set`` says. Maps are scored on the test split in predicted
-mode: gated by the classifier's own probability (gate from val labels), cut at one half
-(no pixel of truth seen) and at the threshold that does best on val's expert masks.
+``fast`` but for what the table compares, and for what ``--set`` says. Maps are scored
+on the test split in predicted mode: gated by the classifier's own probability (gate
+from val labels), cut at one half (no pixel of truth seen) and at the threshold that
+does best on val's expert masks.
 """
 
 from __future__ import annotations
