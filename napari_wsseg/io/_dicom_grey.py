@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from napari_wsseg.io._dicom_header import Header, element, number
+from napari_wsseg.io._dicom_header import Header, number, words
 from napari_wsseg.ops import windowing
 from napari_wsseg.ops.windowing import Grey, Values
 
@@ -48,7 +48,7 @@ def to_grey(dataset: Dataset, stored: Values, header: Header) -> Greys:
 
 
 def _is_inverse(dataset: Dataset, header: Header) -> bool:
-    shape = str(element(dataset, "PresentationLUTShape") or "").strip().upper()
+    shape = words(dataset, "PresentationLUTShape").upper()
     return header.photometric == "MONOCHROME1" or shape == "INVERSE"
 
 
@@ -130,7 +130,7 @@ def _by_window(dataset: Dataset, values: Values) -> Grey | None:
     center, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
     if center is None or width is None:
         return None
-    function = str(element(dataset, "VOILUTFunction") or "LINEAR").strip().upper()
+    function = words(dataset, "VOILUTFunction").upper()
     if function not in _FUNCTIONS:
         function = "LINEAR"
     try:

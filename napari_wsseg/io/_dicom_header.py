@@ -57,7 +57,7 @@ def check(path: Path, dataset: Dataset) -> Header:
         With the one reason why it cannot.
     """
     if "PixelData" not in dataset:
-        kind = element(dataset, "Modality") or "unknown kind"
+        kind = words(dataset, "Modality") or "unknown kind"
         raise DataError(f"{path}: holds no pixel data ({kind})")
     photometric, samples = _kind(path, dataset)
     frames = number(dataset, "NumberOfFrames")
@@ -68,9 +68,9 @@ def check(path: Path, dataset: Dataset) -> Header:
     rows, columns = _whole(path, dataset, "Rows"), _whole(path, dataset, "Columns")
     _film.check_shape(path, rows, columns)
     allocated, stored, high = _bits(path, dataset, samples)
-    signed = number(dataset, "PixelRepresentation")
-    if signed not in (0, 1, None):
-        raise DataError(f"{path}: pixel representation {signed:.0f} is neither 0 nor 1")
+    signed = _whole(path, dataset, "PixelRepresentation")
+    if signed not in (0, 1):
+        raise DataError(f"{path}: pixel representation {signed} is neither 0 nor 1")
     syntax = _syntax(path, dataset)
     data = dataset.PixelData
     if not isinstance(data, bytes) or not data:
@@ -101,6 +101,17 @@ def element(dataset: Dataset, keyword: str) -> Any:
     return None if value in ("", b"") else value
 
 
+def words(dataset: Dataset, keyword: str, most: int = 32) -> str:
+    """Return an element's value as one short printable line, empty if there is none."""
+    return plain(str(element(dataset, keyword) or ""), most)
+
+
+def plain(text: str, most: int = 200) -> str:
+    """Return text from a file as one printable line of at most so many characters."""
+    line = "".join(c if c.isprintable() else " " for c in text[: 4 * most])
+    return " ".join(line.split())[:most]
+
+
 def number(dataset: Dataset, keyword: str) -> float | None:
     """Return an element's (first) value as a number, or ``None``."""
     value = element(dataset, keyword)
@@ -114,9 +125,11 @@ def number(dataset: Dataset, keyword: str) -> float | None:
 
 def _kind(path: Path, dataset: Dataset) -> tuple[str, int]:
     """Return how samples are to be seen, and how many a pixel has."""
-    photometric = str(element(dataset, "PhotometricInterpretation") or "").strip()
+    photometric = words(dataset, "PhotometricInterpretation")
     samples = number(dataset, "SamplesPerPixel") or 1
     if photometric in _GREY and samples == 1:
+        # Said aloud where it is missing: greys can have no other number.
+        dataset.SamplesPerPixel = 1
         return photometric, 1
     if photometric in _COLOUR and samples == 3:
         return photometric, 3
@@ -172,8 +185,8 @@ def _syntax(path: Path, dataset: Dataset) -> UID:
         decoder = get_decoder(syntax)
     except NotImplementedError as error:
         raise DataError(
-            f"{path}: transfer syntax {syntax.name} cannot be read; export it as "
-            "Explicit VR Little Endian or JPEG 2000"
+            f"{path}: transfer syntax {plain(syntax.name, 64)} cannot be read; export "
+            "it as Explicit VR Little Endian or JPEG 2000"
         ) from error
     if not decoder.is_available:
         needed = "; ".join(decoder.missing_dependencies)

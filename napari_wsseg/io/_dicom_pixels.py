@@ -8,12 +8,20 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_fragments, parse_basic_offsets
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import RLELossless
+from pydicom.uid import JPEG2000, JPEG2000Lossless, RLELossless
 
 from napari_wsseg.io import _codestream
-from napari_wsseg.io._dicom_header import Header
+from napari_wsseg.io._dicom_header import Header, plain
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.windowing import Values
+
+#: One decoder each: where a film is damaged, trying the next only takes as long again.
+#: The faster one of run lengths ends in a panic over damaged ones.
+_DECODERS = {
+    RLELossless: "pydicom",
+    JPEG2000: "pylibjpeg",
+    JPEG2000Lossless: "pylibjpeg",
+}
 
 
 def stored(path: Path, dataset: Dataset, header: Header) -> Values:
@@ -33,8 +41,7 @@ def stored(path: Path, dataset: Dataset, header: Header) -> Values:
             dataset,
             index=0,
             correct_unused_bits=False,
-            # Another, where it is installed, ends in a panic on damaged runs.
-            decoding_plugin="pydicom" if header.syntax == RLELossless else "",
+            decoding_plugin=_DECODERS.get(header.syntax, ""),
         )
     except Exception as error:  # each decoder has errors of its own
         raise DataError(
@@ -83,7 +90,9 @@ def _check_compressed(path: Path, dataset: Dataset, header: Header) -> None:
     except DataError:
         raise
     except Exception as error:  # damaged item headers raise nearly anything
-        raise DataError(f"{path}: compressed pixels are damaged ({error})") from error
+        raise DataError(
+            f"{path}: compressed pixels are damaged ({_line(error)})"
+        ) from error
     if frames > 1:
         raise DataError(f"{path}: {frames} frames of pixels where the header has one")
     if stream is not None:
@@ -154,5 +163,5 @@ def _holds_overlay(dataset: Dataset) -> bool:
 
 
 def _line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text[:200] or type(error).__name__
+    _, _, each = str(error).partition("plugins:")
+    return plain(each or str(error)) or type(error).__name__

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydicom.dataset import Dataset
 
-from napari_wsseg.io._dicom_header import element
+from napari_wsseg.io._dicom_header import element, words
 
 #: PS3.3 C.8.1.1.2 and C.8.11.5; decubitus films (LLD, RLD) are frontal.
 _LATERAL = frozenset({"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT", "ML", "LM"})
@@ -45,7 +45,7 @@ def _pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
 
 def view(dataset: Dataset) -> str | None:
     """Return the view's name: View Position, else the words of its code."""
-    named = str(element(dataset, "ViewPosition") or "").strip()
+    named = words(dataset, "ViewPosition")
     return named or _code(dataset)[1] or None
 
 
@@ -55,7 +55,7 @@ def is_lateral(dataset: Dataset) -> bool:
     By View Position, else View Code Sequence, else Patient Orientation, whose rows run
     to front or back on a lateral, else a description that says so.
     """
-    named = str(element(dataset, "ViewPosition") or "").strip().upper()
+    named = words(dataset, "ViewPosition").upper()
     if named in _LATERAL or named in _FRONTAL:
         return named in _LATERAL
     value, meaning = _code(dataset)
@@ -65,8 +65,8 @@ def is_lateral(dataset: Dataset) -> bool:
     if row:
         return row[0] in "AP"
     described = ("SeriesDescription", "ProtocolName")
-    words = next((str(w) for k in described if (w := element(dataset, k))), "")
-    return _says_lateral(words)
+    told = (words(dataset, keyword, 64) for keyword in described)
+    return _says_lateral(next(filter(None, told), ""))
 
 
 def turned(dataset: Dataset) -> str | None:
@@ -96,11 +96,10 @@ def _code(dataset: Dataset) -> tuple[str, str]:
     """Return value and words of the view's code."""
     try:
         item = element(dataset, "ViewCodeSequence")[0]
-        value, meaning = element(item, "CodeValue"), element(item, "CodeMeaning")
-    except (TypeError, IndexError, KeyError):
+        return words(item, "CodeValue"), words(item, "CodeMeaning", 64)
+    except (TypeError, IndexError, KeyError, AttributeError):
         return "", ""
-    return str(value or "").strip(), str(meaning or "").strip()
 
 
-def _says_lateral(words: str) -> bool:
-    return bool(_LATERAL_WORD.search(words)) and not _NO_LATERAL.search(words)
+def _says_lateral(text: str) -> bool:
+    return bool(_LATERAL_WORD.search(text)) and not _NO_LATERAL.search(text)

@@ -24,7 +24,7 @@ from napari_wsseg.io import (
     _film,
     _source,
 )
-from napari_wsseg.io._dicom_header import Header, element
+from napari_wsseg.io._dicom_header import Header, plain, words
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.windowing import Values
 from napari_wsseg.schema import Radiograph
@@ -112,9 +112,9 @@ def _shown(path: Path, dataset: Dataset, header: Header, stored: Values) -> Read
 def _oddities(dataset: Dataset) -> list[str]:
     """Say what is worth a look before somebody trains with a film."""
     odd = []
-    modality = str(element(dataset, "Modality") or "").strip().upper()
+    modality = words(dataset, "Modality", 16).upper()
     if modality and modality not in _KINDS:
-        odd.append(f"modality {modality[:16]} is no radiograph's")
+        odd.append(f"modality {modality} is no radiograph's")
     turned = _dicom_place.turned(dataset)
     if turned is not None:
         odd.append(turned)
@@ -172,5 +172,4 @@ def _check_inflated(path: Path, file: BinaryIO) -> None:
 
 
 def _line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text[:200] or type(error).__name__
+    return plain(str(error)) or type(error).__name__

@@ -8,7 +8,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from napari_wsseg.io import _source
-from napari_wsseg.io._dicom_header import element
+from napari_wsseg.io._dicom_header import element, plain, words
 from napari_wsseg.jobs import DataError
 
 NAME = "DICOMDIR"
@@ -35,18 +35,20 @@ def images(path: Path) -> list[str]:
         except (
             Exception
         ) as error:  # damaged elements make pydicom raise nearly anything
-            raise DataError(f"{path}: damaged DICOMDIR ({error})") from error
+            raise DataError(
+                f"{path}: damaged DICOMDIR ({plain(str(error))})"
+            ) from error
     names = [name for name in listed if name]
     for name in names:
         if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
-            raise DataError(f"{path}: lists {name[:100]!r}, outside its folder")
+            raise DataError(f"{path}: lists {plain(name)!r}, outside its folder")
     if not names:
         raise DataError(f"{path}: lists no image")
     return names
 
 
 def _is_image(record: Dataset) -> bool:
-    return str(element(record, "DirectoryRecordType") or "").strip() == "IMAGE"
+    return words(record, "DirectoryRecordType") == "IMAGE"
 
 
 def _file(record: Dataset) -> str:
