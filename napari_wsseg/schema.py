@@ -27,7 +27,8 @@ Rule: TypeAlias = Literal["threshold", "triplet", "otsu"]
 Verdict: TypeAlias = Literal["accept", "accept with edits", "reject", "flag", "reopen"]
 
 #: Okabe and Ito's colour-blind-safe palette (https://jfly.uni-koeln.de/color/),
-#: without black, in the order in which findings take them.
+#: without black, in the order in which findings take them; then five more, as far from
+#: it and from each other as its own are, also without red or green cones.
 PALETTE = (
     "#E69F00",
     "#56B4E9",
@@ -36,6 +37,11 @@ PALETTE = (
     "#0072B2",
     "#D55E00",
     "#CC79A7",
+    "#BFFFDF",
+    "#00FFFF",
+    "#BF2040",
+    "#BF0080",
+    "#6080FF",
 )
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
+from qtpy.QtCore import QTimer
 
 from napari_wsseg._widgets._layers import CaseLayers
 from napari_wsseg.session import Session
@@ -20,13 +21,21 @@ _EVENTS = ("paint", "set_data", "data")
 
 
 class Autosave:
-    """Hands what the reader draws on the expert layers to the session."""
+    """Hands what the reader draws on the expert layers to the session.
+
+    Attributes
+    ----------
+    within
+        Returns the (H, W) mask of a finding that strokes may add to, or ``None`` where
+        they are free.
+    """
 
     def __init__(self, layers: CaseLayers, session: Session) -> None:
         self._layers = layers
         self._session = session
         self._heard: dict[str, tuple[Labels, Callable[..., None]]] = {}
         self._tool: tuple[str, str | None] = ("brush", None)
+        self.within: Callable[[str], NDArray[np.bool_] | None] = lambda finding: None
         session.case_changed.connect(self.listen)
         session.project_changed.connect(self.listen)
         self.listen()
@@ -74,12 +83,40 @@ class Autosave:
 
     def _slot(self, name: str, layer: Labels) -> Callable[..., None]:
         def heard(event: object = None) -> None:
-            if not self._layers.quiet:
-                drawn = (layer.data != 0).astype(np.uint8)
-                tool, run = self._tool
-                self._session.edit(name, drawn, tool=tool, source_run=run)
+            if self._layers.quiet:
+                return
+            drawn = (layer.data != 0).astype(np.uint8)
+            tool, run = self._tool
+            if tool == "brush" and getattr(event, "type", "") == "paint":
+                drawn = self._kept_within(name, layer, drawn)
+            self._session.edit(name, drawn, tool=tool, source_run=run)
 
         return heard
+
+    def _kept_within(
+        self, name: str, layer: Labels, drawn: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """Return what a stroke may leave, and take the rest off the layer."""
+        allowed, experts = self.within(name), self._session.experts
+        if allowed is None or experts is None:
+            return drawn
+        before = experts.masks[name]
+        kept = np.where(allowed | (before != 0), drawn, 0).astype(np.uint8)
+        if np.array_equal(kept, drawn):
+            return drawn
+        case_id = experts.case_id
+
+        def take_off() -> None:
+            if experts.case_id != case_id or name not in self._heard:
+                return
+            # The session has the stroke as it stays; here it becomes that one step.
+            with self._layers.quietly():
+                layer.undo()
+                self.apply(name, kept != 0, "brush")
+
+        # napari has not finished with the stroke while it tells of it.
+        QTimer.singleShot(0, take_off)
+        return kept
 
     def _forget(self, name: str) -> None:
         layer, slot = self._heard.pop(name)

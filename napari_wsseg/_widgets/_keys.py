@@ -43,13 +43,17 @@ KEYS = (
     Key("U", "U", "Films", "Next film to review"),
     Key("D", "D", "Look", "Next stage"),
     Key("H", "H (hold)", "Look", "Hide everything but the film"),
-    Key("K", "K (hold)", "Look", "Blink everything on and off"),
+    Key("K", "K (hold)", "Look", "Blink masks on and off, or the two stages compared"),
     Key(",", ",", "Look", "Weaker overlay, or more of the first stage"),
     Key(".", ".", "Look", "Stronger overlay, or more of the second stage"),
+    Key("9", "9", "Look", "Next grey window: auto, full, lung, heart, bone"),
+    Key("J", "J (hold)", "Look", "Grey window by moving the mouse"),
+    Key("0", "0", "Look", "Grey window back to auto"),
     Key("T", "T", "Look", "All stages side by side"),
     Key("W", "W", "Finding", "Next finding"),
     Key("Q", "Q", "Finding", "Previous finding"),
     Key("N", "N", "Draw", "Grow: stroke inside, with Ctrl outside"),
+    Key("8", "8", "Draw", "Ruler: drag to measure; again: put it away"),
     Key("F1", "F1", "Help", "This list"),
 )
 """Every shortcut of ours; `NAPARI_KEYS` tells those of napari worth knowing."""
@@ -79,21 +83,28 @@ def bind(
     viewer: Viewer,
     actions: dict[str, Callable[[], object]],
     hide: Callable[[bool], object],
+    tone: Callable[[bool], object],
+    blink: Callable[[bool | None], object],
 ) -> None:
     """Bind every key of `KEYS` in one viewer.
 
     Parameters
     ----------
     actions
-        What each plain key does, by its binding; H and K need only `hide`.
+        What each plain key does, by its binding.
     hide
-        Hides every overlay (true) or shows them again.
+        Hides every overlay (true) or shows them again; for H.
+    blink
+        Shows one side (true) or the other, and ends it (``None``); for K.
+    tone
+        Lets the mouse set the grey window (true) or no longer; for J.
     """
     for key in KEYS:
         if key.binding in actions:
             viewer.bind_key(key.binding, _pressed(actions[key.binding]))
     viewer.bind_key("H", _held(hide))
-    viewer.bind_key("K", _blinking(hide))
+    viewer.bind_key("K", _blinking(blink))
+    viewer.bind_key("J", _held(tone))
 
 
 def unbind(viewer: Viewer) -> None:
@@ -121,22 +132,22 @@ def _held(hide: Callable[[bool], object]) -> Callable[[Any], Iterator[None]]:
     return hold
 
 
-def _blinking(hide: Callable[[bool], object]) -> Callable[[Any], Iterator[None]]:
+def _blinking(show: Callable[[bool | None], object]) -> Callable[[Any], Iterator[None]]:
     def blink(viewer: Any) -> Iterator[None]:
         if is_typing():
             return
-        hidden = [True]
+        other = [True]
 
         def turn() -> None:
-            hidden[0] = not hidden[0]
-            hide(hidden[0])
+            other[0] = not other[0]
+            show(other[0])
 
         timer = QTimer()
         timer.timeout.connect(turn)
-        hide(True)
+        show(True)
         timer.start(BLINK_MS)
         yield
         timer.stop()
-        hide(False)
+        show(None)
 
     return blink

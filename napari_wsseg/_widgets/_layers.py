@@ -10,11 +10,9 @@ from napari.layers import Image, Labels, Layer
 from napari.layers.base import LayerLock
 from napari.utils.colormaps import Colormap
 from napari.viewer import Viewer
-from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
 from napari_wsseg._widgets import _pictures
-from napari_wsseg._widgets._background import Latest
 from napari_wsseg._widgets._layer_changes import (
     UNIT_WORDS,
     at_once,
@@ -22,6 +20,7 @@ from napari_wsseg._widgets._layer_changes import (
     place,
     show,
 )
+from napari_wsseg._widgets._outlines import Outlines
 from napari_wsseg.ops import geometry
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session import Session
@@ -36,9 +35,6 @@ STAGE_NAMES = {
     "expert": "Expert",
 }
 """What a view is called on screen."""
-
-OUTLINE_SIDE = 1024
-"""Longest side, in pixels, at which outlines of drafts are drawn."""
 
 _HEAT = Colormap(_pictures.HEAT, name="wsseg heat")
 _BLANK = np.zeros((2, 2), np.float32)
@@ -65,14 +61,14 @@ class CaseLayers:
         self.session = session
         self.film: Image | None = None
         self.heats: dict[str, Image] = {}
-        self.outline: Labels | None = None
+        self.outlines = Outlines(viewer, session, background)
         self.experts: dict[str, Labels] = {}
         self.quiet = False
         self.hidden = False
+        self._blinked: bool | None = None
         self.covered: set[str] = set()
         self.guests: list[Layer] = []
         self._closed = False
-        self._outlines = Latest(background)
         self._put_away: dict[str, bool] = {}
         self._tools: dict[str, str] = {}
         self._links: list[tuple[object, Callable[..., object]]] = [
@@ -82,7 +78,9 @@ class CaseLayers:
             (session.mask_replaced, self._on_mask),
             (session.looking.finding_changed, self._on_finding),
             (session.looking.view_changed, self.show_view),
-            (session.looking.threshold_changed, self._draw_outlines),
+            (session.looking.threshold_changed, self.outlines.draw),
+            (session.tone.changed, self._on_tone),
+            (session.edited, self.outlines.draw_soon),
         ]
         for signal, slot in self._links:
             signal.connect(slot)  # type: ignore[attr-defined]
@@ -98,6 +96,11 @@ class CaseLayers:
         return [layer for layer in found if layer is not None]
 
     @property
+    def outline(self) -> Labels | None:
+        """The layer of the outlines, and of the findings' numbers."""
+        return self.outlines.layer
+
+    @property
     def active(self) -> Labels | None:
         """The expert layer of the current finding."""
         finding = self.session.looking.finding
@@ -106,6 +109,7 @@ class CaseLayers:
     def close(self) -> None:
         """Let go of the session and the viewer."""
         self._closed = True
+        self.outlines.close()
         for signal, slot in self._links:
             signal.disconnect(slot, missing_ok=True)  # type: ignore[attr-defined]
         self.viewer.layers.events.removed.disconnect(self._on_removed)
@@ -125,10 +129,17 @@ class CaseLayers:
         self.hidden = hidden
         self.show_view()
 
+    def blink(self, second: bool | None) -> None:
+        """Show of two stages compared the second, or the first; ``None``: both."""
+        self._blinked = second
+        self.show_view()
+
     def show_view(self) -> None:
         """Let layers be visible as the session's view says."""
         looking = self.session.looking
         opened, blend = self.session.opened, looking.blend
+        if self._blinked is not None and looking.compared:
+            blend = float(self._blinked)
         bare = self.hidden or looking.view == "film"
         with self.quietly():
             for stage, layer in self.heats.items():
@@ -140,10 +151,8 @@ class CaseLayers:
                     layer.opacity = 1 - blend if looking.compared else blend
                 elif second:
                     layer.opacity = blend
-            if self.outline is not None:
-                show(self.outline, not bare and looking.view in STAGES)
+            self.outlines.show(not bare)
         self._show_experts()
-        self._draw_outlines()
 
     def _show_experts(self) -> None:
         """Show the current finding's expert mask, and of the others what is drawn.
@@ -185,7 +194,8 @@ class CaseLayers:
                 layer.locked = LayerLock.NONE
                 if layer in self.viewer.layers:
                     self.viewer.layers.remove(layer)
-            self.film, self.outline, self.heats, self.experts = None, None, {}, {}
+            self.film, self.heats, self.experts = None, {}, {}
+            self.outlines.layer = None
             self._put_away = {}
 
     def _build(self) -> None:
@@ -196,6 +206,7 @@ class CaseLayers:
                     _BLANK, name="Film", colormap="gray", contrast_limits=(0, 1)
                 )
                 self.film.contrast_limits_range = (0, 1)
+                self.film.events.contrast_limits.connect(self._on_limits)
             for stage in STAGES:
                 if stage not in self.heats:
                     self.heats[stage] = Image(
@@ -208,13 +219,7 @@ class CaseLayers:
                         interpolation2d="linear",
                         visible=False,
                     )
-            if self.outline is None:
-                colours: dict[int | None, str] = {
-                    i: finding.colour
-                    for i, finding in enumerate(self.session.looking.findings, 1)
-                }
-                self.outline = new_labels("Machine outline", colours, 1.0)
-                self.outline.editable = False
+            self.outlines.build()
             for finding in self.session.looking.findings:
                 if finding.name not in self.experts:
                     both = {1: finding.colour, None: finding.colour}
@@ -262,7 +267,7 @@ class CaseLayers:
                     layer.units = (unit, unit)
             self.film.data = opened.radiograph.pixels
             place(self.film, spacing)
-            self.film.contrast_limits = _pictures.window(opened.radiograph.pixels)
+            self._on_tone()
             self._fill_experts()
             self._fill_heats()
         self.show_view()
@@ -270,6 +275,21 @@ class CaseLayers:
         self.viewer.canvas.overlays.scale_bar.visible = True
         if (opened.case.shape, tuple(spacing)) != before:
             self.viewer.reset_view(layers=[self.film])
+
+    def _on_tone(self) -> None:
+        """Show the film in the session's grey window."""
+        opened = self.session.opened
+        if opened is None or self.film is None:
+            return
+        window = self.session.tone.window(opened.case.id, opened.radiograph.pixels)
+        if not np.allclose(self.film.contrast_limits, window, atol=1e-4):
+            with self.quietly():
+                self.film.contrast_limits = window
+
+    def _on_limits(self, event: object) -> None:
+        """Keep what the reader sets with napari's own contrast slider."""
+        if not self.quiet and self.film is not None and self.session.case is not None:
+            self.session.tone.set(self.session.case.id, *self.film.contrast_limits)
 
     def _fill_experts(self) -> None:
         opened, experts = self.session.opened, self.session.experts
@@ -301,6 +321,7 @@ class CaseLayers:
                 layer.data = experts.masks[name].copy()
                 self._forget_history(layer)
             self._show_experts()
+            self.outlines.draw_soon()
 
     def _on_stages(self) -> None:
         self._fill_heats()
@@ -359,42 +380,3 @@ class CaseLayers:
         for name, layer in self.experts.items():
             if layer is active:
                 self.session.looking.set_finding(name)
-
-    # Outlines -----------------------------------------------------------------------
-
-    def _draw_outlines(self) -> None:
-        opened, looking = self.session.opened, self.session.looking
-        if opened is None or self.outline is None or self.hidden:
-            return
-        stage, drafts, names = looking.view, looking.drafts.copy(), looking.names
-        snap = looking.snap
-        if stage not in opened.maps:
-            return
-        shape = _pictures.small_shape(opened.case.shape, OUTLINE_SIDE)
-        key = opened.case.id, stage
-
-        def work() -> NDArray[np.uint8]:
-            maps = opened.stage_maps(stage, snap=snap) or opened.maps[stage]
-            masks = (drafts.draft(maps, stage, name, shape) for name in names)
-            return _pictures.outlines(masks, max(1, max(shape) // 500))
-
-        self._outlines.submit(
-            work, lambda labels: self._show_outlines(key, labels), self._no_outlines
-        )
-
-    def _show_outlines(self, key: tuple[str, str], labels: NDArray[np.uint8]) -> None:
-        opened, outline = self.session.opened, self.outline
-        if opened is None or outline is None:
-            return
-        if key != (opened.case.id, self.session.looking.view):
-            return
-        spacing = np.array(opened.case.spacing_mm or (1.0, 1.0))
-        scale = np.array(opened.case.shape) / labels.shape
-        with self.quietly(), at_once(self.viewer, [outline]):
-            outline.data = labels
-            outline.editable = False  # napari makes it editable with new data
-            place(outline, scale * spacing, (scale * 0.5 - 0.5) * spacing)
-            outline.metadata = {"case": key[0], "stage": key[1]}
-
-    def _no_outlines(self, error: Exception) -> None:
-        self.session.message.emit(f"The outline could not be drawn: {error}")

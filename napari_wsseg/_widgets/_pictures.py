@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from napari_wsseg.ops import geometry
+from napari_wsseg.ops.windowing import reading_window
 
 Rgb = NDArray[np.uint8]
 
@@ -28,6 +30,10 @@ HEAT = np.array(
         [0.987, 0.991, 0.750, 1.00],
     ]
 )
+
+
+GROUND = 255
+"""Value in a label map of what a number stands on."""
 
 
 def small_shape(shape: tuple[int, int], longest: int) -> tuple[int, int]:
@@ -49,22 +55,13 @@ def cropped(score: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.fl
     return score[top : top + height, left : left + width]
 
 
-def window(pixels: NDArray[np.float32]) -> tuple[float, float]:
-    """Return the grey window, (low, high), that shows a film's tissue well.
-
-    A burnt-in marker or a white border would otherwise make the film itself dark.
-    """
-    small = shrink(pixels, small_shape(pixels.shape, 256))
-    low, high = (float(value) for value in np.percentile(small, (0.5, 99.5)))
-    if high - low < 0.02:
-        return 0.0, 1.0
-    # Some room above keeps the densest tissue from turning into flat white.
-    return low, min(1.0, high + 0.15 * (high - low))
-
-
-def grey(pixels: NDArray[np.float32], shape: tuple[int, int]) -> Rgb:
-    """Return a film in [0, 1] as an (h, w, 3) uint8 picture."""
-    low, high = window(pixels)
+def grey(
+    pixels: NDArray[np.float32],
+    shape: tuple[int, int],
+    window: tuple[float, float] | None = None,
+) -> Rgb:
+    """Return a film in [0, 1] as an (h, w, 3) uint8 picture, in a grey window."""
+    low, high = window or reading_window(pixels)
     step = max(1, min(pixels.shape[0] // shape[0], pixels.shape[1] // shape[1]))
     # Averaging over blocks keeps fine noise from turning into grain.
     if step > 1:
@@ -91,6 +88,17 @@ def with_heat(picture: Rgb, score: NDArray[np.float32], strength: float = 0.7) -
     return np.asarray(picture * (1 - alpha) + colour * alpha, np.uint8)
 
 
+def with_numbers(picture: Rgb, masks: Sequence[tuple[NDArray[np.bool_], str]]) -> Rgb:
+    """Write the number of each (mask, #RRGGBB) pair, 1 for the first, beside it."""
+    out, shape = picture.copy(), (picture.shape[0], picture.shape[1])
+    labels = np.zeros(shape, np.uint8)
+    number(labels, [np.asarray(shrink(mask, shape), bool) for mask, _ in masks])
+    out[labels == GROUND] = 0
+    for value, (_, colour) in enumerate(masks, 1):
+        out[labels == value] = _rgb(colour)
+    return out
+
+
 def edge(mask: NDArray[np.bool_], width: int = 1) -> NDArray[np.bool_]:
     """Return the inner rim of a (h, w) mask, `width` pixels wide.
 
@@ -110,7 +118,7 @@ def with_masks(
     out = picture.copy()
     for mask, colour in masks:
         small = np.asarray(shrink(mask, picture.shape[:2]), bool)
-        rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32)
+        rgb = _rgb(colour)
         if filled:
             out[small] = (out[small] * 0.5 + rgb * 0.5).astype(np.uint8)
         width = max(1, max(picture.shape) // 400)
@@ -118,14 +126,53 @@ def with_masks(
     return out
 
 
-def outlines(masks: Iterable[NDArray[np.bool_]], width: int) -> NDArray[np.uint8]:
-    """Return the rims of masks as one label map: 1 for the first mask, and so on.
+def outlines(
+    masks: Iterable[NDArray[np.bool_]], shape: tuple[int, int], width: int
+) -> NDArray[np.uint8]:
+    """Return the rims of (h, w) masks as one label map: 1 for the first, and so on.
 
     Only rims share the map, so masks that overlap stay legible.
     """
-    labels: NDArray[np.uint8] | None = None
+    labels = np.zeros(shape, np.uint8)
     for value, mask in enumerate(masks, 1):
-        if labels is None:
-            labels = np.zeros(mask.shape, np.uint8)
         labels[edge(mask, width)] = value
-    return np.zeros((1, 1), np.uint8) if labels is None else labels
+    return labels
+
+
+def number(labels: NDArray[np.uint8], masks: Iterable[NDArray[np.bool_]]) -> None:
+    """Write the number of each (h, w) mask into a label map, above its largest piece.
+
+    The digits have the mask's value, 1 for the first, on a ground of value `GROUND`.
+    """
+    height, width = labels.shape
+    size = max(12, round(max(labels.shape) / 42))
+    font = ImageFont.load_default(size)
+    for value, mask in enumerate(masks, 1):
+        pieces, count = ndimage.label(mask)
+        if not count:
+            continue
+        largest = np.bincount(pieces.ravel())[1:].argmax() + 1
+        rows, columns = np.nonzero(pieces == largest)
+        sign = _sign(str(value), font)
+        high, wide = min(sign.shape[0], height), min(sign.shape[1], width)
+        middle = columns[rows == rows.min()].mean()
+        x = int(min(max(middle - wide / 2, 0), width - wide))
+        y = int(min(max(rows.min() - high - 1, 0), height - high))
+        labels[y : y + high, x : x + wide] = np.where(sign, value, GROUND)[:high, :wide]
+
+
+def _sign(
+    words: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+) -> NDArray[np.bool_]:
+    """Return words as black and white; a shade would be another finding's value."""
+    box = font.getbbox(words)
+    left, top, right, bottom = (round(side) for side in box)
+    tile = Image.new("L", (right - left + 6, bottom - top + 6))
+    place = (3 - left, 3 - top)
+    ImageDraw.Draw(tile).text(place, words, fill=255, font=font, stroke_width=1)
+    return np.asarray(tile) > 127
+
+
+def _rgb(colour: str) -> NDArray[np.float32]:
+    """Return #RRGGBB as three values of 0 to 255."""
+    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32)

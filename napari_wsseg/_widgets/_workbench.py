@@ -19,11 +19,14 @@ from napari_wsseg._widgets._extra_layers import ExtraLayers
 from napari_wsseg._widgets._grow_tool import GrowTool
 from napari_wsseg._widgets._jobs import jobs_of
 from napari_wsseg._widgets._layers import CaseLayers
+from napari_wsseg._widgets._ruler import Ruler
+from napari_wsseg._widgets._tone_drag import ToneDrag
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Verdict
 from napari_wsseg.session import Session
 
 if TYPE_CHECKING:
+    from napari_wsseg._widgets.comparison import Comparison
     from napari_wsseg._widgets.gallery import Gallery
 
 TICK_MS = 500
@@ -55,7 +58,11 @@ class Workbench(QObject):
         self.grow = GrowTool(
             viewer, self.session, self.layers, self.autosave, self.drawing, self
         )
+        self.tone_drag = ToneDrag(viewer, self.session)
+        self.ruler = Ruler(viewer, self.session, self.layers, self)
         self.gallery: Gallery | None = None
+        self.comparison: Comparison | None = None
+        self.session.looking.view_changed.connect(self._compare)
         self.help: QWidget | None = None
         self.window: QMainWindow | None = None
         self.closed = False
@@ -74,6 +81,7 @@ class Workbench(QObject):
         ):
             # Before any layer follows: strokes belong to what is being left.
             leaving.connect(self.grow.put_down, priority=1)
+            leaving.connect(self.ruler.put_down, priority=1)
         self._drawn_soon = QTimer(self)
         self._drawn_soon.setSingleShot(True)
         self._drawn_soon.timeout.connect(self._let_canvas_go)
@@ -81,7 +89,9 @@ class Workbench(QObject):
         self.grow.failed.connect(self.session.message.emit)
         self.session.case_changed.connect(self._on_case)
         self.session.project_changed.connect(self._on_project)
-        _keys.bind(viewer, self._actions(), self._hide)
+        _keys.bind(
+            viewer, self._actions(), self._hide, self.tone_drag.hold, self._blink
+        )
 
     # Opening and closing ------------------------------------------------------------
 
@@ -125,6 +135,7 @@ class Workbench(QObject):
         self.layers.close()
         self.reading.close()
         self.drawing.close()
+        self.tone_drag.close()
         _keys.unbind(self.viewer)
         if self.window is not None:
             self.window.removeEventFilter(self)
@@ -132,7 +143,7 @@ class Workbench(QObject):
             if app is not None:
                 app.aboutToQuit.disconnect(self.close)
         # Nothing of the window may be kept alive by what outlives it.
-        self.window = self.gallery = self.help = None
+        self.window = self.gallery = self.comparison = self.help = None
         _benches.pop(self.viewer, None)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
@@ -230,10 +241,56 @@ class Workbench(QObject):
             self.gallery = Gallery(self, self.window.centralWidget())
         self.gallery.open(what)
 
+    def _compare(self) -> None:
+        """Make what compares two views when it is first asked for."""
+        looking = self.session.looking
+        if self.comparison is None and self.window is not None and looking.compared:
+            from napari_wsseg._widgets.comparison import Comparison
+
+            self.comparison = Comparison(self, self.window.centralWidget())
+            self.comparison.follow()
+
+    def _blink(self, other: bool | None) -> None:
+        """Show the one side of a comparison, or the film alone, and back again."""
+        looking = self.session.looking
+        if looking.compared is None:
+            self._hide(bool(other))
+        elif looking.comparing != "blend" and self.comparison is not None:
+            self.comparison.blink(other)
+        else:
+            self.layers.blink(other)
+
     def _hide(self, hidden: bool) -> None:
         """Show nothing but the film while `hidden`."""
         self.layers.hide(hidden)
         self.extras.refresh()
+
+    def take_grow(self) -> None:
+        """Take up the Grow tool."""
+        self.ruler.put_down()
+        self.grow.take_up()
+
+    def take_ruler(self) -> None:
+        """Take up the ruler."""
+        self.grow.put_down()
+        self.ruler.take_up()
+
+    def toggle_ruler(self) -> None:
+        """Take up the ruler, or put it down."""
+        if self.ruler.active:
+            self.ruler.put_down()
+        else:
+            self.take_ruler()
+
+    def next_tone(self) -> None:
+        """Read the film in the next preset of the grey window."""
+        if self.session.case is not None:
+            self.session.tone.next_preset(self.session.case.id)
+
+    def reset_tone(self) -> None:
+        """Read the film in the grey window that suits it by itself."""
+        if self.session.case is not None:
+            self.session.tone.choose("auto", self.session.case.id)
 
     def show_keys(self) -> None:
         """Show the list of shortcuts."""
@@ -259,8 +316,11 @@ class Workbench(QObject):
             "D": lambda: looking.step_view(session.stages()),
             ",": lambda: looking.set_blend(looking.blend - 0.1),
             ".": lambda: looking.set_blend(looking.blend + 0.1),
-            "N": self.grow.take_up,
+            "N": self.take_grow,
+            "8": self.toggle_ruler,
             "T": self.toggle_gallery,
+            "9": self.next_tone,
+            "0": self.reset_tone,
             "W": lambda: looking.step_finding(1),
             "Q": lambda: looking.step_finding(-1),
             "F1": self.show_keys,
@@ -320,6 +380,16 @@ def recent() -> list[Path]:
     stored = _settings().value("recent", []) or []
     paths = [stored] if isinstance(stored, str) else list(stored)
     return [Path(path) for path in paths if (Path(path) / "wsseg.toml").is_file()]
+
+
+def fold_is_open(name: str, usual: bool) -> bool:
+    """Return whether the reader left a part of a panel open, `usual` at first."""
+    return bool(_settings().value(f"open/{name}", usual, type=bool))
+
+
+def remember_fold(name: str, is_open: bool) -> None:
+    """Keep whether a part of a panel is open."""
+    _settings().setValue(f"open/{name}", is_open)
 
 
 def _settings() -> QSettings:

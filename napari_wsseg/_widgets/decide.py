@@ -106,6 +106,7 @@ class DecidePanel(QWidget):
         self.buttons: dict[Verdict, QPushButton] = {}
         self.comment = QLineEdit()
         self.comment.setPlaceholderText("Comment (optional)")
+        self.comment.setToolTip("Kept with the decision; Enter leads back to the film")
         self.confidence = QComboBox()
         self.confidence.addItems(["sure?", "1 unsure", "2", "3 sure"])
         self.confidence.setToolTip("How sure you are, kept with the decision")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 from napari.layers import Labels
-from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QButtonGroup,
+    QCheckBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -22,12 +21,14 @@ from qtpy.QtWidgets import (
 
 from napari_wsseg._widgets._layers import STAGE_NAMES
 from napari_wsseg._widgets._listening import listen
+from napari_wsseg._widgets._starting import TALL, StartRow
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets.grow import GrowRow
 from napari_wsseg.ops import masks
-from napari_wsseg.schema import STAGES
+from napari_wsseg.schema import Mask
 
-GROW = "grow"
+GROW, RULER = "grow", "ruler"
+_COLUMNS = 4
 
 _TOOLS = (
     ("pan_zoom", "Move", "Move and zoom (Z)"),
@@ -41,6 +42,12 @@ _TOOLS = (
         "Stroke inside the finding, with Ctrl outside it: a proposal follows the "
         "boundaries. Enter takes it, Esc drops it (N)",
     ),
+    (
+        RULER,
+        "Ruler",
+        "Drag over the film to measure: mm where the file tells its pixels' size, "
+        "else px (8)",
+    ),
 )
 BIGGEST_BRUSH = 200
 
@@ -52,12 +59,18 @@ class EditPanel(QWidget):
         super().__init__()
         self.bench = bench
         self.session = bench.session
-        self.start = QPushButton()
-        self.clear = QPushButton("Clear")
-        self.clear.setToolTip("Empty the mask: this finding is nowhere on this film")
+        self.starting = StartRow(bench)
+        self.start, self.clear = self.starting.button, self.starting.clear
         self.tools = QButtonGroup(self)
         self.brush = QSlider(Qt.Orientation.Horizontal)
         self.brush.setRange(1, BIGGEST_BRUSH)
+        self.brush.setToolTip("Width of brush and eraser  ( [  and  ] )")
+        self.within = QCheckBox()
+        self.within.setToolTip(
+            "What a brush stroke, polygon, outline or fill covers is kept only where "
+            "the stage's score lies above the threshold; the eraser is free"
+        )
+        self._inside: tuple[object, Mask | None] = ((), None)
         self.brush_value = QLabel()
         self.brush_value.setMinimumWidth(52)
         self.smooth = _button("Smooth", "Round off the rim of the mask")
@@ -79,7 +92,7 @@ class EditPanel(QWidget):
             button.setCheckable(True)
             button.setProperty("mode", mode)
             self.tools.addButton(button)
-            tools.addWidget(button, place // 3, place % 3)
+            tools.addWidget(button, place // _COLUMNS, place % _COLUMNS)
         brush = QHBoxLayout()
         brush.addWidget(QLabel("Brush"))
         brush.addWidget(self.brush, 1)
@@ -89,16 +102,14 @@ class EditPanel(QWidget):
         cleaning = (self.smooth, self.fill_holes, self.largest, self.undo, self.redo)
         for column, button in enumerate(cleaning):
             grid.addWidget(button, 0, column)
-        begin = QHBoxLayout()
-        begin.addWidget(self.start, 1)
-        begin.addWidget(self.clear)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addLayout(begin)
+        layout.addWidget(self.starting)
         layout.addLayout(tools)
         layout.addWidget(self.grow)
         layout.addLayout(brush)
+        layout.addWidget(self.within)
         layout.addLayout(grid)
 
     def _connect(self) -> None:
@@ -114,10 +125,11 @@ class EditPanel(QWidget):
         )
         self.tools.buttonClicked.connect(self._take_tool)
         self.bench.grow.changed.connect(self._on_mode)
+        self.bench.ruler.changed.connect(self._on_mode)
+        self.bench.autosave.within = self.inside
+        self.within.toggled.connect(self.bench.focus_canvas)
         self.brush.valueChanged.connect(self._resize)
         self.brush.sliderReleased.connect(self.bench.focus_canvas)
-        self.start.clicked.connect(self.start_from_stage)
-        self.clear.clicked.connect(lambda: self._change(np.zeros_like, "clear"))
         self.smooth.clicked.connect(lambda: self._change(masks.smooth, "smooth"))
         self.fill_holes.clicked.connect(
             lambda: self._change(masks.fill_holes, "fill holes")
@@ -130,48 +142,27 @@ class EditPanel(QWidget):
 
     def refresh(self) -> None:
         """Follow the current finding's layer and the stage shown."""
-        layer, looking = self.bench.layers.active, self.session.looking
+        layer = self.bench.layers.active
         self.setEnabled(layer is not None and not self.session.readonly)
-        stage = self.source()
-        name = STAGE_NAMES[stage] if stage else "a stage"
-        self.start.setText(f"Start from {name}")
-        self.start.setEnabled(stage is not None)
-        self.start.setToolTip(
-            f"Copy the outline of {name} into the expert mask of "
-            f"{looking.finding.name if looking.finding else 'the finding'}; "
-            "one undo takes it back"
-            if stage
-            else "No stage has seen this film yet"
+        stage = self.starting.source()
+        self.within.setText(
+            f"Paint only where {STAGE_NAMES[stage] if stage else 'a stage'} says so"
         )
+        self.within.setEnabled(stage is not None)
         self._hear(layer)
 
-    def source(self) -> str | None:
-        """Return the stage to start from: the one shown, else the last that ran."""
-        has = self.session.stages()
-        if self.session.looking.view in has:
-            return self.session.looking.view
-        return next((stage for stage in reversed(STAGES) if stage in has), None)
+    def inside(self, finding: str) -> Mask | None:
+        """Return the (H, W) mask that strokes are kept to; ``None``: they are free."""
+        stage, case = self.starting.source(), self.session.case
+        if not self.within.isChecked() or stage is None or case is None:
+            return None
+        looking, opened = self.session.looking, self.session.opened
+        key = (opened, stage, finding, looking.snap, looking.drafts.settings[stage])
+        if self._inside[0] != key:
+            self._inside = key, self.session.draft(stage, finding, case.shape)
+        return self._inside[1]
 
-    def start_from_stage(self) -> None:
-        """Copy the stage's draft of the current finding into its expert mask."""
-        stage, finding = self.source(), self.session.looking.finding
-        case, opened = self.session.case, self.session.opened
-        if stage is None or finding is None or case is None or opened is None:
-            return
-        mask = self.session.draft(stage, finding.name, case.shape)
-        if mask is not None:
-            self.bench.autosave.apply(
-                finding.name,
-                mask,
-                f"from {opened.shown.kept(stage)}"
-                + (" snapped" if self.session.looking.snap else ""),
-                opened.shown.runs.get(stage),
-            )
-        self.bench.focus_canvas()
-
-    def _change(
-        self, change: Callable[[NDArray[np.bool_]], NDArray[np.bool_]], tool: str
-    ) -> None:
+    def _change(self, change: Callable[[Mask], Mask], tool: str) -> None:
         layer, finding = self.bench.layers.active, self.session.looking.finding
         if layer is not None and finding is not None:
             self.bench.autosave.apply(finding.name, change(layer.data != 0), tool)
@@ -188,11 +179,14 @@ class EditPanel(QWidget):
         if layer is not None and layer.editable:
             if self.session.looking.view == "film":
                 self.session.looking.set_view("expert")
-            if button.property("mode") == GROW:
-                self.bench.grow.take_up()
+            if button.property("mode") in (GROW, RULER):
+                grows = button.property("mode") == GROW
+                tool = self.bench.take_grow if grows else self.bench.take_ruler
+                tool()
                 self.bench.focus_canvas()
                 return
             self.bench.grow.put_down()
+            self.bench.ruler.put_down()
             self.bench.viewer.layers.selection.active = layer
             layer.mode = button.property("mode")
         self.bench.focus_canvas()
@@ -224,6 +218,7 @@ class EditPanel(QWidget):
     def _on_mode(self, event: object = None) -> None:
         mode = str(self._heard.mode) if self._heard else ""
         mode = GROW if self.bench.grow.active else mode
+        mode = RULER if self.bench.ruler.active else mode
         for button in self.tools.buttons():
             button.setChecked(button.property("mode") == mode)
 
@@ -240,6 +235,7 @@ def _button(text: str, tip: str) -> QPushButton:
     button = QPushButton(text)
     button.setStyleSheet("padding: 3px 2px;")
     button.setMinimumWidth(30)
+    button.setMinimumHeight(TALL)
     button.setToolTip(tip)
     button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return button

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtCore import QRectF, QSize, Qt
+from qtpy.QtGui import QColor, QIcon, QKeyEvent, QPainter, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
+    QCheckBox,
     QHeaderView,
     QTableWidget,
     QTableWidgetItem,
@@ -14,22 +15,53 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_wsseg._widgets import _pictures
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg.schema import STAGES
+from napari_wsseg.session import Session
 
-COLUMNS = ("Finding", "Expert", "Label")
-_LABELS = {1: "present", 0: "absent", -1: "uncertain", None: "unknown"}
-_ROW = 24
+COLUMNS = ("Finding", "Mask", "Label")
+_LABELS = {1: "present", 0: "absent", -1: "unsure", None: "—"}
+_ROW = 26
+_SWATCH = 18
+_SIGNS = {
+    "drawn": "●",
+    "accepted": "✓",
+    "accepted with edits": "✓",
+    "rejected": "✗",
+    "flagged": "⚑",
+    "draft": "○",
+}
+_VERDICTS = {
+    "accept": "accepted",
+    "accept with edits": "accepted with edits",
+    "reject": "rejected",
+    "flag": "flagged",
+}
+_GLANCE = 96
+"""Longest side, in pixels, at which a draft is looked for."""
+
+
+class Table(QTableWidget):
+    """A table that moves by the arrows and leaves letters to our shortcuts."""
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Search for no name that begins with the letter pressed."""
+        if event is not None and event.text().strip():
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
 
 
 class FindingsTable(QWidget):
-    """Colour and eye, name, area of the expert mask and label of every finding."""
+    """Number and colour, eye, area of the expert mask, state, label of each finding."""
 
     def __init__(self, bench: Workbench) -> None:
         super().__init__()
         self.bench = bench
         self.session = bench.session
-        self.table = QTableWidget(0, len(COLUMNS))
+        self.table = Table(0, len(COLUMNS))
         self.table.setHorizontalHeaderLabels(COLUMNS)
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setDefaultSectionSize(_ROW)
@@ -37,14 +69,18 @@ class FindingsTable(QWidget):
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        # Tab goes on to the next control; the arrows choose the finding.
+        self.table.setTabKeyNavigation(False)
+        self.table.setIconSize(QSize(_SWATCH, _SWATCH))
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         self.table.setToolTip(
-            "Click: paint this finding (Q, W).  Tick: show or hide its expert mask.\n"
-            "Expert: the area of its expert mask; a dash where nobody has made one."
+            "Click: paint this finding (Q, W).  Tick (Space): show or hide its mask.\n"
+            "Mask: ● drawn, ✓ accepted, ⚑ flagged, ✗ rejected, with its area; "
+            "○ a machine's draft alone.\n"
+            "Label: what the list of labels says of this film."
         )
         # Narrow cells leave the names, which are long, the room they need.
         self.table.setStyleSheet(
@@ -53,13 +89,30 @@ class FindingsTable(QWidget):
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        self.numbers = QCheckBox("Numbers on the film")
+        self.numbers.setToolTip(
+            "Write the number of a finding beside its mask, so that nothing hangs on "
+            "telling colours apart"
+        )
+        self.numbers.setChecked(bench.session.looking.numbers)
+        self.numbers.toggled.connect(bench.session.looking.set_numbers)
+        layout.setSpacing(2)
         layout.addWidget(self.table)
+        layout.addWidget(self.numbers)
         session = self.session
         listen(self, self._fill, session.project_changed)
         listen(self, self.refresh, session.case_changed)
         listen(self, self.refresh, session.edited, session.mask_replaced, max_args=1)
+        listen(
+            self,
+            self.refresh,
+            session.stages_changed,
+            session.decided,
+            session.looking.view_changed,
+        )
         listen(self, self._select, session.looking.finding_changed)
         self.table.cellClicked.connect(self._clicked)
+        self.table.currentCellChanged.connect(self._moved)
         self.table.itemChanged.connect(self._ticked)
         self._fill()
 
@@ -73,11 +126,19 @@ class FindingsTable(QWidget):
         for row, finding in enumerate(self.session.looking.findings):
             if only not in (None, finding.name):
                 continue
-            has = finding.name in drawn
+            pixels = int(np.count_nonzero(masks[finding.name]))
+            words = state(self.session, finding.name)
+            size = area(pixels, case.spacing_mm) if pixels else "empty"
             texts = (
-                area(masks[finding.name], case.spacing_mm) if has else "—",
+                f"{_SIGNS[words]} {size if finding.name in drawn else words}"
+                if words
+                else "—",
                 _LABELS[case.labels.get(finding.name)],
             )
+            tip = f"{words}: {size}" if finding.name in drawn else words
+            mask = self.table.item(row, 1)
+            if mask is not None:
+                mask.setToolTip(tip or "Nothing drawn and nothing offered")
             for column, text in enumerate(texts, 1):
                 item = self.table.item(row, column)
                 if item is not None:
@@ -89,7 +150,8 @@ class FindingsTable(QWidget):
         blocked = self.table.blockSignals(True)
         self.table.setRowCount(len(findings))
         for row, finding in enumerate(findings):
-            name = QTableWidgetItem(_swatch(finding.colour), finding.name)
+            icon = _swatch(finding.colour, row + 1)
+            name = QTableWidgetItem(icon, finding.name)
             name.setFlags(
                 Qt.ItemFlag.ItemIsEnabled
                 | Qt.ItemFlag.ItemIsSelectable
@@ -104,12 +166,19 @@ class FindingsTable(QWidget):
         header = self.table.horizontalHeader().sizeHint().height()
         shown = min(max(len(findings), 1), 8)
         self.table.setFixedHeight(header + shown * _ROW + 6)
+        self.numbers.setVisible(len(findings) > 1)
         self._select()
         self.refresh()
 
     def _select(self) -> None:
         if self.session.looking.findings:
+            blocked = self.table.blockSignals(True)
             self.table.selectRow(self.session.looking.index)
+            self.table.blockSignals(blocked)
+
+    def _moved(self, row: int, *_: int) -> None:
+        if 0 <= row < len(self.session.looking.names):
+            self.session.looking.set_finding(self.session.looking.names[row])
 
     def _clicked(self, row: int, _column: int) -> None:
         self.session.looking.set_finding(self.session.looking.names[row])
@@ -122,9 +191,29 @@ class FindingsTable(QWidget):
             self.bench.layers.set_finding_visible(name, shown)
 
 
-def area(mask: np.ndarray, spacing_mm: tuple[float, float] | None) -> str:
-    """Return the area of a (H, W) mask in words: mm² or cm² when known, else px."""
-    pixels = int(np.count_nonzero(mask))
+def state(session: Session, finding: str) -> str:
+    """Return what there is of a finding on the open film, in a word; empty if nothing.
+
+    Decisions count for what a reader has drawn or approved.
+    """
+    experts, opened, looking = session.experts, session.opened, session.looking
+    if experts is None or opened is None:
+        return ""
+    decision = session.list.decisions.get(opened.case.id)
+    if finding in experts.annotated:
+        verdict = _VERDICTS.get(decision.verdict) if decision else None
+        return verdict or "drawn"
+    stage = looking.view if looking.view in opened.maps else None
+    stage = stage or next((s for s in reversed(STAGES) if s in opened.maps), None)
+    if stage is None:
+        return ""
+    shape = _pictures.small_shape(opened.case.shape, _GLANCE)
+    draft = looking.drafts.draft(opened.maps[stage], stage, finding, shape)
+    return "draft" if draft.any() else ""
+
+
+def area(pixels: int, spacing_mm: tuple[float, float] | None) -> str:
+    """Return an area of so many pixels in words: mm² or cm² when known, else px."""
     if spacing_mm is None:
         return f"{pixels:,} px".replace(",", "\u202f")
     square_mm = pixels * spacing_mm[0] * spacing_mm[1]
@@ -133,13 +222,23 @@ def area(mask: np.ndarray, spacing_mm: tuple[float, float] | None) -> str:
     return f"{square_mm:.0f} mm²"
 
 
-def _swatch(colour: str) -> QIcon:
-    pixmap = QPixmap(14, 14)
+def _swatch(colour: str, number: int) -> QIcon:
+    """Return a square of the colour with the finding's number on it."""
+    ground = QColor(colour)
+    pixmap = QPixmap(2 * _SWATCH, 2 * _SWATCH)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setBrush(QColor(colour))
+    painter.setBrush(ground)
     painter.setPen(Qt.PenStyle.NoPen)
-    painter.drawRoundedRect(1, 1, 12, 12, 3, 3)
+    square = QRectF(1, 1, 2 * _SWATCH - 2, 2 * _SWATCH - 2)
+    painter.drawRoundedRect(square, 6, 6)
+    font = painter.font()
+    font.setPixelSize(round(1.4 * _SWATCH))
+    font.setBold(True)
+    painter.setFont(font)
+    painter.setPen(QColor("black" if ground.lightnessF() > 0.4 else "white"))
+    painter.drawText(square, Qt.AlignmentFlag.AlignCenter, str(number))
     painter.end()
+    pixmap.setDevicePixelRatio(2)
     return QIcon(pixmap)

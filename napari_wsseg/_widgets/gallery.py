@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, QObject, QPointF, QRectF, Qt
+from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import (
     QColor,
-    QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -23,23 +21,20 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_wsseg._widgets import _pictures
 from napari_wsseg._widgets._background import Latest
+from napari_wsseg._widgets._cover import (
+    SIDE,
+    Cover,
+    Pictures,
+    Window,
+    stage_pictures,
+    whole,
+)
 from napari_wsseg._widgets._layers import STAGE_NAMES
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets.stages import pixmap
 from napari_wsseg.pipeline import variants
 from napari_wsseg.session.showing import read_every_map
-
-SIDE = 1400
-"""Longest side of the pictures, in pixels: sharp enough when zoomed a little."""
-
-
-@dataclass(slots=True)
-class Window:
-    """The part of the film that every tile shows, in fractions of the film."""
-
-    centre: QPointF
-    zoom: float = 1.0
 
 
 class Tile(QWidget):
@@ -66,7 +61,7 @@ class Tile(QWidget):
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, words)
         else:
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-            painter.drawPixmap(self._target(), self.picture, _whole(self.picture))
+            painter.drawPixmap(self._target(), self.picture, whole(self.picture))
         painter.end()
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
@@ -97,22 +92,16 @@ class Tile(QWidget):
 
     def _target(self) -> QRectF:
         """Return where the whole picture lies, in this widget's pixels."""
-        if self.picture is None:
-            return QRectF(self.rect())
+        room = QRectF(self.rect())
         window = self.gallery.window_shown
-        width, height = self.picture.width(), self.picture.height()
-        fit = min(self.width() / width, self.height() / height) * window.zoom
-        left = self.width() / 2 - window.centre.x() * width * fit
-        top = self.height() / 2 - window.centre.y() * height * fit
-        return QRectF(left, top, width * fit, height * fit)
+        return room if self.picture is None else window.placed(self.picture, room)
 
 
-class Gallery(QWidget):
+class Gallery(Cover):
     """Tiles over the canvas, of every view or of every map; Esc or T leads back."""
 
     def __init__(self, bench: Workbench, parent: QWidget | None) -> None:
-        super().__init__(parent)
-        self.bench = bench
+        super().__init__(bench, parent, bench.toggle_gallery)
         self.session = bench.session
         self.window_shown = Window(QPointF(0.5, 0.5))
         self.what: Literal["stages", "maps"] = "stages"
@@ -120,8 +109,6 @@ class Gallery(QWidget):
         self.tiles: dict[str, Tile] = {}
         self._cells = QWidget(self)
         self._latest = Latest(bench.drawing)
-        self.setAutoFillBackground(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self._cells)
@@ -135,15 +122,6 @@ class Gallery(QWidget):
             looking.finding_changed,
         )
         listen(self, lambda: self.hide(), session.closing)
-        self.hide()
-        if parent is not None:
-            parent.installEventFilter(self)
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Hide the canvas behind."""
-        painter = QPainter(self)
-        painter.fillRect(self.rect(), self.palette().window())
-        painter.end()
 
     def open(self, what: Literal["stages", "maps"]) -> None:
         """Show every view, or every map of the stage "CAM", side by side."""
@@ -191,87 +169,47 @@ class Gallery(QWidget):
 
     def zoom(self, factor: float) -> None:
         """Zoom every tile about the middle."""
-        window = self.window_shown
-        window.zoom = min(max(window.zoom * factor, 1.0), 12.0)
-        if window.zoom == 1.0:
-            window.centre = QPointF(0.5, 0.5)
+        self.window_shown.magnify(factor)
         self._repaint()
 
     def move_by(self, across: float, down: float) -> None:
         """Move every tile, in fractions of the film."""
-        centre = self.window_shown.centre
-        self.window_shown.centre = QPointF(
-            min(max(centre.x() - across, 0.0), 1.0),
-            min(max(centre.y() - down, 0.0), 1.0),
-        )
+        self.window_shown.move(across, down)
         self._repaint()
-
-    def showEvent(self, event: QEvent | None) -> None:
-        """Cover the canvas."""
-        self._cover()
-        self.raise_()
-        self.setFocus()
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Follow the size of the canvas."""
-        if event is not None and event.type() == QEvent.Type.Resize:
-            self._cover()
-        return False
-
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Leave on Esc; every other key goes on to napari and our shortcuts."""
-        if event is not None and event.key() == Qt.Key.Key_Escape:
-            self.bench.toggle_gallery()
-        elif event is not None:
-            event.ignore()
 
     def draw(self) -> None:
         """Draw every tile in the background."""
-        opened, experts = self.session.opened, self.session.experts
-        looking = self.session.looking
-        if not self.isVisible() or opened is None or experts is None:
-            return
-        drafts, masks = looking.drafts.copy(), dict(experts.masks)
-        shape = _pictures.small_shape(opened.case.shape, SIDE)
-        finding, colours = looking.finding, {f.name: f.colour for f in looking.findings}
+        if self.isVisible() and self.session.opened is not None:
+            maps = self.what == "maps"
+            work = self._maps() if maps else stage_pictures(self.session)
+            self._latest.submit(work, self._drawn, self._failed)
 
-        what, showing = self.what, self.session.showing
-        folder = self.session.project.folder if self.session.project else None
+    def _maps(self) -> Callable[[], Pictures]:
+        """Return work that draws every map of the current finding."""
+        session, looking = self.session, self.session.looking
+        opened, project, finding = session.opened, session.project, looking.finding
+        if opened is None or project is None or finding is None:
+            return dict
+        folder, showing = project.folder, session.showing
+        drafts, shape = looking.drafts.copy(), opened.case.shape
+        small = _pictures.small_shape(shape, SIDE)
+        window = session.tone.window(opened.case.id, opened.radiograph.pixels)
 
-        def work() -> dict[str, NDArray[np.uint8]]:
-            film = _pictures.grey(opened.radiograph.pixels, shape)
-            if what == "maps" and folder is not None:
-                found: dict[str, NDArray[np.uint8]] = {}
-                sources = read_every_map(folder, opened.case.id, showing)
-                names = [finding.name] if finding else []
-                stages = dict.fromkeys(sources, "cam")
-            else:
-                drawn = [
-                    (_pictures.shrink(mask, shape) != 0, colours[name])
-                    for name, mask in masks.items()
-                ]
-                found = {
-                    "film": film,
-                    "expert": _pictures.with_masks(film, drawn, filled=True),
-                }
-                sources, names = dict(opened.maps), list(drafts.findings)
-                stages = {stage: stage for stage in sources}
-            for key, maps in sources.items():
-                score = (
-                    drafts.score(maps, stages[key], finding.name) if finding else None
-                )
+        def work() -> Pictures:
+            film = _pictures.grey(opened.radiograph.pixels, small, window)
+            found: Pictures = {}
+            for key, maps in read_every_map(folder, opened.case.id, showing).items():
+                score = drafts.score(maps, "cam", finding.name)
                 picture = film
                 if score is not None:
-                    heat = _pictures.cropped(score, opened.case.shape)
+                    heat = _pictures.cropped(score, shape)
                     picture = _pictures.with_heat(film, heat, 0.55)
-                rims = [
-                    (drafts.draft(maps, stages[key], name, shape), colours[name])
-                    for name in names
-                ]
+                rim = drafts.draft(maps, "cam", finding.name, small)
+                rims = [(rim, finding.colour)]
                 found[key] = _pictures.with_masks(picture, rims, filled=False)
             return found
 
-        self._latest.submit(work, self._drawn, self._failed)
+        return work
 
     def _drawn(self, pictures: dict[str, NDArray[np.uint8]]) -> None:
         for view, tile in self.tiles.items():
@@ -282,15 +220,6 @@ class Gallery(QWidget):
     def _failed(self, error: Exception) -> None:
         self.session.message.emit(f"The stages could not be drawn: {error}")
 
-    def _cover(self) -> None:
-        parent = self.parentWidget()
-        if parent is not None:
-            self.setGeometry(parent.rect())
-
     def _repaint(self) -> None:
         for tile in self.tiles.values():
             tile.update()
-
-
-def _whole(picture: QPixmap) -> QRectF:
-    return QRectF(0, 0, picture.width(), picture.height())

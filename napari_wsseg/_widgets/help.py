@@ -11,6 +11,9 @@ from napari_wsseg._widgets._keys import KEYS, NAPARI_KEYS
 
 RESEARCH_USE = "Research use only. Not a medical device."
 
+_TALLEST = 24
+"""Lines in a column of the list of shortcuts."""
+
 
 class KeyList(QDialog):
     """Every shortcut, grouped by what one is doing."""
@@ -23,7 +26,6 @@ class KeyList(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(label)
         note = QLabel("Letters work whenever no text field is being typed in.")
-        note.setStyleSheet("color: palette(mid);")
         layout.addWidget(note)
 
 
@@ -41,18 +43,23 @@ def about(parent: QWidget | None) -> None:
 
 
 def _table() -> str:
-    rows = []
-    for group in dict.fromkeys(key.group for key in KEYS):
-        rows.append(f"<tr><td colspan=2><br><b>{group}</b></td></tr>")
-        rows += [_row(key.shown, key.does) for key in KEYS if key.group == group]
-    left = "<table>" + "".join(rows) + "</table>"
-    drawing = "".join(_row(*pair) for pair in NAPARI_KEYS)
-    title = "<tr><td colspan=2><br><b>Draw (napari)</b></td></tr>"
-    right = f"<table>{title}{drawing}</table>"
-    return (
-        f"<table cellpadding=8><tr><td>{left}</td>"
-        f"<td valign=top>{right}</td></tr></table>"
-    )
+    """Return the shortcuts as columns of a height that fits a small screen."""
+    groups = [
+        (group, [(key.shown, key.does) for key in KEYS if key.group == group])
+        for group in dict.fromkeys(key.group for key in KEYS)
+    ]
+    groups.append(("Draw (napari)", list(NAPARI_KEYS)))
+    columns: list[list[str]] = [[]]
+    height = 0
+    for title, keys in groups:
+        if height and height + len(keys) + 2 > _TALLEST:
+            columns.append([])
+            height = 0
+        height += len(keys) + 2
+        columns[-1].append(f"<tr><td colspan=2><br><b>{title}</b></td></tr>")
+        columns[-1] += [_row(*key) for key in keys]
+    cells = (f"<td valign=top><table>{''.join(rows)}</table></td>" for rows in columns)
+    return f"<table cellpadding=6><tr>{''.join(cells)}</tr></table>"
 
 
 def _row(key: str, does: str) -> str:

@@ -17,11 +17,17 @@ from napari_wsseg._widgets import help as help_pages
 from napari_wsseg._widgets._banner import Banner
 from napari_wsseg._widgets._fold import Fold
 from napari_wsseg._widgets._listening import listen
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets._probe import Readout
+from napari_wsseg._widgets._workbench import (
+    Workbench,
+    fold_is_open,
+    remember_fold,
+)
 from napari_wsseg._widgets.decide import DecidePanel
 from napari_wsseg._widgets.editing import EditPanel
 from napari_wsseg._widgets.findings import FindingsTable
 from napari_wsseg._widgets.stages import StagePanel
+from napari_wsseg._widgets.tone import TonePanel
 from napari_wsseg.schema import Case
 
 WIDTH = 320
@@ -126,7 +132,9 @@ class Review(QWidget):
         self.bench = bench
         self.banner = Banner(bench.session)
         self.header = CaseHeader(bench)
+        self.readout = Readout(bench)
         self.stages = StagePanel(bench)
+        self.tone = TonePanel(bench)
         self.findings = FindingsTable(bench)
         self.editing = EditPanel(bench)
         self.decide = DecidePanel(bench)
@@ -136,10 +144,17 @@ class Review(QWidget):
         stack.setSpacing(4)
         self.folds = {
             "Stages": _section("Stages  (D)", "Where drafts come from", self.stages),
+            "Grey window": _section(
+                "Grey window  (9, hold J)",
+                "Brighter, harder: level and width",
+                self.tone,
+            ),
             "Findings": _section("Findings  (Q, W)", "One is painted", self.findings),
             "Edit": _section("Edit", "Tools for the expert mask", self.editing),
         }
-        for fold in self.folds.values():
+        for name, fold in self.folds.items():
+            fold.set_open(fold_is_open(name, usual=name != "Grey window"))
+            fold.opened.connect(lambda is_open, n=name: remember_fold(n, is_open))
             stack.addWidget(fold)
         stack.addStretch(1)
         scroll = QScrollArea()
@@ -152,6 +167,7 @@ class Review(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self.banner)
         layout.addWidget(self.header)
+        layout.addWidget(self.readout)
         layout.addWidget(scroll, 1)
         layout.addWidget(self.decide)
         layout.addWidget(Footer(bench))
@@ -166,6 +182,8 @@ class Footer(QWidget):
         words = QLabel(help_pages.RESEARCH_USE)
         words.setStyleSheet("font-size: 10px; color: #a3823a;")
         keys, about = QPushButton("Keys  F1"), QPushButton("About")
+        keys.setToolTip("Every shortcut, of this program and of napari's tools")
+        about.setToolTip("What this is, its version, and what it must not be used for")
         keys.clicked.connect(bench.show_keys)
         about.clicked.connect(lambda: help_pages.about(self))
         words.setWordWrap(True)
@@ -180,7 +198,6 @@ def _section(title: str, tip: str, content: QWidget) -> Fold:
     fold = Fold(title, tip)
     fold.body.setContentsMargins(2, 2, 0, 4)
     fold.body.addWidget(content)
-    fold.set_open(True)
     return fold
 
 

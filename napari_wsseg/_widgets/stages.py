@@ -20,8 +20,10 @@ from qtpy.QtWidgets import (
 
 from napari_wsseg._widgets import _pictures
 from napari_wsseg._widgets._background import Latest
+from napari_wsseg._widgets._compare_row import CompareRow
 from napari_wsseg._widgets._extra_layers import BACKGROUND_COLOUR, IGNORED_COLOUR
 from napari_wsseg._widgets._layers import STAGE_NAMES
+from napari_wsseg._widgets._legend import Legend
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets.map_choice import MapChoice
@@ -74,7 +76,7 @@ class ThumbButton(QToolButton):
             "QToolButton:checked { border-color: #56B4E9; }"
             "QToolButton:disabled { color: #6b7280; }"
         )
-        self.setToolTip(f"{_TIPS[view]}.\nShift-click: blend it with the stage shown.")
+        self.setToolTip(f"{_TIPS[view]}.\nShift-click: compare it with what is shown.")
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         """Show the view, or compare it when shift is held."""
@@ -109,9 +111,10 @@ class StagePanel(QWidget):
         )
         self.grid = QPushButton("Side by side  T")
         self.grid.setToolTip("All stages of this film beside each other")
-        self.single = QPushButton("End comparison")
+        self.compare = CompareRow(bench)
         self.maps = MapChoice(bench)
         self.extra = QCheckBox()
+        self.scale = Legend(bench)
         self.legend = QLabel(_LEGEND)
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.legend.setWordWrap(True)
@@ -123,8 +126,7 @@ class StagePanel(QWidget):
     def choose(self, view: str, *, compare: bool = False) -> None:
         """Show a view, or blend it with the one shown."""
         looking = self.session.looking
-        both = compare and view in STAGES and looking.view in STAGES
-        if both and view != looking.view:
+        if compare and view != looking.view:
             looking.set_view(looking.view, compared=view)
         else:
             looking.set_view(view)
@@ -147,13 +149,14 @@ class StagePanel(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self.grid)
         buttons.addWidget(self.maps.beside)
-        buttons.addWidget(self.single)
         buttons.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.hint)
         layout.addLayout(grid)
+        layout.addWidget(self.compare)
+        layout.addWidget(self.scale)
         layout.addWidget(self.maps)
         layout.addWidget(self.extra)
         layout.addWidget(self.legend)
@@ -185,7 +188,6 @@ class StagePanel(QWidget):
         self.threshold.sliderReleased.connect(self.bench.focus_canvas)
         self.extra.toggled.connect(self._toggle_extra)
         self.grid.clicked.connect(self.bench.toggle_gallery)
-        self.single.clicked.connect(lambda: self.choose(session.looking.view))
 
     def _snapped(self, on: bool) -> None:
         self.session.looking.set_snap(on)
@@ -240,8 +242,7 @@ class StagePanel(QWidget):
         looking = self.session.looking
         for view, button in self.buttons.items():
             button.setChecked(view in (looking.view, looking.compared))
-        pair = looking.compared
-        self.single.setVisible(pair is not None)
+        pair = looking.compared if looking.comparing == "blend" else None
         self.blend_label.setText("Blend" if pair else "Overlay")
         self.blend.setToolTip(
             f"{STAGE_NAMES[looking.view]} on the left, {STAGE_NAMES[pair]} on the right"

@@ -20,8 +20,21 @@ from napari_wsseg._widgets.worklist import Worklist
 WORKLIST_WIDTH = 300
 
 
+_FOCUS = """
+QPushButton:focus, QToolButton:focus, QComboBox:focus, QLineEdit:focus,
+QCheckBox:focus, QSlider:focus, QTableView:focus {
+    border: 2px solid #56B4E9; border-radius: 3px;
+}
+"""
+"""napari's own styles do not show where the keyboard is."""
+
+
 class Panel(UntilOpen):
     """A panel that tells its workbench in which window it was docked."""
+
+    def __init__(self, bench: _workbench.Workbench, panel: QWidget) -> None:
+        super().__init__(bench, panel)
+        self.setStyleSheet(_FOCUS)
 
     def showEvent(self, event: QEvent | None) -> None:
         """Meet the window."""
@@ -51,6 +64,8 @@ def open_window(
         The folder is no project, or damaged, or of a newer version.
     """
     viewer = napari.Viewer(title="wsseg", show=False)
+    # Films are read on black, in a light theme too.
+    viewer.canvas.background_color_override = "black"
     bench = _workbench.of(viewer, reader)
     left = _dock(viewer, worklist_panel(viewer), "Worklist", "left")
     right = _dock(viewer, review_panel(viewer), "Review", "right")

@@ -90,3 +90,50 @@ def look_up(values: Values, table: Values, first: int) -> Grey:
 def invert(grey: Grey) -> Grey:
     """White becomes black: ``1 - grey``."""
     return np.subtract(np.float32(1), grey, dtype=np.float32)
+
+
+PRESETS = ("auto", "full", "lung", "mediastinum", "bone")
+"""Grey windows to read a film in, see `reading_window`."""
+
+_SHARES = {"lung": (1.0, 70.0), "mediastinum": (35.0, 99.5), "bone": (55.0, 99.9)}
+_GLANCE = 256
+
+
+def reading_window(pixels: Grey, preset: str = "auto") -> tuple[float, float]:
+    """Return the grey window, (low, high), in which a film is read.
+
+    A radiograph has no scale like a CT's Hounsfield units, so a preset is a share of
+    this film's own greys: "lung" spreads the dark ones, "mediastinum" the middle and
+    bright ones, "bone" the brightest; "auto" leaves out burnt-in markers and borders.
+    What is black through and through, such as the collimator, does not count.
+
+    Parameters
+    ----------
+    pixels : (H, W) in [0, 1]
+    preset
+        One of `PRESETS`.
+
+    Raises
+    ------
+    ValueError
+        There is no such preset.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"no grey window {preset!r}; there are {', '.join(PRESETS)}")
+    if preset == "full":
+        return 0.0, 1.0
+    rows, columns = (
+        np.linspace(0, side - 1, min(side, _GLANCE)).round().astype(int)
+        for side in pixels.shape
+    )
+    small = pixels[np.ix_(rows, columns)]
+    if preset == "auto":
+        low, high = (float(value) for value in np.percentile(small, (0.5, 99.5)))
+        # Some room above keeps the densest tissue from turning into flat white.
+        high = min(1.0, high + 0.15 * (high - low))
+    else:
+        tissue = small[small > small.min() + 0.01]
+        if not tissue.size:
+            return 0.0, 1.0
+        low, high = (float(v) for v in np.percentile(tissue, _SHARES[preset]))
+    return (low, high) if high - low >= 0.02 else (0.0, 1.0)

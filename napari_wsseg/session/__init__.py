@@ -27,6 +27,7 @@ from napari_wsseg.session.looking import Looking
 from napari_wsseg.session.opened import Background, OpenedCase, Shown
 from napari_wsseg.session.reading_list import ReadingList
 from napari_wsseg.session.showing import Showing
+from napari_wsseg.session.toning import Toning
 
 
 class Session:
@@ -71,6 +72,7 @@ class Session:
         self.list = ReadingList()
         self.looking = Looking()
         self.showing = Showing()
+        self.tone = Toning()
         self.problem = ""
         self._background: Background = background or opened.Inline()
         self._clock = clock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Literal
 
 from psygnal import Signal
 
@@ -12,6 +13,9 @@ from napari_wsseg.session.drafts import Drafts
 
 VIEWS = ("film", *STAGES, "expert")
 """What the canvas can show: the bare film, one stage, or expert masks alone."""
+
+Comparing = Literal["blend", "swipe", "beside"]
+"""How two views are compared: one through the other, with a divider, side by side."""
 
 
 class Looking:
@@ -27,8 +31,10 @@ class Looking:
         self.index = 0
         self.view = "expert"
         self.compared: str | None = None
+        self.comparing: Comparing = "blend"
         self.blend = 0.5
         self.snap = False
+        self.numbers = True
 
     def start(self, findings: tuple[Finding, ...], drafts: Drafts) -> None:
         """Begin with another project: first finding, last stage that has run."""
@@ -59,7 +65,9 @@ class Looking:
             self.set_finding(self.names[index])
 
     def set_view(self, view: str, *, compared: str | None = None) -> None:
-        """Show one of `VIEWS`, or a stage blended with another.
+        """Show one of `VIEWS`, or compare it with another.
+
+        Only stages can be blended; others are compared with a divider then.
 
         Raises
         ------
@@ -70,10 +78,21 @@ class Looking:
             if name not in VIEWS:
                 raise UsageError(f"no view {name!r}; there are: {', '.join(VIEWS)}")
         self.view = view
-        self.compared = compared if compared in STAGES and view in STAGES else None
-        if self.compared == view:
-            self.compared = None
+        self.compared = None if compared == view else compared
+        if self.compared and self.comparing == "blend" and not self.can_blend:
+            self.comparing = "swipe"
         self.view_changed.emit()
+
+    @property
+    def can_blend(self) -> bool:
+        """Whether both views are stages."""
+        return self.view in STAGES and self.compared in STAGES
+
+    def compare_by(self, comparing: Comparing) -> None:
+        """Compare the two views in another way."""
+        if comparing != "blend" or self.can_blend:
+            self.comparing = comparing
+            self.view_changed.emit()
 
     def step_view(self, available: Collection[str]) -> None:
         """Turn to the next view; of the stages, only to those in `available`."""
@@ -90,6 +109,12 @@ class Looking:
         """Draw what stages offer to the edges of the film, or as it is."""
         if snap != self.snap:
             self.snap = snap
+            self.threshold_changed.emit()
+
+    def set_numbers(self, numbers: bool) -> None:
+        """Let every finding on the film carry its number, or none."""
+        if numbers != self.numbers:
+            self.numbers = numbers
             self.threshold_changed.emit()
 
     def set_threshold(self, stage: str, finding: str, threshold: float) -> None:

@@ -1,0 +1,158 @@
+"""What lies over the canvas while films are compared: pictures zoomed together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QEvent, QObject, QPointF, QRectF, Qt
+from qtpy.QtGui import QKeyEvent, QPainter, QPaintEvent, QPixmap
+from qtpy.QtWidgets import QWidget
+
+from napari_wsseg._widgets import _pictures
+from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg.session import Session
+
+SIDE = 1400
+"""Longest side of the pictures, in pixels: sharp enough when zoomed a little."""
+
+
+@dataclass(slots=True)
+class Window:
+    """The part of the film that every picture shows, in fractions of the film."""
+
+    centre: QPointF
+    zoom: float = 1.0
+
+    def magnify(self, factor: float) -> None:
+        """Zoom about the middle, from the whole film up to 12 times."""
+        self.zoom = min(max(self.zoom * factor, 1.0), 12.0)
+        if self.zoom == 1.0:
+            self.centre = QPointF(0.5, 0.5)
+
+    def move(self, across: float, down: float) -> None:
+        """Move by fractions of the film, no further than its rim."""
+        self.centre = QPointF(
+            min(max(self.centre.x() - across, 0.0), 1.0),
+            min(max(self.centre.y() - down, 0.0), 1.0),
+        )
+
+    def placed(self, picture: QPixmap, within: QRectF) -> QRectF:
+        """Return where the whole of a picture lies, seen through `within`."""
+        width, height = picture.width(), picture.height()
+        fit = min(within.width() / width, within.height() / height) * self.zoom
+        middle = within.center()
+        return QRectF(
+            middle.x() - self.centre.x() * width * fit,
+            middle.y() - self.centre.y() * height * fit,
+            width * fit,
+            height * fit,
+        )
+
+
+def whole(picture: QPixmap) -> QRectF:
+    """Return the rectangle of a picture itself."""
+    return QRectF(0, 0, picture.width(), picture.height())
+
+
+class Cover(QWidget):
+    """A widget over the canvas and as large; `leave` is called on Esc."""
+
+    def __init__(
+        self, bench: Workbench, parent: QWidget | None, leave: Callable[[], object]
+    ) -> None:
+        super().__init__(parent)
+        self.bench = bench
+        self._leave = leave
+        self.setAutoFillBackground(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.hide()
+        if parent is not None:
+            parent.installEventFilter(self)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Hide the canvas behind."""
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), self.palette().window())
+        painter.end()
+
+    def showEvent(self, event: QEvent | None) -> None:
+        """Cover the canvas."""
+        self._fit()
+        self.raise_()
+        self.setFocus()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Follow the size of the canvas."""
+        if event is not None and event.type() == QEvent.Type.Resize:
+            self._fit()
+        return False
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Leave on Esc; every other key goes on to napari and our shortcuts."""
+        if event is not None and event.key() == Qt.Key.Key_Escape:
+            self._leave()
+        elif event is not None:
+            event.ignore()
+
+    def _fit(self) -> None:
+        parent = self.parentWidget()
+        if parent is not None:
+            self.setGeometry(parent.rect())
+
+
+Pictures = dict[str, NDArray[np.uint8]]
+
+
+def stage_pictures(session: Session) -> Callable[[], Pictures]:
+    """Return work that draws the film, every stage and the expert masks.
+
+    Everything that it needs is taken now, so that it can be done in another thread.
+    Keys are those of `napari_wsseg.session.looking.VIEWS`; stages that have not seen
+    the film are missing.
+    """
+    opened, experts, looking = session.opened, session.experts, session.looking
+    if opened is None or experts is None:
+        return dict
+    drafts, masks = looking.drafts.copy(), dict(experts.masks)
+    shape = _pictures.small_shape(opened.case.shape, SIDE)
+    finding, colours = looking.finding, {f.name: f.colour for f in looking.findings}
+    window = session.tone.window(opened.case.id, opened.radiograph.pixels)
+    snap, numbered = looking.snap, looking.numbers and len(looking.names) > 1
+
+    def finished(
+        picture: NDArray[np.uint8],
+        masks: list[tuple[NDArray[np.bool_], str]],
+        *,
+        filled: bool,
+    ) -> NDArray[np.uint8]:
+        picture = _pictures.with_masks(picture, masks, filled=filled)
+        return _pictures.with_numbers(picture, masks) if numbered else picture
+
+    def work() -> Pictures:
+        film = _pictures.grey(opened.radiograph.pixels, shape, window)
+        drawn = [
+            (_pictures.shrink(mask, shape) != 0, colours[name])
+            for name, mask in masks.items()
+        ]
+        found = {
+            "film": film,
+            "expert": finished(film, drawn, filled=True),
+        }
+        for stage, maps in opened.maps.items():
+            score = drafts.score(maps, stage, finding.name) if finding else None
+            picture = film
+            if score is not None:
+                heat = _pictures.cropped(score, opened.case.shape)
+                picture = _pictures.with_heat(film, heat, 0.55)
+            own = opened.stage_maps(stage, snap=snap) or maps
+            rims = [
+                (drafts.draft(own, stage, name, shape), colours[name])
+                for name in drafts.findings
+            ]
+            found[stage] = finished(picture, rims, filled=False)
+        return found
+
+    return work

@@ -1,0 +1,98 @@
+"""What lies under the cursor, in words: grey, score, findings; and where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from qtpy.QtWidgets import QLabel, QSizePolicy
+
+from napari_wsseg._widgets._layers import STAGE_NAMES
+from napari_wsseg._widgets._listening import listen
+from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg.ops import geometry
+from napari_wsseg.schema import STAGES
+
+_NOTHING = "Point at the film to read its values"
+
+
+class Readout(QLabel):
+    """Two lines that follow the mouse over the film."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__(_NOTHING)
+        self.bench, self.session = bench, bench.session
+        self.setFixedHeight(2 * self.fontMetrics().lineSpacing() + 4)
+        # A long list of findings must not make the panel wider.
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setToolTip(
+            "Grey: as displayed, after the file's own look-up tables and before the "
+            "grey window, of the greys that its bits allow.\n"
+            "Stage: its score, 0 to 1, of the current finding there."
+        )
+        callbacks = bench.viewer.mouse_move_callbacks
+        callbacks.append(self._moved)
+        self.destroyed.connect(lambda: _without(callbacks, self._moved))
+        listen(self, self._forget, self.session.case_changed)
+
+    def _forget(self) -> None:
+        self.setText(_NOTHING)
+
+    def _moved(self, viewer: Any, event: Any) -> None:
+        film = self.bench.layers.film
+        if film is None or self.session.opened is None:
+            return
+        row, column = (round(float(v)) for v in film.world_to_data(event.position))
+        self.setText(self.describe(row, column))
+
+    def describe(self, row: int, column: int) -> str:
+        """Return what lies at one pixel of the film, or that it lies outside."""
+        opened = self.session.opened
+        if opened is None:
+            return _NOTHING
+        height, width = opened.case.shape
+        if not (0 <= row < height and 0 <= column < width):
+            return "Outside the film"
+        film = opened.radiograph
+        most = 2**film.bits - 1
+        value = float(film.pixels[row, column])
+        parts = [f"grey {round(value * most)} of {most}", *self._score(row, column)]
+        return " · ".join(parts) + "\n" + self._findings(row, column)
+
+    def _score(self, row: int, column: int) -> list[str]:
+        opened, looking = self.session.opened, self.session.looking
+        finding, stage = looking.finding, looking.view
+        maps = opened.maps.get(stage) if opened else None
+        if opened is None or finding is None or maps is None or stage not in STAGES:
+            return []
+        score = looking.drafts.score(maps, stage, finding.name)
+        if score is None:
+            return []
+        scale, shift = geometry.placement(opened.case.shape, score.shape[0])
+        place = (np.array((row, column)) - shift) / scale
+        y, x = np.clip(place.round().astype(int), 0, score.shape[0] - 1)
+        return [f"{STAGE_NAMES[stage]} {score[y, x]:.2f} for {looking.index + 1}"]
+
+    def _findings(self, row: int, column: int) -> str:
+        experts, opened = self.session.experts, self.session.opened
+        if experts is None or opened is None:
+            return ""
+        drafts = self.bench.layers.outlines.drafts_at(row, column)
+        found = []
+        for number, name in enumerate(self.session.looking.names, 1):
+            by = [
+                who
+                for who, there in (
+                    ("expert", bool(experts.masks[name][row, column])),
+                    ("machine", name in drafts),
+                )
+                if there
+            ]
+            if by:
+                found.append(f"{number} {name} ({', '.join(by)})")
+        return ", ".join(found) or "no finding here"
+
+
+def _without(callbacks: list[Any], callback: Any) -> None:
+    if callback in callbacks:
+        callbacks.remove(callback)

@@ -1,0 +1,177 @@
+"""Editing: every action is one undo step, strokes can be kept to a stage's outline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import reading_room
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QPushButton
+
+from napari_wsseg._widgets._starting import TALL
+from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.editing import EditPanel
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def panel(bench: Workbench) -> EditPanel:
+    found = bench.window.findChild(EditPanel)
+    assert isinstance(found, EditPanel)
+    return found
+
+
+def at(bench: Workbench, row: float, column: float) -> QPoint:
+    """Return the place on the canvas of a pixel of the film."""
+    native, camera = bench._canvas(), bench.viewer.camera
+    middle = np.array([native.height() / 2, native.width() / 2])
+    centre = np.array(camera.center[-2:])
+    y, x = middle + (np.array((row, column)) - centre) * camera.zoom
+    return QPoint(round(x), round(y))
+
+
+def stroke(bench: Workbench, *pixels: tuple[float, float]) -> None:
+    """Drag the mouse from pixel to pixel of the film."""
+    native = bench._canvas()
+    places = [at(bench, *pixel) for pixel in pixels]
+    QTest.mouseMove(native, places[0])
+    QTest.mousePress(native, Qt.MouseButton.LeftButton, pos=places[0])
+    for place in places[1:]:
+        QTest.mouseMove(native, place)
+        QTest.qWait(20)
+    QTest.mouseRelease(native, Qt.MouseButton.LeftButton, pos=places[-1])
+    QTest.qWait(40)
+
+
+def ragged() -> np.ndarray:
+    """Return a mask that every clean-up changes: a frame, a speck, a thorn."""
+    mask = reading_room.blob(at=20, size=30)
+    mask[30:38, 30:38] = 0
+    mask[5, 5] = 1
+    mask[35, 50:60] = 1
+    return mask.astype(bool)
+
+
+def tool(panel: EditPanel, name: str) -> QPushButton:
+    return next(b for b in panel.tools.buttons() if b.text() == name)
+
+
+def brushed(bench: Workbench, panel: EditPanel) -> None:
+    tool(panel, "Brush").click()
+    bench.layers.active.brush_size = 6
+    stroke(bench, (60, 20), (62, 30), (64, 40))
+
+
+def erased(bench: Workbench, panel: EditPanel) -> None:
+    tool(panel, "Eraser").click()
+    bench.layers.active.brush_size = 6
+    stroke(bench, (24, 24), (26, 30), (28, 40))
+
+
+def filled(bench: Workbench, panel: EditPanel) -> None:
+    tool(panel, "Fill").click()
+    native = bench._canvas()
+    QTest.mouseMove(native, at(bench, 34, 34))
+    QTest.mouseClick(native, Qt.MouseButton.LeftButton, pos=at(bench, 34, 34))
+    QTest.qWait(40)
+
+
+def pressed(name: str) -> Callable[[Workbench, EditPanel], None]:
+    return lambda bench, panel: getattr(panel, name).click()
+
+
+ACTIONS = {
+    "brush": brushed,
+    "eraser": erased,
+    "fill": filled,
+    "smooth": pressed("smooth"),
+    "fill holes": pressed("fill_holes"),
+    "keep largest": pressed("largest"),
+    "clear": pressed("clear"),
+    "start from a stage": pressed("start"),
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_action_is_one_undo_step_and_saved(
+    bench: Workbench, panel: EditPanel, action: str
+) -> None:
+    layer, experts = bench.layers.active, bench.session.experts
+    bench.autosave.apply("effusion", ragged(), "brush")
+    ACTIONS[action](bench, panel)
+    after = layer.data.copy()
+    assert not np.array_equal(after != 0, ragged()), "it did something"
+    np.testing.assert_array_equal(experts.masks["effusion"], after)
+    panel.undo.click()
+    np.testing.assert_array_equal(layer.data != 0, ragged())
+    np.testing.assert_array_equal(experts.masks["effusion"] != 0, ragged())
+    panel.redo.click()
+    np.testing.assert_array_equal(layer.data, after)
+
+
+def test_a_stroke_kept_to_a_stage_is_one_step_and_saved_as_it_stays(
+    bench: Workbench, panel: EditPanel
+) -> None:
+    """The CAM is hot in the upper left quarter, so a stroke out of it is cut there."""
+    bench.session.looking.set_view("cam")
+    panel.within.click()
+    assert panel.within.text() == "Paint only where CAM says so"
+    tool(panel, "Brush").click()
+    layer, experts = bench.layers.active, bench.session.experts
+    layer.brush_size = 6
+    stroke(bench, (30, 25), (30, 45), (30, 70))
+    inside = panel.inside("effusion")
+    drawn = layer.data != 0
+    assert drawn.any()
+    assert not (drawn & ~inside).any()
+    assert not drawn[30, 70]
+    np.testing.assert_array_equal(experts.masks["effusion"], layer.data)
+    panel.undo.click()
+    assert not layer.data.any()
+    assert not experts.masks["effusion"].any()
+    panel.redo.click()
+    np.testing.assert_array_equal(layer.data != 0, drawn)
+
+
+def test_what_was_there_outside_the_stage_stays(
+    bench: Workbench, panel: EditPanel
+) -> None:
+    bench.session.looking.set_view("cam")
+    own = reading_room.blob(at=60, size=10).astype(bool)
+    bench.autosave.apply("effusion", own, "brush")
+    panel.within.click()
+    tool(panel, "Brush").click()
+    bench.layers.active.brush_size = 6
+    stroke(bench, (30, 25), (45, 45), (65, 65))
+    assert (bench.layers.active.data != 0)[own].all()
+    allowed = panel.inside("effusion") | own
+    assert not ((bench.layers.active.data != 0) & ~allowed).any()
+
+
+def test_a_mask_can_start_from_any_stage_or_an_earlier_version(
+    bench: Workbench, panel: EditPanel, qtbot: Any
+) -> None:
+    first = reading_room.blob(at=60, size=10).astype(bool)
+    bench.autosave.apply("effusion", first, "brush")
+    bench.session.experts.fold()
+    bench.autosave.apply("effusion", ragged(), "brush")
+    bench.session.experts.fold()
+    panel.starting.fill()
+    offered = [action.text() for action in panel.starting.menu.actions()]
+    assert "Start from CAM" in offered
+    old = next(a for a in panel.starting.menu.actions() if "version 1 " in a.text())
+    old.trigger()
+    np.testing.assert_array_equal(bench.layers.active.data != 0, first)
+    panel.undo.click()
+    np.testing.assert_array_equal(bench.layers.active.data != 0, ragged())
+
+
+def test_tools_are_large_enough_for_a_finger(panel: EditPanel) -> None:
+    buttons = [b for b in panel.findChildren(QPushButton) if b.isVisible()]
+    assert len(buttons) >= 14
+    assert {b.text(): b.height() for b in buttons if b.height() < TALL} == {}

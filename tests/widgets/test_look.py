@@ -1,0 +1,290 @@
+"""Looking: numbers, grey window, comparison, values under the cursor, ruler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import reading_room
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QWidget
+
+from napari_wsseg._widgets import _pictures, _ruler
+from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.review import Review
+from napari_wsseg.ops.windowing import reading_window
+from napari_wsseg.schema import PALETTE, Radiograph
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def canvas(bench: Workbench) -> QWidget:
+    found = bench._canvas()
+    assert found is not None
+    return found
+
+
+def review(bench: Workbench) -> Review:
+    found = bench.window.findChild(Review)
+    assert isinstance(found, Review)
+    return found
+
+
+def drag(widget: QWidget, *points: tuple[float, float]) -> None:
+    """Drag the mouse over a widget, points in fractions of it."""
+    places = [
+        QPoint(int(x * widget.width()), int(y * widget.height())) for x, y in points
+    ]
+    QTest.mouseMove(widget, places[0])
+    QTest.mousePress(widget, LEFT, pos=places[0])
+    for place in places[1:]:
+        QTest.mouseMove(widget, place)
+        QTest.qWait(20)
+    QTest.mouseRelease(widget, LEFT, pos=places[-1])
+    QTest.qWait(20)
+
+
+# Without a window -------------------------------------------------------------------
+
+
+def test_twelve_findings_have_twelve_colours_that_stay_apart_for_the_colour_blind() -> (
+    None
+):
+    """Machado 2009's simulation without red or green cones, differences in CIEDE2000.
+
+    Okabe and Ito's own seven are 11.6 apart at the least.
+    """
+    from skimage.color import deltaE_ciede2000, rgb2lab
+
+    without = (
+        np.eye(3),
+        np.array(
+            [
+                [0.152286, 1.052583, -0.204868],
+                [0.114503, 0.786281, 0.099216],
+                [-0.003882, -0.048116, 1.051998],
+            ]
+        ),
+        np.array(
+            [
+                [0.367322, 0.860646, -0.227968],
+                [0.280085, 0.672501, 0.047413],
+                [-0.011820, 0.042940, 0.968881],
+            ]
+        ),
+    )
+    rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in PALETTE]) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    for matrix in without:
+        seen = (linear @ matrix.T).clip(0, 1)
+        shown = np.where(
+            seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055
+        )
+        lab = rgb2lab(shown)
+        apart = deltaE_ciede2000(lab[:, None], lab[None])
+        assert apart[np.triu_indices(len(PALETTE), 1)].min() >= 11
+
+
+def test_a_number_stands_beside_each_mask_in_its_own_value() -> None:
+    labels = np.zeros((240, 200), np.uint8)
+    masks = [reading_room.blob((240, 200), at=100, size=40).astype(bool)]
+    masks.append(np.zeros((240, 200), bool))
+    masks.append(reading_room.blob((240, 200), at=150, size=20).astype(bool))
+    _pictures.number(labels, masks)
+    assert set(np.unique(labels)) == {0, 1, 3, _pictures.GROUND}
+    rows, _ = np.nonzero(labels == 1)
+    assert rows.max() < 100, "above its mask, not on it"
+
+
+def test_a_mask_at_the_rim_keeps_its_number_on_the_film() -> None:
+    labels = np.zeros((120, 120), np.uint8)
+    corner = np.zeros((120, 120), bool)
+    corner[:8, -8:] = True
+    _pictures.number(labels, [corner])
+    assert (labels == 1).sum() > 5
+
+
+@pytest.mark.parametrize(
+    ("spacing", "kind", "words"),
+    [
+        ((0.5, 0.5), "pixel", "50.0 mm"),
+        ((0.5, 0.5), "detector", "50.0 mm at the detector"),
+        (None, None, "50 px"),
+    ],
+)
+def test_the_ruler_says_what_its_figure_is_of(
+    spacing: Any, kind: Any, words: str
+) -> None:
+    film = Radiograph("", np.zeros((4, 4), np.float32), spacing, kind)
+    assert _ruler.distance((0.0, 0.0), (30.0, 40.0), film) == words
+
+
+# In the window ----------------------------------------------------------------------
+
+
+@pytest.mark.gui
+def test_numbers_are_on_the_film_until_they_are_ticked_off(bench: Workbench) -> None:
+    bench.session.looking.set_view("cam")
+    bench.drawing.drain()
+    assert (bench.layers.outline.data == _pictures.GROUND).any()
+    review(bench).findings.numbers.click()
+    bench.drawing.drain()
+    assert not (bench.layers.outline.data == _pictures.GROUND).any()
+
+
+@pytest.mark.gui
+def test_numbers_follow_what_is_drawn_once_the_hand_rests(
+    bench: Workbench, qtbot: Any
+) -> None:
+    bench.session.looking.set_view("expert")
+    bench.drawing.drain()
+    assert not bench.layers.outline.visible
+    bench.autosave.apply("nodule", reading_room.blob(at=50).astype(bool), "brush")
+    qtbot.waitUntil(lambda: bool((bench.layers.outline.data == 2).any()), timeout=5000)
+    assert bench.layers.outline.visible
+
+
+@pytest.mark.gui
+def test_the_table_says_what_there_is_of_each_finding(bench: Workbench) -> None:
+    table = review(bench).findings.table
+    assert [table.item(row, 1).text() for row in (0, 1)] == ["○ draft", "○ draft"]
+    bench.autosave.apply("effusion", reading_room.blob().astype(bool), "brush")
+    assert table.item(0, 1).text() == "● 64 px"
+    bench.autosave.apply("effusion", np.zeros(reading_room.SHAPE, bool), "clear")
+    assert table.item(0, 1).text() == "● empty"
+
+
+@pytest.mark.gui
+def test_9_and_0_turn_the_grey_window_and_it_follows_to_the_next_film(
+    bench: Workbench, qtbot: Any
+) -> None:
+    def limits() -> tuple[float, float]:
+        return tuple(bench.layers.film.contrast_limits)
+
+    opened = bench.session.opened.radiograph.pixels
+    for _ in range(2):
+        QTest.keyClick(canvas(bench), Qt.Key.Key_9)
+    assert bench.session.tone.preset == "lung"
+    assert limits() == pytest.approx(reading_window(opened, "lung"))
+    other = bench.session.list.order[1]
+    bench.session.go_to(other)
+    qtbot.waitUntil(lambda: bench.session.case.id == other, timeout=5000)
+    pixels = bench.session.opened.radiograph.pixels
+    assert limits() == pytest.approx(reading_window(pixels, "lung"))
+    QTest.keyClick(canvas(bench), Qt.Key.Key_0)
+    assert limits() == pytest.approx(reading_window(pixels, "auto"))
+
+
+@pytest.mark.gui
+def test_moving_the_mouse_with_j_held_sets_the_window_of_this_film(
+    bench: Workbench,
+) -> None:
+    native, tone = canvas(bench), bench.session.tone
+    before = tuple(bench.layers.film.contrast_limits)
+    middle = QPoint(native.width() // 2, native.height() // 2)
+    QTest.mouseMove(native, middle)
+    QTest.keyPress(native, Qt.Key.Key_J)
+    for step in (10, 60):
+        QTest.mouseMove(native, middle - QPoint(step, 0))
+        QTest.qWait(20)
+    QTest.keyRelease(native, Qt.Key.Key_J)
+    after = tuple(bench.layers.film.contrast_limits)
+    assert after[1] - after[0] < before[1] - before[0], "to the left: harder"
+    assert tone.is_by_hand(bench.session.case.id)
+    QTest.mouseMove(native, middle)
+    QTest.qWait(20)
+    assert tuple(bench.layers.film.contrast_limits) == after, "the key was let go"
+    assert not bench.layers.active.data.any()
+
+
+@pytest.mark.gui
+def test_napari_own_contrast_slider_is_kept_for_the_film(
+    bench: Workbench, qtbot: Any
+) -> None:
+    first, other = bench.session.list.order[:2]
+    bench.layers.film.contrast_limits = (0.25, 0.5)
+    for case_id in (other, first):
+        bench.session.go_to(case_id)
+        qtbot.waitUntil(lambda c=case_id: bench.session.case.id == c, timeout=5000)
+    assert tuple(bench.layers.film.contrast_limits) == pytest.approx((0.25, 0.5))
+
+
+@pytest.mark.gui
+def test_the_readout_tells_grey_score_and_findings(bench: Workbench) -> None:
+    bench.session.looking.set_view("cam")
+    bench.autosave.apply("nodule", reading_room.blob(at=10).astype(bool), "brush")
+    bench.drawing.drain()
+    readout = review(bench).readout
+    grey = round(float(bench.session.opened.radiograph.pixels[12, 12]) * 255)
+    assert readout.describe(12, 12) == (
+        f"grey {grey} of 255 · CAM 0.90 for 1\n"
+        "1 effusion (machine), 2 nodule (expert, machine)"
+    )
+    assert readout.describe(90, 70).endswith("no finding here")
+    assert readout.describe(-1, 3) == "Outside the film"
+    native = canvas(bench)
+    for step in (0, 9):
+        middle = QPoint(native.width() // 2 + step, native.height() // 2)
+        QTest.mouseMove(native, middle)
+        QTest.qWait(30)
+    assert readout.text().startswith("grey")
+
+
+@pytest.mark.gui
+def test_two_views_are_swiped_by_dragging_the_divider(
+    bench: Workbench, qtbot: Any
+) -> None:
+    looking, row = bench.session.looking, review(bench).stages.compare
+    looking.set_view("cam", compared="expert")
+    over = bench.comparison
+    assert over.isVisible(), "an expert mask cannot be blended: it is swiped"
+    assert not row.buttons["blend"].isEnabled()
+    qtbot.waitUntil(lambda: {"cam", "expert"} <= set(over.pictures), timeout=5000)
+    drag(over, (0.5, 0.5), (0.6, 0.5), (0.75, 0.5))
+    assert over.divider == pytest.approx(0.75, abs=0.02)
+    QTest.keyClick(over, Qt.Key.Key_Left)
+    assert over.divider == pytest.approx(0.73, abs=0.02)
+    QTest.mouseClick(row.buttons["beside"], LEFT)
+    centre = over.window_shown.centre
+    over.window_shown.magnify(2.0)
+    drag(over, (0.3, 0.5), (0.25, 0.5), (0.2, 0.5))
+    assert over.window_shown.centre.x() > centre.x(), "both are moved together"
+    QTest.keyClick(over, Qt.Key.Key_Escape)
+    assert looking.compared is None
+    assert not over.isVisible()
+
+
+@pytest.mark.gui
+def test_k_blinks_the_two_that_are_compared(bench: Workbench) -> None:
+    looking = bench.session.looking
+    looking.set_view("cam", compared="film")
+    QTest.keyPress(bench.comparison, Qt.Key.Key_K)
+    assert bench.comparison.flipped is True
+    QTest.keyRelease(bench.comparison, Qt.Key.Key_K)
+    assert bench.comparison.flipped is None
+    looking.set_view("cam")
+    QTest.keyPress(canvas(bench), Qt.Key.Key_K)
+    assert not bench.layers.heats["cam"].visible
+    QTest.keyRelease(canvas(bench), Qt.Key.Key_K)
+    assert bench.layers.heats["cam"].visible
+
+
+@pytest.mark.gui
+def test_the_ruler_measures_and_leaves_the_masks_alone(bench: Workbench) -> None:
+    QTest.keyClick(canvas(bench), Qt.Key.Key_8)
+    assert bench.ruler.active
+    drag(canvas(bench), (0.45, 0.5), (0.5, 0.5), (0.55, 0.5))
+    assert bench.ruler.words.endswith(" px"), "no spacing is known of these films"
+    assert int(bench.ruler.words.split()[0]) > 3
+    layer = bench.viewer.layers["Ruler"]
+    assert len(layer.data) == 1
+    QTest.keyClick(canvas(bench), Qt.Key.Key_8)
+    assert layer not in bench.viewer.layers
+    assert bench.viewer.layers.selection.active is bench.layers.active
+    QTest.keyClick(canvas(bench), Qt.Key.Key_8)
+    QTest.keyClick(canvas(bench), Qt.Key.Key_P)
+    assert not bench.ruler.active, "a tool's key takes it out of the hand"
+    assert str(bench.layers.active.mode) == "paint"
+    assert not bench.layers.active.data.any()
