@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QSizePolicy
 
 from napari_wsseg._widgets._layers import STAGE_NAMES
@@ -13,6 +14,7 @@ from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg.ops import geometry
 from napari_wsseg.schema import STAGES
 
+_PAUSE_MS = 60
 _NOTHING = "Point at the film to read its values"
 
 
@@ -30,6 +32,12 @@ class Readout(QLabel):
             "grey window, of the greys that its bits allow.\n"
             "Stage: its score, 0 to 1, of the current finding there."
         )
+        # Every change draws the whole window: not at each of a mouse's many moves.
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_PAUSE_MS)
+        self._soon.timeout.connect(self._tell)
+        self._at: tuple[float, ...] = ()
         callbacks = bench.viewer.mouse_move_callbacks
         callbacks.append(self._moved)
         self.destroyed.connect(lambda: _without(callbacks, self._moved))
@@ -39,11 +47,15 @@ class Readout(QLabel):
         self.setText(_NOTHING)
 
     def _moved(self, viewer: Any, event: Any) -> None:
+        self._at = tuple(event.position)
+        if not self._soon.isActive():
+            self._soon.start()
+
+    def _tell(self) -> None:
         film = self.bench.layers.film
-        if film is None or self.session.opened is None:
-            return
-        row, column = (round(float(v)) for v in film.world_to_data(event.position))
-        self.setText(self.describe(row, column))
+        if film is not None and self.session.opened is not None:
+            row, column = (round(float(v)) for v in film.world_to_data(self._at))
+            self.setText(self.describe(row, column))
 
     def describe(self, row: int, column: int) -> str:
         """Return what lies at one pixel of the film, or that it lies outside."""

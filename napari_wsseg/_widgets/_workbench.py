@@ -263,6 +263,8 @@ class Workbench(QObject):
     def _hide(self, hidden: bool) -> None:
         """Show nothing but the film while `hidden`."""
         self.layers.hide(hidden)
+        if self.comparison is not None:
+            self.comparison.show_bare(hidden)
         self.extras.refresh()
 
     def take_grow(self) -> None:

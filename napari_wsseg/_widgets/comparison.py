@@ -40,6 +40,8 @@ class Comparison(Cover):
     flipped
         Whether the second view is shown in the place of both, for blinking; ``None``
         while not blinking.
+    bare
+        Whether the film alone is shown.
     """
 
     def __init__(self, bench: Workbench, parent: QWidget | None) -> None:
@@ -49,6 +51,7 @@ class Comparison(Cover):
         self.window_shown = Window(QPointF(0.5, 0.5))
         self.divider = 0.5
         self.flipped: bool | None = None
+        self.bare = False
         self.pictures: dict[str, QPixmap] = {}
         self._latest = Latest(bench.drawing)
         self._grip: str | None = None
@@ -97,6 +100,11 @@ class Comparison(Cover):
         self.flipped = flipped
         self.update()
 
+    def show_bare(self, bare: bool) -> None:
+        """Show the film without anything on it, or both views again."""
+        self.bare = bare
+        self.update()
+
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw both views."""
         looking = self.session.looking
@@ -104,6 +112,8 @@ class Comparison(Cover):
         painter.fillRect(self.rect(), QColor("black"))
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         views = (looking.view, looking.compared or looking.view)
+        if self.bare:
+            views = ("film", "film")
         for place, view in enumerate(views):
             self._draw_view(painter, view, *self._room(place))
         if self.flipped is None:
@@ -193,7 +203,7 @@ class Comparison(Cover):
         else:
             target = self.window_shown.placed(picture, room)
             painter.drawPixmap(target, picture, whole(picture))
-        first = view == self.session.looking.view
+        first = seen.left() <= 0
         side = Qt.AlignmentFlag.AlignLeft if first else Qt.AlignmentFlag.AlignRight
         box = seen.adjusted(8, 6, -8, -6)
         name = painter.fontMetrics().boundingRect(STAGE_NAMES[view])

@@ -212,7 +212,9 @@ def test_napari_own_contrast_slider_is_kept_for_the_film(
 
 
 @pytest.mark.gui
-def test_the_readout_tells_grey_score_and_findings(bench: Workbench) -> None:
+def test_the_readout_tells_grey_score_and_findings(
+    bench: Workbench, qtbot: Any
+) -> None:
     bench.session.looking.set_view("cam")
     bench.autosave.apply("nodule", reading_room.blob(at=10).astype(bool), "brush")
     bench.drawing.drain()
@@ -229,6 +231,7 @@ def test_the_readout_tells_grey_score_and_findings(bench: Workbench) -> None:
         middle = QPoint(native.width() // 2 + step, native.height() // 2)
         QTest.mouseMove(native, middle)
         QTest.qWait(30)
+    qtbot.waitUntil(lambda: readout.text().startswith("grey"), timeout=2000)
     assert readout.text().startswith("grey")
 
 
@@ -257,13 +260,17 @@ def test_two_views_are_swiped_by_dragging_the_divider(
 
 
 @pytest.mark.gui
-def test_k_blinks_the_two_that_are_compared(bench: Workbench) -> None:
+def test_k_blinks_the_two_that_are_compared_and_h_hides_both(bench: Workbench) -> None:
     looking = bench.session.looking
     looking.set_view("cam", compared="film")
     QTest.keyPress(bench.comparison, Qt.Key.Key_K)
     assert bench.comparison.flipped is True
     QTest.keyRelease(bench.comparison, Qt.Key.Key_K)
     assert bench.comparison.flipped is None
+    QTest.keyPress(bench.comparison, Qt.Key.Key_H)
+    assert bench.comparison.bare
+    QTest.keyRelease(bench.comparison, Qt.Key.Key_H)
+    assert not bench.comparison.bare
     looking.set_view("cam")
     QTest.keyPress(canvas(bench), Qt.Key.Key_K)
     assert not bench.layers.heats["cam"].visible
