@@ -1,10 +1,12 @@
-"""napari's reader: a DICOM film, or a project folder, dropped on the viewer."""
+"""napari's reader: DICOM films, masks or a project folder, dropped on the viewer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from napari_wsseg import _drops
 
 LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
 ReaderFunction: TypeAlias = Callable[[str | Sequence[str]], list[LayerData]]
@@ -17,6 +19,8 @@ _MOST_FILMS = 20
 def get_reader(path: str | Sequence[str]) -> ReaderFunction | None:
     """Return the function that reads `path`, or ``None`` if it is not ours."""
     paths = [path] if isinstance(path, str) else list(path)
+    if paths and all(_drops.kind(Path(p)) for p in paths):
+        return _masks
     if paths and all(_is_film(Path(p)) for p in paths):
         return _films
     if len(paths) == 1 and (Path(paths[0]) / "wsseg.toml").is_file():
@@ -38,6 +42,15 @@ def _films(path: str | Sequence[str]) -> list[LayerData]:
 
     paths = [path] if isinstance(path, str) else path
     return [_layer(dicom.read(Path(p)), Path(p).stem) for p in paths]
+
+
+def _masks(path: str | Sequence[str]) -> list[LayerData]:
+    paths = [path] if isinstance(path, str) else path
+    return [
+        layer
+        for place in map(Path, paths)
+        for layer in _drops.layers(place, _drops.kind(place) or "")
+    ]
 
 
 def _project(path: str | Sequence[str]) -> list[LayerData]:

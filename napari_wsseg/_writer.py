@@ -1,7 +1,8 @@
-"""napari's writer: a labels layer becomes a PNG mask.
+"""napari's writer: a labels layer becomes a PNG mask or a NIfTI slice.
 
-One value besides 0 makes a 1-bit PNG. Several make an indexed 8-bit PNG whose indices
-are the values, coloured by the project's palette, so that nothing is flattened.
+In a PNG, one value besides 0 makes 1 bit a pixel. Several make an indexed 8-bit PNG
+whose indices are the values, coloured by the project's palette, so that nothing is
+flattened.
 """
 
 from __future__ import annotations
@@ -41,6 +42,44 @@ def write_png(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     image.save(buffer, format="PNG")
     atomic.write(Path(path), lambda file: file.write(buffer.getvalue()))
     return [path]
+
+
+def write_nifti(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write a (H, W) labels layer to `path` as a coronal slice, with its scale.
+
+    The scale is taken as millimetres where the layer says so, or does not say.
+
+    Raises
+    ------
+    DataError
+        More than two dimensions, values that 16 bits do not hold, or a full disk.
+    """
+    import gzip
+
+    from napari_wsseg.export import nifti
+
+    labels = np.asarray(data)
+    if labels.ndim != 2:
+        raise DataError(
+            f"{path}: the layer has {labels.ndim} dimensions, a mask has 2; "
+            "save one slice"
+        )
+    if labels.min(initial=0) < 0 or labels.max(initial=0) > 65535:
+        raise DataError(f"{path}: a label is below 0 or over 65535")
+    kept = labels.astype(np.uint8 if labels.max(initial=0) < 256 else np.uint16)
+    encoded = nifti.encode(kept, _millimetres(meta))
+    if not path.lower().endswith(".gz"):
+        encoded = gzip.decompress(encoded)
+    atomic.write(Path(path), lambda file: file.write(encoded))
+    return [path]
+
+
+def _millimetres(meta: dict[str, Any]) -> tuple[float, float] | None:
+    scale = tuple(float(step) for step in meta.get("scale", ()))[-2:]
+    units = {str(unit) for unit in meta.get("units") or ()}
+    if len(scale) != 2 or units & {"pixel", "micrometer", "um"} or scale == (1.0, 1.0):
+        return None
+    return scale[0], scale[1]
 
 
 def _indexed(path: str, labels: NDArray[Any]) -> Image.Image:

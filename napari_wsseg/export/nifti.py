@@ -94,13 +94,19 @@ def values(path: Path) -> tuple[NDArray[Any], tuple[float, float] | None]:
     _film.check_file(path)
     try:
         image: Any = nibabel.Nifti1Image.from_filename(path)
-        sides = [side for side in image.shape if side != 1]
-        if len(sides) > 2 or image.ndim < 2:
+        shape = (*map(int, image.shape), 1, 1)[: max(3, image.ndim)]
+        codes = orientations.aff2axcodes(image.affine)
+        flat = [axis for axis in range(3) if shape[axis] == 1]
+        if not flat or max(shape[3:], default=1) > 1:
             raise DataError(f"{path}: {image.shape} is not a single slice")
-        _film.check_shape(path, *map(int, image.shape[1::-1]))
-        plane = np.asarray(image.dataobj).reshape(image.shape[:2])
-        axes = orientations.aff2axcodes(image.affine)[:2]
-        across, along = (float(zoom) for zoom in image.header.get_zooms()[:2])
+        # The axis from front to back is the one to drop, if it may be.
+        drop = max(flat, key=lambda axis: (codes[axis] in ("A", "P"), axis))
+        first, second = (axis for axis in range(3) if axis != drop)
+        _film.check_shape(path, shape[second], shape[first])
+        plane = np.asarray(image.dataobj).reshape(shape[first], shape[second])
+        axes = codes[first], codes[second]
+        zooms = (*map(float, image.header.get_zooms()), 0.0)
+        across, along = zooms[first], zooms[second]
         unit = image.header.get_xyzt_units()[0]
     except DataError:
         raise

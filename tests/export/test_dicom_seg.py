@@ -1,0 +1,255 @@
+"""DICOM segmentations: what the standard asks for, provenance, and nobody's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from napari_wsseg import jobs
+from napari_wsseg.export import _codes, dicom_seg, taking, writing
+from napari_wsseg.io import images
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import Case
+
+ROWS, COLUMNS = 20, 13
+FINDINGS = ["pneumothorax", "odd thing of a very long name", "heart"]
+CANARY = "CANARY"
+
+
+def film(path: Path, seed: int) -> str:
+    """Write a DX film full of names; return its SOP Instance UID."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    made = Dataset()
+    made.file_meta = meta
+    made.SOPClassUID = meta.MediaStorageSOPClassUID
+    made.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    made.StudyInstanceUID, made.SeriesInstanceUID = generate_uid(), generate_uid()
+    made.Modality, made.PixelSpacing = "DX", [0.2, 0.3]
+    made.PatientName = made.PatientID = made.AccessionNumber = f"{CANARY}^ANN"
+    made.StudyID = made.StudyDescription = made.InstitutionName = CANARY
+    made.ReferringPhysicianName = made.OperatorsName = CANARY
+    made.StationName = made.DeviceSerialNumber = made.Manufacturer = CANARY
+    made.StudyDate = made.PatientBirthDate = "19620304"
+    block = made.private_block(0x0011, CANARY, create=True)
+    block.add_new(1, "LO", CANARY)
+    made.Rows, made.Columns, made.SamplesPerPixel = ROWS, COLUMNS, 1
+    made.BitsAllocated, made.BitsStored, made.HighBit = 8, 8, 7
+    made.PixelRepresentation, made.PhotometricInterpretation = 0, "MONOCHROME2"
+    rng = np.random.default_rng(seed)
+    made.PixelData = rng.integers(0, 256, (ROWS, COLUMNS), np.uint8).tobytes()
+    made.save_as(path, enforce_file_format=True)
+    return str(made.SOPInstanceUID)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """Make a project of one DICOM film with a mask of each kind of provenance."""
+    films = tmp_path / "films"
+    films.mkdir()
+    film(films / "one.dcm", 1)
+    place = tmp_path / "p"
+    with Project.create(place, findings=FINDINGS, images=films) as made:
+        read = images.read(films / "one.dcm")
+        case = Case(read.uid[:16], "one.dcm", (ROWS, COLUMNS), None, "train", {})
+        made.add_case(case)
+        mask = np.zeros((ROWS, COLUMNS), bool)
+        mask[3:9, 2:11] = True
+        made.put_mask(case.id, FINDINGS[0], mask, reader="ann", tool="brush")
+        draft = made.put_mask(
+            case.id,
+            FINDINGS[1],
+            mask,
+            reader="ann",
+            tool="accepted irnet",
+            source_run="irnet-1",
+        )
+        made.put_mask(
+            case.id, FINDINGS[1], ~mask, reader="ann", tool="brush", parent=draft.id
+        )
+        made.put_mask(
+            case.id,
+            FINDINGS[2],
+            mask,
+            reader="ann",
+            tool="accepted irnet",
+            source_run="irnet-1",
+        )
+        yield made
+
+
+def exported(project: Project, out: Path) -> pydicom.Dataset:
+    summary = writing.export(project, "dicom_seg", out)
+    assert [path.name for path in summary.files] == ["one.seg.dcm"]
+    return pydicom.dcmread(summary.files[0])
+
+
+def test_it_refers_to_the_film_and_has_what_the_standard_requires(
+    project: Project, tmp_path: Path
+) -> None:
+    source = pydicom.dcmread(project.images / "one.dcm")
+    made = exported(project, tmp_path / "out")
+    # PS3.3 C.8.20.1, C.8.20.2, A.51.3: type 1 attributes.
+    assert (made.Modality, made.SegmentationType) == ("SEG", "BINARY")
+    assert (made.BitsAllocated, made.BitsStored, made.HighBit) == (1, 1, 0)
+    assert (made.SamplesPerPixel, made.PixelRepresentation) == (1, 0)
+    assert made.PhotometricInterpretation == "MONOCHROME2"
+    assert list(made.ImageType) == ["DERIVED", "PRIMARY"]
+    assert made.LossyImageCompression == "00"
+    assert made.SegmentsOverlap == "YES"
+    for word in (
+        *("ContentLabel", "InstanceNumber", "ContentDate", "ContentTime"),
+        *("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber"),
+        *("SoftwareVersions", "DimensionOrganizationSequence"),
+        *("DimensionIndexSequence", "SharedFunctionalGroupsSequence"),
+    ):
+        assert word in made, word
+    assert made.StudyInstanceUID == source.StudyInstanceUID
+    assert made.SeriesInstanceUID != source.SeriesInstanceUID
+    assert made.SOPInstanceUID != source.SOPInstanceUID
+    [series] = made.ReferencedSeriesSequence
+    [referred] = series.ReferencedInstanceSequence
+    assert series.SeriesInstanceUID == source.SeriesInstanceUID
+    assert referred.ReferencedSOPInstanceUID == source.SOPInstanceUID
+    assert referred.ReferencedSOPClassUID == source.SOPClassUID
+    for number, frame in enumerate(made.PerFrameFunctionalGroupsSequence, start=1):
+        [segment] = frame.SegmentIdentificationSequence
+        assert segment.ReferencedSegmentNumber == number
+        [derived] = frame.DerivationImageSequence
+        [image] = derived.SourceImageSequence
+        assert image.ReferencedSOPInstanceUID == source.SOPInstanceUID
+        assert "DimensionIndexValues" in frame.FrameContentSequence[0]
+
+
+def test_segments_say_what_they_are_and_how_they_were_made(
+    project: Project, tmp_path: Path
+) -> None:
+    first, second, third = exported(project, tmp_path / "out").SegmentSequence
+    said = [
+        (one.SegmentLabel, one.SegmentAlgorithmType, one.get("SegmentAlgorithmName"))
+        for one in (first, second, third)
+    ]
+    assert said == [
+        (FINDINGS[0], "MANUAL", None),
+        (FINDINGS[1], "SEMIAUTOMATIC", "irnet-1"),
+        (FINDINGS[2], "AUTOMATIC", "irnet-1"),
+    ]
+    kind = first.SegmentedPropertyTypeCodeSequence[0]
+    assert (kind.CodeValue, kind.CodingSchemeDesignator) == ("36118008", "SCT")
+    kind = second.SegmentedPropertyTypeCodeSequence[0]
+    assert (kind.CodingSchemeDesignator, kind.CodeMeaning) == ("99WSSEG", FINDINGS[1])
+    assert len(kind.CodeValue) <= 16
+    [category] = third.SegmentedPropertyCategoryCodeSequence
+    assert category.CodeValue == codes.SCT.AnatomicalStructure.value
+
+
+def test_pixels_are_those_that_plain_pydicom_unpacks(
+    project: Project, tmp_path: Path
+) -> None:
+    made = exported(project, tmp_path / "out")
+    bits = np.unpackbits(np.frombuffer(made.PixelData, np.uint8), bitorder="little")
+    frames = bits[: 3 * ROWS * COLUMNS].reshape(3, ROWS, COLUMNS).astype(bool)
+    masks = project.expert_masks(project.cases()[0].id)
+    np.testing.assert_array_equal(frames, np.stack([*masks.values()]))
+
+
+def test_no_name_and_no_date_of_the_film_is_in_it(
+    project: Project, tmp_path: Path
+) -> None:
+    made = exported(project, tmp_path / "out")
+    data = (tmp_path / "out" / "one.seg.dcm").read_bytes()
+    assert CANARY.encode() in (project.images / "one.dcm").read_bytes()
+    assert CANARY.encode() not in data
+    assert b"19620304" not in data
+    assert made.PatientID == project.cases()[0].id
+    assert made.PatientIdentityRemoved == "YES"
+
+
+def test_it_finds_its_film_by_uid_whatever_either_is_called(
+    project: Project, tmp_path: Path
+) -> None:
+    exported(project, tmp_path / "out")
+    strange = (tmp_path / "out" / "one.seg.dcm").rename(tmp_path / "IM7")
+    taken = jobs.finish(taking.steps(project, "dicom_seg", strange, reader="bea"))
+    assert (taken.masks, taken.rejected) == (3, ())
+    case = project.cases()[0]
+    for finding in FINDINGS:
+        theirs = project.latest(case.id, finding, reader="bea")
+        ours = project.latest(case.id, finding, reader="ann")
+        assert theirs is not None
+        assert ours is not None
+        assert theirs.mask_sha == ours.mask_sha
+
+
+def test_a_spacing_without_a_thickness_does_not_hinder_reading(
+    project: Project, tmp_path: Path
+) -> None:
+    made = exported(project, tmp_path / "out")
+    measures = Dataset()
+    measures.PixelSpacing = [0.2, 0.3]
+    made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence = [measures]
+    made.save_as(tmp_path / "theirs.dcm")
+    steps = taking.steps(project, "dicom_seg", tmp_path / "theirs.dcm", reader="bea")
+    assert jobs.finish(steps).masks == 3
+
+
+def test_a_film_without_the_uids_is_left_out_and_said(
+    project: Project, tmp_path: Path
+) -> None:
+    path = project.images / "one.dcm"
+    source = pydicom.dcmread(path)
+    del source.StudyInstanceUID
+    source.save_as(path)
+    found = writing.export(project, "dicom_seg", tmp_path / "out")
+    assert found.files == ()
+    assert "StudyInstanceUID" in found.skipped[0]
+
+
+def test_films_that_may_have_names_burned_in_are_told(
+    project: Project, tmp_path: Path
+) -> None:
+    found = writing.export(project, "png", tmp_path / "out", dry_run=True)
+    assert "burned into their pixels" in found.warnings[0]
+    path = project.images / "one.dcm"
+    source = pydicom.dcmread(path)
+    source.BurnedInAnnotation = "NO"
+    source.save_as(path)
+    found = writing.export(project, "png", tmp_path / "out", dry_run=True)
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize("keep", [0, 200, 900, -20])
+def test_a_damaged_or_foreign_file_is_refused_in_words(
+    project: Project, tmp_path: Path, keep: int
+) -> None:
+    exported(project, tmp_path / "out")
+    data = (tmp_path / "out" / "one.seg.dcm").read_bytes()
+    broken = tmp_path / "broken.dcm"
+    broken.write_bytes(data[:keep])
+    for path in (broken, project.images / "one.dcm"):
+        with pytest.raises(DataError):
+            jobs.finish(taking.steps(project, "dicom_seg", path, reader="bea"))
+
+
+@pytest.mark.parametrize("keyword", sorted(set(_codes.KEYWORDS.values())))
+def test_every_code_is_in_the_standards_context_groups(keyword: str) -> None:
+    assert getattr(codes.SCT, keyword).scheme_designator == "SCT"
+
+
+def test_a_segmentation_is_known_by_its_first_bytes(
+    project: Project, tmp_path: Path
+) -> None:
+    exported(project, tmp_path / "out")
+    assert dicom_seg.is_one(tmp_path / "out" / "one.seg.dcm")
+    assert not dicom_seg.is_one(project.images / "one.dcm")
+    assert not dicom_seg.is_one(tmp_path)
