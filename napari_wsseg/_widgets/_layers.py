@@ -310,7 +310,7 @@ class CaseLayers:
         """
         mode = layer.mode
         layer.editable = False
-        layer.editable = not self.session.readonly
+        layer.editable = not self.session.locked
         if layer.editable:
             layer.mode = mode
 

@@ -10,6 +10,8 @@ from napari_wsseg.io._database import Database
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import STAGES, Decision, Verdict
 
+_HOLDS = "id NOT IN (SELECT decision FROM undone)"
+
 ADOPTABLE = (*STAGES, "classifier")
 """What a run can be adopted for."""
 
@@ -46,7 +48,7 @@ def newest(
 ) -> Decision | None:
     """Return the decision on a case that holds, of one reader or of any."""
     row = database.row(
-        "SELECT * FROM decisions WHERE case_id = ? AND finding IS NULL "
+        f"SELECT * FROM decisions WHERE case_id = ? AND finding IS NULL AND {_HOLDS} "
         "AND (reader = ? OR ? IS NULL) ORDER BY id DESC LIMIT 1",
         *(case_id, reader, reader),
     )
@@ -57,7 +59,8 @@ def newest_of_all(database: Database, reader: str | None = None) -> dict[str, De
     """Return the decision that holds, of one reader or of any, by case id."""
     rows = database.rows(
         "SELECT * FROM decisions WHERE id IN (SELECT max(id) FROM decisions "
-        "WHERE finding IS NULL AND (reader = ? OR ? IS NULL) GROUP BY case_id)",
+        f"WHERE finding IS NULL AND (reader = ? OR ? IS NULL) AND {_HOLDS} "
+        "GROUP BY case_id)",
         *(reader, reader),
     )
     return {row["case_id"]: _decision(row) for row in rows}
@@ -67,7 +70,7 @@ def newest_of_readers(database: Database) -> dict[str, dict[str, Decision]]:
     """Return every reader's own decision that holds, by case id and reader."""
     rows = database.rows(
         "SELECT * FROM decisions WHERE id IN (SELECT max(id) FROM decisions "
-        "WHERE finding IS NULL GROUP BY case_id, reader) ORDER BY id"
+        f"WHERE finding IS NULL AND {_HOLDS} GROUP BY case_id, reader) ORDER BY id"
     )
     found: dict[str, dict[str, Decision]] = {}
     for row in rows:
@@ -82,10 +85,18 @@ def newest_of_findings(
     rows = database.rows(
         "SELECT * FROM decisions WHERE id IN (SELECT max(id) FROM decisions "
         "WHERE case_id = ? AND finding IS NOT NULL AND (reader = ? OR ? IS NULL) "
-        "GROUP BY finding)",
+        f"AND {_HOLDS} GROUP BY finding)",
         *(case_id, reader, reader),
     )
     return {row["finding"]: _decision(row) for row in rows}
+
+
+def undo(database: Database, decision: Decision, actor: str) -> None:
+    """Let a decision hold no longer; its row stays."""
+    database.run(
+        "INSERT OR IGNORE INTO undone (decision, actor, created) VALUES (?, ?, ?)",
+        *(decision.id, actor, _clock.now()),
+    )
 
 
 def adopt(database: Database, stage: str, run: str, actor: str) -> None:

@@ -128,9 +128,21 @@ def _several_readers(connection: sqlite3.Connection) -> None:
     )
 
 
+def _undone_decisions(connection: sqlite3.Connection) -> None:
+    """Decisions taken back at once: what another reader decided before holds again."""
+    connection.execute(
+        """CREATE TABLE undone (
+            decision INTEGER PRIMARY KEY REFERENCES decisions (id),
+            actor TEXT NOT NULL,
+            created TEXT NOT NULL
+        )"""
+    )
+
+
 MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [
     _first_index,
     _several_readers,
+    _undone_decisions,
 ]
 """In order; the index's version is the number of them that have been run."""
 

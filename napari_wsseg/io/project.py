@@ -391,6 +391,13 @@ class Project:
             self.audit(reader, "decision", told)
         return decision
 
+    def undo_decision(self, decision: Decision, *, actor: str) -> None:
+        """Take a decision back: what held before it holds again."""
+        told = {"case": decision.case, "decision": decision.id}
+        with self.transaction():
+            _decisions.undo(self._database, decision, actor)
+            self.audit(actor, "undo decision", told)
+
     def decision(self, case_id: str, *, reader: str | None = None) -> Decision | None:
         """Return the decision on a case that holds, of one reader or of any."""
         return _decisions.newest(self._database, case_id, reader)
@@ -490,7 +497,7 @@ class Project:
     ) -> Annotation | None:
         """Make the open strokes part of a saved mask.
 
-        `parent` is the version they were drawn on; without, the reader's own newest.
+        `parent` is the version they were drawn on, unless the reader has a newer one.
 
         Returns ``None`` when there are none. Strokes that were all undone make no new
         version: the newest, or ``None``, is returned.
@@ -501,6 +508,7 @@ class Project:
         with self.transaction():
             newest = self.latest(case_id, finding, reader=reader)
             mask, changed = journal.recover(self._database, self.folder, key, shape)
+            line = (parent, newest.id if newest else None)
             if changed:
                 newest = self.put_mask(
                     case_id,
@@ -508,7 +516,7 @@ class Project:
                     mask,
                     reader=reader,
                     tool=tool,
-                    parent=parent or (newest.id if newest else None),
+                    parent=max((n for n in line if n), default=None),
                     source_run=source_run,
                 )
             journal.drop(self._database, key)

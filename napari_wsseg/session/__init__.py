@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +19,22 @@ from psygnal import Signal
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
 from napari_wsseg.schema import Case, Mask, StageMaps, Verdict
-from napari_wsseg.session import opened
+from napari_wsseg.session import adjudicating, opened
+from napari_wsseg.session._several import SeveralReaders, still_open
 from napari_wsseg.session.deciding import Asked, Deciding, offer
 from napari_wsseg.session.drafts import Drafts
 from napari_wsseg.session.keeping import ExpertMasks, Recovered
 from napari_wsseg.session.loading import Loader
 from napari_wsseg.session.looking import Looking
 from napari_wsseg.session.opened import Background, OpenedCase, Shown
+from napari_wsseg.session.readers import Reading
 from napari_wsseg.session.reading_list import ReadingList
 from napari_wsseg.session.showing import Showing
 from napari_wsseg.session.toning import Toning
+from napari_wsseg.session.versions import Comparing
 
 
-class Session:
+class Session(SeveralReaders):
     """One window's project, case, finding and view, and every step of the reader.
 
     Parameters
@@ -43,7 +47,7 @@ class Session:
         Seconds, monotonic; replaced in tests.
     """
 
-    project_changed = Signal()  #: a project was opened or closed
+    project_changed = Signal()  #: a project was opened or closed, or who reads it
     closing = Signal()  #: the project is about to close: stop jobs
     loading = Signal(str)  #: a case is being read; the old one is still shown
     case_changed = Signal()  #: another case is open
@@ -65,7 +69,7 @@ class Session:
         background: Background | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.reader = reader
+        self.reading = Reading(reader)
         self.project: Project | None = None
         self.opened: OpenedCase | None = None
         self.experts: ExpertMasks | None = None
@@ -73,7 +77,9 @@ class Session:
         self.looking = Looking()
         self.showing = Showing()
         self.tone = Toning()
+        self.comparing = Comparing()
         self.problem = ""
+        self._seen: list[str] = []
         self._background: Background = background or opened.Inline()
         self._clock = clock
         self._loader: Loader | None = None
@@ -86,6 +92,21 @@ class Session:
     def case(self) -> Case | None:
         """The open case."""
         return self.opened.case if self.opened else None
+
+    @property
+    def reader(self) -> str:
+        """In whose name masks and decisions are kept."""
+        return self.reading.reader
+
+    @property
+    def settled(self) -> bool:
+        """Whether an adjudicator's masks of the open case are final."""
+        return self.case is not None and self.case.id in self.list.settled
+
+    @property
+    def locked(self) -> bool:
+        """Whether masks of the open case cannot be changed: read-only, or final."""
+        return self.readonly or (self.settled and self.reading.mode == "open")
 
     @property
     def readonly(self) -> bool:
@@ -114,22 +135,12 @@ class Session:
             project.close()
             raise
         self.project = project
-        self.experts = experts = ExpertMasks(project, self.reader, self._clock)
-        self.list = ReadingList.of(project)
-        self._deciding = Deciding(project, self.list, self.reader, self._clock)
-        self.showing.start(folder, shown := Shown(opened.adopted(project)))
-        self._loader = Loader(
-            folder,
-            self._background,
-            self._fold_waiting,
-            self._show,
-            self._unreadable,
-            shown,
-        )
+        experts = self._begin(project)
         found: list[Recovered] = []
         if not project.readonly:
             self._tried(lambda: found.extend(experts.recover()))
-        self.looking.start(project.findings, Drafts.of(project, shown))
+        if self.reading.mode != "open":
+            found = [row for row in found if row.reader == self.reader]
         self.project_changed.emit()
         if note:
             self.message.emit(note)
@@ -137,6 +148,60 @@ class Session:
             self.recovered.emit(found)
         first = self.list.unread_after(None) or self.list.stepped(None, 0)
         self.go_to(found[0].case if found else first or "")
+
+    def _begin(self, project: Project) -> ExpertMasks:
+        """Read what this reader may see of a project, and nothing else."""
+        reading, folder = self.reading, project.folder
+        self.opened = None
+        self.experts = ExpertMasks(project, self.reader, self._clock, reading.scope)
+        self.list = ReadingList.of(project, reading)
+        self._deciding = Deciding(project, self.list, reading, self._clock)
+        shown = Shown(opened.adopted(project)) if reading.stages else Shown()
+        self.showing.start(folder, shown)
+        self._loader = Loader(
+            folder,
+            self._background,
+            self._fold_waiting,
+            self._show,
+            self._unreadable,
+            shown,
+            reading.scope,
+            self.list.pairs,
+        )
+        self.looking.start(project.findings, Drafts.of(project, shown))
+        return self.experts
+
+    def _change_reader(self, reading: Reading) -> None:
+        project, experts, loader = self.project, self.experts, self._loader
+        if project is None or experts is None or loader is None:
+            self.reading = reading
+            return
+        self._background.drain()
+        if not project.readonly:
+            experts.retry()
+            experts.fold_all()
+            self._note_seen()
+            project.add_reader(reading.reader)
+        # Whatever is still being read is of what the reader before may see.
+        loader.close()
+        self.comparing.show(None)
+        self.reading = reading
+        self._begin(project)
+        self.project_changed.emit()
+        self.go_to(self.list.unread_after(None) or self.list.stepped(None, 0) or "")
+
+    def _note_seen(self) -> None:
+        seen, self._seen = self._seen, []
+        if self.project is not None and not self.readonly:
+            with self.project.transaction():
+                for case_id in dict.fromkeys(seen):
+                    self.project.see(case_id, self.reader)
+
+    def _read_again(self) -> None:
+        """Read the open case from disk anew."""
+        if self._loader is not None and self.opened is not None:
+            self._loader.forget()
+            self._loader.want(self.opened.case.id)
 
     def close(self) -> None:
         """Fold every stroke, close the project and tell the panels.
@@ -156,6 +221,7 @@ class Session:
             except DataError as error:
                 # Every stroke is in the journal, so the next opening folds it.
                 self.message.emit(str(error))
+            self._tried(self._note_seen)
         self.closing.emit()
         if self._loader is not None:
             self._loader.close()
@@ -186,6 +252,8 @@ class Session:
         With `preview`, stage to run id, every case shows runs that are not in use.
         """
         if self.project is None:
+            return
+        if not self.reading.stages:
             return
         runs = opened.adopted(self.project) | dict(preview or {})
         self._show_maps(self.showing.with_runs(runs))
@@ -275,7 +343,7 @@ class Session:
         A disk that refuses is told by `save_failed`; the change then waits in memory
         and `tick` tries again.
         """
-        if self.readonly or self.experts is None:
+        if self.locked or self.experts is None:
             return
         experts = self.experts
         if np.array_equal(experts.masks[finding], after):
@@ -293,6 +361,8 @@ class Session:
         if self.experts.unsaved and self._tried(self.experts.retry):
             self._succeed()
         self._tried(self.experts.fold_if_idle)
+        if self._seen:
+            self._tried(self._note_seen)
 
     def prefetch(self) -> None:
         """Read the next and the previous case ahead, so that turning is instant."""
@@ -318,29 +388,57 @@ class Session:
     # Decisions ----------------------------------------------------------------------
 
     def decide(
-        self, verdict: Verdict, *, confidence: int | None = None, comment: str = ""
-    ) -> None:
-        """Enter a verdict on the open case.
+        self,
+        verdict: Verdict,
+        *,
+        confidence: int | None = None,
+        comment: str = "",
+        finding: str | None = None,
+    ) -> bool:
+        """Enter a verdict on the open case; return whether it could be.
 
         With an accepting verdict, findings without an expert mask take the draft of
         the stage that is shown; where only the film or expert masks are shown,
-        nothing is taken.
+        nothing is taken. With `finding`, the verdict is about that one alone; rejected,
+        its mask becomes empty. An adjudicator's accepting verdict makes masks final.
         """
         if self.readonly or self.opened is None or self.experts is None:
             self.message.emit("Read-only: decisions cannot be kept")
-            return
+            return False
+        if self.locked:
+            self.message.emit("An adjudicator's masks are final here: reopen the film")
+            return False
         if not self._tried(self.experts.fold):
-            return
+            return False
+        drawn = self.experts.annotated
+        if why := self._not_yet(verdict, finding, drawn):
+            self.message.emit(why)
+            return False
         work = offer(
             self.opened,
             self.looking,
             verdict,
-            drawn=self.experts.annotated,
+            drawn=drawn,
             confidence=confidence,
             comment=comment,
             seconds=self._clock() - self._shown_at,
+            finding=finding,
         )
+        if self.reading.mode == "adjudicate" and finding is None:
+            work = adjudicating.offer(self.opened, drawn, work)
         self._background.submit(work, self._enter, self._fail)
+        return True
+
+    def _not_yet(self, verdict: Verdict, finding: str | None, drawn: set[str]) -> str:
+        accepting = verdict in ("accept", "accept with edits")
+        if not accepting or self.opened is None:
+            return ""
+        if finding is None:
+            return still_open(self.opened, drawn)
+        staged = self.looking.view in self.opened.maps and verdict == "accept"
+        if finding in drawn or staged:
+            return ""
+        return f"{finding} has no mask yet: draw it, or turn to a stage that shows it"
 
     def can_undo_decision(self) -> bool:
         """Whether the last decision is young enough to be taken back."""
@@ -356,8 +454,11 @@ class Session:
         ):
             return
         case_id = taken.decision.case
-        for annotation in taken.approved:
-            self._replace_mask(case_id, annotation.finding, None)
+        scope, project = self.reading.scope, self._deciding.project
+        for finding in (annotation.finding for annotation in taken.approved):
+            before = project.latest(case_id, finding, reader=scope)
+            mask = project.read_mask(before) if before else None
+            self._replace_mask(case_id, finding, mask)
         self._changed(case_id)
         self.decided.emit(None)
         self.go_to(case_id)
@@ -390,7 +491,9 @@ class Session:
         self._loader.wanted = None
         last, drawn = self.opened, self.experts.drawn()
         try:
-            self.experts.show(ready.case, self.looking.names, ready.masks)
+            self.experts.show(
+                ready.case, self.looking.names, ready.masks, ready.versions
+            )
         except DataError as error:
             # The strokes of the case on screen are only in memory: stay with it.
             self._loader.keep(ready)
@@ -401,6 +504,9 @@ class Session:
         self.opened, self._shown_at = ready, self._clock()
         if self.list.unreadable.pop(ready.case.id, None):
             self.status_changed.emit(ready.case.id)
+        self._seen.append(ready.case.id)
+        self.list.seen[ready.case.id] = datetime.now(UTC).isoformat()
+        self.comparing.show(adjudicating.comparison(ready))
         self.case_changed.emit()
 
     def _fold_waiting(self, case_id: str) -> None:
@@ -420,15 +526,20 @@ class Session:
     def _enter(self, asked: Asked) -> None:
         if self._deciding is None:
             return
-        deciding = self._deciding
-        if not self._tried(lambda: deciding.enter(asked)):
+        deciding, final = self._deciding, tuple[str, ...]()
+        accepted = asked.verdict in ("accept", "accept with edits")
+        if self.reading.mode == "adjudicate" and accepted and asked.finding is None:
+            final = self.looking.names
+        if not self._tried(lambda: deciding.enter(asked, final)):
             return
+        replaced = asked.verdict == "reject"
         for finding, mask in asked.drafts.items():
-            if self.experts is None or finding not in self.experts.annotated:
+            known = self.experts.annotated if self.experts else set()
+            if replaced or finding not in known:
                 self._replace_mask(asked.case_id, finding, mask)
         self._succeed()
         self._changed(asked.case_id)
-        self.decided.emit(self.list.decisions[asked.case_id])
+        self.decided.emit(deciding.last.decision if deciding.last else None)
 
     def _replace_mask(self, case_id: str, finding: str, mask: Mask | None) -> None:
         if self._loader is not None:
@@ -439,7 +550,7 @@ class Session:
 
     def _changed(self, case_id: str) -> None:
         if self.project is not None:
-            self.list.annotated = self.project.annotated()
+            self.list.refresh(self.project, self.reading)
         self.status_changed.emit(case_id)
 
     def _fail(self, error: Exception) -> None:

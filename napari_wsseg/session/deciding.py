@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Annotation, Decision, Mask, Verdict
 from napari_wsseg.session.looking import Looking
 from napari_wsseg.session.opened import OpenedCase
+from napari_wsseg.session.readers import Reading
 from napari_wsseg.session.reading_list import ReadingList
 
 UNDO_SECONDS = 10.0
@@ -23,10 +26,12 @@ class Asked:
     Parameters
     ----------
     drafts : each (H, W) bool
-        Findings without an expert mask, with the draft that the verdict approves.
-    stage, run
-        Where the drafts came from; another map than the run's own is named as
-        ``"cam~layer-cam@4"``.
+        Masks that the verdict approves.
+    tool, run
+        Where the drafts came from: ``"accepted irnet"``; another map than the run's
+        own is named as ``"accepted cam~layer-cam@4"``.
+    finding
+        The one finding that is decided on; ``None``: the film.
     seconds
         Time that the reader spent on the case.
     """
@@ -34,20 +39,21 @@ class Asked:
     case_id: str
     verdict: Verdict
     drafts: Mapping[str, Mask]
-    stage: str
-    run: str | None
-    confidence: int | None
-    comment: str
-    seconds: float
+    tool: str = ""
+    run: str | None = None
+    confidence: int | None = None
+    comment: str = ""
+    seconds: float = 0.0
+    finding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A decision that was entered, and what held before it."""
+    """A decision that was entered, the masks it made and those it made final."""
 
     decision: Decision
-    before: Verdict
     approved: tuple[Annotation, ...]
+    settled: tuple[str, ...]
     at: float
 
 
@@ -60,26 +66,34 @@ def offer(
     confidence: int | None,
     comment: str,
     seconds: float,
+    finding: str | None = None,
 ) -> Callable[[], Asked]:
     """Return the work, for any thread, that makes the drafts a verdict approves.
 
     An accepting verdict takes the drafts of the stage that is looked at for every
     finding that is not `drawn`; where the film or expert masks are looked at, none.
+    With `finding`, the verdict is about that one alone; rejected, its mask is empty.
     """
     stage, case, drafts = looking.view, opened.case, looking.drafts.copy()
     run, snap = opened.shown.runs.get(stage), looking.snap
     accepting = verdict in ("accept", "accept with edits")
-    wanted = [f for f in looking.names if f not in drawn] if accepting else []
+    asked = looking.names if finding is None else (finding,)
+    wanted = [name for name in asked if name not in drawn] if accepting else []
+    absent = (finding,) if finding and verdict == "reject" else ()
 
     def work() -> Asked:
         maps = opened.stage_maps(stage, snap=snap)
         found = {
-            finding: drafts.draft(maps, stage, finding, case.shape)
-            for finding in wanted
+            name: drafts.draft(maps, stage, name, case.shape)
+            for name in wanted
             if maps is not None
         }
+        found |= {name: np.zeros(case.shape, bool) for name in absent}
         kept = opened.shown.kept(stage) + (" snapped" if snap else "")
-        return Asked(case.id, verdict, found, kept, run, confidence, comment, seconds)
+        tool = f"accepted {kept}"
+        return Asked(
+            *(case.id, verdict, found, tool, run, confidence, comment, seconds, finding)
+        )
 
     return work
 
@@ -90,43 +104,44 @@ class Deciding:
 
     project: Project
     cases: ReadingList
-    reader: str
+    reading: Reading
     clock: Callable[[], float] = time.monotonic
     last: Taken | None = None
 
-    def enter(self, asked: Asked) -> Taken:
+    def enter(self, asked: Asked, settling: Collection[str] = ()) -> Taken:
         """Save the approved drafts, then the verdict.
+
+        Parameters
+        ----------
+        settling
+            Findings whose newest mask of this reader is final from now on.
 
         Raises
         ------
         DataError
             The disk refuses; the verdict was not entered.
         """
-        before = self.cases.decisions.get(asked.case_id)
         # One transaction: a verdict never stands without the masks it approved.
         with self.project.transaction():
             approved = tuple(
-                self.project.put_mask(
-                    asked.case_id,
-                    finding,
-                    mask,
-                    reader=self.reader,
-                    tool=f"accepted {asked.stage}",
-                    source_run=asked.run,
-                )
+                version
                 for finding, mask in asked.drafts.items()
+                if (version := self._approve(asked, finding, mask)) is not None
             )
+            for finding in settling:
+                self._settle(asked.case_id, finding)
             decision = self.project.decide(
                 asked.case_id,
                 asked.verdict,
-                reader=self.reader,
+                reader=self.reading.reader,
                 confidence=asked.confidence,
                 comment=asked.comment,
                 seconds=round(asked.seconds, 1),
+                finding=asked.finding,
             )
-        self.cases.decisions[asked.case_id] = decision
-        verdict: Verdict = before.verdict if before else "reopen"
-        self.last = Taken(decision, verdict, approved, self.clock())
+        if asked.finding is None:
+            self.cases.decisions[asked.case_id] = decision
+        self.last = Taken(decision, approved, tuple(settling), self.clock())
         return self.last
 
     def can_undo(self) -> bool:
@@ -141,17 +156,97 @@ class Deciding:
         DataError
             The disk refuses; the decision stands.
         """
-        taken = self.last
+        taken, reader = self.last, self.reading.reader
         if taken is None:
             return None
+        case_id = taken.decision.case
         with self.project.transaction():
+            for finding in taken.settled:
+                self.project.settle(case_id, finding, None, actor=reader)
             for annotation in taken.approved:
                 self.project.withdraw(
-                    annotation, actor=self.reader, reason="decision undone"
+                    annotation, actor=reader, reason="decision undone"
                 )
-            back = self.project.decide(
-                taken.decision.case, taken.before, reader=self.reader
-            )
-        self.cases.decisions[back.case] = back
+            self.project.undo_decision(taken.decision, actor=reader)
+        self.take_over(case_id)
         self.last = None
         return taken
+
+    def reopen(self, case_id: str) -> Decision:
+        """Let a case be read again; what was drawn and decided is kept.
+
+        Raises
+        ------
+        DataError
+            The disk refuses.
+        """
+        reader = self.reading.reader
+        with self.project.transaction():
+            if self.reading.mode != "blind":
+                for finding in self.project.settled().get(case_id, {}):
+                    self.project.settle(case_id, finding, None, actor=reader)
+            decision = self.project.decide(case_id, "reopen", reader=reader)
+        self.take_over(case_id)
+        self.last = None
+        return decision
+
+    def take_over(self, case_id: str) -> None:
+        """Read again which decision on a case holds."""
+        held = self.project.decision(case_id, reader=self.reading.scope)
+        if held is None:
+            self.cases.decisions.pop(case_id, None)
+        else:
+            self.cases.decisions[case_id] = held
+
+    def _approve(self, asked: Asked, finding: str, mask: Mask) -> Annotation | None:
+        """Save a mask; ``None`` if the reader's newest has these pixels already."""
+        reader = self.reading.reader
+        before = self.project.latest(asked.case_id, finding, reader=reader)
+        version = self.project.put_mask(
+            asked.case_id,
+            finding,
+            mask,
+            reader=reader,
+            tool=asked.tool,
+            parent=before.id if before else None,
+            source_run=asked.run,
+        )
+        return None if version == before else version
+
+    def _settle(self, case_id: str, finding: str) -> None:
+        reader = self.reading.reader
+        final = self.project.latest(case_id, finding, reader=reader)
+        if final is not None:
+            self.project.settle(case_id, finding, final, actor=reader)
+
+
+def finding_state(
+    version: Annotation | None,
+    own: Decision | None,
+    whole: Decision | None,
+    *,
+    drawn: bool,
+) -> str:
+    """Return "—", "drawn", "accepted", "edited" or "rejected" for one finding.
+
+    Parameters
+    ----------
+    version
+        The finding's newest saved mask, if it has one.
+    own, whole
+        The decisions that hold on the finding and on the film; the later one counts.
+    drawn
+        Whether the finding has a mask, be it not saved as a version yet.
+    """
+    held = max((one for one in (own, whole) if one), key=lambda d: d.id, default=None)
+    later = version is not None and held is not None and version.created > held.created
+    if held is None or later or held.verdict in ("reopen", "flag"):
+        return "drawn" if drawn else "—"
+    if held.verdict == "reject":
+        return "rejected"
+    if not drawn:
+        return "—"
+    if held.finding is not None:
+        return "accepted" if held.verdict == "accept" else "edited"
+    machine = version is not None and version.tool.startswith("accepted ")
+    return "accepted" if machine else "edited"

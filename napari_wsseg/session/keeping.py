@@ -11,12 +11,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_wsseg.io.project import Project
-from napari_wsseg.schema import Case, Mask
+from napari_wsseg.schema import Annotation, Case, Mask
 
 IDLE_SECONDS = 2.0
 """Quiet time after the last stroke before strokes are folded into a mask file."""
@@ -32,6 +33,10 @@ class Recovered:
     strokes: int
 
 
+#: Tool, run whose draft it began with, and version it was drawn on.
+_Origin: TypeAlias = tuple[str, str | None, int | None]
+
+
 @dataclass(slots=True, eq=False)
 class _Kept:
     """One finding of one case, in memory and as the disk knows it."""
@@ -42,6 +47,7 @@ class _Kept:
     source_run: str | None = None
     strokes: bool = False
     annotated: bool = False
+    parent: int | None = None
 
 
 @dataclass(eq=False)
@@ -54,6 +60,8 @@ class ExpertMasks:
         Open for writing, or read-only; used from this thread alone.
     reader
         In whose name masks are kept.
+    scope
+        Whose masks are shown; ``None``: those that count.
     clock
         Seconds, monotonic; replaced in tests.
     """
@@ -61,13 +69,12 @@ class ExpertMasks:
     project: Project
     reader: str
     clock: Callable[[], float] = time.monotonic
+    scope: str | None = None
     case_id: str = ""
     last_edit: float | None = None
     last_saved: float | None = None
     _kept: dict[str, _Kept] = field(default_factory=dict)
-    _waiting: dict[tuple[str, str], tuple[str, str | None]] = field(
-        default_factory=dict
-    )
+    _waiting: dict[tuple[str, str], _Origin] = field(default_factory=dict)
 
     @property
     def masks(self) -> dict[str, NDArray[np.uint8]]:
@@ -103,8 +110,11 @@ class ExpertMasks:
         case: Case,
         findings: tuple[str, ...],
         masks: Mapping[str, NDArray[np.uint8]],
+        versions: Mapping[str, Annotation] | None = None,
     ) -> None:
         """Take over the masks of another case; strokes of the last one wait.
+
+        `versions` says which version each mask is: what is drawn on it comes from it.
 
         Raises
         ------
@@ -117,7 +127,13 @@ class ExpertMasks:
         for finding in findings:
             mask = masks.get(finding)
             shown = np.zeros(case.shape, np.uint8) if mask is None else mask
-            self._kept[finding] = _Kept(shown, shown, annotated=mask is not None)
+            version = (versions or {}).get(finding)
+            self._kept[finding] = _Kept(
+                shown,
+                shown,
+                annotated=mask is not None,
+                parent=version.id if version else None,
+            )
 
     def drawn(self) -> dict[str, NDArray[np.uint8]]:
         """Return the masks of the annotated findings, as the reader sees them."""
@@ -222,7 +238,8 @@ class ExpertMasks:
         self.retry()
         for finding, kept in self._kept.items():
             if kept.strokes:
-                self._waiting[self.case_id, finding] = kept.tool, kept.source_run
+                origin = kept.tool, kept.source_run, kept.parent
+                self._waiting[self.case_id, finding] = origin
         self._kept = {}
 
     def _journal(self, finding: str) -> None:
@@ -239,8 +256,10 @@ class ExpertMasks:
         self.last_saved = self.clock()
 
     def _fold_waiting(self, key: tuple[str, str]) -> None:
-        tool, source_run = self._waiting[key]
-        self.project.fold(*key, self.reader, tool=tool, source_run=source_run)
+        tool, source_run, parent = self._waiting[key]
+        self.project.fold(
+            *key, self.reader, tool=tool, source_run=source_run, parent=parent
+        )
         del self._waiting[key]
 
     def _fold_shown(self, finding: str) -> None:
@@ -251,8 +270,10 @@ class ExpertMasks:
             self.reader,
             tool=kept.tool,
             source_run=kept.source_run,
+            parent=kept.parent,
         )
         # Strokes that were all undone leave a finding that never had a mask without.
-        kept.annotated = self.project.latest(self.case_id, finding) is not None
+        newest = self.project.latest(self.case_id, finding, reader=self.scope)
+        kept.annotated = newest is not None
         kept.strokes = False
         kept.tool, kept.source_run = "brush", None

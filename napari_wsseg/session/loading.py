@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,10 @@ class Loader:
         Called with a case id and the error that stopped its reading.
     shown
         Which maps to read along; after a change `forget` what was read before.
+    reader
+        Whose masks are read; ``None``: those that count.
+    pairs
+        Case id to the readers whose masks are read beside.
     wanted
         The case that is to be shown next, until it is.
     """
@@ -41,6 +45,8 @@ class Loader:
     show: Callable[[OpenedCase], None]
     failed: Callable[[str, Exception], None]
     shown: Shown
+    reader: str | None = None
+    pairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     wanted: str | None = None
     _ready: dict[str, OpenedCase] = field(default_factory=dict)
     _coming: set[str] = field(default_factory=set)
@@ -62,9 +68,11 @@ class Loader:
             return
         self._coming.add(case_id)
         self.before_read(case_id)
-        shown = self.shown
+        shown, reader, others = self.shown, self.reader, self.pairs.get(case_id, ())
         self.background.submit(
-            lambda: opened_cases.read(self.folder, case_id, shown),
+            lambda: opened_cases.read(
+                self.folder, case_id, shown, reader=reader, others=others
+            ),
             self._arrived,
             lambda error: self._lost(case_id, error),
         )

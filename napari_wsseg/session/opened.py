@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -15,7 +15,15 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import geometry, pamr
-from napari_wsseg.schema import STAGES, Case, Radiograph, StageMaps
+from napari_wsseg.schema import (
+    STAGES,
+    Annotation,
+    Case,
+    Decision,
+    Mask,
+    Radiograph,
+    StageMaps,
+)
 
 T = TypeVar("T")
 
@@ -53,9 +61,16 @@ class OpenedCase:
     maps
         Stage name to its float maps; stages that have not seen the case are missing.
     masks : each (H, W) uint8 of 0 and 1
-        Expert masks by finding, newest over readers; only annotated findings.
+        Expert masks by finding, those that count or the reader's own; only annotated
+        findings.
     shown
         Where `maps` came from.
+    versions
+        Which version each of `masks` is.
+    verdicts
+        Decisions on single findings.
+    others : each (H, W) bool
+        Masks of the readers whom an adjudicator compares, by reader and finding.
     """
 
     case: Case
@@ -63,6 +78,9 @@ class OpenedCase:
     maps: Mapping[str, StageMaps]
     masks: Mapping[str, NDArray[np.uint8]]
     shown: Shown
+    versions: Mapping[str, Annotation] = field(default_factory=dict)
+    verdicts: Mapping[str, Decision] = field(default_factory=dict)
+    others: Mapping[str, Mapping[str, Mask]] = field(default_factory=dict)
     _snapped: dict[str, StageMaps] = field(default_factory=dict, init=False, repr=False)
 
     def stage_maps(self, stage: str, *, snap: bool = False) -> StageMaps | None:
@@ -115,8 +133,17 @@ class Inline:
         """Return: nothing ever waits."""
 
 
-def read(folder: Path, case_id: str, shown: Shown) -> OpenedCase:
+def read(
+    folder: Path,
+    case_id: str,
+    shown: Shown,
+    *,
+    reader: str | None = None,
+    others: Sequence[str] = (),
+) -> OpenedCase:
     """Read one case of the project in `folder`, through an opening of its own.
+
+    With `reader`, of what readers did only hers is read, and what `others` drew.
 
     Raises
     ------
@@ -126,12 +153,17 @@ def read(folder: Path, case_id: str, shown: Shown) -> OpenedCase:
     with Project.open(folder) as project:
         case = project.case(case_id)
         radiograph = project.radiograph(case)
+        versions = project.expert_annotations(case_id, reader=reader)
         masks = {
-            finding: mask.astype(np.uint8)
-            for finding, mask in project.expert_masks(case_id).items()
+            finding: project.read_mask(version).astype(np.uint8)
+            for finding, version in versions.items()
         }
+        verdicts = project.finding_decisions(case_id, reader=reader)
+        compared = {name: project.expert_masks(case_id, reader=name) for name in others}
     maps = read_maps(folder, case_id, shown)
-    return OpenedCase(case, radiograph, maps, masks, shown)
+    return OpenedCase(
+        case, radiograph, maps, masks, shown, versions, verdicts, compared
+    )
 
 
 def read_maps(folder: Path, case_id: str, shown: Shown) -> dict[str, StageMaps]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from napari_wsseg.io.project import Project
+from napari_wsseg.pipeline import agreement
+from napari_wsseg.pipeline.agreement import FINISHED
 from napari_wsseg.schema import Case, Decision, Verdict
+from napari_wsseg.session.readers import Reading
 
-FINISHED: tuple[Verdict, ...] = ("accept", "accept with edits", "reject")
-"""Verdicts after which a case needs no more reading."""
+SEEN_HOURS = 24
+"""A film seen less long ago waits behind those that were not."""
 
 _WORDS: dict[Verdict, str] = {
     "accept": "accepted",
@@ -19,7 +23,13 @@ _WORDS: dict[Verdict, str] = {
     "flag": "flagged",
 }
 
-STATUSES = ("to review", "has mask", *_WORDS.values(), "unreadable")
+STATUSES = (
+    "to review",
+    "has mask",
+    *_WORDS.values(),
+    "adjudicated",
+    "unreadable",
+)
 """Every word that `ReadingList.status` can say."""
 
 
@@ -33,6 +43,14 @@ class ReadingList:
         Case ids as the worklist shows them: what next and previous follow.
     unreadable
         Case id to the reason why its film could not be shown.
+    mine
+        Cases that this reader drew on or decided.
+    settled
+        Cases with a mask that an adjudicator made final.
+    pairs
+        For an adjudicator: case id to the readers whose masks are compared.
+    seen
+        When this reader was last shown each case, UTC.
     """
 
     cases: dict[str, Case] = field(default_factory=dict)
@@ -40,12 +58,34 @@ class ReadingList:
     annotated: dict[str, tuple[str, ...]] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
+    mine: set[str] = field(default_factory=set)
+    settled: set[str] = field(default_factory=set)
+    pairs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    seen: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, project: Project) -> ReadingList:
-        """Read the list of a project, in the order of its files."""
-        cases = {case.id: case for case in project.cases()}
-        return cls(cases, project.decisions(), project.annotated(), list(cases))
+    def of(cls, project: Project, reading: Reading | None = None) -> ReadingList:
+        """Read what a reading may show of a project, in the order of its files."""
+        reading = reading or Reading()
+        found = cls(
+            {case.id: case for case in project.cases()},
+            project.decisions(reader=reading.scope),
+            seen=project.seen(reading.reader),
+        )
+        if reading.mode == "adjudicate":
+            found.pairs = _pairs(project, reading.reader)
+            found.cases = {c: found.cases[c] for c in found.cases if c in found.pairs}
+        found.order = list(found.cases)
+        found.refresh(project, reading)
+        return found
+
+    def refresh(self, project: Project, reading: Reading) -> None:
+        """Read again who drew what and which cases are settled."""
+        own = project.annotated(reader=reading.reader)
+        decided = project.decisions(reader=reading.reader)
+        self.mine = {*own, *(c for c, d in decided.items() if d.verdict != "reopen")}
+        self.annotated = project.annotated() if reading.mode == "open" else own
+        self.settled = set() if reading.mode == "blind" else set(project.settled())
 
     def set_order(self, case_ids: Sequence[str]) -> None:
         """Take over the order, and perhaps the filter, of the worklist on screen."""
@@ -56,6 +96,8 @@ class ReadingList:
         if case_id in self.unreadable:
             return "unreadable"
         decision = self.decisions.get(case_id)
+        if case_id in self.settled:
+            return "adjudicated"
         if decision is not None and decision.verdict in _WORDS:
             return _WORDS[decision.verdict]
         return "has mask" if case_id in self.annotated else "to review"
@@ -63,8 +105,10 @@ class ReadingList:
     def is_finished(self, case_id: str) -> bool:
         """Whether a case needs no more reading by this reader."""
         decision = self.decisions.get(case_id)
-        return case_id in self.unreadable or (
-            decision is not None and decision.verdict in FINISHED
+        return (
+            case_id in self.unreadable
+            or case_id in self.settled
+            or (decision is not None and decision.verdict in FINISHED)
         )
 
     def stepped(self, case_id: str | None, by: int) -> str | None:
@@ -86,7 +130,14 @@ class ReadingList:
 
     def n_finished(self) -> int:
         """Count the cases that need no more reading."""
-        return sum(d.verdict in FINISHED for d in self.decisions.values())
+        return sum(
+            d.verdict in FINISHED for c, d in self.decisions.items() if c in self.cases
+        )
+
+    def recently_seen(self, now: datetime) -> set[str]:
+        """Return cases that this reader was shown less than `SEEN_HOURS` before."""
+        since = (now - timedelta(hours=SEEN_HOURS)).isoformat()
+        return {case_id for case_id, at in self.seen.items() if at > since}
 
     def minutes_left(self) -> float | None:
         """Return the time left at the median pace so far; ``None`` before two cases."""
@@ -95,3 +146,16 @@ class ReadingList:
             return None
         left = len(self.cases) - self.n_finished()
         return left * statistics.median(seconds) / 60
+
+
+def _pairs(project: Project, judge: str) -> dict[str, tuple[str, ...]]:
+    """Return two others who are done, by case id, of the cases that have them."""
+    settled, drawn = project.settled(), project.annotated()
+    found: dict[str, tuple[str, ...]] = {}
+    for case_id, readings in project.readings().items():
+        names = agreement.done_readers(readings, settled.get(case_id, {}))
+        others = tuple(name for name in names if name != judge)[:2]
+        if len(others) == 2 and case_id in drawn:
+            found[case_id] = others
+    # Where nobody drew anything there is nothing to make final.
+    return found
