@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QApplication, QMainWindow, QMessageBox, QWidget
 from napari_wsseg._widgets import _keys
 from napari_wsseg._widgets._autosave import Autosave
 from napari_wsseg._widgets._background import QtBackground
+from napari_wsseg._widgets._compared_layers import ComparedLayers
 from napari_wsseg._widgets._extra_layers import ExtraLayers
 from napari_wsseg._widgets._grow_tool import GrowTool
 from napari_wsseg._widgets._jobs import jobs_of
@@ -26,6 +27,7 @@ from napari_wsseg.schema import Verdict
 from napari_wsseg.session import Session
 
 if TYPE_CHECKING:
+    from napari_wsseg._widgets._agreement_window import AgreementWindow
     from napari_wsseg._widgets.comparison import Comparison
     from napari_wsseg._widgets.gallery import Gallery
 
@@ -51,9 +53,12 @@ class Workbench(QObject):
         self.viewer = viewer
         self.reading = QtBackground(self)
         self.drawing = QtBackground(self)
+        # Thousands of films may be scored: nothing on screen waits for that.
+        self.scoring = QtBackground(self)
         self.session = Session(reader=reader, background=self.reading)
         self.layers = CaseLayers(viewer, self.session, self.drawing)
         self.extras = ExtraLayers(viewer, self.session, self.layers)
+        self.compared = ComparedLayers(viewer, self.session, self.layers)
         self.autosave = Autosave(self.layers, self.session)
         self.grow = GrowTool(
             viewer, self.session, self.layers, self.autosave, self.drawing, self
@@ -64,6 +69,9 @@ class Workbench(QObject):
         self.comparison: Comparison | None = None
         self.session.looking.view_changed.connect(self._compare)
         self.help: QWidget | None = None
+        self.agreement: AgreementWindow | None = None
+        self.search: Callable[[], object] = lambda: None
+        self.show_versions: Callable[[], object] = lambda: None
         self.window: QMainWindow | None = None
         self.closed = False
         self.note: Callable[[], tuple[int | None, str]] = lambda: (None, "")
@@ -132,10 +140,12 @@ class Workbench(QObject):
             )
         self.autosave.close()
         self.extras.close()
+        self.compared.close()
         self.layers.close()
         self.reading.close()
         self.drawing.close()
         self.tone_drag.close()
+        self.scoring.close()
         _keys.unbind(self.viewer)
         if self.window is not None:
             self.window.removeEventFilter(self)
@@ -143,7 +153,8 @@ class Workbench(QObject):
             if app is not None:
                 app.aboutToQuit.disconnect(self.close)
         # Nothing of the window may be kept alive by what outlives it.
-        self.window = self.gallery = self.comparison = self.help = None
+        self.window = self.gallery = self.comparison = None
+        self.help = self.agreement = None
         _benches.pop(self.viewer, None)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
@@ -190,9 +201,44 @@ class Workbench(QObject):
     def decide(self, verdict: Verdict) -> None:
         """Enter a verdict, with what the review panel notes, and go on."""
         confidence, comment = self.note()
-        self.session.decide(verdict, confidence=confidence, comment=comment)
-        if not self.session.problem and not self.session.readonly:
+        if self.session.decide(verdict, confidence=confidence, comment=comment):
             self.session.step(1)
+
+    def decide_finding(self, verdict: Verdict) -> None:
+        """Enter a verdict on the current finding alone, and stay on the film."""
+        finding = self.session.looking.finding
+        if finding is not None:
+            self.session.decide(verdict, finding=finding.name)
+
+    def undo_decision(self) -> None:
+        """Take the last decision back while it is young enough."""
+        if self.session.can_undo_decision():
+            self.session.undo_decision()
+        else:
+            self.session.message.emit(
+                "No decision of the last seconds to take back; “Reopen” (O) lets any "
+                "film be read again"
+            )
+
+    def choose_reader(self) -> None:
+        """Ask who reads, and what of others is shown."""
+        if self.session.project is None:
+            return
+        from napari_wsseg._widgets._reader_dialog import ReaderDialog
+
+        self.grow.put_down()
+        ReaderDialog(self.session, self.window).exec()
+        self.focus_canvas()
+
+    def show_agreement(self) -> None:
+        """Show how far readers agree."""
+        from napari_wsseg._widgets._agreement_window import AgreementWindow
+
+        if self.agreement is None:
+            self.agreement = AgreementWindow(self, self.window)
+        self.agreement.refresh()
+        self.agreement.show()
+        self.agreement.raise_()
 
     def focus_canvas(self) -> None:
         """Give the keyboard back to the picture."""
@@ -266,6 +312,7 @@ class Workbench(QObject):
         if self.comparison is not None:
             self.comparison.show_bare(hidden)
         self.extras.refresh()
+        self.compared.refresh()
 
     def take_grow(self) -> None:
         """Take up the Grow tool."""
@@ -326,6 +373,17 @@ class Workbench(QObject):
             "W": lambda: looking.step_finding(1),
             "Q": lambda: looking.step_finding(-1),
             "F1": self.show_keys,
+            "F2": self.choose_reader,
+            "F3": self.show_agreement,
+            "F4": lambda: self.show_versions(),
+            "/": lambda: self.search(),
+            "O": session.reopen,
+            "Shift-Z": self.undo_decision,
+            "Shift-A": lambda: self.decide_finding("accept"),
+            "Shift-S": lambda: self.decide_finding("accept with edits"),
+            "Shift-R": lambda: self.decide_finding("reject"),
+            "Alt-A": lambda: session.take(0),
+            "Alt-B": lambda: session.take(1),
         }
 
     def _on_case(self) -> None:

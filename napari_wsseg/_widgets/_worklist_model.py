@@ -5,19 +5,26 @@ Nothing is drawn that is not on screen, and a filter is one pass over plain list
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from qtpy.QtGui import QColor
 
+from napari_wsseg.pipeline.agreement import SAME_DICE
 from napari_wsseg.schema import Case
-from napari_wsseg.session import Session
+from napari_wsseg.session import Session, ordering
 
-COLUMNS = ("Status", "Film", "Findings", "Reader", "Split")
-FILTERS = ("All", "To review", "Accepted", "Flagged", "With expert mask")
-ORDERS = ("Name", "Most uncertain first", "Random")
+COLUMNS = ("Status", "Film", "Findings", "Score", "Reader", "Split")
+FILTERS = (
+    "All",
+    "To review",
+    "Mine",
+    "Flagged",
+    "Disagree",
+    "Accepted",
+    "Has mask",
+)
 
 ICONS = {
     "to review": "○",
@@ -26,11 +33,12 @@ ICONS = {
     "edited": "✎",
     "rejected": "✕",
     "flagged": "⚑",
+    "adjudicated": "⚖",
     "unreadable": "⚠",
 }
 """A sign beside every word of status, so that colour is never needed to tell it."""
 
-_ACCEPTED = ("accepted", "edited")
+_ACCEPTED = ("accepted", "edited", "adjudicated")
 _OPEN = ("to review", "has mask")
 
 
@@ -45,10 +53,16 @@ class WorklistModel(QAbstractTableModel):
         self.session = session
         self.filter = "All"
         self.words = ""
-        self.order = "Name"
+        self.order = ordering.NAME
         self.scores: Mapping[str, float] = {}
+        self.disagreeing: Mapping[str, float] = {}
+        self._texts: dict[str, str] = {}
         self.shown: list[str] = []
         self._rows: dict[str, int] = {}
+
+    def forget(self) -> None:
+        """Start anew with another list of cases."""
+        self.scores, self.disagreeing, self._texts = {}, {}, {}
 
     def refresh(self) -> None:
         """Filter and order anew."""
@@ -108,6 +122,9 @@ class WorklistModel(QAbstractTableModel):
         if column == 2:
             return ", ".join(f for f, label in case.labels.items() if label == 1) or "—"
         if column == 3:
+            score = self.scores.get(case.id)
+            return "" if score is None else f"{score:.2f}"
+        if column == 4:
             decision = self.session.list.decisions.get(case.id)
             return decision.reader if decision else ""
         return case.split
@@ -117,10 +134,12 @@ class WorklistModel(QAbstractTableModel):
         if problem:
             return f"{problem}\nClick to try again."
         drawn = ", ".join(self.session.list.annotated.get(case.id, ())) or "none yet"
-        score = self.scores.get(case.id)
         lines = [case.path, f"Expert masks: {drawn}"]
-        if score is not None:
-            lines.append(f"Uncertainty of the model: {score:.2f}")
+        if case.id in self.session.list.pairs:
+            lines.append("Read by " + " and ".join(self.session.list.pairs[case.id]))
+        apart = self.disagreeing.get(case.id)
+        if apart is not None:
+            lines.append(f"Lowest Dice between readers: {1 - apart:.2f}")
         decision = self.session.list.decisions.get(case.id)
         if decision and decision.comment:
             lines.append(f"“{decision.comment}”")
@@ -135,8 +154,12 @@ class WorklistModel(QAbstractTableModel):
             return False
         if self.filter == "All":
             return True
-        if self.filter == "With expert mask":
+        if self.filter == "Has mask":
             return case_id in reading.annotated
+        if self.filter == "Mine":
+            return case_id in reading.mine
+        if self.filter == "Disagree":
+            return self.disagreeing.get(case_id, 0.0) > 1 - SAME_DICE
         status = reading.status(case_id)
         return {
             "To review": status in _OPEN,
@@ -145,15 +168,19 @@ class WorklistModel(QAbstractTableModel):
         }[self.filter]
 
     def _matches(self, case: Case) -> bool:
-        present = (f for f, label in case.labels.items() if label == 1)
-        text = " ".join((case.path, case.split, *present)).lower()
+        text = self._texts.get(case.id)
+        if text is None:
+            present = (f for f, label in case.labels.items() if label == 1)
+            text = " ".join((case.path, case.split, *present)).lower()
+            self._texts[case.id] = text
         return all(word in text for word in self.words.lower().split())
 
     def _ordered(self, case_ids: list[str]) -> list[str]:
-        if self.order == "Most uncertain first":
-            return sorted(case_ids, key=lambda c: -self.scores.get(c, -1.0))
-        if self.order == "Random":
-            # By reader, so that two readers meet the films in different orders.
-            rng = random.Random(self.session.reader)
-            return rng.sample(case_ids, len(case_ids))
-        return case_ids
+        session = self.session
+        return ordering.ordered(
+            session.list,
+            case_ids,
+            self.order,
+            reader=session.reader,
+            scores=self.scores,
+        )

@@ -57,6 +57,7 @@ class UndoBar(QFrame):
         layout.setContentsMargins(8, 3, 4, 3)
         layout.addWidget(self.text, 1)
         layout.addWidget(self.button)
+        self.text.setMinimumWidth(40)
         self._left = 0
         self._timer = QTimer(self)
         self._timer.setInterval(1000)
@@ -71,7 +72,9 @@ class UndoBar(QFrame):
             self._end()
             return
         case = self.bench.session.list.cases[decision.case]
-        self.text.setText(f"{_WORDS[decision.verdict]}: {case.name}")
+        about = decision.finding or case.name
+        self.text.setText(f"{_WORDS[decision.verdict]}: {about}")
+        self.text.setToolTip(self.text.text())
         self._left = round(UNDO_SECONDS)
         self.show()
         self._timer.start()
@@ -85,7 +88,7 @@ class UndoBar(QFrame):
             self._write()
 
     def _write(self) -> None:
-        self.button.setText(f"Undo ({self._left})")
+        self.button.setText(f"Undo decision  Shift Z ({self._left})")
 
     def _undo(self) -> None:
         self.bench.session.undo_decision()
@@ -117,6 +120,10 @@ class DecidePanel(QWidget):
         self.unread = QPushButton("To review  U")
         self.unread.setToolTip("Next film that nobody has decided on")
         self.undo = UndoBar(bench)
+        self.reopen = QPushButton("Reopen  O")
+        self.reopen.setToolTip(
+            "Read this film again: nothing that was drawn or decided is lost"
+        )
         self.now = QLabel()
         self._lay_out()
         self._connect()
@@ -135,13 +142,16 @@ class DecidePanel(QWidget):
         self.comment.setText(known.comment if known else "")
         self.confidence.setCurrentIndex((known.confidence or 0) if known else 0)
         self.now.setVisible(known is not None)
+        final = self.session.settled and self.session.reading.mode == "open"
         if known:
-            self.now.setText(
-                f"{_WORDS[known.verdict]} by {known.reader}, {known.created[:10]}. "
-                "A new decision replaces it."
-            )
+            told = f"{_WORDS[known.verdict]} by {known.reader}, {known.created[:10]}."
+            more = "Its masks are final." if final else "A new decision replaces it."
+            self.now.setText(f"{told} {more}")
+        can = case is not None and not self.session.readonly
+        self.reopen.setVisible(known is not None or final)
+        self.reopen.setEnabled(can)
         for button in self.buttons.values():
-            button.setEnabled(case is not None and not self.session.readonly)
+            button.setEnabled(can and not self.session.locked)
 
     def _lay_out(self) -> None:
         grid = QGridLayout()
@@ -164,7 +174,10 @@ class DecidePanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.undo)
-        layout.addWidget(self.now)
+        held = QHBoxLayout()
+        held.addWidget(self.now, 1)
+        held.addWidget(self.reopen)
+        layout.addLayout(held)
         layout.addLayout(grid)
         layout.addLayout(note)
         layout.addLayout(turning)
@@ -178,6 +191,8 @@ class DecidePanel(QWidget):
             session.project_changed,
             session.decided,
         )
+        listen(self, self.refresh, session.status_changed)
+        self.reopen.clicked.connect(self._reopen)
         for verdict, button in self.buttons.items():
             button.clicked.connect(lambda _=False, v=verdict: self._decide(v))
         self.previous.clicked.connect(lambda: self._turn(-1))
@@ -187,6 +202,10 @@ class DecidePanel(QWidget):
 
     def _decide(self, verdict: Verdict) -> None:
         self.bench.decide(verdict)
+        self.bench.focus_canvas()
+
+    def _reopen(self) -> None:
+        self.session.reopen()
         self.bench.focus_canvas()
 
     def _turn(self, by: int) -> None:

@@ -23,11 +23,13 @@ from napari_wsseg._widgets._workbench import (
     fold_is_open,
     remember_fold,
 )
+from napari_wsseg._widgets.adjudicate import AdjudicatePanel
 from napari_wsseg._widgets.decide import DecidePanel
 from napari_wsseg._widgets.editing import EditPanel
 from napari_wsseg._widgets.findings import FindingsTable
 from napari_wsseg._widgets.stages import StagePanel
 from napari_wsseg._widgets.tone import TonePanel
+from napari_wsseg._widgets.versions import VersionsPanel
 from napari_wsseg.schema import Case
 
 WIDTH = 320
@@ -109,6 +111,8 @@ class CaseHeader(QWidget):
             size += f" · {case.spacing_mm[0]:.3f} mm/px{kind}"
         view = opened.radiograph.view if opened else None
         facts = [size, case.split, *([view] if view else [])]
+        if self.session.reading.mode == "blind":
+            facts.append("<b>blind</b>")
         if project is not None and project.readonly:
             facts.append("<b>read-only</b>")
         return " · ".join(facts)
@@ -137,6 +141,8 @@ class Review(QWidget):
         self.tone = TonePanel(bench)
         self.findings = FindingsTable(bench)
         self.editing = EditPanel(bench)
+        self.adjudicate = AdjudicatePanel(bench)
+        self.versions = VersionsPanel(bench)
         self.decide = DecidePanel(bench)
         column = QWidget()
         stack = QVBoxLayout(column)
@@ -156,22 +162,37 @@ class Review(QWidget):
             fold.set_open(fold_is_open(name, usual=name != "Grey window"))
             fold.opened.connect(lambda is_open, n=name: remember_fold(n, is_open))
             stack.addWidget(fold)
+        versions = _section("Versions  (F4)", "Compare, restore", self.versions)
+        versions.set_open(False)
+        self.folds["Versions"] = versions
+        stack.addWidget(versions)
         stack.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(column)
+        self.scroll = scroll
+        bench.show_versions = self._toggle_versions
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 4)
         layout.setSpacing(4)
         layout.addWidget(self.banner)
         layout.addWidget(self.header)
         layout.addWidget(self.readout)
+        layout.addWidget(self.adjudicate)
         layout.addWidget(scroll, 1)
         layout.addWidget(self.decide)
         layout.addWidget(Footer(bench))
         self.setMinimumWidth(WIDTH)
+
+    def _toggle_versions(self) -> None:
+        fold = self.folds["Versions"]
+        fold.set_open(not fold.is_open)
+        if fold.is_open:
+            # Laid out first, or there is nothing yet to scroll to.
+            QTimer.singleShot(0, lambda: self.scroll.ensureWidgetVisible(fold))
+            self.versions.table.setFocus()
 
 
 class Footer(QWidget):

@@ -229,8 +229,11 @@ class StagePanel(QWidget):
         if has or self.session.case is None:
             self.hint.hide()
         else:
+            missing = "This film was not there when the stages ran: run them again"
             self.hint.setText(
-                "This film was not there when the stages ran: run them again (Train)."
+                "Stages are hidden in this reading (F2)."
+                if not self.session.reading.stages
+                else f"{missing} (Train)."
                 if adopted
                 else "No stages yet: choose “All stages” in the Train tab."
             )

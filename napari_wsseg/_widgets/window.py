@@ -16,6 +16,7 @@ from napari_wsseg._widgets import _workbench
 from napari_wsseg._widgets._start import UntilOpen
 from napari_wsseg._widgets.review import WIDTH, Review
 from napari_wsseg._widgets.worklist import Worklist
+from napari_wsseg.session.readers import Mode
 
 WORKLIST_WIDTH = 300
 
@@ -45,7 +46,12 @@ class Panel(UntilOpen):
 
 
 def open_window(
-    project_folder: Path | None, *, reader: str | None = None, demo: bool = False
+    project_folder: Path | None,
+    *,
+    reader: str | None = None,
+    mode: Mode = "open",
+    stages: bool = True,
+    demo: bool = False,
 ) -> napari.Viewer:
     """Build the viewer with every panel docked and open a project in it.
 
@@ -55,6 +61,8 @@ def open_window(
         What to open; ``None`` shows the panels with their offer to open one.
     reader
         In whose name masks and decisions are kept; by default the computer's user.
+    mode, stages
+        How this reader reads, and whether stages are shown (`Reading`).
     demo
         Open the synthetic sample project when no folder is named.
 
@@ -67,6 +75,7 @@ def open_window(
     # Films are read on black, in a light theme too.
     viewer.canvas.background_color_override = "black"
     bench = _workbench.of(viewer, reader)
+    bench.session.read_as(bench.session.reader, mode, stages=stages)
     left = _dock(viewer, worklist_panel(viewer), "Worklist", "left")
     right = _dock(viewer, review_panel(viewer), "Review", "right")
     rest = (("Train", train_panel), ("Runs", runs_panel), ("Export", export_panel))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from qtpy.QtCore import QModelIndex, Qt, QTimer
 from qtpy.QtWidgets import (
@@ -23,10 +22,12 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets import _uncertainty
+from napari_wsseg._widgets._background import Latest
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
-from napari_wsseg._widgets._worklist_model import FILTERS, ORDERS, WorklistModel
+from napari_wsseg._widgets._worklist_model import FILTERS, WorklistModel
 from napari_wsseg.schema import STAGES
+from napari_wsseg.session import ordering
 
 
 class Worklist(QWidget):
@@ -37,15 +38,27 @@ class Worklist(QWidget):
         self.bench = bench
         self.session = bench.session
         self.model = WorklistModel(self.session)
+        self._scores = Latest(bench.scoring)
+        self._compared = Latest(bench.scoring)
         self.title = QLabel()
         self.title.setStyleSheet("font-weight: bold;")
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search film, finding, split")
         self.search.setClearButtonEnabled(True)
+        self.search.setToolTip("Words of a film's name, findings or split  ( / )")
+        self.who = QPushButton()
+        self.who.setToolTip(
+            "Who reads, and whether other readers' masks are shown  (F2)"
+        )
+        self.agree = QPushButton("Agreement  F3")
+        self.agree.setToolTip("How far readers of the same films agree")
         self.order = QComboBox()
-        self.order.addItems(ORDERS)
+        self.order.addItems(ordering.ORDERS)
         self.order.setToolTip(
-            "Most uncertain first: films where the adopted model hesitates most.\n"
+            "Most uncertain first: films where the adopted model hesitates most;\n"
+            "those you saw today wait at the end.\n"
+            "Readers disagree most: lowest Dice between readers who are both done.\n"
+            "Machine differs most: lowest Dice of the last stage and the expert mask.\n"
             "Random: the same shuffle each time, different for every reader."
         )
         self.chips = _chips(self)
@@ -85,7 +98,7 @@ class Worklist(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
-        for column, width in enumerate((86, 96, 104, 56, 40)):
+        for column, width in enumerate((86, 96, 96, 40, 56, 40)):
             table.setColumnWidth(column, width)
         return table
 
@@ -93,8 +106,8 @@ class Worklist(QWidget):
         chips = QGridLayout()
         chips.setSpacing(3)
         for place, chip in enumerate(self.chips.buttons()):
-            # Five chips in two rows: three short ones, then the two long ones.
-            row, column, span = ((0, place * 2, 2), (1, (place - 3) * 3, 3))[place > 2]
+            # Seven chips in two rows: four short ones, then the three long ones.
+            row, column, span = ((0, place * 3, 3), (1, (place - 4) * 4, 4))[place > 3]
             chips.addWidget(chip, row, column, 1, span)
         order = QHBoxLayout()
         order.addWidget(QLabel("Order"))
@@ -103,6 +116,10 @@ class Worklist(QWidget):
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(5)
         layout.addWidget(self.title)
+        who = QHBoxLayout()
+        who.addWidget(self.who, 1)
+        who.addWidget(self.agree)
+        layout.addLayout(who)
         layout.addWidget(self.search)
         layout.addLayout(chips)
         layout.addLayout(order)
@@ -121,6 +138,9 @@ class Worklist(QWidget):
         self.search.textChanged.connect(lambda _: self._typed.start())
         self.search.returnPressed.connect(self.bench.focus_canvas)
         self.order.currentTextChanged.connect(self._reorder)
+        self.who.clicked.connect(self.bench.choose_reader)
+        self.agree.clicked.connect(self.bench.show_agreement)
+        self.bench.search = self._search
         self.chips.buttonClicked.connect(lambda _: self._filter())
         self.table.clicked.connect(self._clicked)
         self.table.activated.connect(self._clicked)
@@ -131,9 +151,35 @@ class Worklist(QWidget):
         project = self.session.project
         self.title.setText(project.name if project else "")
         self.title.setToolTip(str(project.folder) if project else "")
-        self.model.scores = {}
+        self.model.forget()
+        self._follow_reader()
         self._filter()
         self._score()
+
+    def _follow_reader(self) -> None:
+        """Show who reads; a blind reader has no choice of order or of others' chips."""
+        reading = self.session.reading
+        words = {"blind": " · BLIND", "adjudicate": " · adjudicates"}
+        self.who.setText(f"{reading.reader}{words.get(reading.mode, '')}  F2")
+        blind = reading.mode == "blind"
+        wanted = ordering.RANDOM if blind else self.model.order
+        if reading.mode == "adjudicate":
+            wanted = ordering.READERS
+        blocked = self.order.blockSignals(True)
+        self.order.setCurrentText(wanted)
+        self.order.blockSignals(blocked)
+        self.order.setEnabled(not blind)
+        self.model.order = wanted
+        self.agree.setEnabled(not blind)
+        for chip in self.chips.buttons():
+            if chip.text() == "Disagree":
+                chip.setEnabled(not blind)
+                if blind and chip.isChecked():
+                    self.chips.buttons()[0].setChecked(True)
+
+    def _search(self) -> None:
+        self.search.setFocus()
+        self.search.selectAll()
 
     def _filter(self) -> None:
         chip = self.chips.checkedButton()
@@ -143,17 +189,30 @@ class Worklist(QWidget):
         nothing = not self.model.shown
         self.table.setVisible(not nothing)
         self.empty.setVisible(nothing)
-        self.empty.setText(
-            "No film matches. Clear the search or press All."
-            if self.session.list.cases
-            else "This project has no films yet: add some with “wsseg init”."
-        )
+        self.empty.setText(self._why_nothing())
         self._mark()
         self._count()
+
+    def _why_nothing(self) -> str:
+        if self.session.reading.mode == "adjudicate" and not self.session.list.cases:
+            return (
+                "No film has been read by two others yet. Press F2 to read as "
+                "somebody, blind, or wait until two are done with the same films."
+            )
+        if not self.session.list.cases:
+            return "This project has no films yet: add some with “wsseg init”."
+        chip = self.chips.checkedButton()
+        if chip is not None and chip.text() == "Disagree" and not self.search.text():
+            return (
+                "No two readers who are done with the same film disagree. "
+                "F2 lets a second reader read blind."
+            )
+        return "No film matches. Clear the search or press All."
 
     def _reorder(self, order: str) -> None:
         self.model.order = order
         self._filter()
+        self._score()
         self.bench.focus_canvas()
 
     def _on_case(self) -> None:
@@ -175,6 +234,7 @@ class Worklist(QWidget):
     def _on_status(self, case_id: str) -> None:
         self.model.touch(case_id)
         self._count()
+        self._score_readers()
 
     def _on_edited(self, finding: str) -> None:
         case = self.session.case
@@ -204,27 +264,60 @@ class Worklist(QWidget):
     # Uncertainty --------------------------------------------------------------------
 
     def _score(self) -> None:
-        project = self.session.project
+        """Work out, in the background, what the order on screen goes by."""
+        session, project = self.session, self.session.project
         if project is None:
             return
-        folder: Path = project.folder
-        runs = [
-            (stage, run)
-            for stage in reversed(STAGES)
-            if (run := project.adopted(stage)) is not None
-        ]
-        if runs:
-            stage, run = runs[0]
-            self.bench.drawing.submit(
-                lambda: _uncertainty.scores(folder, stage, run),
-                self._scored,
-                lambda error: self.session.message.emit(str(error)),
-            )
+        self._score_readers()
+        folder, order, shown = project.folder, self.model.order, session.showing.shown
+        ran = [(s, shown.runs[s]) for s in reversed(STAGES) if s in shown.runs]
+        if order == ordering.READERS:
+            return
+        if not ran:
+            self._scored(order, {})
+            return
+        stage, run = ran[0]
+        # What the machine hesitates about is worth a glance in every other order.
+        measure = _uncertainty.scores
+        if order == ordering.MACHINE and session.reading.mode != "blind":
+            measure = ordering.machine_against_expert
+        self._scores.submit(
+            lambda: measure(folder, stage, run),
+            lambda scores: self._scored(order, scores),
+            self._not_scored,
+        )
 
-    def _scored(self, scores: Mapping[str, float]) -> None:
-        self.model.scores = scores
-        if self.model.order == "Most uncertain first":
+    def _score_readers(self) -> None:
+        """Compare readers; of a blind reading nothing is compared."""
+        project = self.session.project
+        if project is None or self.session.reading.mode == "blind":
+            return
+        folder = project.folder
+        self._compared.submit(
+            lambda: ordering.between_readers(folder), self._apart, self._not_scored
+        )
+
+    def _apart(self, found: Mapping[str, float]) -> None:
+        if self.session.reading.mode == "blind":
+            return
+        changed = found != self.model.disagreeing
+        self.model.disagreeing = found
+        if self.model.order == ordering.READERS:
+            self._scored(ordering.READERS, found)
+        elif changed and self.model.filter == "Disagree":
             self._filter()
+
+    def _scored(self, order: str, scores: Mapping[str, float]) -> None:
+        if order != self.model.order or scores == self.model.scores:
+            return
+        self.model.scores = scores
+        if order in (ordering.UNCERTAIN, ordering.READERS, ordering.MACHINE):
+            self._filter()
+        else:
+            self.table.viewport().update()
+
+    def _not_scored(self, error: Exception) -> None:
+        self.session.message.emit(f"Films could not be ordered: {error}")
 
 
 def _chips(parent: QWidget) -> QButtonGroup:

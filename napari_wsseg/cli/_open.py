@@ -15,6 +15,24 @@ def add(command: argparse.ArgumentParser) -> None:
     """Fill in the command's parser."""
     command.add_argument("project", type=Path, nargs="?", help="a project's folder")
     command.add_argument("--reader", help="who is reading; default: the account's name")
+    how = command.add_mutually_exclusive_group()
+    how.add_argument(
+        "--blind",
+        action="store_const",
+        dest="mode",
+        const="blind",
+        help="a second reading: nothing of other readers is loaded",
+    )
+    how.add_argument(
+        "--adjudicate",
+        action="store_const",
+        dest="mode",
+        const="adjudicate",
+        help="end disagreements: films that two other readers have read",
+    )
+    command.add_argument(
+        "--hide-stages", action="store_true", help="show nothing the machine found"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -23,7 +41,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError(
             f"{arguments.project} is not a folder; start a project with wsseg init"
         )
-    return show(arguments.project, reader=arguments.reader)
+    return show(
+        arguments.project,
+        reader=arguments.reader,
+        mode=arguments.mode or "open",
+        stages=not arguments.hide_stages,
+    )
 
 
 def has_display() -> bool:
@@ -33,7 +56,14 @@ def has_display() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def show(project: Path | None, *, reader: str | None = None, demo: bool = False) -> int:
+def show(
+    project: Path | None,
+    *,
+    reader: str | None = None,
+    mode: str = "open",
+    stages: bool = True,
+    demo: bool = False,
+) -> int:
     """Open the window on a project.
 
     Raises
@@ -55,6 +85,6 @@ def show(project: Path | None, *, reader: str | None = None, demo: bool = False)
         ) from error
     # Found by name, so that this room does not depend on the one above it.
     window = importlib.import_module("napari_wsseg._widgets.window")
-    window.open_window(project, reader=reader, demo=demo)
+    window.open_window(project, reader=reader, mode=mode, stages=stages, demo=demo)
     importlib.import_module("napari").run()
     return 0

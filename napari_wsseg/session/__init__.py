@@ -181,7 +181,8 @@ class Session(SeveralReaders):
             experts.retry()
             experts.fold_all()
             self._note_seen()
-            project.add_reader(reading.reader)
+            for name in (self.reader, reading.reader):
+                project.add_reader(name)
         # Whatever is still being read is of what the reader before may see.
         loader.close()
         self.comparing.show(None)

@@ -139,7 +139,7 @@ def test_strokes_are_saved_in_the_name_of_who_drew_them(
         for reader, at in (("ann", 10), ("bea", 20)):
             mask = project.expert_masks(case_id, reader=reader)["nodule"]
             np.testing.assert_array_equal(mask, blob(at=at).astype(bool))
-        assert project.settings.readers == ("bea",)
+        assert project.settings.readers == ("ann", "bea")
         assert project.latest(case_id, "nodule", reader="bea").parent is None
         assert project.journalled() == []
 
@@ -331,4 +331,4 @@ def test_when_a_film_was_seen_is_remembered_for_its_reader(
     session.tick()
     assert set(session.project.seen("ann")) == {first, second}
     session.read_as("bea")
-    assert session.list.seen == {}
+    assert set(session.list.seen) == {session.case.id}

@@ -1,0 +1,119 @@
+"""How far readers of the same films agree, once both are done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QDialog, QLabel, QVBoxLayout, QWidget
+
+from napari_wsseg._widgets._table import fill, rows_table
+from napari_wsseg.io.project import Project
+from napari_wsseg.pipeline import agreement
+
+if TYPE_CHECKING:
+    from napari_wsseg._widgets._workbench import Workbench
+
+_HEADS = ("Readers", "Finding", "Films", "Dice", "HD95", "κ present")
+_APART = ("Film", "Finding", "Readers", "Dice")
+
+
+class AgreementWindow(QDialog):
+    """One row a pair of readers and finding, and what is left to adjudicate."""
+
+    def __init__(self, bench: Workbench, parent: QWidget | None) -> None:
+        super().__init__(parent)
+        self.bench = bench
+        self.setWindowTitle("Agreement of readers")
+        self.resize(680, 460)
+        self.words = QLabel()
+        self.words.setWordWrap(True)
+        self.table = rows_table(_HEADS)
+        self.apart = rows_table(_APART)
+        self.below = QLabel("Findings to adjudicate")
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.words)
+        layout.addWidget(self.table, 2)
+        layout.addWidget(self.below)
+        layout.addWidget(self.apart, 1)
+        self.apart.itemActivated.connect(lambda item: self._go(item.row()))
+        self._films: list[str] = []
+
+    def refresh(self) -> None:
+        """Compare in the background and show what comes of it."""
+        project = self.bench.session.project
+        if project is None or self.bench.session.reading.mode == "blind":
+            self.words.setText("In a blind reading nothing of other readers is shown.")
+            self._fill({"pairs": [], "disagreements": []})
+            return
+        self.words.setText("Comparing…")
+        folder = project.folder
+
+        def work() -> dict[str, Any]:
+            with Project.open(folder) as reading:
+                return agreement.report(reading)
+
+        self.bench.scoring.submit(
+            work, self._told, lambda error: self.words.setText(str(error))
+        )
+
+    def _told(self, told: dict[str, Any]) -> None:
+        if self.bench.session.reading.mode == "blind":
+            return
+        self.words.setText(
+            f"{told['n_double_read']} films are read by two readers who are done, "
+            f"{told['n_adjudicated']} adjudicated. Dice and HD95 are of masks that did "
+            "not begin with each other's; HD95 is the median where both see the "
+            "finding."
+            if told["pairs"]
+            else "No film has been read by two readers yet. Press F2, choose another "
+            "name and “Blind second reading”; agreement is told once both have "
+            "accepted or rejected the same films."
+        )
+        self._fill(told)
+
+    def _fill(self, told: dict[str, Any]) -> None:
+        rows = [
+            (" – ".join(pair["readers"]), finding, *_figures(row))
+            for pair in told["pairs"]
+            for finding, row in pair["findings"].items()
+        ]
+        fill(self.table, _HEADS, rows)
+        apart = told["disagreements"]
+        self._films = [one["case"] for one in apart]
+        fill(
+            self.apart,
+            _APART,
+            [
+                (
+                    one["film"],
+                    one["finding"],
+                    " – ".join(one["readers"]),
+                    f"{one['dice']:.2f}",
+                )
+                for one in apart
+            ],
+        )
+        for widget in (self.apart, self.below):
+            widget.setVisible(bool(apart))
+        self.table.setVisible(bool(rows))
+
+    def _go(self, row: int) -> None:
+        self.bench.session.go_to(self._films[row])
+
+
+def _figures(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    known = [
+        f"{row[f'hd95_{unit}']:.1f} {unit}"
+        for unit in ("mm", "px")
+        if row[f"hd95_{unit}"] is not None
+    ]
+    return (
+        str(row["n_kappa"]),
+        _number(row["dice"]),
+        ", ".join(known) or "—",
+        _number(row["kappa"]),
+    )
+
+
+def _number(value: float | None) -> str:
+    return "—" if value is None else f"{value:.2f}"

@@ -1,0 +1,100 @@
+"""Adjudicate: two readers' masks and their difference, and the one that is final."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_wsseg._widgets._compared_layers import FIRST, SECOND
+from napari_wsseg._widgets._listening import listen
+from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg.ops import agreement
+from napari_wsseg.ops.tally import Overlap
+
+
+class AdjudicatePanel(QWidget):
+    """Shown only to an adjudicator: how the two differ, and a button to take either."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__()
+        self.bench = bench
+        self.session = bench.session
+        self.words = QLabel()
+        self.words.setWordWrap(True)
+        self.take = (QPushButton(), QPushButton())
+        self.shown = (QCheckBox(), QCheckBox(), QCheckBox("Difference"))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 4)
+        layout.setSpacing(4)
+        layout.addWidget(self.words)
+        row = QHBoxLayout()
+        for box, part in zip(
+            self.shown, ("first", "second", "difference"), strict=True
+        ):
+            box.setChecked(True)
+            box.toggled.connect(lambda on, p=part: self._show_part(p, on))
+            row.addWidget(box)
+        layout.addLayout(row)
+        row = QHBoxLayout()
+        for place, button in enumerate(self.take):
+            button.setMinimumHeight(28)
+            button.setToolTip(
+                "Make this reader's mask of the current finding yours; draw on it, or "
+                "accept the film to make it final"
+            )
+            button.clicked.connect(lambda _=False, n=place: self._take(n))
+            row.addWidget(button)
+        layout.addLayout(row)
+        session = self.session
+        listen(
+            self,
+            self.refresh,
+            session.case_changed,
+            session.project_changed,
+            session.comparing.changed,
+            session.looking.finding_changed,
+        )
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Follow the case and the finding."""
+        opened, finding = self.session.opened, self.session.looking.finding
+        others = list(opened.others) if opened else []
+        judging = self.session.reading.mode == "adjudicate" and len(others) > 1
+        self.setVisible(judging)
+        if not judging or finding is None or opened is None:
+            return
+        for number, name in enumerate(others[:2]):
+            letter, colour = "AB"[number], (FIRST, SECOND)[number]
+            self.take[number].setText(f"Take {name}  Alt {letter}")
+            self.shown[number].setText(f"{letter}: {name}")
+            self.shown[number].setStyleSheet(f"color: {colour}; font-weight: bold;")
+        masks = self.bench.compared.masks()
+        if masks is None:
+            return
+        spacing = opened.case.spacing_mm
+        dice = Overlap.of(*masks).dice
+        far = agreement.hd95(*masks, spacing=spacing or (1.0, 1.0))
+        told = f"Dice {dice:.2f}"
+        if far is not None:
+            told += f" · HD95 {far:.1f} {'mm' if spacing else 'px'}"
+        sees = [name for name, mask in zip(others, masks, strict=False) if mask.any()]
+        if len(sees) == 1:
+            told = f"only {sees[0]} sees it"
+        elif not sees:
+            told = "neither sees it"
+        self.words.setText(f"<b>{finding.name}</b>: {told}")
+
+    def _show_part(self, part: str, on: bool) -> None:
+        self.bench.compared.want(part, on)
+        self.bench.focus_canvas()
+
+    def _take(self, number: int) -> None:
+        self.session.take(number)
+        self.bench.focus_canvas()

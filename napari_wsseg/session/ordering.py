@@ -1,0 +1,117 @@
+"""In which order cases are read, and the scores that some orders need."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from napari_wsseg.io import stages
+from napari_wsseg.io.project import Project
+from napari_wsseg.ops.tally import Overlap
+from napari_wsseg.pipeline import agreement
+from napari_wsseg.schema import Mask
+from napari_wsseg.session.reading_list import ReadingList
+
+NAME, UNCERTAIN, READERS, MACHINE, DATE, RANDOM = (
+    "Name",
+    "Most uncertain first",
+    "Readers disagree most",
+    "Machine differs most",
+    "Last decided first",
+    "Random",
+)
+ORDERS = (NAME, UNCERTAIN, READERS, MACHINE, DATE, RANDOM)
+
+SIDE = 256
+"""Longest side, in pixels, at which a machine's mask is compared with an expert's."""
+
+
+def ordered(
+    reading: ReadingList,
+    case_ids: Sequence[str],
+    order: str,
+    *,
+    reader: str,
+    scores: Mapping[str, float],
+    now: datetime | None = None,
+) -> list[str]:
+    """Return cases in one of `ORDERS`; equals stay in the order of their files.
+
+    By uncertainty, films that the reader was shown within a day wait at the end, those
+    seen longest ago first. By chance, every reader has a shuffle of her own, which is
+    the same each time.
+    """
+    if order == RANDOM:
+        chance = random.Random(reader)
+        shuffled = chance.sample(sorted(reading.cases), len(reading.cases))
+        wanted = set(case_ids)
+        return [case_id for case_id in shuffled if case_id in wanted]
+    if order == DATE:
+        dates = {c: d.created for c, d in reading.decisions.items()}
+        return sorted(case_ids, key=lambda c: dates.get(c, ""), reverse=True)
+    if order in (READERS, MACHINE):
+        return sorted(case_ids, key=lambda c: -scores.get(c, -1.0))
+    if order == UNCERTAIN:
+        recent = reading.recently_seen(now or datetime.now(UTC))
+        return sorted(
+            case_ids,
+            key=lambda c: (
+                reading.seen[c] if c in recent else "",
+                -scores.get(c, -1.0),
+            ),
+        )
+    return list(case_ids)
+
+
+def between_readers(folder: Path) -> dict[str, float]:
+    """Return how far readers who are done disagree, 0 to 1, by case id."""
+    with Project.open(folder) as project:
+        return agreement.disagreement(project)
+
+
+def machine_against_expert(folder: Path, stage: str, run: str) -> dict[str, float]:
+    """Return 1 − the lowest Dice of a stage and the masks that count, by case id.
+
+    Masks are compared at `SIDE`; films without an expert mask are left out.
+    """
+    from napari_wsseg import pipeline
+
+    settings = stages.read_settings(folder, stage, run)
+    found: dict[str, float] = {}
+    if settings is None:
+        return found
+    with Project.open(folder) as project:
+        for case_id in project.annotated():
+            maps = stages.read(folder, stage, run, case_id)
+            if maps is None:
+                continue
+            shape = _small(project.case(case_id).shape)
+            drafts = pipeline.stage_masks(maps, settings, shape)
+            dices = [
+                Overlap.of(
+                    np.asarray(drafts[settings.findings.index(name)], bool),
+                    _nearest(mask, shape),
+                ).dice
+                for name, mask in project.expert_masks(case_id).items()
+                if name in settings.findings
+            ]
+            if dices:
+                found[case_id] = 1 - min(dices)
+    return found
+
+
+def _small(shape: tuple[int, int]) -> tuple[int, int]:
+    factor = min(1.0, SIDE / max(shape))
+    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
+
+
+def _nearest(mask: Mask, shape: tuple[int, int]) -> Mask:
+    rows, columns = (
+        ((np.arange(small) + 0.5) * large / small).astype(int)
+        for small, large in zip(shape, mask.shape, strict=True)
+    )
+    return np.asarray(mask[np.ix_(rows, columns)], bool)
