@@ -40,7 +40,7 @@ KEYS = (
     Key("Shift-S", "Shift S", "Decide", "This finding: your mask is right"),
     Key("Shift-R", "Shift R", "Decide", "This finding: not there, its mask is empty"),
     Key("Shift-Z", "Shift Z", "Decide", "Take the last decision back"),
-    Key("O", "O", "Decide", "Reopen: read a decided film again"),
+    Key("Shift-O", "Shift O", "Decide", "Reopen: read a decided film again"),
     Key("Alt-A", "Alt A", "Decide", "Adjudicate: take the first reader's mask"),
     Key("Alt-B", "Alt B", "Decide", "Adjudicate: take the second reader's mask"),
     Key("PageDown", "Page down", "Films", "Next film"),

@@ -107,7 +107,9 @@ class StartRow(QWidget):
         finding = self.session.looking.finding
         if project is None or case is None or finding is None:
             return []
-        own = (self.session.reader, IMPORTED)
+        own = {self.session.reader}
+        if self.session.reading.mode == "open":
+            own.add(IMPORTED)
         history = project.history(case.id, finding.name)
         return [version for version in history if version.reader in own]
 

@@ -216,7 +216,7 @@ class Workbench(QObject):
             self.session.undo_decision()
         else:
             self.session.message.emit(
-                "No decision of the last seconds to take back; “Reopen” (O) lets any "
+                "No decision of the last seconds to take back; “Reopen” (Shift O) lets any "
                 "film be read again"
             )
 
@@ -377,7 +377,7 @@ class Workbench(QObject):
             "F3": self.show_agreement,
             "F4": lambda: self.show_versions(),
             "/": lambda: self.search(),
-            "O": session.reopen,
+            "Shift-O": session.reopen,
             "Shift-Z": self.undo_decision,
             "Shift-A": lambda: self.decide_finding("accept"),
             "Shift-S": lambda: self.decide_finding("accept with edits"),

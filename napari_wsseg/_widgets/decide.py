@@ -120,7 +120,7 @@ class DecidePanel(QWidget):
         self.unread = QPushButton("To review  U")
         self.unread.setToolTip("Next film that nobody has decided on")
         self.undo = UndoBar(bench)
-        self.reopen = QPushButton("Reopen  O")
+        self.reopen = QPushButton("Reopen  Shift O")
         self.reopen.setToolTip(
             "Read this film again: nothing that was drawn or decided is lost"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QIcon, QKeyEvent, QPainter, QPixmap
@@ -28,16 +30,10 @@ _SWATCH = 18
 _SIGNS = {
     "drawn": "●",
     "accepted": "✓",
-    "accepted with edits": "✓",
+    "edited": "✎",
     "rejected": "✗",
     "flagged": "⚑",
     "draft": "○",
-}
-_VERDICTS = {
-    "accept": "accepted",
-    "accept with edits": "accepted with edits",
-    "reject": "rejected",
-    "flag": "flagged",
 }
 _GLANCE = 96
 """Longest side, in pixels, at which a draft is looked for."""
@@ -78,8 +74,10 @@ class FindingsTable(QWidget):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         self.table.setToolTip(
             "Click: paint this finding (Q, W).  Tick (Space): show or hide its mask.\n"
-            "Mask: ● drawn, ✓ accepted, ⚑ flagged, ✗ rejected, with its area; "
-            "○ a machine's draft alone.\n"
+            "Mask: ● drawn, ✓ accepted, ✎ accepted with edits, ⚑ flagged, ✗ rejected, "
+            "with its area; ○ a machine's draft alone.\n"
+            "One finding alone: Shift A accepts, Shift S accepts your edits, Shift R "
+            "rejects.\n"
             "Label: what the list of labels says of this film."
         )
         # Narrow cells leave the names, which are long, the room they need.
@@ -123,11 +121,12 @@ class FindingsTable(QWidget):
             return
         blocked = self.table.blockSignals(True)
         masks, drawn = experts.masks, experts.annotated
+        states = self.session.finding_states()
         for row, finding in enumerate(self.session.looking.findings):
             if only not in (None, finding.name):
                 continue
             pixels = int(np.count_nonzero(masks[finding.name]))
-            words = state(self.session, finding.name)
+            words = state(self.session, finding.name, states)
             size = area(pixels, case.spacing_mm) if pixels else "empty"
             texts = (
                 f"{_SIGNS[words]} {size if finding.name in drawn else words}"
@@ -191,18 +190,19 @@ class FindingsTable(QWidget):
             self.bench.layers.set_finding_visible(name, shown)
 
 
-def state(session: Session, finding: str) -> str:
+def state(session: Session, finding: str, states: Mapping[str, str]) -> str:
     """Return what there is of a finding on the open film, in a word; empty if nothing.
 
-    Decisions count for what a reader has drawn or approved.
+    `states` tells of what a reader has drawn or decided (`Session.finding_states`).
     """
     experts, opened, looking = session.experts, session.opened, session.looking
     if experts is None or opened is None:
         return ""
     decision = session.list.decisions.get(opened.case.id)
     if finding in experts.annotated:
-        verdict = _VERDICTS.get(decision.verdict) if decision else None
-        return verdict or "drawn"
+        word = states.get(finding, "drawn")
+        flagged = decision is not None and decision.verdict == "flag"
+        return "flagged" if flagged and word == "drawn" else word
     stage = looking.view if looking.view in opened.maps else None
     stage = stage or next((s for s in reversed(STAGES) if s in opened.maps), None)
     if stage is None:

@@ -198,7 +198,7 @@ def test_a_version_is_compared_restored_and_a_decision_undone_and_reopened(
     hands.pick_row(bench, case_id)
     hands.settle(bench)
     assert review.decide.reopen.isVisible()
-    key(bench, Qt.Key.Key_O)
+    key(bench, Qt.Key.Key_O, SHIFT)
     hands.wait_for(lambda: session.list.status(case_id) == "has mask")
     assert not review.decide.reopen.isVisible()
     np.testing.assert_array_equal(bench.layers.active.data.astype(bool), first)
