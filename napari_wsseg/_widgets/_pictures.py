@@ -35,6 +35,9 @@ HEAT = np.array(
 GROUND = 255
 """Value in a label map of what a number stands on."""
 
+_MOST_NUMBERS = 3
+"""Pieces of a mask, the largest ones, that carry its number."""
+
 
 def small_shape(shape: tuple[int, int], longest: int) -> tuple[int, int]:
     """Return `shape`, made smaller in proportion so that no side exceeds `longest`."""
@@ -140,25 +143,56 @@ def outlines(
 
 
 def number(labels: NDArray[np.uint8], masks: Iterable[NDArray[np.bool_]]) -> None:
-    """Write the number of each (h, w) mask into a label map, above its largest piece.
+    """Write the number of each (h, w) mask into a label map, above its large pieces.
 
-    The digits have the mask's value, 1 for the first, on a ground of value `GROUND`.
+    The digits have the mask's value, 1 for the first, on a ground of value `GROUND`; no
+    number is written over another.
     """
-    height, width = labels.shape
     size = max(12, round(max(labels.shape) / 42))
     font = ImageFont.load_default(size)
     for value, mask in enumerate(masks, 1):
-        pieces, count = ndimage.label(mask)
-        if not count:
-            continue
-        largest = np.bincount(pieces.ravel())[1:].argmax() + 1
-        rows, columns = np.nonzero(pieces == largest)
-        sign = _sign(str(value), font)
-        high, wide = min(sign.shape[0], height), min(sign.shape[1], width)
-        middle = columns[rows == rows.min()].mean()
-        x = int(min(max(middle - wide / 2, 0), width - wide))
-        y = int(min(max(rows.min() - high - 1, 0), height - high))
-        labels[y : y + high, x : x + wide] = np.where(sign, value, GROUND)[:high, :wide]
+        sign = _sign(str(value), font)[: labels.shape[0], : labels.shape[1]]
+        high, wide = sign.shape
+        for row, column in _tops(mask):
+            wanted = row - high - 1, round(column - wide / 2)
+            y, x = _free(labels, wanted, (high, wide))
+            labels[y : y + high, x : x + wide] = np.where(sign, value, GROUND)
+
+
+def _tops(mask: NDArray[np.bool_]) -> list[tuple[int, float]]:
+    """Return (row, column) of the highest point of each of a mask's large pieces."""
+    # A coarse look is enough, and labelling holds up every other thread.
+    step = max(1, max(mask.shape) // 256)
+    coarse = mask[::step, ::step]
+    if not coarse.any():
+        step, coarse = 1, mask
+    pieces, count = ndimage.label(coarse)
+    areas = np.bincount(pieces.ravel(), minlength=1)[1:]
+    order = np.argsort(-areas, kind="stable")[:_MOST_NUMBERS]
+    found = []
+    for piece in (order + 1) if count else ():
+        if areas[piece - 1] >= areas.max() / 10:
+            rows, columns = np.nonzero(pieces == piece)
+            middle = float(columns[rows == rows[0]].mean())
+            found.append((int(rows[0]) * step, middle * step))
+    return found
+
+
+def _free(
+    labels: NDArray[np.uint8], wanted: tuple[int, int], size: tuple[int, int]
+) -> tuple[int, int]:
+    """Return (row, column) near `wanted` where no number stands yet, within the map."""
+    (high, wide), (height, width) = size, labels.shape
+
+    def within(row: int, column: int) -> tuple[int, int]:
+        return min(max(row, 0), height - high), min(max(column, 0), width - wide)
+
+    for step in range(6):
+        for down, across in ((0, step), (0, -step), (step, 0)):
+            y, x = within(wanted[0] + down * high, wanted[1] + across * wide)
+            if not (labels[y : y + high, x : x + wide] == GROUND).any():
+                return y, x
+    return within(*wanted)
 
 
 def _sign(

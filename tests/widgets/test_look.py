@@ -10,6 +10,7 @@ import reading_room
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
+from scipy import ndimage
 
 from napari_wsseg._widgets import _pictures, _ruler
 from napari_wsseg._widgets._workbench import Workbench
@@ -96,6 +97,27 @@ def test_a_number_stands_beside_each_mask_in_its_own_value() -> None:
     assert set(np.unique(labels)) == {0, 1, 3, _pictures.GROUND}
     rows, _ = np.nonzero(labels == 1)
     assert rows.max() < 100, "above its mask, not on it"
+
+
+def test_masks_in_one_place_have_numbers_beside_each_other() -> None:
+    labels = np.zeros((240, 200), np.uint8)
+    same = reading_room.blob((240, 200), at=100, size=40).astype(bool)
+    alone = np.zeros_like(labels)
+    _pictures.number(alone, [same])
+    _pictures.number(labels, [same] * 4)
+    digits = [int((labels == value).sum()) for value in (1, 2, 3, 4)]
+    assert digits[0] == int((alone == 1).sum()), "nothing is written over it"
+    assert min(digits) > 5
+
+
+def test_every_large_piece_carries_the_number_and_specks_do_not() -> None:
+    labels = np.zeros((240, 200), np.uint8)
+    mask = np.zeros((240, 200), bool)
+    mask[60:100, 20:60] = mask[160:190, 140:170] = True
+    mask[220:222, 20:22] = True
+    _pictures.number(labels, [mask])
+    _, count = ndimage.label(labels)
+    assert count == 2
 
 
 def test_a_mask_at_the_rim_keeps_its_number_on_the_film() -> None:
