@@ -9,10 +9,9 @@ from pathlib import Path
 import hands
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, seed: int = 0) -> None:
     bench = hands.open_bench(folder)
     hands.press(bench, "paint")
-    seed = 0
     while True:
         for _ in range(3):
             seed += 1
@@ -28,4 +27,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

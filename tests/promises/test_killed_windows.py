@@ -1,0 +1,72 @@
+"""The window killed at random moments of painting, again and again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import hands
+import numpy as np
+import pytest
+import reading_room
+
+from napari_wsseg.io.project import Project
+
+KILLS = 30
+
+
+def paint_until_killed(place: Path, seed: int) -> dict[tuple[str, str], str]:
+    """Return the hashes of the masks that the window told as drawn."""
+    painter = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("painter.py"), place, str(seed)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert painter.stdout is not None
+    lines = [painter.stdout.readline()]
+    time.sleep(float(np.random.default_rng(seed).uniform(0, 2.5)))
+    painter.kill()
+    lines += painter.stdout
+    painter.wait()
+    painter.stdout.close()
+    told = {}
+    for line in lines:
+        case_id, finding, mask = json.loads(line)
+        told.pop((case_id, finding), None)
+        told[case_id, finding] = mask
+    return told
+
+
+@pytest.mark.gui
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_thirty_killed_windows_lose_nothing_but_the_stroke_in_hand(
+    tmp_path: Path,
+) -> None:
+    place = reading_room.make_project(tmp_path)
+    masks, cut, lost = 0, 0, []
+    for seed in range(KILLS):
+        told = paint_until_killed(place, 1000 * seed)
+        masks += len(told)
+        with Project.open(place, write=True) as project:
+            assert project.fsck() == []
+            for case_id, finding, reader, _ in project.journalled():
+                project.fold(case_id, finding, reader, tool="recovered")
+            for (case_id, finding), mask in told.items():
+                found = project.expert_masks(case_id).get(finding)
+                if found is None:
+                    lost.append((seed, case_id))
+                elif hands.digest(found) != mask:
+                    # The stroke after the last one told may be in, nowhere else.
+                    if (case_id, finding) == list(told)[-1]:
+                        cut += 1
+                    else:
+                        lost.append((seed, case_id))
+    sys.stdout.write(
+        f"{KILLS} windows killed: {masks} masks told as drawn, {cut} with the stroke "
+        f"in hand on them, {len(lost)} lost\n"
+    )
+    assert lost == []
