@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from napari_wsseg.io import names
 from napari_wsseg.io._database import Database
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import SPLITS, Case
@@ -112,7 +113,7 @@ def _case(row: sqlite3.Row, findings: Sequence[str]) -> Case:
     spacing = (row["row_mm"], row["column_mm"])
     return Case(
         id=row["id"],
-        path=row["path"],
+        path=names.inside(row["path"]),
         shape=(row["height"], row["width"]),
         spacing_mm=None if None in spacing else spacing,
         split=row["split"],

@@ -184,9 +184,10 @@ def _reading(path: Path) -> sqlite3.Connection:
     try:
         connection = _connect(path, "mode=ro")
     except sqlite3.OperationalError:
-        # A folder that nobody may write to has no room for WAL's shared memory; if
-        # there is no log either, the file alone is the whole and constant truth.
-        if path.with_name(f"{path.name}-wal").exists():
+        # A folder that nobody may write to, or a full disk, has no room for WAL's
+        # shared memory; without a log the file alone is the whole and constant truth.
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
             raise
         connection = _connect(path, "mode=ro&immutable=1")
     if _migrations.index_version(connection) == len(_migrations.MIGRATIONS):
@@ -218,6 +219,8 @@ def _words(path: Path, error: sqlite3.Error | OSError) -> str:
         return f"{path.parent}: could not be written ({error.strerror or text})"
     if "unable to open" in text or "readonly" in text:
         return f"{path}: cannot be opened ({text}); check that it is there and allowed"
+    if "disk I/O" in text:
+        return f"{path.parent}: the disk is full or failing; nothing was changed"
     if "locked" in text:
         return f"{path.parent}: is being written to by another process; try again"
     if isinstance(error, sqlite3.IntegrityError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +82,23 @@ def write(folder: Path, case_id: str, finding: str, mask: Mask) -> str:
     path = place(folder, case_id, finding, sha)
     # A damaged file of that name is mended by writing it again.
     if not _holds(path, data):
-        atomic.write(path, lambda file: file.write(data))
+        atomic.write(path, lambda file: file.write(data), room=_room(folder))
     return sha
+
+
+def sweep(folder: Path) -> None:
+    """Delete masks that a writer who was killed left half written.
+
+    Only the one writer of a project may: nobody else's can be among them.
+    """
+    for left in _room(folder).glob(f".*{atomic.TEMPORARY}"):
+        with suppress(OSError):  # a read-only or full disk is told when it matters
+            left.unlink()
+
+
+def _room(folder: Path) -> Path:
+    """Return where masks lie until they are whole: one folder, soon swept."""
+    return folder / "masks" / ".new"
 
 
 def read(folder: Path, case_id: str, finding: str, sha: str) -> Mask:

@@ -20,19 +20,26 @@ TEMPORARY = ".tmp"
 
 
 def write(
-    path: Path, fill: Callable[[IO[bytes]], object], *, private: bool = False
+    path: Path,
+    fill: Callable[[IO[bytes]], object],
+    *,
+    private: bool = False,
+    room: Path | None = None,
 ) -> None:
     """Write `path` by calling `fill` on an open binary file, or leave it untouched.
 
-    A `private` file may be read by its owner alone.
+    A `private` file may be read by its owner alone. Until it is whole it lies beside
+    `path`, or in the folder `room` of the same disk.
 
     Raises
     ------
     DataError
         If the disk is full, read-only or gone; what was there before is unharmed.
     """
-    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}{TEMPORARY}")
+    place = room or path.parent
+    temporary = place / f".{path.name}.{uuid4().hex[:8]}{TEMPORARY}"
     try:
+        make_folder(place)
         make_folder(path.parent)
         with temporary.open("wb") as file:
             if private:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 import zlib
 from pathlib import Path
@@ -32,6 +33,8 @@ from napari_wsseg.schema import Radiograph
 # Every oddity of a file that pydicom warns of is either mended or refused here in
 # words; five thousand films would bury a person in the rest.
 warnings.filterwarnings("ignore", module=r"pydicom\b", append=True)
+# It logs the same again, with the value, which may be a name.
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 _SYNTAX = Tag("TransferSyntaxUID")
 

@@ -123,6 +123,8 @@ class Project:
         if write:
             _links.check(folder)
         lock = WriterLock(folder) if write else None
+        if lock:
+            _masks.sweep(folder)
         try:
             database = _database.Database(folder / INDEX, readonly=not write)
         except BaseException:

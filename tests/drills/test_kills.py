@@ -29,12 +29,16 @@ def digest(mask: np.ndarray) -> str:
     return hashlib.sha256(np.packbits(np.asarray(mask) != 0).tobytes()).hexdigest()[:16]
 
 
+BLANK = digest(np.zeros(reading_room.SHAPE))
+
+
 def read_for_ever(place: Path, seed: int, say: Any) -> None:
     """Paint, undo, fold, decide and turn pages, telling each before and after."""
     rng = np.random.default_rng(seed)
     session = Session(reader="ann")
+    session.save_failed.connect(lambda *words: say("refused", *map(str, words)))
     session.open_project(place)
-    say("open")
+    say("read-only" if session.readonly else "open")
     while True:
         for _ in range(int(rng.integers(1, 6))):
             assert session.experts is not None
@@ -86,6 +90,9 @@ class Drill:
                 self.strokes += 1
             elif what == "deciding":
                 deciding = rest[0], rest[2]
+            elif what in ("refused", "read-only"):
+                # A reader is told so at once: nothing was promised.
+                self.lost.append(f"{seed}: {what} {rest}")
             elif what == "decided":
                 self.verdicts[rest[0]], deciding = rest[2], None
                 self.decisions += 1
@@ -112,10 +119,15 @@ class Drill:
             }
             decided = {i: str(d.verdict) for i, d in project.decisions().items()}
         for key, told in self.masks.items():
-            if found.get(key) != told:
-                if begun is None or key != begun[:2] or found.get(key) != begun[2]:
+            # A finding whose strokes were all undone has no mask, rather than a blank.
+            if found.get(key, BLANK) != told:
+                if (
+                    begun is None
+                    or key != begun[:2]
+                    or found.get(key, BLANK) != begun[2]
+                ):
                     self.lost.append(f"{seed}: mask {key}")
-        if begun is not None and found.get(begun[:2]) != begun[2]:
+        if begun is not None and found.get(begun[:2], BLANK) != begun[2]:
             self.cut += 1
         for case_id, verdict in self.verdicts.items():
             if decided.get(case_id) != verdict:

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from disk_makers import CASE, SHAPE, blot, new_project, write_png
 
-from napari_wsseg.io import _migrations
+from napari_wsseg.io import _clock, _migrations, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import StageMaps
 
 
 @pytest.fixture
@@ -274,3 +275,87 @@ def test_a_copy_that_nobody_may_write_to_can_be_read(
         copy.chmod(0o755)
         for path in copy.rglob("*"):
             path.chmod(0o755)
+
+
+def test_a_damaged_page_costs_only_what_stood_on_it(project: Project) -> None:
+    """Whatever page is lost, each mask that can still be read is right."""
+    project.put_mask(CASE, "nodule", blot(), reader="ann")
+    project.put_mask(CASE, "effusion", blot(20), reader="ann")
+    project.close()
+    index = project.folder / "index.sqlite"
+    data = index.read_bytes()
+    masks = {p: p.read_bytes() for p in project.folder.rglob("masks/**/*.png")}
+    told, whole = 0, 0
+    for place in range(0, len(data), 4096):
+        index.write_bytes(data[:place] + b"\xa5" * 4096 + data[place + 4096 :])
+        try:
+            with Project.open(project.folder) as again:
+                found = again.expert_masks(CASE)
+                problems = [p for p in again.fsck() if "radiograph is" not in p]
+        except DataError:
+            told += 1
+            continue
+        finally:
+            for side in project.folder.glob("index.sqlite-*"):
+                side.unlink()
+        for name, mask in found.items():
+            np.testing.assert_array_equal(mask, blot(20 if name == "effusion" else 5))
+        told += bool(problems)
+        whole += len(found) == 2
+    assert told >= len(data) // 4096 // 2
+    assert whole
+    assert {p: p.read_bytes() for p in masks} == masks, "the pixels are never touched"
+    index.write_bytes(data)
+    with Project.open(project.folder) as again:
+        assert len(again.expert_masks(CASE)) == 2
+
+
+def test_a_clock_that_goes_backwards_changes_no_order(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = iter(range(28, 0, -1))
+    monkeypatch.setattr(
+        _clock, "now", lambda: f"2026-02-{next(days):02}T00:00:00.000+00:00"
+    )
+    for top in (1, 5, 9):
+        newest = project.put_mask(CASE, "nodule", blot(top), reader="ann")
+        project.decide(CASE, "reject", reader="ann")
+    last = project.decide(CASE, "accept", reader="ann")
+    project.journal_stroke(CASE, "nodule", "ann", blot(9), blot(12))
+    project.journal_stroke(CASE, "nodule", "ann", blot(12), blot(15))
+    assert project.latest(CASE, "nodule") == newest
+    assert project.decision(CASE) == last
+    project.verify_audit()
+    folded = project.fold(CASE, "nodule", "ann")
+    assert folded is not None
+    assert folded.version == newest.version + 1
+    np.testing.assert_array_equal(project.read_mask(folded), blot(15))
+
+
+@pytest.mark.parametrize("keep", [0, 1, 30, 0.5, 0.99])
+def test_maps_cut_short_are_told_and_made_again_by_deleting_them(
+    project: Project, keep: float
+) -> None:
+    maps = StageMaps(np.ones((2, 8, 8), np.float32), np.ones(2, np.float32), {})
+    stages.write(project.folder, "cam", "run", CASE, maps)
+    path = stages.folder(project.folder, "cam", "run") / f"{CASE}.npz"
+    data = path.read_bytes()
+    path.write_bytes(data[: int(keep * len(data)) if 0 < keep < 1 else int(keep)])
+    with pytest.raises(DataError, match="delete it and run the stage again"):
+        stages.read(project.folder, "cam", "run", CASE)
+    path.unlink()
+    assert stages.read(project.folder, "cam", "run", CASE) is None
+
+
+def test_what_a_killed_writer_left_half_written_is_swept_at_the_next_opening(
+    project: Project,
+) -> None:
+    project.put_mask(CASE, "nodule", blot(), reader="ann")
+    left = project.folder / "masks" / ".new" / ".0123456789ab.png.0123abcd.tmp"
+    left.write_bytes(b"\x89PNG")
+    with Project.open(project.folder):
+        assert left.exists(), "to read is to change nothing"
+    project.close()
+    with Project.open(project.folder, write=True) as again:
+        assert not left.exists()
+        assert len(again.fsck()) == 1, "but for the film, which this project lacks"
