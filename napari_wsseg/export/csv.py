@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from napari_wsseg.export import File, Item, Note, formats
+from napari_wsseg.export import File, Item, Note, _sheet, formats
 from napari_wsseg.export.selection import Selection
 from napari_wsseg.ops import masks as regions
 from napari_wsseg.schema import Annotation, Case, Decision, Mask
@@ -21,8 +21,6 @@ COLUMNS = (
     *("regions", "reader", "version", "made_with", "source_run"),
     *("decision", "decided_by", "confidence", "seconds", "decided_utc", "comment"),
 )
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @formats.register("csv")
@@ -71,12 +69,5 @@ def _table(rows: Sequence[Sequence[object]]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer.writerows([_sheet.cell(value) for value in row] for row in rows)
     return text.getvalue().encode()
-
-
-def _cell(value: object) -> object:
-    """Keep a spreadsheet from taking words for a formula."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value

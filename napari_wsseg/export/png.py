@@ -12,7 +12,16 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
+from napari_wsseg.export import (
+    File,
+    Found,
+    Item,
+    Note,
+    Shape,
+    _sheet,
+    formats,
+    importers,
+)
 from napari_wsseg.export.selection import Selection
 from napari_wsseg.io import _masks, masks
 from napari_wsseg.schema import Mask
@@ -54,6 +63,10 @@ def _labels(chosen: Selection) -> bytes:
     for case in chosen.project.cases():
         values = [case.labels.get(name) for name in chosen.findings]
         writer.writerow(
-            [case.path, *("" if v is None else v for v in values), case.split]
+            [
+                _sheet.path(case.path),
+                *("" if v is None else v for v in values),
+                case.split,
+            ]
         )
     return text.getvalue().encode()

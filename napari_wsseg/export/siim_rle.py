@@ -15,7 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
+from napari_wsseg.export import (
+    File,
+    Found,
+    Item,
+    Note,
+    Shape,
+    _sheet,
+    formats,
+    importers,
+)
 from napari_wsseg.export.selection import Selection
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import run_lengths
@@ -78,7 +87,7 @@ def _rows(path: Path) -> dict[str, list[str]]:
                         f"{path.name} has no columns {' and '.join(_COLUMNS)}"
                     )
                 name, runs = (named[column] or "" for column in _COLUMNS)
-                rows.setdefault(name.strip(), []).append(runs)
+                rows.setdefault(_sheet.uncell(name.strip()), []).append(runs)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a csv that can be read ({error})") from error
     return rows
@@ -88,5 +97,5 @@ def _csv(lines: Sequence[tuple[str, str]]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    writer.writerows(lines)
+    writer.writerows((_sheet.cell(name), runs) for name, runs in lines)
     return text.getvalue().encode()
