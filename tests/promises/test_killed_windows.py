@@ -65,6 +65,8 @@ def test_thirty_killed_windows_lose_nothing_but_the_stroke_in_hand(
                         cut += 1
                     else:
                         lost.append((seed, case_id))
+        sys.stdout.write(f"kill {seed + 1}: {masks} masks, {cut} cut, {lost} lost\n")
+        sys.stdout.flush()
     sys.stdout.write(
         f"{KILLS} windows killed: {masks} masks told as drawn, {cut} with the stroke "
         f"in hand on them, {len(lost)} lost\n"
