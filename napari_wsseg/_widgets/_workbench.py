@@ -216,8 +216,8 @@ class Workbench(QObject):
             self.session.undo_decision()
         else:
             self.session.message.emit(
-                "No decision of the last seconds to take back; “Reopen” (Shift O) lets any "
-                "film be read again"
+                "Nothing decided in the last seconds; “Reopen” (Shift O) lets any film "
+                "be read again"
             )
 
     def choose_reader(self) -> None:
