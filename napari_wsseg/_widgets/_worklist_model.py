@@ -56,6 +56,7 @@ class WorklistModel(QAbstractTableModel):
         self.order = ordering.NAME
         self.scores: Mapping[str, float] = {}
         self.disagreeing: Mapping[str, float] = {}
+        self._words: list[str] = []
         self._texts: dict[str, str] = {}
         self.shown: list[str] = []
         self._rows: dict[str, int] = {}
@@ -66,6 +67,7 @@ class WorklistModel(QAbstractTableModel):
 
     def refresh(self) -> None:
         """Filter and order anew."""
+        self._words = self.words.lower().split()
         self.beginResetModel()
         self.shown = self._ordered([c for c in self._cases() if self._passes(c)])
         self._rows = {case_id: row for row, case_id in enumerate(self.shown)}
@@ -150,7 +152,7 @@ class WorklistModel(QAbstractTableModel):
 
     def _passes(self, case_id: str) -> bool:
         reading = self.session.list
-        if self.words and not self._matches(reading.cases[case_id]):
+        if self._words and not self._matches(reading.cases[case_id]):
             return False
         if self.filter == "All":
             return True
@@ -173,7 +175,7 @@ class WorklistModel(QAbstractTableModel):
             present = (f for f, label in case.labels.items() if label == 1)
             text = " ".join((case.path, case.split, *present)).lower()
             self._texts[case.id] = text
-        return all(word in text for word in self.words.lower().split())
+        return all(word in text for word in self._words)
 
     def _ordered(self, case_ids: list[str]) -> list[str]:
         session = self.session

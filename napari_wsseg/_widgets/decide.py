@@ -88,7 +88,7 @@ class UndoBar(QFrame):
             self._write()
 
     def _write(self) -> None:
-        self.button.setText(f"Undo decision  Shift Z ({self._left})")
+        self.button.setText(f"Undo  Shift Z ({self._left})")
 
     def _undo(self) -> None:
         self.bench.session.undo_decision()

@@ -98,7 +98,7 @@ class Worklist(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
-        for column, width in enumerate((86, 96, 96, 40, 56, 40)):
+        for column, width in enumerate((82, 78, 76, 40, 56, 40)):
             table.setColumnWidth(column, width)
         return table
 

@@ -90,7 +90,7 @@ def offer(
         }
         found |= {name: np.zeros(case.shape, bool) for name in absent}
         kept = opened.shown.kept(stage) + (" snapped" if snap else "")
-        tool = f"accepted {kept}"
+        tool = "rejected" if absent else f"accepted {kept}"
         return Asked(
             *(case.id, verdict, found, tool, run, confidence, comment, seconds, finding)
         )
