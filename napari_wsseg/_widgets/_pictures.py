@@ -148,7 +148,7 @@ def number(labels: NDArray[np.uint8], masks: Iterable[NDArray[np.bool_]]) -> Non
     The digits have the mask's value, 1 for the first, on a ground of value `GROUND`; no
     number is written over another.
     """
-    size = max(12, round(max(labels.shape) / 42))
+    size = max(12, round(max(labels.shape) / 34))
     font = ImageFont.load_default(size)
     for value, mask in enumerate(masks, 1):
         sign = _sign(str(value), font)[: labels.shape[0], : labels.shape[1]]
