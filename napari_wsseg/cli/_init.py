@@ -56,7 +56,8 @@ def add(command: argparse.ArgumentParser) -> None:
         default="auto",
         choices=["auto", "keep", "hide"],
         help="whether the project has the films' file names, or other ones and a key "
-        "file outside; auto hides those of DICOM files (docs/trust.md)",
+        "file outside; auto hides those of DICOM files that do not say that identity "
+        "was removed (docs/trust.md)",
     )
     add_json(command)
 

@@ -71,7 +71,8 @@ def steps(
 
     File names may tell who a patient is. ``"hide"`` keeps them out of the project,
     ``"keep"`` takes them over; ``"auto"`` hides those of a folder that has a DICOM
-    file, or a name with a ^ as DICOM writes those of persons.
+    film whose Patient Identity Removed is not YES, or a name with a ^ as DICOM writes
+    those of persons.
 
     Raises
     ------
@@ -124,7 +125,16 @@ def steps(
 
 def _personal(images: Path, paths: Sequence[str]) -> bool:
     """Whether names are to be taken for those of persons."""
-    return any("^" in path or image_files.is_dicom(images / path) for path in paths)
+    return any("^" in path or _of_somebody(images / path) for path in paths)
+
+
+def _of_somebody(path: Path) -> bool:
+    """Whether a film is DICOM and does not say that nobody is named in it."""
+    if not image_files.is_dicom(path):
+        return False
+    from napari_wsseg.io import dicom
+
+    return not dicom.is_deidentified(path)
 
 
 def _existing(folder: Path, what: str) -> Path:

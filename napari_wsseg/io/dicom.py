@@ -124,6 +124,19 @@ def _oddities(dataset: Dataset) -> list[str]:
     return odd
 
 
+def is_deidentified(path: Path) -> bool:
+    """Whether a film says that Patient Identity Removed is YES (PS3.3 C.7.1.1)."""
+    tag = "PatientIdentityRemoved"
+    try:
+        with _source.opened(path) as file:
+            found = pydicom.dcmread(
+                file, stop_before_pixels=True, force=True, specific_tags=[tag]
+            )
+        return str(found.get(tag, "")).strip().upper() == "YES"
+    except Exception:  # damaged: the import says so, and nobody vouches for its name
+        return False
+
+
 def _dataset(path: Path, file: BinaryIO) -> Dataset:
     try:
         _check_inflated(path, file)

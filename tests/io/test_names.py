@@ -89,6 +89,20 @@ def test_pictures_keep_their_names_unless_told_otherwise(
         assert [case.path for case in project.cases()] == ["film_0001.png"]
 
 
+@pytest.mark.parametrize(("said", "kept"), [("YES", True), ("NO", False), ("", False)])
+def test_dicom_films_that_say_nobody_is_named_keep_their_names(
+    tmp_path: Path, said: str, kept: bool
+) -> None:
+    film = dicom_film(grey(1, (80, 70)), PatientIdentityRemoved=said)
+    (tmp_path / "films").mkdir()
+    save_dicom(film, tmp_path / "films" / "a.dcm")
+    (tmp_path / "labels.csv").write_text("image,nodule\na.dcm,1")
+    report = import_folder(tmp_path / "p", tmp_path / "films", tmp_path / "labels.csv")
+    with Project.open(report.project) as project:
+        (case,) = project.cases()
+        assert (case.path == "a.dcm") is kept
+
+
 def test_an_import_that_fails_leaves_no_key_file(tmp_path: Path, keys: Path) -> None:
     (tmp_path / "films").mkdir()
     (tmp_path / "films" / "DOE^JANE.dcm").write_bytes(b"no film")
