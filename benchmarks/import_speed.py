@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import shutil
 import signal
 import subprocess
@@ -101,6 +102,7 @@ def measure(place: Path, stop_at: int = 0) -> None:
     assert process.stdout is not None
     watched = psutil.Process(process.pid)
     start, done, memory, looked = time.monotonic(), 0, [], 0.0
+    busy = used()
     for line in process.stdout:
         event = json.loads(line)
         if event.get("event") != "progress":
@@ -115,14 +117,21 @@ def measure(place: Path, stop_at: int = 0) -> None:
             stop_at = 0
             asked = time.monotonic()
     process.wait()
-    seconds = time.monotonic() - start
+    seconds, busy = time.monotonic() - start, used() - busy
     if process.returncode == 130:
         print(f"  stopped {time.monotonic() - asked:.1f} s after Ctrl-C")
     quarters = [f"{np.mean(q):.0f}" for q in np.array_split(memory, 4) if len(q)]
     print(
-        f"  {done} films in {seconds:.0f} s: {done / seconds:.1f} a second; memory of "
-        f"all processes by quarter {', '.join(quarters)} MiB, most {max(memory):.0f}"
+        f"  {done} films in {seconds:.0f} s: {done / seconds:.1f} a second; "
+        f"{busy / done:.2f} s of processor a film; memory of all processes by quarter "
+        f"{', '.join(quarters)} MiB, most {max(memory):.0f}"
     )
+
+
+def used() -> float:
+    """Return seconds of processor that all ended children and theirs have used."""
+    told = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return told.ru_utime + told.ru_stime
 
 
 def resident(process: psutil.Process) -> int:

@@ -83,21 +83,26 @@ def _named(name: str, importer: Importer, names: str) -> Importer:
 
 def run(arguments: argparse.Namespace) -> int:
     """Import the films; say which were rejected and why."""
-    from napari_wsseg.datasets import _choices, datasets
+    from napari_wsseg.datasets import _choices, _resumed, datasets
 
     name = arguments.dataset
     importer = _named(
         name, _choices.made(name, datasets[name], arguments.set), arguments.names
     )
-    report = _say.through(
-        importer(
-            arguments.project,
-            images=arguments.images,
-            labels=arguments.labels,
-            masks=arguments.masks,
-        ),
-        _say.Teller(arguments.json),
-    )
+    try:
+        report = _say.through(
+            importer(
+                arguments.project,
+                images=arguments.images,
+                labels=arguments.labels,
+                masks=arguments.masks,
+            ),
+            _say.Teller(arguments.json),
+        )
+    except KeyboardInterrupt:
+        if _resumed.place(arguments.project.absolute()).exists():
+            _say.person("what was read is kept: the same command goes on from there")
+        raise
     for warning in report.warnings:
         _say.person(f"warning: {warning}")
     for rejected in report.rejected:

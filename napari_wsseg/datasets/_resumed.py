@@ -28,7 +28,7 @@ class Resumed:
     """Facts of films by path, size and time, kept from the first `WORTH_SECONDS` on."""
 
     def __init__(self, project: Path) -> None:
-        self._file = project.with_name(f".{project.name}.reading")
+        self._file = place(project)
         self._known = _read(self._file)
         self._fresh: list[str] = []
         self._out: IO[str] | None = None
@@ -69,6 +69,11 @@ class Resumed:
             self._out.write("".join(line + "\n" for line in self._fresh))
             self._out.flush()
         self._fresh.clear()
+
+
+def place(project: Path) -> Path:
+    """Return the file for a project that is to be made at an absolute path."""
+    return project.with_name(f".{project.name}.reading")
 
 
 def _read(file: Path) -> dict[str, Facts]:

@@ -188,4 +188,6 @@ def _check_inflated(path: Path, file: BinaryIO) -> None:
 
 
 def _line(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "needs more memory than there is or may be taken"
     return plain(str(error)) or type(error).__name__
