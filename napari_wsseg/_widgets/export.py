@@ -87,10 +87,8 @@ class ExportPanel(QWidget):
     def showEvent(self, event: QEvent) -> None:
         """Ask for the formats the first time the panel is looked at."""
         super().showEvent(event)
-        if not self.formats and not self._asking.busy:
-            self._ask_formats()
-        elif self.formats:
-            self._due.start()
+        # While a window is built its docks are shown for a moment: that is no look.
+        self._due.start()
         self._refresh()
 
     def _build(self) -> None:
@@ -240,8 +238,13 @@ class ExportPanel(QWidget):
         }
 
     def _ask(self) -> None:
+        """Ask what the reader looks at: the formats, then what would be written."""
+        if not self.isVisible() or self.busy:
+            return
         wanted = self._wanted(dry_run=True)
-        if wanted is not None and self.isVisible() and not self.busy:
+        if not self.formats and not self._asking.busy:
+            self._ask_formats()
+        elif wanted is not None:
             self.preview.setText("Looking at what would be written …")
             self._asking.start(wanted)
 

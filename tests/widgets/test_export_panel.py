@@ -73,6 +73,7 @@ def test_a_scope_without_masks_is_told_and_not_written(
     qtbot: QtBot, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panel = ready(qtbot, session, monkeypatch)
+    qtbot.waitUntil(lambda: bool(panel.formats), timeout=60_000)
     panel.accepted.setChecked(True)
     qtbot.waitUntil(lambda: "nothing to export" in panel.preview.text(), timeout=60_000)
     assert "✗" in panel.preview.text()
@@ -82,6 +83,7 @@ def test_an_export_can_be_cancelled(
     qtbot: QtBot, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panel = ready(qtbot, session, monkeypatch)
+    qtbot.waitUntil(lambda: bool(panel.formats), timeout=60_000)
     qtbot.mouseClick(panel.export_button, Qt.MouseButton.LeftButton)
     assert panel.cancel_button.isEnabled()
     qtbot.mouseClick(panel.cancel_button, Qt.MouseButton.LeftButton)
