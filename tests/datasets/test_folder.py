@@ -222,7 +222,7 @@ def test_a_full_disk_leaves_no_half_project(
     real = atomic.write
     calls: list[Path] = []
 
-    def fill(path: Path, write: Callable[..., object]) -> None:
+    def fill(path: Path, write: Callable[..., object], **_: object) -> None:
         calls.append(path)
         if len(calls) > 2:
             raise DataError(f"{path} could not be written (No space left on device)")
