@@ -85,6 +85,8 @@ def fit(task: Task, config: TrainingConfig, context: Context) -> Events:
         not been touched by it, and the checkpoints so far stay.
     """
     hub = accelerator(config)
+    # The order that convolutions compute in: a quarter faster, same but for rounding.
+    task.model.to(memory_format=torch.channels_last)
     average = _Average(task.model, config.average)
     optimiser = _optimiser(task, config)
     state = context.resume or {}
@@ -202,7 +204,11 @@ def _copy(model: nn.Module) -> nn.Module:
 
 
 def _on_cpu(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+    plain = torch.contiguous_format
+    return {
+        name: tensor.detach().cpu().clone(memory_format=plain)
+        for name, tensor in weights.items()
+    }
 
 
 def _optimiser(task: Task, config: TrainingConfig) -> Optimizer:
@@ -217,17 +223,23 @@ def _optimiser(task: Task, config: TrainingConfig) -> Optimizer:
         {"params": members, "factor": factor} for factor, members in groups.items()
     ]
     rate, decay = config.learning_rate, config.weight_decay
+    # On a GPU fp16's scaler would have to know of it.
+    fused = not _has_gpu() or config.device == "cpu"
     match config.optimiser:
         case "sgd":
             return torch.optim.SGD(
                 parameters, lr=rate, momentum=config.momentum, weight_decay=decay
             )
         case "adam":
-            return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
+            return torch.optim.Adam(
+                parameters, lr=rate, weight_decay=decay, fused=fused
+            )
         case "radam":
             return torch.optim.RAdam(parameters, lr=rate, weight_decay=decay)
         case _:
-            return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
+            return torch.optim.AdamW(
+                parameters, lr=rate, weight_decay=decay, fused=fused
+            )
 
 
 def _scheduled(config: TrainingConfig, step: int, total: int) -> float:

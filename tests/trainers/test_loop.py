@@ -34,13 +34,13 @@ def task(
     **more: Any,
 ) -> Task:
     torch.manual_seed(0)
+    plain = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 1))
     return Task(
-        model=nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 1)),
         loss=lambda model, step, _device: loss(model, step),
         validate=lambda *_: next(figures) if figures else {},
         steps=STEPS,
         header={},
-        **{"criterion": "figure", **more},
+        **{"model": plain, "criterion": "figure", **more},
     )
 
 
@@ -234,3 +234,19 @@ def test_runs_of_different_precision_train_one_after_the_other_in_one_process() 
     kinds = ["fp32", "bf16", "fp32"]
     used = [accelerator(settings(precision=kind)).mixed_precision for kind in kinds]
     assert used == ["no", "bf16", "no"]
+
+
+def test_weights_are_kept_in_the_plain_order_whatever_they_are_learnt_in(
+    spots_project: Project,
+) -> None:
+    convolution = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Flatten(), nn.LazyLinear(1))
+    convolution(torch.zeros(1, 3, 6, 6))
+
+    def loss(model: nn.Module, step: int) -> Tensor:
+        kernel = model[0].weight  # type: ignore[index]
+        assert kernel.is_contiguous(memory_format=torch.channels_last)
+        return (model(torch.ones(1, 3, 6, 6)) - 1).square().mean()
+
+    *_, last = fit(task(loss, model=convolution), settings(), context(spots_project))
+    assert isinstance(last, Checkpoint)
+    assert all(weight.is_contiguous() for weight in last.weights.values())
