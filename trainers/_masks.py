@@ -112,12 +112,15 @@ def task(
     classifier_run: str,
     tuned: bool,
     start: str,
+    source: str,
     told: Callable[[int], Mapping[str, float]] = lambda _done: {},
 ) -> Task:
     """Return the loop's task for a segmenter that learns `targets`.
 
     Parameters
     ----------
+    source
+        Run of the weak stage that is learnt from.
     validation
         Masks that the best checkpoint is picked by.
     tuned
@@ -155,6 +158,7 @@ def task(
             classifier_run=classifier_run,
             tuned=tuned,
             start=start,
+            weak=None if tuned else {"stage": config.labels, "run": source},
         ),
         criterion="val_dice",
         rates=config.rates,
@@ -170,8 +174,15 @@ def header(
     classifier_run: str,
     tuned: bool,
     start: str,
+    weak: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return what a segmenter's weights carry to be built, fed and read again."""
+    """Return what a segmenter's weights carry to be built, fed and read again.
+
+    Parameters
+    ----------
+    weak
+        ``stage`` and ``run`` of the masks that all it learns from are of, if so.
+    """
     return {
         "network": {"kind": "segmenter", **model.spec},
         "findings": list(findings),
@@ -182,6 +193,7 @@ def header(
         "classifier": classifier_run,
         "tune_on_expert_masks": tuned,
         "start": start,
+        "weak": dict(weak or {}),
     }
 
 

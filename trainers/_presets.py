@@ -57,7 +57,8 @@ presets: dict[str, dict[str, dict[str, Any]]] = {
             "augment": 0.6,
             "flip": False,
             "checks": 2,
-            "positive_weight": 2.0,
+            # Weak masks are wrong at their edges; more weight would only widen them.
+            "positive_weight": 1.0,
             "absent_weight": 0.5,
         },
         "chexseg": {

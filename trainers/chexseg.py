@@ -126,6 +126,7 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         classifier_run=gate,
         tuned=True,
         start=start,
+        source=source,
         told=lambda done: {"expert_share": tally.share(done)},
     )
     yield from fit(task, config, context)

@@ -133,6 +133,7 @@ def distillation(context: Context, config: DistillationConfig) -> Events:
                 classifier_run=gate,
                 tuned=tuned,
                 start=start,
+                weak=taught.get("weak"),
             ),
             "teacher": teacher,
         },

@@ -68,6 +68,7 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
         classifier_run=gate,
         tuned=False,
         start=start,
+        source=source,
     )
     yield from fit(task, config, context)
 

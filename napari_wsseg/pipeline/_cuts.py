@@ -20,7 +20,9 @@ def told(project: Project, stage: str, run: str) -> dict[str, Any]:
     tuned = found.get("tune_on_expert_masks") or (
         stage == "cam" and found.get("cut") == "tuned"
     )
-    source = "expert masks of val" if tuned else "fixed"
+    source = "weak masks of val" if found.get("weak") else "fixed"
+    if tuned:
+        source = "expert masks of val"
     if settings.rule == "otsu":
         source = "each film's own map (Otsu)"
     return {
@@ -28,7 +30,9 @@ def told(project: Project, stage: str, run: str) -> dict[str, Any]:
         "thresholds": list(settings.thresholds),
         "thresholds_from": source if found else "unknown",
         "gates": list(settings.gates),
-        "gates_from": "image-level labels of val",
+        "gates_from": "expert masks and image-level labels of val"
+        if found.get("tune_on_expert_masks")
+        else "image-level labels of val",
         "rule": settings.rule,
     }
 

@@ -21,9 +21,10 @@ CONVENTIONS: dict[str, str] = {
     "masks": "at the film's own resolution, in predicted mode: no image-level label of "
     "these films was used",
     "thresholds": "fixed, or each film's own (Otsu), or tuned on validation films' "
-    "expert masks, as each stage's thresholds_from says; never on test",
+    "weak masks or expert masks, as each stage's thresholds_from says; never on test",
     "gate": "a finding whose probability is below its gate stays empty; gates are the "
-    "best cut (Youden) of the validation films' image-level labels, frozen for test; "
+    "best cut (Youden) of the validation films' image-level labels, and of a segmenter "
+    "that learnt from expert masks the best mean Dice of those films; frozen for test; "
     "open_gates holds the same figures with every gate open",
     "interval": f"{bootstrap.LEVEL:.0%} percentile bootstrap, whole films drawn with "
     "replacement; thresholds and networks are held as they are, so it speaks of the "

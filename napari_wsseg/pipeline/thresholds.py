@@ -1,32 +1,26 @@
 """Default thresholds and gates of a stage.
 
 Gates come from image-level labels of the validation films. Thresholds of a stage
-that only weak labels went into are fixed, or each film's own (Otsu): they never see a
+that only weak labels went into are fixed, or each film's own (Otsu), or, of a
+segmenter, where it meets the weak masks of the validation films best: they never see a
 pixel of truth. Those of a segmenter that learnt from expert masks, and of maps whose
 settings say "tuned", are tuned on the validation films' masks and frozen for test
-(CheXseg appendix A.1, which tunes on the training films).
+(CheXseg appendix A.1, which tunes on the training films); so are such a segmenter's
+gates.
 """
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
-from napari_wsseg.ops import geometry, metrics
-from napari_wsseg.pipeline import cut
+from napari_wsseg.ops import metrics
+from napari_wsseg.pipeline import _tuned
 from napari_wsseg.schema import StageSettings
 
-logger = logging.getLogger(__name__)
-
 FIXED = {"cam": 0.3, "crf": 0.5, "irnet": 0.3, "segmentation": 0.5}
-
-#: Thresholds tried on validation masks.
-GRID = tuple(round(0.1 + 0.05 * step, 2) for step in range(17))
 
 
 def defaults(
@@ -36,7 +30,6 @@ def defaults(
 
     `stage` may name a variant, as `io.stages` does.
     """
-    findings = tuple(header["findings"])
     findings = tuple(header["findings"])
     own = stage.partition("~")[0]
     chosen = header.get("thresholds", {}).get(own, FIXED[own])
@@ -50,8 +43,13 @@ def defaults(
         settings = replace(settings, **header.get("mask", {}))
         if how == "otsu":
             settings = replace(settings, rule="otsu")
-    if header.get("tune_on_expert_masks") or (own == "cam" and how == "tuned"):
-        return _tuned(project, stage, run, settings)
+    if own == "cam" and how == "tuned":
+        return _tuned.thresholds(project, stage, run, settings)
+    if header.get("tune_on_expert_masks"):
+        settings = _tuned.thresholds(project, stage, run, settings)
+        return _tuned.gates(project, stage, run, settings)
+    if header.get("weak"):
+        return _tuned.thresholds_of_weak(project, stage, run, settings, header["weak"])
     return settings
 
 
@@ -81,46 +79,3 @@ def _gates(
             cut = metrics.best_threshold(scores, labels, criterion="youden")
         gates.append(0.5 if cut is None else cut)
     return tuple(gates)
-
-
-def _tuned(
-    project: Project, stage: str, run: str, settings: StageSettings
-) -> StageSettings:
-    """Per finding, the threshold with the best mean IoU on val's expert masks.
-
-    Of films that have the finding, gates open.
-    """
-    ious: dict[str, dict[float, list[float]]] = {}
-    for case_id in project.annotated("val"):
-        maps = stages.read(project.folder, stage, run, case_id)
-        if maps is None:
-            continue
-        truths = project.expert_masks(case_id)
-        shape = project.case(case_id).shape
-        for finding, score in zip(settings.findings, maps.score, strict=True):
-            truth = truths.get(finding)
-            if truth is None or not truth.any():
-                continue
-            film = geometry.unletterbox(score, shape)
-            for threshold in GRID:
-                mask = cut(film, settings, threshold)
-                tried = ious.setdefault(finding, {})
-                tried.setdefault(threshold, []).append(metrics.iou(mask, truth))
-    for finding in settings.findings:
-        if finding not in ious:
-            logger.warning(
-                "%s: no validation film has an expert mask of it, so its threshold "
-                "is not tuned",
-                finding,
-            )
-    thresholds = tuple(
-        _best(ious.get(finding), default)
-        for finding, default in zip(settings.findings, settings.thresholds, strict=True)
-    )
-    return replace(settings, thresholds=thresholds)
-
-
-def _best(tried: dict[float, list[float]] | None, default: float) -> float:
-    if not tried:
-        return default
-    return max(tried, key=lambda threshold: float(np.mean(tried[threshold])))

@@ -11,7 +11,7 @@ import pytest
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry
-from napari_wsseg.pipeline import thresholds
+from napari_wsseg.pipeline import _tuned, thresholds
 from napari_wsseg.schema import StageMaps
 
 RUN = "classifier-20261121-000000-aaaa"
@@ -98,7 +98,7 @@ def test_tuning_cuts_by_the_runs_own_rule(scored: Project) -> None:
     # No core is this large, so every threshold leaves every film empty alike.
     how = {"rule": "triplet", "top": 0.8, "min_area": 0.9}
     found = thresholds.defaults(scored, "cam", RUN, header(cut="tuned", mask=how))
-    assert found.thresholds == (thresholds.GRID[0],)
+    assert found.thresholds == (_tuned.GRID[0],)
 
 
 def test_otsu_is_a_rule_of_the_maps_alone(scored: Project) -> None:
@@ -111,3 +111,70 @@ def test_a_segmenter_of_expert_masks_is_tuned_as_before(scored: Project) -> None
     told = header(tune_on_expert_masks=True)
     found = thresholds.defaults(scored, "segmentation", RUN, told)
     assert found.thresholds[0] == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(
+    ("rows", "gate"),
+    [
+        # Opening a film of the finding gains its Dice, one without it costs 1.
+        ([(0.9, 0.8, 0), (0.6, 0, 1), (0.4, 0.7, 0), (0.2, 0, 1)], 0.75),
+        ([(0.9, 0.8, 0), (0.6, 0, 1), (0.5, 0.7, 0), (0.4, 0.7, 0), (0.2, 0, 1)], 0.3),
+        # A mask that is empty anyway costs nothing, so the gate need not shut it.
+        ([(0.9, 0.8, 0), (0.6, 1, 1), (0.4, 0.7, 0), (0.2, 0, 1)], 0.3),
+        # Films of one kind alone say nothing.
+        ([(0.9, 0.8, 0), (0.4, 0.7, 0)], 0.44),
+        ([], 0.44),
+    ],
+)
+def test_a_tuned_gate_weighs_masks_lost_against_masks_that_should_be_empty(
+    rows: list[tuple[float, float, float]], gate: float
+) -> None:
+    assert _tuned._best_gate(rows, 0.44) == pytest.approx(gate)
+
+
+def test_the_gate_of_a_segmenter_of_expert_masks_is_tuned_on_val_alone(
+    scored: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: set[str] = set()
+    read = stages.read
+
+    def watched(folder: Any, stage: str, run: str, case_id: str) -> Any:
+        looked.add(scored.case(case_id).split)
+        return read(folder, stage, run, case_id)
+
+    monkeypatch.setattr(stages, "read", watched)
+    told = header(tune_on_expert_masks=True)
+    found = thresholds.defaults(scored, "segmentation", RUN, told)
+    assert found.gates[0] == pytest.approx((0.9 + 0.2) / 2)
+    assert looked == {"val"}
+
+
+def test_a_segmenter_of_weak_masks_is_cut_as_large_as_those_are(
+    scored: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weak = {"stage": "irnet", "run": "irnet-20261121-000000-bbbb"}
+    score = np.zeros((1, SIZE, SIZE), np.float32)
+    score[0, 20:40, 20:40] = 1
+    drawn = np.full((1, SIZE, SIZE), 0.2, np.float32)
+    drawn[0, 10:50, 10:50] = 0.6
+    drawn[0, 20:40, 20:40] = 0.9
+    for case in scored.cases():
+        present = np.array([0.9], np.float32)
+        stages.write(scored.folder, *weak.values(), case.id, StageMaps(score, present))
+        stages.write(
+            scored.folder, "segmentation", RUN, case.id, StageMaps(drawn, present)
+        )
+    settings = thresholds.defaults(scored, "irnet", weak["run"], header())
+    stages.write_settings(scored.folder, *weak.values(), settings)
+    monkeypatch.delattr(Project, "expert_masks")
+    found = thresholds.defaults(scored, "segmentation", RUN, header(weak=weak))
+    assert 0.6 < found.thresholds[0] < 0.9
+    assert found.gates == settings.gates
+
+
+def test_a_segmenter_of_weak_masks_that_are_gone_is_cut_at_one_half(
+    scored: Project,
+) -> None:
+    weak = {"stage": "irnet", "run": "irnet-20261121-000000-cccc"}
+    found = thresholds.defaults(scored, "segmentation", RUN, header(weak=weak))
+    assert found.thresholds == (0.5,)

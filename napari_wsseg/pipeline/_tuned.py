@@ -1,0 +1,168 @@
+"""Thresholds and gates that validation films' masks are met best with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+
+from napari_wsseg.io import stages
+from napari_wsseg.io.project import Project
+from napari_wsseg.ops import geometry, metrics
+from napari_wsseg.pipeline import cut, label_conditioned_masks
+from napari_wsseg.schema import Case, Mask, StageMaps, StageSettings
+
+logger = logging.getLogger(__name__)
+
+#: Thresholds tried on validation masks.
+GRID = tuple(round(0.1 + 0.05 * step, 2) for step in range(17))
+
+
+#: Per finding and threshold tried, the IoU of every film.
+_Tried: TypeAlias = dict[str, dict[float, list[float]]]
+
+
+def thresholds(
+    project: Project, stage: str, run: str, settings: StageSettings
+) -> StageSettings:
+    """Return settings with, per finding, the threshold of the best mean IoU on val.
+
+    Of films that have the finding, gates open. A finding that no validation film has
+    an expert mask of keeps its threshold, which is logged.
+    """
+    tried: _Tried = {}
+    for case_id in project.annotated("val"):
+        maps = stages.read(project.folder, stage, run, case_id)
+        if maps is not None:
+            truths = project.expert_masks(case_id)
+            _try(tried, settings, maps, project.case(case_id), truths)
+    for finding in settings.findings:
+        if finding not in tried:
+            logger.warning(
+                "%s: no validation film has an expert mask of it, so its threshold "
+                "is not tuned",
+                finding,
+            )
+    return _chosen(tried, settings)
+
+
+def thresholds_of_weak(
+    project: Project,
+    stage: str,
+    run: str,
+    settings: StageSettings,
+    weak: Mapping[str, str],
+) -> StageSettings:
+    """Return settings with thresholds that give the weak masks back as they were.
+
+    A segmenter that learns noisy masks by Dice and weighted cross-entropy draws them
+    too large at one half. Cut where it meets the weak masks of the validation films
+    best, it draws them as large as they are; no expert mask is looked at.
+
+    Parameters
+    ----------
+    weak
+        ``stage`` and ``run`` that the weak masks are of.
+    """
+    below = (project.folder, weak["stage"], weak["run"])
+    how = stages.read_settings(*below)
+    if how is None:
+        return settings
+    tried: _Tried = {}
+    for case in project.cases("val"):
+        maps = stages.read(project.folder, stage, run, case.id)
+        theirs = stages.read(*below, case.id)
+        labels = [case.labels.get(finding) for finding in settings.findings]
+        if maps is None or theirs is None or 1 not in labels:
+            continue
+        # Where the label is not known there is nothing to meet.
+        labels = [label if label == 1 else 0 for label in labels]
+        found = label_conditioned_masks(theirs, how, case.shape, labels)
+        truths = dict(zip(settings.findings, found, strict=True))
+        _try(tried, settings, maps, case, truths)
+    return _chosen(tried, settings)
+
+
+def _try(
+    tried: _Tried,
+    settings: StageSettings,
+    maps: StageMaps,
+    case: Case,
+    truths: Mapping[str, Mask],
+) -> None:
+    """Add a film's IoU at every threshold, for the findings that it shows."""
+    for finding, score in zip(settings.findings, maps.score, strict=True):
+        truth = truths.get(finding)
+        if truth is None or not truth.any():
+            continue
+        film = geometry.unletterbox(score, case.shape)
+        for threshold in GRID:
+            mask = cut(film, settings, threshold)
+            known = tried.setdefault(finding, {})
+            known.setdefault(threshold, []).append(metrics.iou(mask, truth))
+
+
+def _chosen(tried: _Tried, settings: StageSettings) -> StageSettings:
+    found = (
+        _best(tried.get(finding), default)
+        for finding, default in zip(settings.findings, settings.thresholds, strict=True)
+    )
+    return replace(settings, thresholds=tuple(found))
+
+
+def _best(tried: dict[float, list[float]] | None, default: float) -> float:
+    if not tried:
+        return default
+    return max(tried, key=lambda threshold: float(np.mean(tried[threshold])))
+
+
+def gates(
+    project: Project, stage: str, run: str, settings: StageSettings
+) -> StageSettings:
+    """Return settings with, per finding, the gate of the best mean Dice on val.
+
+    Thresholds stay. Films count that an expert has drawn the finding on, or whose
+    label says that it is absent: there a mask that is left empty is worth 1, and any
+    other 0 (the SIIM rule). Without films of both kinds a gate stays as it is.
+    """
+    rows: dict[str, list[tuple[float, float, float]]] = {}
+    drawn = project.annotated("val")
+    for case in project.cases("val"):
+        maps = stages.read(project.folder, stage, run, case.id)
+        if maps is None:
+            continue
+        truths = project.expert_masks(case.id) if case.id in drawn else {}
+        for k, finding in enumerate(settings.findings):
+            truth = truths.get(finding)
+            if truth is None and case.labels.get(finding) != 0:
+                continue
+            film = geometry.unletterbox(maps.score[k], case.shape)
+            mask = cut(film, settings, settings.thresholds[k])
+            truth = np.zeros_like(mask) if truth is None else truth
+            worth = (metrics.dice(mask, truth), float(not truth.any()))
+            rows.setdefault(finding, []).append((float(maps.present[k]), *worth))
+    found = (
+        _best_gate(rows.get(finding, ()), default)
+        for finding, default in zip(settings.findings, settings.gates, strict=True)
+    )
+    return replace(settings, gates=tuple(found))
+
+
+def _best_gate(rows: Sequence[tuple[float, float, float]], default: float) -> float:
+    """Return the gate that films (presence, Dice if open, Dice if shut) do best with.
+
+    It lies half-way between two films; of equally good ones the highest is taken.
+    """
+    if len({shut for _, _, shut in rows}) < 2:
+        return default
+    present, opened, shut = np.array(sorted(rows, reverse=True)).T
+    # Worth of opening the first n films: what they gain by it, and the rest by not.
+    gain = np.concatenate([[0.0], np.cumsum(opened - shut)])
+    cuts = [n for n in range(1, len(rows)) if present[n - 1] > present[n]]
+    if not cuts:
+        return default
+    best = max(cuts, key=lambda n: (round(float(gain[n]), 9), -n))
+    return float((present[best - 1] + present[best]) / 2)
