@@ -77,6 +77,7 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         in use that p < 1 asks for.
     """
     project, labels = context.project, _data.Labels.of(context.project)
+    known = labels.known_in("train")
     experts, others = _films(project, labels, config)
     gate = _targets.in_use(project, "cam", config.classifier_run)
     source = ""
@@ -121,8 +122,9 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         targets=targets,
         validation=val,
         sampler=sampler,
-        # One epoch is every film once, however the batches are mixed.
-        steps=max(1, round(config.epochs * len(targets.rows()) / config.batch)),
+        # One epoch is every labelled film once, whatever p is: at p = 1 the few expert
+        # films get as many batches as a mix, so that a sweep compares like with like.
+        steps=max(1, round(config.epochs * len({*known, *experts}) / config.batch)),
         classifier_run=gate,
         tuned=True,
         start=start,
