@@ -15,6 +15,7 @@ from qtpy.QtCore import QTimer
 from napari_wsseg._widgets import _pictures
 from napari_wsseg._widgets._layer_changes import (
     UNIT_WORDS,
+    arranged_once,
     at_once,
     new_labels,
     place,
@@ -141,7 +142,7 @@ class CaseLayers:
         if self._blinked is not None and looking.compared:
             blend = float(self._blinked)
         bare = self.hidden or looking.view == "film"
-        with self.quietly():
+        with self.quietly(), arranged_once(self.viewer, self.all):
             for stage, layer in self.heats.items():
                 has = opened is not None and stage in opened.maps
                 first, second = stage == looking.view, stage == looking.compared
@@ -152,7 +153,7 @@ class CaseLayers:
                 elif second:
                     layer.opacity = blend
             self.outlines.show(not bare)
-        self._show_experts()
+            self._show_experts()
 
     def _show_experts(self) -> None:
         """Show the current finding's expert mask, and of the others what is drawn.
@@ -329,7 +330,8 @@ class CaseLayers:
 
     def _on_finding(self) -> None:
         self._fill_heats()
-        self._show_experts()
+        with arranged_once(self.viewer, self.all):
+            self._show_experts()
         self._select()
 
     def _fill_heats(self) -> None:
