@@ -190,7 +190,8 @@ class CaseLayers:
 
     def _on_project(self) -> None:
         """Put layers of another project away; new ones come with its first case."""
-        with self.quietly():
+        # In one go: napari collects garbage at every single layer that leaves.
+        with self.quietly(), self.viewer.layers.batched_update():
             for layer in self.all:
                 layer.locked = LayerLock.NONE
                 if layer in self.viewer.layers:
@@ -201,7 +202,7 @@ class CaseLayers:
 
     def _build(self) -> None:
         """Add whatever layer is missing, each at its place."""
-        with self.quietly():
+        with self.quietly(), self.viewer.layers.batched_update():
             if self.film is None:
                 self.film = Image(
                     _BLANK, name="Film", colormap="gray", contrast_limits=(0, 1)

@@ -141,7 +141,10 @@ class TrainPanel(QWidget):
     def showEvent(self, event: QEvent) -> None:
         """Load the recipes the first time the panel is looked at."""
         super().showEvent(event)
-        self._load()
+        if _loading.known() is not None:
+            self._load()
+        else:
+            self._look_due.start()
         self.setup.room.forget()
         self._recount()
 
@@ -187,6 +190,9 @@ class TrainPanel(QWidget):
         # Decisions come in bursts; the count may follow a moment later.
         self._due = QTimer(self, interval=400, singleShot=True)
         self._due.timeout.connect(self._recount)
+        # While a window is built its docks are shown for a moment: that is no look.
+        self._look_due = QTimer(self, interval=300, singleShot=True)
+        self._look_due.timeout.connect(self._load)
         listen(
             self, self._on_session, self.session.project_changed, self.session.decided
         )
@@ -197,7 +203,8 @@ class TrainPanel(QWidget):
             self._recount()
 
     def _load(self) -> None:
-        if self._loaded is not None or self._loading or self._problem:
+        known = self._loaded is not None or self._loading or self._problem
+        if known or not self.isVisible():
             return
         found = _loading.known()
         if found is not None:

@@ -6,6 +6,9 @@ session.
 
 from __future__ import annotations
 
+import functools
+import gc
+import importlib
 from pathlib import Path
 
 import napari
@@ -71,6 +74,7 @@ def open_window(
     DataError
         The folder is no project, or damaged, or of a newer version.
     """
+    _spare_collections()
     viewer = napari.Viewer(title="wsseg", show=False)
     # Films are read on black, in a light theme too.
     viewer.canvas.background_color_override = "black"
@@ -96,6 +100,18 @@ def open_window(
     viewer.show()
     bench.focus_canvas()
     return viewer
+
+
+@functools.cache
+def _spare_collections() -> None:
+    """Let garbage collections pass over what importing napari and Qt has made.
+
+    napari collects at every layer that goes, and Python now and then; looking through
+    a million objects that live as long as the program would halt the window each time.
+    """
+    importlib.import_module("napari.window")
+    gc.collect()
+    gc.freeze()
 
 
 def worklist_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
