@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 from qtpy.QtCore import QCoreApplication, QEvent, QTimer
@@ -22,6 +23,11 @@ from napari_wsseg._widgets._jobs import Job
 from napari_wsseg._widgets._sweep_plot import SweepPlot
 from napari_wsseg._widgets._train_setup import short_title
 from napari_wsseg._widgets.curves import Curves
+
+#: News of a training are drawn so often that drawing takes this share of the time …
+DRAWING_SHARE = 1 / 60
+#: … but no sooner after the last, and no later, in milliseconds.
+SOONEST_MS, LATEST_MS = 500, 3000
 
 
 class Watch(QWidget):
@@ -59,9 +65,9 @@ class Watch(QWidget):
         # Seconds pass even when nothing is said.
         self._clock = QTimer(self, interval=1000)
         self._clock.timeout.connect(self._say)
-        # News are drawn twice a second, words and plots in turn: beside a canvas of
-        # OpenGL every drawing of a panel costs one of the whole window.
-        self._news = QTimer(self, interval=500, singleShot=True)
+        # Words and plots are drawn in turn: beside an OpenGL canvas every drawing of a
+        # panel costs one of the whole window.
+        self._news = QTimer(self, interval=SOONEST_MS, singleShot=True)
         self._news.timeout.connect(self._tell)
         self._words_next = True
 
@@ -113,6 +119,8 @@ class Watch(QWidget):
 
     def _tell(self) -> None:
         """Bring the words, or else a plot, up to what is known."""
+        # Behind the drawing: what is posted comes before a timer.
+        QTimer.singleShot(1, partial(self._pace, time.perf_counter()))
         self._words_next = not self._words_next
         if self._words_next:
             self.curves.draw_next()
@@ -121,6 +129,13 @@ class Watch(QWidget):
             self.curves.say()
             self._say()
             _lay_out(self.curves)
+
+    def _pace(self, began: float) -> None:
+        """Draw news less often where drawing takes long: without a graphics card."""
+        took_ms = 1000 * (time.perf_counter() - began)
+        pause = int(min(max(took_ms / DRAWING_SHARE, SOONEST_MS), LATEST_MS))
+        self._news.setInterval(pause)
+        self._clock.setInterval(max(pause, 1000))
 
     def _draw_sweep(self) -> None:
         cells = self.job.cells if self.job is not None else []

@@ -163,6 +163,8 @@ class _Plot:
         for name in [name for name in self._lines if name not in self.series]:
             self.canvas.removeItem(self._lines.pop(name))
             self.canvas.removeItem(self._faint.pop(name))
+        # Left to the drawing itself, a new range would draw everything a second time.
+        self.canvas.getPlotItem().getViewBox().updateAutoRange()
 
     def say(self) -> None:
         words = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QEvent, Qt, QTimer, QUrl
+from qtpy.QtCore import Qt, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -25,6 +25,7 @@ from napari_wsseg._widgets._exporting import ExportJob
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._run_rules import maps_of
 from napari_wsseg._widgets._share import Note
+from napari_wsseg._widgets._sight import in_sight, when_in_sight
 from napari_wsseg._widgets._train_setup import short_title
 from napari_wsseg._widgets._words import moment
 from napari_wsseg._widgets.help import RESEARCH_USE
@@ -54,6 +55,7 @@ class ExportPanel(QWidget):
         # What would be written is asked for when the reader has stopped choosing.
         self._due = QTimer(self, interval=600, singleShot=True)
         self._due.timeout.connect(self._ask)
+        when_in_sight(self, self._come)
         self._own_folder = False
         self._build()
         listen(self, self._on_project, session.project_changed)
@@ -84,10 +86,8 @@ class ExportPanel(QWidget):
             self.result.setText("Cancelled. Files that were written are whole.")
             self._refresh()
 
-    def showEvent(self, event: QEvent) -> None:
+    def _come(self) -> None:
         """Ask for the formats the first time the panel is looked at."""
-        super().showEvent(event)
-        # While a window is built its docks are shown for a moment: that is no look.
         self._due.start()
         self._refresh()
 
@@ -239,7 +239,7 @@ class ExportPanel(QWidget):
 
     def _ask(self) -> None:
         """Ask what the reader looks at: the formats, then what would be written."""
-        if not self.isVisible() or self.busy:
+        if not in_sight(self) or self.busy:
             return
         wanted = self._wanted(dry_run=True)
         if not self.formats and not self._asking.busy:

@@ -18,6 +18,7 @@ from napari_wsseg._widgets._banner import Banner
 from napari_wsseg._widgets._fold import Fold
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._probe import Readout
+from napari_wsseg._widgets._sight import in_sight, when_in_sight
 from napari_wsseg._widgets._workbench import (
     Workbench,
     fold_is_open,
@@ -79,6 +80,7 @@ class CaseHeader(QWidget):
             self, self._write_saved, session.edited, session.saved, session.save_failed
         )
         listen(self, self._stop, session.closing)
+        when_in_sight(self, self._write_saved)
         self.refresh()
 
     def refresh(self) -> None:
@@ -118,14 +120,20 @@ class CaseHeader(QWidget):
         return " · ".join(facts)
 
     def _write_saved(self) -> None:
-        session = self.session
-        if session.problem:
-            self.saved.setText("⚠ not saved")
-            self.saved.setStyleSheet("color: #E07A5F; font-weight: bold;")
+        # New words draw the whole window anew, so only where they are seen.
+        if not in_sight(self):
             return
-        self.saved.setStyleSheet("color: #3f9f68;")
+        session = self.session
         seconds = session.experts.seconds_since_saved if session.experts else None
-        self.saved.setText("" if seconds is None else f"✓ saved {_ago(seconds)}")
+        if session.problem:
+            said, style = "⚠ not saved", "color: #E07A5F; font-weight: bold;"
+        else:
+            said = "" if seconds is None else f"✓ saved {_ago(seconds)}"
+            style = "color: #3f9f68;"
+        if style != self.saved.styleSheet():
+            self.saved.setStyleSheet(style)
+        if said != self.saved.text():
+            self.saved.setText(said)
 
 
 class Review(QWidget):
@@ -223,8 +231,8 @@ def _section(title: str, tip: str, content: QWidget) -> Fold:
 
 
 def _ago(seconds: float) -> str:
-    if seconds < 1.5:
+    if seconds < 10:
         return "now"
     if seconds < 60:
-        return f"{seconds:.0f} s ago"
+        return f"{seconds // 10 * 10:.0f} s ago"
     return f"{seconds / 60:.0f} min ago"

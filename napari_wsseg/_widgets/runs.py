@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QGridLayout,
@@ -24,6 +24,7 @@ from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._log_window import LogWindow
 from napari_wsseg._widgets._scoring import scoring_of
 from napari_wsseg._widgets._scoring_strip import ScoringStrip
+from napari_wsseg._widgets._sight import in_sight, when_in_sight
 from napari_wsseg._widgets._table import fill, roomy, rows_table
 from napari_wsseg._widgets._train_setup import short_title
 from napari_wsseg.io import runs
@@ -70,6 +71,7 @@ class RunsPanel(QWidget):
         self._clock = QTimer(self, interval=2000)
         self._clock.timeout.connect(self._tick)
         self._clock.start()
+        when_in_sight(self, self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -156,11 +158,6 @@ class RunsPanel(QWidget):
             return
         self.refresh()
 
-    def showEvent(self, event: QEvent) -> None:
-        """Be up to date when looked at."""
-        super().showEvent(event)
-        self.refresh()
-
     def _build(self) -> None:
         self.empty = QLabel()
         self.empty.setWordWrap(True)
@@ -211,7 +208,7 @@ class RunsPanel(QWidget):
         self.setMinimumWidth(280)
 
     def _tick(self) -> None:
-        if self.jobs.busy and self.isVisible():
+        if self.jobs.busy and in_sight(self):
             self.refresh()
 
     def _on_session(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from napari.qt.threading import create_worker
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -25,6 +25,7 @@ from napari_wsseg._widgets._jobs import Job, Jobs, Request, jobs_of
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._material import Material
 from napari_wsseg._widgets._resuming import last_done, resumable_run
+from napari_wsseg._widgets._sight import when_in_sight
 from napari_wsseg._widgets._train_result import Result
 from napari_wsseg._widgets._train_setup import Setup, title
 from napari_wsseg._widgets._train_watch import Watch
@@ -138,13 +139,9 @@ class TrainPanel(QWidget):
             return
         self._dismiss()
 
-    def showEvent(self, event: QEvent) -> None:
+    def _come(self) -> None:
         """Load the recipes the first time the panel is looked at."""
-        super().showEvent(event)
-        if _loading.known() is not None:
-            self._load()
-        else:
-            self._look_due.start()
+        self._load()
         self.setup.room.forget()
         self._recount()
 
@@ -190,9 +187,7 @@ class TrainPanel(QWidget):
         # Decisions come in bursts; the count may follow a moment later.
         self._due = QTimer(self, interval=400, singleShot=True)
         self._due.timeout.connect(self._recount)
-        # While a window is built its docks are shown for a moment: that is no look.
-        self._look_due = QTimer(self, interval=300, singleShot=True)
-        self._look_due.timeout.connect(self._load)
+        when_in_sight(self, self._come)
         listen(
             self, self._on_session, self.session.project_changed, self.session.decided
         )
@@ -203,8 +198,7 @@ class TrainPanel(QWidget):
             self._recount()
 
     def _load(self) -> None:
-        known = self._loaded is not None or self._loading or self._problem
-        if known or not self.isVisible():
+        if self._loaded is not None or self._loading or self._problem:
             return
         found = _loading.known()
         if found is not None:
