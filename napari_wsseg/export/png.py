@@ -17,14 +17,12 @@ from napari_wsseg.export import (
     Found,
     Item,
     Note,
-    Shape,
     _sheet,
     formats,
     importers,
 )
 from napari_wsseg.export.selection import Selection
 from napari_wsseg.io import _masks, masks
-from napari_wsseg.schema import Mask
 
 
 @formats.register("png")
@@ -45,15 +43,11 @@ def write(chosen: Selection) -> Iterator[Item]:
 def read(path: Path) -> Iterator[Found | Note]:
     """Yield the masks of a folder ``<finding>/<film>.png``, or of one file."""
     if path.is_file():
-        yield Found(path.stem, "", partial(_mask, path))
+        yield Found(path.stem, "", partial(masks.read, path))
         return
     for file in sorted(path.glob("*/**/*.png")):
         finding, *film = file.relative_to(path).with_suffix("").parts
-        yield Found("/".join(film), finding, partial(_mask, file))
-
-
-def _mask(path: Path, shape: Shape | None) -> Mask:
-    return masks.read(path, shape or masks.size(path))
+        yield Found("/".join(film), finding, partial(masks.read, file))
 
 
 def _labels(chosen: Selection) -> bytes:

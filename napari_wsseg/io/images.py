@@ -2,7 +2,7 @@
 
 Depth: 8-bit files are divided by 255. Deeper ones are divided by the largest value of
 the bits that they really use (12 bits in a 16-bit PNG by 4095), which is what makes
-such a film look as it did before it was exported.
+such a film look as it did before it was exported. An EXIF orientation is obeyed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from napari_wsseg.io import _colours, _source
+from napari_wsseg.io import _colours, _source, _upright
 from napari_wsseg.io._film import check_shape, uid_of
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import windowing
@@ -104,7 +104,7 @@ def _picture(path: Path, file: BinaryIO) -> Read:
                 pages = getattr(image, "n_frames", 1)
                 if pages > 1:
                     raise DataError(f"{path}: {pages} pages; a radiograph has one")
-                image.load()
+                turned = (_upright.TURNED,) if _upright.load(image) else ()
                 pixels, bits, remarks = _greys(path, image)
                 colour = np.asarray(image.convert("RGB")) if remarks else None
     except DataError:
@@ -117,7 +117,7 @@ def _picture(path: Path, file: BinaryIO) -> Read:
     radiograph = Radiograph(
         uid=uid_of(pixels), pixels=pixels, bits=bits, path=path, colour=colour
     )
-    return Read(radiograph, remarks)
+    return Read(radiograph, remarks + turned)
 
 
 def _greys(

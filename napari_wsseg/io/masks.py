@@ -7,56 +7,42 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from napari_wsseg.io import _film
+from napari_wsseg.io import _film, _upright
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 
+_FORMATS = ("PNG", "TIFF")
 
-def read(path: Path, shape: tuple[int, int]) -> Mask:
+
+def read(path: Path, shape: tuple[int, int] | None) -> Mask:
     """Read a mask of a film of `shape`; a pixel that is not zero is the finding.
 
-    Indexed images count by index, images with channels by any channel but alpha.
+    Indexed images count by index, images with channels by any channel but alpha. An
+    EXIF orientation is obeyed, as it is for films. Without `shape`, any size will do.
 
     Raises
     ------
     DataError
-        Not an image, damaged, or of another size than its film.
+        Not an image, damaged, over the cap, or of another size than its film.
     """
     _film.check_file(path)
     try:
-        with Image.open(path, formats=["PNG", "TIFF"]) as image:
+        # By its file, for Pillow scrambles a TIFF on its side that it maps by name.
+        with open(path, "rb") as file, Image.open(file, formats=_FORMATS) as image:
+            _film.check_shape(path, image.height, image.width)
+            _upright.load(image)
             size = (image.height, image.width)
-            if size != shape:
+            if shape is not None and size != shape:
                 raise DataError(
                     f"{path}: the mask is {size[0]} × {size[1]}, its film "
                     f"{shape[0]} × {shape[1]}; export it at the film's size"
                 )
-            image.load()
             return _nonzero(image)
     except DataError:
         raise
     except Exception as error:  # damaged files make decoders raise nearly anything
         words = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"{path}: not a mask image ({words})") from error
-
-
-def size(path: Path) -> tuple[int, int]:
-    """Return rows and columns of an image file, by its header.
-
-    Raises
-    ------
-    DataError
-        Not an image, or over the cap.
-    """
-    _film.check_file(path)
-    try:
-        with Image.open(path, formats=["PNG", "TIFF"]) as image:
-            rows, columns = image.height, image.width
-    except Exception as error:  # damaged files make decoders raise nearly anything
-        words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: not a mask image ({words})") from error
-    _film.check_shape(path, rows, columns)
-    return rows, columns
 
 
 def _nonzero(image: Image.Image) -> Mask:

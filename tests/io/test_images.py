@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tifffile
 from disk_makers import dicom_film, grey, save_dicom, write_png
-from PIL import Image
+from PIL import ExifTags, Image
 
-from napari_wsseg.io import _film, images, masks
+from napari_wsseg.io import _film, _upright, images, masks
 from napari_wsseg.jobs import DataError
 
 GREY = grey(1)
@@ -183,6 +183,70 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
         images.read(tmp_path / "nowhere.png")
     with pytest.raises(DataError, match="not a file"):
         images.read(tmp_path)
+
+
+SEEN = {
+    1: lambda stored: stored,
+    2: np.fliplr,
+    3: lambda stored: np.rot90(stored, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: np.rot90(stored, 2).T,
+    8: np.rot90,
+}
+"""What is seen of stored pixels, by EXIF orientation (Exif 2.32, 4.6.4)."""
+
+
+def lying(values: np.ndarray, orientation: int, path: Path) -> Path:
+    """Write pixels as they are, with an orientation beside them."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    return save(Image.fromarray(values), path, exif=exif)
+
+
+@pytest.mark.parametrize("orientation", SEEN)
+@pytest.mark.parametrize("ending", ["png", "tif", "jpg"])
+def test_a_picture_is_turned_as_its_exif_says(
+    tmp_path: Path, orientation: int, ending: str
+) -> None:
+    smooth = np.add.outer(np.arange(48) * 2, np.arange(32) * 4).astype(np.uint8)
+    path = lying(smooth, orientation, tmp_path / f"film.{ending}")
+    film, remarks = images.read_noting(path)
+    expected = SEEN[orientation](smooth) / 255
+    np.testing.assert_allclose(film.pixels, expected, atol=0.02)
+    assert remarks == (() if orientation == 1 else (_upright.TURNED,))
+    assert film.colour is None
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint16])
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_deep_films_and_masks_are_turned_too(
+    tmp_path: Path, dtype: type, ending: str
+) -> None:
+    stored = np.zeros((20, 30), bool)
+    stored[2:5, 4:19] = True
+    path = lying(stored.astype(dtype) * dtype(1), 6, tmp_path / f"mask.{ending}")
+    seen = np.rot90(stored, -1)
+    np.testing.assert_array_equal(masks.read(path, (30, 20)), seen)
+    np.testing.assert_array_equal(masks.read(path, None), seen)
+    np.testing.assert_array_equal(images.read(path).pixels > 0, seen)
+    with pytest.raises(DataError, match="30 × 20, its film 20 × 30"):
+        masks.read(path, (20, 30))
+
+
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0garbage", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"]
+)
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_a_damaged_orientation_costs_no_film(
+    tmp_path: Path, exif: bytes, ending: str
+) -> None:
+    flat = np.full((20, 30), 99, np.uint8)
+    path = save(Image.fromarray(flat), tmp_path / f"film.{ending}", exif=exif)
+    film, remarks = images.read_noting(path)
+    np.testing.assert_allclose(film.pixels, flat / 255, atol=0.01)
+    assert remarks == ()
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "I;16"])
