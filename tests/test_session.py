@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +200,27 @@ def test_a_project_whose_first_film_is_lost_opens_on_the_next(place: Path) -> No
     session.open_project(place)
     assert session.case.id == ids[1]
     assert session.list.n_finished() == 0
+    session.close()
+
+
+def test_a_long_list_of_unreadable_films_is_told_film_by_film(
+    place: Path,
+) -> None:
+    with Project.open(place, write=True) as project:
+        case = project.cases()[0]
+        for number in range(400):
+            lost = f"{number:016x}"
+            project.add_case(replace(case, id=lost, path=f"lost/{lost}.png"))
+        for case in project.cases():
+            project.image_path(case).unlink(missing_ok=True)
+        everything = {case.id for case in project.cases()}
+    session = Session()
+    failed: list[str] = []
+    session.case_failed.connect(lambda case_id, why: failed.append(case_id))
+    session.open_project(place)
+    assert session.case is None
+    assert len(failed) == len(everything)
+    assert set(failed) == set(session.list.unreadable) == everything
     session.close()
 
 

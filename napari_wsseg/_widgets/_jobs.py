@@ -37,8 +37,8 @@ from napari_wsseg._widgets._events import (
 JobState: TypeAlias = Literal["starting", "running", "stopping"] | EndState
 ALIVE = ("starting", "running", "stopping")
 
-#: How long a training on the processor rests after a movement of the reader's hand: until
-#: what follows a stroke has been drawn as well.
+#: How long a training on the processor rests after a movement of the reader's hand:
+#: until what follows a stroke has been drawn as well.
 HAND_MS = 900
 
 #: The longest rest; a training that never moves would seem to be lost.

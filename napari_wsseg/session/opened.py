@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -113,7 +114,15 @@ class Background(Protocol):
 
 
 class Inline:
-    """A background that does the work at once, for scripts and tests."""
+    """A background that does the work at once, for scripts and tests.
+
+    What is submitted while something is handed over waits until that is done: one film
+    after another that cannot be read would nest as deep as the list is long.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._handing = False
 
     def submit(
         self,
@@ -121,16 +130,30 @@ class Inline:
         done: Callable[[T], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        """Do `work` now."""
+        """Do `work` now, or when what is being handed over is done."""
+
+        def turn() -> None:
+            try:
+                value = work()
+            except Exception as error:
+                failed(error)
+            else:
+                done(value)
+
+        self._waiting.append(turn)
+        if self._handing:
+            return
+        self._handing = True
         try:
-            value = work()
-        except Exception as error:
-            failed(error)
-        else:
-            done(value)
+            self.drain()
+        finally:
+            self._waiting.clear()
+            self._handing = False
 
     def drain(self) -> None:
-        """Return: nothing ever waits."""
+        """Do what waits."""
+        while self._waiting:
+            self._waiting.popleft()()
 
 
 def read(
