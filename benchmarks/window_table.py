@@ -282,6 +282,10 @@ def memory(window: Window, switches: int) -> None:
     """Turn films over and over; print what the process holds."""
     from qtpy.QtCore import Qt
 
+    first = window.bench.session.list.order[0]
+    window.bench.session.go_to(first)
+    window.wait(lambda: window.bench.session.case.id == first)
+    window.settle()
     process, held = psutil.Process(), []
     for number in range(switches):
         forward = (number // (FILMS - 1)) % 2 == 0

@@ -20,6 +20,18 @@ from trainers._samplers import RatioSampler, Tally, TenthsSampler
 class ChexsegConfig(_masks.MaskConfig):
     """Settings of the semi-supervised segmenter."""
 
+    labels: Annotated[
+        str,
+        {
+            # Only here: a segmenter may have learnt expert masks, which the recipe
+            # `segmentation` must never see.
+            "choices": [*_masks.WEAK_STAGES, "segmentation"],
+            "basic": True,
+            "label": "Weak masks from",
+            "tooltip": "The stage whose masks stand in where no expert has drawn; "
+            "segmentation: a segmenter trained before, for a second round",
+        },
+    ] = "irnet"
     p: Annotated[
         float,
         {

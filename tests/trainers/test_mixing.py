@@ -14,7 +14,7 @@ from spot_films import import_films, make_films
 
 from napari_wsseg.io import checkpoints, stages
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, UsageError
 from napari_wsseg.pipeline import infer
 from trainers import _masks
 from trainers._run import Run
@@ -114,6 +114,27 @@ def test_at_p_0_expert_masks_do_not_even_weigh_the_pixels(
     assert every <= set(train_rows)
     assert len(rest) <= len(train_rows) - 5
     assert len(every) > len(rest)
+
+
+def test_a_second_round_learns_from_the_segmenter_of_the_first(project: Path) -> None:
+    first = mixed(project, p=1.0).folder.id
+    settings = {"p": 0.5, "n_expert": 5, "labels": "segmentation", "labels_run": first}
+    second = train(project, "chexseg", **settings)
+    rows = json.loads((second.folder.path / "data.lock.json").read_text())
+    drawn, shown = (
+        {row["case"] for row in rows if row["source"] == source}
+        for source in ("expert", "segmentation")
+    )
+    assert len(drawn) == 5
+    assert shown
+    assert not shown & drawn
+
+
+def test_what_may_have_seen_expert_masks_never_teaches_the_weak_recipe(
+    project: Path,
+) -> None:
+    with pytest.raises(UsageError, match="labels"):
+        train(project, "segmentation", labels="segmentation")
 
 
 def test_no_expert_film_is_refused_before_anything_is_computed(tmp_path: Path) -> None:
