@@ -133,11 +133,12 @@ class Run:
             project, self.cancel, resume, cache=self.folder.path / "cache"
         )
         try:
-            locked = False
+            locked = 0
             for event in recipes[self.name].train(context, self.config):
-                if not locked and context.lock:
+                # A recipe may learn of more rows after it has told of progress.
+                if len(context.lock) > locked:
                     atomic.write_json(self.folder.path / "data.lock.json", context.lock)
-                    locked = True
+                    locked = len(context.lock)
                 self._keep(event)
                 yield event
         finally:
