@@ -299,7 +299,12 @@ class CaseLayers:
             return
         spacing = opened.case.spacing_mm or (1.0, 1.0)
         for name, layer in self.experts.items():
-            layer.data = experts.masks[name].copy()
+            mask = experts.masks[name]
+            if layer.data.shape == mask.shape and layer.data.dtype == mask.dtype:
+                # New memory for ten masks of a large film costs more than the turn.
+                np.copyto(layer.data, mask)
+            else:
+                layer.data = mask.copy()
             place(layer, spacing)
             layer.metadata = {"case": opened.case.id, "finding": name}
             self._forget_history(layer)
