@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from napari_wsseg.schema import Split
+
+Labels: TypeAlias = Mapping[str, int | None]
 
 # 14 of 20 for training; val and test are spread so that few films give some of each.
 _PATTERN: tuple[Split, ...] = tuple(
@@ -14,25 +17,44 @@ _PATTERN: tuple[Split, ...] = tuple(
 )
 
 
-def assign(labels: Mapping[str, Mapping[str, int | None]]) -> dict[str, Split]:
+def assign(
+    labels: Mapping[str, Labels], patients: Iterable[Sequence[str]] | None = None
+) -> dict[str, Split]:
     """Return a split for each image, the same every time, stratified by labels.
 
-    Images with the same labels are shuffled by the hash of their path, and the row of
-    all images is dealt out in a fixed pattern, so that every split gets its share of
-    every combination of findings.
+    Patients with the same labels are shuffled by the hash of a path, and the row of
+    all patients is dealt out in a fixed pattern, so that every split gets its share of
+    every combination of findings. All images of a patient share a split.
 
     Parameters
     ----------
     labels
         Labels by image path.
+    patients
+        The images of each patient; by default, every image is another's.
     """
+    groups = [sorted(group) for group in patients or ([image] for image in labels)]
 
-    def place(image: str) -> tuple[str, str]:
-        signature = repr(sorted(labels[image].items()))
-        return signature, hashlib.sha256(image.encode()).hexdigest()
+    def place(group: list[str]) -> tuple[str, str]:
+        together = _together([labels[image] for image in group])
+        return repr(together), hashlib.sha256(group[0].encode()).hexdigest()
 
-    order = sorted(labels, key=place)
-    return {image: _PATTERN[turn % len(_PATTERN)] for turn, image in enumerate(order)}
+    return {
+        image: _PATTERN[turn % len(_PATTERN)]
+        for turn, group in enumerate(sorted(groups, key=place))
+        for image in group
+    }
+
+
+def _together(labels: Sequence[Labels]) -> list[tuple[str, int | None]]:
+    """Return a patient's labels: a finding that any image shows is there."""
+    known: dict[str, int | None] = {}
+    for finding, value in (item for own in labels for item in own.items()):
+        before = known.get(finding)
+        known[finding] = max(
+            (v for v in (before, value) if v is not None), default=None
+        )
+    return sorted(known.items())
 
 
 def held_out(groups: Iterable[str], share: float) -> set[str]:

@@ -15,13 +15,14 @@ from napari_wsseg.datasets import (
     _found,
     _labels,
     _mask_files,
+    _patients,
     _scan,
     _splits,
     datasets,
 )
 from napari_wsseg.datasets._labels import LabelTable, Row
+from napari_wsseg.datasets._patients import Patients
 from napari_wsseg.datasets._report import ImportReport, Rejected
-from napari_wsseg.io import images as image_files
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Split
 
@@ -64,10 +65,11 @@ def steps(
 
     Findings are the columns of `labels`, else the folders in `masks`. A film that
     `labels` does not list is imported with unknown labels. Where no split is given, it
-    is dealt out. A film labelled without a finding that has no mask file gets an empty
-    expert mask, if there is a mask folder for the finding: absence is known by pixel.
-    With `colour`, networks see the red, green and blue of pictures. DICOM films that
-    say they are lateral views are left out, unless `lateral`.
+    is dealt out, all films of a DICOM patient together. A film labelled without a
+    finding that has no mask file gets an empty expert mask, if there is a mask folder
+    for the finding: absence is known by pixel. With `colour`, networks see the red,
+    green and blue of pictures. DICOM films that say they are lateral views are left
+    out, unless `lateral`.
 
     File names may tell who a patient is. ``"hide"`` keeps them out of the project,
     ``"keep"`` takes them over; ``"auto"`` hides those of a folder that has a DICOM
@@ -96,7 +98,8 @@ def steps(
     of_finding = _masks_of(masks, findings)
     of_film, strays = _mask_files.matched(of_finding, paths)
     missing = _missing(table, set(found.paths), labels)
-    splits = _split(paths, table)
+    patients = yield from _patients.read(images, paths)
+    splits = _split(paths, table, patients)
     films = [
         _film(
             path,
@@ -115,26 +118,16 @@ def steps(
             findings=findings,
             films=films,
             rejected=[*found.left_out, *missing, *strays],
-            warnings=[*found.remarks, *_oddities(paths, table, masks, findings)],
+            warnings=[
+                *found.remarks,
+                *_oddities(paths, table, masks, findings),
+                *_odd_patients(patients, splits, given=_are_given(table)),
+            ],
             colour=colour,
             lateral=lateral,
-            hide=names == "hide" or (names == "auto" and _personal(images, paths)),
+            hide=names == "hide" or (names == "auto" and patients.personal),
         )
     )
-
-
-def _personal(images: Path, paths: Sequence[str]) -> bool:
-    """Whether names are to be taken for those of persons."""
-    return any("^" in path or _of_somebody(images / path) for path in paths)
-
-
-def _of_somebody(path: Path) -> bool:
-    """Whether a film is DICOM and does not say that nobody is named in it."""
-    if not image_files.is_dicom(path):
-        return False
-    from napari_wsseg.io import dicom
-
-    return not dicom.is_deidentified(path)
 
 
 def _existing(folder: Path, what: str) -> Path:
@@ -171,18 +164,38 @@ def _missing(table: LabelTable, found: set[str], labels: Path | None) -> list[Re
     ]
 
 
-def _split(paths: Sequence[str], table: LabelTable) -> Mapping[str, Split]:
+def _are_given(table: LabelTable) -> bool:
+    return any(row.split for row in table.rows.values())
+
+
+def _split(
+    paths: Sequence[str], table: LabelTable, patients: Patients
+) -> Mapping[str, Split]:
     """Take the table's splits; deal out all others, strangers of it go to train."""
-    given: dict[str, Split] = {
-        path: row.split for path in paths if (row := table.rows.get(path)) and row.split
-    }
-    if not given:
+    rows = table.rows
+    if not _are_given(table):
         unknown: Mapping[str, int | None] = {}
-        rows = table.rows
-        return _splits.assign(
-            {path: rows[path].labels if path in rows else unknown for path in paths}
-        )
-    return {path: given.get(path, "train") for path in paths}
+        labels = {
+            path: rows[path].labels if path in rows else unknown for path in paths
+        }
+        return _splits.assign(labels, patients.groups)
+    return {
+        path: (row.split if (row := rows.get(path)) else None) or "train"
+        for path in paths
+    }
+
+
+def _odd_patients(
+    patients: Patients, splits: Mapping[str, Split], *, given: bool
+) -> list[str]:
+    if not given:
+        return [*patients.remarks, *_patients.lacking(patients, splits.values())]
+    if parted := patients.parted(splits):
+        return [
+            f"films of {parted} patients lie in several splits, as the labels have it: "
+            "what is measured there is too good"
+        ]
+    return []
 
 
 def _film(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-import zlib
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -12,14 +11,12 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import data_element_generator
-from pydicom.tag import Tag
-from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from napari_wsseg.io import (
     _colours,
     _dicom_grey,
     _dicom_header,
+    _dicom_inflated,
     _dicom_pixels,
     _dicom_place,
     _film,
@@ -35,8 +32,6 @@ from napari_wsseg.schema import Radiograph
 warnings.filterwarnings("ignore", module=r"pydicom\b", append=True)
 # It logs the same again, with the value, which may be a name.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-
-_SYNTAX = Tag("TransferSyntaxUID")
 
 _KINDS = frozenset("CR DX RF XA RG PX OT SC DR DF XC IO MG".split())
 """Modalities of projection and of saved screens."""
@@ -124,22 +119,9 @@ def _oddities(dataset: Dataset) -> list[str]:
     return odd
 
 
-def is_deidentified(path: Path) -> bool:
-    """Whether a film says that Patient Identity Removed is YES (PS3.3 C.7.1.1)."""
-    tag = "PatientIdentityRemoved"
-    try:
-        with _source.opened(path) as file:
-            found = pydicom.dcmread(
-                file, stop_before_pixels=True, force=True, specific_tags=[tag]
-            )
-        return str(found.get(tag, "")).strip().upper() == "YES"
-    except Exception:  # damaged: the import says so, and nobody vouches for its name
-        return False
-
-
 def _dataset(path: Path, file: BinaryIO) -> Dataset:
     try:
-        _check_inflated(path, file)
+        _dicom_inflated.check(path, file)
         file.seek(0)
         return pydicom.dcmread(file)
     except InvalidDicomError:
@@ -160,31 +142,6 @@ def _without_preamble(path: Path, file: BinaryIO) -> Dataset:
     except Exception as error:
         raise DataError(f"{path}: not DICOM ({_line(error)})") from error
     raise DataError(f"{path}: not DICOM (no DICM mark, and no image without it)")
-
-
-def _check_inflated(path: Path, file: BinaryIO) -> None:
-    """Refuse a deflated file that would fill the memory, by inflating it in sips."""
-    file.seek(128)
-    if file.read(4) != b"DICM":
-        return
-    # The meta group, always Explicit VR Little Endian (PS3.10 7.1), to its end.
-    meta = {
-        raw.tag: raw.value
-        for raw in data_element_generator(
-            file, False, True, lambda tag, vr, length: tag >> 16 != 2
-        )
-    }
-    syntax = bytes(meta.get(_SYNTAX) or b"").decode("latin-1").strip("\0 ")
-    if syntax != DeflatedExplicitVRLittleEndian:
-        return
-    sips, total, data = zlib.decompressobj(-zlib.MAX_WBITS), 0, file.read()
-    while data and not sips.eof:
-        total += len(sips.decompress(data, 2**20))
-        data = sips.unconsumed_tail
-        if total > _film.MAX_FILE_BYTES:
-            raise DataError(
-                f"{path}: inflates to over {_film.MAX_FILE_BYTES // 2**20} MiB"
-            )
 
 
 def _line(error: Exception) -> str:

@@ -59,7 +59,7 @@ def read_noting(path: Path) -> Read:
     """
     path = Path(path)
     with _source.opened(path) as file:
-        if not _is_dicom(path, file.read(132)):
+        if not begins_dicom(path, file.read(132)):
             file.seek(0)
             return _picture(path, file)
         from napari_wsseg.io import dicom
@@ -75,12 +75,13 @@ def is_dicom(path: Path) -> bool:
     """
     try:
         with _source.opened(path) as file:
-            return _is_dicom(path, file.read(132))
+            return begins_dicom(path, file.read(132))
     except DataError:
         return False
 
 
-def _is_dicom(path: Path, head: bytes) -> bool:
+def begins_dicom(path: Path, head: bytes) -> bool:
+    """Whether a file with these first 132 bytes is to be read as DICOM."""
     if head[128:132] == b"DICM":
         return True
     if head.startswith(_MARKS):

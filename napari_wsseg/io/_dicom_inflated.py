@@ -1,0 +1,46 @@
+"""Deflated DICOM files, guarded: what they inflate to is known before it is."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom.filereader import data_element_generator
+from pydicom.tag import Tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from napari_wsseg.io import _film
+from napari_wsseg.jobs import DataError
+
+_SYNTAX = Tag("TransferSyntaxUID")
+
+
+def check(path: Path, file: BinaryIO) -> None:
+    """Refuse a deflated file that would fill the memory, by inflating it in sips.
+
+    Raises
+    ------
+    DataError
+    """
+    file.seek(128)
+    if file.read(4) != b"DICM":
+        return
+    # The meta group, always Explicit VR Little Endian (PS3.10 7.1), to its end.
+    meta = {
+        raw.tag: raw.value
+        for raw in data_element_generator(
+            file, False, True, lambda tag, vr, length: tag >> 16 != 2
+        )
+    }
+    syntax = bytes(meta.get(_SYNTAX) or b"").decode("latin-1").strip("\0 ")
+    if syntax != DeflatedExplicitVRLittleEndian:
+        return
+    sips, total, data = zlib.decompressobj(-zlib.MAX_WBITS), 0, file.read()
+    while data and not sips.eof:
+        total += len(sips.decompress(data, 2**20))
+        data = sips.unconsumed_tail
+        if total > _film.MAX_FILE_BYTES:
+            raise DataError(
+                f"{path}: inflates to over {_film.MAX_FILE_BYTES // 2**20} MiB"
+            )

@@ -1,0 +1,62 @@
+"""Whose film it is: what a DICOM header says, to be forgotten again, never kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from napari_wsseg.io import _source, images
+from napari_wsseg.jobs import DataError
+
+_TAGS = ("PatientIdentityRemoved", "PatientID", "StudyInstanceUID")
+
+
+class Whose(NamedTuple):
+    """What a film says of the person on it.
+
+    Parameters
+    ----------
+    nameless
+        Patient Identity Removed is YES (PS3.3 C.7.1.1).
+    patient
+        Patient ID, empty if it has none.
+    study
+        Study Instance UID, empty if it has none.
+    """
+
+    nameless: bool = False
+    patient: str = ""
+    study: str = ""
+
+
+def of(path: Path) -> Whose | None:
+    """Read whose film it is; ``None`` if it is not DICOM. Never raises.
+
+    A damaged header says nothing, so that nobody vouches for its name.
+    """
+    try:
+        with _source.opened(path) as file:
+            return (
+                _told(path, file) if images.begins_dicom(path, file.read(132)) else None
+            )
+    except DataError:
+        return None
+
+
+def _told(path: Path, file: BinaryIO) -> Whose:
+    from pydicom import dcmread
+
+    from napari_wsseg.io import _dicom_inflated
+
+    try:
+        _dicom_inflated.check(path, file)
+        file.seek(0)
+        found = dcmread(
+            file, stop_before_pixels=True, force=True, specific_tags=[*_TAGS]
+        )
+        removed, patient, study = (
+            str(found.get(tag) or "").strip().strip("\0") for tag in _TAGS
+        )
+    except Exception:  # damaged elements make pydicom raise nearly anything
+        return Whose()
+    return Whose(removed.upper() == "YES", patient, study)
