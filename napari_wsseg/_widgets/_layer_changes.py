@@ -87,6 +87,23 @@ def arranged_once(viewer: Viewer, layers: Sequence[Layer]) -> Iterator[None]:
         arrange()
 
 
+@contextmanager
+def in_one_go(viewer: Viewer) -> Iterator[None]:
+    """Let napari tidy up once for all layers that come and go inside, not for each.
+
+    It then sends all that waits to the graphics card. Before the first picture there is
+    no card to take it, and it is lost: with it how what lies over the film is drawn.
+    """
+    canvas = getattr(getattr(viewer.window, "_qt_viewer", None), "canvas", None)
+    native = getattr(canvas, "native", None)
+    if native is None or not native.isValid():
+        yield
+        return
+    with viewer.layers.batched_update():
+        yield
+        native.makeCurrent()
+
+
 def _lie(layer: Layer) -> tuple[tuple[float, ...], ...]:
     """Return what a layer covers: shape, pixel size and corner."""
     return tuple(layer.data.shape), tuple(layer.scale), tuple(layer.translate)

@@ -17,6 +17,7 @@ from napari_wsseg._widgets._layer_changes import (
     UNIT_WORDS,
     arranged_once,
     at_once,
+    in_one_go,
     new_labels,
     place,
     show,
@@ -191,7 +192,7 @@ class CaseLayers:
     def _on_project(self) -> None:
         """Put layers of another project away; new ones come with its first case."""
         # In one go: napari collects garbage at every single layer that leaves.
-        with self.quietly(), self.viewer.layers.batched_update():
+        with self.quietly(), in_one_go(self.viewer):
             for layer in self.all:
                 layer.locked = LayerLock.NONE
                 if layer in self.viewer.layers:
@@ -202,7 +203,7 @@ class CaseLayers:
 
     def _build(self) -> None:
         """Add whatever layer is missing, each at its place."""
-        with self.quietly(), self.viewer.layers.batched_update():
+        with self.quietly(), in_one_go(self.viewer):
             if self.film is None:
                 self.film = Image(
                     _BLANK, name="Film", colormap="gray", contrast_limits=(0, 1)

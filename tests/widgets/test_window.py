@@ -176,6 +176,18 @@ def test_a_heat_lies_exactly_on_its_film(bench: Workbench) -> None:
     assert heat.visible
 
 
+def test_what_the_machine_found_is_seen_over_the_film(bench: Workbench) -> None:
+    def coloured() -> int:
+        picture = bench.viewer.screenshot(canvas_only=True, flash=False)[..., :3]
+        return int((np.ptp(picture.astype(int), axis=-1) > 30).sum())
+
+    bench.session.looking.set_view("cam")
+    bench.drawing.drain()
+    assert coloured() > 1000, "the heat"
+    bench.session.looking.set_view("film")
+    assert coloured() == 0, "the film alone is grey"
+
+
 def test_the_outline_is_of_what_the_stage_offers(bench: Workbench) -> None:
     bench.session.looking.set_view("cam")
     bench.drawing.drain()
