@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, QObject, QSettings, Qt, QTimer
 from qtpy.QtGui import QMouseEvent
-from qtpy.QtWidgets import QApplication, QMainWindow, QMessageBox, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QMainWindow,
+    QMessageBox,
+    QWidget,
+)
 
 from napari_wsseg._widgets import _keys
 from napari_wsseg._widgets._autosave import Autosave
@@ -73,6 +80,7 @@ class Workbench(QObject):
         self.search: Callable[[], object] = lambda: None
         self.show_versions: Callable[[], object] = lambda: None
         self.window: QMainWindow | None = None
+        self._picture: QWidget | None = None
         self.closed = False
         self.note: Callable[[], tuple[int | None, str]] = lambda: (None, "")
         self._clock = QTimer(self)
@@ -92,8 +100,9 @@ class Workbench(QObject):
             leaving.connect(self.ruler.put_down, priority=1)
         self._drawn_soon = QTimer(self)
         self._drawn_soon.setSingleShot(True)
-        self._drawn_soon.timeout.connect(self._let_canvas_go)
-        self.session.case_changed.connect(self._hold_canvas, priority=2)
+        self._drawn_soon.timeout.connect(self._draw_next)
+        self._held: list[QWidget] = []
+        self.session.case_changed.connect(self._hold, priority=2)
         self.grow.failed.connect(self.session.message.emit)
         self.session.case_changed.connect(self._on_case)
         self.session.project_changed.connect(self._on_project)
@@ -248,23 +257,33 @@ class Workbench(QObject):
 
     def _canvas(self) -> QWidget | None:
         """Return the widget that the picture is drawn on."""
-        centre = self.window.centralWidget() if self.window is not None else None
-        for widget in centre.findChildren(QWidget) if centre else ():
-            if widget.metaObject().className() == "CanvasBackendDesktop":
-                return widget
-        return None
+        if self._picture is None and self.window is not None:
+            centre = self.window.centralWidget()
+            for widget in centre.findChildren(QWidget) if centre else ():
+                if widget.metaObject().className() == "CanvasBackendDesktop":
+                    self._picture = widget
+        return self._picture
 
-    def _hold_canvas(self) -> None:
-        """Let keys and clicks in between filling the layers and drawing them."""
-        canvas = self._canvas()
-        if canvas is not None:
-            canvas.setUpdatesEnabled(False)
-            self._drawn_soon.start(0)
+    def _hold(self) -> None:
+        """Let keys and clicks in between filling a film's layers and drawing them."""
+        if self._held or self.window is None:
+            return
+        direct = Qt.FindChildOption.FindDirectChildrenOnly
+        docks = self.window.findChildren(QDockWidget, options=direct)
+        self._held = [widget for widget in (self._canvas(), *docks) if widget]
+        for widget in self._held:
+            widget.setUpdatesEnabled(False)
+        self._drawn_soon.start(0)
 
-    def _let_canvas_go(self) -> None:
-        canvas = self._canvas()
-        if canvas is not None:
-            canvas.setUpdatesEnabled(True)
+    def _draw_next(self) -> None:
+        """Draw the panels, and then, at another turn of the event loop, the picture."""
+        while self._held:
+            widget = self._held.pop()
+            with suppress(RuntimeError):  # a dock that was closed meanwhile
+                widget.setUpdatesEnabled(True)
+            if len(self._held) == 1:
+                self._drawn_soon.start(0)
+                return
 
     def toggle_gallery(self) -> None:
         """Show or leave all stages side by side."""
