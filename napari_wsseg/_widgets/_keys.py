@@ -60,7 +60,7 @@ KEYS = (
     Key("T", "T", "Look", "All stages side by side"),
     Key("W", "W", "Finding", "Next finding"),
     Key("Q", "Q", "Finding", "Previous finding"),
-    Key("N", "N", "Draw", "Grow: stroke inside, with Ctrl outside"),
+    Key("N", "N", "Draw", "Grow: stroke inside, with Ctrl outside; again: put away"),
     Key("8", "8", "Draw", "Ruler: drag to measure; again: put it away"),
     Key("F2", "F2", "Readers", "Who reads: openly, blind, as adjudicator"),
     Key("F3", "F3", "Readers", "Agreement of readers"),

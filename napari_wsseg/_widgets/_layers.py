@@ -17,6 +17,7 @@ from napari_wsseg._widgets._layer_changes import (
     UNIT_WORDS,
     arranged_once,
     at_once,
+    drop_unclosed,
     in_one_go,
     new_labels,
     place,
@@ -300,6 +301,7 @@ class CaseLayers:
             return
         spacing = opened.case.spacing_mm or (1.0, 1.0)
         for name, layer in self.experts.items():
+            drop_unclosed(layer)
             mask = experts.masks[name]
             if layer.data.shape == mask.shape and layer.data.dtype == mask.dtype:
                 # New memory for ten masks of a large film costs more than the turn.
@@ -326,6 +328,7 @@ class CaseLayers:
         layer, experts = self.experts.get(name), self.session.experts
         if layer is not None and experts is not None:
             with self.quietly():
+                drop_unclosed(layer)
                 layer.data = experts.masks[name].copy()
                 self._forget_history(layer)
             self._show_experts()
@@ -336,6 +339,8 @@ class CaseLayers:
         self.show_view()
 
     def _on_finding(self) -> None:
+        for layer in self.experts.values():
+            drop_unclosed(layer)
         self._fill_heats()
         with arranged_once(self.viewer, self.all):
             self._show_experts()

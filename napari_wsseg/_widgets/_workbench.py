@@ -343,6 +343,13 @@ class Workbench(QObject):
         self.grow.put_down()
         self.ruler.take_up()
 
+    def toggle_grow(self) -> None:
+        """Take up the Grow tool, or put it down."""
+        if self.grow.active:
+            self.grow.put_down()
+        else:
+            self.take_grow()
+
     def toggle_ruler(self) -> None:
         """Take up the ruler, or put it down."""
         if self.ruler.active:
@@ -384,7 +391,7 @@ class Workbench(QObject):
             "D": lambda: looking.step_view(session.stages()),
             ",": lambda: looking.set_blend(looking.blend - 0.1),
             ".": lambda: looking.set_blend(looking.blend + 0.1),
-            "N": self.take_grow,
+            "N": self.toggle_grow,
             "8": self.toggle_ruler,
             "T": self.toggle_gallery,
             "9": self.next_tone,

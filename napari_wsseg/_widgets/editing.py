@@ -32,9 +32,18 @@ _COLUMNS = 4
 
 _TOOLS = (
     ("pan_zoom", "Move", "Move and zoom (Z)"),
-    ("paint", "Brush", "Paint the finding (P or 2). Right-drag: closed outline"),
+    (
+        "paint",
+        "Brush",
+        "Paint the finding (P or 2). Right-click and go round an area, back to where "
+        "you began: it is filled (Esc drops it)",
+    ),
     ("erase", "Eraser", "Take away (E or 1)"),
-    ("polygon", "Polygon", "Click round an area, double-click to close (3)"),
+    (
+        "polygon",
+        "Polygon",
+        "Click round an area, double-click to close (3); Esc drops it",
+    ),
     ("fill", "Fill", "Fill a closed area (F or 4)"),
     (
         GROW,

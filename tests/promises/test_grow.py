@@ -82,6 +82,15 @@ def test_a_proposal_is_taken_by_enter_as_one_step(bench: Workbench) -> None:
     np.testing.assert_array_equal(mask(bench), before)
 
 
+def test_n_again_puts_the_tool_down_and_the_proposal_with_it(bench: Workbench) -> None:
+    before = mask(bench)
+    stroke(bench, LINE)
+    press(bench, Qt.Key.Key_N)
+    assert not bench.grow.active
+    assert bench.viewer.layers.selection.active is bench.layers.active
+    np.testing.assert_array_equal(mask(bench), before)
+
+
 def test_a_proposal_is_dropped_by_escape(bench: Workbench) -> None:
     before = mask(bench)
     stroke(bench, LINE)

@@ -81,6 +81,36 @@ def filled(bench: Workbench, panel: EditPanel) -> None:
     QTest.qWait(40)
 
 
+def framed(bench: Workbench, panel: EditPanel) -> None:
+    """Click round an area with the polygon tool, close it with a double click."""
+    tool(panel, "Polygon").click()
+    native = bench._canvas()
+    corners = [at(bench, *pixel) for pixel in ((60, 10), (60, 40), (80, 40), (80, 10))]
+    for corner in corners:
+        QTest.mouseMove(native, corner)
+        QTest.mouseClick(native, Qt.MouseButton.LeftButton, pos=corner)
+        QTest.qWait(20)
+    QTest.mouseDClick(native, Qt.MouseButton.LeftButton, pos=corners[-1])
+    QTest.qWait(40)
+    assert bench.layers.active.data[70, 25], "full"
+
+
+def outlined(bench: Workbench, panel: EditPanel) -> None:
+    """Click with the right button and go round, back to where it began."""
+    tool(panel, "Brush").click()
+    bench.layers.active.brush_size = 3
+    native = bench._canvas()
+    round_it = [(60, 10), (60, 25), (60, 40), (80, 40), (80, 10), (66, 10), (60, 10)]
+    places = [at(bench, *pixel) for pixel in round_it]
+    QTest.mouseMove(native, places[0])
+    QTest.mouseClick(native, Qt.MouseButton.RightButton, pos=places[0])
+    for place in places[1:]:
+        QTest.mouseMove(native, place)
+        QTest.qWait(20)
+    QTest.qWait(40)
+    assert bench.layers.active.data[70, 25], "full"
+
+
 def pressed(name: str) -> Callable[[Workbench, EditPanel], None]:
     return lambda bench, panel: getattr(panel, name).click()
 
@@ -89,6 +119,8 @@ ACTIONS = {
     "brush": brushed,
     "eraser": erased,
     "fill": filled,
+    "polygon": framed,
+    "closed outline": outlined,
     "smooth": pressed("smooth"),
     "fill holes": pressed("fill_holes"),
     "keep largest": pressed("largest"),
@@ -175,3 +207,54 @@ def test_tools_are_large_enough_for_a_finger(panel: EditPanel) -> None:
     buttons = [b for b in panel.findChildren(QPushButton) if b.isVisible()]
     assert len(buttons) >= 14
     assert {b.text(): b.height() for b in buttons if b.height() < TALL} == {}
+
+
+def begin_outline(bench: Workbench, panel: EditPanel) -> None:
+    tool(panel, "Brush").click()
+    bench.layers.active.brush_size = 6
+    native = bench._canvas()
+    place = at(bench, 40, 40)
+    QTest.mouseMove(native, place)
+    QTest.mouseClick(native, Qt.MouseButton.RightButton, pos=place)
+    QTest.mouseMove(native, at(bench, 40, 50))
+    QTest.qWait(40)
+
+
+def begin_polygon(bench: Workbench, panel: EditPanel) -> None:
+    tool(panel, "Polygon").click()
+    for pixel in ((20, 20), (20, 60), (60, 60)):
+        QTest.mouseMove(bench._canvas(), at(bench, *pixel))
+        QTest.mouseClick(
+            bench._canvas(), Qt.MouseButton.LeftButton, pos=at(bench, *pixel)
+        )
+        QTest.qWait(20)
+
+
+@pytest.mark.parametrize("begin", [begin_outline, begin_polygon])
+def test_what_is_not_closed_never_follows_to_another_film(
+    bench: Workbench, panel: EditPanel, qtbot: Any, begin: Callable[..., None]
+) -> None:
+    first, other = bench.session.list.order[:2]
+    full = np.ones(reading_room.SHAPE, bool)
+    bench.session.go_to(other)
+    qtbot.waitUntil(lambda: bench.session.case.id == other, timeout=5000)
+    bench.autosave.apply("effusion", full, "brush")
+    bench.session.go_to(first)
+    qtbot.waitUntil(lambda: bench.session.case.id == first, timeout=5000)
+    begin(bench, panel)
+    QTest.keyClick(bench._canvas(), Qt.Key.Key_PageDown)
+    qtbot.waitUntil(lambda: bench.session.case.id == other, timeout=5000)
+    native = bench._canvas()
+    for step in range(4):
+        QTest.mouseMove(native, at(bench, 20 + 10 * step, 30))
+        QTest.qWait(20)
+    np.testing.assert_array_equal(bench.layers.active.data != 0, full)
+    np.testing.assert_array_equal(bench.session.experts.masks["effusion"] != 0, full)
+    bench.autosave.apply("effusion", ~full, "clear")
+    place = at(bench, 30, 70)
+    QTest.mouseDClick(native, Qt.MouseButton.LeftButton, pos=place)
+    QTest.qWait(40)
+    assert bench.layers.active.data.sum() < 60, "no more than a dot of the brush"
+    bench.session.go_to(first)
+    qtbot.waitUntil(lambda: bench.session.case.id == first, timeout=5000)
+    assert not bench.layers.active.data.any()
