@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QObject, QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractButton, QTabBar, QWidget
+from qtpy.QtWidgets import QAbstractButton, QApplication, QTabBar, QWidget
 
 from napari_wsseg._widgets import _workbench, window
+from napari_wsseg._widgets._reader_dialog import ReaderDialog
 from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.train import TrainPanel
 from napari_wsseg._widgets.worklist import Worklist
 
 LEFT = Qt.MouseButton.LeftButton
@@ -140,6 +142,47 @@ def pick_row(bench: Workbench, case_id: str) -> None:
     table.scrollTo(index)
     QTest.mouseClick(table.viewport(), LEFT, pos=table.visualRect(index).center())
     wait_for(lambda: bench.session.case.id == case_id)
+
+
+def set_up_training(bench: Workbench, *, size: int, epochs: int) -> TrainPanel:
+    """Turn to the Train panel, choose the classifier and type its settings."""
+    raise_tab(bench, "Train")
+    panel: TrainPanel = bench.window.findChild(TrainPanel)
+    wait_for(lambda: panel.state == "ready", 60)
+    QTest.keyClick(panel.setup.choice, Qt.Key.Key_Down)
+    assert panel.setup.recipe == "classifier"
+    fields = panel.setup.form.widgets
+    type_number(fields["size"].native, size)
+    type_number(fields["epochs"].native, epochs)
+    assert panel.setup.settings() == {"size": size, "epochs": epochs}
+    return panel
+
+
+def change_reader(
+    bench: Workbench, name: str, mode: str, *, stages: bool = True
+) -> None:
+    """Press F2, type a name, choose a way to read and press Enter."""
+    seen: list[ReaderDialog] = []
+
+    def fill_in() -> None:
+        dialog = QApplication.activeModalWidget()
+        if not isinstance(dialog, ReaderDialog):
+            QTimer.singleShot(50, fill_in)
+            return
+        seen.append(dialog)
+        line = dialog.name.lineEdit()
+        line.selectAll()
+        QTest.keyClicks(line, name)
+        dialog.modes[mode].setFocus()
+        QTest.keyClick(dialog.modes[mode], Qt.Key.Key_Space)
+        if dialog.stages.isChecked() != stages:
+            QTest.keyClick(dialog.stages, Qt.Key.Key_Space)
+        QTest.mouseClick(dialog.ok, Qt.MouseButton.LeftButton)
+
+    QTimer.singleShot(50, fill_in)
+    QTest.keyClick(canvas(bench), Qt.Key.Key_F2)
+    assert seen, "F2 asks who reads"
+    settle(bench)
 
 
 def drawn(bench: Workbench) -> dict[str, str]:

@@ -14,7 +14,7 @@ from napari_wsseg._widgets.runs import RunsPanel
 from napari_wsseg._widgets.train import TrainPanel
 from napari_wsseg.schema import STAGES
 
-pytestmark = [pytest.mark.gui, pytest.mark.slow]
+pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 def test_all_stages_are_trained_and_used_by_two_clicks(

@@ -16,6 +16,9 @@ import reading_room
 from napari_wsseg.io.project import Project
 
 KILLS = 30
+#: Enough that no painter comes to the end of them.
+FILMS = 24
+SECONDS = 6.0
 
 
 def paint_until_killed(place: Path, seed: int) -> dict[tuple[str, str], str]:
@@ -27,7 +30,7 @@ def paint_until_killed(place: Path, seed: int) -> dict[tuple[str, str], str]:
     )
     assert painter.stdout is not None
     lines = [painter.stdout.readline()]
-    time.sleep(float(np.random.default_rng(seed).uniform(0, 2.5)))
+    time.sleep(float(np.random.default_rng(seed).uniform(0, SECONDS)))
     painter.kill()
     lines += painter.stdout
     painter.wait()
@@ -46,7 +49,7 @@ def paint_until_killed(place: Path, seed: int) -> dict[tuple[str, str], str]:
 def test_thirty_killed_windows_lose_nothing_but_the_stroke_in_hand(
     tmp_path: Path,
 ) -> None:
-    place = reading_room.make_project(tmp_path)
+    place = reading_room.make_project(tmp_path, cases=FILMS)
     masks, cut, lost = 0, 0, []
     for seed in range(KILLS):
         told = paint_until_killed(place, 1000 * seed)

@@ -9,11 +9,9 @@ import hands
 import numpy as np
 import pytest
 import reading_room
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
 
-from napari_wsseg._widgets._reader_dialog import ReaderDialog
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets.review import Review
 from napari_wsseg._widgets.worklist import Worklist
@@ -37,33 +35,6 @@ def small(tmp_path: Path) -> Path:
 def key(bench: Workbench, code: Qt.Key, modifier: object = None) -> None:
     none = Qt.KeyboardModifier.NoModifier
     QTest.keyClick(hands.canvas(bench), code, modifier or none)
-    hands.settle(bench)
-
-
-def change_reader(
-    bench: Workbench, name: str, mode: str, *, stages: bool = True
-) -> None:
-    """Press F2, type a name, choose a way to read and press Enter."""
-    seen: list[ReaderDialog] = []
-
-    def fill_in() -> None:
-        dialog = QApplication.activeModalWidget()
-        if not isinstance(dialog, ReaderDialog):
-            QTimer.singleShot(50, fill_in)
-            return
-        seen.append(dialog)
-        line = dialog.name.lineEdit()
-        line.selectAll()
-        QTest.keyClicks(line, name)
-        dialog.modes[mode].setFocus()
-        QTest.keyClick(dialog.modes[mode], Qt.Key.Key_Space)
-        if dialog.stages.isChecked() != stages:
-            QTest.keyClick(dialog.stages, Qt.Key.Key_Space)
-        QTest.mouseClick(dialog.ok, Qt.MouseButton.LeftButton)
-
-    QTimer.singleShot(50, fill_in)
-    QTest.keyClick(hands.canvas(bench), Qt.Key.Key_F2)
-    assert seen, "F2 asks who reads"
     hands.settle(bench)
 
 
@@ -96,7 +67,7 @@ def test_a_blind_second_reader_an_adjudicator_and_the_mask_that_counts(
     monkeypatch.setattr(
         _masks, "read", lambda *what: read.append(what[3]) or own(*what)
     )
-    change_reader(bench, "bea", "blind", stages=False)
+    hands.change_reader(bench, "bea", "blind", stages=False)
     assert (session.reader, session.reading.mode) == ("bea", "blind")
     worklist = bench.window.findChild(Worklist)
     assert "BLIND" in worklist.who.text()
@@ -125,7 +96,7 @@ def test_a_blind_second_reader_an_adjudicator_and_the_mask_that_counts(
     hands.press(bench, "accept with edits")
     hands.wait_for(lambda: session.list.status(case_id) == "edited")
 
-    change_reader(bench, "cleo", "adjudicate")
+    hands.change_reader(bench, "cleo", "adjudicate")
     hands.wait_for(lambda: session.case is not None and session.case.id == case_id)
     assert list(session.list.cases) == [case_id]
     review = bench.window.findChild(Review)
@@ -143,7 +114,7 @@ def test_a_blind_second_reader_an_adjudicator_and_the_mask_that_counts(
     hands.press(bench, "accept")
     hands.wait_for(lambda: session.list.status(case_id) == "adjudicated")
 
-    change_reader(bench, "ann", "open")
+    hands.change_reader(bench, "ann", "open")
     hands.pick_row(bench, case_id) if session.case.id != case_id else None
     hands.settle(bench)
     np.testing.assert_array_equal(bench.layers.active.data.astype(bool), second)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import hands
 import pytest
-from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_wsseg._widgets._workbench import Workbench
@@ -71,20 +70,6 @@ def paint(bench: Workbench, masks: dict[str, dict[str, str]], seed: int) -> None
     masks[bench.session.case.id] = after
 
 
-def set_up_training(bench: Workbench, *, size: int, epochs: int) -> TrainPanel:
-    """Turn to the Train panel, choose the classifier and type its settings."""
-    hands.raise_tab(bench, "Train")
-    panel: TrainPanel = bench.window.findChild(TrainPanel)
-    hands.wait_for(lambda: panel.state == "ready", 60)
-    QTest.keyClick(panel.setup.choice, Qt.Key.Key_Down)
-    assert panel.setup.recipe == "classifier"
-    fields = panel.setup.form.widgets
-    hands.type_number(fields["size"].native, size)
-    hands.type_number(fields["epochs"].native, epochs)
-    assert panel.setup.settings() == {"size": size, "epochs": epochs}
-    return panel
-
-
 def steps_of(place: Path, run: str) -> list[int]:
     rows = RunFolder(place / "runs" / run).metrics()
     return [row["step"] for row in rows if "loss" in row]
@@ -97,7 +82,7 @@ def test_reading_goes_on_while_a_model_learns_and_nothing_is_lost(
     masks: dict[str, dict[str, str]] = {}
     read_a_little(bench, masks)
 
-    panel = set_up_training(bench, size=96, epochs=EPOCHS)
+    panel = hands.set_up_training(bench, size=96, epochs=EPOCHS)
     hands.click(panel.start_button)
     hands.wait_for(lambda: panel.watch.bar.value() > 2, 60)
     with hands.Pulse() as looking:
@@ -181,7 +166,7 @@ def test_a_reader_at_her_own_pace_is_not_held_up_by_a_training(
     bench = open_window(place)
     masks: dict[str, dict[str, str]] = {}
     read_a_little(bench, masks)
-    panel = set_up_training(bench, size=96, epochs=6 * EPOCHS)
+    panel = hands.set_up_training(bench, size=96, epochs=6 * EPOCHS)
     hands.click(panel.start_button)
     hands.wait_for(lambda: panel.watch.bar.value() > 2, 60)
     with hands.Pulse() as reading:
