@@ -19,7 +19,7 @@ from spot_films import make_films
 
 from napari_wsseg import cli
 from napari_wsseg.export import formats
-from napari_wsseg.io import names
+from napari_wsseg.io import dicom, names
 from napari_wsseg.io.project import Project
 from trainers import __main__ as training
 
@@ -98,6 +98,19 @@ def told(data: bytes, where: str) -> list[str]:
     return found
 
 
+def test_an_overlay_is_no_part_of_the_film(tmp_path: Path) -> None:
+    """Names drawn into an overlay's pixels reach no picture and no network."""
+    rng = np.random.default_rng(0)
+    film = dicom_film(rng.integers(0, 255, (64, 64), np.uint8))
+    save_dicom(film, tmp_path / "plain.dcm")
+    film = planted(film)
+    film[0x60000010].value = film[0x60000011].value = 64
+    film[0x60003000].value = bytes([255]) * (64 * 64 // 8)
+    save_dicom(film, tmp_path / "over.dcm")
+    plain, over = (dicom.read(tmp_path / f"{name}.dcm") for name in ("plain", "over"))
+    np.testing.assert_array_equal(plain.pixels, over.pixels)
+
+
 def in_files(folder: Path) -> list[str]:
     found = []
     for path in folder.rglob("*"):
@@ -147,6 +160,7 @@ def test_no_planted_name_comes_out_of_anything_that_is_written(
     wsseg("report", "-p", place, "-o", str(out / "report"))
     for name in formats.names():
         wsseg("export", name, "-p", place, "-o", str(out / name))
+    wsseg("export", "model", "-p", place, "-o", str(out / "model"), "--run", run)
     wsseg("import", "png", str(out / "png"), "-p", place, "--reader", "bob")
     wsseg("fsck", "-p", place)
     wsseg("audit", "verify", "-p", place)
