@@ -4,7 +4,8 @@
 
 makes a synthetic project in FOLDER, where there is none yet, opens the real window on
 it, drives it with mouse and key events, and prints medians, 95th percentiles and the
-longest of each in milliseconds. ``--train`` lets a classifier train meanwhile.
+longest of each in milliseconds. ``--train`` lets a classifier train meanwhile,
+``--crf`` a dense CRF run on a film at full size.
 """
 
 from __future__ import annotations
@@ -27,6 +28,15 @@ SHAPE = (3000, 2500)
 FILMS = 8
 SQUARE = 128
 RUN = "classifier-20260101-000000-aaaa"
+CRF = """
+import numpy as np
+from napari_wsseg.ops.crf import dense_crf
+rng = np.random.default_rng(0)
+film = rng.random((3000, 2500), np.float32)
+background = rng.random((3000, 2500), np.float32)
+while True:
+    dense_crf(np.stack([background, 1 - background]), film)
+"""
 STAGES_MADE = ("cam", "crf", "irnet", "segmentation")
 
 
@@ -166,6 +176,12 @@ class Window:
         self.app.processEvents()
         return times
 
+    def go_to_first(self) -> None:
+        first = self.bench.session.list.order[0]
+        self.bench.session.go_to(first)
+        self.wait(lambda: self.bench.session.case.id == first)
+        self.settle()
+
     def turn(self, key: Any) -> float:
         before = self.bench.session.case
         began = time.perf_counter()
@@ -282,10 +298,7 @@ def memory(window: Window, switches: int) -> None:
     """Turn films over and over; print what the process holds."""
     from qtpy.QtCore import Qt
 
-    first = window.bench.session.list.order[0]
-    window.bench.session.go_to(first)
-    window.wait(lambda: window.bench.session.case.id == first)
-    window.settle()
+    window.go_to_first()
     process, held = psutil.Process(), []
     for number in range(switches):
         forward = (number // (FILMS - 1)) % 2 == 0
@@ -299,35 +312,50 @@ def memory(window: Window, switches: int) -> None:
     )
 
 
-def beside_training(window: Window, table: Table, place: Path) -> None:
-    """Look, draw and turn films while a classifier trains."""
-    from qtpy.QtCore import Qt
-
+def training(window: Window, place: Path) -> Any:
+    """Start a classifier from the window; return its job once it trains."""
     from napari_wsseg._widgets._jobs import Request, jobs_of
 
     jobs = jobs_of(window.bench.session)
     job = jobs.start(Request(place, "classifier", {"size": 128, "epochs": 400}))
     window.wait(lambda: bool(job.steps), 240)
+    return job
+
+
+def refining(window: Window, place: Path) -> Any:
+    """Start the CRF of a film at full size, over and over, as the window's job."""
+    from napari_wsseg._widgets._jobs import Job, Request
+
+    job = Job(Request(place, None), command=[sys.executable, "-c", CRF])
+    window.qtest.qWait(8000)
+    return job
+
+
+def beside(window: Window, table: Table, job: Any, what: str) -> None:
+    """Look, draw and turn films while a job computes."""
+    from qtpy.QtCore import Qt
+
     looking: list[float] = []
     with window.beats(looking):
         window.qtest.qWait(8000)
-    table.add("gaps while it trains: looking", looking)
+    table.add(f"gaps beside {what}: looking", looking)
     window.key(Qt.Key.Key_2)
     painting: list[float] = []
     with window.beats(painting):
         for seed in range(4):
             window.drag(seed)
             window.qtest.qWait(1500)
-    table.add("gaps while it trains: a stroke every two seconds", painting)
+    table.add(f"gaps beside {what}: a stroke every two seconds", painting)
     turning: list[float] = []
     with window.beats(turning):
         for _ in range(3):
             window.turn(Qt.Key.Key_PageDown)
             window.qtest.qWait(2500)
-    table.add("gaps while it trains: a film every three seconds", turning)
-    if job.alive:
-        job.force_stop()
-        window.wait(lambda: not job.alive)
+    table.add(f"gaps beside {what}: a film every three seconds", turning)
+    if not job.alive:
+        raise RuntimeError(f"{what} ended before it was measured: {job.end}")
+    job.force_stop()
+    window.wait(lambda: not job.alive)
 
 
 def main(words: list[str]) -> int:
@@ -335,6 +363,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--switches", type=int, default=200)
     parser.add_argument("--train", action="store_true")
+    parser.add_argument("--crf", action="store_true")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args(words)
     place = chosen.folder / "project"
@@ -347,7 +376,10 @@ def main(words: list[str]) -> int:
     table.add("window and first film on screen", [window.opened_ms])
     measure(window, table)
     if chosen.train:
-        beside_training(window, table, place)
+        beside(window, table, training(window, place), "a training")
+    if chosen.crf:
+        window.go_to_first()
+        beside(window, table, refining(window, place), "a CRF of 2500 x 3000")
     if chosen.switches:
         memory(window, chosen.switches)
     if chosen.json:

@@ -45,6 +45,18 @@ HAND_MS = 900
 MOST_REST_S = 5.0
 
 
+_at_work: weakref.WeakSet[Job] = weakref.WeakSet()
+
+
+def give_way() -> None:
+    """Let whatever computes rest for a moment: a reader draws or turns films."""
+    for job in list(_at_work):
+        if job.alive:
+            job.give_way()
+        else:
+            _at_work.discard(job)
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """One setting at several values, several seeds of each.
@@ -176,6 +188,7 @@ class Job(QObject):
         self._worker.errored.connect(partial(self._lose, "the reader failed"))
         self._worker.finished.connect(partial(self._lose, "the reader ended"))
         self._worker.start()
+        _at_work.add(self)
 
     @property
     def alive(self) -> bool:
@@ -197,12 +210,13 @@ class Job(QObject):
         self.changed.emit()
 
     def give_way(self) -> None:
-        """Hold a training on the processor while the reader's hand is at work.
+        """Hold work on the processor while the reader's hand is at work.
 
         On a graphics card it disturbs nobody. Niceness alone does not help: two cores
         that share one processor halve each other's speed.
         """
-        if self.state != "running" or self.device != "cpu":
+        # Only a training says where it runs; what makes maps may well use the cores.
+        if self.state == "stopping" or not self.alive or self.device not in ("", "cpu"):
             return
         now = time.monotonic()
         if not self._hand_timer.isActive():
@@ -344,11 +358,6 @@ class Jobs(QObject):
         self.current = job
         self.began.emit(job)
         return job
-
-    def give_way(self) -> None:
-        """Let what is running rest for a moment: the reader draws or turns films."""
-        if self.current is not None:
-            self.current.give_way()
 
     def close(self) -> None:
         """End what is running; called when the program ends."""

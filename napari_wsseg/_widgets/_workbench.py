@@ -19,13 +19,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets import _keys
+from napari_wsseg._widgets import _jobs, _keys
 from napari_wsseg._widgets._autosave import Autosave
 from napari_wsseg._widgets._background import QtBackground
 from napari_wsseg._widgets._compared_layers import ComparedLayers
 from napari_wsseg._widgets._extra_layers import ExtraLayers
 from napari_wsseg._widgets._grow_tool import GrowTool
-from napari_wsseg._widgets._jobs import jobs_of
 from napari_wsseg._widgets._layers import CaseLayers
 from napari_wsseg._widgets._ruler import Ruler
 from napari_wsseg._widgets._tone_drag import ToneDrag
@@ -175,7 +174,7 @@ class Workbench(QObject):
             return False
         if watched is not self.window:
             if _is_hand(event):
-                jobs_of(self.session).give_way()
+                _jobs.give_way()
             return False
         if event.type() != QEvent.Type.Close:
             return False

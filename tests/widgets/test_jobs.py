@@ -17,7 +17,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QTimer
 
-from napari_wsseg._widgets import _child, _events
+from napari_wsseg._widgets import _child, _events, _jobs
 from napari_wsseg._widgets._child import Patience
 from napari_wsseg._widgets._events import Ended, Event, Noise, Step
 from napari_wsseg._widgets._excuses import OUT_OF_MEMORY, explain
@@ -365,7 +365,7 @@ def test_a_training_on_the_processor_rests_while_the_hand_is_at_work(
     job = watched.job
     qtbot.waitUntil(lambda: job.state == "running" and bool(job.steps), timeout=10_000)
     process = psutil.Process(job.child.process.pid)
-    job.give_way()
+    _jobs.give_way()
     qtbot.waitUntil(lambda: process.status() == psutil.STATUS_STOPPED, timeout=2000)
     held = len(job.steps)
     qtbot.wait(200)
