@@ -8,9 +8,15 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_fragments, parse_basic_offsets
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import JPEG2000, JPEG2000Lossless, RLELossless
+from pydicom.uid import (
+    JPEG2000,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLSTransferSyntaxes,
+    RLELossless,
+)
 
-from napari_wsseg.io import _codestream
+from napari_wsseg.io import _codestream, _jpeg
 from napari_wsseg.io._dicom_header import Header, plain
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.windowing import Values
@@ -21,7 +27,11 @@ _DECODERS = {
     RLELossless: "pydicom",
     JPEG2000: "pylibjpeg",
     JPEG2000Lossless: "pylibjpeg",
+    JPEGBaseline8Bit: "pillow",
+    **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
+    **dict.fromkeys(_jpeg.SYNTAXES, _jpeg.NAME),
 }
+_jpeg.register()
 
 
 def stored(path: Path, dataset: Dataset, header: Header) -> Values:

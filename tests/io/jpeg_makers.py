@@ -107,7 +107,7 @@ def extended(pixels: Pixels, bits: int = 12) -> bytes:
         b"\xff\xd8"
         + segment(0xDB, bytes([0, *[1] * 64]))
         + frame(0xC1, pixels, bits)
-        + huffman(0x00, list(range(17)), 5)
+        + huffman(0x00, list(range(16)), 5)
         + huffman(0x10, _AC, 8)
         + scan(0, 63)
         + out.bytes()
