@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
@@ -11,6 +10,8 @@ from napari.layers import Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 from napari.viewer import Viewer
 from numpy.typing import NDArray
+
+from napari_wsseg._widgets import _strokes
 
 UNIT_WORDS = {"pixel": "pixel", "mm": "millimeter"}
 """What napari calls a unit of ours."""
@@ -141,37 +142,5 @@ def new_labels(name: str, colours: dict[int | None, str], opacity: float) -> Lab
         colormap=DirectLabelColormap(color_dict=table),
         opacity=opacity,
     )
-    _tell_of_polygons_afterwards(layer)
+    _strokes.kept_whole(layer)
     return layer
-
-
-def drop_unclosed(layer: Labels) -> None:
-    """Forget the polygon or outline that the reader has begun on a mask.
-
-    Left to itself it would be closed on whatever the layer shows next, and an outline
-    would take its pixels off there.
-    """
-    # Nothing public does this; napari does the same on Esc.
-    overlays = getattr(layer, "_overlays", {})
-    outline, polygon = overlays.get("brush_stroke"), overlays.get("polygon")
-    if outline is not None and outline.active:
-        outline.abort(layer)
-    if polygon is not None and polygon.points:
-        polygon.points = []
-
-
-def _tell_of_polygons_afterwards(layer: Labels) -> None:
-    """Let the layer tell of a polygon once it is in the mask.
-
-    Of what is not drawn in a block of its history napari tells before it is there, and
-    of the tools that is the polygon alone: who keeps the mask then keeps the old one.
-    """
-    held, paint = weakref.ref(layer), Labels.paint_polygon
-
-    def paint_polygon(points: object, new_label: int) -> None:
-        drawn_on = held()
-        if drawn_on is not None:
-            with drawn_on.block_history():
-                paint(drawn_on, points, new_label)
-
-    layer.paint_polygon = paint_polygon

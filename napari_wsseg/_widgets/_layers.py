@@ -17,13 +17,13 @@ from napari_wsseg._widgets._layer_changes import (
     UNIT_WORDS,
     arranged_once,
     at_once,
-    drop_unclosed,
     in_one_go,
     new_labels,
     place,
     show,
 )
 from napari_wsseg._widgets._outlines import Outlines
+from napari_wsseg._widgets._strokes import drop_unclosed
 from napari_wsseg.ops import geometry
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session import Session

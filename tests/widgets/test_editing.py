@@ -209,6 +209,31 @@ def test_tools_are_large_enough_for_a_finger(panel: EditPanel) -> None:
     assert {b.text(): b.height() for b in buttons if b.height() < TALL} == {}
 
 
+@pytest.mark.parametrize("name", ["Brush", "Eraser"])
+def test_a_quick_stroke_reaches_to_where_the_button_is_let_go(
+    bench: Workbench, panel: EditPanel, name: str
+) -> None:
+    """The last movements of a quick hand come too fast for napari, which drops them."""
+    layer = bench.layers.active
+    before = np.full(reading_room.SHAPE, name == "Eraser")
+    bench.autosave.apply("effusion", before, "brush")
+    tool(panel, name).click()
+    layer.brush_size = 6
+    native, way = bench._canvas(), [(30, 15 + 8 * step) for step in range(7)]
+    QTest.mouseMove(native, at(bench, *way[0]))
+    QTest.qWait(40)
+    QTest.mousePress(native, Qt.MouseButton.LeftButton, pos=at(bench, *way[0]))
+    for pixel in way[1:]:
+        QTest.mouseMove(native, at(bench, *pixel))
+    QTest.mouseRelease(native, Qt.MouseButton.LeftButton, pos=at(bench, *way[-1]))
+    QTest.qWait(60)
+    drawn = layer.data != 0
+    assert all(drawn[pixel] != before[pixel] for pixel in way)
+    np.testing.assert_array_equal(bench.session.experts.masks["effusion"], drawn)
+    panel.undo.click()
+    np.testing.assert_array_equal(layer.data != 0, before)
+
+
 def begin_outline(bench: Workbench, panel: EditPanel) -> None:
     tool(panel, "Brush").click()
     bench.layers.active.brush_size = 6
