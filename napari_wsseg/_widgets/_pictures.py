@@ -39,6 +39,10 @@ _MOST_NUMBERS = 3
 """Pieces of a mask, the largest ones, that carry its number."""
 
 
+_BOLD = 16
+"""Digits that are higher than so many pixels are drawn bold."""
+
+
 def small_shape(shape: tuple[int, int], longest: int) -> tuple[int, int]:
     """Return `shape`, made smaller in proportion so that no side exceeds `longest`."""
     factor = min(1.0, longest / max(shape))
@@ -203,7 +207,9 @@ def _sign(
     left, top, right, bottom = (round(side) for side in box)
     tile = Image.new("L", (right - left + 6, bottom - top + 6))
     place = (3 - left, 3 - top)
-    ImageDraw.Draw(tile).text(place, words, fill=255, font=font, stroke_width=1)
+    # Small digits would run together when drawn bold.
+    bold = int(box[3] - box[1] > _BOLD)
+    ImageDraw.Draw(tile).text(place, words, fill=255, font=font, stroke_width=bold)
     return np.asarray(tile) > 127
 
 

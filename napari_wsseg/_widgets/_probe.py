@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QLabel, QSizePolicy
 
 from napari_wsseg._widgets._layers import STAGE_NAMES
@@ -55,7 +55,10 @@ class Readout(QLabel):
         film = self.bench.layers.film
         if film is not None and self.session.opened is not None:
             row, column = (round(float(v)) for v in film.world_to_data(self._at))
-            self.setText(self.describe(row, column))
+            where, found = f"{self.describe(row, column)}\n".split("\n")[:2]
+            right = Qt.TextElideMode.ElideRight
+            found = self.fontMetrics().elidedText(found, right, self.width())
+            self.setText(f"{where}\n{found}")
 
     def describe(self, row: int, column: int) -> str:
         """Return what lies at one pixel of the film, or that it lies outside."""

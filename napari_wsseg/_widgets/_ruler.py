@@ -50,7 +50,7 @@ class Ruler(QObject):
             return
         with self.layers.quietly():
             hand = self.viewer.layers.selection.active
-            self._layer = Shapes(ndim=2, name="Ruler")
+            self._layer = Shapes(ndim=2, name="Ruler", opacity=1.0)
             if self.layers.film is not None:
                 self._layer.units = self.layers.film.units
             self.viewer.add_layer(self._layer)

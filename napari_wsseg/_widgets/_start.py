@@ -35,8 +35,10 @@ class Start(QWidget):
         title.setStyleSheet("font-size: 15px; font-weight: bold;")
         words = QLabel(
             "A project is a folder that keeps films, masks and decisions together. "
-            "Make one from a folder of radiographs with\n"
-            "wsseg init PROJECT --images FOLDER --labels labels.csv"
+            "Make one from a folder of radiographs in a terminal:\n"
+            "wsseg init PROJECT --images FOLDER\n"
+            "and, to say what each film shows,\n"
+            "--labels labels.csv"
         )
         words.setWordWrap(True)
         words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -68,7 +70,8 @@ class Start(QWidget):
         if paths:
             self._recent.addWidget(QLabel("Recent"))
         for path in paths:
-            button = QPushButton(path.name)
+            # Many projects are called "project": the folder around it tells them apart.
+            button = QPushButton(f"{path.parent.name}/{path.name}".lstrip("/"))
             button.setToolTip(str(path))
             button.setStyleSheet("text-align: left; padding: 4px 8px;")
             button.clicked.connect(lambda _=False, p=path: self._open(p))

@@ -31,19 +31,19 @@ TITLES: Mapping[str, str] = {
     "irnet": "2 · IRNet",
     "segmentation": "3 · Segmentation from weak masks",
     "chexseg": "4 · CheXseg: expert and weak masks",
-    "distillation": "5 · Distillation: a student of a segmenter",
-    "moco": "0 · MoCo: a start from films without labels",
+    "distillation": "5 · Distillation: teacher and student",
+    "moco": "0 · MoCo: a start without labels",
 }
 EVERYTHING = "All stages, one after the other"
 
 _PRESETS: Mapping[str, str] = {
-    "fast": "fast: minutes, also without a graphics card",
-    "wsmis": "wsmis: the settings of the paper, for a graphics card",
-    "chexseg": "chexseg: the settings of the paper, for a graphics card",
-    "tdn": "tdn: the settings of the paper, for a graphics card",
-    "wsmis-compat": "wsmis-compat: as the published code has it, to compare",
-    "chexseg-compat": "chexseg-compat: as the published code has it, to compare",
-    "irn-compat": "irn-compat: IRNet as its published code has it, to compare",
+    "fast": "fast: minutes, without a GPU, too",
+    "wsmis": "wsmis: as in the paper, for a GPU",
+    "chexseg": "chexseg: as in the paper, for a GPU",
+    "tdn": "tdn: as in the paper, for a GPU",
+    "wsmis-compat": "wsmis-compat: as its published code",
+    "chexseg-compat": "chexseg-compat: as its published code",
+    "irn-compat": "irn-compat: as its published code",
 }
 
 

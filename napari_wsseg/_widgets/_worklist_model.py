@@ -112,7 +112,8 @@ class WorklistModel(QAbstractTableModel):
             return self._tip(case)
         if role == Qt.ItemDataRole.ForegroundRole:
             finished = self.session.list.is_finished(case.id)
-            return QColor("#8a919c") if finished else None
+            # A grey that can be read in the dark theme and in the light one.
+            return QColor("#78808b") if finished else None
         return None
 
     def _cell(self, case: Case, column: int) -> str:

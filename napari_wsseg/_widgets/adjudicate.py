@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
@@ -74,7 +75,8 @@ class AdjudicatePanel(QWidget):
             letter, colour = "AB"[number], (FIRST, SECOND)[number]
             self.take[number].setText(f"Take {name}  Alt {letter}")
             self.shown[number].setText(f"{letter}: {name}")
-            self.shown[number].setStyleSheet(f"color: {colour}; font-weight: bold;")
+            # Not coloured words: orange ones cannot be read on a light ground.
+            self.shown[number].setIcon(_patch(colour))
         masks = self.bench.compared.masks()
         if masks is None:
             return
@@ -98,3 +100,10 @@ class AdjudicatePanel(QWidget):
     def _take(self, number: int) -> None:
         self.session.take(number)
         self.bench.focus_canvas()
+
+
+def _patch(colour: str) -> QIcon:
+    """Return a square of a colour."""
+    square = QPixmap(12, 12)
+    square.fill(QColor(colour))
+    return QIcon(square)

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QElidingLabel
 
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
@@ -36,6 +37,12 @@ _VERDICTS: tuple[tuple[Verdict, str, str], ...] = (
     ("reject", "Reject  R", "The drafts are no use and nothing is drawn instead."),
     ("flag", "Flag  G", "Leave it open for a second reading."),
 )
+_BRIEFLY = {
+    "accept": "Accepted",
+    "accept with edits": "Edited",
+    "reject": "Rejected",
+    "flag": "Flagged",
+}
 _WORDS = {
     "accept": "Accepted",
     "accept with edits": "Accepted with edits",
@@ -50,7 +57,7 @@ class UndoBar(QFrame):
     def __init__(self, bench: Workbench) -> None:
         super().__init__()
         self.bench = bench
-        self.text = QLabel()
+        self.text = QElidingLabel()
         self.button = QPushButton("Undo")
         self.setStyleSheet("UndoBar { background: #2b4a36; border-radius: 4px; }")
         layout = QHBoxLayout(self)
@@ -73,8 +80,8 @@ class UndoBar(QFrame):
             return
         case = self.bench.session.list.cases[decision.case]
         about = decision.finding or case.name
-        self.text.setText(f"{_WORDS[decision.verdict]}: {about}")
-        self.text.setToolTip(self.text.text())
+        self.text.setText(f"{_BRIEFLY[decision.verdict]}: {about}")
+        self.text.setToolTip(f"{_WORDS[decision.verdict]}: {about}")
         self._left = round(UNDO_SECONDS)
         self.show()
         self._timer.start()

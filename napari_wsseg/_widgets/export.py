@@ -96,6 +96,10 @@ class ExportPanel(QWidget):
         self.format = _combo("Format")
         self.about = Note()
         self.split, self.reader = _combo("Films"), _combo("Masks of")
+        self.reader.setToolTip(
+            "Those that count: final where a film was adjudicated, else the newest, as "
+            "in training"
+        )
         self.accepted = QCheckBox("Accepted films only")
         self.accepted.setToolTip("Films whose decision is to accept, with edits or not")
         self.run = _combo("Run")
@@ -164,7 +168,7 @@ class ExportPanel(QWidget):
             self.split.addItem("All", None)
             for split in SPLITS:
                 self.split.addItem(f"Of the {split} split", split)
-            self.reader.addItem("Those that count for training", None)
+            self.reader.addItem("Those that count", None)
             for reader in project.drawn_by():
                 self.reader.addItem(reader, reader)
             for info in runs.listing(project.folder):
@@ -181,7 +185,7 @@ class ExportPanel(QWidget):
 
     def _on_format(self) -> None:
         card = self._card()
-        self.about.setText(card["summary"] if card else "")
+        self.about.setText(card["summary"].replace("``", "") if card else "")
         model = card is not None and card["kind"] == "model"
         for widget in (self.split, self.reader, self.accepted):
             self.rows.setRowVisible(widget, not model)
@@ -207,7 +211,7 @@ class ExportPanel(QWidget):
             self._on_folder()
 
     def _open_folder(self) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(self.folder.text()))
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._place())))
 
     def _suggest_folder(self) -> None:
         project = self.session.project
@@ -216,6 +220,10 @@ class ExportPanel(QWidget):
             # Beside the project: its own folder holds nothing but what it needs.
             place = project.folder.with_name(f"{project.folder.name}-export") / name
             self.folder.setText(str(place))
+
+    def _place(self) -> Path:
+        """Return the folder that is written into."""
+        return Path(self.folder.text().strip()).expanduser()
 
     def _card(self) -> dict[str, Any] | None:
         return self.formats.get(self.format.currentData() or "")
@@ -229,7 +237,7 @@ class ExportPanel(QWidget):
             "project": str(project.folder),
             "format": card["name"],
             "kind": card["kind"],
-            "out": str(Path(folder).expanduser()),
+            "out": str(self._place()),
             "split": self.split.currentData(),
             "reader": self.reader.currentData(),
             "accepted": self.accepted.isChecked(),
@@ -290,6 +298,7 @@ class ExportPanel(QWidget):
     def _refresh(self) -> None:
         """Show what fits the state, and nothing else."""
         project = self.session.project is not None
+        folder = self.folder.text().strip()
         waiting = "" if self.formats else "Looking for formats …"
         self.empty.setText(waiting if project else _NO_PROJECT)
         self.empty.setVisible(bool(self.empty.text()))
@@ -303,7 +312,7 @@ class ExportPanel(QWidget):
         )
         self.export_button.setToolTip("Write these files; nothing else is changed")
         self.cancel_button.setEnabled(self.busy)
-        self.open_button.setEnabled(Path(self.folder.text() or " ").is_dir())
+        self.open_button.setEnabled(bool(folder) and self._place().is_dir())
 
 
 def _combo(name: str) -> QComboBox:

@@ -41,7 +41,7 @@ class MapChoice(QWidget):
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(QLabel("CAM map"), 0, 0)
+        layout.addWidget(QLabel("Map"), 0, 0)
         layout.addWidget(self.list, 0, 1, 1, 2)
         layout.addWidget(self.state, 1, 0, 1, 2)
         layout.addWidget(self.action, 1, 2)

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QElidingLabel
 
 from napari_wsseg._widgets import help as help_pages
 from napari_wsseg._widgets._banner import Banner
@@ -42,7 +43,9 @@ class CaseHeader(QWidget):
     def __init__(self, bench: Workbench) -> None:
         super().__init__()
         self.session = bench.session
-        self.name = QLabel()
+        # A long name must not make the panel wider.
+        self.name = QElidingLabel()
+        self.name.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.name.setStyleSheet("font-size: 14px; font-weight: bold;")
         self.synthetic = QLabel("SYNTHETIC")
         self.synthetic.setToolTip("These films were generated: no patient is shown")
@@ -88,7 +91,7 @@ class CaseHeader(QWidget):
         case = self.session.case
         self.synthetic.setVisible(self.session.synthetic)
         self.name.setText(case.name if case else "")
-        self.name.setToolTip(case.path if case else "")
+        self.name.setToolTip(f"{case.name}\n{case.path}" if case else "")
         self.facts.setText(self._facts(case) if case else "")
         if self.session.project is not None and not self._timer.isActive():
             self._timer.start(1000)

@@ -21,7 +21,9 @@ from napari_wsseg._widgets.review import WIDTH, Review
 from napari_wsseg._widgets.worklist import Worklist
 from napari_wsseg.session.readers import Mode
 
-WORKLIST_WIDTH = 300
+WORKLIST_WIDTH, WIDE_WORKLIST = 300, 370
+WIDE_SCREEN = 1600
+"""From so many pixels on a film leaves room at its sides: the worklist takes some."""
 
 
 _FOCUS = """
@@ -98,6 +100,9 @@ def open_window(
         bench.session.open_project(Path(project_folder))
         _workbench.remember(Path(project_folder))
     viewer.show()
+    if isinstance(window, QMainWindow):
+        # Before it is shown, a window does not heed it.
+        _share_width(window, left, right)
     bench.focus_canvas()
     return viewer
 
@@ -171,5 +176,11 @@ def _tidy(window: QMainWindow, left: QDockWidget, right: QDockWidget) -> None:
         if dock.windowTitle() in ("layer list", "layer controls"):
             window.tabifyDockWidget(left, dock)
     left.raise_()
-    horizontal = Qt.Orientation.Horizontal
-    window.resizeDocks([left, right], [WORKLIST_WIDTH, WIDTH], horizontal)
+
+
+def _share_width(window: QMainWindow, left: QDockWidget, right: QDockWidget) -> None:
+    """Give the panels the width that they need, and the film the rest."""
+    screen = window.screen()
+    wide = screen is not None and screen.availableGeometry().width() >= WIDE_SCREEN
+    listed = WIDE_WORKLIST if wide else WORKLIST_WIDTH
+    window.resizeDocks([left, right], [listed, WIDTH], Qt.Orientation.Horizontal)

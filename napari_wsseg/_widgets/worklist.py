@@ -16,6 +16,8 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QProgressBar,
     QPushButton,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QTableView,
     QVBoxLayout,
     QWidget,
@@ -25,7 +27,7 @@ from napari_wsseg._widgets import _uncertainty
 from napari_wsseg._widgets._background import Latest
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
-from napari_wsseg._widgets._worklist_model import FILTERS, WorklistModel
+from napari_wsseg._widgets._worklist_model import COLUMNS, FILTERS, WorklistModel
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session import ordering
 
@@ -91,6 +93,7 @@ class Worklist(QWidget):
         table.setWordWrap(False)
         # Names of one series differ at their ends.
         table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        table.setItemDelegateForColumn(COLUMNS.index("Findings"), _Listed(table))
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(24)
         # Measuring every row of thousands would take seconds: widths are set once.
@@ -98,7 +101,7 @@ class Worklist(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
-        for column, width in enumerate((82, 78, 76, 40, 56, 40)):
+        for column, width in enumerate((80, 112, 92, 44, 56, 44)):
             table.setColumnWidth(column, width)
         return table
 
@@ -124,7 +127,7 @@ class Worklist(QWidget):
         layout.addLayout(chips)
         layout.addLayout(order)
         layout.addWidget(self.table, 1)
-        layout.addWidget(self.empty)
+        layout.addWidget(self.empty, 1)
         layout.addWidget(self.bar)
         layout.addWidget(self.progress)
 
@@ -318,6 +321,18 @@ class Worklist(QWidget):
 
     def _not_scored(self, error: Exception) -> None:
         self.session.message.emit(f"Films could not be ordered: {error}")
+
+
+class _Listed(QStyledItemDelegate):
+    """Cuts a list of findings at its end, so that the first one can be read."""
+
+    def initStyleOption(
+        self, option: QStyleOptionViewItem | None, index: QModelIndex
+    ) -> None:
+        """Take what the table says, but for where the text is cut."""
+        super().initStyleOption(option, index)
+        if option is not None:
+            option.textElideMode = Qt.TextElideMode.ElideRight
 
 
 def _chips(parent: QWidget) -> QButtonGroup:
