@@ -41,7 +41,15 @@ def _films(path: str | Sequence[str]) -> list[LayerData]:
     from napari_wsseg.io import dicom
 
     paths = [path] if isinstance(path, str) else path
-    return [_layer(dicom.read(Path(p)), Path(p).stem) for p in paths]
+    return [_layer(dicom.read(Path(p)), _shown(Path(p))) for p in paths]
+
+
+def _shown(path: Path) -> str:
+    """Return a film's layer name: its file's, unless that may be a patient's."""
+    from napari_wsseg.io import whose
+
+    owner = whose.of(path)
+    return path.stem if owner is not None and owner.nameless else "film"
 
 
 def _masks(path: str | Sequence[str]) -> list[LayerData]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 from napari_wsseg._reader import get_reader
@@ -43,6 +44,19 @@ def test_a_dicom_film_becomes_an_image_layer_in_millimetres(film: Path) -> None:
     assert options["name"] == "film"
     assert options["contrast_limits"] == (0.0, 1.0)
     assert options["scale"] == (0.3125, 0.3125)
+
+
+def test_a_films_name_is_shown_only_if_it_says_that_nobody_is_named(
+    film: Path,
+) -> None:
+    named = film.rename(film.with_name("DOE^JANE.dcm"))
+    read = get_reader(str(named))
+    assert read is not None
+    assert read(str(named))[0][1]["name"] == "film"
+    dataset = dcmread(named)
+    dataset.PatientIdentityRemoved = "YES"
+    dataset.save_as(named)
+    assert read(str(named))[0][1]["name"] == "DOE^JANE"
 
 
 def test_dicom_is_known_without_its_ending(film: Path) -> None:
