@@ -62,6 +62,8 @@ class SweepPlot(QWidget):
         item.hideButtons()
         item.showGrid(x=False, y=True, alpha=0.25)
         item.getAxis("left").setWidth(38)
+        # Or a share p is told in thousandths, as "p (x0.001)".
+        item.getAxis("bottom").enableAutoSIPrefix(False)
         self.words = Note()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -104,7 +106,7 @@ class SweepPlot(QWidget):
                 text.name() if name == MEAN else palette[(index - 1) % len(palette)]
             )
             self._draw_line(mine, figure, places, colour, heavy=name == MEAN)
-            legend.append(f'<span style="color:{colour}">■</span> {escape(name)}')
+            legend.append(f'<span style="color:{colour}">■</span>&nbsp;{escape(name)}')
         self.legend.setText("&nbsp;&nbsp; ".join(legend))
         self.words.setText(_best(rows, figure, str(state["key"])))
 

@@ -15,7 +15,9 @@ from napari_wsseg._widgets._events import Step
 from napari_wsseg._widgets._words import colours, figure, metric_name
 
 #: Figures that are no measure of how well it goes.
-_NOT_DRAWN = frozenset({"learning_rate", "lr", "epoch", "seconds", "n_val"})
+_NOT_DRAWN = frozenset(
+    {"learning_rate", "lr", "epoch", "seconds", "n_val", "expert_share"}
+)
 
 MOST_POINTS = 2000
 
@@ -34,6 +36,7 @@ class Curves(QWidget):
         layout.setSpacing(2)
         self.loss = _Plot("Loss: falls while it learns")
         self.validation = _Plot("Figures on films kept apart: rise while it learns")
+        self._turns = [self.validation, self.loss]
         for plot in (self.loss, self.validation):
             layout.addWidget(plot.words)
             layout.addWidget(plot.canvas)
@@ -58,10 +61,13 @@ class Curves(QWidget):
 
     def draw_next(self) -> None:
         """Draw one plot that has new points, the other the next time."""
-        waiting = [plot for plot in (self.validation, self.loss) if plot.fresh]
+        waiting = [plot for plot in self._turns if plot.fresh]
         if any(plot.canvas.isHidden() for plot in waiting):
             self.draw()
         elif waiting:
+            # To the end of the queue, or one that always has news keeps the other out.
+            self._turns.remove(waiting[0])
+            self._turns.append(waiting[0])
             self._draw(waiting[:1])
 
     def say(self) -> None:
@@ -171,9 +177,8 @@ class _Plot:
         for index, (name, series) in enumerate(self.series.items()):
             colour = self._palette[index % len(self._palette)]
             value = figure(series.values[-1])
-            words.append(
-                f'<span style="color:{colour}">■</span> {metric_name(name)} {value}'
-            )
+            patch = f'<span style="color:{colour}">■</span>'
+            words.append(f"{patch}&nbsp;{metric_name(name)} {value}")
         said = "&nbsp;&nbsp; ".join(words)
         if said != self.said:
             self.said = said

@@ -17,12 +17,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from training_room import FakeJobs, make_project, make_run, open_session
 
 from napari_wsseg._widgets import _loading, _room
-from napari_wsseg._widgets._events import Ended
+from napari_wsseg._widgets._events import Ended, Step
 from napari_wsseg._widgets._jobs import Request, Sweep
 from napari_wsseg._widgets._loading import Loaded, RecipeCard
 from napari_wsseg._widgets._material import Material, share_in_words
 from napari_wsseg._widgets._train_setup import estimate
 from napari_wsseg._widgets._verdict import judge
+from napari_wsseg._widgets.curves import Curves
 from napari_wsseg._widgets.train import TrainPanel
 from napari_wsseg.io import runs
 
@@ -227,6 +228,20 @@ def test_all_stages_run_by_a_preset(qtbot: QtBot, open_panel: Open) -> None:
     assert isinstance(panel.jobs, FakeJobs)
     request = panel.jobs.requests[0]
     assert (request.recipe, request.preset) == (None, "wsmis")
+
+
+def test_both_plots_are_drawn_although_one_has_news_with_every_step(
+    qtbot: QtBot,
+) -> None:
+    curves = Curves()
+    qtbot.addWidget(curves)
+    for step in range(1, 6):
+        figures = {"loss": 1 / step, "val_dice": step / 10}
+        curves.add([Step(step, 5, "training", figures, None)])
+        curves.draw_next()
+    for plot, name in ((curves.loss, "loss"), (curves.validation, "val_dice")):
+        drawn, _ = plot._lines[name].getData()
+        assert max(drawn) >= 4
 
 
 def test_while_it_runs_curves_progress_and_stop_are_shown(
