@@ -18,6 +18,15 @@ RUN = "classifier-20261121-000000-aaaa"
 SQUARE = 16
 
 
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def make_project(
     folder: Path, *, cases: int = 4, shape: tuple[int, int] = SHAPE
 ) -> Path:

@@ -9,21 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reading_room
-from reading_room import FINDINGS, RUN, blob
+from reading_room import FINDINGS, RUN, Clock, blob
 
 from napari_wsseg.io import _masks
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.session import Session
-
-
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ reading goes through a `Background`, whose results come back on the main thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError, UsageError
-from napari_wsseg.schema import Case, Mask, StageMaps, Verdict
+from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import Case
 from napari_wsseg.session import adjudicating, opened
-from napari_wsseg.session._several import SeveralReaders, still_open
-from napari_wsseg.session.deciding import Asked, Deciding, offer
+from napari_wsseg.session._maps import MapsShown
+from napari_wsseg.session._several import SeveralReaders
+from napari_wsseg.session._verdicts import Verdicts
+from napari_wsseg.session.deciding import Deciding
 from napari_wsseg.session.drafts import Drafts
 from napari_wsseg.session.keeping import ExpertMasks, Recovered
 from napari_wsseg.session.loading import Loader
@@ -34,7 +36,7 @@ from napari_wsseg.session.toning import Toning
 from napari_wsseg.session.versions import Comparing
 
 
-class Session(SeveralReaders):
+class Session(MapsShown, Verdicts, SeveralReaders):
     """One window's project, case, finding and view, and every step of the reader.
 
     Parameters
@@ -234,78 +236,6 @@ class Session(SeveralReaders):
         self.problem = ""
         self.project_changed.emit()
 
-    def adopt(self, stage: str, run_id: str) -> None:
-        """Let a stage show a run; the reader's masks of the open case stay as they are.
-
-        Raises
-        ------
-        DataError
-            The project is read-only or the disk refuses.
-        """
-        if self.project is None:
-            raise UsageError("open a project first")
-        self.project.adopt(stage, run_id, actor=self.reader)
-        self.reload_stages()
-
-    def reload_stages(self, preview: Mapping[str, str] | None = None) -> None:
-        """Read the stages again, of the open case too, after maps have changed.
-
-        With `preview`, stage to run id, every case shows runs that are not in use.
-        """
-        if self.project is None:
-            return
-        if not self.reading.stages:
-            return
-        runs = opened.adopted(self.project) | dict(preview or {})
-        self._show_maps(self.showing.with_runs(runs))
-
-    def choose_map(self, variant: str) -> None:
-        """Let the stage "cam" show another of `showing.maps`, in every case.
-
-        Raises
-        ------
-        UsageError
-            The run has no such map.
-        """
-        self._show_maps(self.showing.with_map(variant))
-
-    def refresh_maps(self) -> None:
-        """Read again what is shown, after more of its maps have been computed."""
-        self._show_maps(self.showing.shown)
-
-    def maps_came(self) -> None:
-        """Let the worklist follow maps that were computed in the background.
-
-        What is drawn on the open case stays as it is, unless a stage had no map of it.
-        """
-        if self.project is None or self._loader is None:
-            return
-        shown = self.showing.shown
-        if self.opened is not None and set(shown.runs) - set(self.opened.maps):
-            self._show_maps(shown)
-            return
-        self._loader.forget()
-        self.looking.drafts.take_new(Drafts.of(self.project, shown))
-        self.stages_changed.emit()
-
-    def _show_maps(self, shown: Shown) -> None:
-        if self.project is None:
-            return
-        self.showing.start(self.project.folder, shown)
-        self.looking.drafts = Drafts.of(self.project, shown)
-        if self._loader is not None:
-            self._loader.shown = shown
-            self._loader.forget()
-        if self.opened is None:
-            self.stages_changed.emit()
-            return
-        folder, case_id = self.project.folder, self.opened.case.id
-        self._background.submit(
-            lambda: opened.read_maps(folder, case_id, shown),
-            lambda maps: self._take_maps(case_id, maps, shown),
-            lambda error: self.message.emit(str(error)),
-        )
-
     # Cases --------------------------------------------------------------------------
 
     def go_to(self, case_id: str) -> None:
@@ -373,97 +303,6 @@ class Session(SeveralReaders):
             if self._loader and other and not known:
                 self._loader.read(other)
 
-    def stages(self) -> tuple[str, ...]:
-        """Return the stages that have maps of the open case."""
-        return tuple(self.opened.maps) if self.opened else ()
-
-    def draft(self, stage: str, finding: str, shape: tuple[int, int]) -> Mask | None:
-        """Return the (H, W) mask that a stage offers; ``None`` if it has none."""
-        if self.opened is None:
-            return None
-        maps = self.opened.stage_maps(stage, snap=self.looking.snap)
-        if maps is None:
-            return None
-        return self.looking.drafts.draft(maps, stage, finding, shape)
-
-    # Decisions ----------------------------------------------------------------------
-
-    def decide(
-        self,
-        verdict: Verdict,
-        *,
-        confidence: int | None = None,
-        comment: str = "",
-        finding: str | None = None,
-    ) -> bool:
-        """Enter a verdict on the open case; return whether it could be.
-
-        With an accepting verdict, findings without an expert mask take the draft of
-        the stage that is shown; where only the film or expert masks are shown,
-        nothing is taken. With `finding`, the verdict is about that one alone; rejected,
-        its mask becomes empty. An adjudicator's accepting verdict makes masks final.
-        """
-        if self.readonly or self.opened is None or self.experts is None:
-            self.message.emit("Read-only: decisions cannot be kept")
-            return False
-        if self.locked:
-            self.message.emit("An adjudicator's masks are final here: reopen the film")
-            return False
-        if not self._tried(self.experts.fold):
-            return False
-        drawn = self.experts.annotated
-        if why := self._not_yet(verdict, finding, drawn):
-            self.message.emit(why)
-            return False
-        work = offer(
-            self.opened,
-            self.looking,
-            verdict,
-            drawn=drawn,
-            confidence=confidence,
-            comment=comment,
-            seconds=self._clock() - self._shown_at,
-            finding=finding,
-        )
-        if self.reading.mode == "adjudicate" and finding is None:
-            work = adjudicating.offer(self.opened, drawn, work)
-        self._background.submit(work, self._enter, self._fail)
-        return True
-
-    def _not_yet(self, verdict: Verdict, finding: str | None, drawn: set[str]) -> str:
-        accepting = verdict in ("accept", "accept with edits")
-        if not accepting or self.opened is None:
-            return ""
-        if finding is None:
-            return still_open(self.opened, drawn)
-        staged = self.looking.view in self.opened.maps and verdict == "accept"
-        if finding in drawn or staged:
-            return ""
-        return f"{finding} has no mask yet: draw it, or turn to a stage that shows it"
-
-    def can_undo_decision(self) -> bool:
-        """Whether the last decision is young enough to be taken back."""
-        return self._deciding is not None and self._deciding.can_undo()
-
-    def undo_decision(self) -> None:
-        """Take the last decision and the drafts it approved back; show the case."""
-        taken = self._deciding.last if self._deciding else None
-        if (
-            self._deciding is None
-            or taken is None
-            or not self._tried(self._deciding.undo)
-        ):
-            return
-        case_id = taken.decision.case
-        scope, project = self.reading.scope, self._deciding.project
-        for finding in (annotation.finding for annotation in taken.approved):
-            before = project.latest(case_id, finding, reader=scope)
-            mask = project.read_mask(before) if before else None
-            self._replace_mask(case_id, finding, mask)
-        self._changed(case_id)
-        self.decided.emit(None)
-        self.go_to(case_id)
-
     def _tried(self, action: Callable[[], object]) -> bool:
         try:
             action()
@@ -514,40 +353,6 @@ class Session(SeveralReaders):
         experts = self.experts
         if experts is not None and not self.readonly:
             self._tried(lambda: experts.fold_waiting(case_id))
-
-    def _take_maps(
-        self, case_id: str, maps: dict[str, StageMaps], shown: Shown
-    ) -> None:
-        if shown is not self.showing.shown:
-            return  # something else was chosen meanwhile
-        if self.opened is not None and self.opened.case.id == case_id:
-            self.opened = replace(self.opened, maps=maps, shown=shown)
-        self.stages_changed.emit()
-
-    def _enter(self, asked: Asked) -> None:
-        if self._deciding is None:
-            return
-        deciding, final = self._deciding, tuple[str, ...]()
-        accepted = asked.verdict in ("accept", "accept with edits")
-        if self.reading.mode == "adjudicate" and accepted and asked.finding is None:
-            final = self.looking.names
-        if not self._tried(lambda: deciding.enter(asked, final)):
-            return
-        replaced = asked.verdict == "reject"
-        for finding, mask in asked.drafts.items():
-            known = self.experts.annotated if self.experts else set()
-            if replaced or finding not in known:
-                self._replace_mask(asked.case_id, finding, mask)
-        self._succeed()
-        self._changed(asked.case_id)
-        self.decided.emit(deciding.last.decision if deciding.last else None)
-
-    def _replace_mask(self, case_id: str, finding: str, mask: Mask | None) -> None:
-        if self._loader is not None:
-            self._loader.forget(case_id)
-        if self.experts is not None and self.experts.case_id == case_id:
-            self.experts.replace(finding, mask)
-            self.mask_replaced.emit(finding)
 
     def _changed(self, case_id: str) -> None:
         if self.project is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reading_room
-from reading_room import blob
+from reading_room import Clock, blob
 
 from napari_wsseg.io import _masks
 from napari_wsseg.io.project import Project
@@ -16,13 +16,6 @@ from napari_wsseg.jobs import UsageError
 from napari_wsseg.pipeline import agreement
 from napari_wsseg.session import Session
 from napari_wsseg.session.versions import difference
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
