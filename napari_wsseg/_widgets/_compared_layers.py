@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 from napari.layers import Labels
 from napari.layers.base import LayerLock
 from napari.viewer import Viewer
 from numpy.typing import NDArray
+from psygnal import SignalInstance
 
+from napari_wsseg._widgets._guest_layers import GuestLayers
 from napari_wsseg._widgets._layer_changes import at_once, new_labels, place, show
 from napari_wsseg._widgets._layers import CaseLayers
 from napari_wsseg.session import Session
@@ -19,7 +24,7 @@ FIRST, SECOND = "#FFB000", "#8F7BFF"
 PARTS = ("first", "second", "difference")
 
 
-class ComparedLayers:
+class ComparedLayers(GuestLayers):
     """Made when two masks are first compared, hidden when nothing is.
 
     Attributes
@@ -28,24 +33,11 @@ class ComparedLayers:
         Which of `PARTS` are shown while something is compared.
     """
 
+    at_first: ClassVar[Mapping[str, bool]] = dict.fromkeys(PARTS, True)
+
     def __init__(self, viewer: Viewer, session: Session, layers: CaseLayers) -> None:
-        self.viewer, self.session, self.layers = viewer, session, layers
-        self.wanted = dict.fromkeys(PARTS, True)
         self.parts: dict[str, Labels] = {}
-        for signal in self._signals():
-            signal.connect(self.refresh)  # type: ignore[attr-defined]
-        session.project_changed.connect(self._forget)
-
-    def close(self) -> None:
-        """Let go of the session."""
-        for signal in self._signals():
-            signal.disconnect(self.refresh, missing_ok=True)  # type: ignore[attr-defined]
-        self.session.project_changed.disconnect(self._forget, missing_ok=True)
-
-    def want(self, part: str, wanted: bool) -> None:
-        """Show one of `PARTS` from now on, or no longer."""
-        self.wanted[part] = wanted
-        self.refresh()
+        super().__init__(viewer, session, layers)
 
     def masks(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
         """Return both (H, W) masks of the current finding; ``None``: no comparison."""
@@ -128,7 +120,7 @@ class ComparedLayers:
                     self.layers.guests.remove(layer)
         self.parts = {}
 
-    def _signals(self) -> tuple[object, ...]:
+    def _signals(self) -> tuple[SignalInstance, ...]:
         session = self.session
         return (
             session.comparing.changed,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 from napari.layers import Image, Labels, Layer
 from napari.layers.base import LayerLock
 from napari.viewer import Viewer
 from numpy.typing import NDArray
+from psygnal import SignalInstance
 
+from napari_wsseg._widgets._guest_layers import GuestLayers
 from napari_wsseg._widgets._layer_changes import at_once, new_labels, place, show
 from napari_wsseg._widgets._layers import CaseLayers
 from napari_wsseg.ops import geometry
@@ -24,32 +29,19 @@ EXTRAS = {"crf": "seed", "irnet": "boundary"}
 """Stage to the map that can be laid over it."""
 
 
-class ExtraLayers:
+class ExtraLayers(GuestLayers):
     """One layer for seeds and one for boundaries, shown on wish instead of the heat.
 
     What IRNet learns from is three values, not a shade; and its boundaries are hard to
     see through one.
     """
 
+    at_first: ClassVar[Mapping[str, bool]] = {"crf": True, "irnet": False}
+
     def __init__(self, viewer: Viewer, session: Session, layers: CaseLayers) -> None:
-        self.viewer, self.session, self.layers = viewer, session, layers
-        self.wanted = {"crf": True, "irnet": False}
         self.seed: Labels | None = None
         self.boundary: Image | None = None
-        for signal in self._signals():
-            signal.connect(self.refresh)  # type: ignore[attr-defined]
-        session.project_changed.connect(self._forget)
-
-    def close(self) -> None:
-        """Let go of the session."""
-        for signal in self._signals():
-            signal.disconnect(self.refresh, missing_ok=True)  # type: ignore[attr-defined]
-        self.session.project_changed.disconnect(self._forget, missing_ok=True)
-
-    def want(self, stage: str, wanted: bool) -> None:
-        """Lay a stage's extra map over it from now on, or no longer."""
-        self.wanted[stage] = wanted
-        self.refresh()
+        super().__init__(viewer, session, layers)
 
     def has(self, stage: str) -> bool:
         """Whether the open film has the extra map of a stage."""
@@ -154,7 +146,7 @@ class ExtraLayers:
         self.seed = self.boundary = None
         self.layers.guests.clear()
 
-    def _signals(self) -> tuple[object, ...]:
+    def _signals(self) -> tuple[SignalInstance, ...]:
         session = self.session
         return (
             session.case_changed,

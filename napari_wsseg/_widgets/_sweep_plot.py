@@ -15,6 +15,7 @@ from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_wsseg._widgets._share import Note
+from napari_wsseg._widgets._still_plot import still_plot
 from napari_wsseg._widgets._words import colours, count, metric_name
 
 #: Row of a sweep's table that is the mean over findings.
@@ -51,19 +52,9 @@ class SweepPlot(QWidget):
         self.legend = QLabel()
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.legend.setWordWrap(True)
-        self.canvas = pg.PlotWidget()
-        self.canvas.setFixedHeight(170)
-        self.canvas.setMinimumWidth(120)
-        self.canvas.setFrameShape(pg.PlotWidget.Shape.NoFrame)
-        self.canvas.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.canvas.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        item = self.canvas.getPlotItem()
-        item.setMenuEnabled(False)
-        item.hideButtons()
-        item.showGrid(x=False, y=True, alpha=0.25)
-        item.getAxis("left").setWidth(38)
+        self.canvas = still_plot(170)
         # Or a share p is told in thousandths, as "p (x0.001)".
-        item.getAxis("bottom").enableAutoSIPrefix(False)
+        self.canvas.getPlotItem().getAxis("bottom").enableAutoSIPrefix(False)
         self.words = Note()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

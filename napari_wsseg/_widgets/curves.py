@@ -12,6 +12,7 @@ from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_wsseg._widgets._events import Step
+from napari_wsseg._widgets._still_plot import still_plot
 from napari_wsseg._widgets._words import colours, figure, metric_name
 
 #: Figures that are no measure of how well it goes.
@@ -139,18 +140,8 @@ class _Plot:
         self.said = ""
         self.colours: tuple[QColor, QColor] | None = None
         self._palette = colours(True)
-        self.canvas = pg.PlotWidget()
-        self.canvas.setFixedHeight(104)
-        self.canvas.setMinimumWidth(120)
-        self.canvas.setFrameShape(pg.PlotWidget.Shape.NoFrame)
-        # The wheel scrolls the panel; a plot this small has nothing to zoom into.
-        self.canvas.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.canvas.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.canvas = still_plot(104)
         item = self.canvas.getPlotItem()
-        item.setMenuEnabled(False)
-        item.hideButtons()
-        item.showGrid(x=False, y=True, alpha=0.25)
-        item.getAxis("left").setWidth(38)
         item.getAxis("bottom").setHeight(18)
         self._lines: dict[str, pg.PlotDataItem] = {}
         self._faint: dict[str, pg.PlotDataItem] = {}
