@@ -65,6 +65,8 @@ class MasksWindow(QDialog):
         here = session.case.id if session.case else ""
         at = next((n for n, case in enumerate(self._cases) if case.id == here), 0)
         self.film.setCurrentIndex(at)
+        if session.looking.finding is not None:
+            self.finding.setCurrentText(session.looking.finding.name)
         self.film.currentIndexChanged.connect(self._draw)
         self.finding.currentIndexChanged.connect(self._draw)
         session.closing.connect(self.close)

@@ -52,6 +52,7 @@ def done(said: Mapping[str, Any]) -> str:
 
 
 def _several(texts: Sequence[str]) -> str:
-    shown = "<br>".join(escape(text) for text in texts[:MOST])
+    sign = "<br>• " if len(texts) > 1 else ""
+    shown = "".join(f"{sign}{escape(text)}" for text in texts[:MOST])
     more = len(texts) - MOST
     return f"{shown}<br>… and {more:,} more" if more > 0 else shown
