@@ -224,6 +224,7 @@ def test_a_second_window_opens_read_only_and_says_so(
     second.open_project(place)
     assert second.readonly
     assert "Read-only" in notes[0]
+    assert "read-only" not in notes[0], "no advice to do what has been done"
     second.edit("nodule", blob())
     second.decide("accept")
     assert not second.experts.masks["nodule"].any()

@@ -228,4 +228,5 @@ def open_folder(folder: Path) -> tuple[Project, str]:
     except DataError as error:
         # What forbids writing (another window, permissions) may still allow reading;
         # what does not is raised again here.
-        return Project.open(folder), f"Read-only: {error}"
+        why = str(error).removesuffix(", or open the project read-only")
+        return Project.open(folder), f"Read-only: {why}"
