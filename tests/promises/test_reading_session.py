@@ -192,6 +192,8 @@ class Sitting:
         with Project.open(place) as project:
             for (reader, case, finding), mask in self.box.kept.items():
                 version = project.latest(case, finding, reader=reader)
+                # What came with the film and was left as it was stays the importer's.
+                version = version or project.latest(case, finding, reader="import")
                 found = (
                     np.zeros(project.case(case).shape, bool)
                     if version is None
