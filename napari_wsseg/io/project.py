@@ -186,7 +186,13 @@ class Project:
         try:
             radiograph = read_radiograph(self.image_path(case))
         except DataError as error:
-            raise DataError(self.films.without(str(error), case.path)) from error
+            words = self.films.without(str(error), case.path)
+            if isinstance(error.__cause__, FileNotFoundError):
+                words += (
+                    "; if the films were moved: wsseg names --images FOLDER "
+                    f"-p {self.folder}"
+                )
+            raise DataError(words) from error
         if not radiograph.uid.startswith(case.id):
             raise DataError(
                 f"{self.films.told(case.path)}: its pixels are no longer those of case "

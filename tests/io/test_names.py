@@ -141,6 +141,11 @@ def test_films_that_were_moved_are_found_by_their_pixels(
     moved = tmp_path / "elsewhere"
     clinic.rename(moved)
     (moved / "SMITH.JOHN").rename(moved / "renamed.dcm")
+    with (
+        Project.open(folder) as project,
+        pytest.raises(DataError, match="if the films were moved: wsseg names --images"),
+    ):
+        project.radiograph(project.cases()[0])
     assert cli.main(["names", "-p", str(folder), "--images", str(moved)]) == 0
     with Project.open(folder) as project:
         assert project.fsck() == []
