@@ -533,8 +533,9 @@ def test_the_sample_is_read_twice_adjudicated_and_exported(
     sitting.see_that_all_is_on_disk(sample)
     see_that_exports_are_as_drawn(out, sample)
     tell("sample", sitting, began)
-    wanted = {*BY_HAND, *FROM_STAGES, "where a stage offers something"}
-    see_that_nothing_was_left_out(sitting, wanted)
+    # Whether a stage of so small a training offers something to paint within is chance;
+    # tests of the tools paint within one that does.
+    see_that_nothing_was_left_out(sitting, {*BY_HAND, *FROM_STAGES})
 
 
 def see_that_nothing_was_left_out(sitting: Sitting, wanted: set[str]) -> None:
