@@ -100,10 +100,8 @@ def main(words: list[str]) -> int:
     place = chosen.folder / "project"
     if not place.is_dir():
         make(chosen.folder)
-    window, table = Window(place), Table()
-    print(f"{len(window.bench.session.list.cases)} films")
-    print("| what | median ms | p95 | longest | n |")
-    print("|---|---|---|---|---|", flush=True)
+    window = Window(place)
+    table = Table(f"{len(window.bench.session.list.cases)} films")
     table.add("window and first film on screen", [window.opened_ms])
     measure(window, table, place)
     window.bench.viewer.close()

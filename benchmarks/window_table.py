@@ -97,8 +97,10 @@ def _blob(rng: np.random.Generator) -> np.ndarray:
 class Table:
     """Rows of milliseconds, printed as they are known."""
 
-    def __init__(self) -> None:
+    def __init__(self, title: str) -> None:
         self.rows: dict[str, list[float]] = {}
+        print(title, "", "| what | median ms | p95 | longest | n |", sep="\n")
+        print("|---|---|---|---|---|", flush=True)
 
     def add(self, name: str, times: list[float]) -> None:
         self.rows[name] = times
@@ -369,10 +371,10 @@ def main(words: list[str]) -> int:
     place = chosen.folder / "project"
     if not place.is_dir():
         make(chosen.folder)
-    window, table = Window(place), Table()
-    print(f"window {window.bench.window.size()}, picture {window.canvas.size()}")
-    print("| what | median ms | p95 | longest | n |")
-    print("|---|---|---|---|---|", flush=True)
+    window = Window(place)
+    table = Table(
+        f"window {window.bench.window.size()}, picture {window.canvas.size()}"
+    )
     table.add("window and first film on screen", [window.opened_ms])
     measure(window, table)
     if chosen.train:
