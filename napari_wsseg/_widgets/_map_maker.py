@@ -8,7 +8,8 @@ from pathlib import Path
 from qtpy.QtCore import QObject, Signal
 
 from napari_wsseg._widgets._events import Ended, Event, Step
-from napari_wsseg._widgets._jobs import Job, Request
+from napari_wsseg._widgets._jobs import Job
+from napari_wsseg._widgets._requests import Request
 
 ALL = "all"
 """Every map of a run, for one film alone."""

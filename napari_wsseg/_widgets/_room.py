@@ -13,7 +13,7 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QWidget
 
 from napari_wsseg._widgets import _asking
-from napari_wsseg._widgets._jobs import pairs
+from napari_wsseg._widgets._requests import pairs
 from napari_wsseg._widgets._share import Note
 from napari_wsseg._widgets._words import count, gigabytes, red
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from qtpy.QtCore import QCoreApplication, QObject, Signal
 
 from napari_wsseg._widgets._events import Ended, Event, Step
-from napari_wsseg._widgets._jobs import Job, Request
+from napari_wsseg._widgets._jobs import Job
 from napari_wsseg._widgets._listening import listen
+from napari_wsseg._widgets._requests import Request
 from napari_wsseg._widgets._words import count
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project

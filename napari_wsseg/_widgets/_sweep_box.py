@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_wsseg._widgets import _sweep_plot
 from napari_wsseg._widgets._fold import Fold
-from napari_wsseg._widgets._jobs import Request, Sweep
+from napari_wsseg._widgets._requests import Request, Sweep
 from napari_wsseg._widgets._share import Note
 from napari_wsseg._widgets._words import count
 

@@ -15,9 +15,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets._form import ConfigForm
-from napari_wsseg._widgets._jobs import Request
 from napari_wsseg._widgets._loading import Loaded, RecipeCard
 from napari_wsseg._widgets._material import Material, share_in_words
+from napari_wsseg._widgets._requests import Request
 from napari_wsseg._widgets._room import RoomNote
 from napari_wsseg._widgets._share import Note, Share
 from napari_wsseg._widgets._sweep_box import SweepBox

@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_wsseg._widgets._events import Ended
 from napari_wsseg._widgets._excuses import is_memory
-from napari_wsseg._widgets._jobs import Request
+from napari_wsseg._widgets._requests import Request
 from napari_wsseg._widgets._train_setup import short_title
 from napari_wsseg._widgets._words import count, figure, metric_name, telling
 from napari_wsseg.io import runs

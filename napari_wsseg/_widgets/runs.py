@@ -19,9 +19,10 @@ from qtpy.QtWidgets import (
 from napari_wsseg._widgets import _run_details, _run_rows, _run_rules, _words
 from napari_wsseg._widgets._compare_masks import MasksWindow
 from napari_wsseg._widgets._evaluating import Evaluation
-from napari_wsseg._widgets._jobs import Job, Jobs, Request, jobs_of
+from napari_wsseg._widgets._jobs import Job, Jobs, jobs_of
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._log_window import LogWindow
+from napari_wsseg._widgets._requests import Request
 from napari_wsseg._widgets._scoring import scoring_of
 from napari_wsseg._widgets._scoring_strip import ScoringStrip
 from napari_wsseg._widgets._sight import in_sight, when_in_sight

@@ -21,9 +21,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets import _loading
-from napari_wsseg._widgets._jobs import Job, Jobs, Request, jobs_of
+from napari_wsseg._widgets._jobs import Job, Jobs, jobs_of
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._material import Material
+from napari_wsseg._widgets._requests import Request
 from napari_wsseg._widgets._resuming import last_done, resumable_run
 from napari_wsseg._widgets._sight import when_in_sight
 from napari_wsseg._widgets._train_result import Result

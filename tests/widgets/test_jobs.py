@@ -21,7 +21,8 @@ from napari_wsseg._widgets import _child, _events, _jobs
 from napari_wsseg._widgets._child import Patience
 from napari_wsseg._widgets._events import Ended, Event, Noise, Step
 from napari_wsseg._widgets._excuses import OUT_OF_MEMORY, explain
-from napari_wsseg._widgets._jobs import Job, Jobs, Request, jobs_of
+from napari_wsseg._widgets._jobs import Job, Jobs, jobs_of
+from napari_wsseg._widgets._requests import Request
 
 pytestmark = pytest.mark.gui
 
@@ -289,7 +290,8 @@ def test_no_training_outlives_the_program(tmp_path: Path, how: str) -> None:
         from qtpy.QtWidgets import QApplication
         app = QApplication([])
         from napari_wsseg._widgets._child import Patience
-        from napari_wsseg._widgets._jobs import Jobs, Request
+        from napari_wsseg._widgets._jobs import Jobs
+        from napari_wsseg._widgets._requests import Request
         jobs = Jobs(Patience(farewell=0.2))
         project = Path({str(tmp_path)!r})
         job = jobs.start(Request(project, "classifier"),

@@ -216,7 +216,7 @@ def test_the_list_follows_a_training_and_keeps_the_selection(
     panel = opened(qtbot, session, "done")
     panel._clock.setInterval(50)
     pick(panel, old)
-    from napari_wsseg._widgets._jobs import Request
+    from napari_wsseg._widgets._requests import Request
 
     with qtbot.waitSignal(panel.jobs.ended, timeout=10_000):
         panel.jobs.start(Request(project.folder, "classifier"))

@@ -18,9 +18,9 @@ from training_room import FakeJobs, make_project, make_run, open_session
 
 from napari_wsseg._widgets import _loading, _room
 from napari_wsseg._widgets._events import Ended, Step
-from napari_wsseg._widgets._jobs import Request, Sweep
 from napari_wsseg._widgets._loading import Loaded, RecipeCard
 from napari_wsseg._widgets._material import Material, share_in_words
+from napari_wsseg._widgets._requests import Request, Sweep
 from napari_wsseg._widgets._train_setup import estimate
 from napari_wsseg._widgets._verdict import judge
 from napari_wsseg._widgets.curves import Curves
