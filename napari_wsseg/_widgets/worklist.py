@@ -89,6 +89,8 @@ class Worklist(QWidget):
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        # Tab leads on to the next control; arrows move within the list.
+        table.setTabKeyNavigation(False)
         table.setShowGrid(False)
         table.setWordWrap(False)
         # Names of one series differ at their ends.
