@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import hands
+import patience
 import pytest
 from qtpy.QtCore import QSettings
 
@@ -23,6 +24,8 @@ from napari_wsseg.phantom import write_dataset
 
 FILMS = 14
 TINY = ("size=64", "epochs=1", "batch=8")
+
+patience.sleep_in_qwait()
 
 
 @pytest.fixture(scope="session")

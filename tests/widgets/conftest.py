@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import patience
 import pytest
 import reading_room
 from qtpy.QtCore import QSettings
@@ -13,6 +14,8 @@ from qtpy.QtWidgets import QLabel
 
 from napari_wsseg._widgets import _workbench, window
 from napari_wsseg._widgets._workbench import Workbench
+
+patience.sleep_in_qwait()
 
 
 @pytest.fixture
