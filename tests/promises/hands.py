@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pointer
 from qtpy.QtCore import QObject, QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QApplication, QTabBar, QWidget
@@ -20,6 +22,13 @@ from napari_wsseg._widgets.train import TrainPanel
 from napari_wsseg._widgets.worklist import Worklist
 
 LEFT = Qt.MouseButton.LeftButton
+_ROOMS = [Path(pointer.__file__).parent, os.environ.get("PYTHONPATH")]
+SURROUNDINGS = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(map(str, filter(None, _ROOMS))),
+}
+"""What a script of the tests is started with, so that it finds what they import."""
+
 KEYS = {
     "paint": Qt.Key.Key_2,
     "accept": Qt.Key.Key_A,
@@ -82,13 +91,12 @@ def stroke(
     places = [
         QPoint(int(x * native.width()), int(y * native.height())) for x, y in points
     ]
-    QTest.mouseMove(native, places[0])
-    QTest.mousePress(native, LEFT, pos=places[0])
-    for place in places[1:until]:
-        QTest.mouseMove(native, place)
-        QTest.qWait(15)
     if until is None:
-        QTest.mouseRelease(native, LEFT, pos=places[-1])
+        pointer.drag(native, places)
+        return
+    pointer.press(native, places[0])
+    for place in places[1:until]:
+        pointer.move(native, place)
         QTest.qWait(15)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hands
 import numpy as np
+import pointer
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
@@ -33,19 +34,16 @@ def bench(open_window: Callable[[Path], Workbench], place: Path) -> Workbench:
 
 
 def stroke(
-    bench: Workbench, points: list[tuple[float, float]], held: object = NO_KEY
+    bench: Workbench,
+    points: list[tuple[float, float]],
+    held: Qt.KeyboardModifier = NO_KEY,
 ) -> None:
     """Draw a stroke with the mouse and wait for what it proposes."""
     native = hands.canvas(bench)
     places = [
         QPoint(int(x * native.width()), int(y * native.height())) for x, y in points
     ]
-    QTest.mouseMove(native, places[0])
-    QTest.mousePress(native, hands.LEFT, held, places[0])
-    for place in places[1:]:
-        QTest.mouseMove(native, place)
-        QTest.qWait(15)
-    QTest.mouseRelease(native, hands.LEFT, held, places[-1])
+    pointer.drag(native, places, held=held)
     hands.settle(bench)
 
 

@@ -27,6 +27,7 @@ def paint_until_killed(place: Path, seed: int) -> dict[tuple[str, str], str]:
         [sys.executable, Path(__file__).with_name("painter.py"), place, str(seed)],
         stdout=subprocess.PIPE,
         text=True,
+        env=hands.SURROUNDINGS,
     )
     assert painter.stdout is not None
     lines = [painter.stdout.readline()]

@@ -135,6 +135,7 @@ def test_reading_goes_on_while_a_model_learns_and_nothing_is_lost(
 
     told = subprocess.run(
         [sys.executable, HERE / "reopened.py", place],
+        env=hands.SURROUNDINGS,
         capture_output=True,
         text=True,
         check=False,
@@ -190,6 +191,7 @@ def test_a_window_killed_in_the_middle_of_a_stroke_loses_at_most_that_stroke(
 ) -> None:
     painter = subprocess.Popen(
         [sys.executable, HERE / "painter.py", place],
+        env=hands.SURROUNDINGS,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

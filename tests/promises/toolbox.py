@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import hands
 import numpy as np
+import pointer
 from numpy.typing import NDArray
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtGui import QGuiApplication
@@ -131,17 +132,12 @@ class Toolbox:
         self,
         pixels: Iterable[Pixel],
         button: Qt.MouseButton = hands.LEFT,
-        held: object = Qt.KeyboardModifier.NoModifier,
+        held: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
     ) -> None:
         """Drag the mouse over pixels of the film."""
         native, places = hands.canvas(self.bench), [self.at(p) for p in pixels]
-        QTest.mouseMove(native, places[0])
-        QTest.mousePress(native, button, held, places[0])
-        for place in places[1:]:
-            QTest.mouseMove(native, place)
-            QTest.qWait(8)
-        QTest.mouseRelease(native, button, held, places[-1])
-        QTest.qWait(20)
+        pointer.drag(native, places, button, held, pause=8)
+        QTest.qWait(12)
 
     def drag_by_the_server(self, pixels: Iterable[Pixel]) -> None:
         """Drag the display's own pointer, as a mouse does."""
@@ -209,7 +205,7 @@ def brush(box: Toolbox) -> None:
     assert np.abs(columns - place[1]).max() < 1.3 * place[2]
 
 
-def pointer(box: Toolbox) -> None:
+def by_the_server(box: Toolbox) -> None:
     """The brush again, moved by the display's own pointer where that can be."""
     if not shutil.which("xdotool") or QGuiApplication.platformName() != "xcb":
         brush(box)
@@ -245,7 +241,7 @@ def polygon(box: Toolbox) -> None:
     box.tool("Polygon")
     native = hands.canvas(box.bench)
     for corner in corners:
-        QTest.mouseMove(native, box.at(corner))
+        pointer.move(native, box.at(corner))
         QTest.qWait(10)
         QTest.mouseClick(native, hands.LEFT, pos=box.at(corner))
         QTest.qWait(10)
@@ -271,8 +267,7 @@ def fill(box: Toolbox) -> None:
     before = box.mask
     box.key(Qt.Key.Key_4)
     place, native = box.at((row, column)), hands.canvas(box.bench)
-    QTest.mouseMove(native, place)
-    QTest.mouseClick(native, hands.LEFT, pos=place)
+    pointer.click(native, place)
     QTest.qWait(30)
     added = box.mask & ~before
     assert added[round(row), round(column)]
@@ -287,10 +282,9 @@ def outline(box: Toolbox) -> None:
     box.size(reach / 4)
     native = hands.canvas(box.bench)
     places = [box.at(pixel) for pixel in circle(row, column, reach)]
-    QTest.mouseMove(native, places[0])
-    QTest.mouseClick(native, RIGHT, pos=places[0])
+    pointer.click(native, places[0], RIGHT)
     for place in places[1:]:
-        QTest.mouseMove(native, place)
+        pointer.move(native, place)
         QTest.qWait(8)
     QTest.qWait(20)
     assert has(box.mask, [(row, column), (row + reach / 2, column)]), "closed and full"
@@ -410,7 +404,7 @@ def undo_and_redo(box: Toolbox) -> None:
 
 BY_HAND: dict[str, Callable[[Toolbox], None]] = {
     "brush": brush,
-    "pointer": pointer,
+    "pointer": by_the_server,
     "eraser": eraser,
     "polygon": polygon,
     "fill": fill,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pointer
 import pytest
 import reading_room
 from qtpy.QtCore import QPoint, Qt
@@ -39,13 +40,8 @@ def stroke(bench: Workbench, *pixels: tuple[float, float]) -> None:
     """Drag the mouse from pixel to pixel of the film."""
     native = bench._canvas()
     places = [at(bench, *pixel) for pixel in pixels]
-    QTest.mouseMove(native, places[0])
-    QTest.mousePress(native, Qt.MouseButton.LeftButton, pos=places[0])
-    for place in places[1:]:
-        QTest.mouseMove(native, place)
-        QTest.qWait(20)
-    QTest.mouseRelease(native, Qt.MouseButton.LeftButton, pos=places[-1])
-    QTest.qWait(40)
+    pointer.drag(native, places, pause=20)
+    QTest.qWait(20)
 
 
 def ragged() -> np.ndarray:
@@ -76,8 +72,7 @@ def erased(bench: Workbench, panel: EditPanel) -> None:
 def filled(bench: Workbench, panel: EditPanel) -> None:
     tool(panel, "Fill").click()
     native = bench._canvas()
-    QTest.mouseMove(native, at(bench, 34, 34))
-    QTest.mouseClick(native, Qt.MouseButton.LeftButton, pos=at(bench, 34, 34))
+    pointer.click(native, at(bench, 34, 34))
     QTest.qWait(40)
 
 
@@ -87,8 +82,7 @@ def framed(bench: Workbench, panel: EditPanel) -> None:
     native = bench._canvas()
     corners = [at(bench, *pixel) for pixel in ((60, 10), (60, 40), (80, 40), (80, 10))]
     for corner in corners:
-        QTest.mouseMove(native, corner)
-        QTest.mouseClick(native, Qt.MouseButton.LeftButton, pos=corner)
+        pointer.click(native, corner)
         QTest.qWait(20)
     QTest.mouseDClick(native, Qt.MouseButton.LeftButton, pos=corners[-1])
     QTest.qWait(40)
@@ -102,10 +96,9 @@ def outlined(bench: Workbench, panel: EditPanel) -> None:
     native = bench._canvas()
     round_it = [(60, 10), (60, 25), (60, 40), (80, 40), (80, 10), (66, 10), (60, 10)]
     places = [at(bench, *pixel) for pixel in round_it]
-    QTest.mouseMove(native, places[0])
-    QTest.mouseClick(native, Qt.MouseButton.RightButton, pos=places[0])
+    pointer.click(native, places[0], Qt.MouseButton.RightButton)
     for place in places[1:]:
-        QTest.mouseMove(native, place)
+        pointer.move(native, place)
         QTest.qWait(20)
     QTest.qWait(40)
     assert bench.layers.active.data[70, 25], "full"
@@ -220,11 +213,12 @@ def test_a_quick_stroke_reaches_to_where_the_button_is_let_go(
     tool(panel, name).click()
     layer.brush_size = 6
     native, way = bench._canvas(), [(30, 15 + 8 * step) for step in range(7)]
-    QTest.mouseMove(native, at(bench, *way[0]))
+    pointer.move(native, at(bench, *way[0]))
     QTest.qWait(40)
-    QTest.mousePress(native, Qt.MouseButton.LeftButton, pos=at(bench, *way[0]))
-    for pixel in way[1:]:
+    pointer.press(native, at(bench, *way[0]))
+    for pixel in way[1:-1]:
         QTest.mouseMove(native, at(bench, *pixel))
+    pointer.move(native, at(bench, *way[-1]))
     QTest.mouseRelease(native, Qt.MouseButton.LeftButton, pos=at(bench, *way[-1]))
     QTest.qWait(60)
     drawn = layer.data != 0
@@ -239,19 +233,15 @@ def begin_outline(bench: Workbench, panel: EditPanel) -> None:
     bench.layers.active.brush_size = 6
     native = bench._canvas()
     place = at(bench, 40, 40)
-    QTest.mouseMove(native, place)
-    QTest.mouseClick(native, Qt.MouseButton.RightButton, pos=place)
-    QTest.mouseMove(native, at(bench, 40, 50))
+    pointer.click(native, place, Qt.MouseButton.RightButton)
+    pointer.move(native, at(bench, 40, 50))
     QTest.qWait(40)
 
 
 def begin_polygon(bench: Workbench, panel: EditPanel) -> None:
     tool(panel, "Polygon").click()
     for pixel in ((20, 20), (20, 60), (60, 60)):
-        QTest.mouseMove(bench._canvas(), at(bench, *pixel))
-        QTest.mouseClick(
-            bench._canvas(), Qt.MouseButton.LeftButton, pos=at(bench, *pixel)
-        )
+        pointer.click(bench._canvas(), at(bench, *pixel))
         QTest.qWait(20)
 
 
@@ -271,7 +261,7 @@ def test_what_is_not_closed_never_follows_to_another_film(
     qtbot.waitUntil(lambda: bench.session.case.id == other, timeout=5000)
     native = bench._canvas()
     for step in range(4):
-        QTest.mouseMove(native, at(bench, 20 + 10 * step, 30))
+        pointer.move(native, at(bench, 20 + 10 * step, 30))
         QTest.qWait(20)
     np.testing.assert_array_equal(bench.layers.active.data != 0, full)
     np.testing.assert_array_equal(bench.session.experts.masks["effusion"] != 0, full)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pointer
 import pytest
 import reading_room
 from qtpy.QtCore import QPoint, Qt
@@ -38,13 +39,7 @@ def drag(widget: QWidget, *points: tuple[float, float]) -> None:
     places = [
         QPoint(int(x * widget.width()), int(y * widget.height())) for x, y in points
     ]
-    QTest.mouseMove(widget, places[0])
-    QTest.mousePress(widget, LEFT, pos=places[0])
-    for place in places[1:]:
-        QTest.mouseMove(widget, place)
-        QTest.qWait(20)
-    QTest.mouseRelease(widget, LEFT, pos=places[-1])
-    QTest.qWait(20)
+    pointer.drag(widget, places, pause=20)
 
 
 # Without a window -------------------------------------------------------------------
@@ -206,16 +201,16 @@ def test_moving_the_mouse_with_j_held_sets_the_window_of_this_film(
     native, tone = canvas(bench), bench.session.tone
     before = tuple(bench.layers.film.contrast_limits)
     middle = QPoint(native.width() // 2, native.height() // 2)
-    QTest.mouseMove(native, middle)
+    pointer.move(native, middle)
     QTest.keyPress(native, Qt.Key.Key_J)
-    for step in (10, 60):
-        QTest.mouseMove(native, middle - QPoint(step, 0))
+    for step in (10, 30, 60):
+        pointer.move(native, middle - QPoint(step, 0))
         QTest.qWait(20)
     QTest.keyRelease(native, Qt.Key.Key_J)
     after = tuple(bench.layers.film.contrast_limits)
     assert after[1] - after[0] < before[1] - before[0], "to the left: harder"
     assert tone.is_by_hand(bench.session.case.id)
-    QTest.mouseMove(native, middle)
+    pointer.move(native, middle)
     QTest.qWait(20)
     assert tuple(bench.layers.film.contrast_limits) == after, "the key was let go"
     assert not bench.layers.active.data.any()
@@ -251,7 +246,7 @@ def test_the_readout_tells_grey_score_and_findings(
     native = canvas(bench)
     for step in (0, 9):
         middle = QPoint(native.width() // 2 + step, native.height() // 2)
-        QTest.mouseMove(native, middle)
+        pointer.move(native, middle)
         QTest.qWait(30)
     qtbot.waitUntil(lambda: readout.text().startswith("grey"), timeout=2000)
     assert readout.text().startswith("grey")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pointer
 import pytest
 import reading_room
 from napari.layers import Image, Labels
@@ -44,13 +45,7 @@ def drag(bench: Workbench, *points: tuple[float, float]) -> None:
     places = [
         QPoint(int(x * native.width()), int(y * native.height())) for x, y in points
     ]
-    QTest.mouseMove(native, places[0])
-    QTest.mousePress(native, Qt.MouseButton.LeftButton, pos=places[0])
-    for place in places[1:]:
-        QTest.mouseMove(native, place)
-        QTest.qWait(20)
-    QTest.mouseRelease(native, Qt.MouseButton.LeftButton, pos=places[-1])
-    QTest.qWait(20)
+    pointer.drag(native, places, pause=20)
 
 
 def paint(bench: Workbench) -> None:
