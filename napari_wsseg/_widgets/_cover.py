@@ -117,6 +117,7 @@ def stage_pictures(session: Session) -> Callable[[], Pictures]:
     if opened is None or experts is None:
         return dict
     drafts, masks = looking.drafts.copy(), dict(experts.masks)
+    known = opened.case.labels
     shape = _pictures.small_shape(opened.case.shape, SIDE)
     finding, colours = looking.finding, {f.name: f.colour for f in looking.findings}
     window = session.tone.window(opened.case.id, opened.radiograph.pixels)
@@ -149,7 +150,7 @@ def stage_pictures(session: Session) -> Callable[[], Pictures]:
                 picture = _pictures.with_heat(film, heat, 0.55)
             own = opened.stage_maps(stage, snap=snap) or maps
             rims = [
-                (drafts.draft(own, stage, name, shape), colours[name])
+                (drafts.draft(own, stage, name, shape, known), colours[name])
                 for name in drafts.findings
             ]
             found[stage] = finished(picture, rims, filled=False)

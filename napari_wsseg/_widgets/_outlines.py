@@ -95,6 +95,7 @@ class Outlines:
             return
         stage, drafts, names = looking.view, looking.drafts.copy(), looking.names
         snap, masks = looking.snap, dict(experts.masks)
+        known = opened.case.labels
         numbered = looking.numbers and len(names) > 1
         finest = (_FINER * opened.case.shape[0], _FINER * opened.case.shape[1])
         shape = _pictures.small_shape(finest, SIDE)
@@ -104,7 +105,7 @@ class Outlines:
             rims: list[NDArray[np.bool_]] = []
             if stage in opened.maps:
                 maps = opened.stage_maps(stage, snap=snap) or opened.maps[stage]
-                rims = [drafts.draft(maps, stage, name, shape) for name in names]
+                rims = [drafts.draft(maps, stage, name, shape, known) for name in names]
             labels = _pictures.outlines(rims, shape, max(1, max(shape) // 500))
             if numbered:
                 drawn = [_pictures.shrink(masks[name], shape) != 0 for name in names]

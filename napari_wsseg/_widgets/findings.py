@@ -208,7 +208,9 @@ def state(session: Session, finding: str, states: Mapping[str, str]) -> str:
     if stage is None:
         return ""
     shape = _pictures.small_shape(opened.case.shape, _GLANCE)
-    draft = looking.drafts.draft(opened.maps[stage], stage, finding, shape)
+    draft = looking.drafts.draft(
+        opened.maps[stage], stage, finding, shape, opened.case.labels
+    )
     return "draft" if draft.any() else ""
 
 

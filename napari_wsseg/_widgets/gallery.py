@@ -192,6 +192,7 @@ class Gallery(Cover):
             return dict
         folder, showing = project.folder, session.showing
         drafts, shape = looking.drafts.copy(), opened.case.shape
+        known = opened.case.labels
         small = _pictures.small_shape(shape, SIDE)
         window = session.tone.window(opened.case.id, opened.radiograph.pixels)
 
@@ -204,7 +205,7 @@ class Gallery(Cover):
                 if score is not None:
                     heat = _pictures.cropped(score, shape)
                     picture = _pictures.with_heat(film, heat, 0.55)
-                rim = drafts.draft(maps, "cam", finding.name, small)
+                rim = drafts.draft(maps, "cam", finding.name, small, known)
                 rims = [(rim, finding.colour)]
                 found[key] = _pictures.with_masks(picture, rims, filled=False)
             return found

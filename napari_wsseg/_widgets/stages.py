@@ -273,6 +273,7 @@ class StagePanel(QWidget):
         if opened is None or experts is None or finding is None:
             return
         drafts, masks = looking.drafts.copy(), dict(experts.masks)
+        known = opened.case.labels
         colours = {f.name: f.colour for f in looking.findings}
         shape = _pictures.small_shape(opened.case.shape, THUMB * 2)
         snapped = looking.view if looking.snap else None
@@ -295,7 +296,7 @@ class StagePanel(QWidget):
                 heat = _pictures.cropped(score, opened.case.shape)
                 picture = _pictures.with_heat(film, heat)
                 own = opened.stage_maps(stage, snap=stage == snapped) or maps
-                rim = drafts.draft(own, stage, finding.name, shape)
+                rim = drafts.draft(own, stage, finding.name, shape, known)
                 pictures[stage] = _pictures.with_masks(
                     picture, [(rim, finding.colour)], filled=False
                 )

@@ -3,19 +3,22 @@
 Only what cuts maps into masks is imported with the package: the window needs it at
 once, and it needs no torch. There are two modes. *Predicted*, `stage_masks`, knows
 nothing of a film but its pixels: the classifier's probability is the gate that keeps
-a negative film empty. *Label-conditioned*, `label_conditioned_masks`, is for
-training: the image-level label opens the gate or shuts it.
+a negative film empty. *Label-conditioned*, `label_conditioned_masks`, is for films
+whose image-level labels are known: they open the gate or shut it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_wsseg.ops import geometry, masks, seeds
 from napari_wsseg.schema import Mask, StageMaps, StageSettings
+
+Key = TypeVar("Key")
 
 
 def stage_masks(
@@ -56,13 +59,15 @@ def label_conditioned_masks(
     -------
     (K, H, W) bool
     """
-    predicted = [*(maps.present >= np.asarray(settings.gates))]
-    known = {0: False, 1: True}
-    is_open = [
-        known.get(-1 if label is None else int(label), gate)
-        for label, gate in zip(labels, predicted, strict=True)
-    ]
+    gates = label_gates(dict(enumerate(labels)))
+    predicted = maps.present >= np.asarray(settings.gates)
+    is_open = [gates.get(k, bool(gate)) for k, gate in enumerate(predicted)]
     return _masks(maps, settings, shape, is_open)
+
+
+def label_gates(labels: Mapping[Key, int | None]) -> dict[Key, bool]:
+    """Return which gates image-level labels open (1) or shut (0), where they do."""
+    return {key: bool(label) for key, label in labels.items() if label in (0, 1)}
 
 
 def _masks(

@@ -81,7 +81,8 @@ class MapsShown(Whole):
         maps = self.opened.stage_maps(stage, snap=self.looking.snap)
         if maps is None:
             return None
-        return self.looking.drafts.draft(maps, stage, finding, shape)
+        labels = self.opened.case.labels
+        return self.looking.drafts.draft(maps, stage, finding, shape, labels)
 
     def _show_maps(self, shown: Shown) -> None:
         if self.project is None:

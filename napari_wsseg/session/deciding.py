@@ -84,7 +84,7 @@ def offer(
     def work() -> Asked:
         maps = opened.stage_maps(stage, snap=snap)
         found = {
-            name: drafts.draft(maps, stage, name, case.shape)
+            name: drafts.draft(maps, stage, name, case.shape, case.labels)
             for name in wanted
             if maps is not None
         }

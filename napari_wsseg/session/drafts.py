@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -84,12 +85,19 @@ class Drafts:
         return score
 
     def draft(
-        self, maps: StageMaps, stage: str, finding: str, shape: tuple[int, int]
+        self,
+        maps: StageMaps,
+        stage: str,
+        finding: str,
+        shape: tuple[int, int],
+        labels: Mapping[str, int | None],
     ) -> Mask:
         """Return the (H, W) bool mask that a stage offers for one finding.
 
         `shape` may be smaller than the film's, for a quick look. A finding that the
-        run was not trained on is empty.
+        run was not trained on is empty. One that the film's image-level label says is
+        there is drawn however sure the classifier is; a label that says it is not does
+        not hide what the machine sees, as labels can be wrong.
         """
         from napari_wsseg import pipeline
 
@@ -107,7 +115,9 @@ class Drafts:
             thresholds=(settings.thresholds[index],),
             gates=(settings.gates[index],),
         )
-        return np.asarray(pipeline.stage_masks(one, own, shape)[0], bool)
+        known = 1 if labels.get(finding) == 1 else None
+        found = pipeline.label_conditioned_masks(one, own, shape, [known])
+        return np.asarray(found[0], bool)
 
     def copy(self) -> Drafts:
         """Return these thresholds as they are now, for work in another thread."""
