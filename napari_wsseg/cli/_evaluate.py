@@ -76,6 +76,7 @@ def words(result: dict[str, Any]) -> str:
         f"{result['n_positive']} with a finding, "
         f"{result['n_with_expert_masks']} with expert masks",
         _say.table(_stage_rows(result)),
+        *_label_conditioned(result),
         *_differences(result),
         *_findings(result),
         *_experts(result),
@@ -112,6 +113,20 @@ def _stage_rows(result: dict[str, Any]) -> list[list[object]]:
         )
     rows.append(["blank masks", None, result["blank"]["all_iou"], None, None, None])
     return rows
+
+
+def _label_conditioned(result: dict[str, Any]) -> list[str]:
+    """Return what the stages have where image-level labels open and shut the gates."""
+    told = []
+    for figure in ("pos_iou", "all_iou"):
+        known = {
+            stage: figures["label_conditioned"][figure]
+            for stage, figures in result["stages"].items()
+        }
+        said = ", ".join(f"{s} {v:.3f}" for s, v in known.items() if v is not None)
+        if said:
+            told.append(f"label-conditioned {figure}: {said}")
+    return told
 
 
 def _differences(result: dict[str, Any]) -> list[str]:

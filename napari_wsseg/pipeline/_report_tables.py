@@ -123,6 +123,7 @@ def gates(result: Result) -> str:
     rows: list[list[object]] = []
     for stage, figures in result["stages"].items():
         cut, opened = figures["cut"], figures["open_gates"]
+        known = figures["label_conditioned"]
         rows.append(
             [
                 stage,
@@ -132,10 +133,20 @@ def gates(result: Result) -> str:
                 ", ".join(f"{value:.2f}" for value in cut["gates"]),
                 Figure(opened["pos_iou"]),
                 Figure(opened["emptiness"]),
+                Figure(known["pos_iou"]),
+                Figure(known["all_iou"]),
             ]
         )
     head = ["stage", "rule", "thresholds", "from", "gates (from labels of val)"]
-    return table([*head, "pos_iou, gates open", "emptiness, gates open"], rows)
+    shown = [
+        f"{figure}, {mode}"
+        for mode, figures in (
+            ("gates open", ("pos_iou", "emptiness")),
+            ("labels known", ("pos_iou", "all_iou")),
+        )
+        for figure in figures
+    ]
+    return table([*head, *shown], rows)
 
 
 def classifier(result: Result) -> str:

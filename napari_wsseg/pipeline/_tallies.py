@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops.tally import Overlap, Tally
-from napari_wsseg.pipeline import stage_masks
+from napari_wsseg.pipeline import label_gates, stage_masks
 from napari_wsseg.schema import Case, Mask, StageSettings
 
 
@@ -23,13 +23,15 @@ class Tallies:
     ----------
     truth
         Blank masks against the truth: what there is to find.
-    gated, open_gates
-        By stage: with each stage's own gates, and with every gate open.
+    gated, open_gates, conditioned
+        By stage: with each stage's own gates, with every gate open, and with the
+        gates that the films' image-level labels open or shut.
     """
 
     truth: Tally
     gated: dict[str, Tally]
     open_gates: dict[str, Tally]
+    conditioned: dict[str, Tally]
 
 
 def count(
@@ -50,8 +52,7 @@ def count(
     """
     cuts = {stage: settings_of(project, stage, run) for stage, run in runs.items()}
     blank: list[dict[str, Overlap]] = []
-    gated: dict[str, list[dict[str, Overlap]]] = {stage: [] for stage in runs}
-    opened: dict[str, list[dict[str, Overlap]]] = {stage: [] for stage in runs}
+    gated, opened, conditioned = (_rows(runs) for _ in range(3))
     for number, case in enumerate(cases):
         yield Progress(number, len(cases), "comparing with expert masks")
         truths, void = project.expert_masks(case.id), project.void(case.id)
@@ -66,11 +67,10 @@ def count(
                 for f, mask in truths.items()
             }
             opened[stage].append(row)
-            gated[stage].append(
-                {
-                    f: one if masks[f][1] else replace(one, both=0, pred=0)
-                    for f, one in row.items()
-                }
+            predicted = {f: masks[f][1] for f in row}
+            gated[stage].append(_shut(row, predicted))
+            conditioned[stage].append(
+                _shut(row, {**predicted, **label_gates(case.labels)})
             )
     yield Progress(len(cases), len(cases), "comparing with expert masks")
     names = [
@@ -80,9 +80,25 @@ def count(
     ]
     return Tallies(
         Tally.of(blank, findings=names),
-        {stage: Tally.of(rows, findings=names) for stage, rows in gated.items()},
-        {stage: Tally.of(rows, findings=names) for stage, rows in opened.items()},
+        *(
+            {stage: Tally.of(rows, findings=names) for stage, rows in counted.items()}
+            for counted in (gated, opened, conditioned)
+        ),
     )
+
+
+def _rows(runs: Iterable[str]) -> dict[str, list[dict[str, Overlap]]]:
+    return {stage: [] for stage in runs}
+
+
+def _shut(
+    row: Mapping[str, Overlap], is_open: Mapping[str, bool]
+) -> dict[str, Overlap]:
+    """Return a film's overlaps with the masks behind shut gates left empty."""
+    return {
+        finding: one if is_open[finding] else replace(one, both=0, pred=0)
+        for finding, one in row.items()
+    }
 
 
 def settings_of(project: Project, stage: str, run: str) -> StageSettings:

@@ -26,6 +26,9 @@ CONVENTIONS: dict[str, str] = {
     "best cut (Youden) of the validation films' image-level labels, and of a segmenter "
     "that learnt from expert masks the best mean Dice of those films; frozen for test; "
     "open_gates holds the same figures with every gate open",
+    "label_conditioned": "the same figures where image-level labels are known, as they "
+    "are where masks are made from them: present opens the gate, absent leaves the "
+    "mask empty, anything else is left to the classifier",
     "interval": f"{bootstrap.LEVEL:.0%} percentile bootstrap, whole films drawn with "
     "replacement; thresholds and networks are held as they are, so it speaks of the "
     "choice of films alone; with fewer than some ten films it is too narrow",

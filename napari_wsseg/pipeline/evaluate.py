@@ -139,12 +139,18 @@ def _score(
         {names[key]: tally for key, tally in tallies.items()}, draws=draws, seed=seed
     )
     for stage, tally in counted.gated.items():
-        opened = counted.open_gates[stage].figures()
+        others = {
+            "open_gates": counted.open_gates[stage].figures(),
+            "label_conditioned": counted.conditioned[stage].figures(),
+        }
         result["stages"][stage] = {
             **tally.figures(),
             "run": in_use[stage],
             "interval": drawn[names[stage, None]].intervals(),
-            "open_gates": {figure: opened[figure] for figure in FIGURES},
+            **{
+                mode: {figure: found[figure] for figure in FIGURES}
+                for mode, found in others.items()
+            },
             "by_size": _by_size.told(
                 counted.truth,
                 thirds,

@@ -123,6 +123,18 @@ def test_the_gate_is_what_leaves_films_empty(project: Project) -> None:
     assert figures["cut"]["gates"] == [0.5, 0.5]
 
 
+def test_known_labels_open_and_shut_gates_beside_the_predicted_figures(
+    project: Project,
+) -> None:
+    draw(project, "cam", 2, gate=0.95)
+    figures = run(project)["stages"]["cam"]
+    known = figures["label_conditioned"]
+    assert figures["pos_iou"] == 0.0
+    assert known["pos_iou"] == figures["open_gates"]["pos_iou"] > 0
+    assert known["emptiness"] == 1.0
+    assert figures["open_gates"]["emptiness"] == 0.0
+
+
 def test_pixels_that_nobody_decided_about_count_nowhere(project: Project) -> None:
     draw(project, "cam", 2)
     case = project.case(f"{0:016d}")
