@@ -106,12 +106,12 @@ class Cover(QWidget):
 Pictures = dict[str, NDArray[np.uint8]]
 
 
-def stage_pictures(session: Session) -> Callable[[], Pictures]:
+def stage_pictures(session: Session, least: int = 12) -> Callable[[], Pictures]:
     """Return work that draws the film, every stage and the expert masks.
 
     Everything that it needs is taken now, so that it can be done in another thread.
     Keys are those of `napari_wsseg.session.looking.VIEWS`; stages that have not seen
-    the film are missing.
+    the film are missing. The type of numbers is `least` pixels high or higher.
     """
     opened, experts, looking = session.opened, session.experts, session.looking
     if opened is None or experts is None:
@@ -130,7 +130,9 @@ def stage_pictures(session: Session) -> Callable[[], Pictures]:
         filled: bool,
     ) -> NDArray[np.uint8]:
         picture = _pictures.with_masks(picture, masks, filled=filled)
-        return _pictures.with_numbers(picture, masks) if numbered else picture
+        if numbered:
+            picture = _pictures.with_numbers(picture, masks, least)
+        return picture
 
     def work() -> Pictures:
         film = _pictures.grey(opened.radiograph.pixels, shape, window)

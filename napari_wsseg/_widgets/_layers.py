@@ -276,7 +276,11 @@ class CaseLayers:
             self._fill_heats()
         self.show_view()
         self._select()
-        self.viewer.canvas.overlays.scale_bar.visible = True
+        overlays = self.viewer.canvas.overlays
+        overlays.scale_bar.visible = True
+        if "_brush_circle" in overlays:
+            # The ground of a word, for an overlay without words: a blot in the circle.
+            overlays["_brush_circle"].box = False
         if (opened.case.shape, tuple(spacing)) != before:
             self.viewer.reset_view(layers=[self.film])
 

@@ -95,11 +95,14 @@ def with_heat(picture: Rgb, score: NDArray[np.float32], strength: float = 0.7) -
     return np.asarray(picture * (1 - alpha) + colour * alpha, np.uint8)
 
 
-def with_numbers(picture: Rgb, masks: Sequence[tuple[NDArray[np.bool_], str]]) -> Rgb:
+def with_numbers(
+    picture: Rgb, masks: Sequence[tuple[NDArray[np.bool_], str]], least: int = 12
+) -> Rgb:
     """Write the number of each (mask, #RRGGBB) pair, 1 for the first, beside it."""
     out, shape = picture.copy(), (picture.shape[0], picture.shape[1])
     labels = np.zeros(shape, np.uint8)
-    number(labels, [np.asarray(shrink(mask, shape), bool) for mask, _ in masks])
+    small = [np.asarray(shrink(mask, shape), bool) for mask, _ in masks]
+    number(labels, small, least)
     out[labels == GROUND] = 0
     for value, (_, colour) in enumerate(masks, 1):
         out[labels == value] = _rgb(colour)
@@ -146,13 +149,15 @@ def outlines(
     return labels
 
 
-def number(labels: NDArray[np.uint8], masks: Iterable[NDArray[np.bool_]]) -> None:
+def number(
+    labels: NDArray[np.uint8], masks: Iterable[NDArray[np.bool_]], least: int = 12
+) -> None:
     """Write the number of each (h, w) mask into a label map, above its large pieces.
 
     The digits have the mask's value, 1 for the first, on a ground of value `GROUND`; no
-    number is written over another.
+    number is written over another. Their type is `least` pixels high or higher.
     """
-    size = max(12, round(max(labels.shape) / 34))
+    size = max(least, round(max(labels.shape) / 34))
     font = ImageFont.load_default(size)
     for value, mask in enumerate(masks, 1):
         sign = _sign(str(value), font)[: labels.shape[0], : labels.shape[1]]

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_wsseg._widgets._words import red
 from napari_wsseg.jobs import WssegError
 from napari_wsseg.session import Session
 from napari_wsseg.session.readers import Mode
@@ -55,7 +56,7 @@ class ReaderDialog(QDialog):
         )
         self.trouble = QLabel()
         self.trouble.setWordWrap(True)
-        self.trouble.setStyleSheet("color: #E07A5F; font-weight: bold;")
+        self.trouble.setStyleSheet(f"color: {red(self.palette())}; font-weight: bold;")
         self.trouble.hide()
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel

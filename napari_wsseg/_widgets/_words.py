@@ -137,3 +137,9 @@ def red(palette: QPalette) -> str:
     """Return the colour of what is wrong, legible on the palette's ground."""
     dark = palette.color(QPalette.ColorRole.Window).lightness() < 128
     return "#FF7B72" if dark else "#B3261E"
+
+
+def green(palette: QPalette) -> str:
+    """Return the colour of what is well, legible on the palette's ground."""
+    dark = palette.color(QPalette.ColorRole.Window).lightness() < 128
+    return "#4FB87E" if dark else "#1B6B3A"

@@ -17,7 +17,8 @@ from qtpy.QtGui import (
     QPixmap,
     QWheelEvent,
 )
-from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QVBoxLayout, QWidget
+from superqt import QElidingLabel
 
 from napari_wsseg._widgets import _pictures
 from napari_wsseg._widgets._background import Latest
@@ -35,6 +36,9 @@ from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets.stages import pixmap
 from napari_wsseg.pipeline import variants
 from napari_wsseg.session.showing import read_every_map
+
+_DIGITS = 14
+"""Height of a number's type in a tile, in pixels of the screen."""
 
 
 class Tile(QWidget):
@@ -154,7 +158,8 @@ class Gallery(Cover):
         columns = math.ceil(math.sqrt(len(titles)))
         for place, (key, tile) in enumerate(self.tiles.items()):
             cell = QVBoxLayout()
-            title = QLabel(titles[key])
+            title = QElidingLabel(titles[key])
+            title.setToolTip(titles[key])
             title.setStyleSheet("font-weight: bold;")
             cell.addWidget(title)
             cell.addWidget(tile, 1)
@@ -181,8 +186,17 @@ class Gallery(Cover):
         """Draw every tile in the background."""
         if self.isVisible() and self.session.opened is not None:
             maps = self.what == "maps"
-            work = self._maps() if maps else stage_pictures(self.session)
+            work = self._maps() if maps else self._stages()
             self._latest.submit(work, self._drawn, self._failed)
+
+    def _stages(self) -> Callable[[], Pictures]:
+        """Return work that draws every view, its numbers legible in a tile."""
+        opened, tile = self.session.opened, next(iter(self.tiles.values()))
+        if opened is None:
+            return dict
+        height, width = _pictures.small_shape(opened.case.shape, SIDE)
+        fit = min(tile.width() / width, tile.height() / height)
+        return stage_pictures(self.session, least=round(_DIGITS / fit))
 
     def _maps(self) -> Callable[[], Pictures]:
         """Return work that draws every map of the current finding."""

@@ -20,6 +20,7 @@ from napari_wsseg._widgets._fold import Fold
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._probe import Readout
 from napari_wsseg._widgets._sight import in_sight, when_in_sight
+from napari_wsseg._widgets._words import green, red
 from napari_wsseg._widgets._workbench import (
     Workbench,
     fold_is_open,
@@ -129,10 +130,11 @@ class CaseHeader(QWidget):
         session = self.session
         seconds = session.experts.seconds_since_saved if session.experts else None
         if session.problem:
-            said, style = "⚠ not saved", "color: #E07A5F; font-weight: bold;"
+            said = "⚠ not saved"
+            style = f"color: {red(self.palette())}; font-weight: bold;"
         else:
             said = "" if seconds is None else f"✓ saved {_ago(seconds)}"
-            style = "color: #3f9f68;"
+            style = f"color: {green(self.palette())};"
         if style != self.saved.styleSheet():
             self.saved.setStyleSheet(style)
         if said != self.saved.text():
@@ -212,7 +214,7 @@ class Footer(QWidget):
     def __init__(self, bench: Workbench) -> None:
         super().__init__()
         words = QLabel(help_pages.RESEARCH_USE)
-        words.setStyleSheet("font-size: 10px; color: #a3823a;")
+        words.setStyleSheet("font-size: 10px;")
         keys, about = QPushButton("Keys  F1"), QPushButton("About")
         keys.setToolTip("Every shortcut, of this program and of napari's tools")
         about.setToolTip("What this is, its version, and what it must not be used for")

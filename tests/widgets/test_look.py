@@ -115,6 +115,22 @@ def test_every_large_piece_carries_the_number_and_specks_do_not() -> None:
     assert count == 2
 
 
+def test_a_picture_that_is_shown_small_has_larger_numbers() -> None:
+    mask = reading_room.blob((240, 200), at=100, size=40).astype(bool)
+    high = []
+    for least in (12, 36):
+        labels = np.zeros((240, 200), np.uint8)
+        _pictures.number(labels, [mask], least)
+        high.append(int(np.ptp(np.nonzero(labels == 1)[0])))
+    assert high[1] > 2.5 * high[0]
+
+
+@pytest.mark.gui
+def test_the_circle_of_the_brush_has_no_ground_of_its_own(bench: Workbench) -> None:
+    """A dark blot in its middle, as high as the room around a word."""
+    assert not bench.viewer.canvas.overlays["_brush_circle"].box
+
+
 def test_a_mask_at_the_rim_keeps_its_number_on_the_film() -> None:
     labels = np.zeros((120, 120), np.uint8)
     corner = np.zeros((120, 120), bool)
