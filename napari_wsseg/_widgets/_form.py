@@ -98,7 +98,7 @@ class ConfigForm(QWidget):
     def _add_row(
         self, rows: QFormLayout, each: Field[Any], kind: Any, rules: Mapping[str, Any]
     ) -> None:
-        words = str(rules.get("label") or each.name.replace("_", " ").capitalize())
+        words = _label(each.name, rules)
         widget = _widget(each.name, kind, _default(each), rules)
         widget.changed.connect(lambda *_: self.changed.emit())
         native = widget.native
@@ -127,6 +127,16 @@ class _QuietWheel(QObject):
                     event.ignore()
                     return True
         return bool(super().eventFilter(watched, event))
+
+
+def labels(config: type[Any]) -> dict[str, str]:
+    """Return what each setting of a recipe is called in the window, by name."""
+    hints = get_type_hints(config, include_extras=True)
+    return {name: _label(name, _read(hint)[1]) for name, hint in hints.items()}
+
+
+def _label(name: str, rules: Mapping[str, Any]) -> str:
+    return str(rules.get("label") or name.replace("_", " ").capitalize())
 
 
 def _read(hint: Any) -> tuple[Any, Mapping[str, Any]]:

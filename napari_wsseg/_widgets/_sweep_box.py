@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_wsseg._widgets import _sweep_plot
 from napari_wsseg._widgets._fold import Fold
+from napari_wsseg._widgets._form import labels
 from napari_wsseg._widgets._requests import Request, Sweep
 from napari_wsseg._widgets._share import Note
 from napari_wsseg._widgets._words import count
@@ -94,10 +95,12 @@ class SweepBox(Fold):
     def offer(self, config: type[Any] | None) -> None:
         """Offer the settings of a recipe that can be swept, the share p first."""
         names = swept(config) if config is not None else []
-        if names != [self.key.itemText(n) for n in range(self.key.count())]:
+        if names != [self.key.itemData(n) for n in range(self.key.count())]:
+            called = labels(config) if config is not None else {}
             self.key.blockSignals(True)
             self.key.clear()
-            self.key.addItems(names)
+            for name in names:
+                self.key.addItem(called[name], name)
             self.key.blockSignals(False)
             self._suggest()
         self.setVisible(bool(names))
@@ -119,7 +122,7 @@ class SweepBox(Fold):
         self, project: Path, recipe: str, settings: Mapping[str, Any]
     ) -> Request:
         """Return the sweep that is asked for, on top of `settings`."""
-        key = self.key.currentText()
+        key = str(self.key.currentData())
         rest = {name: value for name, value in settings.items() if name != key}
         sweep = Sweep(key, tuple(self._values()), self.trials.value())
         return Request(project, recipe, rest, sweep=sweep)
@@ -143,7 +146,7 @@ class SweepBox(Fold):
         return [word.strip() for word in words if word.strip()]
 
     def _suggest(self) -> None:
-        self.values.setText(_OF_P if self.key.currentText() == "p" else "")
+        self.values.setText(_OF_P if self.key.currentData() == "p" else "")
         self.values.setPlaceholderText("values, with commas between them")
 
     def _say(self) -> None:

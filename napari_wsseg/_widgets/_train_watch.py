@@ -209,7 +209,8 @@ def _of_sweep(job: Job) -> str:
         return ""
     total = len(sweep.values) * sweep.trials
     done = job.cells[-1].done if job.cells else 0
-    words = f"Sweep of {sweep.key}: {done} of {total} trainings done"
+    key = sweep.key.replace("_", " ")
+    words = f"Sweep of {key}: {done} of {total} trainings done"
     if done:
         left = (time.monotonic() - job.began) / done * (total - done)
         words += f", about {_words.duration(left)} left"

@@ -521,7 +521,7 @@ def test_a_sweep_is_started_drawn_as_it_fills_and_gone_on_with(
     panel.setup.choose("chexseg")
     box = panel.setup.sweep
     box.heading.click()
-    assert box.key.currentText() == "p"
+    assert box.key.currentData() == "p"
     assert "18 trainings" in box.words.text()
     box.values.setText("0.2, 0.8")
     box.trials.setValue(2)
