@@ -116,4 +116,5 @@ def _figures(row: dict[str, Any]) -> tuple[str, str, str, str]:
 
 
 def _number(value: float | None) -> str:
-    return "—" if value is None else f"{value:.2f}"
+    # Plus nothing: a chance agreement of -0.001 is not "-0.00".
+    return "—" if value is None else f"{round(value, 2) + 0.0:.2f}"

@@ -71,6 +71,8 @@ class UndoBar(QFrame):
         self._timer.timeout.connect(self._count)
         self.button.clicked.connect(self._undo)
         listen(self, self._on_decided, bench.session.decided, max_args=1)
+        # Another reader's as well: nobody takes back what somebody else decided.
+        listen(self, self._end, bench.session.project_changed)
         listen(self, self._end, bench.session.closing)
         self.hide()
 

@@ -210,6 +210,17 @@ def test_decisions_by_key_go_on_and_can_be_undone(bench: Workbench, qtbot: Any) 
     assert bench.session.list.status(first) == "to review"
 
 
+def test_what_one_reader_decided_is_not_offered_to_the_next_to_take_back(
+    bench: Workbench, qtbot: Any
+) -> None:
+    bench.session.decide("accept")
+    undo = panel(bench, Review).decide.undo
+    qtbot.waitUntil(undo.isVisible)
+    bench.session.read_as("bea")
+    assert not undo.isVisible()
+    assert not bench.session.can_undo_decision()
+
+
 def test_keys_turn_films_findings_and_stages(bench: Workbench, qtbot: Any) -> None:
     first, session = bench.session.case.id, bench.session
     press(bench, Qt.Key.Key_PageDown)
