@@ -21,5 +21,6 @@ def still_plot(height: int) -> pg.PlotWidget:
     item.setMenuEnabled(False)
     item.hideButtons()
     item.showGrid(x=False, y=True, alpha=0.25)
-    item.getAxis("left").setWidth(38)
+    # Wide enough for 0.0125; a number that does not fit is not written at all.
+    item.getAxis("left").setWidth(50)
     return canvas

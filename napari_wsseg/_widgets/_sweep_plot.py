@@ -22,6 +22,9 @@ from napari_wsseg._widgets._words import colours, count, metric_name
 MEAN = "mean over findings"
 FIGURES = ("pos_iou", "dice", "all_iou", "pooled_miou", "emptiness")
 
+#: Values at their own place on an axis of some 250 pixels, each with its number below.
+_MOST_IN_A_ROW = 10
+
 
 def read(folder: Path) -> dict[str, Any] | None:
     """Return what ``sweep.json`` holds, or ``None`` where there is no readable one."""
@@ -54,7 +57,12 @@ class SweepPlot(QWidget):
         self.legend.setWordWrap(True)
         self.canvas = still_plot(170)
         # Or a share p is told in thousandths, as "p (x0.001)".
-        self.canvas.getPlotItem().getAxis("bottom").enableAutoSIPrefix(False)
+        axis = self.canvas.getPlotItem().getAxis("bottom")
+        axis.enableAutoSIPrefix(False)
+        # Left to itself it takes four fifths of what the setting's name needs.
+        axis.setHeight(40)
+        # Room for the numbers below the first value and the last.
+        self.canvas.getPlotItem().getViewBox().setDefaultPadding(0.1)
         self.words = Note()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -99,7 +107,7 @@ class SweepPlot(QWidget):
             self._draw_line(mine, figure, places, colour, heavy=name == MEAN)
             legend.append(f'<span style="color:{colour}">■</span>&nbsp;{escape(name)}')
         self.legend.setText("&nbsp;&nbsp; ".join(legend))
-        self.words.setText(_best(rows, figure, str(state["key"])))
+        self.words.setText(_best(rows, figure, str(state["key"]).replace("_", " ")))
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow a change between light and dark."""
@@ -122,7 +130,7 @@ class SweepPlot(QWidget):
             item.getAxis(side).setPen(pg.mkPen(text))
             item.getAxis(side).setTextPen(pg.mkPen(text))
         item.getAxis("bottom").setTicks([[(places[v], str(v)) for v in values]])
-        item.setLabel("bottom", key)
+        item.setLabel("bottom", key.replace("_", " "))
 
     def _draw_line(
         self,
@@ -136,12 +144,14 @@ class SweepPlot(QWidget):
         known = [row for row in rows if row[figure]["mean"] is not None]
         if not known:
             return
+        known.sort(key=lambda row: places[row["value"]])
         x = np.array([places[row["value"]] for row in known], float)
         y = np.array([row[figure]["mean"] for row in known], float)
         spread = np.array([row[figure]["spread"] or 0.0 for row in known], float)
         pen = pg.mkPen(colour, width=3 if heavy else 1)
         if heavy and spread.any():
-            bars = pg.ErrorBarItem(x=x, y=y, height=2 * spread, beam=0.02, pen=pen)
+            beam = 0.02 * (np.ptp(list(places.values())) or 1.0)
+            bars = pg.ErrorBarItem(x=x, y=y, height=2 * spread, beam=beam, pen=pen)
             self.canvas.addItem(bars)
         self.canvas.plot(
             x,
@@ -156,12 +166,16 @@ class SweepPlot(QWidget):
 
 
 def _places(values: Sequence[Any]) -> dict[Any, float]:
-    """Return where values stand on the axis: numbers at their place, words in turn."""
-    numbers = all(isinstance(value, (int, float)) for value in values)
-    return {
-        value: float(value) if numbers else float(place)
-        for place, value in enumerate(values)
-    }
+    """Return where values stand on the axis: numbers at their place, words in turn.
+
+    Numbers that would crowd, such as 0.001, 0.01 and 0.1, stand in turn as well.
+    """
+    if all(isinstance(value, (int, float)) for value in values):
+        values = sorted(values)
+        gaps = np.diff(values)
+        if not gaps.size or gaps.min() >= (values[-1] - values[0]) / _MOST_IN_A_ROW:
+            return {value: float(value) for value in values}
+    return {value: float(place) for place, value in enumerate(values)}
 
 
 def _findings(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tabbing import walked_by_tab
 from training_room import FakeJobs, make_project, make_run, open_session
 
-from napari_wsseg._widgets import _loading, _room
+from napari_wsseg._widgets import _loading, _room, _sweep_plot
 from napari_wsseg._widgets._events import Ended, Step
 from napari_wsseg._widgets._loading import Loaded, RecipeCard
 from napari_wsseg._widgets._material import Material, share_in_words
@@ -512,6 +512,35 @@ def test_a_run_stopped_while_it_computes_maps_is_not_called_unfinished(
         assert verdict.headline == "CheXseg is done, its maps are not"
         assert "Resume" not in verdict.words
         assert verdict.usable == {"segmentation": run}
+
+
+@pytest.mark.parametrize(
+    ("values", "places"),
+    [
+        ([0.0, 0.4, 0.2, 1.0], [0.0, 0.4, 0.2, 1.0]),
+        ([0.01, 0.001, 0.0003], [2.0, 1.0, 0.0]),
+        (["unet", "fpn"], [0.0, 1.0]),
+        ([0.5], [0.5]),
+    ],
+)
+def test_values_of_a_sweep_that_would_crowd_stand_in_turn(
+    values: list[float], places: list[float]
+) -> None:
+    found = _sweep_plot._places(values)
+    assert [found[value] for value in values] == places
+
+
+def test_a_figure_that_hardly_moves_still_has_numbers_at_its_axis(
+    qtbot: QtBot,
+) -> None:
+    curves = Curves()
+    qtbot.addWidget(curves)
+    figures = ({"val_pos_iou": 0.01 + step * 1e-5} for step in range(3))
+    curves.add(Step(n, 3, "", each, None) for n, each in enumerate(figures))
+    curves.draw()
+    view = curves.validation.canvas.getPlotItem().getViewBox()
+    low, high = view.viewRange()[1]
+    assert high - low == pytest.approx(0.002)
 
 
 def test_a_sweep_is_started_drawn_as_it_fills_and_gone_on_with(
