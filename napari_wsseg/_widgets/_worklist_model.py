@@ -38,6 +38,13 @@ ICONS = {
 }
 """A sign beside every word of status, so that colour is never needed to tell it."""
 
+_ROLES = frozenset(
+    (
+        Qt.ItemDataRole.DisplayRole,
+        Qt.ItemDataRole.ToolTipRole,
+        Qt.ItemDataRole.ForegroundRole,
+    )
+)
 _ACCEPTED = ("accepted", "edited", "adjudicated")
 _OPEN = ("to review", "has mask")
 
@@ -69,7 +76,10 @@ class WorklistModel(QAbstractTableModel):
         """Filter and order anew."""
         self._words = self.words.lower().split()
         self.beginResetModel()
-        self.shown = self._ordered([c for c in self._cases() if self._passes(c)])
+        everything = self.filter == "All" and not self._words
+        cases = self._cases()
+        passing = cases if everything else [c for c in cases if self._passes(c)]
+        self.shown = self._ordered(passing)
         self._rows = {case_id: row for row, case_id in enumerate(self.shown)}
         self.session.list.set_order(self.shown)
         self.endResetModel()
@@ -103,7 +113,8 @@ class WorklistModel(QAbstractTableModel):
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return what one cell shows."""
-        if not index.isValid() or index.row() >= len(self.shown):
+        # Qt asks for some ten roles of every cell it paints; most are not ours.
+        if role not in _ROLES or not index.isValid() or index.row() >= len(self.shown):
             return None
         case = self.session.list.cases[self.shown[index.row()]]
         if role == Qt.ItemDataRole.DisplayRole:
