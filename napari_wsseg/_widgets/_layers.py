@@ -15,12 +15,15 @@ from qtpy.QtCore import QTimer
 from napari_wsseg._widgets import _pictures
 from napari_wsseg._widgets._layer_changes import (
     UNIT_WORDS,
+    arrange,
     arranged_once,
     at_once,
     in_one_go,
     new_labels,
     place,
+    send,
     show,
+    watch,
 )
 from napari_wsseg._widgets._outlines import Outlines
 from napari_wsseg._widgets._strokes import drop_unclosed
@@ -40,6 +43,7 @@ STAGE_NAMES = {
 """What a view is called on screen."""
 
 _HEAT = Colormap(_pictures.HEAT, name="wsseg heat")
+_HISTORY = ("_undo_history", "_redo_history", "_staged_history", "_block_history")
 _BLANK = np.zeros((2, 2), np.float32)
 
 
@@ -55,6 +59,9 @@ class CaseLayers:
         Stages whose heat is hidden because another layer shows them.
     guests
         Layers of others that lie on the same film.
+
+    Of a film turned to, what is drawn is left to others: `draw_thumbnails`, `arrange`
+    and `send` are to be called in this order before the canvas paints.
     """
 
     def __init__(
@@ -69,6 +76,7 @@ class CaseLayers:
         self.quiet = False
         self.hidden = False
         self._blinked: bool | None = None
+        self._unarranged = False
         self.covered: set[str] = set()
         self.guests: list[Layer] = []
         self._closed = False
@@ -139,12 +147,16 @@ class CaseLayers:
 
     def show_view(self) -> None:
         """Let layers be visible as the session's view says."""
+        with arranged_once(self.viewer, self.all):
+            self._show_view()
+
+    def _show_view(self) -> None:
         looking = self.session.looking
         opened, blend = self.session.opened, looking.blend
         if self._blinked is not None and looking.compared:
             blend = float(self._blinked)
         bare = self.hidden or looking.view == "film"
-        with self.quietly(), arranged_once(self.viewer, self.all):
+        with self.quietly():
             for stage, layer in self.heats.items():
                 has = opened is not None and stage in opened.maps
                 first, second = stage == looking.view, stage == looking.compared
@@ -167,8 +179,9 @@ class CaseLayers:
         with self.quietly():
             for name, layer in self.experts.items():
                 mask = experts.masks.get(name) if experts is not None else None
-                wanted = layer is self.active or (mask is not None and mask.any())
-                self._show_expert(name, layer, bool(wanted) and not bare)
+                drawn = mask is not None and mask.view(bool).any()
+                wanted = (layer is self.active or bool(drawn)) and not bare
+                self._show_expert(name, layer, wanted)
 
     def _show_expert(self, name: str, layer: Labels, wanted: bool) -> None:
         """Show an expert mask or hide it; napari forgets the tool, we do not."""
@@ -209,6 +222,7 @@ class CaseLayers:
                 self.film = Image(
                     _BLANK, name="Film", colormap="gray", contrast_limits=(0, 1)
                 )
+                watch(self.film)
                 self.film.contrast_limits_range = (0, 1)
                 self.film.events.contrast_limits.connect(self._on_limits)
             for stage in STAGES:
@@ -223,6 +237,7 @@ class CaseLayers:
                         interpolation2d="linear",
                         visible=False,
                     )
+                    watch(self.heats[stage])
             self.outlines.build()
             for finding in self.session.looking.findings:
                 if finding.name not in self.experts:
@@ -261,11 +276,12 @@ class CaseLayers:
         if opened is None or self.film is None:
             return
         before = self.film.data.shape, tuple(self.film.scale)
+        scene = self._scene()
         spacing = opened.case.spacing_mm or (1.0, 1.0)
         unit = "pixel" if opened.case.spacing_mm is None else "mm"
         # Guests take the unit along: napari allows one for all.
         everyone = [*self.all, *self.guests]
-        with self.quietly(), at_once(self.viewer, everyone):
+        with self.quietly(), at_once(self.viewer, everyone, thumbnails=False):
             for layer in everyone:
                 if {str(u) for u in layer.units} != {UNIT_WORDS[unit]}:
                     layer.units = (unit, unit)
@@ -274,7 +290,9 @@ class CaseLayers:
             self._on_tone()
             self._fill_experts()
             self._fill_heats()
-        self.show_view()
+        with arranged_once(self.viewer, self.all, later=True):
+            self._show_view()
+        self._unarranged |= scene != self._scene()
         self._select()
         overlays = self.viewer.canvas.overlays
         overlays.scale_bar.visible = True
@@ -283,6 +301,30 @@ class CaseLayers:
             overlays["_brush_circle"].box = False
         if (opened.case.shape, tuple(spacing)) != before:
             self.viewer.reset_view(layers=[self.film])
+
+    def draw_thumbnails(self) -> None:
+        """Draw the thumbnails of the layers of a film just turned to."""
+        if self._closed:
+            return
+        with self.quietly():
+            for layer in (*self.all, *self.guests):
+                if layer.visible:
+                    layer.refresh(data_displayed=False, highlight=False, extent=False)
+
+    def arrange(self) -> None:
+        """Arrange the scene for the film just turned to, if it needs to be."""
+        if self._unarranged and not self._closed:
+            arrange(self.viewer)
+        self._unarranged = False
+
+    def _scene(self) -> list[tuple[bool, object]]:
+        """Return what the canvas arranges its scene by."""
+        return [(layer.visible, layer.units) for layer in (*self.all, *self.guests)]
+
+    def send(self) -> None:
+        """Send the film's pixels to the graphics card ahead of the picture."""
+        if not self._closed:
+            send(self.viewer, self.all)
 
     def _on_tone(self) -> None:
         """Show the film in the session's grey window."""
@@ -320,12 +362,16 @@ class CaseLayers:
         """Clear undo, so that it never brings back pixels of another case.
 
         napari clears it when a layer stops being editable, and this is the public way
-        to ask for it; the tool in hand is kept.
+        to ask for it; the tool in hand is kept. Of an empty history nothing is left.
         """
+        editable = not self.session.locked
+        past = [getattr(layer, name, True) for name in _HISTORY]
+        if layer.editable == editable and not any(past):
+            return
         mode = layer.mode
         layer.editable = False
-        layer.editable = not self.session.locked
-        if layer.editable:
+        layer.editable = editable
+        if editable:
             layer.mode = mode
 
     def _on_mask(self, name: str) -> None:

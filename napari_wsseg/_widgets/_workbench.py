@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +12,6 @@ from qtpy.QtCore import QEvent, QObject, QSettings, Qt, QTimer
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import (
     QApplication,
-    QDockWidget,
     QMainWindow,
     QMessageBox,
     QWidget,
@@ -24,6 +22,7 @@ from napari_wsseg._widgets._autosave import Autosave
 from napari_wsseg._widgets._background import QtBackground
 from napari_wsseg._widgets._compared_layers import ComparedLayers
 from napari_wsseg._widgets._extra_layers import ExtraLayers
+from napari_wsseg._widgets._film_turn import FilmTurn
 from napari_wsseg._widgets._grow_tool import GrowTool
 from napari_wsseg._widgets._layers import CaseLayers
 from napari_wsseg._widgets._ruler import Ruler
@@ -97,11 +96,8 @@ class Workbench(QObject):
             # Before any layer follows: strokes belong to what is being left.
             leaving.connect(self.grow.put_down, priority=1)
             leaving.connect(self.ruler.put_down, priority=1)
-        self._drawn_soon = QTimer(self)
-        self._drawn_soon.setSingleShot(True)
-        self._drawn_soon.timeout.connect(self._draw_next)
-        self._held: list[QWidget] = []
-        self.session.case_changed.connect(self._hold, priority=2)
+        self.turn = FilmTurn(self.layers, lambda: self.window, self._canvas, self)
+        self.session.case_changed.connect(self.turn.begin, priority=2)
         self.grow.failed.connect(self.session.message.emit)
         self.session.case_changed.connect(self._on_case)
         self.session.project_changed.connect(self._on_project)
@@ -140,6 +136,7 @@ class Workbench(QObject):
         self.closed = True
         self._clock.stop()
         self._ahead.stop()
+        self.turn.end()
         try:
             self.session.close()
         except DataError as error:
@@ -262,27 +259,6 @@ class Workbench(QObject):
                 if widget.metaObject().className() == "CanvasBackendDesktop":
                     self._picture = widget
         return self._picture
-
-    def _hold(self) -> None:
-        """Let keys and clicks in between filling a film's layers and drawing them."""
-        if self._held or self.window is None:
-            return
-        direct = Qt.FindChildOption.FindDirectChildrenOnly
-        docks = self.window.findChildren(QDockWidget, options=direct)
-        self._held = [widget for widget in (self._canvas(), *docks) if widget]
-        for widget in self._held:
-            widget.setUpdatesEnabled(False)
-        self._drawn_soon.start(0)
-
-    def _draw_next(self) -> None:
-        """Draw the panels, and then, at another turn of the event loop, the picture."""
-        while self._held:
-            widget = self._held.pop()
-            with suppress(RuntimeError):  # a dock that was closed meanwhile
-                widget.setUpdatesEnabled(True)
-            if len(self._held) == 1:
-                self._drawn_soon.start(0)
-                return
 
     def toggle_gallery(self) -> None:
         """Show or leave all stages side by side."""

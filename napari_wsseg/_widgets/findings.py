@@ -125,22 +125,22 @@ class FindingsTable(QWidget):
         for row, finding in enumerate(self.session.looking.findings):
             if only not in (None, finding.name):
                 continue
-            pixels = int(np.count_nonzero(masks[finding.name]))
+            annotated = finding.name in drawn  # what is not has no pixels to count
+            pixels = int(np.count_nonzero(masks[finding.name])) if annotated else 0
             words = state(self.session, finding.name, states)
             size = area(pixels, case.spacing_mm) if pixels else "empty"
             texts = (
-                f"{_SIGNS[words]} {size if finding.name in drawn else words}"
-                if words
-                else "—",
+                f"{_SIGNS[words]} {size if annotated else words}" if words else "—",
                 _LABELS[case.labels.get(finding.name)],
             )
-            tip = f"{words}: {size}" if finding.name in drawn else words
+            tip = f"{words}: {size}" if annotated else words
             mask = self.table.item(row, 1)
-            if mask is not None:
-                mask.setToolTip(tip or "Nothing drawn and nothing offered")
+            tip = tip or "Nothing drawn and nothing offered"
+            if mask is not None and mask.toolTip() != tip:
+                mask.setToolTip(tip)
             for column, text in enumerate(texts, 1):
                 item = self.table.item(row, column)
-                if item is not None:
+                if item is not None and item.text() != text:
                     item.setText(text)
         self.table.blockSignals(blocked)
 
