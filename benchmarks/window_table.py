@@ -124,7 +124,9 @@ class Window:
         settings = QSettings(str(place / "window.ini"), QSettings.Format.IniFormat)
         _workbench._settings = lambda: settings  # type: ignore[attr-defined]
         began = time.perf_counter()
-        self.bench: Any = _workbench.of(window.open_window(place, reader="ann"))
+        viewer = window.open_window(place, reader="ann")
+        window.spare_window(viewer)
+        self.bench: Any = _workbench.of(viewer)
         self.wait(lambda: self.bench.session.case is not None)
         self.opened_ms = (time.perf_counter() - began) * 1000
         self.app = QApplication.instance()

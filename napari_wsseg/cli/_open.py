@@ -85,6 +85,9 @@ def show(
         ) from error
     # Found by name, so that this room does not depend on the one above it.
     window = importlib.import_module("napari_wsseg._widgets.window")
-    window.open_window(project, reader=reader, mode=mode, stages=stages, demo=demo)
+    viewer = window.open_window(
+        project, reader=reader, mode=mode, stages=stages, demo=demo
+    )
+    window.spare_window(viewer)
     importlib.import_module("napari").run()
     return 0
