@@ -149,6 +149,12 @@ class Window:
         self.bench.drawing.drain()
         self.qtest.qWait(400)
 
+    def drawn(self) -> None:
+        """Wait until all of a film that was turned to is on screen."""
+        while self.bench.turn.going_on:
+            self.app.processEvents()
+        self.app.processEvents()
+
     def timed(self, act: Callable[[], object]) -> float:
         """Return how long `act` takes until all of it is on screen."""
         began = time.perf_counter()
@@ -191,8 +197,7 @@ class Window:
         began = time.perf_counter()
         self.key(key)
         self.wait(lambda: self.bench.session.case is not before)
-        self.app.processEvents()
-        self.app.processEvents()
+        self.drawn()
         return (time.perf_counter() - began) * 1000
 
     @contextmanager
@@ -290,8 +295,7 @@ def measure(window: Window, table: Table) -> None:
         began = time.perf_counter()
         window.bench.session.go_to(target)
         window.wait(lambda t=target: window.bench.session.case.id == t)
-        window.app.processEvents()
-        window.app.processEvents()
+        window.drawn()
         cold.append((time.perf_counter() - began) * 1000)
         window.settle()
         window.qtest.qWait(1500)

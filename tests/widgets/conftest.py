@@ -48,6 +48,7 @@ def open_bench(
         benches.append(bench)
         if folder is not None:
             qtbot.waitUntil(lambda: bench.session.case is not None, timeout=5000)
+            qtbot.waitUntil(lambda: not bench.turn.going_on, timeout=5000)
             bench.drawing.drain()
         return bench
 
