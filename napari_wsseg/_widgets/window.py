@@ -123,7 +123,7 @@ def spare_window(viewer: napari.Viewer) -> None:
     """Let garbage collections pass over the window too, once its first film is drawn.
 
     For a program that ends with its window: what is passed over is never freed. One
-    collection in some thirty films would halt the window for a tenth of a second.
+    collection in some ten films would halt the window for a tenth of a second.
     """
     turn = _workbench.of(viewer).turn
 
