@@ -59,7 +59,11 @@ class UndoBar(QFrame):
         self.bench = bench
         self.text = QElidingLabel()
         self.button = QPushButton("Undo")
-        self.setStyleSheet("UndoBar { background: #2b4a36; border-radius: 4px; }")
+        # White on green in both themes.
+        self.setStyleSheet(
+            "UndoBar { background: #2b4a36; border-radius: 4px; } "
+            "UndoBar QLabel { color: white; background: transparent; }"
+        )
         layout = QHBoxLayout(self)
         layout.setContentsMargins(8, 3, 4, 3)
         layout.addWidget(self.text, 1)

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets._compared_layers import FIRST
+from napari_wsseg._widgets._compared_layers import FIRST, SECOND
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._table import fill, rows_table
 from napari_wsseg._widgets._workbench import Workbench
@@ -45,6 +45,7 @@ class VersionsPanel(QWidget):
         )
         self.legend = QLabel(
             f"<span style='color:{FIRST}'>▢ ■</span> the version, and what it has more"
+            f"<br><span style='color:{SECOND}'>■</span> what the mask now has more"
         )
         self.legend.hide()
         buttons = QHBoxLayout()
