@@ -175,13 +175,13 @@ def _step(said: Mapping[str, Any]) -> Step:
         step=int(said["step"]),
         total=int(said["total"]),
         message=str(said.get("message", "")),
-        metrics=_numbers(said.get("metrics", {})),
+        metrics=numbers(said.get("metrics", {})),
         eta_s=float(eta) if eta is not None and math.isfinite(eta) else None,
     )
 
 
 def _saved(said: Mapping[str, Any]) -> Saved:
-    return Saved(bool(said.get("best")), _numbers(said.get("metrics", {})))
+    return Saved(bool(said.get("best")), numbers(said.get("metrics", {})))
 
 
 def _cell(said: Mapping[str, Any]) -> Cell:
@@ -214,7 +214,7 @@ def _finished(said: Mapping[str, Any]) -> Finished:
     )
 
 
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Keep what can be drawn: finite numbers."""
     return {
         str(name): float(value)

@@ -28,6 +28,7 @@ from napari_wsseg._widgets._events import (
     Step,
 )
 from napari_wsseg._widgets._requests import Request
+from napari_wsseg._widgets._resuming import earlier_steps
 
 JobState: TypeAlias = Literal["starting", "running", "stopping"] | EndState
 ALIVE = ("starting", "running", "stopping")
@@ -88,6 +89,8 @@ class Job(QObject):
         self.end: Ended | None = None
         # Kept so that a panel opened later shows the same as one that was there.
         self.steps: deque[Step] = deque(maxlen=5000)
+        #: Of the same run, before this process went on with it.
+        self.earlier: list[Step] = []
         self.log: deque[str] = deque(maxlen=500)
         self.cells: list[Cell] = []
         self.began = time.monotonic()
@@ -110,6 +113,11 @@ class Job(QObject):
         self._worker.finished.connect(partial(self._lose, "the reader ended"))
         self._worker.start()
         _at_work.add(self)
+
+    @property
+    def swept(self) -> int:
+        """How many trainings of a sweep are done."""
+        return self.cells[-1].done if self.cells else 0
 
     @property
     def alive(self) -> bool:
@@ -206,6 +214,9 @@ class Job(QObject):
         self.runs[event.recipe] = event.run
         self.recipe = event.recipe
         self.steps.clear()
+        self.earlier = []
+        if event.run == self.request.resume:
+            self.earlier = earlier_steps(self.request.project / "runs" / event.run)
         if self.state == "starting":
             self.state = "running"
         elif self.state == "stopping":

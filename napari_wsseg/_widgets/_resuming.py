@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from napari_wsseg.io.runs import RunInfo
+from napari_wsseg._widgets._events import Step, numbers
+from napari_wsseg.io.runs import RunFolder, RunInfo
 
 
 def can_resume(project: Path, info: RunInfo) -> bool:
@@ -32,3 +33,17 @@ def resumable_run(
 def last_done(infos: Iterable[RunInfo], recipe: str | None) -> RunInfo | None:
     """Return the newest finished run of `recipe`, or ``None``."""
     return next((i for i in infos if i.state == "done" and i.recipe == recipe), None)
+
+
+def earlier_steps(run: Path) -> list[Step]:
+    """Return what a run that goes on has told of its steps before."""
+    steps = []
+    try:
+        for row in RunFolder(run).metrics():
+            figures = {k: v for k, v in row.items() if k not in ("step", "total")}
+            told = Step(int(row["step"]), int(row["total"]), "", numbers(figures), None)
+            steps.append(told)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # A damaged file has nothing more to draw; the training itself goes on.
+        pass
+    return steps

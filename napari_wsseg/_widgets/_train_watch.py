@@ -79,6 +79,7 @@ class Watch(QWidget):
         self.job = job
         self.curves.clear()
         self.log.setPlainText("\n".join(job.log))
+        self.curves.add(job.earlier)
         self.curves.add(job.steps)
         self._step = job.steps[-1] if job.steps else None
         self._draw_sweep()
@@ -96,6 +97,7 @@ class Watch(QWidget):
             if isinstance(event, Started):
                 # A job of several recipes counts from one again with each.
                 self.curves.clear()
+                self.curves.add(self.job.earlier if self.job is not None else ())
                 steps.clear()
                 lines.append(f"run {event.run} on {event.device}")
             elif isinstance(event, Step):
@@ -208,7 +210,7 @@ def _of_sweep(job: Job) -> str:
     if sweep is None:
         return ""
     total = len(sweep.values) * sweep.trials
-    done = job.cells[-1].done if job.cells else 0
+    done = job.swept
     key = sweep.key.replace("_", " ")
     words = f"Sweep of {key}: {done} of {total} trainings done"
     if done:
@@ -222,6 +224,6 @@ def _share_done(job: Job, step: Step) -> tuple[int, int]:
     if job.request.sweep is None:
         return min(step.step, step.total), step.total
     sweep = job.request.sweep
-    done = job.cells[-1].done if job.cells else 0
+    done = job.swept
     within = min(99, 100 * step.step // step.total)
     return 100 * done + within, 100 * len(sweep.values) * sweep.trials

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 
 import numpy as np
@@ -106,13 +107,20 @@ class Curves(QWidget):
 
 
 class _Series:
-    """Points of one line; every second one is dropped when there are too many."""
+    """Points of one line; every second one is dropped when there are too many.
+
+    A step that was there before is one that is trained again, from the last saved
+    state: what came after it counts no more.
+    """
 
     def __init__(self) -> None:
         self.steps: list[float] = []
         self.values: list[float] = []
 
     def add(self, step: float, value: float) -> None:
+        if self.steps and step <= self.steps[-1]:
+            kept = bisect_left(self.steps, step)
+            del self.steps[kept:], self.values[kept:]
         self.steps.append(step)
         self.values.append(value)
         if len(self.steps) > MOST_POINTS:

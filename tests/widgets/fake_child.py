@@ -45,11 +45,13 @@ def step(n: int, total: int, **metrics: float) -> None:
     )
 
 
-def train(project: Path, steps: int, pause: float, *, heed_stop: bool = True) -> None:
+def train(
+    project: Path, steps: int, pause: float, *, heed_stop: bool = True, after: int = 0
+) -> None:
     stop = project / "runs" / RUN / "stop"
     stop.parent.mkdir(parents=True, exist_ok=True)
     start()
-    for n in range(1, steps + 1):
+    for n in range(after + 1, steps + 1):
         step(n, steps, loss=1 / n)
         if n % 5 == 0:
             step(n, steps, auroc=1 - 1 / n)
@@ -64,6 +66,8 @@ def train(project: Path, steps: int, pause: float, *, heed_stop: bool = True) ->
 def main(mode: str, project: Path) -> int:
     if mode == "done":
         train(project, 10, 0.01)
+    elif mode == "resumed":
+        train(project, 10, 0.01, after=5)
     elif mode == "slow":
         train(project, 2000, 0.02)
     elif mode == "deaf":

@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
 sys.path.insert(0, str(Path(__file__).parent))
+from fake_child import RUN
 from tabbing import walked_by_tab
 from training_room import FakeJobs, make_project, make_run, open_session
 
@@ -375,6 +376,33 @@ def test_resume_goes_on_with_the_last_unfinished_run(
     click(qtbot, panel.resume_button)
     assert isinstance(panel.jobs, FakeJobs)
     assert panel.jobs.requests[-1].resume == run
+
+
+def test_a_resumed_training_is_drawn_from_its_first_step(
+    qtbot: QtBot, open_panel: Open
+) -> None:
+    panel = open_panel("resumed")
+    folder = folder_of(panel)
+    panel.setup.choose("classifier")
+    run = runs.RunFolder(folder / "runs" / RUN)
+    made = make_run(folder, "classifier", "stopped", last=True)
+    (folder / "runs" / made).rename(run.path)
+    for n in range(1, 8):
+        run.log_metrics({"step": n, "total": 10, "loss": 100 / n})
+        if n == 5:
+            run.log_metrics({"step": n, "total": 10, "auroc": 0.7})
+    panel.setup.choose("chexseg")
+    panel.setup.choose("classifier")
+    click(qtbot, panel.resume_button)
+    ended(qtbot, panel)
+    later = TrainPanel(panel.session, panel.jobs)
+    qtbot.addWidget(later)
+    for curves in (panel.watch.curves, later.watch.curves):
+        loss = curves.loss.series["loss"]
+        # Steps 6 and 7 were told before, but not saved: they are trained again.
+        assert loss.steps == [*range(1, 11)]
+        assert loss.values[4:7] == [20, 1 / 6, 1 / 7]
+        assert curves.validation.series["auroc"].steps == [5, 10]
 
 
 def test_a_panel_opened_later_shows_the_training_that_is_under_way(
