@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_wsseg._widgets._events import Ended
 from napari_wsseg._widgets._excuses import is_memory
-from napari_wsseg._widgets._requests import Request
+from napari_wsseg._widgets._requests import Request, Sweep
 from napari_wsseg._widgets._train_setup import short_title
 from napari_wsseg._widgets._words import count, figure, metric_name, telling
 from napari_wsseg.io import runs
@@ -81,6 +81,7 @@ def judge(
     made: Mapping[str, str],
     project: Project | None,
     checked: int,
+    swept: int = 0,
 ) -> Verdict:
     """Judge a job that has ended.
 
@@ -88,13 +89,15 @@ def judge(
     ----------
     made
         Recipe to run id.
+    swept
+        How many trainings of a sweep are done.
     project
         The open project, when it is the job's.
     checked
         Expert films of the val split.
     """
     if request.sweep is not None:
-        return _swept(end)
+        return _swept(end, request.sweep, bool(made), swept)
     if end.state != "done":
         return _unfinished(end, request, made, project)
     usable: dict[str, str] = {}
@@ -141,13 +144,42 @@ def _unfinished(
     )
 
 
-def _swept(end: Ended) -> Verdict:
-    """Judge a sweep; what it found is drawn, and every run is in the list."""
+def _swept(end: Ended, sweep: Sweep, begun: bool, done: int) -> Verdict:
+    """Judge a sweep; what it found is drawn, and every run is in the list.
+
+    Parameters
+    ----------
+    begun
+        Whether a training was begun.
+    done
+        Trainings that are done; those of an earlier call are counted again.
+    """
     if end.state == "done":
         words = "Every run is in the list of runs; none was put in use."
         return Verdict("Sweep done", words)
-    go_on = "What is done is kept: “Go on” does the rest."
-    return Verdict(f"Sweep {_HEADLINES[end.state]}", f"{end.message}\n{go_on}".strip())
+    button = "Go on" if done or sweep.name else "Start sweep"
+    if not begun and not done:
+        then = f"Nothing was trained. Once this is mended, press “{button}”."
+        if end.state == "stopped":
+            then = f"Nothing was trained. “{button}” begins it."
+        return Verdict("Sweep not begun", f"{end.message}\n{then}".strip())
+    headline = f"Sweep {_HEADLINES[end.state]}"
+    if end.state == "stopped":
+        kept = "What is done is kept" if done else "No training of it is done yet"
+        then = f"{kept}: “{button}” with the same settings goes on."
+        if button == "Go on":
+            then = f"{kept}: “Go on” does the rest."
+        return Verdict(headline, f"{end.message}\n{then}".strip())
+    where = f"{sweep.key.replace('_', ' ')} = {sweep.values[done % len(sweep.values)]}"
+    what = f"The training at {where} {_HEADLINES[end.state]}"
+    what += f": {end.message}" if end.message else "."
+    then = "What is done is kept: “Go on” tries this one again and does the rest."
+    if button != "Go on":
+        then = (
+            "It was the first, so there is nothing to go on with. Change the settings "
+            "or leave this value out, then press “Start sweep”."
+        )
+    return Verdict(headline, f"{what}\n{then}")
 
 
 def _smaller(end: Ended, request: Request, recipe: str, run: str) -> dict[str, int]:

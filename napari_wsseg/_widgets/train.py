@@ -258,7 +258,7 @@ class TrainPanel(QWidget):
         checked = self._material.checked if self._material else 0
         made = job.runs or ({job.recipe: job.run} if job.recipe and job.run else {})
         self.result.show_verdict(
-            judge(job.end, job.request, made, project, checked),
+            judge(job.end, job.request, made, project, checked, job.swept),
             may_use=not self.session.readonly,
         )
         self._recount()

@@ -19,7 +19,7 @@ from tabbing import walked_by_tab
 from training_room import FakeJobs, make_project, make_run, open_session
 
 from napari_wsseg._widgets import _loading, _room, _sweep_plot
-from napari_wsseg._widgets._events import Ended, Step
+from napari_wsseg._widgets._events import Ended, EndState, Step
 from napari_wsseg._widgets._loading import Loaded, RecipeCard
 from napari_wsseg._widgets._material import Material, share_in_words
 from napari_wsseg._widgets._requests import Request, Sweep
@@ -601,6 +601,41 @@ def test_a_sweep_is_started_drawn_as_it_fills_and_gone_on_with(
     again = panel.jobs.requests[-1]  # type: ignore[attr-defined]
     assert again.sweep == Sweep("p", ("0.2", "0.8"), 2, "chexseg-p-0000")
     assert again.settings == {"epochs": 12, "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("state", "begun", "done", "name", "said"),
+    [
+        ("failed", False, 0, "", "Once this is mended, press “Start sweep”"),
+        ("failed", True, 0, "", "at p = 0.2 failed: too large\nIt was the first"),
+        ("killed", True, 3, "", "at p = 0.8 was ended: too large\nWhat is done"),
+        ("failed", True, 0, "s", "at p = 0.2 failed: too large\nWhat is done"),
+        ("stopped", True, 0, "", "No training of it is done yet: “Start sweep”"),
+        ("stopped", True, 2, "", "What is done is kept: “Go on” does the rest"),
+    ],
+)
+def test_a_sweep_that_ended_says_what_failed_and_what_to_do(
+    tmp_path: Path, state: EndState, begun: bool, done: int, name: str, said: str
+) -> None:
+    sweep = Sweep("p", ("0.2", "0.8"), 2, name)
+    request, end = Request(tmp_path, "chexseg", sweep=sweep), Ended(state, "too large")
+    verdict = judge(end, request, {"chexseg": "run"} if begun else {}, None, 0, done)
+    assert said in verdict.words
+    assert ("“Go on”" in verdict.words) == (done > 0 or bool(name))
+
+
+def test_a_sweep_that_fails_at_its_first_value_offers_nothing_to_go_on_with(
+    qtbot: QtBot, open_panel: Open
+) -> None:
+    panel = open_panel("failed")
+    panel.setup.choose("chexseg")
+    panel.setup.sweep.heading.click()
+    click(qtbot, panel.setup.sweep.start_button)
+    ended(qtbot, panel)
+    assert panel.result.headline.text() == "Sweep failed"
+    assert "no film of the train split has a label" in panel.result.words.text()
+    assert "Go on" not in panel.result.words.text()
+    assert not panel.setup.sweep.resume_button.isVisible()
 
 
 def test_a_run_that_nobody_has_evaluated_is_not_the_default(open_panel: Open) -> None:
