@@ -16,7 +16,8 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_wsseg._widgets._share import Note
 from napari_wsseg._widgets._still_plot import still_plot
-from napari_wsseg._widgets._words import colours, count, metric_name
+from napari_wsseg._widgets._words import count, legible, metric_name
+from napari_wsseg.schema import PALETTE
 
 #: Row of a sweep's table that is the mean over findings.
 MEAN = "mean over findings"
@@ -95,13 +96,11 @@ class SweepPlot(QWidget):
         text = self.palette().color(QPalette.ColorRole.WindowText)
         self._ready(ground, text, str(state["key"]), values, places)
         names = [MEAN, *(n for n in _findings(rows) if n != MEAN)]
-        palette = colours(ground.lightness() < 128)
         legend = []
         for index, name in enumerate(names):
             mine = [row for row in rows if row["finding"] == name]
-            colour = (
-                text.name() if name == MEAN else palette[(index - 1) % len(palette)]
-            )
+            own = PALETTE[(index - 1) % len(PALETTE)]
+            colour = text.name() if name == MEAN else legible(own, ground)
             self._draw_line(mine, figure, places, colour, heavy=name == MEAN)
             legend.append(f'<span style="color:{colour}">■</span>&nbsp;{escape(name)}')
         self.legend.setText("&nbsp;&nbsp; ".join(legend))

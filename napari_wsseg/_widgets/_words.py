@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from qtpy.QtGui import QPalette
+from qtpy.QtGui import QColor, QPalette
 
 #: Figures by which a run is judged, the most telling first; more of each is better.
 _TELLING = (
@@ -143,3 +143,34 @@ def green(palette: QPalette) -> str:
     """Return the colour of what is well, legible on the palette's ground."""
     dark = palette.color(QPalette.ColorRole.Window).lightness() < 128
     return "#4FB87E" if dark else "#1B6B3A"
+
+
+def legible(colour: str, ground: QColor, least: float = 2.0) -> str:
+    """Return a colour, made darker or lighter as far as it is not seen on `ground`.
+
+    Parameters
+    ----------
+    least
+        Contrast as in WCAG 2.1, the ratio of luminances, at least asked for.
+    """
+    shade = QColor(colour)
+    hue, saturation, light, _ = shade.getHslF()
+    step = 0.01 if ground.lightness() < 128 else -0.01
+    while contrast(shade, ground) < least and 0.0 < light + step < 1.0:
+        light += step
+        shade = QColor.fromHslF(hue, saturation, light)
+    return shade.name()
+
+
+def contrast(one: QColor, other: QColor) -> float:
+    """Return the contrast of two colours as in WCAG 2.1, 1 to 21."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: QColor) -> float:
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (colour.redF(), colour.greenF(), colour.blueF())
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

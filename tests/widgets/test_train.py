@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -12,9 +14,10 @@ from typing import Annotated
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor, QPalette
 
 sys.path.insert(0, str(Path(__file__).parent))
-from fake_child import RUN
+from fake_child import RUN, sheet
 from tabbing import walked_by_tab
 from training_room import FakeJobs, make_project, make_run, open_session
 
@@ -25,9 +28,11 @@ from napari_wsseg._widgets._material import Material, share_in_words
 from napari_wsseg._widgets._requests import Request, Sweep
 from napari_wsseg._widgets._train_setup import estimate
 from napari_wsseg._widgets._verdict import judge
+from napari_wsseg._widgets._words import contrast
 from napari_wsseg._widgets.curves import Curves
 from napari_wsseg._widgets.train import TrainPanel
 from napari_wsseg.io import runs
+from napari_wsseg.schema import PALETTE
 
 pytestmark = pytest.mark.gui
 
@@ -569,6 +574,32 @@ def test_a_figure_that_hardly_moves_still_has_numbers_at_its_axis(
     view = curves.validation.canvas.getPlotItem().getViewBox()
     low, high = view.viewRange()[1]
     assert high - low == pytest.approx(0.002)
+
+
+@pytest.mark.parametrize("ground", ["#262930", "#d6d0ce"])
+def test_twelve_findings_of_a_sweep_have_twelve_colours_that_can_be_seen(
+    qtbot: QtBot, tmp_path: Path, ground: str
+) -> None:
+    folder = tmp_path / "sweep"
+    folder.mkdir()
+    state = sheet([(0.2, 0), (0.8, 0)])
+    rows = state["summary"]
+    assert isinstance(rows, list)
+    more = [row for row in rows if row["finding"] == "effusion"]
+    rows += [row | {"finding": f"finding {n}"} for n in range(11) for row in more]
+    (folder / "sweep.json").write_text(json.dumps(state))
+    plot = _sweep_plot.SweepPlot()
+    qtbot.addWidget(plot)
+    palette = plot.palette()
+    palette.setColor(QPalette.ColorRole.Window, QColor(ground))
+    plot.setPalette(palette)
+    plot.show_folder(folder)
+    found = re.findall(r"color:(#\w{6})", plot.legend.text())[1:]
+    assert len(found) == len(set(found)) == 12
+    seen = [contrast(QColor(one), QColor(ground)) for one in found]
+    assert min(seen) >= 1.99
+    if ground == "#262930":
+        assert [one.upper() for one in found] == list(PALETTE)
 
 
 def test_a_sweep_is_started_drawn_as_it_fills_and_gone_on_with(
