@@ -38,6 +38,7 @@ EVERYTHING = "All stages, one after the other"
 
 _PRESETS: Mapping[str, str] = {
     "fast": "fast: minutes, without a GPU, too",
+    "focal": "focal: as fast, for small findings",
     "wsmis": "wsmis: as in the paper, for a GPU",
     "chexseg": "chexseg: as in the paper, for a GPU",
     "tdn": "tdn: as in the paper, for a GPU",
