@@ -167,7 +167,7 @@ def test_a_reader_at_her_own_pace_is_not_held_up_by_a_training(
     bench = open_window(place)
     masks: dict[str, dict[str, str]] = {}
     read_a_little(bench, masks)
-    panel = hands.set_up_training(bench, size=96, epochs=6 * EPOCHS)
+    panel = hands.set_up_training(bench, size=96, epochs=15 * EPOCHS)
     hands.click(panel.start_button)
     hands.wait_for(lambda: panel.watch.bar.value() > 2, 60)
     with hands.Pulse() as reading:
