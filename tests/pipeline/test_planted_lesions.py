@@ -19,10 +19,6 @@ from napari_wsseg.phantom import generate
 
 SIDE = 128
 FILMS = {"train": 72, "val": 12, "test": 24}
-SETTINGS = [
-    *("classifier.size=96", "segmentation.size=96"),
-    *("classifier.weights=", "classifier.learning_rate=1e-3"),
-]
 
 
 def film(number: int, *, ill: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +29,7 @@ def film(number: int, *, ill: bool) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(9000 + number)
     row = rng.uniform(0.3, 0.65)
     column = rng.choice([rng.uniform(0.2, 0.38), rng.uniform(0.62, 0.8)])
-    long, short = rng.uniform(0.07, 0.13, 2)
+    long, short = rng.uniform(0.1, 0.18, 2)
     turn = rng.uniform(0, np.pi)
     y, x = np.mgrid[:SIDE, :SIDE] / SIDE
     down, right = y - row, x - column
@@ -86,7 +82,7 @@ def test_every_stage_finds_more_of_a_planted_lesion_than_the_one_before(
         *("init", project, "--images", films / "images"),
         *("--labels", films / "labels.csv", "--masks", films / "masks"),
     )
-    wsseg("run", "-p", project, "--preset", "fast", "--set", *SETTINGS)
+    wsseg("run", "-p", project, "--preset", "focal")
     scored = wsseg("evaluate", "-p", project, "--split", "test", "--draws", 0)
     stages = scored["stages"]
     overlaps = [stages[name]["pos_iou"] for name in ("cam", "irnet", "segmentation")]
