@@ -154,23 +154,26 @@ class Toolbox:
 
     def pick_from_menu(self, button: QWidget, words: str) -> None:
         """Open a button's menu and click on the entry that has these words."""
-        picked: list[str] = []
+        menu: QMenu = self.review.editing.starting.menu
+        offered: list[str] = []
 
         def pick() -> None:
-            menu: QMenu = self.review.editing.starting.menu
             if not menu.isVisible():
                 QTimer.singleShot(50, pick)
                 return
+            offered.extend(action.text() for action in menu.actions())
             entry = next((a for a in menu.actions() if words in a.text()), None)
             if entry is None:
                 menu.close()
-                return
-            picked.append(entry.text())
-            QTest.mouseClick(menu, hands.LEFT, pos=menu.actionGeometry(entry).center())
+            else:
+                place = menu.actionGeometry(entry).center()
+                QTest.mouseClick(menu, hands.LEFT, pos=place)
 
+        # Some versions of Qt wait in the click until the menu is closed, others do not.
         QTimer.singleShot(50, pick)
         self.click(button)
-        assert picked, f"no entry {words!r}"
+        hands.wait_for(lambda: bool(offered) and not menu.isVisible(), 5)
+        assert any(words in text for text in offered), f"no {words!r} among {offered}"
 
 
 # Tools --------------------------------------------------------------------------------
