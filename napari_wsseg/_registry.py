@@ -67,6 +67,6 @@ class Registry(Generic[T]):
             return
         package = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(package.__path__):
-            if not module.name.startswith("_"):
+            if not (module.ispkg or module.name.startswith("_")):
                 importlib.import_module(f"{self._package}.{module.name}")
         self._found = True

@@ -17,7 +17,9 @@ from trainers import configure
 from trainers.__main__ import settings_from
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks import _paper_tables, fewer, papers
+from benchmarks import fewer_films as fewer
+from benchmarks.papers import __main__ as papers
+from benchmarks.papers import tables as _paper_tables
 
 TABLES = sorted(_paper_tables.tables)
 RECIPES = ("classifier", "irnet", "segmentation")
@@ -39,7 +41,7 @@ def test_every_command_of_a_table_is_one_that_wsseg_takes(
         else:
             assert words[:2] in (
                 ["-m", "benchmarks.score_maps"],
-                ["-m", "benchmarks.fewer"],
+                ["-m", "benchmarks.fewer_films"],
             )
 
 

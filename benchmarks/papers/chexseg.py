@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks._paper_steps import adopt, evaluate, train
-from benchmarks.papers import Row, Step, Table
+from benchmarks.papers.__main__ import Row, Step, Table
+from benchmarks.papers.steps import adopt, evaluate, train
 
 VALUES = ("0", "0.2", "0.4", "0.6", "0.8", "0.85", "0.9", "1")
 _AVERAGES = {
@@ -100,7 +100,7 @@ SIZES = ("100", "2000", "20000")
 def _fewer(count: str) -> tuple[str, list[Step]]:
     """Return the project of so many weak films and the steps that make it."""
     project = f"of-{count.replace('%', 'pct')}"
-    words = ("benchmarks.fewer", "{data}", count, "-o", f"{{work}}/{project}.csv")
+    words = ("benchmarks.fewer_films", "{data}", count, "-o", f"{{work}}/{project}.csv")
     return project, [Step(f"labels-{project}", words), *_chexseg(project)]
 
 

@@ -1,6 +1,6 @@
 """Write a labels table with fewer films to learn from.
 
-    python -m benchmarks.fewer DATA 2000 -o labels-2000.csv [--seed 0]
+    python -m benchmarks.fewer_films DATA 2000 -o labels-2000.csv [--seed 0]
 
 `DATA` is a folder as `wsseg init` reads it, with a column ``split`` in ``labels.csv``.
 Films of val and test, and training films with a mask, all stay; of the other training

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks._paper_steps import COLOUR, NO_BACKGROUND, NO_TEST, VOC, train
-from benchmarks.papers import Row, Step, Table
+from benchmarks.papers.__main__ import Row, Step, Table
+from benchmarks.papers.steps import COLOUR, NO_BACKGROUND, NO_TEST, VOC, train
 
 _TDN_WORDS = ("baseline", "stage 1", "stage 2", "stage 3")
 

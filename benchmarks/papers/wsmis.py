@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks._paper_steps import (
+from benchmarks.papers.__main__ import Row, Step, Table
+from benchmarks.papers.steps import (
     COLOUR,
     NO_BACKGROUND,
     NO_TEST,
@@ -11,7 +12,6 @@ from benchmarks._paper_steps import (
     evaluate,
     train,
 )
-from benchmarks.papers import Row, Step, Table
 
 
 def wsmis_1() -> Table:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks._paper_chexseg import chexseg_1, chexseg_2, chexseg_3, chexseg_4
-from benchmarks._paper_tdn import tdn_3, tdn_4
-from benchmarks._paper_wsmis import wsmis_1, wsmis_2, wsmis_3, wsmis_4
-from benchmarks.papers import Table
+from benchmarks.papers.__main__ import Table
+from benchmarks.papers.chexseg import chexseg_1, chexseg_2, chexseg_3, chexseg_4
+from benchmarks.papers.tdn import tdn_3, tdn_4
+from benchmarks.papers.wsmis import wsmis_1, wsmis_2, wsmis_3, wsmis_4
 
 tables: dict[str, Callable[[], Table]] = {
     "wsmis-1": wsmis_1,

@@ -1,0 +1,1 @@
+"""The papers' tables, made again by this program: ``python -m benchmarks.papers``."""
