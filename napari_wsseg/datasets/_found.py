@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from napari_wsseg.datasets import _scan
 from napari_wsseg.datasets._report import Rejected
-from napari_wsseg.io import _archive, dicomdir
+from napari_wsseg.io import _archive
+from napari_wsseg.io.dicom import dicomdir
 from napari_wsseg.jobs import DataError
 
 _NAMED = 20

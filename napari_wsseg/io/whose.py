@@ -46,7 +46,7 @@ def of(path: Path) -> Whose | None:
 def _told(path: Path, file: BinaryIO) -> Whose:
     from pydicom import dcmread
 
-    from napari_wsseg.io import _dicom_inflated
+    from napari_wsseg.io.dicom import deflated as _dicom_inflated
 
     try:
         _dicom_inflated.check(path, file)

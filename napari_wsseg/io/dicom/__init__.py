@@ -12,17 +12,13 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from napari_wsseg.io import (
-    _colours,
-    _dicom_grey,
-    _dicom_header,
-    _dicom_inflated,
-    _dicom_pixels,
-    _dicom_place,
-    _film,
-    _source,
-)
-from napari_wsseg.io._dicom_header import Header, plain, words
+from napari_wsseg.io import _colours, _film, _source
+from napari_wsseg.io.dicom import deflated as _dicom_inflated
+from napari_wsseg.io.dicom import geometry as _dicom_place
+from napari_wsseg.io.dicom import grey as _dicom_grey
+from napari_wsseg.io.dicom import header as _dicom_header
+from napari_wsseg.io.dicom import pixels as _dicom_pixels
+from napari_wsseg.io.dicom.header import Header, plain, words
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.windowing import Values
 from napari_wsseg.schema import Radiograph

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from napari_wsseg.io._dicom_header import Header, number, words
+from napari_wsseg.io.dicom.header import Header, number, words
 from napari_wsseg.ops import windowing
 from napari_wsseg.ops.windowing import Grey, Values
 

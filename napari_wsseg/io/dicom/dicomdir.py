@@ -8,7 +8,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from napari_wsseg.io import _source
-from napari_wsseg.io._dicom_header import element, plain, words
+from napari_wsseg.io.dicom.header import element, plain, words
 from napari_wsseg.jobs import DataError
 
 NAME = "DICOMDIR"

@@ -16,8 +16,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from napari_wsseg.io import _codestream, _jpeg
-from napari_wsseg.io._dicom_header import Header, plain
+from napari_wsseg.io.dicom import codestream as _codestream
+from napari_wsseg.io.dicom import jpeg_plugin as _jpeg
+from napari_wsseg.io.dicom.header import Header, plain
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.windowing import Values
 

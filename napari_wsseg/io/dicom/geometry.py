@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydicom.dataset import Dataset
 
-from napari_wsseg.io._dicom_header import element, words
+from napari_wsseg.io.dicom.header import element, words
 
 #: PS3.3 C.8.1.1.2 and C.8.11.5; decubitus films (LLD, RLD) are frontal.
 _LATERAL = frozenset({"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT", "ML", "LM"})
