@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from napari_wsseg.datasets import _scan
 from napari_wsseg.datasets._report import Rejected
-from napari_wsseg.io import _archive
 from napari_wsseg.io.dicom import dicomdir
+from napari_wsseg.io.films import archive as _archive
 from napari_wsseg.jobs import DataError
 
 _NAMED = 20
@@ -48,7 +48,7 @@ def root(images: Path, what: str = "image folder") -> Path:
 def found(images: Path, *, without: Collection[Path] = ()) -> Found:
     """Return what may be a film in a folder or archive.
 
-    Archives in the folder are looked into, see `napari_wsseg.io._archive`. Where a
+    Archives in the folder are looked into, see `napari_wsseg.io.films.archive`. Where a
     DICOMDIR lies, what it lists is taken of its folder, and the rest is not.
 
     Raises

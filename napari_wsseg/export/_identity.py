@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_wsseg.export import Note
-from napari_wsseg.io import _source, images
+from napari_wsseg.io import images
+from napari_wsseg.io.films import source as _source
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case

@@ -28,7 +28,7 @@ from napari_wsseg.export import (
     importers,
 )
 from napari_wsseg.export.selection import Selection
-from napari_wsseg.io import _film
+from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Annotation, Case, Mask
 

@@ -20,7 +20,7 @@ from PIL import Image, ImageColor, PngImagePlugin
 
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
 from napari_wsseg.export.selection import Selection
-from napari_wsseg.io import _film
+from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Finding, Mask
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from napari_wsseg.io import _annotations, _archive, _audit, _masks, atomic
+from napari_wsseg.io import _annotations, _audit, _masks, atomic
 from napari_wsseg.io._database import Database
+from napari_wsseg.io.films import archive as _archive
 from napari_wsseg.io.names import VARIABLE, Names, key_file
 from napari_wsseg.jobs import DataError
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from napari_wsseg.io import _film, atomic
+from napari_wsseg.io import atomic
+from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 

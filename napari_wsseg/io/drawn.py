@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image, ImageDraw
 
-from napari_wsseg.io import _film
+from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import outlines, run_lengths
 from napari_wsseg.schema import Mask

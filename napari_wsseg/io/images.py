@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from napari_wsseg.io import _colours, _source, _upright
-from napari_wsseg.io._film import check_shape, uid_of
+from napari_wsseg.io.films import luminance as _colours
+from napari_wsseg.io.films import orientation as _upright
+from napari_wsseg.io.films import source as _source
+from napari_wsseg.io.films.limits import check_shape, uid_of
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import windowing
 from napari_wsseg.schema import Radiograph

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from napari_wsseg.io import _film, _upright
+from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.films import orientation as _upright
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from napari_wsseg.io import _source, images
+from napari_wsseg.io import images
+from napari_wsseg.io.films import source as _source
 from napari_wsseg.jobs import DataError
 
 _TAGS = ("PatientIdentityRemoved", "PatientID", "StudyInstanceUID")

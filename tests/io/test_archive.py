@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from disk_makers import grey, write_png
 
-from napari_wsseg.io import _archive, images
+from napari_wsseg.io import images
+from napari_wsseg.io.films import archive as _archive
 from napari_wsseg.jobs import DataError
 
 

@@ -27,7 +27,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from napari_wsseg.io import _film, dicom
+from napari_wsseg.io import dicom
+from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 
 SHAPE = (64, 96)

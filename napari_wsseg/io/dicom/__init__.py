@@ -12,13 +12,15 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from napari_wsseg.io import _colours, _film, _source
 from napari_wsseg.io.dicom import deflated as _dicom_inflated
 from napari_wsseg.io.dicom import geometry as _dicom_place
 from napari_wsseg.io.dicom import grey as _dicom_grey
 from napari_wsseg.io.dicom import header as _dicom_header
 from napari_wsseg.io.dicom import pixels as _dicom_pixels
 from napari_wsseg.io.dicom.header import Header, plain, words
+from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.films import luminance as _colours
+from napari_wsseg.io.films import source as _source
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.windowing import Values
 from napari_wsseg.schema import Radiograph

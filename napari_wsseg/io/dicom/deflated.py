@@ -10,7 +10,7 @@ from pydicom.filereader import data_element_generator
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from napari_wsseg.io import _film
+from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 
 _SYNTAX = Tag("TransferSyntaxUID")

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 import pydicom
 from pydicom.dataset import Dataset
 
-from napari_wsseg.io import _source
 from napari_wsseg.io.dicom.header import element, plain, words
+from napari_wsseg.io.films import source as _source
 from napari_wsseg.jobs import DataError
 
 NAME = "DICOMDIR"

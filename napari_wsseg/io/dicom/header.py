@@ -16,7 +16,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from napari_wsseg.io import _film
+from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")

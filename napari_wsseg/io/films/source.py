@@ -8,7 +8,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from napari_wsseg.io import _archive, _film
+from napari_wsseg.io.films import archive as _archive
+from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 
 

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
-from napari_wsseg.io import _film
+from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 
 MAX_MEMBERS = 100_000

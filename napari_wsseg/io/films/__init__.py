@@ -1,0 +1,1 @@
+"""How a picture file is opened, whatever its kind."""
