@@ -13,16 +13,10 @@ from pathlib import Path
 from typing import Self
 
 from napari_wsseg.io import (
-    _annotations,
-    _audit,
-    _cases,
-    _database,
-    _decisions,
     _expert,
     _fsck,
     _links,
     _masks,
-    _readers,
     _relink,
     _toml,
     _void,
@@ -33,6 +27,12 @@ from napari_wsseg.io import (
 from napari_wsseg.io._lock import ProjectLocked as ProjectLocked
 from napari_wsseg.io._lock import WriterLock
 from napari_wsseg.io.images import read as read_radiograph
+from napari_wsseg.io.index import annotations as _annotations
+from napari_wsseg.io.index import audit as _audit
+from napari_wsseg.io.index import cases as _cases
+from napari_wsseg.io.index import database as _database
+from napari_wsseg.io.index import decisions as _decisions
+from napari_wsseg.io.index import readers as _readers
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Annotation, Case, Decision, Mask, Radiograph, Verdict
 

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from disk_makers import CASE, SHAPE, blot, new_project, write_png
 
-from napari_wsseg.io import _clock, _migrations, stages
+from napari_wsseg.io import stages
+from napari_wsseg.io.index import clock as _clock
+from napari_wsseg.io.index import migrations as _migrations
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import StageMaps

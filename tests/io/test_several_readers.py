@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from disk_makers import CASE, SHAPE, blot, new_project
 
-from napari_wsseg.io import _migrations
+from napari_wsseg.io.index import migrations as _migrations
 from napari_wsseg.io.project import INDEX, Project
 from napari_wsseg.jobs import DataError
 

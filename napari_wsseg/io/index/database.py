@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from napari_wsseg.io import _migrations
+from napari_wsseg.io.index import migrations as _migrations
 from napari_wsseg.jobs import DataError
 
 APPLICATION_ID = 0x77737367

@@ -11,8 +11,8 @@ import json
 import sqlite3
 from collections.abc import Mapping
 
-from napari_wsseg.io import _clock
-from napari_wsseg.io._database import Database
+from napari_wsseg.io.index import clock as _clock
+from napari_wsseg.io.index.database import Database
 from napari_wsseg.jobs import DataError
 
 _START = "0" * 64

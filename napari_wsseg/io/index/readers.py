@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from napari_wsseg.io import _clock
-from napari_wsseg.io._database import Database
+from napari_wsseg.io.index import clock as _clock
+from napari_wsseg.io.index.database import Database
 
 
 def settle(

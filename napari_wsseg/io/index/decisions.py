@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import get_args
 
-from napari_wsseg.io import _clock
-from napari_wsseg.io._database import Database
+from napari_wsseg.io.index import clock as _clock
+from napari_wsseg.io.index.database import Database
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import STAGES, Decision, Verdict
 

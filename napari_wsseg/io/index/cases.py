@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from napari_wsseg.io import names
-from napari_wsseg.io._database import Database
+from napari_wsseg.io.index.database import Database
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import SPLITS, Case
 

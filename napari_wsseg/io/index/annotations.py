@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from napari_wsseg.io import _clock
-from napari_wsseg.io._database import Database
+from napari_wsseg.io.index import clock as _clock
+from napari_wsseg.io.index.database import Database
 from napari_wsseg.schema import Annotation
 
 _LIVING = "id NOT IN (SELECT annotation FROM withdrawn)"
