@@ -11,8 +11,8 @@ import pytest
 import reading_room
 from reading_room import FINDINGS, RUN, Clock, blob
 
-from napari_wsseg.io import _masks
 from napari_wsseg.io.project import Project
+from napari_wsseg.io.project_folder import mask_store as _masks
 from napari_wsseg.jobs import DataError
 from napari_wsseg.session import Session
 

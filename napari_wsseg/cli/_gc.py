@@ -21,8 +21,8 @@ def run(arguments: argparse.Namespace) -> int:
     Weights, masks, decisions and the audit trail are never touched; a stage's maps
     come back with ``wsseg infer``.
     """
-    from napari_wsseg.io import _gc
     from napari_wsseg.io.project import Project
+    from napari_wsseg.io.project_folder import gc as _gc
     from napari_wsseg.schema import STAGES
 
     with Project.open(arguments.project, write=True) as project:

@@ -23,9 +23,9 @@ from napari_wsseg.datasets._resumed import Resumed
 from napari_wsseg.io import images as image_files
 from napari_wsseg.io import masks as mask_files
 from napari_wsseg.io import names
-from napari_wsseg.io._lock import WriterLock
 from napari_wsseg.io.facts import Facts, reason
 from napari_wsseg.io.project import Project
+from napari_wsseg.io.project_folder.writer_lock import WriterLock
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Case, Mask, Split
 

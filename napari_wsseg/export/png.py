@@ -22,7 +22,8 @@ from napari_wsseg.export import (
     importers,
 )
 from napari_wsseg.export.selection import Selection
-from napari_wsseg.io import _masks, masks
+from napari_wsseg.io import masks
+from napari_wsseg.io.project_folder import mask_store as _masks
 
 
 @formats.register("png")

@@ -12,20 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from napari_wsseg.io import (
-    _expert,
-    _fsck,
-    _links,
-    _masks,
-    _relink,
-    _toml,
-    _void,
-    atomic,
-    journal,
-    names,
-)
-from napari_wsseg.io._lock import ProjectLocked as ProjectLocked
-from napari_wsseg.io._lock import WriterLock
+from napari_wsseg.io import atomic, names
 from napari_wsseg.io.images import read as read_radiograph
 from napari_wsseg.io.index import annotations as _annotations
 from napari_wsseg.io.index import audit as _audit
@@ -33,6 +20,16 @@ from napari_wsseg.io.index import cases as _cases
 from napari_wsseg.io.index import database as _database
 from napari_wsseg.io.index import decisions as _decisions
 from napari_wsseg.io.index import readers as _readers
+from napari_wsseg.io.project_folder import expert_masks as _expert
+from napari_wsseg.io.project_folder import fsck as _fsck
+from napari_wsseg.io.project_folder import links as _links
+from napari_wsseg.io.project_folder import mask_store as _masks
+from napari_wsseg.io.project_folder import relink as _relink
+from napari_wsseg.io.project_folder import settings as _toml
+from napari_wsseg.io.project_folder import strokes as journal
+from napari_wsseg.io.project_folder import void_pixels as _void
+from napari_wsseg.io.project_folder.writer_lock import ProjectLocked as ProjectLocked
+from napari_wsseg.io.project_folder.writer_lock import WriterLock
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Annotation, Case, Decision, Mask, Radiograph, Verdict
 

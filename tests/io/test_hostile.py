@@ -19,8 +19,9 @@ from disk_makers import CASE, blot, new_project
 from safetensors.torch import save
 
 from napari_wsseg import cli
-from napari_wsseg.io import _masks, atomic, checkpoints, runs, stages
+from napari_wsseg.io import atomic, checkpoints, runs, stages
 from napari_wsseg.io.project import Project
+from napari_wsseg.io.project_folder import mask_store as _masks
 from napari_wsseg.jobs import DataError, JobFailed
 from napari_wsseg.nn import pretrained
 from napari_wsseg.pipeline import networks

@@ -11,9 +11,9 @@ from disk_makers import CASE, SHAPE, blot, new_project
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_wsseg.io import journal
 from napari_wsseg.io.index import database as _database
 from napari_wsseg.io.project import Project
+from napari_wsseg.io.project_folder import strokes as journal
 from napari_wsseg.jobs import DataError
 
 BLANK = np.zeros(SHAPE, bool)

@@ -15,8 +15,8 @@ from qtpy.QtTest import QTest
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets.review import Review
 from napari_wsseg._widgets.worklist import Worklist
-from napari_wsseg.io import _masks
 from napari_wsseg.io.project import Project
+from napari_wsseg.io.project_folder import mask_store as _masks
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(280)]
 

@@ -10,8 +10,8 @@ import pytest
 import reading_room
 from reading_room import Clock, blob
 
-from napari_wsseg.io import _masks
 from napari_wsseg.io.project import Project
+from napari_wsseg.io.project_folder import mask_store as _masks
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.pipeline import agreement
 from napari_wsseg.session import Session

@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from napari_wsseg.io import _masks
 from napari_wsseg.io.index import annotations as _annotations
 from napari_wsseg.io.index import clock as _clock
 from napari_wsseg.io.index.database import Database
+from napari_wsseg.io.project_folder import mask_store as _masks
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 

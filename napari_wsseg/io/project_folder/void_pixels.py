@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_wsseg.io import _masks, atomic
+from napari_wsseg.io import atomic
+from napari_wsseg.io.project_folder import mask_store as _masks
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case, Mask
 

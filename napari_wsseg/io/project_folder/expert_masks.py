@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_wsseg.io import _masks
 from napari_wsseg.io.index import annotations as _annotations
 from napari_wsseg.io.index import audit as _audit
 from napari_wsseg.io.index.database import Database
+from napari_wsseg.io.project_folder import mask_store as _masks
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Annotation, Case, Mask
 
