@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from napari_wsseg.io import facts
+from napari_wsseg.io import film_facts as facts
 
 
 def main(folder: Path) -> None:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from napari_wsseg import cam
 from napari_wsseg.cam.level import AtLevel
-from napari_wsseg.io import cache
+from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.normalise import as_input

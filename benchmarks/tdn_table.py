@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import stage1_table
-from napari_wsseg.io import cache
+from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline import _tied_deconv, networks, variants
 from napari_wsseg.pipeline._work import Work

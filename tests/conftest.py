@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from spot_films import import_films, make_films
 
-from napari_wsseg.io import names
+from napari_wsseg.io import film_names as names
 from napari_wsseg.io.project import Project
 
 SHARED = Path(

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_wsseg.io.cache import Films
+from napari_wsseg.io.film_cache import Films
 from napari_wsseg.io.project import Project
 from napari_wsseg.nn.normalise import (
     as_channels,

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from napari_wsseg.datasets import _sample
 from napari_wsseg.io import checkpoints
-from napari_wsseg.io.cache import Films
+from napari_wsseg.io.film_cache import Films
 from napari_wsseg.jobs import Checkpoint, Progress
 from napari_wsseg.nn import classifier as networks
 from napari_wsseg.nn import losses

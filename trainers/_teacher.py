@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_wsseg.io import atomic, cache
+from napari_wsseg.io import atomic
+from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.nn.normalise import as_input
 from napari_wsseg.pipeline import networks

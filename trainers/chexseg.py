@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
-from napari_wsseg.io import cache
+from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from trainers import _checks, _data, _encoder, _masks, _targets

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_wsseg.io import cache
+from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import Progress
 from napari_wsseg.nn import losses
 from napari_wsseg.nn.dropblock import strength

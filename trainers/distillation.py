@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from napari_wsseg.io import cache, checkpoints, runs
+from napari_wsseg.io import checkpoints, runs
+from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.nn import losses

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_wsseg.io import cache, stages
+from napari_wsseg.io import film_cache as cache
+from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.nn import irnet_loss

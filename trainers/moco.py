@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_wsseg.io import cache
+from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import Checkpoint, DataError
 from napari_wsseg.nn import pretrained, trunks
 from napari_wsseg.nn.moco import Moco

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_wsseg.io import cache
+from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import DataError, Progress
 from trainers import _data, _encoder, _masks, _targets
 from trainers._loop import fit

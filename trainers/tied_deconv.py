@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_wsseg.io import cache
+from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.nn import losses, pretrained, tied_maps
 from napari_wsseg.nn.tied_deconv import LAST_STAGE, TiedDeconv

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from napari_wsseg.cli import _say, add_json, add_project
-from napari_wsseg.io import names
+from napari_wsseg.io import film_names as names
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
 

@@ -20,10 +20,10 @@ from typing import TypeAlias
 from napari_wsseg.datasets._decoded import decoded
 from napari_wsseg.datasets._report import ImportReport, Rejected
 from napari_wsseg.datasets._resumed import Resumed
+from napari_wsseg.io import film_names as names
 from napari_wsseg.io import images as image_files
-from napari_wsseg.io import masks as mask_files
-from napari_wsseg.io import names
-from napari_wsseg.io.facts import Facts, reason
+from napari_wsseg.io import mask_files
+from napari_wsseg.io.film_facts import Facts, reason
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.project_folder.writer_lock import WriterLock
 from napari_wsseg.jobs import DataError, Progress
@@ -79,7 +79,7 @@ def build(
 
     With `colour`, networks are to see the pictures' red, green and blue. Without
     `lateral`, films that say they are lateral views are left out. With `hide`, the
-    project has other names for the films, see `napari_wsseg.io.names`.
+    project has other names for the films, see `napari_wsseg.io.film_names`.
 
     Raises
     ------

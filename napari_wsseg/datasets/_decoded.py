@@ -11,8 +11,9 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from napari_wsseg.datasets._resumed import Resumed
-from napari_wsseg.io import facts, images
-from napari_wsseg.io.facts import Facts
+from napari_wsseg.io import film_facts as facts
+from napari_wsseg.io import images
+from napari_wsseg.io.film_facts import Facts
 
 _MOST_WORKERS = 8
 
@@ -23,7 +24,7 @@ def decoded(
     """Yield each path with its facts, or with the reason why it cannot be read.
 
     DICOM and what lies in archives is read by processes of their own, see
-    `napari_wsseg.io.facts`; pictures by threads of this one.
+    `napari_wsseg.io.film_facts`; pictures by threads of this one.
     """
     workers = min(_MOST_WORKERS, os.cpu_count() or 1)
     readers = [facts.Reader() for _ in range(workers)]

@@ -11,8 +11,8 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from napari_wsseg.io import whose
-from napari_wsseg.io.whose import Whose
+from napari_wsseg.io import film_identity as whose
+from napari_wsseg.io.film_identity import Whose
 from napari_wsseg.jobs import Progress
 from napari_wsseg.schema import SPLITS, Split
 

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from napari_wsseg.io import facts
-from napari_wsseg.io.facts import Facts
+from napari_wsseg.io import film_facts as facts
+from napari_wsseg.io.film_facts import Facts
 
 FORMAT = 1
 """Raised when the same file gives other facts than before."""

@@ -24,7 +24,8 @@ from napari_wsseg.export import (
     importers,
 )
 from napari_wsseg.export.selection import Selection
-from napari_wsseg.io import drawn, masks
+from napari_wsseg.io import json_masks as drawn
+from napari_wsseg.io import mask_files as masks
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import run_lengths
 from napari_wsseg.schema import Case, Mask

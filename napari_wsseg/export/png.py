@@ -22,7 +22,7 @@ from napari_wsseg.export import (
     importers,
 )
 from napari_wsseg.export.selection import Selection
-from napari_wsseg.io import masks
+from napari_wsseg.io import mask_files as masks
 from napari_wsseg.io.project_folder import mask_store as _masks
 
 

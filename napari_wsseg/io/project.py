@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from napari_wsseg.io import atomic, names
+from napari_wsseg.io import atomic
+from napari_wsseg.io import film_names as names
 from napari_wsseg.io.images import read as read_radiograph
 from napari_wsseg.io.index import annotations as _annotations
 from napari_wsseg.io.index import audit as _audit
@@ -76,7 +77,7 @@ class Project:
 
         Networks see a film's greys, with `colour` the red, green and blue of a picture.
         With `hidden`, from path to what the project calls a film, paths are kept in a
-        key file outside the project; see `napari_wsseg.io.names`.
+        key file outside the project; see `napari_wsseg.io.film_names`.
 
         Raises
         ------

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_wsseg.io import stages
-from napari_wsseg.io.cache import Films
+from napari_wsseg.io.film_cache import Films
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.nn.normalise import as_input

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-from napari_wsseg.io import cache, runs, stages
+from napari_wsseg.io import film_cache as cache
+from napari_wsseg.io import runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress, UsageError
 from napari_wsseg.pipeline import _scorers, _tied_deconv, networks, thresholds, variants

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from trees import LEARNING, finished, run, text, train
 
-from napari_wsseg.io import cache, images
+from napari_wsseg.io import film_cache as cache
+from napari_wsseg.io import images
 from napari_wsseg.io.project import Project
 from napari_wsseg.nn.normalise import as_input
 

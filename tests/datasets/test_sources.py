@@ -22,7 +22,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 from napari_wsseg.datasets import _resumed
 from napari_wsseg.datasets._report import ImportReport
 from napari_wsseg.datasets.folder import import_folder
-from napari_wsseg.io import facts
+from napari_wsseg.io import film_facts as facts
 from napari_wsseg.io.project import Project
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

@@ -10,7 +10,8 @@ from PIL import Image
 from trees import LEARNING, cases, finished, initialised, masks, run, text, train
 
 from napari_wsseg.datasets.voc import CLASSES
-from napari_wsseg.io import cache, stages
+from napari_wsseg.io import film_cache as cache
+from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.pipeline import infer

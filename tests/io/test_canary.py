@@ -19,7 +19,8 @@ from spot_films import make_films
 
 from napari_wsseg import cli
 from napari_wsseg.export import formats
-from napari_wsseg.io import dicom, names
+from napari_wsseg.io import dicom
+from napari_wsseg.io import film_names as names
 from napari_wsseg.io.project import Project
 from trainers import __main__ as training
 

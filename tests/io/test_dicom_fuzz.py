@@ -18,7 +18,7 @@ import pytest
 from disk_makers import save_dicom
 from golden import NATIVE, PACKED, Film, packed, save_as
 
-from napari_wsseg.io import facts
+from napari_wsseg.io import film_facts as facts
 
 CI_ROUNDS = 150
 SECONDS = float(os.environ.get("WSSEG_FUZZ_SECONDS", "60"))

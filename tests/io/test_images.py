@@ -13,7 +13,8 @@ import tifffile
 from disk_makers import dicom_film, grey, save_dicom, write_png
 from PIL import ExifTags, Image
 
-from napari_wsseg.io import images, masks
+from napari_wsseg.io import images
+from napari_wsseg.io import mask_files as masks
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.io.films import orientation as _upright
 from napari_wsseg.jobs import DataError

@@ -12,7 +12,7 @@ from disk_makers import dicom_film, grey, save_dicom, write_png
 
 from napari_wsseg import cli
 from napari_wsseg.datasets.folder import import_folder
-from napari_wsseg.io import names
+from napari_wsseg.io import film_names as names
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_wsseg.io import atomic, cache, checkpoints, runs, stages
+from napari_wsseg.io import atomic, checkpoints, runs, stages
+from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, DataError
 from napari_wsseg.schema import StageMaps, StageSettings

@@ -14,7 +14,8 @@ import pytest
 import torch
 from spot_films import import_films, make_films
 
-from napari_wsseg.io import cache, checkpoints
+from napari_wsseg.io import checkpoints
+from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, DataError, Progress
 from napari_wsseg.pipeline import infer, networks

@@ -7,7 +7,7 @@ import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from napari_wsseg.io import names
+from napari_wsseg.io import film_names as names
 from napari_wsseg.io.index.database import Database
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import SPLITS, Case

@@ -8,11 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from napari_wsseg.io import atomic
+from napari_wsseg.io.film_names import VARIABLE, Names, key_file
 from napari_wsseg.io.films import archive as _archive
 from napari_wsseg.io.index import annotations as _annotations
 from napari_wsseg.io.index import audit as _audit
 from napari_wsseg.io.index.database import Database
-from napari_wsseg.io.names import VARIABLE, Names, key_file
 from napari_wsseg.io.project_folder import mask_store as _masks
 from napari_wsseg.jobs import DataError
 

@@ -6,10 +6,11 @@ from collections.abc import Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from napari_wsseg.io import images, names
+from napari_wsseg.io import film_names as names
+from napari_wsseg.io import images
+from napari_wsseg.io.film_names import Names
 from napari_wsseg.io.index import cases as _cases
 from napari_wsseg.io.index.database import Database
-from napari_wsseg.io.names import Names
 from napari_wsseg.io.project_folder import settings as _toml
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Case

@@ -41,7 +41,7 @@ class Settings:
     colour
         Whether networks see red, green and blue rather than greys.
     key
-        Of the key file that has the films' names; see `napari_wsseg.io.names`.
+        Of the key file that has the films' names; see `napari_wsseg.io.film_names`.
     """
 
     name: str
