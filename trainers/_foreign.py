@@ -13,8 +13,9 @@ from napari_wsseg.io import atomic, checkpoints, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import Checkpoint, DataError, UsageError
-from napari_wsseg.nn import foreign, pretrained
-from napari_wsseg.nn.trunks import TRUNKS
+from napari_wsseg.nn import external_classifier as foreign
+from napari_wsseg.nn import pretrained
+from napari_wsseg.nn.backbones import TRUNKS
 from trainers import _card, _classifier
 from trainers._classifier import ClassifierConfig
 from trainers._recipe import configure, settings_of

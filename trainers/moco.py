@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import Checkpoint, DataError
-from napari_wsseg.nn import pretrained, trunks
+from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import pretrained
 from napari_wsseg.nn.moco import Moco
 from trainers import _data
 from trainers._loop import Task, fit

@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from napari_wsseg.nn import trunks
+from napari_wsseg.nn import backbones as trunks
 from napari_wsseg.nn.classifier import Classifier
 
 

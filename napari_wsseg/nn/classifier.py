@@ -9,7 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from napari_wsseg.nn import pretrained, trunks
+from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import pretrained
 from napari_wsseg.nn.dropblock import DropBlock
 
 EXTRA_CHANNELS = 512
@@ -21,7 +22,7 @@ class Classifier(nn.Module):
     Parameters
     ----------
     arch
-        A name in `napari_wsseg.nn.trunks.TRUNKS`: ``"resnet18"``, ``"resnet34"``,
+        A name in `napari_wsseg.nn.backbones.TRUNKS`: ``"resnet18"``, ``"resnet34"``,
         ``"resnet50"``, ``"vgg16"`` (with batch norm) or ``"densenet121"``.
     n_findings
         K, the number of logits.

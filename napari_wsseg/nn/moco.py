@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from napari_wsseg.nn import trunks
+from napari_wsseg.nn import backbones as trunks
 
 
 class Tower(nn.Module):
@@ -42,7 +42,7 @@ class Moco(nn.Module):
     Parameters
     ----------
     arch
-        A name in `napari_wsseg.nn.trunks.TRUNKS`.
+        A name in `napari_wsseg.nn.backbones.TRUNKS`.
     dim
         Length of a code.
     queue

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from napari_wsseg.jobs import DataError, JobFailed
-from napari_wsseg.nn import trunks
+from napari_wsseg.nn import backbones as trunks
 
 State: TypeAlias = Mapping[str, torch.Tensor]
 Weights: TypeAlias = Literal["imagenet"] | Path | State | None

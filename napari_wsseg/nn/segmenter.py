@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from napari_wsseg.jobs import DataError, JobFailed
-from napari_wsseg.nn import _deeplab, pretrained, trunks
+from napari_wsseg.nn import _deeplab, pretrained
+from napari_wsseg.nn import backbones as trunks
 
 ARCHITECTURES = {
     "unet": smp.Unet,

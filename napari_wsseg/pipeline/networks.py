@@ -10,7 +10,8 @@ from torch import nn
 
 from napari_wsseg.io import checkpoints, runs
 from napari_wsseg.jobs import DataError
-from napari_wsseg.nn import classifier, segmenter, tied_deconv, trunks
+from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import classifier, segmenter, tied_deconv
 from napari_wsseg.nn.irnet import IRNet
 
 MAX_SIZE = 4096

@@ -7,7 +7,8 @@ import torch
 
 from napari_wsseg.cam import methods
 from napari_wsseg.cam.level import AtLevel
-from napari_wsseg.nn import classifier, trunks
+from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import classifier
 
 
 @pytest.fixture(scope="module")

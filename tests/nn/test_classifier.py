@@ -9,8 +9,8 @@ import torch
 import torchvision
 
 from napari_wsseg.jobs import DataError
+from napari_wsseg.nn.backbones import TRUNKS
 from napari_wsseg.nn.classifier import Classifier, build, load_trunk
-from napari_wsseg.nn.trunks import TRUNKS
 
 
 @pytest.mark.parametrize("arch", TRUNKS)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from napari_wsseg.nn import dilation, trunks
-from napari_wsseg.nn.trunks import TRUNKS
+from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import dilation
+from napari_wsseg.nn.backbones import TRUNKS
 
 DILATING = ("resnet18", "resnet50", "densenet121")
 

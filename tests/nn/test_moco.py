@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from napari_wsseg.nn import classifier, segmenter, trunks
+from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import classifier, segmenter
 from napari_wsseg.nn.moco import Moco
 
 

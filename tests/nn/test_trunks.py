@@ -7,8 +7,8 @@ import torch
 import torchvision
 from torch import nn
 
+from napari_wsseg.nn.backbones import TRUNKS
 from napari_wsseg.nn.classifier import Classifier, build
-from napari_wsseg.nn.trunks import TRUNKS
 
 
 def torchvision_last_map(network: nn.Module, images: torch.Tensor) -> torch.Tensor:

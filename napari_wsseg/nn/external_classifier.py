@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 
 from napari_wsseg.jobs import DataError
-from napari_wsseg.nn import pretrained, trunks
+from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import pretrained
 from napari_wsseg.nn.classifier import Classifier, load_trunk
 
 _HEAD = re.compile(r"(^|[._])(classifier|fc|head|linear)([._]|$)")
