@@ -13,7 +13,7 @@ from torch.nn import functional
 from napari_wsseg.nn.losses import at_least_single
 from napari_wsseg.ops import affinity
 from napari_wsseg.ops._path_max import Sink, each_path
-from napari_wsseg.ops._paths import ends
+from napari_wsseg.ops.pixel_pairs import ends
 
 EPSILON = 1e-5
 """Keeps logarithms finite and the mean of no pairs at 0, as in the published code."""

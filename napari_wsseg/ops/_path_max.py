@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from napari_wsseg.ops._paths import ends, views
+from napari_wsseg.ops.pixel_pairs import ends, views
 
 Path = tuple[tuple[int, int], tuple[tuple[int, int], ...]]
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from napari_wsseg.ops import _threads
-from napari_wsseg.ops._paths import Offset, all_around, diagonals
+from napari_wsseg.ops.pixel_pairs import Offset, all_around, diagonals
 
 TAIL = 1e-5
 """Weight of the terms that the Chebyshev series may leave out."""

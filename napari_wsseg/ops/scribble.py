@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_wsseg.ops import _paths
+from napari_wsseg.ops import pixel_pairs as _paths
 from napari_wsseg.schema import IGNORE
 
 INSIDE, OUTSIDE, NOTHING = 1, 0, IGNORE
