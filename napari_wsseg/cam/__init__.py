@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 
 from napari_wsseg._registry import Registry
-from napari_wsseg.cam._classifier import Explainable
+from napari_wsseg.cam._explainable import Explainable
 
 
 class CamMethod(Protocol):

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
-from napari_wsseg.cam import CamMethod, _classifier
-from napari_wsseg.cam._classifier import Explainable
+from napari_wsseg.cam import CamMethod
+from napari_wsseg.cam import _explainable as _classifier
+from napari_wsseg.cam._explainable import Explainable
 from napari_wsseg.cam.level import AtLevel
 from napari_wsseg.nn.classifier import Classifier
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from napari_wsseg.cam import _classifier, methods
+from napari_wsseg.cam import _explainable as _classifier
+from napari_wsseg.cam import methods
 
 
 @methods.register("layer-cam")
