@@ -63,7 +63,8 @@ def add(command: argparse.ArgumentParser) -> None:
 
 
 def _choices_of_all() -> list[str]:
-    from napari_wsseg.datasets import _choices, datasets
+    from napari_wsseg.datasets import _options as _choices
+    from napari_wsseg.datasets import datasets
 
     choices = {name: _choices.of(datasets[name]) for name in datasets}
     return [f"{name}: {', '.join(own)}" for name, own in choices.items() if own]
@@ -83,7 +84,9 @@ def _named(name: str, importer: Importer, names: str) -> Importer:
 
 def run(arguments: argparse.Namespace) -> int:
     """Import the films; say which were rejected and why."""
-    from napari_wsseg.datasets import _choices, _resumed, datasets
+    from napari_wsseg.datasets import _options as _choices
+    from napari_wsseg.datasets import datasets
+    from napari_wsseg.datasets.importing import resume as _resumed
 
     name = arguments.dataset
     importer = _named(

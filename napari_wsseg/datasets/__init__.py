@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from napari_wsseg._registry import Registry
-from napari_wsseg.datasets._report import ImportReport
+from napari_wsseg.datasets.importing.report import ImportReport
 from napari_wsseg.jobs import Progress
 
 
@@ -15,7 +15,7 @@ class Importer(Protocol):
     """Make a project of a data set, yielding progress, returning the report.
 
     More keyword arguments, each a bool with a default, are choices of the data set:
-    ``wsseg init --set NAME=yes``, see `napari_wsseg.datasets._choices`.
+    ``wsseg init --set NAME=yes``, see `napari_wsseg.datasets._options`.
 
     Raises
     ------

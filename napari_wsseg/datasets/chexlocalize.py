@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from pathlib import Path
 
-from napari_wsseg.datasets import (
-    _build,
-    _chexpert_rows,
-    _films,
-    _localised,
-    chexpert,
-    datasets,
-)
-from napari_wsseg.datasets._report import ImportReport
+from napari_wsseg.datasets import chexpert, datasets
+from napari_wsseg.datasets.importing import build as _build
+from napari_wsseg.datasets.importing import chexlocalize_masks as _localised
+from napari_wsseg.datasets.importing import chexpert_tables as _chexpert_rows
+from napari_wsseg.datasets.importing import film_files as _films
+from napari_wsseg.datasets.importing.report import ImportReport
 from napari_wsseg.jobs import DataError, Progress
 
 

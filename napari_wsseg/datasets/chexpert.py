@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
-from napari_wsseg.datasets import (
-    _build,
-    _chexpert_rows,
-    _films,
-    _localised,
-    datasets,
-)
-from napari_wsseg.datasets._chexpert_rows import Row
-from napari_wsseg.datasets._report import ImportReport
+from napari_wsseg.datasets import datasets
+from napari_wsseg.datasets.importing import build as _build
+from napari_wsseg.datasets.importing import chexlocalize_masks as _localised
+from napari_wsseg.datasets.importing import chexpert_tables as _chexpert_rows
+from napari_wsseg.datasets.importing import film_files as _films
+from napari_wsseg.datasets.importing.chexpert_tables import Row
+from napari_wsseg.datasets.importing.report import ImportReport
 from napari_wsseg.jobs import Progress
 
 Masks = Mapping[str, Mapping[str, _build.MaskSource]]

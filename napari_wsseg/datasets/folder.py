@@ -10,19 +10,17 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from napari_wsseg.datasets import (
-    _build,
-    _found,
-    _labels,
-    _mask_files,
-    _patients,
-    _scan,
-    _splits,
-    datasets,
-)
-from napari_wsseg.datasets._labels import LabelTable, Row
-from napari_wsseg.datasets._patients import Patients
-from napari_wsseg.datasets._report import ImportReport, Rejected
+from napari_wsseg.datasets import datasets
+from napari_wsseg.datasets.importing import build as _build
+from napari_wsseg.datasets.importing import discover as _found
+from napari_wsseg.datasets.importing import file_filter as _scan
+from napari_wsseg.datasets.importing import labels_csv as _labels
+from napari_wsseg.datasets.importing import mask_files as _mask_files
+from napari_wsseg.datasets.importing import patients as _patients
+from napari_wsseg.datasets.importing import splits as _splits
+from napari_wsseg.datasets.importing.labels_csv import LabelTable, Row
+from napari_wsseg.datasets.importing.patients import Patients
+from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Split
 

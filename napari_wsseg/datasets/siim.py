@@ -13,8 +13,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from napari_wsseg.datasets import _build, _films, _splits, _tables, datasets
-from napari_wsseg.datasets._report import ImportReport
+from napari_wsseg.datasets import datasets
+from napari_wsseg.datasets.importing import build as _build
+from napari_wsseg.datasets.importing import film_files as _films
+from napari_wsseg.datasets.importing import splits as _splits
+from napari_wsseg.datasets.importing import tables as _tables
+from napari_wsseg.datasets.importing.report import ImportReport
 from napari_wsseg.jobs import Progress
 from napari_wsseg.ops import run_lengths
 from napari_wsseg.schema import Mask, Split

@@ -11,8 +11,11 @@ import re
 from collections.abc import Generator, Mapping
 from pathlib import Path, PurePosixPath
 
-from napari_wsseg.datasets import _build, _films, _splits, datasets
-from napari_wsseg.datasets._report import ImportReport, Rejected
+from napari_wsseg.datasets import datasets
+from napari_wsseg.datasets.importing import build as _build
+from napari_wsseg.datasets.importing import film_files as _films
+from napari_wsseg.datasets.importing import splits as _splits
+from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.jobs import DataError, Progress
 
 FINDING = "tuberculosis"

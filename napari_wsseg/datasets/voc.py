@@ -16,8 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_wsseg.datasets import _build, _films, _tables, datasets
-from napari_wsseg.datasets._report import ImportReport, Rejected
+from napari_wsseg.datasets import datasets
+from napari_wsseg.datasets.importing import build as _build
+from napari_wsseg.datasets.importing import film_files as _films
+from napari_wsseg.datasets.importing import tables as _tables
+from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Mask, Split
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageDraw
 from trees import box, by_path, cases, initialised, masks, picture, run, text
 
-from napari_wsseg.datasets._chexpert_rows import FINDINGS
-from napari_wsseg.datasets._localised import FINDINGS as DRAWN
+from napari_wsseg.datasets.importing.chexlocalize_masks import FINDINGS as DRAWN
+from napari_wsseg.datasets.importing.chexpert_tables import FINDINGS
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import run_lengths

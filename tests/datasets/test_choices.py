@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from napari_wsseg.cli import main
-from napari_wsseg.datasets import _choices, datasets
+from napari_wsseg.datasets import _options as _choices
+from napari_wsseg.datasets import datasets
 from napari_wsseg.jobs import DataError, UsageError
 
 

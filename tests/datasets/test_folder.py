@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from napari_wsseg.datasets import datasets
-from napari_wsseg.datasets._splits import assign
 from napari_wsseg.datasets.folder import import_folder
+from napari_wsseg.datasets.importing.splits import assign
 from napari_wsseg.io import atomic
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress

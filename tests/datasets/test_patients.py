@@ -10,9 +10,9 @@ import pytest
 from film_files import film, save
 from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
 
-from napari_wsseg.datasets import _splits
-from napari_wsseg.datasets._report import ImportReport
 from napari_wsseg.datasets.folder import import_folder
+from napari_wsseg.datasets.importing import splits as _splits
+from napari_wsseg.datasets.importing.report import ImportReport
 from napari_wsseg.io import film_identity as whose
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.io.project import Project

@@ -19,9 +19,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
-from napari_wsseg.datasets import _resumed
-from napari_wsseg.datasets._report import ImportReport
 from napari_wsseg.datasets.folder import import_folder
+from napari_wsseg.datasets.importing import resume as _resumed
+from napari_wsseg.datasets.importing.report import ImportReport
 from napari_wsseg.io import film_facts as facts
 from napari_wsseg.io.project import Project
 

@@ -15,7 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from napari_wsseg.cli import main
 from napari_wsseg.datasets import datasets
-from napari_wsseg.datasets._report import ImportReport
+from napari_wsseg.datasets.importing.report import ImportReport
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Case
 from trainers._run import Run

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari_wsseg.datasets._build import MaskSource
+from napari_wsseg.datasets.importing.build import MaskSource
 from napari_wsseg.io import json_masks as drawn
 from napari_wsseg.jobs import DataError
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from napari_wsseg.datasets import _scan, _tables
-from napari_wsseg.datasets._report import Rejected
+from napari_wsseg.datasets.importing import file_filter as _scan
+from napari_wsseg.datasets.importing import tables as _tables
+from napari_wsseg.datasets.importing.report import Rejected
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import SPLITS, Split
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from napari_wsseg.datasets._decoded import decoded
-from napari_wsseg.datasets._report import ImportReport, Rejected
-from napari_wsseg.datasets._resumed import Resumed
+from napari_wsseg.datasets.importing.decoding import decoded
+from napari_wsseg.datasets.importing.report import ImportReport, Rejected
+from napari_wsseg.datasets.importing.resume import Resumed
 from napari_wsseg.io import film_names as names
 from napari_wsseg.io import images as image_files
 from napari_wsseg.io import mask_files

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
-from napari_wsseg.datasets._resumed import Resumed
+from napari_wsseg.datasets.importing.resume import Resumed
 from napari_wsseg.io import film_facts as facts
 from napari_wsseg.io import images
 from napari_wsseg.io.film_facts import Facts

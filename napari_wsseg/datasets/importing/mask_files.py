@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from napari_wsseg.datasets import _scan
-from napari_wsseg.datasets._report import Rejected
+from napari_wsseg.datasets.importing import file_filter as _scan
+from napari_wsseg.datasets.importing.report import Rejected
 
 _ENDINGS = (".tiff", ".tif", ".png")  # the last wins
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from napari_wsseg.datasets import _labels, _tables
+from napari_wsseg.datasets.importing import labels_csv as _labels
+from napari_wsseg.datasets.importing import tables as _tables
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Split
 
