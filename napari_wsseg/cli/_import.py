@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from napari_wsseg.cli import _import_classifier, _say, add_json, add_project
-from napari_wsseg.export import importers, taking
+from napari_wsseg.export import importers
+from napari_wsseg.export import reading_back as taking
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
 

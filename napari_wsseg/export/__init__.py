@@ -32,7 +32,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Case, Mask, Split
 
 if TYPE_CHECKING:
-    from napari_wsseg.export.selection import Selection
+    from napari_wsseg.export.exporting.selection import Selection
 
 Shape: TypeAlias = tuple[int, int]
 

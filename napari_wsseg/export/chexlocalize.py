@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from napari_wsseg.export import File, Found, Item, Note, formats, importers
-from napari_wsseg.export.selection import Selection
+from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import json_masks as drawn
 from napari_wsseg.ops import run_lengths
 from napari_wsseg.schema import Case, Mask

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from napari_wsseg.export import File, Item, chexlocalize, formats, importers
-from napari_wsseg.export.selection import Selection
+from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import json_masks as drawn
 from napari_wsseg.ops import outlines
 

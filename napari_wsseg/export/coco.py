@@ -23,7 +23,7 @@ from napari_wsseg.export import (
     formats,
     importers,
 )
-from napari_wsseg.export.selection import Selection
+from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import json_masks as drawn
 from napari_wsseg.io import mask_files as masks
 from napari_wsseg.jobs import DataError

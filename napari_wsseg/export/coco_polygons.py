@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from napari_wsseg.export import Item, coco, formats, importers
-from napari_wsseg.export.selection import Selection
+from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.ops import outlines
 from napari_wsseg.schema import Mask
 

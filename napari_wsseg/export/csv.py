@@ -11,8 +11,9 @@ import io
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from napari_wsseg.export import File, Item, Note, _sheet, formats
-from napari_wsseg.export.selection import Selection
+from napari_wsseg.export import File, Item, Note, formats
+from napari_wsseg.export.exporting import spreadsheet as _sheet
+from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.ops import masks as regions
 from napari_wsseg.schema import Annotation, Case, Decision, Mask
 

@@ -16,18 +16,10 @@ from typing import Any
 import numpy as np
 from PIL import ImageColor
 
-from napari_wsseg.export import (
-    File,
-    Found,
-    Item,
-    Note,
-    Shape,
-    _codes,
-    _stand_in,
-    formats,
-    importers,
-)
-from napari_wsseg.export.selection import Selection
+from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
+from napari_wsseg.export.exporting import dicom_codes as _codes
+from napari_wsseg.export.exporting import stand_in_dicom as _stand_in
+from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Annotation, Case, Mask

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, PngImagePlugin
 
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
-from napari_wsseg.export.selection import Selection
+from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Finding, Mask

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_wsseg.export import File, Item, formats
-from napari_wsseg.export.selection import Selection
+from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry, instances, masks

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from napari_wsseg.export import File, Note, _card, models
+from napari_wsseg.export import File, Note, models
+from napari_wsseg.export.exporting import model_card as _card
 from napari_wsseg.io import runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError

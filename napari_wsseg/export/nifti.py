@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
-from napari_wsseg.export.selection import Selection
+from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask

@@ -12,16 +12,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from napari_wsseg.export import (
-    File,
-    Found,
-    Item,
-    Note,
-    _sheet,
-    formats,
-    importers,
-)
-from napari_wsseg.export.selection import Selection
+from napari_wsseg.export import File, Found, Item, Note, formats, importers
+from napari_wsseg.export.exporting import spreadsheet as _sheet
+from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import mask_files as masks
 from napari_wsseg.io.project_folder import mask_store as _masks
 

@@ -15,17 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_wsseg.export import (
-    File,
-    Found,
-    Item,
-    Note,
-    Shape,
-    _sheet,
-    formats,
-    importers,
-)
-from napari_wsseg.export.selection import Selection
+from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
+from napari_wsseg.export.exporting import spreadsheet as _sheet
+from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import run_lengths
 from napari_wsseg.schema import Mask

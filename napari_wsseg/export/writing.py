@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-from napari_wsseg.export import (
-    File,
-    Item,
-    Note,
-    Scope,
-    Summary,
-    _identity,
-    formats,
-    models,
-)
-from napari_wsseg.export.selection import Selection
+from napari_wsseg.export import File, Item, Note, Scope, Summary, formats, models
+from napari_wsseg.export.exporting import identity as _identity
+from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import atomic
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress, finish

@@ -13,7 +13,9 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from napari_wsseg import jobs
-from napari_wsseg.export import _codes, dicom_seg, taking, writing
+from napari_wsseg.export import dicom_seg, writing
+from napari_wsseg.export import reading_back as taking
+from napari_wsseg.export.exporting import dicom_codes as _codes
 from napari_wsseg.io import images
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError

@@ -11,7 +11,8 @@ from PIL import Image
 
 from napari_wsseg import export, jobs
 from napari_wsseg.datasets.folder import import_folder
-from napari_wsseg.export import Scope, formats, importers, taking, writing
+from napari_wsseg.export import Scope, formats, importers, writing
+from napari_wsseg.export import reading_back as taking
 from napari_wsseg.io import images
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError

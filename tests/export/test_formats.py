@@ -16,7 +16,8 @@ from test_export_contract import SHAPE, make_project, special_masks
 
 from napari_wsseg import jobs
 from napari_wsseg.cli import main
-from napari_wsseg.export import taking, writing
+from napari_wsseg.export import reading_back as taking
+from napari_wsseg.export import writing
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case

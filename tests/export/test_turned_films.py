@@ -12,7 +12,8 @@ from PIL import ExifTags, Image
 
 from napari_wsseg import jobs
 from napari_wsseg.datasets.folder import import_folder
-from napari_wsseg.export import importers, taking, writing
+from napari_wsseg.export import importers, writing
+from napari_wsseg.export import reading_back as taking
 from napari_wsseg.io.films import orientation as _upright
 from napari_wsseg.io.project import Project
 

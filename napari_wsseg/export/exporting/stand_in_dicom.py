@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_wsseg.export import _identity
+from napari_wsseg.export.exporting import identity as _identity
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from napari_wsseg.export import Found, Note, _identity, importers
+from napari_wsseg.export import Found, Note, importers
+from napari_wsseg.export.exporting import identity as _identity
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Case
