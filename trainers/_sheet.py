@@ -14,7 +14,7 @@ import numpy as np
 from napari_wsseg.io import atomic
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.ops.tally import FIGURES
-from napari_wsseg.pipeline.conventions import CONVENTIONS
+from napari_wsseg.pipeline.evaluation.conventions import CONVENTIONS
 from napari_wsseg.pipeline.plots import MEAN, sweep_plot
 from trainers._sweep import Cell, Plan
 

@@ -12,7 +12,7 @@ import numpy as np
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import agreement
 from napari_wsseg.ops.tally import Overlap
-from napari_wsseg.pipeline import _agreement
+from napari_wsseg.pipeline.evaluation import reader_ceiling as _agreement
 from napari_wsseg.schema import Annotation, Case, Decision, Mask, Verdict
 
 FINISHED: tuple[Verdict, ...] = ("accept", "accept with edits", "reject")

@@ -10,17 +10,15 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import bootstrap
 from napari_wsseg.ops.tally import FIGURES, Tally
-from napari_wsseg.pipeline import (
-    _against_teacher,
-    _agreement,
-    _by_size,
-    _classified,
-    _cuts,
-    _tallies,
-    _warnings,
-)
-from napari_wsseg.pipeline._tallies import Tallies
-from napari_wsseg.pipeline.conventions import CONVENTIONS
+from napari_wsseg.pipeline.evaluation import by_size as _by_size
+from napari_wsseg.pipeline.evaluation import classifier as _classified
+from napari_wsseg.pipeline.evaluation import counts as _tallies
+from napari_wsseg.pipeline.evaluation import cuts as _cuts
+from napari_wsseg.pipeline.evaluation import reader_ceiling as _agreement
+from napari_wsseg.pipeline.evaluation import teacher as _against_teacher
+from napari_wsseg.pipeline.evaluation import warnings as _warnings
+from napari_wsseg.pipeline.evaluation.conventions import CONVENTIONS
+from napari_wsseg.pipeline.evaluation.counts import Tallies
 from napari_wsseg.schema import STAGES, Case
 
 

@@ -15,8 +15,9 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import metrics
-from napari_wsseg.pipeline import _by_size, stage_masks
+from napari_wsseg.pipeline import stage_masks
 from napari_wsseg.pipeline.evaluate import evaluate
+from napari_wsseg.pipeline.evaluation import by_size as _by_size
 from napari_wsseg.schema import Case, StageMaps, StageSettings
 
 RUN = "classifier-20261121-000000-aaaa"

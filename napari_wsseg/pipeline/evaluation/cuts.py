@@ -10,7 +10,7 @@ import safetensors
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import DataError
-from napari_wsseg.pipeline._tallies import settings_of
+from napari_wsseg.pipeline.evaluation.counts import settings_of
 
 
 def told(project: Project, stage: str, run: str) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import bootstrap
 from napari_wsseg.ops.tally import FIGURES, Tally
-from napari_wsseg.pipeline import _cuts, _tallies
+from napari_wsseg.pipeline.evaluation import counts as _tallies
+from napari_wsseg.pipeline.evaluation import cuts as _cuts
 from napari_wsseg.schema import Case
 
 STAGE = "segmentation"
