@@ -16,8 +16,9 @@ from typing import Any
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import find
-from napari_wsseg.pipeline import infer, variants
+from napari_wsseg.pipeline import infer
 from napari_wsseg.pipeline.evaluate import evaluate
+from napari_wsseg.pipeline.inference import variants
 
 
 def main() -> None:

@@ -33,7 +33,8 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.normalise import as_input
 from napari_wsseg.ops import metrics, seeds
-from napari_wsseg.pipeline import networks, stage_masks
+from napari_wsseg.pipeline import stage_masks
+from napari_wsseg.pipeline.inference import networks
 from napari_wsseg.schema import Case, StageMaps, StageSettings
 from trainers import _presets
 from trainers._recipe import configure

@@ -23,8 +23,9 @@ import numpy as np
 from benchmarks import stage1_table
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io.project import Project
-from napari_wsseg.pipeline import _tied_deconv, networks, variants
-from napari_wsseg.pipeline._work import Work
+from napari_wsseg.pipeline.inference import networks, variants
+from napari_wsseg.pipeline.inference import tied_deconv as _tied_deconv
+from napari_wsseg.pipeline.inference.work import Work
 from napari_wsseg.schema import StageMaps
 from trainers import _presets
 from trainers._recipe import configure

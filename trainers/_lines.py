@@ -14,7 +14,8 @@ import torch
 
 from napari_wsseg.io import stages
 from napari_wsseg.jobs import Checkpoint, Progress, WssegError
-from napari_wsseg.pipeline import infer, networks
+from napari_wsseg.pipeline import infer
+from napari_wsseg.pipeline.inference import networks
 from trainers._recipe import recipes
 from trainers._run import Run
 

@@ -17,7 +17,7 @@ from napari_wsseg.io import atomic
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.nn.normalise import as_input
-from napari_wsseg.pipeline import networks
+from napari_wsseg.pipeline.inference import networks
 from trainers._recipe import Context
 
 BATCH = 8

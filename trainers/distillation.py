@@ -14,7 +14,7 @@ from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.nn import losses
-from napari_wsseg.pipeline import networks
+from napari_wsseg.pipeline.inference import networks
 from trainers import _data, _encoder, _masks, _targets, _teacher
 from trainers._loop import Task, fit
 from trainers._recipe import Context, Events, recipe

@@ -17,7 +17,8 @@ from napari_wsseg.jobs import DataError
 from napari_wsseg.nn import irnet_loss
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
-from napari_wsseg.pipeline import infer, networks
+from napari_wsseg.pipeline import infer
+from napari_wsseg.pipeline.inference import networks
 from napari_wsseg.schema import IGNORE
 from trainers import _data, _targets
 from trainers._loop import Task, fit

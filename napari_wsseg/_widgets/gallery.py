@@ -34,7 +34,7 @@ from napari_wsseg._widgets._layers import STAGE_NAMES
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets.stages import pixmap
-from napari_wsseg.pipeline import variants
+from napari_wsseg.pipeline.inference import variants
 from napari_wsseg.session.showing import read_every_map
 
 _DIGITS = 14

@@ -33,8 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_wsseg.io import runs, stages
     from napari_wsseg.io.project import Project
     from napari_wsseg.jobs import DataError
-    from napari_wsseg.pipeline import variants
     from napari_wsseg.pipeline.infer import infer
+    from napari_wsseg.pipeline.inference import variants
     from trainers import _watch
 
     cancel = threading.Event()

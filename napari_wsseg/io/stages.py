@@ -37,7 +37,7 @@ _DAMAGE = (
 def folder(project: Path, stage: str, run: str) -> Path:
     """Return where the maps of `stage` made by `run` lie.
 
-    A variant of a stage (see `napari_wsseg.pipeline.variants`) is named behind a
+    A variant of a stage (see `napari_wsseg.pipeline.inference.variants`) is named behind a
     tilde, ``"cam~layer-cam@4"``, and lies beside it.
     """
     own, tilde, variant = stage.partition("~")

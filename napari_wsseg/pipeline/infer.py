@@ -10,8 +10,10 @@ from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io import runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress, UsageError
-from napari_wsseg.pipeline import _scorers, _tied_deconv, networks, thresholds, variants
-from napari_wsseg.pipeline._work import Scorer, Work
+from napari_wsseg.pipeline.inference import networks, thresholds, variants
+from napari_wsseg.pipeline.inference import scorers as _scorers
+from napari_wsseg.pipeline.inference import tied_deconv as _tied_deconv
+from napari_wsseg.pipeline.inference.work import Scorer, Work
 from napari_wsseg.schema import Case
 
 #: Films that go through a network together.
@@ -41,7 +43,7 @@ def infer(
         ``"cam"`` and ``"crf"`` of a run of a classifier or of a tied deconvolution
         network, ``"irnet"`` of an IRNet's, ``"segmentation"`` of a segmenter's.
     variant
-        Which map of the stage ``"cam"``, see `napari_wsseg.pipeline.variants`;
+        Which map of the stage ``"cam"``, see `napari_wsseg.pipeline.inference.variants`;
         ``None`` for the run's own. Each is kept in a folder of its own.
     first
         Id of the case that is done before all others, alone, for whoever waits.

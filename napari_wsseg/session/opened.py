@@ -42,7 +42,7 @@ class Shown:
         Stage name to run id; stages without a run are missing.
     maps
         Stage name to the name under which its maps are kept, where that is another:
-        ``{"cam": "cam~layer-cam@4"}``, see `napari_wsseg.pipeline.variants`.
+        ``{"cam": "cam~layer-cam@4"}``, see `napari_wsseg.pipeline.inference.variants`.
     """
 
     runs: Mapping[str, str] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from pathlib import Path
 from napari_wsseg.io import runs as run_folders
 from napari_wsseg.io import stages
 from napari_wsseg.jobs import DataError, UsageError
-from napari_wsseg.pipeline import variants
+from napari_wsseg.pipeline.inference import variants
 from napari_wsseg.schema import StageMaps
 from napari_wsseg.session.opened import Shown
 
@@ -22,7 +22,7 @@ class Showing:
         Runs and maps as they are now.
     maps
         The maps that the run behind the stage "cam" can give, its own first (see
-        `napari_wsseg.pipeline.variants`); none before any run.
+        `napari_wsseg.pipeline.inference.variants`); none before any run.
     """
 
     def __init__(self) -> None:

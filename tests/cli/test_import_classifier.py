@@ -17,7 +17,7 @@ from napari_wsseg.cli import _jobs, main
 from napari_wsseg.io import checkpoints, runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.nn.classifier import build
-from napari_wsseg.pipeline import networks
+from napari_wsseg.pipeline.inference import networks
 
 State = dict[str, torch.Tensor]
 

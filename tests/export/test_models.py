@@ -78,7 +78,7 @@ def test_onnx_says_the_same_as_torch(spots_project: Project, tmp_path: Path) -> 
     ort = pytest.importorskip("onnxruntime")
     import torch
 
-    from napari_wsseg.pipeline import networks
+    from napari_wsseg.pipeline.inference import networks
 
     run = make_run(spots_project, [])
     written(spots_project, "onnx", tmp_path, run)

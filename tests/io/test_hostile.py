@@ -24,7 +24,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.io.project_folder import mask_store as _masks
 from napari_wsseg.jobs import DataError, JobFailed
 from napari_wsseg.nn import pretrained
-from napari_wsseg.pipeline import networks
+from napari_wsseg.pipeline.inference import networks
 
 RUN = "classifier-20261121-000000-aaaa"
 

@@ -17,8 +17,9 @@ from napari_wsseg.io import checkpoints, runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, DataError, UsageError
 from napari_wsseg.nn import classifier
-from napari_wsseg.pipeline import _scorers, variants
 from napari_wsseg.pipeline.infer import infer
+from napari_wsseg.pipeline.inference import scorers as _scorers
+from napari_wsseg.pipeline.inference import variants
 
 SIZE = 64
 

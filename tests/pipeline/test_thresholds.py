@@ -11,7 +11,8 @@ import pytest
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry
-from napari_wsseg.pipeline import _tuned, thresholds
+from napari_wsseg.pipeline.inference import thresholds
+from napari_wsseg.pipeline.inference import tuning as _tuned
 from napari_wsseg.schema import StageMaps
 
 RUN = "classifier-20261121-000000-aaaa"

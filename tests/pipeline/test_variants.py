@@ -11,7 +11,7 @@ import pytest
 from napari_wsseg.cam import methods
 from napari_wsseg.io import stages
 from napari_wsseg.jobs import UsageError
-from napari_wsseg.pipeline import variants
+from napari_wsseg.pipeline.inference import variants
 
 
 def config(recipe: str = "classifier", **settings: Any) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def test_a_variant_cannot_leave_its_folder(tmp_path: Any, stage: str) -> None:
 
 
 def test_the_window_can_name_variants_without_torch() -> None:
-    script = "import sys, napari_wsseg.pipeline.variants; print('torch' in sys.modules)"
+    script = "import sys, napari_wsseg.pipeline.inference.variants; print('torch' in sys.modules)"
     seen = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True
     )

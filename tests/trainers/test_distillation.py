@@ -18,7 +18,8 @@ from napari_wsseg.io import checkpoints
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, DataError, Progress
-from napari_wsseg.pipeline import infer, networks
+from napari_wsseg.pipeline import infer
+from napari_wsseg.pipeline.inference import networks
 from trainers import _teacher
 from trainers._run import Run
 

@@ -12,8 +12,8 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
-from napari_wsseg.pipeline import networks
 from napari_wsseg.pipeline.infer import infer
+from napari_wsseg.pipeline.inference import networks
 from trainers import irnet
 from trainers._run import Run
 

@@ -17,7 +17,8 @@ import trainers
 from napari_wsseg.io import checkpoints, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, DataError, JobFailed, Progress, UsageError
-from napari_wsseg.pipeline import infer, networks
+from napari_wsseg.pipeline import infer
+from napari_wsseg.pipeline.inference import networks
 from trainers._recipe import configure, settings_of
 from trainers._run import Run
 

@@ -18,7 +18,8 @@ from napari_wsseg.jobs import DataError, JobFailed, Progress, UsageError
 from napari_wsseg.nn import losses
 from napari_wsseg.nn.tied_deconv import Stages
 from napari_wsseg.ops.geometry import letterbox
-from napari_wsseg.pipeline import infer, networks, stage_masks
+from napari_wsseg.pipeline import infer, stage_masks
+from napari_wsseg.pipeline.inference import networks
 from trainers import presets
 from trainers._recipe import configure
 from trainers._run import Run

@@ -17,8 +17,8 @@ from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.ops import affinity, seeds
 from napari_wsseg.ops import crf as dense
-from napari_wsseg.pipeline import variants
-from napari_wsseg.pipeline._work import Work, resized
+from napari_wsseg.pipeline.inference import variants
+from napari_wsseg.pipeline.inference.work import Work, resized
 from napari_wsseg.schema import Case, StageMaps
 
 

@@ -10,8 +10,8 @@ from napari_wsseg.jobs import DataError
 from napari_wsseg.nn import tied_maps
 from napari_wsseg.nn.tied_deconv import Stages, TiedDeconv
 from napari_wsseg.ops import seeds
-from napari_wsseg.pipeline import variants
-from napari_wsseg.pipeline._work import Work
+from napari_wsseg.pipeline.inference import variants
+from napari_wsseg.pipeline.inference.work import Work
 from napari_wsseg.schema import Case, StageMaps
 
 

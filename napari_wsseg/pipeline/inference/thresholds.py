@@ -17,7 +17,7 @@ from typing import Any
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import metrics
-from napari_wsseg.pipeline import _tuned
+from napari_wsseg.pipeline.inference import tuning as _tuned
 from napari_wsseg.schema import StageSettings
 
 FIXED = {"cam": 0.3, "crf": 0.5, "irnet": 0.3, "segmentation": 0.5}

@@ -27,7 +27,7 @@ class Work:
     Parameters
     ----------
     variant
-        Which of the run's maps, see `napari_wsseg.pipeline.variants`; empty for a
+        Which of the run's maps, see `napari_wsseg.pipeline.inference.variants`; empty for a
         stage that has no variants.
     again
         Nothing that is there already is to be relied on.
