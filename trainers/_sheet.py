@@ -15,7 +15,7 @@ from napari_wsseg.io import atomic
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.ops.tally import FIGURES
 from napari_wsseg.pipeline.evaluation.conventions import CONVENTIONS
-from napari_wsseg.pipeline.plots import MEAN, sweep_plot
+from napari_wsseg.pipeline.reporting.plots import MEAN, sweep_plot
 from trainers._sweep import Cell, Plan
 
 

@@ -11,10 +11,12 @@ from napari_wsseg.io import atomic, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import metrics
-from napari_wsseg.pipeline import _html, pictures, stage_masks
-from napari_wsseg.pipeline import _report_project as about
-from napari_wsseg.pipeline import _report_tables as tables
+from napari_wsseg.pipeline import stage_masks
 from napari_wsseg.pipeline.evaluate import evaluate
+from napari_wsseg.pipeline.reporting import figures as tables
+from napari_wsseg.pipeline.reporting import html as _html
+from napari_wsseg.pipeline.reporting import project as about
+from napari_wsseg.pipeline.reporting import stage_strips as pictures
 from napari_wsseg.schema import STAGES, Case
 
 

@@ -14,7 +14,7 @@ from disk_makers import CASE, SHAPE, blot, grey, write_png
 import napari_wsseg
 from napari_wsseg import cli
 from napari_wsseg.io.project import Project
-from napari_wsseg.pipeline import _html
+from napari_wsseg.pipeline.reporting import html as _html
 from napari_wsseg.schema import Case
 
 ROOT = Path(napari_wsseg.__file__).parents[1]

@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 from napari_wsseg.ops.tally import FIGURES
-from napari_wsseg.pipeline._html import Figure, intervals, table
 from napari_wsseg.pipeline.evaluation.by_size import SIZES
+from napari_wsseg.pipeline.reporting.html import Figure, intervals, table
 
 Result = dict[str, Any]
 

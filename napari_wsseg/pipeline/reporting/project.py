@@ -13,7 +13,7 @@ from typing import Any
 
 from napari_wsseg.io import atomic, runs
 from napari_wsseg.io.project import Project
-from napari_wsseg.pipeline._html import Figure, image, table
+from napari_wsseg.pipeline.reporting.html import Figure, image, table
 from napari_wsseg.schema import SPLITS, STAGES
 
 _PACKAGES = ("napari-wsseg", "torch", "numpy", "segmentation-models-pytorch")
