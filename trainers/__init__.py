@@ -9,8 +9,8 @@ from typing import Any
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, Progress
-from trainers._presets import presets
 from trainers._recipe import Recipe, TrainingConfig, configure, recipes
+from trainers.settings.presets import presets
 
 __all__ = ["Recipe", "TrainingConfig", "configure", "presets", "recipes", "run"]
 

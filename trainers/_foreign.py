@@ -16,9 +16,10 @@ from napari_wsseg.jobs import Checkpoint, DataError, UsageError
 from napari_wsseg.nn import external_classifier as foreign
 from napari_wsseg.nn import pretrained
 from napari_wsseg.nn.backbones import TRUNKS
-from trainers import _card, _classifier
-from trainers._classifier import ClassifierConfig
+from trainers import _card
 from trainers._recipe import configure, settings_of
+from trainers.settings import classifier as _classifier
+from trainers.settings.classifier import ClassifierConfig
 
 #: Written for an output that no finding of the project stands for.
 NOBODY = "-"

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from napari_wsseg.nn import losses, segmenter
 from trainers import _data
-from trainers._encoder import SegmenterConfig
 from trainers._loop import Task
 from trainers._samplers import balanced
 from trainers._targets import Targets
+from trainers.settings.segmenter import SegmenterConfig
 
 WEAK_STAGES = ("irnet", "crf", "cam")
 

@@ -29,13 +29,13 @@ from napari_wsseg.nn.tied_deconv import TiedDeconv
 from napari_wsseg.nn.tied_encoder import FirstClassifier
 from trainers import presets
 from trainers.__main__ import settings_from
-from trainers._encoder import SegmenterConfig
 from trainers._loop import accelerator
-from trainers._network import NetworkConfig, network
 from trainers._recipe import TrainingConfig, configure
-from trainers._tied_settings import TiedDeconvConfig
 from trainers.irnet import IrnetConfig
 from trainers.moco import MocoConfig
+from trainers.settings.classifier_network import NetworkConfig, network
+from trainers.settings.segmenter import SegmenterConfig
+from trainers.settings.tied_deconv import TiedDeconvConfig
 
 #: Of the process itself before the first film, measured with torch 2.15.
 PROCESS = {"cpu": 950 * 2**20, "cuda": 500 * 2**20, "mps": 500 * 2**20}

@@ -10,10 +10,11 @@ import numpy as np
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
-from trainers import _checks, _data, _encoder, _masks, _targets
+from trainers import _checks, _data, _masks, _targets
 from trainers._loop import fit
 from trainers._recipe import Context, Events, recipe
 from trainers._samplers import RatioSampler, Tally, TenthsSampler
+from trainers.settings import segmenter as _encoder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,13 @@ from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import Progress
 from napari_wsseg.nn import losses
 from napari_wsseg.nn.dropblock import strength
-from trainers import _classifier, _data, _labelled, _network, _synthetic
+from trainers import _data, _labelled, _synthetic
 from trainers._augment import mixed
-from trainers._classifier import ClassifierConfig
 from trainers._loop import Task, fit
 from trainers._recipe import Context, Events, recipe
+from trainers.settings import classifier as _classifier
+from trainers.settings import classifier_network as _network
+from trainers.settings.classifier import ClassifierConfig
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import DataError, Progress
-from trainers import _data, _encoder, _masks, _targets
+from trainers import _data, _masks, _targets
 from trainers._loop import fit
 from trainers._recipe import Context, Events, recipe
 from trainers._samplers import RatioSampler, ShuffledSampler
+from trainers.settings import segmenter as _encoder
 
 
 @dataclass(frozen=True, kw_only=True)

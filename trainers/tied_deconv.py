@@ -21,7 +21,7 @@ from trainers import _data, _labelled
 from trainers._loop import Task
 from trainers._phases import Kept, Phase, fit_in_turn
 from trainers._recipe import Context, Events, recipe
-from trainers._tied_settings import TiedDeconvConfig
+from trainers.settings.tied_deconv import TiedDeconvConfig
 
 FIRST = "classification network"
 #: From a network's output (B, …) and labels (B, K) to a scalar.

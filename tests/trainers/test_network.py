@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from napari_wsseg.jobs import UsageError
-from trainers import _classifier, _network
-from trainers._classifier import ClassifierConfig
 from trainers._recipe import configure
+from trainers.settings import classifier as _classifier
+from trainers.settings import classifier_network as _network
+from trainers.settings.classifier import ClassifierConfig
 
 
 def config(**settings: Any) -> ClassifierConfig:

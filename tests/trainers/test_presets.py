@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import trainers
-from trainers._paper_presets import papers
 from trainers._recipe import configure, settings_of
+from trainers.settings.paper_presets import papers
 
 
 def of(preset: str, recipe: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from napari_wsseg.cam import methods
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.nn import classifier
 from trainers._labelled import ChooseBy, PositiveShare, Uncertain
-from trainers._network import NetworkConfig, numbers
+from trainers.settings.classifier_network import NetworkConfig, numbers
 
 
 @dataclass(frozen=True, kw_only=True)

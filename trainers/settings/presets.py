@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainers._paper_presets import papers
+from trainers.settings.paper_presets import papers
 
 Preset = dict[str, dict[str, Any]]
 

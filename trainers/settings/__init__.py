@@ -1,0 +1,1 @@
+"""The settings of every recipe, without torch, and their presets."""
