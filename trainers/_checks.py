@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
-from trainers import _data
+from trainers.data import batches as _data
 
 
 def findings_exist(project: Project) -> None:

@@ -11,8 +11,8 @@ from torch import Tensor
 from napari_wsseg.jobs import DataError
 from napari_wsseg.nn import losses
 from napari_wsseg.ops import metrics
-from trainers import _data
-from trainers._samplers import RatioSampler, ShuffledSampler
+from trainers.data import batches as _data
+from trainers.data.samplers import RatioSampler, ShuffledSampler
 
 PositiveShare: TypeAlias = Annotated[
     float,

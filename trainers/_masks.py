@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from napari_wsseg.nn import losses, segmenter
-from trainers import _data
 from trainers._loop import Task
-from trainers._samplers import balanced
-from trainers._targets import Targets
+from trainers.data import batches as _data
+from trainers.data.samplers import balanced
+from trainers.data.targets import Targets
 from trainers.settings.segmenter import SegmenterConfig
 
 WEAK_STAGES = ("irnet", "crf", "cam")

@@ -10,10 +10,12 @@ import numpy as np
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
-from trainers import _checks, _data, _masks, _targets
+from trainers import _checks, _masks
 from trainers._loop import fit
 from trainers._recipe import Context, Events, recipe
-from trainers._samplers import RatioSampler, Tally, TenthsSampler
+from trainers.data import batches as _data
+from trainers.data import targets as _targets
+from trainers.data.samplers import RatioSampler, Tally, TenthsSampler
 from trainers.settings import segmenter as _encoder
 
 

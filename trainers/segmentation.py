@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import DataError, Progress
-from trainers import _data, _masks, _targets
+from trainers import _masks
 from trainers._loop import fit
 from trainers._recipe import Context, Events, recipe
-from trainers._samplers import RatioSampler, ShuffledSampler
+from trainers.data import batches as _data
+from trainers.data import targets as _targets
+from trainers.data.samplers import RatioSampler, ShuffledSampler
 from trainers.settings import segmenter as _encoder
 
 

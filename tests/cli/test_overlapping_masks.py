@@ -18,7 +18,8 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry
 from napari_wsseg.schema import StageMaps, StageSettings
-from trainers import _data, _targets
+from trainers.data import batches as _data
+from trainers.data import targets as _targets
 
 SPLITS = ("train", "train", "train", "val", "test")
 SIDE = 64

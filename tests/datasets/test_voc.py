@@ -15,8 +15,8 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.pipeline import infer
-from trainers._data import Labels
-from trainers._targets import expert
+from trainers.data.batches import Labels
+from trainers.data.targets import expert
 
 SHAPE = (30, 40)
 NAMES = ("2007_000032", "2007_000039", "2007_000063", "2008_000002")

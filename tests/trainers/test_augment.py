@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from napari_wsseg.schema import IGNORE
-from trainers._augment import augment, mixed
+from trainers.data.augment import augment, mixed
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -18,8 +18,8 @@ from napari_wsseg.jobs import DataError, JobFailed, Progress, WssegError
 from napari_wsseg.nn import losses
 from napari_wsseg.schema import IGNORE
 from trainers import _labelled
-from trainers._data import Labels
 from trainers._run import Run
+from trainers.data.batches import Labels
 
 TINY = {"size": 64, "epochs": 1, "batch": 4, "checks": 1, "device": "cpu"}
 

@@ -18,7 +18,7 @@ from napari_wsseg.jobs import DataError, UsageError
 from napari_wsseg.pipeline import infer
 from trainers import _masks
 from trainers._run import Run
-from trainers._targets import Targets
+from trainers.data.targets import Targets
 
 TINY: dict[str, Any] = {"size": 64, "epochs": 3, "batch": 4, "device": "cpu"}
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trainers._samplers import (
+from trainers.data.samplers import (
     RatioSampler,
     ShuffledSampler,
     Tally,

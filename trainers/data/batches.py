@@ -20,7 +20,7 @@ from napari_wsseg.nn.normalise import (
     soften,
 )
 from napari_wsseg.schema import IGNORE, Case
-from trainers._augment import augment
+from trainers.data.augment import augment
 
 
 @dataclass(frozen=True, slots=True, eq=False)
