@@ -10,13 +10,14 @@ import numpy as np
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
-from trainers import _checks, _masks
 from trainers._loop import fit
 from trainers._recipe import Context, Events, recipe
 from trainers.data import batches as _data
 from trainers.data import targets as _targets
 from trainers.data.samplers import RatioSampler, Tally, TenthsSampler
 from trainers.settings import segmenter as _encoder
+from trainers.tasks import masks as _masks
+from trainers.tasks import preflight as _checks
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,6 @@ from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import Progress
 from napari_wsseg.nn import losses
 from napari_wsseg.nn.dropblock import strength
-from trainers import _labelled, _synthetic
 from trainers._loop import Task, fit
 from trainers._recipe import Context, Events, recipe
 from trainers.data import batches as _data
@@ -22,6 +21,8 @@ from trainers.data.augment import mixed
 from trainers.settings import classifier as _classifier
 from trainers.settings import classifier_network as _network
 from trainers.settings.classifier import ClassifierConfig
+from trainers.tasks import image_labels as _labelled
+from trainers.tasks import synthetic_start as _synthetic
 
 logger = logging.getLogger(__name__)
 

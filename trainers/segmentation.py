@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import DataError, Progress
-from trainers import _masks
 from trainers._loop import fit
 from trainers._recipe import Context, Events, recipe
 from trainers.data import batches as _data
 from trainers.data import targets as _targets
 from trainers.data.samplers import RatioSampler, ShuffledSampler
 from trainers.settings import segmenter as _encoder
+from trainers.tasks import masks as _masks
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("name the network with --arch and its outputs with --findings")
     from napari_wsseg.cli import _jobs
     from napari_wsseg.io.project import Project
-    from trainers import _foreign
+    from trainers.tasks import imported_classifier as _foreign
 
     with Project.open(arguments.project) as project:
         taken = _foreign.take(

@@ -20,8 +20,8 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, DataError, Progress
 from napari_wsseg.pipeline import infer
 from napari_wsseg.pipeline.inference import networks
-from trainers import _teacher
 from trainers._run import Run
+from trainers.tasks import teacher as _teacher
 
 Result = TypeVar("Result")
 

@@ -16,9 +16,9 @@ from napari_wsseg.io import checkpoints, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
 from napari_wsseg.pipeline import infer
-from trainers import _masks
 from trainers._run import Run
 from trainers.data.targets import Targets
+from trainers.tasks import masks as _masks
 
 TINY: dict[str, Any] = {"size": 64, "epochs": 3, "batch": 4, "device": "cpu"}
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from napari_wsseg.cam import methods
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.nn import classifier
-from trainers._labelled import ChooseBy, PositiveShare, Uncertain
 from trainers.settings.classifier_network import NetworkConfig, numbers
+from trainers.tasks.image_labels import ChooseBy, PositiveShare, Uncertain
 
 
 @dataclass(frozen=True, kw_only=True)

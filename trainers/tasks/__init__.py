@@ -1,0 +1,1 @@
+"""What recipes teach: image labels, masks, and where a network starts."""
