@@ -36,8 +36,8 @@ from napari_wsseg.ops import metrics, seeds
 from napari_wsseg.pipeline import stage_masks
 from napari_wsseg.pipeline.inference import networks
 from napari_wsseg.schema import Case, StageMaps, StageSettings
-from trainers._recipe import configure
-from trainers._run import Run
+from trainers.engine.recipe import configure
+from trainers.engine.run import Run
 from trainers.settings import presets as _presets
 
 ARCHS = ("resnet18", "resnet50", "vgg16", "densenet121")

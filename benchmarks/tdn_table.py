@@ -27,8 +27,8 @@ from napari_wsseg.pipeline.inference import networks, variants
 from napari_wsseg.pipeline.inference import tied_deconv as _tied_deconv
 from napari_wsseg.pipeline.inference.work import Work
 from napari_wsseg.schema import StageMaps
-from trainers._recipe import configure
-from trainers._run import Run
+from trainers.engine.recipe import configure
+from trainers.engine.run import Run
 from trainers.settings import presets as _presets
 
 #: Pairs of maps are peaked, so lower cuts are tried than for other maps.

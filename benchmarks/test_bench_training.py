@@ -32,7 +32,7 @@ from napari_wsseg.datasets import datasets
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.phantom import generate
 from trainers import configure
-from trainers._run import Run
+from trainers.engine.run import Run
 
 FILMS, SIDE, BATCH, TURNS = 64, 1024, 16, 3
 NAMES = [f"f{number:02d}.png" for number in range(FILMS)]

@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, Progress
-from trainers._recipe import Recipe, TrainingConfig, configure, recipes
+from trainers.engine.recipe import Recipe, TrainingConfig, configure, recipes
 from trainers.settings.presets import presets
 
 __all__ = ["Recipe", "TrainingConfig", "configure", "presets", "recipes", "run"]
@@ -42,6 +42,6 @@ def run(
     UsageError, DataError, JobFailed
         As the recipe says; the run folder then says so too.
     """
-    from trainers._run import Run
+    from trainers.engine.run import Run
 
     yield from Run.prepare(name, project, config, cancel=cancel, resume=resume)

@@ -66,8 +66,9 @@ def settings_from(pairs: list[str]) -> dict[str, str]:
 def _train(arguments: argparse.Namespace, say: Speaker) -> int:
     # torch takes seconds to load; a wrong word should not.
     settings = settings_from(arguments.set)
-    from trainers import _lines, _watch
-    from trainers._run import Run
+    from trainers.engine import cancellation as _watch
+    from trainers.engine import narrate as _lines
+    from trainers.engine.run import Run
 
     cancel = threading.Event()
     _watch.on_signals(cancel)

@@ -29,8 +29,8 @@ from napari_wsseg.nn.tied_deconv import TiedDeconv
 from napari_wsseg.nn.tied_encoder import FirstClassifier
 from trainers import presets
 from trainers.__main__ import settings_from
-from trainers._loop import accelerator
-from trainers._recipe import TrainingConfig, configure
+from trainers.engine.loop import accelerator
+from trainers.engine.recipe import TrainingConfig, configure
 from trainers.irnet import IrnetConfig
 from trainers.moco import MocoConfig
 from trainers.settings.classifier_network import NetworkConfig, network

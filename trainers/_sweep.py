@@ -2,7 +2,7 @@
 
 Each cell is an ordinary run; a sweep only remembers which. So a sweep that was
 stopped goes on when it is asked for again: a run with the same inputs is kept, one
-that was stopped half-way is resumed (`trainers._inputs`).
+that was stopped half-way is resumed (`trainers.engine.fingerprint`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
-from trainers._recipe import configure, recipes, settings_of
+from trainers.engine.recipe import configure, recipes, settings_of
 
 #: Settings that name an upstream run, and the stage whose run is meant by none.
 _UPSTREAM = {"classifier_run": "cam", "labels_run": "labels"}

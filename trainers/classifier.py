@@ -14,10 +14,10 @@ from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import Progress
 from napari_wsseg.nn import losses
 from napari_wsseg.nn.dropblock import strength
-from trainers._loop import Task, fit
-from trainers._recipe import Context, Events, recipe
 from trainers.data import batches as _data
 from trainers.data.augment import mixed
+from trainers.engine.loop import Task, fit
+from trainers.engine.recipe import Context, Events, recipe
 from trainers.settings import classifier as _classifier
 from trainers.settings import classifier_network as _network
 from trainers.settings.classifier import ClassifierConfig

@@ -15,11 +15,11 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.nn import losses
 from napari_wsseg.pipeline.inference import networks
-from trainers._loop import Task, fit
-from trainers._recipe import Context, Events, recipe
 from trainers.data import batches as _data
 from trainers.data import targets as _targets
 from trainers.data.samplers import ShuffledSampler
+from trainers.engine.loop import Task, fit
+from trainers.engine.recipe import Context, Events, recipe
 from trainers.settings import segmenter as _encoder
 from trainers.tasks import masks as _masks
 from trainers.tasks import teacher as _teacher

@@ -20,11 +20,11 @@ from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.pipeline import infer
 from napari_wsseg.pipeline.inference import networks
 from napari_wsseg.schema import IGNORE
-from trainers._loop import Task, fit
-from trainers._recipe import Context, Events, TrainingConfig, recipe
 from trainers.data import batches as _data
 from trainers.data import targets as _targets
 from trainers.data.samplers import ShuffledSampler
+from trainers.engine.loop import Task, fit
+from trainers.engine.recipe import Context, Events, TrainingConfig, recipe
 
 #: Most training films whose mean displacement is taken off.
 _CENTRING = 256

@@ -15,10 +15,10 @@ from napari_wsseg.jobs import Checkpoint, DataError
 from napari_wsseg.nn import backbones as trunks
 from napari_wsseg.nn import pretrained
 from napari_wsseg.nn.moco import Moco
-from trainers._loop import Task, fit
-from trainers._recipe import Context, Events, InputConfig, recipe
 from trainers.data import batches as _data
 from trainers.data.samplers import ShuffledSampler
+from trainers.engine.loop import Task, fit
+from trainers.engine.recipe import Context, Events, InputConfig, recipe
 
 #: Most validation films that are told apart.
 _TOLD_APART = 256

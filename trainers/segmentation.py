@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import DataError, Progress
-from trainers._loop import fit
-from trainers._recipe import Context, Events, recipe
 from trainers.data import batches as _data
 from trainers.data import targets as _targets
 from trainers.data.samplers import RatioSampler, ShuffledSampler
+from trainers.engine.loop import fit
+from trainers.engine.recipe import Context, Events, recipe
 from trainers.settings import segmenter as _encoder
 from trainers.tasks import masks as _masks
 

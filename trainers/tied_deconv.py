@@ -17,10 +17,10 @@ from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.nn import losses, pretrained, tied_maps
 from napari_wsseg.nn.tied_deconv import LAST_STAGE, TiedDeconv
 from napari_wsseg.nn.tied_encoder import Encoder, FirstClassifier, from_vgg, imagenet
-from trainers._loop import Task
-from trainers._phases import Kept, Phase, fit_in_turn
-from trainers._recipe import Context, Events, recipe
 from trainers.data import batches as _data
+from trainers.engine.loop import Task
+from trainers.engine.phases import Kept, Phase, fit_in_turn
+from trainers.engine.recipe import Context, Events, recipe
 from trainers.settings.tied_deconv import TiedDeconvConfig
 from trainers.tasks import image_labels as _labelled
 

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_wsseg.jobs import DataError
     from napari_wsseg.pipeline.infer import infer
     from napari_wsseg.pipeline.inference import variants
-    from trainers import _watch
+    from trainers.engine import cancellation as _watch
 
     cancel = threading.Event()
     _watch.on_signals(cancel)

@@ -14,7 +14,8 @@ from napari_wsseg.io import runs as runs_of
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project, ProjectLocked
 from napari_wsseg.jobs import DataError, UsageError
-from trainers import _watch, presets, recipes
+from trainers import presets, recipes
+from trainers.engine import cancellation as _watch
 
 End = dict[str, Any]
 
@@ -77,8 +78,8 @@ def execute(
     resume: str | None = None,
 ) -> End:
     """Train one recipe and compute its maps; return the ``finished`` line."""
-    from trainers._lines import narrate
-    from trainers._run import Run
+    from trainers.engine.narrate import narrate
+    from trainers.engine.run import Run
 
     run = Run.prepare(recipe, project, settings, cancel=cancel, resume=resume)
     over = _watch.watch(cancel, lambda: run.folder.stop_file)

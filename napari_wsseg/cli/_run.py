@@ -27,8 +27,8 @@ def add(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train what is missing, compute every stage's maps, and use them."""
     from napari_wsseg.io.project import Project
-    from trainers import _inputs
     from trainers.__main__ import settings_from
+    from trainers.engine import fingerprint as _inputs
 
     began = time.monotonic()
     cancel = threading.Event()

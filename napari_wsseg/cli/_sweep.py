@@ -100,7 +100,7 @@ def _cell(
 ) -> _jobs.End:
     """Train and score one cell, or keep what is there; return its ``finished`` line."""
     from napari_wsseg.io.project import Project
-    from trainers import _inputs
+    from trainers.engine import fingerprint as _inputs
 
     recipe = sheet.plan.recipe
     with Project.open(project) as opened:

@@ -18,7 +18,7 @@ from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing.report import ImportReport
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Case
-from trainers._run import Run
+from trainers.engine.run import Run
 
 T = TypeVar("T")
 

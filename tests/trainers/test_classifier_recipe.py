@@ -17,8 +17,8 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, Progress, WssegError
 from napari_wsseg.nn import losses
 from napari_wsseg.schema import IGNORE
-from trainers._run import Run
 from trainers.data.batches import Labels
+from trainers.engine.run import Run
 from trainers.tasks import image_labels as _labelled
 
 TINY = {"size": 64, "epochs": 1, "batch": 4, "checks": 1, "device": "cpu"}

@@ -20,7 +20,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, DataError, Progress
 from napari_wsseg.pipeline import infer
 from napari_wsseg.pipeline.inference import networks
-from trainers._run import Run
+from trainers.engine.run import Run
 from trainers.tasks import teacher as _teacher
 
 Result = TypeVar("Result")

@@ -15,7 +15,7 @@ from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.pipeline.infer import infer
 from napari_wsseg.pipeline.inference import networks
 from trainers import irnet
-from trainers._run import Run
+from trainers.engine.run import Run
 
 
 @pytest.fixture(scope="module")

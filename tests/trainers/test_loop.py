@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, JobFailed, Progress
-from trainers._loop import Task, accelerator, fit
-from trainers._recipe import Context, TrainingConfig
+from trainers.engine.loop import Task, accelerator, fit
+from trainers.engine.recipe import Context, TrainingConfig
 
 STEPS = 10
 
@@ -208,7 +208,7 @@ def test_the_last_good_checkpoint_stays_on_disk(
 ) -> None:
     from napari_wsseg.io import checkpoints
     from napari_wsseg.nn import losses
-    from trainers._run import Run
+    from trainers.engine.run import Run
 
     real, calls = losses.bce, iter(range(1000))
 

@@ -11,7 +11,7 @@ from spot_films import import_films, make_films
 from torch import nn
 
 from trainers import _memory, recipes
-from trainers._recipe import configure
+from trainers.engine.recipe import configure
 
 
 def test_what_backward_keeps_is_counted_to_the_byte() -> None:

@@ -16,8 +16,8 @@ from napari_wsseg.io import checkpoints, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
 from napari_wsseg.pipeline import infer
-from trainers._run import Run
 from trainers.data.targets import Targets
+from trainers.engine.run import Run
 from trainers.tasks import masks as _masks
 
 TINY: dict[str, Any] = {"size": 64, "epochs": 3, "batch": 4, "device": "cpu"}

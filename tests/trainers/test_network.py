@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_wsseg.jobs import UsageError
-from trainers._recipe import configure
+from trainers.engine.recipe import configure
 from trainers.settings import classifier as _classifier
 from trainers.settings import classifier_network as _network
 from trainers.settings.classifier import ClassifierConfig

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import trainers
-from trainers._recipe import configure, settings_of
+from trainers.engine.recipe import configure, settings_of
 from trainers.settings.paper_presets import papers
 
 

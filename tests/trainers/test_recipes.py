@@ -19,8 +19,8 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, DataError, JobFailed, Progress, UsageError
 from napari_wsseg.pipeline import infer
 from napari_wsseg.pipeline.inference import networks
-from trainers._recipe import configure, settings_of
-from trainers._run import Run
+from trainers.engine.recipe import configure, settings_of
+from trainers.engine.run import Run
 
 TINY: dict[str, dict[str, Any]] = {
     "classifier": {"size": 64, "epochs": 6, "batch": 4, "learning_rate": 1e-3},
@@ -214,7 +214,7 @@ def test_a_recipe_without_what_it_builds_on_says_what_to_run(spots: Path) -> Non
 def test_memory_running_out_is_told_in_words(
     spots: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trainers import _loop
+    from trainers.engine import loop as _loop
 
     def full(*_: object, **__: object) -> None:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:83] can't allocate memory")

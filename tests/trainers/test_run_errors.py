@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 
-from trainers import TrainingConfig, _run
+from trainers import TrainingConfig
+from trainers.engine import run as _run
 
 EIGHT = TrainingConfig(batch=8)
 

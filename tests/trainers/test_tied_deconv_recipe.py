@@ -21,8 +21,8 @@ from napari_wsseg.ops.geometry import letterbox
 from napari_wsseg.pipeline import infer, stage_masks
 from napari_wsseg.pipeline.inference import networks
 from trainers import presets
-from trainers._recipe import configure
-from trainers._run import Run
+from trainers.engine.recipe import configure
+from trainers.engine.run import Run
 
 TINY: dict[str, Any] = {
     "size": 64,

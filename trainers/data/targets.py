@@ -17,8 +17,8 @@ from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import geometry
 from napari_wsseg.pipeline import infer, label_conditioned_masks
 from napari_wsseg.schema import IGNORE, StageSettings
-from trainers._recipe import Context
 from trainers.data.batches import Labels
+from trainers.engine.recipe import Context
 
 #: A finding that is known to be absent from the whole film.
 _EMPTY = None

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.nn import classifier
 from napari_wsseg.nn.dropblock import SCHEDULES
-from trainers._recipe import InputConfig
+from trainers.engine.recipe import InputConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from napari_wsseg.io import checkpoints, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.nn import pretrained, segmenter
-from trainers._recipe import InputConfig
+from trainers.engine.recipe import InputConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class SegmenterConfig(InputConfig):
 
     @property
     def rates(self) -> dict[str, float]:
-        """Learning-rate factors by parameter name, see `trainers._loop.Task`."""
+        """Learning-rate factors by parameter name, see `trainers.engine.loop.Task`."""
         return {} if self.encoder_rate == 1 else {"net.encoder.": self.encoder_rate}
 
 

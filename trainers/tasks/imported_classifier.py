@@ -16,8 +16,8 @@ from napari_wsseg.jobs import Checkpoint, DataError, UsageError
 from napari_wsseg.nn import external_classifier as foreign
 from napari_wsseg.nn import pretrained
 from napari_wsseg.nn.backbones import TRUNKS
-from trainers import _card
-from trainers._recipe import configure, settings_of
+from trainers.engine import model_card as _card
+from trainers.engine.recipe import configure, settings_of
 from trainers.settings import classifier as _classifier
 from trainers.settings.classifier import ClassifierConfig
 

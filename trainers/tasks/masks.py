@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from napari_wsseg.nn import losses, segmenter
-from trainers._loop import Task
 from trainers.data import batches as _data
 from trainers.data.samplers import balanced
 from trainers.data.targets import Targets
+from trainers.engine.loop import Task
 from trainers.settings.segmenter import SegmenterConfig
 
 WEAK_STAGES = ("irnet", "crf", "cam")

@@ -31,10 +31,10 @@ from napari_wsseg.nn import classifier as networks
 from napari_wsseg.nn import losses
 from napari_wsseg.ops import geometry
 from napari_wsseg.phantom import FINDINGS, generate
-from trainers._loop import Task, fit
-from trainers._recipe import Context
 from trainers.data import batches as _data
 from trainers.data.samplers import ShuffledSampler
+from trainers.engine.loop import Task, fit
+from trainers.engine.recipe import Context
 from trainers.settings import classifier_network as _network
 
 FILMS = 360

@@ -18,7 +18,7 @@ from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.nn.normalise import as_input
 from napari_wsseg.pipeline.inference import networks
-from trainers._recipe import Context
+from trainers.engine.recipe import Context
 
 BATCH = 8
 

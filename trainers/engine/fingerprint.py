@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_wsseg.io import runs
 from napari_wsseg.io.project import Project
-from trainers._recipe import configure, settings_of
+from trainers.engine.recipe import configure, settings_of
 
 
 @dataclass(frozen=True, slots=True)

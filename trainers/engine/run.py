@@ -14,8 +14,15 @@ from napari_wsseg.io import atomic, checkpoints, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import Checkpoint, JobFailed, Progress, UsageError, WssegError
-from trainers import _card, _inputs
-from trainers._recipe import Context, TrainingConfig, configure, recipes, settings_of
+from trainers.engine import fingerprint as _inputs
+from trainers.engine import model_card as _card
+from trainers.engine.recipe import (
+    Context,
+    TrainingConfig,
+    configure,
+    recipes,
+    settings_of,
+)
 
 #: Words by which torch and the system say that memory ran out.
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")

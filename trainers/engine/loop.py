@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from napari_wsseg.jobs import Checkpoint, JobFailed, Progress, UsageError
-from trainers._recipe import Context, Events, TrainingConfig
+from trainers.engine.recipe import Context, Events, TrainingConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from napari_wsseg.io import stages
 from napari_wsseg.jobs import Checkpoint, Progress, WssegError
 from napari_wsseg.pipeline import infer
 from napari_wsseg.pipeline.inference import networks
-from trainers._recipe import recipes
-from trainers._run import Run
+from trainers.engine.recipe import recipes
+from trainers.engine.run import Run
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from napari_wsseg.jobs import Progress
-from trainers._loop import Task, fit
-from trainers._recipe import Context, Events, TrainingConfig
+from trainers.engine.loop import Task, fit
+from trainers.engine.recipe import Context, Events, TrainingConfig
 
 #: The best weights of every phase so far, by the phase's name.
 Kept: TypeAlias = Mapping[str, Mapping[str, Tensor]]

@@ -1,0 +1,1 @@
+"""What runs a recipe: the loop, its phases, its records."""
