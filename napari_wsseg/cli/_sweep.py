@@ -13,8 +13,8 @@ from napari_wsseg.cli import _jobs, _say, add_json, add_project
 from napari_wsseg.ops.tally import FIGURES
 
 if TYPE_CHECKING:
-    from trainers._sheet import Sheet
-    from trainers._sweep import Cell
+    from trainers.sweep.plan import Cell
+    from trainers.sweep.results import Sheet
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -36,9 +36,9 @@ def add(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train and score every cell that is not there yet; adopt none."""
     from napari_wsseg.io.project import Project
-    from trainers import _sweep
     from trainers.__main__ import settings_from
-    from trainers._sheet import Sheet
+    from trainers.sweep import plan as _sweep
+    from trainers.sweep.results import Sheet
 
     began = time.monotonic()
     settings = _jobs.preset_settings(arguments.preset, arguments.recipe)
@@ -163,7 +163,7 @@ def _finish(
     arguments: argparse.Namespace, sheet: Sheet, end: _jobs.End, seconds: float
 ) -> int:
     """Tell the end, with the runs and test figures of all that is done."""
-    from trainers._sheet import means
+    from trainers.sweep.results import means
 
     last = {
         "event": "finished",

@@ -19,7 +19,8 @@ from napari_wsseg.cli import main
 from napari_wsseg.io import runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import UsageError
-from trainers import _sheet, _sweep
+from trainers.sweep import plan as _sweep
+from trainers.sweep import results as _sheet
 
 SMALL = ["size=64", "epochs=1", "batch=4", "labels=cam", "init=random", "device=cpu"]
 CLASSIFIER = ["size=64", "epochs=1", "batch=4", "weights=", "device=cpu"]

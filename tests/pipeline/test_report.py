@@ -15,7 +15,8 @@ from napari_wsseg.io import atomic, images, runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline import report
 from napari_wsseg.schema import Case, StageMaps, StageSettings
-from trainers import _sheet, _sweep
+from trainers.sweep import plan as _sweep
+from trainers.sweep import results as _sheet
 
 FINDING = "spot & edge"
 READER = "Dr Eva Novak"

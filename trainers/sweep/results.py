@@ -16,7 +16,7 @@ from napari_wsseg.jobs import UsageError
 from napari_wsseg.ops.tally import FIGURES
 from napari_wsseg.pipeline.evaluation.conventions import CONVENTIONS
 from napari_wsseg.pipeline.reporting.plots import MEAN, sweep_plot
-from trainers._sweep import Cell, Plan
+from trainers.sweep.plan import Cell, Plan
 
 
 class Sheet:
