@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
 
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg.session import Session
-from napari_wsseg.session.keeping import Recovered
+from napari_wsseg.session.expert_masks import Recovered
 
 NOTE_MS = 9000
 _NOTE = "background: #24476b; color: white; border-radius: 4px; padding: 5px;"

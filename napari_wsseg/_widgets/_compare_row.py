@@ -15,7 +15,7 @@ from napari_wsseg._widgets._layers import STAGE_NAMES
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg.schema import STAGES
-from napari_wsseg.session.looking import VIEWS, Comparing
+from napari_wsseg.session.view import VIEWS, Comparing
 
 _WAYS: tuple[tuple[Comparing, str, str], ...] = (
     ("blend", "Blend", "One through the other; the slider mixes them"),

@@ -110,7 +110,7 @@ def stage_pictures(session: Session, least: int = 12) -> Callable[[], Pictures]:
     """Return work that draws the film, every stage and the expert masks.
 
     Everything that it needs is taken now, so that it can be done in another thread.
-    Keys are those of `napari_wsseg.session.looking.VIEWS`; stages that have not seen
+    Keys are those of `napari_wsseg.session.view.VIEWS`; stages that have not seen
     the film are missing. The type of numbers is `least` pixels high or higher.
     """
     opened, experts, looking = session.opened, session.experts, session.looking

@@ -16,7 +16,7 @@ from napari_wsseg._widgets._layer_changes import new_labels, place
 from napari_wsseg._widgets._layers import CaseLayers
 from napari_wsseg.ops import scribble
 from napari_wsseg.session import Session
-from napari_wsseg.session.opened import OpenedCase
+from napari_wsseg.session.open_case import OpenedCase
 
 SIDE = 512
 """Longest side, in pixels, of the strokes and of the proposal shown."""

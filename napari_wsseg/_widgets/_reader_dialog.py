@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
 from napari_wsseg._widgets._words import red
 from napari_wsseg.jobs import WssegError
 from napari_wsseg.session import Session
-from napari_wsseg.session.readers import Mode
+from napari_wsseg.session.reading_mode import Mode
 
 _MODES: tuple[tuple[Mode, str, str], ...] = (
     ("open", "&Read", "The masks that count are shown, whoever drew them."),

@@ -8,7 +8,7 @@ from typing import Any
 from napari.viewer import Viewer
 
 from napari_wsseg.session import Session
-from napari_wsseg.session.toning import around, level_and_width
+from napari_wsseg.session.grey_window import around, level_and_width
 
 _PIXELS = 400
 """Way of the mouse, in pixels of the screen, over which the width doubles and more."""

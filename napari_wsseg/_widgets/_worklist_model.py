@@ -13,7 +13,8 @@ from qtpy.QtGui import QColor
 
 from napari_wsseg.pipeline.agreement import SAME_DICE
 from napari_wsseg.schema import Case
-from napari_wsseg.session import Session, ordering
+from napari_wsseg.session import Session
+from napari_wsseg.session import reading_order as ordering
 
 COLUMNS = ("Status", "Film", "Findings", "Score", "Reader", "Split")
 FILTERS = (

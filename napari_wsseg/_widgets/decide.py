@@ -19,7 +19,7 @@ from superqt import QElidingLabel
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg.schema import Decision, Verdict
-from napari_wsseg.session.deciding import UNDO_SECONDS
+from napari_wsseg.session.decisions import UNDO_SECONDS
 
 _VERDICTS: tuple[tuple[Verdict, str, str], ...] = (
     (

@@ -35,7 +35,7 @@ from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets.stages import pixmap
 from napari_wsseg.pipeline.inference import variants
-from napari_wsseg.session.showing import read_every_map
+from napari_wsseg.session.shown_runs import read_every_map
 
 _DIGITS = 14
 """Height of a number's type in a tile, in pixels of the screen."""

@@ -8,7 +8,7 @@ from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._map_maker import ALL, MapMaker
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg.pipeline.inference import variants
-from napari_wsseg.session.showing import read_every_map
+from napari_wsseg.session.shown_runs import read_every_map
 
 
 class MapChoice(QWidget):

@@ -28,7 +28,7 @@ from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets.map_choice import MapChoice
 from napari_wsseg.schema import STAGES
-from napari_wsseg.session.looking import VIEWS
+from napari_wsseg.session.view import VIEWS
 
 THUMB = 90
 _TIPS = {

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg.ops.windowing import PRESETS
-from napari_wsseg.session.toning import around, level_and_width
+from napari_wsseg.session.grey_window import around, level_and_width
 
 _WORDS = {
     "auto": "Auto (without markers)",

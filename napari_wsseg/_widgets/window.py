@@ -19,7 +19,7 @@ from napari_wsseg._widgets import _workbench
 from napari_wsseg._widgets._start import UntilOpen
 from napari_wsseg._widgets.review import WIDTH, Review
 from napari_wsseg._widgets.worklist import Worklist
-from napari_wsseg.session.readers import Mode
+from napari_wsseg.session.reading_mode import Mode
 
 WORKLIST_WIDTH, WIDE_WORKLIST = 300, 370
 WIDE_SCREEN = 1600

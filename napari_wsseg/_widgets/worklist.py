@@ -29,7 +29,7 @@ from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets._worklist_model import COLUMNS, FILTERS, WorklistModel
 from napari_wsseg.schema import STAGES
-from napari_wsseg.session import ordering
+from napari_wsseg.session import reading_order as ordering
 
 
 class Worklist(QWidget):

@@ -19,21 +19,22 @@ from psygnal import Signal
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case
-from napari_wsseg.session import adjudicating, opened
-from napari_wsseg.session._maps import MapsShown
-from napari_wsseg.session._several import SeveralReaders
-from napari_wsseg.session._verdicts import Verdicts
-from napari_wsseg.session.deciding import Deciding
+from napari_wsseg.session import adjudication as adjudicating
+from napari_wsseg.session import open_case as opened
+from napari_wsseg.session.case_loader import Loader
+from napari_wsseg.session.decision_commands import Verdicts
+from napari_wsseg.session.decisions import Deciding
 from napari_wsseg.session.drafts import Drafts
-from napari_wsseg.session.keeping import ExpertMasks, Recovered
-from napari_wsseg.session.loading import Loader
-from napari_wsseg.session.looking import Looking
-from napari_wsseg.session.opened import Background, OpenedCase, Shown
-from napari_wsseg.session.readers import Reading
+from napari_wsseg.session.expert_masks import ExpertMasks, Recovered
+from napari_wsseg.session.grey_window import Toning
+from napari_wsseg.session.open_case import Background, OpenedCase, Shown
+from napari_wsseg.session.reader_commands import SeveralReaders
 from napari_wsseg.session.reading_list import ReadingList
-from napari_wsseg.session.showing import Showing
-from napari_wsseg.session.toning import Toning
+from napari_wsseg.session.reading_mode import Reading
+from napari_wsseg.session.shown_runs import Showing
+from napari_wsseg.session.stage_commands import MapsShown
 from napari_wsseg.session.versions import Comparing
+from napari_wsseg.session.view import Looking
 
 
 class Session(MapsShown, Verdicts, SeveralReaders):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Mask, StageMaps, StageSettings
-from napari_wsseg.session import opened
+from napari_wsseg.session import open_case as opened
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline import agreement
 from napari_wsseg.pipeline.agreement import FINISHED
 from napari_wsseg.schema import Case, Decision, Verdict
-from napari_wsseg.session.readers import Reading
+from napari_wsseg.session.reading_mode import Reading
 
 SEEN_HOURS = 24
 """A film seen less long ago waits behind those that were not."""

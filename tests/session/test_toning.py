@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_wsseg.ops.windowing import PRESETS, reading_window
-from napari_wsseg.session.toning import Toning, around, level_and_width
+from napari_wsseg.session.grey_window import Toning, around, level_and_width
 
 FILM = np.linspace(0, 1, 10_000, dtype=np.float32).reshape(100, 100)
 OTHER = FILM * 0.5

@@ -13,7 +13,8 @@ from reading_room import make_project
 from napari_wsseg._widgets._worklist_model import FILTERS, WorklistModel
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Case
-from napari_wsseg.session import Session, ordering
+from napari_wsseg.session import Session
+from napari_wsseg.session import reading_order as ordering
 
 FILMS = 5000
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from napari_wsseg.schema import Mask, Verdict
-from napari_wsseg.session import adjudicating
-from napari_wsseg.session._whole import Whole
-from napari_wsseg.session.deciding import Asked, finding_state, offer
-from napari_wsseg.session.opened import OpenedCase
+from napari_wsseg.session import adjudication as adjudicating
+from napari_wsseg.session.decisions import Asked, finding_state, offer
+from napari_wsseg.session.open_case import OpenedCase
+from napari_wsseg.session.state import Whole
 
 
 class Verdicts(Whole):

@@ -11,15 +11,15 @@ from napari_wsseg.schema import Mask
 
 if TYPE_CHECKING:
     from napari_wsseg.io.project import Project
-    from napari_wsseg.session.deciding import Deciding
-    from napari_wsseg.session.keeping import ExpertMasks
-    from napari_wsseg.session.loading import Loader
-    from napari_wsseg.session.looking import Looking
-    from napari_wsseg.session.opened import Background, OpenedCase
-    from napari_wsseg.session.readers import Reading
+    from napari_wsseg.session.case_loader import Loader
+    from napari_wsseg.session.decisions import Deciding
+    from napari_wsseg.session.expert_masks import ExpertMasks
+    from napari_wsseg.session.open_case import Background, OpenedCase
     from napari_wsseg.session.reading_list import ReadingList
-    from napari_wsseg.session.showing import Showing
+    from napari_wsseg.session.reading_mode import Reading
+    from napari_wsseg.session.shown_runs import Showing
     from napari_wsseg.session.versions import Comparing
+    from napari_wsseg.session.view import Looking
 
 
 class Whole:

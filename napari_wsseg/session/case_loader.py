@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from napari_wsseg.session import opened as opened_cases
-from napari_wsseg.session.opened import Background, OpenedCase, Shown
+from napari_wsseg.session import open_case as opened_cases
+from napari_wsseg.session.open_case import Background, OpenedCase, Shown
 
 _KEPT = 6
 """Cases kept in memory beside the open one, read ahead or just left."""

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.schema import Mask, StageMaps
-from napari_wsseg.session import opened
-from napari_wsseg.session._whole import Whole
+from napari_wsseg.session import open_case as opened
 from napari_wsseg.session.drafts import Drafts
-from napari_wsseg.session.opened import Shown
+from napari_wsseg.session.open_case import Shown
+from napari_wsseg.session.state import Whole
 
 
 class MapsShown(Whole):

@@ -9,8 +9,8 @@ import numpy as np
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Mask
-from napari_wsseg.session.deciding import Asked
-from napari_wsseg.session.opened import OpenedCase
+from napari_wsseg.session.decisions import Asked
+from napari_wsseg.session.open_case import OpenedCase
 from napari_wsseg.session.versions import Comparison
 
 

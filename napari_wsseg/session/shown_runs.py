@@ -10,7 +10,7 @@ from napari_wsseg.io import stages
 from napari_wsseg.jobs import DataError, UsageError
 from napari_wsseg.pipeline.inference import variants
 from napari_wsseg.schema import StageMaps
-from napari_wsseg.session.opened import Shown
+from napari_wsseg.session.open_case import Shown
 
 
 class Showing:

@@ -10,10 +10,10 @@ import numpy as np
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Annotation, Decision, Mask, Verdict
-from napari_wsseg.session.looking import Looking
-from napari_wsseg.session.opened import OpenedCase
-from napari_wsseg.session.readers import Reading
+from napari_wsseg.session.open_case import OpenedCase
 from napari_wsseg.session.reading_list import ReadingList
+from napari_wsseg.session.reading_mode import Reading
+from napari_wsseg.session.view import Looking
 
 UNDO_SECONDS = 10.0
 """How long a decision can be taken back with one click."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Annotation, Mask
-from napari_wsseg.session import adjudicating, versions
-from napari_wsseg.session._whole import Whole
-from napari_wsseg.session.readers import Mode, Reading
+from napari_wsseg.session import adjudication as adjudicating
+from napari_wsseg.session import versions
+from napari_wsseg.session.reading_mode import Mode, Reading
+from napari_wsseg.session.state import Whole
 from napari_wsseg.session.versions import Comparison
 
 
