@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from spot_films import make_films
 
-from napari_wsseg.cli import _jobs, parser
+from napari_wsseg.cli import _training as _jobs
+from napari_wsseg.cli import parser
 from trainers import configure
 from trainers.__main__ import settings_from
 

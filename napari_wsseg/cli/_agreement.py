@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from napari_wsseg.cli import _say, add_json, add_project
+from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import add_json, add_project
 
 _HEADS = ("readers", "finding", "films", "Dice", "HD95 mm", "HD95 px", "kappa")
 

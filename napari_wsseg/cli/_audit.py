@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from napari_wsseg.cli import _say, add_project
+from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import add_project
 
 
 def add(command: argparse.ArgumentParser) -> None:

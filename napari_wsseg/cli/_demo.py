@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_wsseg.cli import _open, _say, add_json
+from napari_wsseg.cli import _open, add_json
+from napari_wsseg.cli import _output as _say
 
 
 def add(command: argparse.ArgumentParser) -> None:

@@ -15,7 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 
-from napari_wsseg.cli import _say, add_json
+from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import add_json
 from napari_wsseg.cli._open import has_display
 
 

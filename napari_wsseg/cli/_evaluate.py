@@ -6,7 +6,8 @@ import argparse
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from napari_wsseg.cli import _say, add_json, add_project
+from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import add_json, add_project
 from napari_wsseg.ops.tally import FIGURES
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Generator
 from pathlib import Path
 
-from napari_wsseg.cli import _say, add_json, add_project
+from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import add_json, add_project
 from napari_wsseg.export import Scope, Summary, formats, models, summary, writing
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress, UsageError

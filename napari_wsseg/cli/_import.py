@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_wsseg.cli import _import_classifier, _say, add_json, add_project
+from napari_wsseg.cli import _import_classifier, add_json, add_project
+from napari_wsseg.cli import _output as _say
 from napari_wsseg.export import importers
 from napari_wsseg.export import reading_back as taking
 from napari_wsseg.io.project import Project

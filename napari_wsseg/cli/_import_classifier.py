@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from napari_wsseg.cli import _say
+from napari_wsseg.cli import _output as _say
 from napari_wsseg.jobs import UsageError
 
 SIZE = 320
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Take the classifier over, use it, and say what was not used of the file."""
     if not arguments.arch or not arguments.findings:
         raise UsageError("name the network with --arch and its outputs with --findings")
-    from napari_wsseg.cli import _jobs
+    from napari_wsseg.cli import _training as _jobs
     from napari_wsseg.io.project import Project
     from trainers.tasks import imported_classifier as _foreign
 

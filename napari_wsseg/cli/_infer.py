@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import threading
 
-from napari_wsseg.cli import _say, add_json, add_project
+from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import add_json, add_project
 from napari_wsseg.schema import STAGES
 
 

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_wsseg.cli import _say, add_json
+from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import add_json
 from napari_wsseg.jobs import UsageError
 
 if TYPE_CHECKING:

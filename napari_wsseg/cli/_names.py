@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from napari_wsseg.cli import _say, add_json, add_project
+from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import add_json, add_project
 from napari_wsseg.io import film_names as names
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError

@@ -7,7 +7,9 @@ import threading
 import time
 from typing import Any
 
-from napari_wsseg.cli import _jobs, _say, add_json, add_project
+from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import _training as _jobs
+from napari_wsseg.cli import add_json, add_project
 
 #: Recipes in order, with the settings that name the runs each builds on.
 ORDER: dict[str, dict[str, str]] = {

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_wsseg.cli import _jobs, _say, add_json, add_project
+from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import _training as _jobs
+from napari_wsseg.cli import add_json, add_project
 from napari_wsseg.ops.tally import FIGURES
 
 if TYPE_CHECKING:

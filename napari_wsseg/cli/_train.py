@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import threading
 
-from napari_wsseg.cli import _jobs, _say, add_json, add_project
+from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import _training as _jobs
+from napari_wsseg.cli import add_json, add_project
 
 
 def add(command: argparse.ArgumentParser) -> None:

@@ -13,7 +13,8 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
-from napari_wsseg.cli import _jobs, main
+from napari_wsseg.cli import _training as _jobs
+from napari_wsseg.cli import main
 from napari_wsseg.io import checkpoints, runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.nn.classifier import build

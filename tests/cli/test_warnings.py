@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_wsseg.cli import _jobs, _say
+from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import _training as _jobs
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import StageMaps, StageSettings

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from napari_wsseg.cli import _say
+from napari_wsseg.cli import _output as _say
 from napari_wsseg.io import runs as runs_of
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project, ProjectLocked
