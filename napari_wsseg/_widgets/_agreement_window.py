@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QDialog, QLabel, QVBoxLayout, QWidget
 
-from napari_wsseg._widgets._table import fill, rows_table
+from napari_wsseg._widgets.parts.text_table import fill, rows_table
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline import agreement
 

@@ -12,8 +12,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets._layers import STAGE_NAMES
-from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session.view import VIEWS, Comparing
 

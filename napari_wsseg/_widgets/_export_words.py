@@ -8,7 +8,7 @@ from typing import Any
 
 from qtpy.QtGui import QPalette
 
-from napari_wsseg._widgets._words import count, red
+from napari_wsseg._widgets.parts.formatting import count, red
 
 #: Lines of one kind that are shown; the rest is counted.
 MOST = 6

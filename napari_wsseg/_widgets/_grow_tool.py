@@ -11,9 +11,9 @@ from scipy import ndimage
 
 from napari_wsseg._widgets import _pictures
 from napari_wsseg._widgets._autosave import Autosave
-from napari_wsseg._widgets._background import Latest, QtBackground
 from napari_wsseg._widgets._layer_changes import new_labels, place
 from napari_wsseg._widgets._layers import CaseLayers
+from napari_wsseg._widgets.parts.worker_thread import Latest, QtBackground
 from napari_wsseg.ops import scribble
 from napari_wsseg.session import Session
 from napari_wsseg.session.open_case import OpenedCase

@@ -8,8 +8,8 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_wsseg._widgets import _pictures
 from napari_wsseg._widgets._layers import STAGE_NAMES
-from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg.schema import STAGES
 
 _BAR = 10

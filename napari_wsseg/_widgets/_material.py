@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from napari_wsseg._widgets._words import count
+from napari_wsseg._widgets.parts.formatting import count
 from napari_wsseg.io.project import Project
 
 

@@ -9,8 +9,8 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QLabel, QSizePolicy
 
 from napari_wsseg._widgets._layers import STAGE_NAMES
-from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg.ops import geometry
 from napari_wsseg.schema import STAGES
 

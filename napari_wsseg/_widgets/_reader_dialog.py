@@ -13,7 +13,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets._words import red
+from napari_wsseg._widgets.parts.formatting import red
 from napari_wsseg.jobs import WssegError
 from napari_wsseg.session import Session
 from napari_wsseg.session.reading_mode import Mode

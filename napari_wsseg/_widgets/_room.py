@@ -14,8 +14,8 @@ from qtpy.QtWidgets import QWidget
 
 from napari_wsseg._widgets import _asking
 from napari_wsseg._widgets._requests import pairs
-from napari_wsseg._widgets._share import Note
-from napari_wsseg._widgets._words import count, gigabytes, red
+from napari_wsseg._widgets.parts.formatting import count, gigabytes, red
+from napari_wsseg._widgets.parts.share_slider import Note
 
 #: Settings that a network's memory does not depend on, but for the batch, whose part
 #: is worked out here.

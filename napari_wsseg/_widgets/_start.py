@@ -16,9 +16,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets import _workbench
-from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
-from napari_wsseg._widgets.help import RESEARCH_USE
+from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.help import RESEARCH_USE
 from napari_wsseg.jobs import WssegError
 
 SAMPLE_FILMS = 64

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
 
-from napari_wsseg._widgets import _words
 from napari_wsseg._widgets._layers import STAGE_NAMES
-from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets.findings import area
+from napari_wsseg._widgets.parts import formatting as _words
+from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import STAGES, Annotation
 

@@ -14,9 +14,9 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_wsseg._widgets._share import Note
-from napari_wsseg._widgets._still_plot import still_plot
-from napari_wsseg._widgets._words import count, legible, metric_name
+from napari_wsseg._widgets.parts.formatting import count, legible, metric_name
+from napari_wsseg._widgets.parts.share_slider import Note
+from napari_wsseg._widgets.parts.static_plot import still_plot
 from napari_wsseg.schema import PALETTE
 
 #: Row of a sweep's table that is the mean over findings.

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from napari_wsseg._widgets._verdict import Verdict
-from napari_wsseg._widgets._words import count
+from napari_wsseg._widgets.parts.formatting import count
 
 
 class Result(QFrame):

@@ -17,9 +17,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets import _jobs, _keys
+from napari_wsseg._widgets import _jobs
 from napari_wsseg._widgets._autosave import Autosave
-from napari_wsseg._widgets._background import QtBackground
 from napari_wsseg._widgets._compared_layers import ComparedLayers
 from napari_wsseg._widgets._extra_layers import ExtraLayers
 from napari_wsseg._widgets._film_turn import FilmTurn
@@ -27,6 +26,8 @@ from napari_wsseg._widgets._grow_tool import GrowTool
 from napari_wsseg._widgets._layers import CaseLayers
 from napari_wsseg._widgets._ruler import Ruler
 from napari_wsseg._widgets._tone_drag import ToneDrag
+from napari_wsseg._widgets.parts import shortcuts as _keys
+from napari_wsseg._widgets.parts.worker_thread import QtBackground
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Verdict
 from napari_wsseg.session import Session
@@ -344,7 +345,7 @@ class Workbench(QObject):
 
     def show_keys(self) -> None:
         """Show the list of shortcuts."""
-        from napari_wsseg._widgets.help import KeyList
+        from napari_wsseg._widgets.parts.help import KeyList
 
         if self.help is None:
             self.help = KeyList(self.window)

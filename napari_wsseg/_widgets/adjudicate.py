@@ -13,8 +13,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets._compared_layers import FIRST, SECOND
-from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg.ops import agreement
 from napari_wsseg.ops.tally import Overlap
 

@@ -13,8 +13,8 @@ from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_wsseg._widgets._events import Step
-from napari_wsseg._widgets._still_plot import still_plot
-from napari_wsseg._widgets._words import colours, figure, metric_name
+from napari_wsseg._widgets.parts.formatting import colours, figure, metric_name
+from napari_wsseg._widgets.parts.static_plot import still_plot
 
 #: Figures that are no measure of how well it goes.
 _NOT_DRAWN = frozenset(

@@ -20,10 +20,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets._layers import STAGE_NAMES
-from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._starting import TALL, StartRow
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets.grow import GrowRow
+from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg.ops import masks
 from napari_wsseg.schema import Mask
 

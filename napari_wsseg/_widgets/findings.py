@@ -18,8 +18,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets import _pictures
-from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session import Session
 

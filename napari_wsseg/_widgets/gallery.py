@@ -21,7 +21,6 @@ from qtpy.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
 from napari_wsseg._widgets import _pictures
-from napari_wsseg._widgets._background import Latest
 from napari_wsseg._widgets._cover import (
     SIDE,
     Cover,
@@ -31,8 +30,9 @@ from napari_wsseg._widgets._cover import (
     whole,
 )
 from napari_wsseg._widgets._layers import STAGE_NAMES
-from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.worker_thread import Latest
 from napari_wsseg._widgets.stages import pixmap
 from napari_wsseg.pipeline.inference import variants
 from napari_wsseg.session.shown_runs import read_every_map

@@ -14,13 +14,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_wsseg._widgets import help as help_pages
-from napari_wsseg._widgets._banner import Banner
-from napari_wsseg._widgets._fold import Fold
-from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._probe import Readout
-from napari_wsseg._widgets._sight import in_sight, when_in_sight
-from napari_wsseg._widgets._words import green, red
 from napari_wsseg._widgets._workbench import (
     Workbench,
     fold_is_open,
@@ -30,6 +24,12 @@ from napari_wsseg._widgets.adjudicate import AdjudicatePanel
 from napari_wsseg._widgets.decide import DecidePanel
 from napari_wsseg._widgets.editing import EditPanel
 from napari_wsseg._widgets.findings import FindingsTable
+from napari_wsseg._widgets.parts import help as help_pages
+from napari_wsseg._widgets.parts.banner import Banner
+from napari_wsseg._widgets.parts.collapsible import Fold
+from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.formatting import green, red
+from napari_wsseg._widgets.parts.visibility import in_sight, when_in_sight
 from napari_wsseg._widgets.stages import StagePanel
 from napari_wsseg._widgets.tone import TonePanel
 from napari_wsseg._widgets.versions import VersionsPanel

@@ -16,18 +16,19 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets import _run_details, _run_rows, _run_rules, _words
+from napari_wsseg._widgets import _run_details, _run_rows, _run_rules
 from napari_wsseg._widgets._compare_masks import MasksWindow
 from napari_wsseg._widgets._evaluating import Evaluation
 from napari_wsseg._widgets._jobs import Job, Jobs, jobs_of
-from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._log_window import LogWindow
 from napari_wsseg._widgets._requests import Request
 from napari_wsseg._widgets._scoring import scoring_of
 from napari_wsseg._widgets._scoring_strip import ScoringStrip
-from napari_wsseg._widgets._sight import in_sight, when_in_sight
-from napari_wsseg._widgets._table import fill, roomy, rows_table
 from napari_wsseg._widgets._train_setup import short_title
+from napari_wsseg._widgets.parts import formatting as _words
+from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.text_table import fill, roomy, rows_table
+from napari_wsseg._widgets.parts.visibility import in_sight, when_in_sight
 from napari_wsseg.io import runs
 from napari_wsseg.io.runs import RunInfo
 from napari_wsseg.jobs import WssegError

@@ -19,14 +19,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets import _pictures
-from napari_wsseg._widgets._background import Latest
 from napari_wsseg._widgets._compare_row import CompareRow
 from napari_wsseg._widgets._extra_layers import BACKGROUND_COLOUR, IGNORED_COLOUR
 from napari_wsseg._widgets._layers import STAGE_NAMES
 from napari_wsseg._widgets._legend import Legend
-from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets.map_choice import MapChoice
+from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.worker_thread import Latest
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session.view import VIEWS
 

@@ -12,9 +12,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets._compared_layers import FIRST, SECOND
-from napari_wsseg._widgets._listening import listen
-from napari_wsseg._widgets._table import fill, rows_table
 from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.text_table import fill, rows_table
 from napari_wsseg.schema import Annotation
 
 _HEADS = ("Version", "When", "How")

@@ -24,10 +24,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets import _uncertainty
-from napari_wsseg._widgets._background import Latest
-from napari_wsseg._widgets._listening import listen
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets._worklist_model import COLUMNS, FILTERS, WorklistModel
+from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.worker_thread import Latest
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session import reading_order as ordering
 

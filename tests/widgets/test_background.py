@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from pytestqt.qtbot import QtBot
 
-from napari_wsseg._widgets._background import Latest, QtBackground
+from napari_wsseg._widgets.parts.worker_thread import Latest, QtBackground
 
 pytestmark = pytest.mark.gui
 

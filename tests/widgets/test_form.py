@@ -16,8 +16,8 @@ from qtpy.QtWidgets import QApplication, QDoubleSpinBox, QFormLayout
 
 import trainers
 from napari_wsseg._widgets._describe import describe_config
-from napari_wsseg._widgets._form import ConfigForm
 from napari_wsseg._widgets._loading import rebuild
+from napari_wsseg._widgets.parts.config_form import ConfigForm
 
 pytestmark = pytest.mark.gui
 

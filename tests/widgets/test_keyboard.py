@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
 )
 from tabbing import walked_by_tab
 
-from napari_wsseg._widgets import _keys
 from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.parts import shortcuts as _keys
 from napari_wsseg._widgets.review import Review
 
 pytestmark = pytest.mark.gui
@@ -42,7 +42,7 @@ _HELD = {
 
 
 def pressed(widget: QWidget, binding: str) -> None:
-    """Press a key, as `napari_wsseg._widgets._keys` names it."""
+    """Press a key, as `napari_wsseg._widgets.parts.shortcuts` names it."""
     *modifiers, name = binding.split("-") if len(binding) > 1 else [binding]
     key = _NAMED.get(name) or getattr(Qt.Key, f"Key_{name}")
     held = Qt.KeyboardModifier.NoModifier

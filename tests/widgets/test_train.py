@@ -28,8 +28,8 @@ from napari_wsseg._widgets._material import Material, share_in_words
 from napari_wsseg._widgets._requests import Request, Sweep
 from napari_wsseg._widgets._train_setup import estimate
 from napari_wsseg._widgets._verdict import judge
-from napari_wsseg._widgets._words import contrast
 from napari_wsseg._widgets.curves import Curves
+from napari_wsseg._widgets.parts.formatting import contrast
 from napari_wsseg._widgets.train import TrainPanel
 from napari_wsseg.io import runs
 from napari_wsseg.schema import PALETTE

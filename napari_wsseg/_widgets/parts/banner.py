@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
 
-from napari_wsseg._widgets._listening import listen
+from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg.session import Session
 from napari_wsseg.session.expert_masks import Recovered
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDialog, QLabel, QMessageBox, QVBoxLayout, QWidget
 
-from napari_wsseg._widgets._keys import KEYS, NAPARI_KEYS
+from napari_wsseg._widgets.parts.shortcuts import KEYS, NAPARI_KEYS
 
 RESEARCH_USE = "Research use only. Not a medical device."
 

@@ -27,7 +27,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets._fold import Fold
+from napari_wsseg._widgets.parts.collapsible import Fold
 
 LARGEST_INT = 2**31 - 1
 

@@ -1,0 +1,1 @@
+"""Building blocks that panels share; none knows what a project is."""
