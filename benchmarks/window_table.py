@@ -322,8 +322,8 @@ def memory(window: Window, switches: int) -> None:
 
 def training(window: Window, place: Path) -> Any:
     """Start a classifier from the window; return its job once it trains."""
-    from napari_wsseg._widgets._jobs import jobs_of
-    from napari_wsseg._widgets._requests import Request
+    from napari_wsseg._widgets.processes.jobs import jobs_of
+    from napari_wsseg._widgets.processes.requests import Request
 
     jobs = jobs_of(window.bench.session)
     job = jobs.start(Request(place, "classifier", {"size": 128, "epochs": 400}))
@@ -333,8 +333,8 @@ def training(window: Window, place: Path) -> Any:
 
 def refining(window: Window, place: Path) -> Any:
     """Start the CRF of a film at full size, over and over, as the window's job."""
-    from napari_wsseg._widgets._jobs import Job
-    from napari_wsseg._widgets._requests import Request
+    from napari_wsseg._widgets.processes.jobs import Job
+    from napari_wsseg._widgets.processes.requests import Request
 
     job = Job(Request(place, None), command=[sys.executable, "-c", CRF])
     window.qtest.qWait(8000)

@@ -12,10 +12,10 @@ from napari.qt.threading import create_worker
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QWidget
 
-from napari_wsseg._widgets import _asking
-from napari_wsseg._widgets._requests import pairs
 from napari_wsseg._widgets.parts.formatting import count, gigabytes, red
 from napari_wsseg._widgets.parts.share_slider import Note
+from napari_wsseg._widgets.processes import query as _asking
+from napari_wsseg._widgets.processes.requests import pairs
 
 #: Settings that a network's memory does not depend on, but for the batch, whose part
 #: is worked out here.
@@ -86,7 +86,7 @@ class Room:
 def ask(words: list[str], wanted: Callable[[], bool]) -> Iterator[Room | str | None]:
     """Yield ``None`` while waiting, then the answer or why there is none.
 
-    For a worker, see `napari_wsseg._widgets._loading.load_softly`.
+    For a worker, see `napari_wsseg._widgets.processes.recipes.load_softly`.
     """
     asking = _asking.ask(["trainers._memory", *words])
     try:

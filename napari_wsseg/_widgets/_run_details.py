@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_wsseg._widgets._loading import known
 from napari_wsseg._widgets.parts import formatting as _words
+from napari_wsseg._widgets.processes.recipes import known
 from napari_wsseg.io.runs import RunInfo
 
 Row = tuple[str, ...]

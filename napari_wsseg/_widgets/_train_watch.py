@@ -16,13 +16,20 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets._events import Cell, Ended, Event, Noise, Started, Step
-from napari_wsseg._widgets._jobs import Job
 from napari_wsseg._widgets._sweep_plot import SweepPlot
 from napari_wsseg._widgets._train_setup import short_title
 from napari_wsseg._widgets.curves import Curves
 from napari_wsseg._widgets.parts import formatting as _words
 from napari_wsseg._widgets.parts.collapsible import Fold
+from napari_wsseg._widgets.processes.events import (
+    Cell,
+    Ended,
+    Event,
+    Noise,
+    Started,
+    Step,
+)
+from napari_wsseg._widgets.processes.jobs import Job
 
 #: News of a training are drawn so often that drawing takes this share of the time …
 DRAWING_SHARE = 1 / 60

@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets import _jobs
 from napari_wsseg._widgets._autosave import Autosave
 from napari_wsseg._widgets._compared_layers import ComparedLayers
 from napari_wsseg._widgets._extra_layers import ExtraLayers
@@ -28,6 +27,7 @@ from napari_wsseg._widgets._ruler import Ruler
 from napari_wsseg._widgets._tone_drag import ToneDrag
 from napari_wsseg._widgets.parts import shortcuts as _keys
 from napari_wsseg._widgets.parts.worker_thread import QtBackground
+from napari_wsseg._widgets.processes import jobs as _jobs
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Verdict
 from napari_wsseg.session import Session

@@ -12,9 +12,9 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from napari_wsseg._widgets._events import Step
 from napari_wsseg._widgets.parts.formatting import colours, figure, metric_name
 from napari_wsseg._widgets.parts.static_plot import still_plot
+from napari_wsseg._widgets.processes.events import Step
 
 #: Figures that are no measure of how well it goes.
 _NOT_DRAWN = frozenset(

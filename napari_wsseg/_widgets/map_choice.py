@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QWidget
 
-from napari_wsseg._widgets._map_maker import ALL, MapMaker
 from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.processes.map_job import ALL, MapMaker
 from napari_wsseg.pipeline.inference import variants
 from napari_wsseg.session.shown_runs import read_every_map
 

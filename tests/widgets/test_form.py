@@ -15,9 +15,9 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QDoubleSpinBox, QFormLayout
 
 import trainers
-from napari_wsseg._widgets._describe import describe_config
-from napari_wsseg._widgets._loading import rebuild
 from napari_wsseg._widgets.parts.config_form import ConfigForm
+from napari_wsseg._widgets.processes.describe_recipes import describe_config
+from napari_wsseg._widgets.processes.recipes import rebuild
 
 pytestmark = pytest.mark.gui
 

@@ -17,12 +17,14 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QTimer
 
-from napari_wsseg._widgets import _child, _events, _jobs
-from napari_wsseg._widgets._child import Patience
-from napari_wsseg._widgets._events import Ended, Event, Noise, Step
-from napari_wsseg._widgets._excuses import OUT_OF_MEMORY, explain
-from napari_wsseg._widgets._jobs import Job, Jobs, jobs_of
-from napari_wsseg._widgets._requests import Request
+from napari_wsseg._widgets.processes import child as _child
+from napari_wsseg._widgets.processes import events as _events
+from napari_wsseg._widgets.processes import jobs as _jobs
+from napari_wsseg._widgets.processes.child import Patience
+from napari_wsseg._widgets.processes.events import Ended, Event, Noise, Step
+from napari_wsseg._widgets.processes.failure_messages import OUT_OF_MEMORY, explain
+from napari_wsseg._widgets.processes.jobs import Job, Jobs, jobs_of
+from napari_wsseg._widgets.processes.requests import Request
 
 pytestmark = pytest.mark.gui
 

@@ -19,7 +19,7 @@ from training_room import FAKE, FakeJobs, make_project, make_run, open_session
 
 from napari_wsseg._widgets import _run_details
 from napari_wsseg._widgets._compare_masks import MasksWindow
-from napari_wsseg._widgets._scoring import Scoring
+from napari_wsseg._widgets.processes.score_job import Scoring
 from napari_wsseg._widgets.runs import RunsPanel
 from napari_wsseg.io import runs, stages
 from napari_wsseg.io.project import Project
@@ -216,7 +216,7 @@ def test_the_list_follows_a_training_and_keeps_the_selection(
     panel = opened(qtbot, session, "done")
     panel._clock.setInterval(50)
     pick(panel, old)
-    from napari_wsseg._widgets._requests import Request
+    from napari_wsseg._widgets.processes.requests import Request
 
     with qtbot.waitSignal(panel.jobs.ended, timeout=10_000):
         panel.jobs.start(Request(project.folder, "classifier"))

@@ -21,15 +21,16 @@ from fake_child import RUN, sheet
 from tabbing import walked_by_tab
 from training_room import FakeJobs, make_project, make_run, open_session
 
-from napari_wsseg._widgets import _loading, _room, _sweep_plot
-from napari_wsseg._widgets._events import Ended, EndState, Step
-from napari_wsseg._widgets._loading import Loaded, RecipeCard
+from napari_wsseg._widgets import _room, _sweep_plot
 from napari_wsseg._widgets._material import Material, share_in_words
-from napari_wsseg._widgets._requests import Request, Sweep
 from napari_wsseg._widgets._train_setup import estimate
 from napari_wsseg._widgets._verdict import judge
 from napari_wsseg._widgets.curves import Curves
 from napari_wsseg._widgets.parts.formatting import contrast
+from napari_wsseg._widgets.processes import recipes as _loading
+from napari_wsseg._widgets.processes.events import Ended, EndState, Step
+from napari_wsseg._widgets.processes.recipes import Loaded, RecipeCard
+from napari_wsseg._widgets.processes.requests import Request, Sweep
 from napari_wsseg._widgets.train import TrainPanel
 from napari_wsseg.io import runs
 from napari_wsseg.schema import PALETTE

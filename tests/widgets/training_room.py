@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from napari_wsseg._widgets._child import Patience
-from napari_wsseg._widgets._jobs import Job, Jobs
-from napari_wsseg._widgets._requests import Request
+from napari_wsseg._widgets.processes.child import Patience
+from napari_wsseg._widgets.processes.jobs import Job, Jobs
+from napari_wsseg._widgets.processes.requests import Request
 from napari_wsseg.io import images, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Case

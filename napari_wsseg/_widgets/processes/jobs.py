@@ -16,8 +16,8 @@ from typing import Literal, TypeAlias
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
-from napari_wsseg._widgets._child import Child, Patience, pump
-from napari_wsseg._widgets._events import (
+from napari_wsseg._widgets.processes.child import Child, Patience, pump
+from napari_wsseg._widgets.processes.events import (
     Cell,
     Ended,
     EndState,
@@ -27,8 +27,8 @@ from napari_wsseg._widgets._events import (
     Started,
     Step,
 )
-from napari_wsseg._widgets._requests import Request
-from napari_wsseg._widgets._resuming import earlier_steps
+from napari_wsseg._widgets.processes.requests import Request
+from napari_wsseg._widgets.processes.run_history import earlier_steps
 
 JobState: TypeAlias = Literal["starting", "running", "stopping"] | EndState
 ALIVE = ("starting", "running", "stopping")

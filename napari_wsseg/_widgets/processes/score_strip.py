@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_wsseg._widgets._scoring import Scoring, summary
 from napari_wsseg._widgets.parts.share_slider import Note
+from napari_wsseg._widgets.processes.score_job import Scoring, summary
 
 
 class ScoringStrip(QWidget):

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from qtpy.QtCore import QCoreApplication, QObject, Signal
 
-from napari_wsseg._widgets._events import Ended, Event, Step
-from napari_wsseg._widgets._jobs import Job
-from napari_wsseg._widgets._requests import Request
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.formatting import count
+from napari_wsseg._widgets.processes.events import Ended, Event, Step
+from napari_wsseg._widgets.processes.jobs import Job
+from napari_wsseg._widgets.processes.requests import Request
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import STAGES

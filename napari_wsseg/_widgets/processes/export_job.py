@@ -11,15 +11,15 @@ from typing import Any
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
-from napari_wsseg._widgets._child import Child
+from napari_wsseg._widgets.processes.child import Child
 
-MODULE = "napari_wsseg._widgets._export_job"
+MODULE = "napari_wsseg._widgets.processes.export_process"
 
 
 def lines(word: str, wanted: Callable[[], bool]) -> Iterator[dict[str, Any] | None]:
     """Yield what the process says, ``None`` while it is silent; the last is its end.
 
-    For a worker, see `napari_wsseg._widgets._loading.load_softly`. When it is not
+    For a worker, see `napari_wsseg._widgets.processes.recipes.load_softly`. When it is not
     `wanted` any more the process is ended; files that it has written are whole.
     """
     ended = False
@@ -66,7 +66,7 @@ class ExportJob(QObject):
     Signals
     -------
     said(dict)
-        What the process says, see `napari_wsseg._widgets._export_job`.
+        What the process says, see `napari_wsseg._widgets.processes.export_process`.
     """
 
     said = Signal(dict)

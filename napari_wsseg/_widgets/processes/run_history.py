@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from napari_wsseg._widgets._events import Step, numbers
+from napari_wsseg._widgets.processes.events import Step, numbers
 from napari_wsseg.io.runs import RunFolder, RunInfo
 
 

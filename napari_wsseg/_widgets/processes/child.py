@@ -21,9 +21,16 @@ from pathlib import Path
 
 import psutil
 
-from napari_wsseg._widgets import _events
-from napari_wsseg._widgets._events import Ended, Event, Finished, Noise, Silent, thin
-from napari_wsseg._widgets._excuses import explain, system_kill
+from napari_wsseg._widgets.processes import events as _events
+from napari_wsseg._widgets.processes.events import (
+    Ended,
+    Event,
+    Finished,
+    Noise,
+    Silent,
+    thin,
+)
+from napari_wsseg._widgets.processes.failure_messages import explain, system_kill
 
 LONGEST_LINE = 65536
 NICENESS = 10

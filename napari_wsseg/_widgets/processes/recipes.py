@@ -6,8 +6,8 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, make_dataclass
 from typing import Annotated, Any
 
-from napari_wsseg._widgets import _asking
-from napari_wsseg._widgets._describe import KINDS
+from napari_wsseg._widgets.processes import query as _asking
+from napari_wsseg._widgets.processes.describe_recipes import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,15 @@ def ask() -> Generator[None, None, Loaded]:
     """Yield while another process imports the recipes; return what it told."""
     if _known:
         return _known[0]
-    _known[:] = [_read((yield from _asking.ask(["napari_wsseg._widgets._describe"])))]
+    _known[:] = [
+        _read(
+            (
+                yield from _asking.ask(
+                    ["napari_wsseg._widgets.processes.describe_recipes"]
+                )
+            )
+        )
+    ]
     return _known[0]
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_wsseg._widgets._events import Ended, Event, Step
-from napari_wsseg._widgets._jobs import Job
-from napari_wsseg._widgets._requests import Request
+from napari_wsseg._widgets.processes.events import Ended, Event, Step
+from napari_wsseg._widgets.processes.jobs import Job
+from napari_wsseg._widgets.processes.requests import Request
 
 ALL = "all"
 """Every map of a run, for one film alone."""

@@ -1,0 +1,1 @@
+"""Child processes that the window starts, and the lines they answer with."""
