@@ -119,7 +119,8 @@ class Window:
         from qtpy.QtTest import QTest
         from qtpy.QtWidgets import QApplication
 
-        from napari_wsseg._widgets import _workbench, window
+        from napari_wsseg._widgets import window
+        from napari_wsseg._widgets.canvas import bench as _workbench
 
         settings = QSettings(str(place / "window.ini"), QSettings.Format.IniFormat)
         _workbench._settings = lambda: settings  # type: ignore[attr-defined]
@@ -243,7 +244,7 @@ def measure(window: Window, table: Table) -> None:
 
     table.add("undo", [undo() for _ in range(6)])
     window.settle()
-    from napari_wsseg._widgets._layer_changes import show
+    from napari_wsseg._widgets.canvas.layer_updates import show
 
     other = next(layer for layer in layers.experts.values() if layer.visible)
     times = [

@@ -11,7 +11,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline import agreement
 
 if TYPE_CHECKING:
-    from napari_wsseg._widgets._workbench import Workbench
+    from napari_wsseg._widgets.canvas.bench import Workbench
 
 _HEADS = ("Readers", "Finding", "Films", "Dice", "HD95", "κ present")
 _APART = ("Film", "Finding", "Readers", "Dice")

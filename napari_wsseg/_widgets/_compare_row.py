@@ -11,8 +11,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets._layers import STAGE_NAMES
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session.view import VIEWS, Comparing

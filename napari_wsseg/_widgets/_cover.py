@@ -11,8 +11,8 @@ from qtpy.QtCore import QEvent, QObject, QPointF, QRectF, Qt
 from qtpy.QtGui import QKeyEvent, QPainter, QPaintEvent, QPixmap
 from qtpy.QtWidgets import QWidget
 
-from napari_wsseg._widgets import _pictures
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg.session import Session
 
 SIDE = 1400

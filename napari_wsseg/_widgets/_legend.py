@@ -6,9 +6,9 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_wsseg._widgets import _pictures
-from napari_wsseg._widgets._layers import STAGE_NAMES
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg.schema import STAGES
 

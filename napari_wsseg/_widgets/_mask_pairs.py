@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_wsseg import pipeline
-from napari_wsseg._widgets import _pictures
+from napari_wsseg._widgets.canvas import thumbnails as _pictures
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops.metrics import dice

@@ -15,8 +15,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets import _workbench
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas import bench as _workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.help import RESEARCH_USE
 from napari_wsseg.jobs import WssegError

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
 
-from napari_wsseg._widgets._layers import STAGE_NAMES
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.findings import area
 from napari_wsseg._widgets.parts import formatting as _words
 from napari_wsseg._widgets.parts.connections import listen

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg.schema import Decision, Verdict
 from napari_wsseg.session.decisions import UNDO_SECONDS

@@ -17,8 +17,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets import _pictures
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session import Session

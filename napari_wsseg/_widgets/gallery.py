@@ -20,7 +20,6 @@ from qtpy.QtGui import (
 from qtpy.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
-from napari_wsseg._widgets import _pictures
 from napari_wsseg._widgets._cover import (
     SIDE,
     Cover,
@@ -29,8 +28,9 @@ from napari_wsseg._widgets._cover import (
     stage_pictures,
     whole,
 )
-from napari_wsseg._widgets._layers import STAGE_NAMES
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.worker_thread import Latest
 from napari_wsseg._widgets.stages import pixmap

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QButtonGroup, QGridLayout, QLabel, QPushButton, QWidget
 
-from napari_wsseg._widgets._grow_tool import IN, OUT
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.canvas.grow_tool import IN, OUT
 
 
 class GrowRow(QWidget):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QWidget
 
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.processes.map_job import ALL, MapMaker
 from napari_wsseg.pipeline.inference import variants

@@ -15,12 +15,8 @@ from qtpy.QtWidgets import (
 from superqt import QElidingLabel
 
 from napari_wsseg._widgets._probe import Readout
-from napari_wsseg._widgets._workbench import (
-    Workbench,
-    fold_is_open,
-    remember_fold,
-)
 from napari_wsseg._widgets.adjudicate import AdjudicatePanel
+from napari_wsseg._widgets.canvas.bench import Workbench, fold_is_open, remember_fold
 from napari_wsseg._widgets.decide import DecidePanel
 from napari_wsseg._widgets.editing import EditPanel
 from napari_wsseg._widgets.findings import FindingsTable

@@ -18,12 +18,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets import _pictures
 from napari_wsseg._widgets._compare_row import CompareRow
-from napari_wsseg._widgets._extra_layers import BACKGROUND_COLOUR, IGNORED_COLOUR
-from napari_wsseg._widgets._layers import STAGE_NAMES
 from napari_wsseg._widgets._legend import Legend
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
+from napari_wsseg._widgets.canvas.stage_extras import BACKGROUND_COLOUR, IGNORED_COLOUR
 from napari_wsseg._widgets.map_choice import MapChoice
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.worker_thread import Latest

@@ -11,8 +11,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets._compared_layers import FIRST, SECOND
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.canvas.comparison_layers import FIRST, SECOND
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.text_table import fill, rows_table
 from napari_wsseg.schema import Annotation

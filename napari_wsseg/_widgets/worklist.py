@@ -24,8 +24,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets import _uncertainty
-from napari_wsseg._widgets._workbench import Workbench
 from napari_wsseg._widgets._worklist_model import COLUMNS, FILTERS, WorklistModel
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.worker_thread import Latest
 from napari_wsseg.schema import STAGES

@@ -9,7 +9,7 @@ import hands
 import pytest
 from spot_films import import_films, make_films
 
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.runs import RunsPanel
 from napari_wsseg._widgets.train import TrainPanel
 from napari_wsseg.schema import STAGES

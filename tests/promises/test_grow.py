@@ -12,8 +12,8 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
-from napari_wsseg._widgets._grow_tool import IN, OUT
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.canvas.grow_tool import IN, OUT
 from napari_wsseg._widgets.grow import GrowRow
 from napari_wsseg.io.project import Project
 

@@ -11,7 +11,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.map_choice import MapChoice
 from napari_wsseg._widgets.stages import StagePanel
 from napari_wsseg.io import stages

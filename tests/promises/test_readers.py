@@ -12,7 +12,7 @@ import reading_room
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review import Review
 from napari_wsseg._widgets.worklist import Worklist
 from napari_wsseg.io.project import Project

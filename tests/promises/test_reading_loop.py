@@ -15,7 +15,7 @@ import hands
 import pytest
 from qtpy.QtTest import QTest
 
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review import Review
 from napari_wsseg._widgets.train import TrainPanel
 from napari_wsseg.io.project import Project

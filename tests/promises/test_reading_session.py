@@ -25,7 +25,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from toolbox import BY_HAND, CTRL, FROM_STAGES, SHIFT, Toolbox
 
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.export import ExportPanel
 from napari_wsseg._widgets.train import TrainPanel
 from napari_wsseg._widgets.worklist import Worklist

@@ -14,7 +14,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from spot_films import import_films, make_films
 
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.train import TrainPanel
 from napari_wsseg.io import runs
 

@@ -18,7 +18,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QMenu, QWidget
 from scipy import ndimage
 
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review import Review
 from napari_wsseg.ops import masks
 

@@ -12,8 +12,9 @@ import reading_room
 from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QLabel
 
-from napari_wsseg._widgets import _workbench, window
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets import window
+from napari_wsseg._widgets.canvas import bench as _workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
 
 patience.sleep_in_qwait()
 

@@ -14,7 +14,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QPushButton
 
 from napari_wsseg._widgets._starting import TALL
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.editing import EditPanel
 
 pytestmark = pytest.mark.gui

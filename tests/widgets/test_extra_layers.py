@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import reading_room
 
-from napari_wsseg._widgets._extra_layers import BACKGROUND, FINDING, IGNORED
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.canvas.stage_extras import BACKGROUND, FINDING, IGNORED
 from napari_wsseg._widgets.stages import StagePanel
 from napari_wsseg.schema import IGNORE
 

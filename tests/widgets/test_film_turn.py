@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QLabel, QWidget
 
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
 
 pytestmark = pytest.mark.gui
 

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 from tabbing import walked_by_tab
 
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts import shortcuts as _keys
 from napari_wsseg._widgets.review import Review
 

@@ -11,7 +11,7 @@ from PIL import Image
 from qtpy.QtCore import QAbstractItemModel, Qt
 from qtpy.QtWidgets import QApplication, QTableView, QWidget
 
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg.datasets.folder import import_folder
 
 pytestmark = pytest.mark.gui

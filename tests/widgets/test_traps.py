@@ -111,7 +111,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton
 
 import napari_wsseg
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review import Review
 from napari_wsseg.io.project import Project
 

@@ -19,8 +19,8 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
 
 from napari_wsseg._widgets import window
-from napari_wsseg._widgets._layers import STAGE_NAMES
-from napari_wsseg._widgets._workbench import Workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.parts import shortcuts as _keys
 from napari_wsseg._widgets.review import Review
 from napari_wsseg._widgets.worklist import Worklist

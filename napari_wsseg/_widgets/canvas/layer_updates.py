@@ -13,7 +13,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari.viewer import Viewer
 from numpy.typing import NDArray
 
-from napari_wsseg._widgets import _strokes
+from napari_wsseg._widgets.canvas import strokes as _strokes
 
 UNIT_WORDS = {"pixel": "pixel", "mm": "millimeter"}
 """What napari calls a unit of ours."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 from napari.viewer import Viewer
 from psygnal import SignalInstance
 
-from napari_wsseg._widgets._layers import CaseLayers
+from napari_wsseg._widgets.canvas.case_layers import CaseLayers
 from napari_wsseg.session import Session
 
 

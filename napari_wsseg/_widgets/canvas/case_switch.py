@@ -10,7 +10,7 @@ from psygnal import Signal
 from qtpy.QtCore import QObject, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
-from napari_wsseg._widgets._layers import CaseLayers
+from napari_wsseg._widgets.canvas.case_layers import CaseLayers
 
 
 class FilmTurn:

@@ -12,8 +12,8 @@ from napari.viewer import Viewer
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
-from napari_wsseg._widgets import _pictures
-from napari_wsseg._widgets._layer_changes import at_once, new_labels, place, show
+from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas.layer_updates import at_once, new_labels, place, show
 from napari_wsseg._widgets.parts.worker_thread import Latest
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session import Session

@@ -12,9 +12,9 @@ from napari.viewer import Viewer
 from numpy.typing import NDArray
 from psygnal import SignalInstance
 
-from napari_wsseg._widgets._guest_layers import GuestLayers
-from napari_wsseg._widgets._layer_changes import at_once, new_labels, place, show
-from napari_wsseg._widgets._layers import CaseLayers
+from napari_wsseg._widgets.canvas.case_layers import CaseLayers
+from napari_wsseg._widgets.canvas.layer_updates import at_once, new_labels, place, show
+from napari_wsseg._widgets.canvas.optional_layers import GuestLayers
 from napari_wsseg.ops import geometry
 from napari_wsseg.schema import IGNORE
 from napari_wsseg.session import Session

@@ -12,8 +12,8 @@ from napari.utils.colormaps import Colormap
 from napari.viewer import Viewer
 from qtpy.QtCore import QTimer
 
-from napari_wsseg._widgets import _pictures
-from napari_wsseg._widgets._layer_changes import (
+from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas.layer_updates import (
     UNIT_WORDS,
     arrange,
     arranged_once,
@@ -25,8 +25,8 @@ from napari_wsseg._widgets._layer_changes import (
     show,
     watch,
 )
-from napari_wsseg._widgets._outlines import Outlines
-from napari_wsseg._widgets._strokes import drop_unclosed
+from napari_wsseg._widgets.canvas.outlines import Outlines
+from napari_wsseg._widgets.canvas.strokes import drop_unclosed
 from napari_wsseg.ops import geometry
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session import Session

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 from scipy import ndimage
 
-from napari_wsseg._widgets import _pictures
-from napari_wsseg._widgets._autosave import Autosave
-from napari_wsseg._widgets._layer_changes import new_labels, place
-from napari_wsseg._widgets._layers import CaseLayers
+from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas.autosave import Autosave
+from napari_wsseg._widgets.canvas.case_layers import CaseLayers
+from napari_wsseg._widgets.canvas.layer_updates import new_labels, place
 from napari_wsseg._widgets.parts.worker_thread import Latest, QtBackground
 from napari_wsseg.ops import scribble
 from napari_wsseg.session import Session

@@ -17,14 +17,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets._autosave import Autosave
-from napari_wsseg._widgets._compared_layers import ComparedLayers
-from napari_wsseg._widgets._extra_layers import ExtraLayers
-from napari_wsseg._widgets._film_turn import FilmTurn
-from napari_wsseg._widgets._grow_tool import GrowTool
-from napari_wsseg._widgets._layers import CaseLayers
-from napari_wsseg._widgets._ruler import Ruler
-from napari_wsseg._widgets._tone_drag import ToneDrag
+from napari_wsseg._widgets.canvas.autosave import Autosave
+from napari_wsseg._widgets.canvas.case_layers import CaseLayers
+from napari_wsseg._widgets.canvas.case_switch import FilmTurn
+from napari_wsseg._widgets.canvas.comparison_layers import ComparedLayers
+from napari_wsseg._widgets.canvas.grey_window_drag import ToneDrag
+from napari_wsseg._widgets.canvas.grow_tool import GrowTool
+from napari_wsseg._widgets.canvas.ruler import Ruler
+from napari_wsseg._widgets.canvas.stage_extras import ExtraLayers
 from napari_wsseg._widgets.parts import shortcuts as _keys
 from napari_wsseg._widgets.parts.worker_thread import QtBackground
 from napari_wsseg._widgets.processes import jobs as _jobs

@@ -14,7 +14,7 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
-from napari_wsseg._widgets._layers import CaseLayers
+from napari_wsseg._widgets.canvas.case_layers import CaseLayers
 from napari_wsseg.session import Session
 
 _EVENTS = ("paint", "set_data", "data")

@@ -10,7 +10,7 @@ from napari.layers import Labels, Layer, Shapes
 from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
 
-from napari_wsseg._widgets._layers import CaseLayers
+from napari_wsseg._widgets.canvas.case_layers import CaseLayers
 from napari_wsseg.schema import Radiograph
 from napari_wsseg.session import Session
 
