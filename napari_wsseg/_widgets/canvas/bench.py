@@ -34,8 +34,8 @@ from napari_wsseg.session import Session
 
 if TYPE_CHECKING:
     from napari_wsseg._widgets._agreement_window import AgreementWindow
-    from napari_wsseg._widgets.comparison import Comparison
-    from napari_wsseg._widgets.gallery import Gallery
+    from napari_wsseg._widgets.overlays.gallery import Gallery
+    from napari_wsseg._widgets.overlays.swipe import Comparison
 
 TICK_MS = 500
 PREFETCH_MS = 150
@@ -276,7 +276,7 @@ class Workbench(QObject):
     def _show_gallery(self, what: Literal["stages", "maps"]) -> None:
         if self.window is None or self.session.case is None:
             return
-        from napari_wsseg._widgets.gallery import Gallery
+        from napari_wsseg._widgets.overlays.gallery import Gallery
 
         if self.gallery is None:
             self.gallery = Gallery(self, self.window.centralWidget())
@@ -286,7 +286,7 @@ class Workbench(QObject):
         """Make what compares two views when it is first asked for."""
         looking = self.session.looking
         if self.comparison is None and self.window is not None and looking.compared:
-            from napari_wsseg._widgets.comparison import Comparison
+            from napari_wsseg._widgets.overlays.swipe import Comparison
 
             self.comparison = Comparison(self, self.window.centralWidget())
             self.comparison.follow()

@@ -17,9 +17,9 @@ from qtpy.QtGui import (
 )
 from qtpy.QtWidgets import QWidget
 
-from napari_wsseg._widgets._cover import Cover, Window, stage_pictures, whole
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
+from napari_wsseg._widgets.overlays.cover import Cover, Window, stage_pictures, whole
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.worker_thread import Latest
 from napari_wsseg._widgets.stages import pixmap

@@ -20,7 +20,10 @@ from qtpy.QtGui import (
 from qtpy.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
-from napari_wsseg._widgets._cover import (
+from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
+from napari_wsseg._widgets.overlays.cover import (
     SIDE,
     Cover,
     Pictures,
@@ -28,9 +31,6 @@ from napari_wsseg._widgets._cover import (
     stage_pictures,
     whole,
 )
-from napari_wsseg._widgets.canvas import thumbnails as _pictures
-from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.worker_thread import Latest
 from napari_wsseg._widgets.stages import pixmap

@@ -1,0 +1,1 @@
+"""What is shown over the film on demand: gallery and swipe."""
