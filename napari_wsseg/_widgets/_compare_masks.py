@@ -25,7 +25,7 @@ from napari_wsseg._widgets.parts import formatting as _words
 from napari_wsseg._widgets.parts.share_slider import Note
 from napari_wsseg._widgets.parts.text_table import fill, rows_table
 from napari_wsseg._widgets.parts.worker_thread import Latest, QtBackground
-from napari_wsseg._widgets.stages import pixmap
+from napari_wsseg._widgets.review.stage_switcher import pixmap
 from napari_wsseg.io.runs import RunInfo
 from napari_wsseg.session import Session
 

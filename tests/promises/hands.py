@@ -16,9 +16,9 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QApplication, QTabBar, QWidget
 
 from napari_wsseg._widgets import window
-from napari_wsseg._widgets._reader_dialog import ReaderDialog
 from napari_wsseg._widgets.canvas import bench as _workbench
 from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.review.reader_dialog import ReaderDialog
 from napari_wsseg._widgets.train import TrainPanel
 from napari_wsseg._widgets.worklist import Worklist
 

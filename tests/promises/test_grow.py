@@ -14,7 +14,7 @@ from qtpy.QtTest import QTest
 
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.grow_tool import IN, OUT
-from napari_wsseg._widgets.grow import GrowRow
+from napari_wsseg._widgets.review.grow_options import GrowRow
 from napari_wsseg.io.project import Project
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(120)]

@@ -12,8 +12,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.map_choice import MapChoice
-from napari_wsseg._widgets.stages import StagePanel
+from napari_wsseg._widgets.review.cam_choice import MapChoice
+from napari_wsseg._widgets.review.stage_switcher import StagePanel
 from napari_wsseg.io import stages
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(280)]

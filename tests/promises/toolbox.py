@@ -19,7 +19,7 @@ from qtpy.QtWidgets import QAbstractButton, QMenu, QWidget
 from scipy import ndimage
 
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.review import Review
+from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg.ops import masks
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier

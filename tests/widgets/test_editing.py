@@ -13,9 +13,9 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QPushButton
 
-from napari_wsseg._widgets._starting import TALL
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.editing import EditPanel
+from napari_wsseg._widgets.review.draft_start import TALL
+from napari_wsseg._widgets.review.edit_tools import EditPanel
 
 pytestmark = pytest.mark.gui
 

@@ -12,7 +12,7 @@ import reading_room
 
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.stage_extras import BACKGROUND, FINDING, IGNORED
-from napari_wsseg._widgets.stages import StagePanel
+from napari_wsseg._widgets.review.stage_switcher import StagePanel
 from napari_wsseg.schema import IGNORE
 
 pytestmark = pytest.mark.gui

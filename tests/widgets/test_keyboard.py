@@ -21,7 +21,7 @@ from tabbing import walked_by_tab
 
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts import shortcuts as _keys
-from napari_wsseg._widgets.review import Review
+from napari_wsseg._widgets.review.panel import Review
 
 pytestmark = pytest.mark.gui
 

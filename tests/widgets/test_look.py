@@ -16,7 +16,7 @@ from scipy import ndimage
 from napari_wsseg._widgets.canvas import ruler as _ruler
 from napari_wsseg._widgets.canvas import thumbnails as _pictures
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.review import Review
+from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg.ops.windowing import reading_window
 from napari_wsseg.schema import PALETTE, Radiograph
 

@@ -112,7 +112,7 @@ from qtpy.QtWidgets import QAbstractButton
 
 import napari_wsseg
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.review import Review
+from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg.io.project import Project
 
 TESTS = Path(__file__).parents[1]

@@ -230,7 +230,7 @@ class Workbench(QObject):
         """Ask who reads, and what of others is shown."""
         if self.session.project is None:
             return
-        from napari_wsseg._widgets._reader_dialog import ReaderDialog
+        from napari_wsseg._widgets.review.reader_dialog import ReaderDialog
 
         self.grow.put_down()
         ReaderDialog(self.session, self.window).exec()

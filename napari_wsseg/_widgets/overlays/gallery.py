@@ -33,7 +33,7 @@ from napari_wsseg._widgets.overlays.cover import (
 )
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.worker_thread import Latest
-from napari_wsseg._widgets.stages import pixmap
+from napari_wsseg._widgets.review.stage_switcher import pixmap
 from napari_wsseg.pipeline.inference import variants
 from napari_wsseg.session.shown_runs import read_every_map
 

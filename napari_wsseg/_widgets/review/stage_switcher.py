@@ -18,15 +18,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets._compare_row import CompareRow
-from napari_wsseg._widgets._legend import Legend
 from napari_wsseg._widgets.canvas import thumbnails as _pictures
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.canvas.stage_extras import BACKGROUND_COLOUR, IGNORED_COLOUR
-from napari_wsseg._widgets.map_choice import MapChoice
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.worker_thread import Latest
+from napari_wsseg._widgets.review.cam_choice import MapChoice
+from napari_wsseg._widgets.review.compare_row import CompareRow
+from napari_wsseg._widgets.review.legend import Legend
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session.view import VIEWS
 

@@ -19,11 +19,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets._starting import TALL, StartRow
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
-from napari_wsseg._widgets.grow import GrowRow
 from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.review.draft_start import TALL, StartRow
+from napari_wsseg._widgets.review.grow_options import GrowRow
 from napari_wsseg.ops import masks
 from napari_wsseg.schema import Mask
 

@@ -8,9 +8,9 @@ from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
 
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
-from napari_wsseg._widgets.findings import area
 from napari_wsseg._widgets.parts import formatting as _words
 from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.review.findings_table import area
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import STAGES, Annotation
 

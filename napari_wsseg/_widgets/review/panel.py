@@ -14,21 +14,21 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_wsseg._widgets._probe import Readout
-from napari_wsseg._widgets.adjudicate import AdjudicatePanel
 from napari_wsseg._widgets.canvas.bench import Workbench, fold_is_open, remember_fold
-from napari_wsseg._widgets.decide import DecidePanel
-from napari_wsseg._widgets.editing import EditPanel
-from napari_wsseg._widgets.findings import FindingsTable
 from napari_wsseg._widgets.parts import help as help_pages
 from napari_wsseg._widgets.parts.banner import Banner
 from napari_wsseg._widgets.parts.collapsible import Fold
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.formatting import green, red
 from napari_wsseg._widgets.parts.visibility import in_sight, when_in_sight
-from napari_wsseg._widgets.stages import StagePanel
-from napari_wsseg._widgets.tone import TonePanel
-from napari_wsseg._widgets.versions import VersionsPanel
+from napari_wsseg._widgets.review.adjudication import AdjudicatePanel
+from napari_wsseg._widgets.review.decision_bar import DecidePanel
+from napari_wsseg._widgets.review.edit_tools import EditPanel
+from napari_wsseg._widgets.review.findings_table import FindingsTable
+from napari_wsseg._widgets.review.grey_window import TonePanel
+from napari_wsseg._widgets.review.readout import Readout
+from napari_wsseg._widgets.review.stage_switcher import StagePanel
+from napari_wsseg._widgets.review.version_list import VersionsPanel
 from napari_wsseg.schema import Case
 
 WIDTH = 320
