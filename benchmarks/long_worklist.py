@@ -52,7 +52,7 @@ def make(folder: Path) -> Path:
 
 def measure(window: Window, table: Table, place: Path) -> None:
     """Use the worklist's chips, search field and orders."""
-    from napari_wsseg._widgets.worklist import Worklist
+    from napari_wsseg._widgets.worklist.panel import Worklist
 
     session: Any = window.bench.session
     opened = []

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 from napari_wsseg._widgets._start import UntilOpen
 from napari_wsseg._widgets.canvas import bench as _workbench
 from napari_wsseg._widgets.review.panel import WIDTH, Review
-from napari_wsseg._widgets.worklist import Worklist
+from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.session.reading_mode import Mode
 
 WORKLIST_WIDTH, WIDE_WORKLIST = 300, 370

@@ -20,7 +20,7 @@ from napari_wsseg._widgets.canvas import bench as _workbench
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.reader_dialog import ReaderDialog
 from napari_wsseg._widgets.train import TrainPanel
-from napari_wsseg._widgets.worklist import Worklist
+from napari_wsseg._widgets.worklist.panel import Worklist
 
 LEFT = Qt.MouseButton.LeftButton
 _ROOMS = [Path(pointer.__file__).parent, os.environ.get("PYTHONPATH")]

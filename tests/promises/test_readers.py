@@ -14,7 +14,7 @@ from qtpy.QtTest import QTest
 
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.panel import Review
-from napari_wsseg._widgets.worklist import Worklist
+from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.project_folder import mask_store as _masks
 

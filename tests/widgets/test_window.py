@@ -23,7 +23,7 @@ from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.parts import shortcuts as _keys
 from napari_wsseg._widgets.review.panel import Review
-from napari_wsseg._widgets.worklist import Worklist
+from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.io.project import Project
 
 pytestmark = pytest.mark.gui

@@ -10,7 +10,7 @@ from statistics import median
 import pytest
 from reading_room import make_project
 
-from napari_wsseg._widgets._worklist_model import FILTERS, WorklistModel
+from napari_wsseg._widgets.worklist.model import FILTERS, WorklistModel
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Case
 from napari_wsseg.session import Session

@@ -33,9 +33,9 @@ from napari_wsseg.schema import Verdict
 from napari_wsseg.session import Session
 
 if TYPE_CHECKING:
-    from napari_wsseg._widgets._agreement_window import AgreementWindow
     from napari_wsseg._widgets.overlays.gallery import Gallery
     from napari_wsseg._widgets.overlays.swipe import Comparison
+    from napari_wsseg._widgets.worklist.agreement_window import AgreementWindow
 
 TICK_MS = 500
 PREFETCH_MS = 150
@@ -238,7 +238,7 @@ class Workbench(QObject):
 
     def show_agreement(self) -> None:
         """Show how far readers agree."""
-        from napari_wsseg._widgets._agreement_window import AgreementWindow
+        from napari_wsseg._widgets.worklist.agreement_window import AgreementWindow
 
         if self.agreement is None:
             self.agreement = AgreementWindow(self, self.window)

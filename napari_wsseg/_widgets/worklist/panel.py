@@ -23,11 +23,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets import _uncertainty
-from napari_wsseg._widgets._worklist_model import COLUMNS, FILTERS, WorklistModel
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.worker_thread import Latest
+from napari_wsseg._widgets.worklist import uncertainty as _uncertainty
+from napari_wsseg._widgets.worklist.model import COLUMNS, FILTERS, WorklistModel
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session import reading_order as ordering
 

@@ -1,0 +1,1 @@
+"""The worklist: which films there are and which is next."""
