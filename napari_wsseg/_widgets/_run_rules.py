@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from napari_wsseg._widgets._train_setup import short_title
-from napari_wsseg._widgets._verdict import stages_of
 from napari_wsseg._widgets.processes.recipes import known
 from napari_wsseg._widgets.processes.run_history import can_resume
+from napari_wsseg._widgets.training.outcome import stages_of
+from napari_wsseg._widgets.training.setup import short_title
 from napari_wsseg.io import runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunInfo

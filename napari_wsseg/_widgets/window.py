@@ -149,7 +149,7 @@ def review_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
 
 def train_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
     """Return the training panel of a viewer."""
-    from napari_wsseg._widgets.train import TrainPanel
+    from napari_wsseg._widgets.training.panel import TrainPanel
 
     bench = _workbench.of(napari_viewer)
     return Panel(bench, TrainPanel(bench.session))

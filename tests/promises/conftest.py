@@ -18,7 +18,7 @@ from qtpy.QtCore import QSettings
 from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas import bench as _workbench
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.train import TrainPanel
+from napari_wsseg._widgets.training.panel import TrainPanel
 from napari_wsseg.datasets import datasets
 from napari_wsseg.io.project import Project
 from napari_wsseg.phantom import write_dataset

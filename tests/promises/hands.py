@@ -19,7 +19,7 @@ from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas import bench as _workbench
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.reader_dialog import ReaderDialog
-from napari_wsseg._widgets.train import TrainPanel
+from napari_wsseg._widgets.training.panel import TrainPanel
 from napari_wsseg._widgets.worklist.panel import Worklist
 
 LEFT = Qt.MouseButton.LeftButton

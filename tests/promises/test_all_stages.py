@@ -11,7 +11,7 @@ from spot_films import import_films, make_films
 
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.runs import RunsPanel
-from napari_wsseg._widgets.train import TrainPanel
+from napari_wsseg._widgets.training.panel import TrainPanel
 from napari_wsseg.schema import STAGES
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(3600)]

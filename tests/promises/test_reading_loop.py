@@ -17,7 +17,7 @@ from qtpy.QtTest import QTest
 
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.panel import Review
-from napari_wsseg._widgets.train import TrainPanel
+from napari_wsseg._widgets.training.panel import TrainPanel
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunFolder
 

@@ -15,7 +15,7 @@ from qtpy.QtTest import QTest
 from spot_films import import_films, make_films
 
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.train import TrainPanel
+from napari_wsseg._widgets.training.panel import TrainPanel
 from napari_wsseg.io import runs
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(1800)]

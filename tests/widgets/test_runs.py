@@ -262,7 +262,7 @@ def test_the_panel_fits_a_narrow_dock(
 
 
 def test_a_run_without_a_stage_has_nothing_to_be_put_in_use_for() -> None:
-    from napari_wsseg._widgets._verdict import stages_of
+    from napari_wsseg._widgets.training.outcome import stages_of
 
     assert stages_of("moco") == ()
     assert stages_of("tied_deconv") == ("cam", "crf")

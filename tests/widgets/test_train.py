@@ -21,17 +21,18 @@ from fake_child import RUN, sheet
 from tabbing import walked_by_tab
 from training_room import FakeJobs, make_project, make_run, open_session
 
-from napari_wsseg._widgets import _room, _sweep_plot
-from napari_wsseg._widgets._material import Material, share_in_words
-from napari_wsseg._widgets._train_setup import estimate
-from napari_wsseg._widgets._verdict import judge
-from napari_wsseg._widgets.curves import Curves
 from napari_wsseg._widgets.parts.formatting import contrast
 from napari_wsseg._widgets.processes import recipes as _loading
 from napari_wsseg._widgets.processes.events import Ended, EndState, Step
 from napari_wsseg._widgets.processes.recipes import Loaded, RecipeCard
 from napari_wsseg._widgets.processes.requests import Request, Sweep
-from napari_wsseg._widgets.train import TrainPanel
+from napari_wsseg._widgets.training import memory_note as _room
+from napari_wsseg._widgets.training import sweep_plot as _sweep_plot
+from napari_wsseg._widgets.training.curves import Curves
+from napari_wsseg._widgets.training.data_summary import Material, share_in_words
+from napari_wsseg._widgets.training.outcome import judge
+from napari_wsseg._widgets.training.panel import TrainPanel
+from napari_wsseg._widgets.training.setup import estimate
 from napari_wsseg.io import runs
 from napari_wsseg.schema import PALETTE
 
@@ -174,7 +175,7 @@ def test_recipes_that_cannot_be_loaded_are_told_not_waited_for(
 
 def test_importing_the_panels_does_not_import_torch() -> None:
     words = (
-        "import sys, napari_wsseg._widgets.train, napari_wsseg._widgets.runs;"
+        "import sys, napari_wsseg._widgets.training.panel, napari_wsseg._widgets.runs;"
         "assert 'torch' not in sys.modules and 'trainers' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", words], check=True, timeout=60)

@@ -14,14 +14,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets._material import Material, share_in_words
-from napari_wsseg._widgets._room import RoomNote
-from napari_wsseg._widgets._sweep_box import SweepBox
 from napari_wsseg._widgets.parts.config_form import ConfigForm
 from napari_wsseg._widgets.parts.formatting import duration
 from napari_wsseg._widgets.parts.share_slider import Note, Share
 from napari_wsseg._widgets.processes.recipes import Loaded, RecipeCard
 from napari_wsseg._widgets.processes.requests import Request
+from napari_wsseg._widgets.training.data_summary import Material, share_in_words
+from napari_wsseg._widgets.training.memory_note import RoomNote
+from napari_wsseg._widgets.training.sweep_form import SweepBox
 from napari_wsseg.io.runs import RunInfo
 
 #: Recipes in the order in which a project needs them, and what they are called here.

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from napari_wsseg._widgets._train_setup import short_title
 from napari_wsseg._widgets.parts.formatting import count, figure, metric_name, telling
 from napari_wsseg._widgets.processes.events import Ended
 from napari_wsseg._widgets.processes.failure_messages import is_memory
 from napari_wsseg._widgets.processes.requests import Request, Sweep
+from napari_wsseg._widgets.training.setup import short_title
 from napari_wsseg.io import runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunInfo

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
-from napari_wsseg._widgets._verdict import Verdict
 from napari_wsseg._widgets.parts.formatting import count
+from napari_wsseg._widgets.training.outcome import Verdict
 
 
 class Result(QFrame):

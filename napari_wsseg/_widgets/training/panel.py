@@ -20,17 +20,17 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets._material import Material
-from napari_wsseg._widgets._train_result import Result
-from napari_wsseg._widgets._train_setup import Setup, title
-from napari_wsseg._widgets._train_watch import Watch
-from napari_wsseg._widgets._verdict import judge
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.visibility import when_in_sight
 from napari_wsseg._widgets.processes import recipes as _loading
 from napari_wsseg._widgets.processes.jobs import Job, Jobs, jobs_of
 from napari_wsseg._widgets.processes.requests import Request
 from napari_wsseg._widgets.processes.run_history import last_done, resumable_run
+from napari_wsseg._widgets.training.data_summary import Material
+from napari_wsseg._widgets.training.outcome import judge
+from napari_wsseg._widgets.training.progress import Watch
+from napari_wsseg._widgets.training.result import Result
+from napari_wsseg._widgets.training.setup import Setup, title
 from napari_wsseg.io import runs
 from napari_wsseg.io.runs import RunInfo
 from napari_wsseg.jobs import WssegError

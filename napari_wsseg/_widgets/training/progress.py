@@ -16,9 +16,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets._sweep_plot import SweepPlot
-from napari_wsseg._widgets._train_setup import short_title
-from napari_wsseg._widgets.curves import Curves
 from napari_wsseg._widgets.parts import formatting as _words
 from napari_wsseg._widgets.parts.collapsible import Fold
 from napari_wsseg._widgets.processes.events import (
@@ -30,6 +27,9 @@ from napari_wsseg._widgets.processes.events import (
     Step,
 )
 from napari_wsseg._widgets.processes.jobs import Job
+from napari_wsseg._widgets.training.curves import Curves
+from napari_wsseg._widgets.training.setup import short_title
+from napari_wsseg._widgets.training.sweep_plot import SweepPlot
 
 #: News of a training are drawn so often that drawing takes this share of the time …
 DRAWING_SHARE = 1 / 60

@@ -17,12 +17,12 @@ from qtpy.QtWidgets import (
     QSpinBox,
 )
 
-from napari_wsseg._widgets import _sweep_plot
 from napari_wsseg._widgets.parts.collapsible import Fold
 from napari_wsseg._widgets.parts.config_form import labels
 from napari_wsseg._widgets.parts.formatting import count
 from napari_wsseg._widgets.parts.share_slider import Note
 from napari_wsseg._widgets.processes.requests import Request, Sweep
+from napari_wsseg._widgets.training import sweep_plot as _sweep_plot
 
 #: Values that are offered for the share p.
 _OF_P = "0, 0.2, 0.4, 0.6, 0.8, 1"

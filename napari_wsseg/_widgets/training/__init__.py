@@ -1,0 +1,1 @@
+"""The Train panel: settings, a running training, and what came of it."""
