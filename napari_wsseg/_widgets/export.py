@@ -21,13 +21,13 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets import _export_words
-from napari_wsseg._widgets._run_rules import maps_of
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.formatting import moment
 from napari_wsseg._widgets.parts.help import RESEARCH_USE
 from napari_wsseg._widgets.parts.share_slider import Note
 from napari_wsseg._widgets.parts.visibility import in_sight, when_in_sight
 from napari_wsseg._widgets.processes.export_job import ExportJob
+from napari_wsseg._widgets.runs.rules import maps_of
 from napari_wsseg._widgets.training.setup import short_title
 from napari_wsseg.io import runs
 from napari_wsseg.schema import SPLITS

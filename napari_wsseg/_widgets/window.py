@@ -157,7 +157,7 @@ def train_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
 
 def runs_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
     """Return the panel of runs of a viewer."""
-    from napari_wsseg._widgets.runs import RunsPanel
+    from napari_wsseg._widgets.runs.panel import RunsPanel
 
     bench = _workbench.of(napari_viewer)
     return Panel(bench, RunsPanel(bench.session))

@@ -10,7 +10,7 @@ import pytest
 from spot_films import import_films, make_films
 
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.runs import RunsPanel
+from napari_wsseg._widgets.runs.panel import RunsPanel
 from napari_wsseg._widgets.training.panel import TrainPanel
 from napari_wsseg.schema import STAGES
 

@@ -17,10 +17,10 @@ from qtpy.QtWidgets import QTableWidget
 sys.path.insert(0, str(Path(__file__).parent))
 from training_room import FAKE, FakeJobs, make_project, make_run, open_session
 
-from napari_wsseg._widgets import _run_details
-from napari_wsseg._widgets._compare_masks import MasksWindow
 from napari_wsseg._widgets.processes.score_job import Scoring
-from napari_wsseg._widgets.runs import RunsPanel
+from napari_wsseg._widgets.runs import details as _run_details
+from napari_wsseg._widgets.runs.compare_masks import MasksWindow
+from napari_wsseg._widgets.runs.panel import RunsPanel
 from napari_wsseg.io import runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import StageMaps, StageSettings

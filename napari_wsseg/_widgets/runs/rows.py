@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from napari_wsseg._widgets import _run_details
 from napari_wsseg._widgets.parts import formatting as _words
+from napari_wsseg._widgets.runs import details as _run_details
 from napari_wsseg._widgets.training.setup import short_title
 from napari_wsseg.io.runs import RunInfo
 

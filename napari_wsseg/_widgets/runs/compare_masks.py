@@ -18,13 +18,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets import _mask_pairs, _run_rules
-from napari_wsseg._widgets._mask_pairs import ONLY_ONE, ONLY_OTHER, Alike, Made
 from napari_wsseg._widgets.parts import formatting as _words
 from napari_wsseg._widgets.parts.share_slider import Note
 from napari_wsseg._widgets.parts.text_table import fill, rows_table
 from napari_wsseg._widgets.parts.worker_thread import Latest, QtBackground
 from napari_wsseg._widgets.review.stage_switcher import pixmap
+from napari_wsseg._widgets.runs import mask_pairs as _mask_pairs
+from napari_wsseg._widgets.runs import rules as _run_rules
+from napari_wsseg._widgets.runs.mask_pairs import ONLY_ONE, ONLY_OTHER, Alike, Made
 from napari_wsseg._widgets.training.setup import short_title
 from napari_wsseg.io.runs import RunInfo
 from napari_wsseg.session import Session

@@ -16,9 +16,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets import _run_details, _run_rows, _run_rules
-from napari_wsseg._widgets._compare_masks import MasksWindow
-from napari_wsseg._widgets._log_window import LogWindow
 from napari_wsseg._widgets.parts import formatting as _words
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.text_table import fill, roomy, rows_table
@@ -28,6 +25,11 @@ from napari_wsseg._widgets.processes.jobs import Job, Jobs, jobs_of
 from napari_wsseg._widgets.processes.requests import Request
 from napari_wsseg._widgets.processes.score_job import scoring_of
 from napari_wsseg._widgets.processes.score_strip import ScoringStrip
+from napari_wsseg._widgets.runs import details as _run_details
+from napari_wsseg._widgets.runs import rows as _run_rows
+from napari_wsseg._widgets.runs import rules as _run_rules
+from napari_wsseg._widgets.runs.compare_masks import MasksWindow
+from napari_wsseg._widgets.runs.log_window import LogWindow
 from napari_wsseg._widgets.training.setup import short_title
 from napari_wsseg.io import runs
 from napari_wsseg.io.runs import RunInfo

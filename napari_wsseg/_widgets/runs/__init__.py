@@ -1,0 +1,1 @@
+"""The Runs panel: finished trainings beside each other."""
