@@ -15,9 +15,9 @@ import napari
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
-from napari_wsseg._widgets._start import UntilOpen
 from napari_wsseg._widgets.canvas import bench as _workbench
 from napari_wsseg._widgets.review.panel import WIDTH, Review
+from napari_wsseg._widgets.start import UntilOpen
 from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.session.reading_mode import Mode
 
@@ -93,7 +93,7 @@ def open_window(
         bench.watch(window)
         _tidy(window, left, right)
     if demo and project_folder is None:
-        from napari_wsseg._widgets._start import sample_project
+        from napari_wsseg._widgets.start import sample_project
 
         project_folder = sample_project()
     if project_folder is not None:
@@ -165,7 +165,7 @@ def runs_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
 
 def export_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
     """Return the panel that exports, of a viewer."""
-    from napari_wsseg._widgets.export import ExportPanel
+    from napari_wsseg._widgets.export.panel import ExportPanel
 
     bench = _workbench.of(napari_viewer)
     return Panel(bench, ExportPanel(bench.session))

@@ -26,7 +26,7 @@ from qtpy.QtTest import QTest
 from toolbox import BY_HAND, CTRL, FROM_STAGES, SHIFT, Toolbox
 
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.export import ExportPanel
+from napari_wsseg._widgets.export.panel import ExportPanel
 from napari_wsseg._widgets.training.panel import TrainPanel
 from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.datasets import _sample, datasets

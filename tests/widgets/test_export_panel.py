@@ -13,8 +13,8 @@ from qtpy.QtCore import Qt
 sys.path.insert(0, str(Path(__file__).parent))
 from training_room import make_project, make_run, open_session
 
-from napari_wsseg._widgets import _export_words
-from napari_wsseg._widgets.export import ExportPanel
+from napari_wsseg._widgets.export import preview_text as _export_words
+from napari_wsseg._widgets.export.panel import ExportPanel
 from napari_wsseg.session import Session
 
 PNG = [{"name": "png", "kind": "masks", "summary": "Masks as files."}]

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets import _export_words
+from napari_wsseg._widgets.export import preview_text as _export_words
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.formatting import moment
 from napari_wsseg._widgets.parts.help import RESEARCH_USE
