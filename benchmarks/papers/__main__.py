@@ -1,8 +1,8 @@
 """The papers' tables, for whoever owns their data: commands, figures, side by side.
 
-    python -m benchmarks.papers.__main__                                    names of the tables
-    python -m benchmarks.papers.__main__ wsmis-3 --data siim -o work        print the commands
-    python -m benchmarks.papers.__main__ wsmis-3 --data siim -o work --run  and execute them
+    python -m benchmarks.papers                                    names of the tables
+    python -m benchmarks.papers wsmis-3 --data siim -o work        print the commands
+    python -m benchmarks.papers wsmis-3 --data siim -o work --run  and execute them
 
 Every command is one that a person could type. What is done is kept in `work`, one file
 of JSON a command, so that the same line goes on after a stop; once all are done the

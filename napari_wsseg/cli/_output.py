@@ -33,7 +33,7 @@ def program(value: dict[str, Any]) -> None:
 
 
 class Teller:
-    """Tells a job's lines (see ``trainers.engine.narrate``) to a person or a program."""
+    """Tells a job's lines (see `trainers.engine.narrate`) to a person or program."""
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json

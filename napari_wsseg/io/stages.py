@@ -37,8 +37,8 @@ _DAMAGE = (
 def folder(project: Path, stage: str, run: str) -> Path:
     """Return where the maps of `stage` made by `run` lie.
 
-    A variant of a stage (see `napari_wsseg.pipeline.inference.variants`) is named behind a
-    tilde, ``"cam~layer-cam@4"``, and lies beside it.
+    A variant of a stage (see `napari_wsseg.pipeline.inference.variants`) is named
+    behind a tilde, ``"cam~layer-cam@4"``, and lies beside it.
     """
     own, tilde, variant = stage.partition("~")
     if own not in STAGES:

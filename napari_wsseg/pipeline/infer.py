@@ -43,8 +43,9 @@ def infer(
         ``"cam"`` and ``"crf"`` of a run of a classifier or of a tied deconvolution
         network, ``"irnet"`` of an IRNet's, ``"segmentation"`` of a segmenter's.
     variant
-        Which map of the stage ``"cam"``, see `napari_wsseg.pipeline.inference.variants`;
-        ``None`` for the run's own. Each is kept in a folder of its own.
+        Which map of the stage ``"cam"``, see
+        `napari_wsseg.pipeline.inference.variants`; ``None`` for the run's own.
+        Each is kept in a folder of its own.
     first
         Id of the case that is done before all others, alone, for whoever waits.
     only

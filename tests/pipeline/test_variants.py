@@ -92,7 +92,8 @@ def test_a_variant_cannot_leave_its_folder(tmp_path: Any, stage: str) -> None:
 
 
 def test_the_window_can_name_variants_without_torch() -> None:
-    script = "import sys, napari_wsseg.pipeline.inference.variants; print('torch' in sys.modules)"
+    module = "napari_wsseg.pipeline.inference.variants"
+    script = f"import sys, {module}; print('torch' in sys.modules)"
     seen = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True
     )

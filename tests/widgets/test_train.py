@@ -175,7 +175,8 @@ def test_recipes_that_cannot_be_loaded_are_told_not_waited_for(
 
 def test_importing_the_panels_does_not_import_torch() -> None:
     words = (
-        "import sys, napari_wsseg._widgets.training.panel, napari_wsseg._widgets.runs.panel;"
+        "import sys, napari_wsseg._widgets.training.panel;"
+        "import napari_wsseg._widgets.runs.panel;"
         "assert 'torch' not in sys.modules and 'trainers' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", words], check=True, timeout=60)

@@ -19,8 +19,8 @@ MODULE = "napari_wsseg._widgets.processes.export_process"
 def lines(word: str, wanted: Callable[[], bool]) -> Iterator[dict[str, Any] | None]:
     """Yield what the process says, ``None`` while it is silent; the last is its end.
 
-    For a worker, see `napari_wsseg._widgets.processes.recipes.load_softly`. When it is not
-    `wanted` any more the process is ended; files that it has written are whole.
+    For a worker, see `napari_wsseg._widgets.processes.recipes.load_softly`. When it
+    is not `wanted` any more the process is ended; files it has written are whole.
     """
     ended = False
     try:

@@ -27,8 +27,8 @@ class Work:
     Parameters
     ----------
     variant
-        Which of the run's maps, see `napari_wsseg.pipeline.inference.variants`; empty for a
-        stage that has no variants.
+        Which of the run's maps, see `napari_wsseg.pipeline.inference.variants`;
+        empty for a stage that has no variants.
     again
         Nothing that is there already is to be relied on.
     """
