@@ -408,7 +408,7 @@ def test_every_real_film_is_shown_as_pydicom_would(shared_data: Path) -> None:
 MEASURE = """
 import json, sys, time
 from pathlib import Path
-from napari_wsseg.io import facts
+from napari_wsseg.io import film_facts as facts
 for path in sys.argv[1:]:
     start = time.monotonic()
     found = facts.of(Path(path))

@@ -79,8 +79,8 @@ def test_a_recipe_told_by_another_process_makes_the_same_form(
 
 def test_the_recipes_are_told_without_torch_in_this_process() -> None:
     words = (
-        "import sys; from napari_wsseg._widgets import _loading;"
-        "loaded = _loading.load(); assert 'torch' not in sys.modules;"
+        "import sys; from napari_wsseg._widgets.processes import recipes;"
+        "loaded = recipes.load(); assert 'torch' not in sys.modules;"
         "print(*loaded.recipes, loaded.device)"
     )
     told = subprocess.run(

@@ -291,9 +291,9 @@ def test_no_training_outlives_the_program(tmp_path: Path, how: str) -> None:
         from qtpy.QtCore import QTimer
         from qtpy.QtWidgets import QApplication
         app = QApplication([])
-        from napari_wsseg._widgets._child import Patience
-        from napari_wsseg._widgets._jobs import Jobs
-        from napari_wsseg._widgets._requests import Request
+        from napari_wsseg._widgets.processes.child import Patience
+        from napari_wsseg._widgets.processes.jobs import Jobs
+        from napari_wsseg._widgets.processes.requests import Request
         jobs = Jobs(Patience(farewell=0.2))
         project = Path({str(tmp_path)!r})
         job = jobs.start(Request(project, "classifier"),
@@ -388,7 +388,7 @@ def test_a_resting_training_wakes_when_its_window_is_killed(
     script = textwrap.dedent(
         f"""
         import sys, time
-        from napari_wsseg._widgets._child import Child
+        from napari_wsseg._widgets.processes.child import Child
         child = Child([sys.executable, {str(FAKE)!r}, "slow", {str(tmp_path)!r}])
         time.sleep(1)
         child.rest()

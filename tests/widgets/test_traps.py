@@ -136,7 +136,7 @@ def test_every_trap_names_tests_that_there_are() -> None:
 def test_no_work_of_another_thread_sees_a_layer_or_a_widget() -> None:
     """What is handed to a background is called `work` and closes over no `self`."""
     seen = 0
-    for path in sorted((PACKAGE / "_widgets").glob("*.py")):
+    for path in sorted((PACKAGE / "_widgets").rglob("*.py")):
         for function in functions(ast.parse(path.read_text())):
             if function.name != "work":
                 continue
@@ -159,9 +159,9 @@ def test_no_key_hangs_on_the_manifest() -> None:
 def test_no_private_part_of_napari_is_used_without_a_way_round_it() -> None:
     """The one that is used is asked for with `getattr` and may be missing."""
     private = re.compile(r"\b(?:layer|viewer|window|canvas|film|strokes)\._\w+")
-    for path in sorted((PACKAGE / "_widgets").glob("*.py")):
+    for path in sorted((PACKAGE / "_widgets").rglob("*.py")):
         assert not private.findall(path.read_text()), path.name
-    adapter = (PACKAGE / "_widgets" / "_layer_changes.py").read_text()
+    adapter = (PACKAGE / "_widgets" / "canvas" / "layer_updates.py").read_text()
     assert re.findall(r'getattr\(\w+, "(_\w+)", None\)', adapter)
 
 
