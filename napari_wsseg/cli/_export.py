@@ -8,7 +8,15 @@ from pathlib import Path
 
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import add_json, add_project
-from napari_wsseg.export import Scope, Summary, formats, models, summary, writing
+from napari_wsseg.export import (
+    IDENTITIES,
+    Scope,
+    Summary,
+    formats,
+    models,
+    summary,
+    writing,
+)
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress, UsageError
 from napari_wsseg.schema import SPLITS
@@ -32,6 +40,12 @@ def add(command: argparse.ArgumentParser) -> None:
     scope.add_argument("--reader", help="the newest masks of this reader")
     scope.add_argument(
         "--accepted", action="store_true", help="films alone that were accepted"
+    )
+    scope.add_argument(
+        "--identity",
+        choices=IDENTITIES,
+        help="of DICOM: nothing leads back to the patient (default), or the same "
+        "patient and study as the film, for the archive that has it",
     )
     network = command.add_argument_group("a network")
     network.add_argument("--run", dest="network", help="default, the one in use")
@@ -64,8 +78,10 @@ def _steps(
     name, out, dry = arguments.format, arguments.out, arguments.dry_run
     scope = Scope(arguments.split, arguments.reader, arguments.accepted)
     if name in models:
-        if scope != Scope():
-            raise UsageError(f"{name}: a network has no split, reader or decision")
+        if scope != Scope() or arguments.identity:
+            raise UsageError(
+                f"{name}: a network has no split, reader, decision or identity"
+            )
         run = arguments.network or project.adopted("segmentation")
         if run is None:
             raise DataError(
@@ -74,7 +90,8 @@ def _steps(
         return writing.model_steps(project, name, out, run, dry_run=dry)
     if arguments.network:
         raise UsageError(f"{name}: masks are of readers, not of a run; leave out --run")
-    return writing.steps(project, name, out, scope, dry_run=dry)
+    identity = arguments.identity
+    return writing.steps(project, name, out, scope, identity=identity, dry_run=dry)
 
 
 def _told(found: Summary) -> dict[str, object]:

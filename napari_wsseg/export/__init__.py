@@ -36,6 +36,15 @@ if TYPE_CHECKING:
 
 Shape: TypeAlias = tuple[int, int]
 
+Identity: TypeAlias = Literal["de-identified", "same-patient"]
+"""Nothing leads back to the patient; or all that says whose the film is, as it says it.
+
+There is nothing between the two: a file with one patient's study and another's name
+damages that study in the archive that it reaches.
+"""
+
+IDENTITIES: tuple[Identity, ...] = ("de-identified", "same-patient")
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -195,6 +204,19 @@ importers: Registry[Reader] = Registry("import format", "napari_wsseg.export")
 
 models: Registry[ModelExporter] = Registry("model format", "napari_wsseg.export")
 """Formats of a run's network."""
+
+_MARK = "names_patients"
+
+
+def with_identity(exporter: Exporter) -> Exporter:
+    """Mark an exporter that can name patients: it heeds `Selection.identity`."""
+    setattr(exporter, _MARK, True)
+    return exporter
+
+
+def names_patients(name: str) -> bool:
+    """Whether a format can name patients, so that there is an `Identity` to choose."""
+    return name in formats and hasattr(formats[name], _MARK)
 
 
 def summary(name: str) -> str:

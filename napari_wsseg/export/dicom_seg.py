@@ -1,8 +1,8 @@
 """One DICOM segmentation a film, a binary segment a finding; findings may overlap.
 
-It refers to the film by its UIDs and holds nobody's identity. Of a film that is not
-DICOM a de-identified secondary capture is written beside it, so that there is an image
-to refer to.
+De-identified, it refers to a secondary capture that is written beside it, and nothing
+in either leads back to the patient. For the archive that has the film, it is of the
+same patient and study, and refers to the film itself.
 """
 
 from __future__ import annotations
@@ -16,9 +16,19 @@ from typing import Any
 import numpy as np
 from PIL import ImageColor
 
-from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
+from napari_wsseg.export import (
+    File,
+    Found,
+    Item,
+    Note,
+    Shape,
+    formats,
+    importers,
+    with_identity,
+)
 from napari_wsseg.export.exporting import dicom_codes as _codes
 from napari_wsseg.export.exporting import stand_in_dicom as _stand_in
+from napari_wsseg.export.exporting.identity import made_uid
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
@@ -29,38 +39,42 @@ SOP_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """Segmentation Storage, and the one of label maps."""
 
 _MOST_FRAMES = 512
+_SERIES = 9001  # behind whatever the study has
+
+_DE_IDENTIFIED = (
+    "identity: de-identified. Every film is written as a secondary capture beside its "
+    "masks, both with new UIDs and no patient; look at the pixels for names burned in. "
+    "The archive that has the films cannot attach these masks: for that, choose the "
+    "identity “same-patient”"
+)
+_SAME_PATIENT = (
+    "identity: same-patient. Name, id and study of every patient are in these files, "
+    "as in the films: store them in the archive that has the films, and nowhere else"
+)
 
 
 @formats.register("dicom_seg")
+@with_identity
 def write(chosen: Selection) -> Iterator[Item]:
-    """Yield ``<film>.seg.dcm``, and ``<film>.dcm`` of films that are not DICOM."""
-    captured = 0
+    """Yield ``<film>.seg.dcm``; de-identified, the film as ``<film>.dcm``, too."""
+    same = chosen.identity == "same-patient"
+    yield Note("warning", _SAME_PATIENT if same else _DE_IDENTIFIED)
     for case, masks in chosen.each():
         yield case
         try:
-            source = _stand_in.of(chosen.project, case)
-            if source is None:
-                captured += 1
-                source = _stand_in.capture(chosen.project, case)
+            if same:
+                film = _stand_in.of_same_patient(chosen.project, case)
+                source = _stand_in.bare(film)
+            else:
+                film, source = None, _stand_in.capture(chosen.project, case)
                 capture = partial(_stand_in.encoded, source)
                 yield File(chosen.place(case, ".dcm"), capture)
         except DataError as error:
             yield Note("skipped", str(error))
             continue
-        annotations = chosen.annotations(case)
-        data = partial(_encoded, chosen, case, source, annotations, masks)
-        yield File(chosen.place(case, ENDING), data)
-    if captured:
-        yield Note(
-            "warning",
-            f"{captured} films are not DICOM: their pixels are written as secondary "
-            "captures; look at them for names burned in before they go anywhere",
-        )
-    if captured < len(chosen.cases):
-        yield Note(
-            "warning",
-            "the UIDs of study, series and film are kept, which lead who has the "
-            "archive back to the patient",
+        yield File(
+            chosen.place(case, ENDING),
+            partial(_encoded, chosen, case, source, film, masks),
         )
 
 
@@ -89,15 +103,15 @@ def _encoded(
     chosen: Selection,
     case: Case,
     source: Any,
-    annotations: Mapping[str, Annotation],
+    film: Any | None,
     masks: Mapping[str, Mask],
 ) -> bytes:
     import highdicom
-    from pydicom.uid import generate_uid
 
+    annotations = chosen.annotations(case)
     colours = {one.name: one.colour for one in chosen.project.findings}
     segments = [
-        _segment(number, chosen, annotations[finding], colours[finding])
+        _segment(number, chosen, case, annotations[finding], colours[finding])
         for number, finding in enumerate(masks, start=1)
     ]
     made = highdicom.seg.Segmentation(
@@ -105,9 +119,9 @@ def _encoded(
         pixel_array=np.stack([*masks.values()], axis=-1)[None].astype(np.uint8),
         segmentation_type="BINARY",
         segment_descriptions=segments,
-        series_instance_uid=str(generate_uid()),
-        series_number=1,
-        sop_instance_uid=str(generate_uid()),
+        series_instance_uid=_uid(chosen, case, "masks"),
+        series_number=_SERIES,
+        sop_instance_uid=_uid(chosen, case, *_versions(annotations)),
         instance_number=1,
         manufacturer=_stand_in.MANUFACTURER,
         manufacturer_model_name="wsseg",
@@ -119,12 +133,27 @@ def _encoded(
         omit_empty_frames=False,
         specific_character_set="ISO_IR 192",
     )
-    _stand_in.mark(made)
+    made.PatientOrientation = None  # type 2C; the film says it
+    if film is None:
+        _stand_in.mark(made)
+    else:
+        _stand_in.join(made, film)
     _codes.declare(made)
     return _stand_in.encoded(made)
 
 
-def _segment(number: int, chosen: Selection, one: Annotation, colour: str) -> Any:
+def _uid(chosen: Selection, case: Case, *words: str) -> str:
+    """Return a UID that the same masks get again, and other masks never."""
+    return made_uid(chosen.project.secret, chosen.identity, case.id, *words)
+
+
+def _versions(annotations: Mapping[str, Annotation]) -> list[str]:
+    return [f"{one.id} {one.mask_sha}" for one in annotations.values()]
+
+
+def _segment(
+    number: int, chosen: Selection, case: Case, one: Annotation, colour: str
+) -> Any:
     import highdicom
     from pydicom.sr.codedict import codes
 
@@ -142,7 +171,8 @@ def _segment(number: int, chosen: Selection, one: Annotation, colour: str) -> An
         segmented_property_type=_codes.property_type(one.finding),
         algorithm_type=kind,
         algorithm_identification=algorithm,
-        tracking_uid=None,
+        tracking_id=one.finding,
+        tracking_uid=_uid(chosen, case, "finding", one.finding),
         display_color=highdicom.color.CIELabColor.from_rgb(red, green, blue),
     )
 

@@ -118,11 +118,13 @@ class _Films:
 
     @cached_property
     def _by_uid(self) -> Mapping[str, Case]:
-        """Return cases by the SOP Instance UID of their films."""
-        return {
-            _identity.sop_uid(self._project, case): case
-            for case in self._project.cases()
-        }
+        """Return cases by what SOP Instance UIDs their films have, or were given."""
+        uids: dict[str, Case] = {}
+        for case in self._project.cases():
+            uids[_identity.sop_uid(self._project, case)] = case
+            uids[_identity.replaced_uid(self._project, case)] = case
+        uids.pop("", None)
+        return uids
 
 
 def _names_of(project: Project, case: Case) -> Iterator[str]:

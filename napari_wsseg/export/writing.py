@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-from napari_wsseg.export import File, Item, Note, Scope, Summary, formats, models
+from napari_wsseg.export import (
+    File,
+    Identity,
+    Item,
+    Note,
+    Scope,
+    Summary,
+    formats,
+    models,
+    names_patients,
+)
 from napari_wsseg.export.exporting import identity as _identity
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import atomic
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError, Progress, finish
+from napari_wsseg.jobs import DataError, Progress, UsageError, finish
 from napari_wsseg.schema import Case
 
 
@@ -20,6 +30,7 @@ def steps(
     out: Path,
     scope: Scope | None = None,
     *,
+    identity: Identity | None = None,
     dry_run: bool = False,
 ) -> Generator[Progress, None, Summary]:
     """Yield progress while expert masks are written; return the summary.
@@ -30,6 +41,9 @@ def steps(
         One of `napari_wsseg.export.formats`.
     out
         Folder, made if need be; files of the same name are replaced.
+    identity
+        Whose the files are, for formats that can say it; ``"de-identified"`` unless
+        said otherwise.
     dry_run
         Write nothing; the summary says what would be written.
 
@@ -37,8 +51,12 @@ def steps(
     ------
     DataError
         Nothing is in scope, the format cannot hold it, or `out` cannot be written to.
+    UsageError
+        An identity is asked of a format that names no patient.
     """
-    chosen = Selection(project, scope)
+    if identity is not None and not names_patients(name):
+        raise UsageError(f"{name}: names no patient, so it has no identity to choose")
+    chosen = Selection(project, scope, identity or "de-identified")
     cases = chosen.cases
     if not cases:
         raise DataError(
@@ -84,10 +102,11 @@ def export(
     out: Path,
     scope: Scope | None = None,
     *,
+    identity: Identity | None = None,
     dry_run: bool = False,
 ) -> Summary:
     """Write expert masks in one go; see `steps`."""
-    return finish(steps(project, name, out, scope, dry_run=dry_run))
+    return finish(steps(project, name, out, scope, identity=identity, dry_run=dry_run))
 
 
 def _folder(out: Path) -> Path:

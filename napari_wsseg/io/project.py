@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -537,6 +538,15 @@ class Project:
     def audit(self, actor: str, action: str, payload: Mapping[str, object]) -> None:
         """Add a row to the audit trail; `payload` holds JSON values, no identity."""
         _audit.append(self._database, actor, action, payload)
+
+    @cached_property
+    def secret(self) -> str:
+        """A number that no one without the index knows, the same at all times.
+
+        It is what the audit trail begins with, which holds the moment at which the
+        project was made.
+        """
+        return _audit.beginning(self._database)
 
     def verify_audit(self) -> None:
         """Check the audit trail; `DataError` names the first row that is off."""

@@ -2,56 +2,34 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
+from dx_film import CANARY, COLUMNS, ROWS, film
+from PIL import Image
+from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from napari_wsseg import jobs
-from napari_wsseg.export import dicom_seg, writing
+from napari_wsseg.export import IDENTITIES, Identity, dicom_seg, writing
 from napari_wsseg.export import reading_back as taking
 from napari_wsseg.export.exporting import dicom_codes as _codes
 from napari_wsseg.io import images
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, UsageError
 from napari_wsseg.schema import Case
 
-ROWS, COLUMNS = 20, 13
 FINDINGS = ["pneumothorax", "odd thing of a very long name", "heart"]
-CANARY = "CANARY"
 
 
-def film(path: Path, seed: int) -> str:
-    """Write a DX film full of names; return its SOP Instance UID."""
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    made = Dataset()
-    made.file_meta = meta
-    made.SOPClassUID = meta.MediaStorageSOPClassUID
-    made.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
-    made.StudyInstanceUID, made.SeriesInstanceUID = generate_uid(), generate_uid()
-    made.Modality, made.PixelSpacing = "DX", [0.2, 0.3]
-    made.PatientName = made.PatientID = made.AccessionNumber = f"{CANARY}^ANN"
-    made.StudyID = made.StudyDescription = made.InstitutionName = CANARY
-    made.ReferringPhysicianName = made.OperatorsName = CANARY
-    made.StationName = made.DeviceSerialNumber = made.Manufacturer = CANARY
-    made.StudyDate = made.PatientBirthDate = "19620304"
-    block = made.private_block(0x0011, CANARY, create=True)
-    block.add_new(1, "LO", CANARY)
-    made.Rows, made.Columns, made.SamplesPerPixel = ROWS, COLUMNS, 1
-    made.BitsAllocated, made.BitsStored, made.HighBit = 8, 8, 7
-    made.PixelRepresentation, made.PhotometricInterpretation = 0, "MONOCHROME2"
-    rng = np.random.default_rng(seed)
-    made.PixelData = rng.integers(0, 256, (ROWS, COLUMNS), np.uint8).tobytes()
-    made.save_as(path, enforce_file_format=True)
-    return str(made.SOPInstanceUID)
+def blob() -> np.ndarray:
+    mask = np.zeros((ROWS, COLUMNS), bool)
+    mask[3:9, 2:11] = True
+    return mask
 
 
 @pytest.fixture
@@ -65,8 +43,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
         read = images.read(films / "one.dcm")
         case = Case(read.uid[:16], "one.dcm", (ROWS, COLUMNS), None, "train", {})
         made.add_case(case)
-        mask = np.zeros((ROWS, COLUMNS), bool)
-        mask[3:9, 2:11] = True
+        mask = blob()
         made.put_mask(case.id, FINDINGS[0], mask, reader="ann", tool="brush")
         draft = made.put_mask(
             case.id,
@@ -90,10 +67,12 @@ def project(tmp_path: Path) -> Iterator[Project]:
         yield made
 
 
-def exported(project: Project, out: Path) -> pydicom.Dataset:
-    summary = writing.export(project, "dicom_seg", out)
-    assert [path.name for path in summary.files] == ["one.seg.dcm"]
-    return pydicom.dcmread(summary.files[0])
+def exported(
+    project: Project, out: Path, identity: Identity = "same-patient"
+) -> pydicom.Dataset:
+    summary = writing.export(project, "dicom_seg", out, identity=identity)
+    assert summary.files[-1].name == "one.seg.dcm"
+    return pydicom.dcmread(summary.files[-1])
 
 
 def test_it_refers_to_the_film_and_has_what_the_standard_requires(
@@ -165,22 +144,123 @@ def test_pixels_are_those_that_plain_pydicom_unpacks(
     np.testing.assert_array_equal(frames, np.stack([*masks.values()]))
 
 
-def test_no_name_and_no_date_of_the_film_is_in_it(
+UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+
+
+def test_de_identified_nothing_leads_back_to_the_patient(
     project: Project, tmp_path: Path
 ) -> None:
-    made = exported(project, tmp_path / "out")
-    data = (tmp_path / "out" / "one.seg.dcm").read_bytes()
+    source = pydicom.dcmread(project.images / "one.dcm")
+    made = exported(project, tmp_path / "out", "de-identified")
+    stand_in = pydicom.dcmread(tmp_path / "out" / "one.dcm")
     assert CANARY.encode() in (project.images / "one.dcm").read_bytes()
-    assert CANARY.encode() not in data
-    assert b"19620304" not in data
-    assert made.PatientID == project.cases()[0].id
-    assert made.PatientIdentityRemoved == "YES"
+    for name in ("one.dcm", "one.seg.dcm"):
+        data = (tmp_path / "out" / name).read_bytes()
+        for word in (CANARY, "19620304", *(str(source[uid].value) for uid in UIDS)):
+            assert word.encode() not in data, (name, word)
+    assert made.PatientIdentityRemoved == stand_in.PatientIdentityRemoved == "YES"
+    assert made.PatientID == stand_in.PatientID
+    assert made.StudyInstanceUID == stand_in.StudyInstanceUID
+    [series] = made.ReferencedSeriesSequence
+    [referred] = series.ReferencedInstanceSequence
+    assert referred.ReferencedSOPInstanceUID == stand_in.SOPInstanceUID
+    seen = project.radiograph(project.cases()[0]).pixels
+    np.testing.assert_allclose(stand_in.pixel_array / 255, seen, atol=0.5 / 255 + 1e-6)
 
 
-def test_it_finds_its_film_by_uid_whatever_either_is_called(
+def test_the_same_patient_is_the_films_word_for_word(
     project: Project, tmp_path: Path
 ) -> None:
-    exported(project, tmp_path / "out")
+    path = project.images / "one.dcm"
+    source = pydicom.dcmread(path)
+    source.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
+    source.PatientName = "Yamada^Tarou=山田^太郎"
+    source.PatientSex, source.PatientAge = "X", "042Y"  # X is no defined term
+    source.IssuerOfPatientID, source.StudyTime = "WARD", "101112.5"
+    source.save_as(path)
+    made = exported(project, tmp_path / "out")
+    for word in (
+        *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate"),
+        *("PatientSex", "PatientAge", "StudyInstanceUID", "StudyID", "StudyDate"),
+        *("StudyTime", "StudyDescription", "AccessionNumber"),
+        "ReferringPhysicianName",
+    ):
+        assert made.get(word) == source.get(word), word
+    assert "PatientIdentityRemoved" not in made
+    assert "DeidentificationMethodCodeSequence" not in made
+    # What is of the film's making is nobody's business.
+    for word in ("OperatorsName", "InstitutionName", "StationName"):
+        assert word not in made
+
+
+@pytest.mark.parametrize("identity", IDENTITIES)
+def test_one_study_has_one_patient_whichever_identity_is_chosen(
+    tmp_path: Path, identity: Identity
+) -> None:
+    """Two films of one study, one of another patient, one that is no DICOM."""
+    films = tmp_path / "films"
+    films.mkdir()
+    for seed, name in enumerate(("pa", "lateral", "other")):
+        film(films / f"{name}.dcm", seed)
+    first, second = (pydicom.dcmread(films / f"{n}.dcm") for n in ("pa", "lateral"))
+    second.StudyInstanceUID = first.StudyInstanceUID
+    second.save_as(films / "lateral.dcm")
+    other = pydicom.dcmread(films / "other.dcm")
+    other.PatientID = "somebody else"
+    other.save_as(films / "other.dcm")
+    Image.fromarray(np.arange(260, dtype=np.uint8).reshape(20, 13)).save(
+        films / "p.png"
+    )
+    with Project.create(tmp_path / "p", findings=["heart"], images=films) as made:
+        for path in sorted(films.iterdir()):
+            read = images.read(path)
+            case = Case(read.uid[:16], path.name, (ROWS, COLUMNS), None, "train", {})
+            made.add_case(case)
+            made.put_mask(case.id, "heart", blob(), reader="ann", tool="brush")
+        found = writing.export(made, "dicom_seg", tmp_path / "out", identity=identity)
+    patients = defaultdict(set)
+    everything = [*found.files]
+    if identity == "same-patient":
+        everything += films.glob("*.dcm")
+    for path in everything:
+        header = pydicom.dcmread(path)
+        patients[header.StudyInstanceUID].add((header.PatientID, header.PatientName))
+    assert all(len(names) == 1 for names in patients.values())
+    assert len(patients) == (2 if identity == "same-patient" else 3)
+    assert len(found.skipped) == (identity == "same-patient")
+
+
+def test_the_same_masks_are_the_same_instance_and_new_ones_another(
+    project: Project, tmp_path: Path
+) -> None:
+    first = exported(project, tmp_path / "a")
+    again = exported(project, tmp_path / "b")
+    project.put_mask(
+        project.cases()[0].id, FINDINGS[0], ~blob(), reader="ann", tool="brush"
+    )
+    later = exported(project, tmp_path / "c")
+    assert first.SOPInstanceUID == again.SOPInstanceUID != later.SOPInstanceUID
+    assert first.SeriesInstanceUID == later.SeriesInstanceUID
+    tracked = [
+        [segment.TrackingUID for segment in one.SegmentSequence]
+        for one in (first, later)
+    ]
+    assert tracked[0] == tracked[1]
+    assert len(set(tracked[0])) == len(FINDINGS)
+
+
+def test_an_identity_is_refused_where_nobody_is_named(
+    project: Project, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="no patient"):
+        writing.export(project, "png", tmp_path / "out", identity="same-patient")
+
+
+@pytest.mark.parametrize("identity", IDENTITIES)
+def test_it_finds_its_film_by_uid_whatever_either_is_called(
+    project: Project, tmp_path: Path, identity: Identity
+) -> None:
+    exported(project, tmp_path / "out", identity)
     strange = (tmp_path / "out" / "one.seg.dcm").rename(tmp_path / "IM7")
     taken = jobs.finish(taking.steps(project, "dicom_seg", strange, reader="bea"))
     assert (taken.masks, taken.rejected) == (3, ())
@@ -212,7 +292,9 @@ def test_a_film_without_the_uids_is_left_out_and_said(
     source = pydicom.dcmread(path)
     del source.StudyInstanceUID
     source.save_as(path)
-    found = writing.export(project, "dicom_seg", tmp_path / "out")
+    found = writing.export(
+        project, "dicom_seg", tmp_path / "out", identity="same-patient"
+    )
     assert found.files == ()
     assert "StudyInstanceUID" in found.skipped[0]
 

@@ -17,7 +17,7 @@ from napari_wsseg._widgets.export import preview_text as _export_words
 from napari_wsseg._widgets.export.panel import ExportPanel
 from napari_wsseg.session import Session
 
-PNG = [{"name": "png", "kind": "masks", "summary": "Masks as files."}]
+PNG = [{"name": "png", "kind": "masks", "summary": "Masks as files.", "identities": []}]
 
 pytestmark = pytest.mark.gui
 
@@ -67,6 +67,23 @@ def test_masks_are_written_after_it_was_told_what_would_be(
     assert "written" in panel.result.text()
     assert len(list(out.rglob("*.png"))) == 6
     assert panel.open_button.isEnabled()
+
+
+def test_whose_the_files_are_is_chosen_where_a_format_can_name_a_patient(
+    qtbot: QtBot, session: Session
+) -> None:
+    panel = opened(qtbot, session)
+    qtbot.waitUntil(lambda: bool(panel.formats), timeout=60_000)
+    assert not panel.identity.isVisible()
+    panel.format.setCurrentIndex(panel.format.findData("dicom_seg"))
+    assert panel.identity.isVisible()
+    assert panel.identity.currentText() == "De-identified"
+    qtbot.waitUntil(lambda: "de-identified" in panel.preview.text(), timeout=60_000)
+    panel.identity.setCurrentText("Same patient")
+    qtbot.waitUntil(
+        lambda: "identity: same-patient" in panel.preview.text(), timeout=60_000
+    )
+    assert "is not DICOM" in panel.preview.text()
 
 
 def test_a_scope_without_masks_is_told_and_not_written(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,12 @@ class ExportPanel(QWidget):
         )
         self.accepted = QCheckBox("Accepted films only")
         self.accepted.setToolTip("Films whose decision is to accept, with edits or not")
+        self.identity = _combo("Identity")
+        self.identity.setToolTip(
+            "De-identified: new numbers throughout, nothing leads back to the patient; "
+            "the film goes with its masks.\nSame patient: as the film, for the archive "
+            "that has it, and nowhere else"
+        )
         self.run = _combo("Run")
         self.folder = QLineEdit()
         self.folder.setAccessibleName("Folder to export to")
@@ -116,6 +123,7 @@ class ExportPanel(QWidget):
         self.rows.addRow("Films", self.split)
         self.rows.addRow("Masks of", self.reader)
         self.rows.addRow("", self.accepted)
+        self.rows.addRow("Identity", self.identity)
         self.rows.addRow("Run", self.run)
         self.rows.addRow("Folder", where)
         self.choices = QWidget()
@@ -148,7 +156,7 @@ class ExportPanel(QWidget):
 
     def _connect(self) -> None:
         self.format.currentIndexChanged.connect(self._on_format)
-        for combo in (self.split, self.reader, self.run):
+        for combo in (self.split, self.reader, self.identity, self.run):
             combo.currentIndexChanged.connect(self._changed)
         self.accepted.toggled.connect(self._changed)
         self.folder.textEdited.connect(self._on_folder)
@@ -190,8 +198,18 @@ class ExportPanel(QWidget):
         for widget in (self.split, self.reader, self.accepted):
             self.rows.setRowVisible(widget, not model)
         self.rows.setRowVisible(self.run, model)
+        self._offer_identities(card["identities"] if card else ())
         self._suggest_folder()
         self._changed()
+
+    def _offer_identities(self, identities: Sequence[str]) -> None:
+        """Let formats that can name a patient be asked whether they do."""
+        self.identity.blockSignals(True)
+        self.identity.clear()
+        for one in identities:
+            self.identity.addItem(one.replace("same-", "same ").capitalize(), one)
+        self.identity.blockSignals(False)
+        self.rows.setRowVisible(self.identity, bool(identities))
 
     def _changed(self) -> None:
         self.preview.setText("")
@@ -241,6 +259,7 @@ class ExportPanel(QWidget):
             "split": self.split.currentData(),
             "reader": self.reader.currentData(),
             "accepted": self.accepted.isChecked(),
+            "identity": self.identity.currentData(),
             "run": self.run.currentData() or "",
             "dry_run": dry_run,
         }

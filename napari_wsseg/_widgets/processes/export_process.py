@@ -41,7 +41,12 @@ def describe() -> list[dict[str, Any]]:
     from napari_wsseg import export
 
     return [
-        {"name": name, "kind": kind, "summary": export.summary(name)}
+        {
+            "name": name,
+            "kind": kind,
+            "summary": export.summary(name),
+            "identities": export.IDENTITIES if export.names_patients(name) else (),
+        }
         for kind, registry in (("masks", export.formats), ("model", export.models))
         for name in registry.names()
     ]
@@ -70,7 +75,8 @@ def _job(project: Any, wanted: Mapping[str, Any]) -> Generator[Progress, None, A
         run = wanted["run"]
         return writing.model_steps(project, name, out, run, dry_run=dry_run)
     scope = Scope(wanted["split"], wanted["reader"], wanted["accepted"])
-    return writing.steps(project, name, out, scope, dry_run=dry_run)
+    identity = wanted["identity"]
+    return writing.steps(project, name, out, scope, identity=identity, dry_run=dry_run)
 
 
 def _told(found: Any) -> dict[str, Any]:

@@ -69,19 +69,21 @@ def _suspect(project: Project, case: Case) -> bool:
 
 
 def sop_uid(project: Project, case: Case) -> str:
-    """Return the SOP Instance UID of a film.
-
-    A film that is not DICOM gets one of its pixels, the same every time.
-    """
+    """Return the SOP Instance UID of a film; empty if it is not DICOM or has none."""
     try:
         found = header(project.image_path(case))
     except DataError:
         found = None
-    return str((found or {}).get("SOPInstanceUID") or made_uid(case, "film"))
+    return str((found or {}).get("SOPInstanceUID") or "")
 
 
-def made_uid(case: Case, use: str) -> str:
-    """Return a UID that is made of a case's pixels and what it is for."""
+def replaced_uid(project: Project, case: Case) -> str:
+    """Return the SOP Instance UID of a film where nobody may know whose it is."""
+    return made_uid(project.secret, "film", case.id)
+
+
+def made_uid(secret: str, *words: str) -> str:
+    """Return the UID that comes of a project's secret and words, always the same."""
     from pydicom.uid import generate_uid
 
-    return str(generate_uid(entropy_srcs=[case.id, use]))
+    return str(generate_uid(entropy_srcs=[secret, *words]))

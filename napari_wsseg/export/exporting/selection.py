@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from napari_wsseg.export import Scope
+from napari_wsseg.export import Identity, Scope
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Annotation, Case, Mask
 
@@ -23,11 +23,19 @@ class Selection:
         Open, on this thread.
     scope
         What to choose.
+    identity
+        What formats that can name a patient say of him.
     """
 
-    def __init__(self, project: Project, scope: Scope | None = None) -> None:
+    def __init__(
+        self,
+        project: Project,
+        scope: Scope | None = None,
+        identity: Identity = "de-identified",
+    ) -> None:
         self.project = project
         self.scope = scope or Scope()
+        self.identity = identity
         self.findings = tuple(finding.name for finding in project.findings)
 
     @cached_property

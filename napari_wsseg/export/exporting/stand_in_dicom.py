@@ -1,13 +1,13 @@
-"""What stands in for a film in DICOM: its UIDs and size, nobody's identity.
+"""What stands for a film in DICOM: whose it is, or nobody's; never a mix of the two.
 
-By PS3.15's basic profile with the Retain UIDs option: a segmentation is of use only if
-it names the image that it belongs to, so the UIDs of study, series and image stay.
-Names, dates and every other description do not. The patient is called by the case's id.
-Spacing is the film's to say, which is referred to.
+A study whose instances name two patients is damaged: archives list it twice, or answer
+no question about it any more (one Patient per Study, PS3.3 A.1.2). So an export either
+keeps all that says whose a film is, or replaces all of it, UIDs included.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 from typing import Any
 
@@ -23,22 +23,40 @@ _NEEDED = (
     *("Rows", "Columns"),
 )
 
+_PATIENT = (
+    *("PatientName", "PatientID", "IssuerOfPatientID", "TypeOfPatientID"),
+    *("IssuerOfPatientIDQualifiersSequence", "OtherPatientIDsSequence"),
+    *("PatientBirthDate", "PatientBirthTime", "PatientSex", "QualityControlSubject"),
+    *("PatientIdentityRemoved", "DeidentificationMethod"),
+    *("DeidentificationMethodCodeSequence", "ClinicalTrialSponsorName"),
+    *("ClinicalTrialProtocolID", "ClinicalTrialSubjectID"),
+)
+_STUDY = (
+    *("StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "StudyDescription"),
+    *("AccessionNumber", "IssuerOfAccessionNumberSequence", "PatientAge"),
+    *("ReferringPhysicianName", "ProcedureCodeSequence", "PatientSize"),
+    *("PatientWeight", "AdmissionID", "LongitudinalTemporalInformationModified"),
+)
+"""Patient, General Study and Patient Study module (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2)."""
+
 MANUFACTURER = "napari-wsseg"
 
 
-def of(project: Project, case: Case) -> Any | None:
-    """Return a data set with the film's UIDs and size, ``None`` if it is not DICOM.
+def of_same_patient(project: Project, case: Case) -> Any:
+    """Return the film's header, with its own patient, study and UIDs.
 
     Raises
     ------
     DataError
-        It is DICOM, but lacks what a segmentation has to refer to.
+        The film is not DICOM, or lacks what a segmentation has to refer to.
     """
-    from pydicom.dataset import Dataset
-
-    found = _identity.header(project.image_path(case), _NEEDED)
+    words = [*_NEEDED, *_PATIENT, *_STUDY, "SpecificCharacterSet"]
+    found = _identity.header(project.image_path(case), words)
     if found is None:
-        return None
+        raise DataError(
+            f"{case.name}: is not DICOM, so there is no patient and no study that its "
+            "masks could join; export it de-identified"
+        )
     lacking = [word for word in _NEEDED if not found.get(word)]
     if lacking or (found.Rows, found.Columns) != case.shape:
         what = ", ".join(lacking) or "its own size"
@@ -46,20 +64,94 @@ def of(project: Project, case: Case) -> Any | None:
             f"{case.name}: its DICOM file lacks {what}, so no segmentation can refer "
             "to it"
         )
-    bare = Dataset()
+    try:
+        found.decode()
+    except Exception as error:  # damaged text makes pydicom raise nearly anything
+        raise DataError(
+            f"{case.name}: its patient and study cannot be read in the character set "
+            "that it names, so no segmentation can join it"
+        ) from error
+    return found
+
+
+def bare(film: Any) -> Any:
+    """Return what a segmentation refers to, UIDs and size, its patient left blank."""
+    from pydicom.dataset import Dataset
+
+    made = Dataset()
     for word in _NEEDED:
-        setattr(bare, word, found.get(word))
-    return anonymous(bare, case)
+        setattr(made, word, film.get(word))
+    return _blank(made, "")
 
 
-def anonymous(dataset: Any, case: Case) -> Any:
-    """Blank out who and when; the patient gets the case's id."""
-    for word in ("PatientName", "PatientBirthDate", "PatientSex", "StudyDate"):
-        setattr(dataset, word, "")
-    for word in ("StudyTime", "AccessionNumber", "StudyID", "ReferringPhysicianName"):
-        setattr(dataset, word, "")
-    dataset.PatientID = case.id
-    return dataset
+def join(dataset: Any, film: Any) -> None:
+    """Make a data set the same patient's and study's as a film, word for word.
+
+    An attribute that the film has not, the data set has not either, or empty.
+    """
+    for word in (*_PATIENT, *_STUDY):
+        if word in film:
+            dataset[word] = film[word]
+
+
+def capture(project: Project, case: Case) -> Any:
+    """Return a secondary capture of a film that says nothing of whose it is.
+
+    Its UIDs and its Patient ID are made anew: of the film's own, where it has some, so
+    that the films of one study stay together, and of a number that only the project
+    holds, so that nobody who has the archive can make them, too. They are the same at
+    every export.
+
+    Raises
+    ------
+    DataError
+        The film cannot be read.
+    """
+    import highdicom
+
+    film = project.radiograph(case)
+    bits = 8 if film.bits <= 8 else 16
+    levels = np.rint(film.pixels * np.float32(2**bits - 1))
+    own = _Replaced(project, case)
+    made = highdicom.sc.SCImage(
+        levels.astype(np.uint8 if bits == 8 else np.uint16),
+        photometric_interpretation="MONOCHROME2",
+        bits_allocated=bits,
+        coordinate_system="PATIENT",
+        study_instance_uid=own.study,
+        series_instance_uid=own.series,
+        series_number=1,
+        sop_instance_uid=own.film,
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        pixel_spacing=case.spacing_mm,
+        patient_orientation=("L", "F"),
+        patient_id=own.patient,
+    )
+    _blank(made, own.patient)
+    made.ConversionType = "WSD"
+    # Neither is known of a picture, both may be asked for (type 2C).
+    made.PatientOrientation = made.Laterality = None
+    mark(made)
+    return made
+
+
+class _Replaced:
+    """What a film is called where nobody may know whose it is."""
+
+    def __init__(self, project: Project, case: Case) -> None:
+        words = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
+        found = _identity.header(project.image_path(case), words) or {}
+        study = str(found.get("StudyInstanceUID") or "")
+        series = str(found.get("SeriesInstanceUID") or "")
+        # A study has one patient, whatever the patient's id: it goes first.
+        whose = str(found.get("PatientID") or "").strip() or study or case.id
+        secret = project.secret
+        self.film = _identity.replaced_uid(project, case)
+        self.study = _identity.made_uid(secret, "study", study or case.id)
+        self.series = _identity.made_uid(secret, "series", series or case.id)
+        digest = hashlib.sha256(f"{secret} patient {whose}".encode()).hexdigest()
+        self.patient = digest[:16].upper()
 
 
 def mark(dataset: Any) -> None:
@@ -69,49 +161,12 @@ def mark(dataset: Any) -> None:
 
     dataset.PatientIdentityRemoved = "YES"
     dataset.LongitudinalTemporalInformationModified = "REMOVED"
-    items = []
-    for code in (
-        codes.DCM.BasicApplicationConfidentialityProfile,
-        codes.DCM.RetainUidsOption,
-    ):
-        item = Dataset()
-        item.CodeValue = code.value
-        item.CodingSchemeDesignator = code.scheme_designator
-        item.CodeMeaning = code.meaning
-        items.append(item)
-    dataset.DeidentificationMethodCodeSequence = items
-
-
-def capture(project: Project, case: Case) -> Any:
-    """Return a secondary capture of a film that is not DICOM.
-
-    Its UIDs are made of the pixels, the same every time.
-    """
-    import highdicom
-
-    film = project.radiograph(case)
-    bits = 8 if film.bits <= 8 else 16
-    levels = np.rint(film.pixels * np.float32(2**bits - 1))
-    made = highdicom.sc.SCImage(
-        levels.astype(np.uint8 if bits == 8 else np.uint16),
-        photometric_interpretation="MONOCHROME2",
-        bits_allocated=bits,
-        coordinate_system="PATIENT",
-        study_instance_uid=_identity.made_uid(case, "study"),
-        series_instance_uid=_identity.made_uid(case, "series"),
-        series_number=1,
-        sop_instance_uid=_identity.made_uid(case, "film"),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        pixel_spacing=case.spacing_mm,
-        patient_orientation=("L", "F"),
-        patient_id=case.id,
-    )
-    anonymous(made, case)
-    made.ConversionType = "WSD"
-    made.PatientOrientation = None  # a picture does not say it
-    mark(made)
-    return made
+    code = codes.DCM.BasicApplicationConfidentialityProfile
+    item = Dataset()
+    item.CodeValue = code.value
+    item.CodingSchemeDesignator = code.scheme_designator
+    item.CodeMeaning = code.meaning
+    dataset.DeidentificationMethodCodeSequence = [item]
 
 
 def encoded(dataset: Any) -> bytes:
@@ -119,3 +174,13 @@ def encoded(dataset: Any) -> bytes:
     file = io.BytesIO()
     dataset.save_as(file, enforce_file_format=True)
     return file.getvalue()
+
+
+def _blank(dataset: Any, patient: str) -> Any:
+    """Blank out who and when."""
+    for word in ("PatientName", "PatientBirthDate", "PatientSex", "StudyDate"):
+        setattr(dataset, word, "")
+    for word in ("StudyTime", "AccessionNumber", "StudyID", "ReferringPhysicianName"):
+        setattr(dataset, word, "")
+    dataset.PatientID = patient
+    return dataset

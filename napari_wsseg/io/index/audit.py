@@ -56,6 +56,12 @@ def verify(database: Database) -> None:
         raise _broken(database, seq + 1, "is missing")
 
 
+def beginning(database: Database) -> str:
+    """Return the seal of the first row, empty if there is none."""
+    row = database.row("SELECT hash FROM audit ORDER BY seq LIMIT 1")
+    return str(row["hash"]) if row else ""
+
+
 def _broken(database: Database, seq: int, what: str) -> DataError:
     return DataError(
         f"{database.path}: the audit trail is broken: row {seq} {what}; "

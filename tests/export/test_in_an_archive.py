@@ -1,0 +1,213 @@
+"""Segmentations in a real archive, on loopback: they join a study and harm none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pydicom
+import pytest
+from dx_film import COLUMNS, ROWS, film
+
+from napari_wsseg.export import IDENTITIES, Identity, writing
+from napari_wsseg.io import images
+from napari_wsseg.io.project import Project
+from napari_wsseg.schema import Case
+
+PLUGINS = ("/usr/share/orthanc/plugins", "/usr/lib/orthanc")
+FILMS = 3
+USER = "Basic " + b64encode(b"wsseg:only-here").decode()
+
+
+class Archive:
+    """An Orthanc with DICOMweb, spoken to as a client does."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+
+    def ask(self, path: str, data: bytes | None = None) -> Any:
+        request = Request(self.url + path, data, {"Authorization": USER})
+        request.add_header("Accept", "application/json, application/dicom+json")
+        with urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def store(self, path: Path) -> None:
+        assert self.ask("/instances", path.read_bytes())["Status"] == "Success"
+
+    def studies(self) -> list[Any]:
+        return list(self.ask("/dicom-web/studies?includefield=all"))
+
+    def metadata(self, study: str) -> list[Any]:
+        """Return every instance of a study, as a viewer asks for them."""
+        return list(self.ask(f"/dicom-web/studies/{study}/metadata"))
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    """Start an archive that holds nothing, and end it."""
+    program = shutil.which("Orthanc")
+    assert program, "Orthanc is not installed: apt-get install orthanc-dicomweb"
+    ports = []
+    for _ in range(2):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            ports.append(free.getsockname()[1])
+    settings = {
+        "HttpPort": ports[0],
+        "DicomPort": ports[1],
+        "DicomServerEnabled": False,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": True,
+        "RegisteredUsers": {"wsseg": "only-here"},
+        "StorageDirectory": str(tmp_path / "store"),
+        "IndexDirectory": str(tmp_path / "store"),
+        "Plugins": [place for place in PLUGINS if Path(place).is_dir()],
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+    }
+    config = tmp_path / "orthanc.json"
+    config.write_text(json.dumps(settings))
+    with (tmp_path / "orthanc.log").open("w") as log:
+        process = subprocess.Popen([program, str(config)], stdout=log, stderr=log)
+        try:
+            found = Archive(ports[0])
+            _wait_for(found, process)
+            yield found
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_for(archive: Archive, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        assert process.poll() is None, "Orthanc ended before it answered"
+        try:
+            archive.studies()
+        except (URLError, ConnectionError):
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError("Orthanc does not answer")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """Make a project of films of three patients, each with a mask."""
+    films = tmp_path / "films"
+    films.mkdir()
+    with Project.create(tmp_path / "p", findings=["heart"], images=films) as made:
+        for number in range(FILMS):
+            path = films / f"{number}.dcm"
+            film(path, number)
+            header = pydicom.dcmread(path)
+            header.PatientID = f"patient {number}"
+            header.save_as(path)
+            case_id = images.read(path).uid[:16]
+            case = Case(case_id, path.name, (ROWS, COLUMNS), None, "train", {})
+            made.add_case(case)
+            mask = np.zeros((ROWS, COLUMNS), bool)
+            mask[number : number + 5, 2:11] = True
+            made.put_mask(case_id, "heart", mask, reader="ann", tool="brush")
+        yield made
+
+
+def _whose(instances: list[Any]) -> set[str]:
+    return {one["00100020"]["Value"][0] for one in instances}
+
+
+def _modalities(instances: list[Any]) -> list[str]:
+    return sorted(one["00080060"]["Value"][0] for one in instances)
+
+
+def test_of_the_same_patient_masks_join_their_study_and_can_be_read_there(
+    archive: Archive, project: Project, tmp_path: Path
+) -> None:
+    films = sorted(project.images.glob("*.dcm"))
+    for path in films:
+        archive.store(path)
+    identity: Identity = "same-patient"
+    found = writing.export(project, "dicom_seg", tmp_path / "out", identity=identity)
+    for path in found.files:
+        archive.store(path)
+    assert len(archive.studies()) == FILMS
+    for number, path in enumerate(films):
+        instances = archive.metadata(pydicom.dcmread(path).StudyInstanceUID)
+        assert _whose(instances) == {f"patient {number}"}
+        assert _modalities(instances) == ["DX", "SEG"]
+
+
+def test_the_same_mask_is_not_stored_twice(
+    archive: Archive, project: Project, tmp_path: Path
+) -> None:
+    for out in ("a", "b"):
+        found = writing.export(
+            project, "dicom_seg", tmp_path / out, identity="same-patient"
+        )
+        answers = [
+            archive.ask("/instances", path.read_bytes())["Status"]
+            for path in found.files
+        ]
+    assert answers == ["AlreadyStored"] * FILMS
+
+
+def test_de_identified_masks_leave_the_studies_of_the_archive_alone(
+    archive: Archive, project: Project, tmp_path: Path
+) -> None:
+    films = sorted(project.images.glob("*.dcm"))
+    for path in films:
+        archive.store(path)
+    uids = [pydicom.dcmread(path).StudyInstanceUID for path in films]
+    before = [archive.metadata(uid) for uid in uids]
+    for path in writing.export(project, "dicom_seg", tmp_path / "out").files:
+        archive.store(path)
+    assert [archive.metadata(uid) for uid in uids] == before
+    assert len(archive.studies()) == 2 * FILMS
+    for study in archive.studies():
+        uid = study["0020000D"]["Value"][0]
+        if uid not in uids:
+            assert _modalities(archive.metadata(uid)) == ["OT", "SEG"]
+
+
+def test_a_study_of_two_patients_is_what_an_archive_cannot_answer_for(
+    archive: Archive, project: Project, tmp_path: Path
+) -> None:
+    """Why there is no identity between the two: it is shown that the harm is real."""
+    path = project.images / "0.dcm"
+    archive.store(path)
+    found = writing.export(
+        project, "dicom_seg", tmp_path / "out", identity="same-patient"
+    )
+    mixed = pydicom.dcmread(found.files[0])
+    mixed.PatientID = "pseudonym"
+    mixed.save_as(tmp_path / "mixed.dcm")
+    archive.store(tmp_path / "mixed.dcm")
+    with pytest.raises(HTTPError, match="404"):
+        archive.metadata(mixed.StudyInstanceUID)
+
+
+@pytest.mark.parametrize("identity", IDENTITIES)
+def test_the_validator_finds_no_error(
+    project: Project, tmp_path: Path, identity: Identity
+) -> None:
+    program = shutil.which("dciodvfy")
+    assert program, "dciodvfy is not installed: apt-get install dicom3tools"
+    found = writing.export(project, "dicom_seg", tmp_path / "out", identity=identity)
+    for path in found.files:
+        told = subprocess.run(
+            [program, "-new", str(path)], capture_output=True, text=True, check=False
+        ).stderr
+        assert "Segmentation" in told or "SCImage" in told, told
+        assert not [line for line in told.splitlines() if line.startswith("Error")]
