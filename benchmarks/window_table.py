@@ -120,14 +120,16 @@ class Window:
         from qtpy.QtWidgets import QApplication
 
         from napari_wsseg._widgets import window
-        from napari_wsseg._widgets.canvas import bench as _workbench
+        from napari_wsseg._widgets.parts import preferences
+        from napari_wsseg._widgets.workbench import commands_of, workbench_of
 
         settings = QSettings(str(place / "window.ini"), QSettings.Format.IniFormat)
-        _workbench._settings = lambda: settings  # type: ignore[attr-defined]
+        preferences._settings = lambda: settings  # type: ignore[attr-defined]
         began = time.perf_counter()
         viewer = window.open_window(place, reader="ann")
         window.spare_window(viewer)
-        self.bench: Any = _workbench.of(viewer)
+        self.bench: Any = workbench_of(viewer)
+        self.commands = commands_of(viewer)
         self.wait(lambda: self.bench.session.case is not None)
         self.opened_ms = (time.perf_counter() - began) * 1000
         self.app = QApplication.instance()
@@ -253,8 +255,8 @@ def measure(window: Window, table: Table) -> None:
     table.add("one mask hidden, shown", times)
     held = []
     for _ in range(6):
-        held.append(window.timed(lambda: window.bench._hide(True)))
-        held.append(window.timed(lambda: window.bench._hide(False)))
+        held.append(window.timed(lambda: window.commands.hide(True)))
+        held.append(window.timed(lambda: window.commands.hide(False)))
     table.add("everything hidden, shown (H)", held)
     film = layers.film
     low, high = film.contrast_limits

@@ -15,8 +15,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets.canvas import bench as _workbench
 from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.help import RESEARCH_USE
 from napari_wsseg.jobs import WssegError
@@ -66,7 +66,7 @@ class Start(QWidget):
         while (item := self._recent.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.deleteLater()
-        paths = _workbench.recent()
+        paths = preferences.recent()
         if paths:
             self._recent.addWidget(QLabel("Recent"))
         for path in paths:

@@ -15,9 +15,11 @@ import napari
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
-from napari_wsseg._widgets.canvas import bench as _workbench
+from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.review.panel import WIDTH, Review
 from napari_wsseg._widgets.start import UntilOpen
+from napari_wsseg._widgets.workbench import workbench_of
 from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.session.reading_mode import Mode
 
@@ -38,7 +40,7 @@ QCheckBox:focus, QSlider:focus, QTableView:focus {
 class Panel(UntilOpen):
     """A panel that tells its workbench in which window it was docked."""
 
-    def __init__(self, bench: _workbench.Workbench, panel: QWidget) -> None:
+    def __init__(self, bench: Workbench, panel: QWidget) -> None:
         super().__init__(bench, panel)
         self.setStyleSheet(_FOCUS)
 
@@ -80,7 +82,7 @@ def open_window(
     viewer = napari.Viewer(title="wsseg", show=False)
     # Films are read on black, in a light theme too.
     viewer.canvas.background_color_override = "black"
-    bench = _workbench.of(viewer, reader)
+    bench = workbench_of(viewer, reader)
     bench.session.read_as(bench.session.reader, mode, stages=stages)
     left = _dock(viewer, worklist_panel(viewer), "Worklist", "left")
     right = _dock(viewer, review_panel(viewer), "Review", "right")
@@ -98,7 +100,7 @@ def open_window(
         project_folder = sample_project()
     if project_folder is not None:
         bench.session.open_project(Path(project_folder))
-        _workbench.remember(Path(project_folder))
+        preferences.remember(Path(project_folder))
     viewer.show()
     if isinstance(window, QMainWindow):
         # Before it is shown, a window does not heed it.
@@ -125,7 +127,7 @@ def spare_window(viewer: napari.Viewer) -> None:
     For a program that ends with its window: what is passed over is never freed. One
     collection in some ten films would halt the window for a tenth of a second.
     """
-    turn = _workbench.of(viewer).turn
+    turn = workbench_of(viewer).turn
 
     def spare() -> None:
         turn.drawn.disconnect(spare)
@@ -137,13 +139,13 @@ def spare_window(viewer: napari.Viewer) -> None:
 
 def worklist_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
     """Return the worklist of a viewer."""
-    bench = _workbench.of(napari_viewer)
+    bench = workbench_of(napari_viewer)
     return Panel(bench, Worklist(bench))
 
 
 def review_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
     """Return the review panel of a viewer."""
-    bench = _workbench.of(napari_viewer)
+    bench = workbench_of(napari_viewer)
     return Panel(bench, Review(bench))
 
 
@@ -151,7 +153,7 @@ def train_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
     """Return the training panel of a viewer."""
     from napari_wsseg._widgets.training.panel import TrainPanel
 
-    bench = _workbench.of(napari_viewer)
+    bench = workbench_of(napari_viewer)
     return Panel(bench, TrainPanel(bench.session))
 
 
@@ -159,7 +161,7 @@ def runs_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
     """Return the panel of runs of a viewer."""
     from napari_wsseg._widgets.runs.panel import RunsPanel
 
-    bench = _workbench.of(napari_viewer)
+    bench = workbench_of(napari_viewer)
     return Panel(bench, RunsPanel(bench.session))
 
 
@@ -167,7 +169,7 @@ def export_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
     """Return the panel that exports, of a viewer."""
     from napari_wsseg._widgets.export.panel import ExportPanel
 
-    bench = _workbench.of(napari_viewer)
+    bench = workbench_of(napari_viewer)
     return Panel(bench, ExportPanel(bench.session))
 
 

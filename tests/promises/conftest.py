@@ -16,8 +16,8 @@ import pytest
 from qtpy.QtCore import QSettings
 
 from napari_wsseg._widgets import window
-from napari_wsseg._widgets.canvas import bench as _workbench
 from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.training.panel import TrainPanel
 from napari_wsseg.datasets import datasets
 from napari_wsseg.io.project import Project
@@ -71,7 +71,7 @@ def open_window(
     tmp_path: Path,
 ) -> Iterator[Callable[[Path], Workbench]]:
     settings = QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
-    monkeypatch.setattr(_workbench, "_settings", lambda: settings)
+    monkeypatch.setattr(preferences, "_settings", lambda: settings)
     monkeypatch.setattr(window.napari, "Viewer", make_napari_viewer)
     benches: list[Workbench] = []
 

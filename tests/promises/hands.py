@@ -16,10 +16,10 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QApplication, QTabBar, QWidget
 
 from napari_wsseg._widgets import window
-from napari_wsseg._widgets.canvas import bench as _workbench
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.reader_dialog import ReaderDialog
 from napari_wsseg._widgets.training.panel import TrainPanel
+from napari_wsseg._widgets.workbench import workbench_of
 from napari_wsseg._widgets.worklist.panel import Worklist
 
 LEFT = Qt.MouseButton.LeftButton
@@ -45,7 +45,7 @@ KEYS = {
 
 def open_bench(folder: Path) -> Workbench:
     """Open the window on a project and wait for its first film."""
-    bench = _workbench.of(window.open_window(folder, reader="ann"))
+    bench = workbench_of(window.open_window(folder, reader="ann"))
     wait_for(lambda: bench.session.case is not None and canvas(bench).isVisible())
     settle(bench)
     return bench

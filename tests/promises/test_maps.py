@@ -14,6 +14,7 @@ from qtpy.QtTest import QTest
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.cam_choice import MapChoice
 from napari_wsseg._widgets.review.stage_switcher import StagePanel
+from napari_wsseg._widgets.workbench import commands_of
 from napari_wsseg.io import stages
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(280)]
@@ -91,14 +92,17 @@ def test_every_map_of_a_film_is_shown_side_by_side(
     bench = open_window(place)
     session, choice = bench.session, bench.window.findChild(MapChoice)
     hands.click(choice.beside)
-    assert set(bench.gallery.tiles) == set(session.showing.maps)
+    assert set(commands_of(bench.viewer).gallery.tiles) == set(session.showing.maps)
     hands.wait_for(
-        lambda: all(tile.picture for tile in bench.gallery.tiles.values()), 120
+        lambda: all(
+            tile.picture for tile in commands_of(bench.viewer).gallery.tiles.values()
+        ),
+        120,
     )
     wanted = session.showing.maps[3]
-    tile = bench.gallery.tiles[wanted]
+    tile = commands_of(bench.viewer).gallery.tiles[wanted]
     QTest.mouseClick(tile, hands.LEFT, pos=tile.rect().center())
     hands.settle(bench)
-    assert not bench.gallery.isVisible()
+    assert not commands_of(bench.viewer).gallery.isVisible()
     assert (session.showing.map, session.looking.view) == (wanted, "cam")
     assert heat(bench).max() > 0

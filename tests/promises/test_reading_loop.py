@@ -18,6 +18,7 @@ from qtpy.QtTest import QTest
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg._widgets.training.panel import TrainPanel
+from napari_wsseg._widgets.workbench import commands_of
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunFolder
 
@@ -39,7 +40,9 @@ def read_a_little(bench: Workbench, masks: dict[str, dict[str, str]]) -> None:
         seen.add(session.looking.view)
     assert {"cam", "crf", "expert"} <= seen
     hands.press(bench, "gallery")
-    hands.wait_for(lambda: bench.gallery.tiles["cam"].picture is not None)
+    hands.wait_for(
+        lambda: commands_of(bench.viewer).gallery.tiles["cam"].picture is not None
+    )
     hands.press(bench, "gallery")
     QTest.mouseClick(review.stages.buttons["cam"], hands.LEFT)
     assert session.looking.view == "cam"

@@ -28,6 +28,7 @@ from toolbox import BY_HAND, CTRL, FROM_STAGES, SHIFT, Toolbox
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.export.panel import ExportPanel
 from napari_wsseg._widgets.training.panel import TrainPanel
+from napari_wsseg._widgets.workbench import commands_of
 from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.datasets import _sample, datasets
 from napari_wsseg.export import Note, formats, importers
@@ -395,15 +396,15 @@ def see_how_they_agree(sitting: Sitting) -> None:
     bench = sitting.bench
     hands.change_reader(bench, "cleo", "adjudicate")
     sitting.box.key(Qt.Key.Key_F3)
-    hands.wait_for(lambda: bench.agreement is not None)
-    table = bench.agreement.table
+    hands.wait_for(lambda: commands_of(bench.viewer).agreement is not None)
+    table = commands_of(bench.viewer).agreement.table
     hands.wait_for(lambda: table.rowCount() > 0)
     pairs = {table.item(row, 0).text() for row in range(table.rowCount())}
     assert "ann – bea" in pairs
     for row in range(table.rowCount()):
         cells = [table.item(row, column).text() for column in range(6)]
         sys.stdout.write("agreement: " + " | ".join(cells) + "\n")
-    bench.agreement.close()
+    commands_of(bench.viewer).agreement.close()
 
 
 def adjudicate(sitting: Sitting, films: list[str]) -> None:

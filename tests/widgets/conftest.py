@@ -13,8 +13,9 @@ from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QLabel
 
 from napari_wsseg._widgets import window
-from napari_wsseg._widgets.canvas import bench as _workbench
 from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.parts import preferences
+from napari_wsseg._widgets.workbench import workbench_of
 
 patience.sleep_in_qwait()
 
@@ -37,7 +38,7 @@ def open_bench(
 ) -> Iterator[Callable[..., Workbench]]:
     """Return what opens the window; Train and Runs are left out, they load slowly."""
     settings = QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
-    monkeypatch.setattr(_workbench, "_settings", lambda: settings)
+    monkeypatch.setattr(preferences, "_settings", lambda: settings)
     monkeypatch.setattr(window, "train_panel", lambda viewer: QLabel("Train"))
     monkeypatch.setattr(window, "runs_panel", lambda viewer: QLabel("Runs"))
     monkeypatch.setattr(window.napari, "Viewer", make_napari_viewer)
@@ -45,7 +46,7 @@ def open_bench(
 
     def open_one(folder: Path | None) -> Workbench:
         viewer = window.open_window(folder, reader="ann")
-        bench = _workbench.of(viewer)
+        bench = workbench_of(viewer)
         benches.append(bench)
         if folder is not None:
             qtbot.waitUntil(lambda: bench.session.case is not None, timeout=5000)

@@ -13,6 +13,7 @@ import reading_room
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.stage_extras import BACKGROUND, FINDING, IGNORED
 from napari_wsseg._widgets.review.stage_switcher import StagePanel
+from napari_wsseg._widgets.workbench import commands_of
 from napari_wsseg.schema import IGNORE
 
 pytestmark = pytest.mark.gui
@@ -101,7 +102,7 @@ def test_tools_stay_with_the_expert_mask(bench: Workbench) -> None:
 
 def test_hiding_everything_hides_them_too(bench: Workbench) -> None:
     bench.session.looking.set_view("crf")
-    bench._hide(True)
+    commands_of(bench.viewer).hide(True)
     assert not bench.extras.seed.visible
-    bench._hide(False)
+    commands_of(bench.viewer).hide(False)
     assert bench.extras.seed.visible

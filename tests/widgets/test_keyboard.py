@@ -22,6 +22,7 @@ from tabbing import walked_by_tab
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts import shortcuts as _keys
 from napari_wsseg._widgets.review.panel import Review
+from napari_wsseg._widgets.workbench import commands_of
 
 pytestmark = pytest.mark.gui
 
@@ -189,7 +190,7 @@ def test_the_list_of_shortcuts_names_every_key_and_fits_a_small_screen(
     bench: Workbench,
 ) -> None:
     pressed(bench._canvas(), "F1")
-    shown = bench.help
+    shown = commands_of(bench.viewer).help
     assert shown.isVisible()
     text = shown.layout().itemAt(0).widget().text()
     assert all(f">{key.shown}</code>" in text for key in _keys.KEYS)

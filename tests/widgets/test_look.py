@@ -17,6 +17,7 @@ from napari_wsseg._widgets.canvas import ruler as _ruler
 from napari_wsseg._widgets.canvas import thumbnails as _pictures
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.panel import Review
+from napari_wsseg._widgets.workbench import commands_of
 from napari_wsseg.ops.windowing import reading_window
 from napari_wsseg.schema import PALETTE, Radiograph
 
@@ -275,7 +276,7 @@ def test_two_views_are_swiped_by_dragging_the_divider(
 ) -> None:
     looking, row = bench.session.looking, review(bench).stages.compare
     looking.set_view("cam", compared="expert")
-    over = bench.comparison
+    over = commands_of(bench.viewer).comparison
     assert over.isVisible(), "an expert mask cannot be blended: it is swiped"
     assert not row.buttons["blend"].isEnabled()
     qtbot.waitUntil(lambda: {"cam", "expert"} <= set(over.pictures), timeout=5000)
@@ -297,14 +298,14 @@ def test_two_views_are_swiped_by_dragging_the_divider(
 def test_k_blinks_the_two_that_are_compared_and_h_hides_both(bench: Workbench) -> None:
     looking = bench.session.looking
     looking.set_view("cam", compared="film")
-    QTest.keyPress(bench.comparison, Qt.Key.Key_K)
-    assert bench.comparison.flipped is True
-    QTest.keyRelease(bench.comparison, Qt.Key.Key_K)
-    assert bench.comparison.flipped is None
-    QTest.keyPress(bench.comparison, Qt.Key.Key_H)
-    assert bench.comparison.bare
-    QTest.keyRelease(bench.comparison, Qt.Key.Key_H)
-    assert not bench.comparison.bare
+    QTest.keyPress(commands_of(bench.viewer).comparison, Qt.Key.Key_K)
+    assert commands_of(bench.viewer).comparison.flipped is True
+    QTest.keyRelease(commands_of(bench.viewer).comparison, Qt.Key.Key_K)
+    assert commands_of(bench.viewer).comparison.flipped is None
+    QTest.keyPress(commands_of(bench.viewer).comparison, Qt.Key.Key_H)
+    assert commands_of(bench.viewer).comparison.bare
+    QTest.keyRelease(commands_of(bench.viewer).comparison, Qt.Key.Key_H)
+    assert not commands_of(bench.viewer).comparison.bare
     looking.set_view("cam")
     QTest.keyPress(canvas(bench), Qt.Key.Key_K)
     assert not bench.layers.heats["cam"].visible

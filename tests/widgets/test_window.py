@@ -23,6 +23,7 @@ from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.parts import shortcuts as _keys
 from napari_wsseg._widgets.review.panel import Review
+from napari_wsseg._widgets.workbench import commands_of
 from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.io.project import Project
 
@@ -352,12 +353,12 @@ def test_the_worklist_filters_and_is_followed(bench: Workbench, qtbot: Any) -> N
 def test_side_by_side_covers_the_canvas_and_a_click_leads_back(
     bench: Workbench, qtbot: Any
 ) -> None:
-    bench.toggle_gallery()
-    tiles = bench.gallery.tiles
+    commands_of(bench.viewer).toggle_gallery()
+    tiles = commands_of(bench.viewer).gallery.tiles
     qtbot.waitUntil(lambda: tiles["cam"].picture is not None, timeout=5000)
     assert tiles["irnet"].picture is None
     QTest.mouseClick(tiles["cam"], Qt.MouseButton.LeftButton)
-    assert not bench.gallery.isVisible()
+    assert not commands_of(bench.viewer).gallery.isVisible()
     assert bench.session.looking.view == "cam"
 
 

@@ -32,8 +32,8 @@ from napari_wsseg._widgets.overlays.cover import (
     whole,
 )
 from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.pixmaps import pixmap
 from napari_wsseg._widgets.parts.worker_thread import Latest
-from napari_wsseg._widgets.review.stage_switcher import pixmap
 from napari_wsseg.pipeline.inference import variants
 from napari_wsseg.session.shown_runs import read_every_map
 
@@ -105,7 +105,7 @@ class Gallery(Cover):
     """Tiles over the canvas, of every view or of every map; Esc or T leads back."""
 
     def __init__(self, bench: Workbench, parent: QWidget | None) -> None:
-        super().__init__(bench, parent, bench.toggle_gallery)
+        super().__init__(bench, parent, bench.stages_wanted.emit)
         self.session = bench.session
         self.window_shown = Window(QPointF(0.5, 0.5))
         self.what: Literal["stages", "maps"] = "stages"

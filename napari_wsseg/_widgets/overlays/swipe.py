@@ -21,8 +21,8 @@ from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.overlays.cover import Cover, Window, stage_pictures, whole
 from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.pixmaps import pixmap
 from napari_wsseg._widgets.parts.worker_thread import Latest
-from napari_wsseg._widgets.review.stage_switcher import pixmap
 
 _GRIP = 24
 """How near to the divider, in pixels, the mouse takes hold of it."""

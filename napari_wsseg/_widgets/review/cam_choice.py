@@ -127,7 +127,7 @@ class MapChoice(QWidget):
 
     def _side_by_side(self) -> None:
         session = self.session
-        self.bench.show_maps()
+        self.bench.maps_wanted.emit()
         if session.project is None or session.case is None:
             return
         seen = read_every_map(session.project.folder, session.case.id, session.showing)

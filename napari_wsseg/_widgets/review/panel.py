@@ -14,12 +14,13 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_wsseg._widgets.canvas.bench import Workbench, fold_is_open, remember_fold
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts import help as help_pages
 from napari_wsseg._widgets.parts.banner import Banner
 from napari_wsseg._widgets.parts.collapsible import Fold
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.formatting import green, red
+from napari_wsseg._widgets.parts.preferences import fold_is_open, remember_fold
 from napari_wsseg._widgets.parts.visibility import in_sight, when_in_sight
 from napari_wsseg._widgets.review.adjudication import AdjudicatePanel
 from napari_wsseg._widgets.review.decision_bar import DecidePanel
@@ -182,7 +183,7 @@ class Review(QWidget):
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(column)
         self.scroll = scroll
-        bench.show_versions = self._toggle_versions
+        listen(self, self._toggle_versions, bench.versions_wanted)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 4)
         layout.setSpacing(4)
@@ -214,7 +215,7 @@ class Footer(QWidget):
         keys, about = QPushButton("Keys  F1"), QPushButton("About")
         keys.setToolTip("Every shortcut, of this program and of napari's tools")
         about.setToolTip("What this is, its version, and what it must not be used for")
-        keys.clicked.connect(bench.show_keys)
+        keys.clicked.connect(lambda: bench.keys_wanted.emit())
         about.clicked.connect(lambda: help_pages.about(self))
         words.setWordWrap(True)
         layout = QHBoxLayout(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QIcon, QImage, QMouseEvent, QPixmap
+from qtpy.QtGui import QIcon, QMouseEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QGridLayout,
@@ -23,6 +23,7 @@ from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.canvas.stage_extras import BACKGROUND_COLOUR, IGNORED_COLOUR
 from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.pixmaps import pixmap
 from napari_wsseg._widgets.parts.worker_thread import Latest
 from napari_wsseg._widgets.review.cam_choice import MapChoice
 from napari_wsseg._widgets.review.compare_row import CompareRow
@@ -187,7 +188,7 @@ class StagePanel(QWidget):
         self.snap.toggled.connect(self._snapped)
         self.threshold.sliderReleased.connect(self.bench.focus_canvas)
         self.extra.toggled.connect(self._toggle_extra)
-        self.grid.clicked.connect(self.bench.toggle_gallery)
+        self.grid.clicked.connect(lambda: self.bench.stages_wanted.emit())
 
     def _snapped(self, on: bool) -> None:
         self.session.looking.set_snap(on)
@@ -308,14 +309,6 @@ class StagePanel(QWidget):
         for view, button in self.buttons.items():
             picture = pictures.get(view)
             button.setIcon(QIcon() if picture is None else QIcon(pixmap(picture)))
-
-
-def pixmap(picture: NDArray[np.uint8]) -> QPixmap:
-    """Return an (h, w, 3) uint8 picture as Qt draws it."""
-    height, width = picture.shape[:2]
-    data = np.ascontiguousarray(picture)
-    image = QImage(data.data, width, height, 3 * width, QImage.Format.Format_RGB888)
-    return QPixmap.fromImage(image.copy())
 
 
 def _slider(low: int, high: int) -> tuple[QSlider, QLabel]:

@@ -19,10 +19,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets.parts import formatting as _words
+from napari_wsseg._widgets.parts.pixmaps import pixmap
 from napari_wsseg._widgets.parts.share_slider import Note
 from napari_wsseg._widgets.parts.text_table import fill, rows_table
 from napari_wsseg._widgets.parts.worker_thread import Latest, QtBackground
-from napari_wsseg._widgets.review.stage_switcher import pixmap
 from napari_wsseg._widgets.runs import mask_pairs as _mask_pairs
 from napari_wsseg._widgets.runs import rules as _run_rules
 from napari_wsseg._widgets.runs.mask_pairs import ONLY_ONE, ONLY_OTHER, Alike, Made

@@ -143,9 +143,9 @@ class Worklist(QWidget):
         self.search.textChanged.connect(lambda _: self._typed.start())
         self.search.returnPressed.connect(self.bench.focus_canvas)
         self.order.currentTextChanged.connect(self._reorder)
-        self.who.clicked.connect(self.bench.choose_reader)
-        self.agree.clicked.connect(self.bench.show_agreement)
-        self.bench.search = self._search
+        self.who.clicked.connect(lambda: self.bench.reader_wanted.emit())
+        self.agree.clicked.connect(lambda: self.bench.agreement_wanted.emit())
+        listen(self, self._search, self.bench.search_wanted)
         self.chips.buttonClicked.connect(lambda _: self._filter())
         self.table.clicked.connect(self._clicked)
         self.table.activated.connect(self._clicked)

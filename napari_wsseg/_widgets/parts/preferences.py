@@ -1,0 +1,38 @@
+"""What the window remembers of its user: recent projects, and which parts are open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import QSettings
+
+RECENT = 6
+"""How many projects are remembered."""
+
+
+def remember(folder: Path) -> None:
+    """Put a project on top of the list of recent ones."""
+    path = str(folder.resolve())
+    others = [str(other) for other in recent() if str(other) != path]
+    _settings().setValue("recent", [path, *others][:RECENT])
+
+
+def recent() -> list[Path]:
+    """Return projects that were opened lately and are still there, newest first."""
+    stored = _settings().value("recent", []) or []
+    paths = [stored] if isinstance(stored, str) else list(stored)
+    return [Path(path) for path in paths if (Path(path) / "wsseg.toml").is_file()]
+
+
+def fold_is_open(name: str, usual: bool) -> bool:
+    """Return whether the reader left a part of a panel open, `usual` at first."""
+    return bool(_settings().value(f"open/{name}", usual, type=bool))
+
+
+def remember_fold(name: str, is_open: bool) -> None:
+    """Keep whether a part of a panel is open."""
+    _settings().setValue(f"open/{name}", is_open)
+
+
+def _settings() -> QSettings:
+    return QSettings("napari-wsseg", "window")
