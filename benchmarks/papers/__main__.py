@@ -20,59 +20,15 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One command.
-
-    Parameters
-    ----------
-    name
-        Its result is kept as ``<name>.json``.
-    words
-        ``wsseg``'s own, or those of a module whose name comes first. ``{data}``,
-        ``{work}`` and ``{name.run}``, the run that an earlier step made, are filled in.
-    settings
-        What its ``--set`` holds.
-    """
-
-    name: str
-    words: tuple[str, ...]
-    settings: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of a table: its words, the paper's figures, and where ours are.
-
-    ``ours`` has one ``(step, key, key, …)`` a figure, a way into that step's result.
-    """
-
-    words: tuple[str, ...]
-    paper: tuple[float | None, ...]
-    ours: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of a paper, with what must be known to compare the two."""
-
-    title: str
-    heads: tuple[str, ...]
-    figures: tuple[str, ...]
-    steps: tuple[Step, ...]
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...]
+from benchmarks.papers.schema import Step, Table
+from benchmarks.papers.tables import tables
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Print a table's commands, or execute them and print the table."""
-    from benchmarks.papers.tables import tables
-
     options = _options(words)
     if not options.table:
         for name, make in tables.items():

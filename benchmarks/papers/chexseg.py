@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks.papers.__main__ import Row, Step, Table
+from benchmarks.papers.schema import Row, Step, Table
 from benchmarks.papers.steps import adopt, evaluate, train
 
 VALUES = ("0", "0.2", "0.4", "0.6", "0.8", "0.85", "0.9", "1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.papers.__main__ import Step
+from benchmarks.papers.schema import Step
 
 VOC = ("init", "{work}/project", "--images", "{data}", "--dataset", "voc")
 COLOUR = {"normalisation": "imagenet-rgb", "channels": 3}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.papers.__main__ import Table
 from benchmarks.papers.chexseg import chexseg_1, chexseg_2, chexseg_3, chexseg_4
+from benchmarks.papers.schema import Table
 from benchmarks.papers.tdn import tdn_3, tdn_4
 from benchmarks.papers.wsmis import wsmis_1, wsmis_2, wsmis_3, wsmis_4
 

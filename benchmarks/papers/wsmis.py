@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.papers.__main__ import Row, Step, Table
+from benchmarks.papers.schema import Row, Step, Table
 from benchmarks.papers.steps import (
     COLOUR,
     NO_BACKGROUND,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_wsseg.jobs import JobFailed, UsageError
 
 if TYPE_CHECKING:
-    from napari_wsseg.ops.crf import CrfParams
+    from napari_wsseg.ops._crf_params import CrfParams
 
 # No black window flashes up on Windows.
 _HIDDEN = getattr(subprocess, "CREATE_NO_WINDOW", 0)

@@ -24,7 +24,7 @@ from scipy import sparse
 from napari_wsseg.ops import _crf_lattice
 
 if TYPE_CHECKING:
-    from napari_wsseg.ops.crf import CrfParams
+    from napari_wsseg.ops._crf_params import CrfParams
 
 PER_SIGMA = 2.0
 """Least number of cells of the grid per standard deviation."""

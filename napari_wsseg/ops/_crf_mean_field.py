@@ -10,7 +10,7 @@ import torch
 from napari_wsseg.ops import _crf_exact, _crf_grid, _threads
 
 if TYPE_CHECKING:
-    from napari_wsseg.ops.crf import CrfParams
+    from napari_wsseg.ops._crf_params import CrfParams
 
 Messages: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 

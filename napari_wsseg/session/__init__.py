@@ -21,13 +21,14 @@ from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case
 from napari_wsseg.session import adjudication as adjudicating
 from napari_wsseg.session import open_case as opened
+from napari_wsseg.session.background import Background, Inline
 from napari_wsseg.session.case_loader import Loader
 from napari_wsseg.session.decision_commands import Verdicts
 from napari_wsseg.session.decisions import Deciding
 from napari_wsseg.session.drafts import Drafts
 from napari_wsseg.session.expert_masks import ExpertMasks, Recovered
 from napari_wsseg.session.grey_window import Toning
-from napari_wsseg.session.open_case import Background, OpenedCase, Shown
+from napari_wsseg.session.open_case import OpenedCase, Shown
 from napari_wsseg.session.reader_commands import SeveralReaders
 from napari_wsseg.session.reading_list import ReadingList
 from napari_wsseg.session.reading_mode import Reading
@@ -83,7 +84,7 @@ class Session(MapsShown, Verdicts, SeveralReaders):
         self.comparing = Comparing()
         self.problem = ""
         self._seen: list[str] = []
-        self._background: Background = background or opened.Inline()
+        self._background: Background = background or Inline()
         self._clock = clock
         self._loader: Loader | None = None
         self._shown_at = 0.0

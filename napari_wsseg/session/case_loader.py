@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_wsseg.session import open_case as opened_cases
-from napari_wsseg.session.open_case import Background, OpenedCase, Shown
+from napari_wsseg.session.background import Background
+from napari_wsseg.session.open_case import OpenedCase, Shown
 
 _KEPT = 6
 """Cases kept in memory beside the open one, read ahead or just left."""

@@ -11,10 +11,11 @@ from napari_wsseg.schema import Mask
 
 if TYPE_CHECKING:
     from napari_wsseg.io.project import Project
+    from napari_wsseg.session.background import Background
     from napari_wsseg.session.case_loader import Loader
     from napari_wsseg.session.decisions import Deciding
     from napari_wsseg.session.expert_masks import ExpertMasks
-    from napari_wsseg.session.open_case import Background, OpenedCase
+    from napari_wsseg.session.open_case import OpenedCase
     from napari_wsseg.session.reading_list import ReadingList
     from napari_wsseg.session.reading_mode import Reading
     from napari_wsseg.session.shown_runs import Showing

@@ -30,7 +30,7 @@ from napari_wsseg._widgets.canvas.strokes import drop_unclosed
 from napari_wsseg.ops import geometry
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session import Session
-from napari_wsseg.session.open_case import Background
+from napari_wsseg.session.background import Background
 
 STAGE_NAMES = {
     "film": "Film",

@@ -17,7 +17,7 @@ from napari_wsseg._widgets.canvas.layer_updates import at_once, new_labels, plac
 from napari_wsseg._widgets.parts.worker_thread import Latest
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session import Session
-from napari_wsseg.session.open_case import Background
+from napari_wsseg.session.background import Background
 
 SIDE = 1024
 """Longest side, in pixels, at which outlines of drafts are drawn, and of small films at

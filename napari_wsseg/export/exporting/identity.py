@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from napari_wsseg.export import Note
+from napari_wsseg.export.exporting.items import Note
 from napari_wsseg.io import images
 from napari_wsseg.io.films import source as _source
 from napari_wsseg.io.project import Project

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from napari_wsseg.export import Identity, Scope
+from napari_wsseg.export.exporting.items import Identity, Scope
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Annotation, Case, Mask
 
