@@ -27,6 +27,7 @@ from napari_wsseg.io.project_folder import fsck as _fsck
 from napari_wsseg.io.project_folder import links as _links
 from napari_wsseg.io.project_folder import mask_store as _masks
 from napari_wsseg.io.project_folder import relink as _relink
+from napari_wsseg.io.project_folder import rescue as _rescue
 from napari_wsseg.io.project_folder import settings as _toml
 from napari_wsseg.io.project_folder import strokes as journal
 from napari_wsseg.io.project_folder import void_pixels as _void
@@ -476,12 +477,18 @@ class Project:
     def journal_stroke(
         self, case_id: str, finding: str, reader: str, before: Mask, after: Mask
     ) -> None:
-        """Keep a stroke, `before` to `after`, safe until it is folded into a mask."""
+        """Keep a stroke, `before` to `after`, safe until it is folded into a mask.
+
+        Open strokes that do not lead to `before` become a version first.
+        """
         case = self.case(case_id)
         for mask in (before, after):
             _expert.check(case, self._names, finding, reader, mask)
         key = journal.Key(case_id, finding, reader)
-        journal.record(self._database, self.folder, key, before, after)
+        with self.transaction():
+            if not journal.leads_to(self._database, key, before):
+                self.fold(case_id, finding, reader, tool="recovered")
+            journal.record(self._database, self.folder, key, before, after)
 
     def journalled(self) -> list[tuple[str, str, str, int]]:
         """Return (case id, finding, reader, strokes) of every mask with strokes."""
@@ -501,20 +508,30 @@ class Project:
         tool: str = "brush",
         source_run: str | None = None,
         parent: int | None = None,
+        shown: Mask | None = None,
     ) -> Annotation | None:
         """Make the open strokes part of a saved mask.
 
         `parent` is the version they were drawn on, unless the reader has a newer one.
+        `shown`, the (H, W) mask on screen, helps where the mask they were drawn on is
+        lost. The strokes are forgotten once the saved mask has been read back.
 
         Returns ``None`` when there are none. Strokes that were all undone make no new
         version: the newest, or ``None``, is returned.
+
+        Raises
+        ------
+        DataError
+            The disk refuses, or the mask under the strokes is lost; they stay open.
         """
         key, shape = journal.Key(case_id, finding, reader), self.case(case_id).shape
         if not journal.is_open(self._database, key):
             return None
         with self.transaction():
             newest = self.latest(case_id, finding, reader=reader)
-            mask, changed = journal.recover(self._database, self.folder, key, shape)
+            mask, changed = journal.recover(
+                self._database, self.folder, key, shape, shown
+            )
             line = (parent, newest.id if newest else None)
             if changed:
                 newest = self.put_mask(
@@ -526,8 +543,17 @@ class Project:
                     parent=max((n for n in line if n), default=None),
                     source_run=source_run,
                 )
+                _expert.check_kept(self.folder, newest, mask)
             journal.drop(self._database, key)
         return newest
+
+    def rescue(self, case_id: str, finding: str, reader: str) -> list[Annotation]:
+        """Make open strokes that cannot be folded versions of their own.
+
+        See `napari_wsseg.io.project_folder.rescue`.
+        """
+        key = journal.Key(case_id, finding, reader)
+        return _rescue.rescue(self._database, self.folder, self.case(case_id), key)
 
     def drop_strokes(self, case_id: str, finding: str, reader: str) -> None:
         """Forget the open strokes."""
@@ -554,4 +580,6 @@ class Project:
 
     def fsck(self, repair: bool = False) -> list[str]:
         """Return what is wrong with the project, in words; `repair` what can be."""
-        return _fsck.problems(self._database, self.folder, self.films, repair=repair)
+        return _fsck.problems(
+            self._database, self.folder, self.films, self.cases(), repair=repair
+        )

@@ -112,6 +112,11 @@ class Session(MapsShown, Verdicts, SeveralReaders):
         """Whether masks of the open case cannot be changed: read-only, or final."""
         return self.readonly or (self.settled and self.reading.mode == "open")
 
+    def may_draw(self, finding: str) -> bool:
+        """Whether the open case's mask of a finding can be changed."""
+        unclear = self.experts.unclear if self.experts else {}
+        return not self.locked and finding not in unclear
+
     @property
     def readonly(self) -> bool:
         """Whether nothing can be written: no project, or another window has it."""
@@ -143,6 +148,7 @@ class Session(MapsShown, Verdicts, SeveralReaders):
         found: list[Recovered] = []
         if not project.readonly:
             self._tried(lambda: found.extend(experts.recover()))
+        left = list(experts.unrecovered.values())
         if self.reading.mode != "open":
             found = [row for row in found if row.reader == self.reader]
         self.project_changed.emit()
@@ -150,6 +156,11 @@ class Session(MapsShown, Verdicts, SeveralReaders):
             self.message.emit(note)
         if found:
             self.recovered.emit(found)
+        if left:
+            self.message.emit(
+                f"Strokes of an earlier sitting on {len(left)} masks wait in the "
+                f"journal, nothing of them is lost: {left[0]}"
+            )
         first = self.list.unread_after(None) or self.list.stepped(None, 0)
         self.go_to(found[0].case if found else first or "")
 
@@ -171,6 +182,7 @@ class Session(MapsShown, Verdicts, SeveralReaders):
             shown,
             reading.scope,
             self.list.pairs,
+            self.reader,
         )
         self.looking.start(project.findings, Drafts.of(project, shown))
         return self.experts
@@ -279,6 +291,9 @@ class Session(MapsShown, Verdicts, SeveralReaders):
         if self.locked or self.experts is None:
             return
         experts = self.experts
+        if why := experts.unclear.get(finding):
+            self.message.emit(f"{finding} cannot be drawn on: {why}")
+            return
         if np.array_equal(experts.masks[finding], after):
             return
         if self._tried(
@@ -334,7 +349,12 @@ class Session(MapsShown, Verdicts, SeveralReaders):
         last, drawn = self.opened, self.experts.drawn()
         try:
             self.experts.show(
-                ready.case, self.looking.names, ready.masks, ready.versions
+                ready.case,
+                self.looking.names,
+                ready.masks,
+                ready.versions,
+                open_strokes=ready.open_strokes,
+                unclear=ready.unclear,
             )
         except DataError as error:
             # The strokes of the case on screen are only in memory: stay with it.
@@ -350,6 +370,11 @@ class Session(MapsShown, Verdicts, SeveralReaders):
         self.list.seen[ready.case.id] = datetime.now(UTC).isoformat()
         self.comparing.show(adjudicating.comparison(ready))
         self.case_changed.emit()
+        for finding, why in self.experts.unclear.items():
+            self.message.emit(
+                f"{finding} is shown as it was last readable and cannot be drawn on "
+                f"until that is settled: {why}"
+            )
 
     def _fold_waiting(self, case_id: str) -> None:
         experts = self.experts

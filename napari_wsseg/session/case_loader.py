@@ -36,6 +36,8 @@ class Loader:
         Whose masks are read; ``None``: those that count.
     pairs
         Case id to the readers whose masks are read beside.
+    drawing
+        Who draws: her open strokes are on the masks.
     wanted
         The case that is to be shown next, until it is.
     """
@@ -48,6 +50,7 @@ class Loader:
     shown: Shown
     reader: str | None = None
     pairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    drawing: str = ""
     wanted: str | None = None
     _ready: dict[str, OpenedCase] = field(default_factory=dict)
     _coming: set[str] = field(default_factory=set)
@@ -72,7 +75,12 @@ class Loader:
         shown, reader, others = self.shown, self.reader, self.pairs.get(case_id, ())
         self.background.submit(
             lambda: opened_cases.read(
-                self.folder, case_id, shown, reader=reader, others=others
+                self.folder,
+                case_id,
+                shown,
+                reader=reader,
+                others=others,
+                drawing=self.drawing,
             ),
             self._arrived,
             lambda error: self._lost(case_id, error),

@@ -37,6 +37,13 @@ class Verdicts(Whole):
             return False
         if not self._tried(self.experts.fold):
             return False
+        unclear = [f for f in self.experts.unclear if finding in (None, f)]
+        if unclear and (finding or verdict not in ("flag", "reopen")):
+            self.message.emit(
+                f"Not decided: the mask of {', '.join(unclear)} cannot be read; "
+                "restore an earlier version, or run `wsseg fsck --repair`"
+            )
+            return False
         drawn = self.experts.annotated
         if why := self._not_yet(verdict, finding, drawn):
             self.message.emit(why)
@@ -63,11 +70,14 @@ class Verdicts(Whole):
     def undo_decision(self) -> None:
         """Take the last decision and the drafts it approved back; show the case."""
         taken = self._deciding.last if self._deciding else None
-        if (
-            self._deciding is None
-            or taken is None
-            or not self._tried(self._deciding.undo)
-        ):
+        if self._deciding is None or taken is None or self.experts is None:
+            return
+        # What was drawn since becomes a version of its own before masks go back.
+        experts, case = self.experts, taken.decision.case
+        folded = self._tried(experts.fold) and self._tried(
+            lambda: experts.fold_waiting(case)
+        )
+        if not folded or not self._tried(self._deciding.undo):
             return
         case_id = taken.decision.case
         scope, project = self.reading.scope, self._deciding.project

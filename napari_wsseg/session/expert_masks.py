@@ -9,7 +9,7 @@ waits in memory and is written as one stroke as soon as the disk takes it again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Annotation, Case, Mask
 
 IDLE_SECONDS = 2.0
@@ -36,6 +37,9 @@ class Recovered:
 #: Tool, run whose draft it began with, and version it was drawn on.
 _Origin: TypeAlias = tuple[str, str | None, int | None]
 
+RETRY_SECONDS = 10.0
+"""Time between two attempts to fold what an earlier sitting left."""
+
 
 @dataclass(slots=True, eq=False)
 class _Kept:
@@ -48,6 +52,19 @@ class _Kept:
     strokes: bool = False
     annotated: bool = False
     parent: int | None = None
+
+    @property
+    def origin(self) -> _Origin:
+        """Where strokes that are still to be folded come from."""
+        return self.tool, self.source_run, self.parent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Left:
+    """Strokes on a case that was left, until they are folded."""
+
+    origin: _Origin
+    shown: NDArray[np.uint8]
 
 
 @dataclass(eq=False)
@@ -64,6 +81,11 @@ class ExpertMasks:
         Whose masks are shown; ``None``: those that count.
     clock
         Seconds, monotonic; replaced in tests.
+    unclear
+        Findings of the open case that cannot be drawn on, and why.
+    unrecovered
+        Case, finding and reader of strokes that an earlier sitting left and that could
+        not be folded, and why; they stay in the journal.
     """
 
     project: Project
@@ -73,8 +95,11 @@ class ExpertMasks:
     case_id: str = ""
     last_edit: float | None = None
     last_saved: float | None = None
+    unclear: dict[str, str] = field(default_factory=dict)
+    unrecovered: dict[tuple[str, str, str], str] = field(default_factory=dict)
     _kept: dict[str, _Kept] = field(default_factory=dict)
-    _waiting: dict[tuple[str, str], _Origin] = field(default_factory=dict)
+    _waiting: dict[tuple[str, str], _Left] = field(default_factory=dict)
+    _tried_at: float = 0.0
 
     @property
     def masks(self) -> dict[str, NDArray[np.uint8]]:
@@ -111,10 +136,15 @@ class ExpertMasks:
         findings: tuple[str, ...],
         masks: Mapping[str, NDArray[np.uint8]],
         versions: Mapping[str, Annotation] | None = None,
+        *,
+        open_strokes: Collection[str] = (),
+        unclear: Mapping[str, str] | None = None,
     ) -> None:
         """Take over the masks of another case; strokes of the last one wait.
 
         `versions` says which version each mask is: what is drawn on it comes from it.
+        Masks with `open_strokes` are folded when the reader pauses; nothing is drawn on
+        those that are `unclear`.
 
         Raises
         ------
@@ -124,6 +154,7 @@ class ExpertMasks:
         self._leave()
         self.case_id = case.id
         self.last_edit = self.last_saved = None
+        self.unclear = dict(unclear or {})
         for finding in findings:
             mask = masks.get(finding)
             shown = np.zeros(case.shape, np.uint8) if mask is None else mask
@@ -131,9 +162,12 @@ class ExpertMasks:
             self._kept[finding] = _Kept(
                 shown,
                 shown,
+                strokes=finding in open_strokes and finding not in self.unclear,
                 annotated=mask is not None,
                 parent=version.id if version else None,
             )
+        if any(kept.strokes for kept in self._kept.values()):
+            self.last_edit = self.clock()
 
     def drawn(self) -> dict[str, NDArray[np.uint8]]:
         """Return the masks of the annotated findings, as the reader sees them."""
@@ -147,6 +181,7 @@ class ExpertMasks:
         else:
             shown = mask.astype(np.uint8)
         self._kept[finding] = _Kept(shown, shown, annotated=mask is not None)
+        self.unclear.pop(finding, None)
 
     def edit(
         self,
@@ -161,9 +196,12 @@ class ExpertMasks:
         Raises
         ------
         DataError
-            The disk refuses; the change stays in memory (`unsaved`) for `retry`.
+            The disk refuses; the change stays in memory (`unsaved`) for `retry`. Or the
+            finding is `unclear`: nothing changed.
         """
         kept = self._kept[finding]
+        if finding in self.unclear:
+            raise DataError(self.unclear[finding])
         if np.array_equal(kept.shown, after):
             return False
         kept.shown = after.copy()
@@ -187,6 +225,9 @@ class ExpertMasks:
 
     def fold_if_idle(self) -> bool:
         """Fold once the reader has paused, one mask a call; return whether it did."""
+        if self.unrecovered and self.clock() - self._tried_at >= RETRY_SECONDS:
+            self.recover()
+            return True
         if self._waiting:
             self._fold_waiting(next(iter(self._waiting)))
             return True
@@ -224,22 +265,29 @@ class ExpertMasks:
     def recover(self) -> list[Recovered]:
         """Fold the strokes that an earlier sitting left in the journal.
 
-        Raises
-        ------
-        DataError
-            The disk refuses, or a mask under the strokes is damaged.
+        Each for itself: what cannot be folded, because the disk is full or a mask is
+        lost, stays in the journal and is named by `unrecovered`.
         """
-        found = [Recovered(*row) for row in self.project.journalled()]
-        for row in found:
-            self.project.fold(row.case, row.finding, row.reader, tool="recovered")
+        self._tried_at, self.unrecovered = self.clock(), {}
+        found = []
+        for row in (Recovered(*row) for row in self.project.journalled()):
+            mine = row.case == self.case_id or (row.case, row.finding) in self._waiting
+            if row.reader == self.reader and mine:
+                continue  # of this sitting, and folded in its time
+            try:
+                self.project.fold(row.case, row.finding, row.reader, tool="recovered")
+            except DataError as error:
+                self.unrecovered[row.case, row.finding, row.reader] = str(error)
+            else:
+                found.append(row)
         return found
 
     def _leave(self) -> None:
         self.retry()
         for finding, kept in self._kept.items():
             if kept.strokes:
-                origin = kept.tool, kept.source_run, kept.parent
-                self._waiting[self.case_id, finding] = origin
+                left = _Left(kept.origin, kept.shown)
+                self._waiting[self.case_id, finding] = left
         self._kept = {}
 
     def _journal(self, finding: str) -> None:
@@ -256,22 +304,27 @@ class ExpertMasks:
         self.last_saved = self.clock()
 
     def _fold_waiting(self, key: tuple[str, str]) -> None:
-        tool, source_run, parent = self._waiting[key]
-        self.project.fold(
-            *key, self.reader, tool=tool, source_run=source_run, parent=parent
-        )
+        left = self._waiting[key]
+        self._fold_one(*key, left.origin, left.shown)
         del self._waiting[key]
+
+    def _fold_one(
+        self, case_id: str, finding: str, origin: _Origin, shown: NDArray[np.uint8]
+    ) -> None:
+        tool, source_run, parent = origin
+        self.project.fold(
+            case_id,
+            finding,
+            self.reader,
+            tool=tool,
+            source_run=source_run,
+            parent=parent,
+            shown=shown.astype(bool),
+        )
 
     def _fold_shown(self, finding: str) -> None:
         kept = self._kept[finding]
-        self.project.fold(
-            self.case_id,
-            finding,
-            self.reader,
-            tool=kept.tool,
-            source_run=kept.source_run,
-            parent=kept.parent,
-        )
+        self._fold_one(self.case_id, finding, kept.origin, kept.on_disk)
         # Strokes that were all undone leave a finding that never had a mask without.
         newest = self.project.latest(self.case_id, finding, reader=self.scope)
         kept.annotated = newest is not None

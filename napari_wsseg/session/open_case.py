@@ -23,6 +23,7 @@ from napari_wsseg.schema import (
     Radiograph,
     StageMaps,
 )
+from napari_wsseg.session.ground import Ground
 
 SNAP_SIDE = 192
 """Side of the letterboxed square on which maps are drawn to edges, in pixels."""
@@ -68,6 +69,11 @@ class OpenedCase:
         Decisions on single findings.
     others : each (H, W) bool
         Masks of the readers whom an adjudicator compares, by reader and finding.
+    open_strokes
+        Findings of which `masks` holds strokes that are in the journal alone.
+    unclear
+        Findings whose mask cannot be rebuilt from disk, and why; the last one that can
+        be read is shown, and nothing may be drawn on it.
     """
 
     case: Case
@@ -78,6 +84,8 @@ class OpenedCase:
     versions: Mapping[str, Annotation] = field(default_factory=dict)
     verdicts: Mapping[str, Decision] = field(default_factory=dict)
     others: Mapping[str, Mapping[str, Mask]] = field(default_factory=dict)
+    open_strokes: frozenset[str] = frozenset()
+    unclear: Mapping[str, str] = field(default_factory=dict)
     _snapped: dict[str, StageMaps] = field(default_factory=dict, init=False, repr=False)
 
     def stage_maps(self, stage: str, *, snap: bool = False) -> StageMaps | None:
@@ -101,29 +109,38 @@ def read(
     *,
     reader: str | None = None,
     others: Sequence[str] = (),
+    drawing: str = "",
 ) -> OpenedCase:
     """Read one case of the project in `folder`, through an opening of its own.
 
-    With `reader`, of what readers did only hers is read, and what `others` drew.
+    With `reader`, of what readers did only hers is read, and what `others` drew. Masks
+    are as saved with open strokes on them, those of the reader who is `drawing` before
+    anybody else's.
 
     Raises
     ------
     DataError
-        The film is missing or changed, or a mask or map is damaged.
+        The film is missing or changed, or a map is damaged.
     """
     with Project.open(folder) as project:
         case = project.case(case_id)
         radiograph = project.radiograph(case)
         versions = project.expert_annotations(case_id, reader=reader)
-        masks = {
-            finding: project.read_mask(version).astype(np.uint8)
-            for finding, version in versions.items()
-        }
+        ground = Ground.of(project, case, versions, reader, drawing)
         verdicts = project.finding_decisions(case_id, reader=reader)
         compared = {name: project.expert_masks(case_id, reader=name) for name in others}
     maps = read_maps(folder, case_id, shown)
     return OpenedCase(
-        case, radiograph, maps, masks, shown, versions, verdicts, compared
+        case,
+        radiograph,
+        maps,
+        ground.masks,
+        shown,
+        versions,
+        verdicts,
+        compared,
+        frozenset(ground.open_strokes),
+        ground.unclear,
     )
 
 

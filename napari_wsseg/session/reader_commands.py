@@ -76,6 +76,9 @@ class SeveralReaders(Whole):
 
         def bring() -> None:
             experts.fold()
+            if version.finding in experts.unclear:
+                # What cannot be folded is kept as a version of its own.
+                project.rescue(version.case, version.finding, reader)
             made.append(versions.restore(project, version, reader=reader))
 
         if self._tried(bring):

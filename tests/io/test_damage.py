@@ -361,3 +361,40 @@ def test_what_a_killed_writer_left_half_written_is_swept_at_the_next_opening(
     with Project.open(project.folder, write=True) as again:
         assert not left.exists()
         assert len(again.fsck()) == 1, "but for the film, which this project lacks"
+
+
+def test_a_transaction_that_could_not_end_leaves_none_of_the_next_undone(
+    project: Project,
+) -> None:
+    database = project._database
+
+    def break_rules_at_the_end() -> None:
+        with database.transaction():
+            database.row("PRAGMA defer_foreign_keys = ON")
+            database.run(
+                "INSERT INTO undone (decision, actor, created) VALUES (99, 'ann', '')"
+            )
+
+    with pytest.raises(DataError, match="rules"):
+        break_rules_at_the_end()
+    project.decide(CASE, "accept", reader="ann")
+    with Project.open(project.folder) as beside:
+        held = beside.decision(CASE)
+        assert held is not None
+        assert held.verdict == "accept"
+
+
+def test_what_is_written_after_sqlite_rolled_back_does_not_land_by_itself(
+    project: Project,
+) -> None:
+
+    def go_on() -> None:
+        with project.transaction():
+            project._database.row("ROLLBACK")
+            project.decide(CASE, "accept", reader="ann")
+
+    with pytest.raises(DataError):
+        go_on()
+    assert project.decision(CASE) is None
+    project.decide(CASE, "reject", reader="ann")
+    assert project.decision(CASE) is not None

@@ -364,7 +364,7 @@ class CaseLayers:
         napari clears it when a layer stops being editable, and this is the public way
         to ask for it; the tool in hand is kept. Of an empty history nothing is left.
         """
-        editable = not self.session.locked
+        editable = self.session.may_draw(str(layer.metadata.get("finding", "")))
         past = [getattr(layer, name, True) for name in _HISTORY]
         if layer.editable == editable and not any(past):
             return

@@ -30,6 +30,7 @@ class Database:
     def __init__(self, path: Path, *, readonly: bool) -> None:
         self.path = path
         self.readonly = readonly
+        self._inside = False
         with self._in_words():
             self._connection = _reading(path) if readonly else _writing(path)
 
@@ -63,18 +64,24 @@ class Database:
                 "open it for writing"
             )
         with self._in_words():
-            if self._is_inside():
+            if self._inside:
+                self._check_unbroken()
                 yield
                 return
             self._connection.execute("BEGIN IMMEDIATE")
+            self._inside = True
             try:
                 yield
+                # One that fails leaves its transaction open: what is written next
+                # would seem to land and be gone with it.
+                self._connection.execute("COMMIT")
             except BaseException:
                 # A full disk makes SQLite roll back by itself.
-                if self._is_inside():
+                if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
+            finally:
+                self._inside = False
 
     def wipe(self) -> None:
         """Leave nothing on disk of what rows held before they were changed."""
@@ -82,8 +89,10 @@ class Database:
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _is_inside(self) -> bool:
-        return bool(self._connection.in_transaction)
+    def _check_unbroken(self) -> None:
+        """Refuse to go on with what SQLite rolled back: it would land by itself."""
+        if not self._connection.in_transaction:
+            raise sqlite3.OperationalError("rolled back: the disk is full or failing")
 
     def close(self) -> None:
         """Close the connection; a second call does nothing."""

@@ -36,6 +36,22 @@ def check(
         )
 
 
+def check_kept(folder: Path, version: Annotation, mask: Mask) -> None:
+    """Read a version back: what it holds must be `mask`.
+
+    Raises
+    ------
+    DataError
+        The file is not there, damaged, or of other pixels.
+    """
+    kept = _masks.read(folder, version.case, version.finding, version.mask_sha)
+    if not np.array_equal(kept, mask):
+        raise DataError(
+            f"{folder}: a mask of {version.finding!r} does not read back as it was "
+            "written; the disk may be failing"
+        )
+
+
 def save(
     database: Database,
     folder: Path,
@@ -48,13 +64,19 @@ def save(
     parent: int | None,
     source_run: str | None,
 ) -> Annotation:
-    """Save a checked mask; the same pixels as the newest version make no new one."""
+    """Save a checked mask; the same pixels as the newest version make no new one.
+
+    A file of the newest version that is lost or damaged is mended by its own pixels.
+    """
     sha = _masks.pixels_sha(mask)
     newest = _annotations.latest(database, case.id, finding, reader)
-    if newest and _annotations.pixels_sha(database, newest) == sha:
+    same = newest is not None and _annotations.pixels_sha(database, newest) == sha
+    if newest and same and _masks.is_whole(folder, case.id, finding, newest.mask_sha):
         return newest
     with database.transaction():
         file_sha = _masks.write(folder, case.id, finding, mask)
+        if newest and same and file_sha == newest.mask_sha:
+            return newest
         annotation = _annotations.insert(
             database,
             case_id=case.id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,22 +14,32 @@ from napari_wsseg.io.index import annotations as _annotations
 from napari_wsseg.io.index import audit as _audit
 from napari_wsseg.io.index.database import Database
 from napari_wsseg.io.project_folder import mask_store as _masks
+from napari_wsseg.io.project_folder import rescue as _rescue
+from napari_wsseg.io.project_folder import strokes as journal
 from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import Case
 
 TRASH = ".trash"
 
 
 def problems(
-    database: Database, folder: Path, films: Names, *, repair: bool
+    database: Database,
+    folder: Path,
+    films: Names,
+    cases: Sequence[Case],
+    *,
+    repair: bool,
 ) -> list[str]:
-    """Look at index, masks, images and audit trail.
+    """Look at index, masks, strokes, images and audit trail.
 
     With `repair`, a version whose mask is lost is withdrawn, so that the one before
-    holds again; files that no row knows go to ``.trash``, files half written go.
-    Nothing that holds anybody's work is deleted.
+    holds again; strokes that were painted on it become versions of their own; files
+    that no row knows go to ``.trash``, files half written go. Nothing that holds
+    anybody's work is deleted.
     """
     found = list(_index(database))
     found += _masks_of_rows(database, folder, repair=repair)
+    found += _strokes(database, folder, cases, repair=repair)
     found += _files_without_row(database, folder, repair=repair)
     found += _images(database, films)
     return found
@@ -57,6 +67,24 @@ def _masks_of_rows(database: Database, folder: Path, *, repair: bool) -> Iterato
             if repair:
                 _annotations.withdraw(database, annotation.id, str(error))
                 _discard(folder, _masks.place(folder, annotation.case, name, sha))
+
+
+def _strokes(
+    database: Database, folder: Path, cases: Sequence[Case], *, repair: bool
+) -> Iterator[str]:
+    """Look for open strokes that cannot be folded into a mask."""
+    known = {case.id: case for case in cases}
+    for case_id, finding, reader, count in journal.pending(database):
+        key, case = journal.Key(case_id, finding, reader), known[case_id]
+        try:
+            journal.recover(database, folder, key, case.shape)
+        except DataError as error:
+            yield (
+                f"{count} strokes of {reader} on {finding!r} of case {case_id} have no "
+                f"mask to lie on: {error}"
+            )
+            if repair:
+                _rescue.rescue(database, folder, case, key)
 
 
 def _files_without_row(

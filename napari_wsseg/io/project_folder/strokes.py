@@ -3,14 +3,18 @@
 A stroke is the pixels it flipped: bounding box, packed and compressed. A mask is
 rebuilt from the version it started from by flipping, in order. Every stroke carries
 the hash of the mask it led to. If the next one starts from something else (a draft
-that was laid in, an undo that was not told) the difference is journalled first, as a
-*bridge*, so that the chain never breaks.
+that was laid in) the difference is journalled first, as a *bridge*, so that the chain
+never breaks. A bridge never leads away from strokes: those are folded before.
+
+Flips can be undone: a mask that is known to be where the strokes lead, by its hash,
+gives back the one that they started from, should its file be lost meanwhile.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +25,7 @@ from napari_wsseg.io.index import clock as _clock
 from napari_wsseg.io.index.database import Database
 from napari_wsseg.io.project_folder import mask_store as _masks
 from napari_wsseg.jobs import DataError
-from napari_wsseg.schema import Mask
+from napari_wsseg.schema import Annotation, Mask
 
 
 class Key(NamedTuple):
@@ -54,19 +58,44 @@ def record(
 ) -> None:
     """Journal one stroke, `before` to `after`, (H, W) masks both.
 
-    Where the journal, or the saved mask, is not at `before`, it is led there first.
+    Where the saved mask is not at `before`, the journal is led there first. Open
+    strokes must be at `before`, see `leads_to`.
     """
     with database.transaction():
-        last = _last_sha(database, key)
-        if last is not None:
+        if is_open(database, key):
             base = _base(database, key)
         else:
-            newest = _annotations.latest(database, *key)
-            base = newest.id if newest else None
-        if last is None or last != _masks.pixels_sha(before):
-            here = recover(database, folder, key, before.shape)[0]
-            _append(database, key, here, before, base=base, bridge=True)
+            base = _ground(database, folder, key, before)
         _append(database, key, before, after, base=base, bridge=False)
+
+
+def _ground(database: Database, folder: Path, key: Key, before: Mask) -> int | None:
+    """Return the version that new strokes start from, led to `before`; or a blank."""
+    newest = _annotations.latest(database, *key)
+    here: Mask | None = None
+    if newest is not None:
+        if _annotations.pixels_sha(database, newest) == _masks.pixels_sha(before):
+            if mend(folder, newest, before):
+                return newest.id
+        else:
+            with suppress(DataError):  # a lost mask is no ground: a blank is
+                here = _masks.read(folder, newest.case, newest.finding, newest.mask_sha)
+    base = newest.id if newest is not None and here is not None else None
+    if here is None:
+        here = np.zeros(before.shape, bool)
+    _append(database, key, here, before, base=base, bridge=True)
+    return base
+
+
+def mend(folder: Path, version: Annotation, mask: Mask) -> bool:
+    """Write the file of a version again if it is lost, from its own pixels.
+
+    Returns whether it is whole now.
+    """
+    name = (version.case, version.finding)
+    if _masks.is_whole(folder, *name, version.mask_sha):
+        return True
+    return _masks.write(folder, *name, mask) == version.mask_sha
 
 
 def _append(
@@ -94,10 +123,26 @@ def _append(
     )
 
 
+def leads_to(database: Database, key: Key, mask: Mask) -> bool:
+    """Whether the open strokes lead to `mask`; without strokes, they do."""
+    last = _last_sha(database, key)
+    return last is None or last == _masks.pixels_sha(mask)
+
+
 def recover(
-    database: Database, folder: Path, key: Key, shape: tuple[int, ...]
+    database: Database,
+    folder: Path,
+    key: Key,
+    shape: tuple[int, ...],
+    shown: Mask | None = None,
 ) -> tuple[Mask, bool]:
     """Flip every open stroke onto the mask they started from.
+
+    Parameters
+    ----------
+    shown : (H, W) bool
+        What the reader has on screen: stands in for a mask that is lost, if the
+        strokes lead to it.
 
     Returns
     -------
@@ -112,20 +157,19 @@ def recover(
     DataError
         The strokes do not lead where they led when they were made.
     """
-    mask = _start(database, folder, key, shape)
+    mask = _start(database, folder, key, shape, shown)
     seen: Mask | None = None
     sha = ""
-    for row in database.rows(
-        f"SELECT * FROM strokes WHERE {_OF_KEY} ORDER BY id", *key
-    ):
+    for row in rows(database, key):
         if seen is None and not row["bridge"]:
             seen = mask.copy()
-        _flip(mask, row)
+        flip(mask, row)
         sha = row["after_sha"]
     if sha and _masks.pixels_sha(mask) != sha:
         raise DataError(
             f"strokes of {key.reader} on {key.finding!r} of case {key.case_id} do not "
-            "fit the mask they were painted on; drop them, or restore a backup"
+            "fit the mask they were painted on; `wsseg fsck --repair` keeps them as a "
+            "version of their own"
         )
     return mask, seen is not None and not np.array_equal(seen, mask)
 
@@ -135,7 +179,8 @@ def drop(database: Database, key: Key) -> None:
     database.run(f"DELETE FROM strokes WHERE {_OF_KEY}", *key)
 
 
-def _flip(mask: Mask, row: sqlite3.Row) -> None:
+def flip(mask: Mask, row: sqlite3.Row) -> None:
+    """Flip the pixels of one stroke; `DataError` if it is damaged."""
     height, width = row["height"], row["width"]
     try:
         # No more than the honest size: the blob must not be a bomb.
@@ -147,7 +192,10 @@ def _flip(mask: Mask, row: sqlite3.Row) -> None:
         box = mask[row["y"] : row["y"] + height, row["x"] : row["x"] + width]
         box ^= bits.reshape(height, width).astype(bool)
     except (zlib.error, ValueError) as error:
-        raise DataError(f"stroke {row['id']} is damaged ({error}); drop it") from error
+        raise DataError(
+            f"stroke {row['id']} is damaged ({error}); `wsseg fsck --repair` keeps the "
+            "others as a version of their own"
+        ) from error
 
 
 def _last_sha(database: Database, key: Key) -> str | None:
@@ -166,7 +214,13 @@ def _base(database: Database, key: Key) -> int | None:
     return None if row is None or row["base"] is None else int(row["base"])
 
 
-def _start(database: Database, folder: Path, key: Key, shape: tuple[int, ...]) -> Mask:
+def _start(
+    database: Database,
+    folder: Path,
+    key: Key,
+    shape: tuple[int, ...],
+    shown: Mask | None = None,
+) -> Mask:
     if is_open(database, key):
         base = _base(database, key)
         start = None if base is None else _annotations.by_id(database, base)
@@ -174,4 +228,26 @@ def _start(database: Database, folder: Path, key: Key, shape: tuple[int, ...]) -
         start = _annotations.latest(database, *key)
     if start is None:
         return np.zeros(shape, bool)
-    return _masks.read(folder, start.case, start.finding, start.mask_sha)
+    try:
+        return _masks.read(folder, start.case, start.finding, start.mask_sha)
+    except DataError:
+        if shown is None or not is_open(database, key):
+            raise
+        mask = _undone(database, key, shown)
+        if _masks.pixels_sha(mask) != _annotations.pixels_sha(database, start):
+            raise
+        mend(folder, start, mask)
+        return mask
+
+
+def _undone(database: Database, key: Key, shown: Mask) -> Mask:
+    """Return what the strokes started from, if they lead to `shown`."""
+    mask = shown.copy()
+    for row in rows(database, key):
+        flip(mask, row)
+    return mask
+
+
+def rows(database: Database, key: Key) -> list[sqlite3.Row]:
+    """Return the open strokes, oldest first."""
+    return database.rows(f"SELECT * FROM strokes WHERE {_OF_KEY} ORDER BY id", *key)

@@ -1,0 +1,100 @@
+"""What is drawn on: the saved mask with every open stroke on it, or nothing.
+
+Painting on anything else would lead away from strokes that the disk still has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import Annotation, Case, Mask
+
+
+@dataclass(slots=True, eq=False)
+class Ground:
+    """The masks of one case as the disk has them.
+
+    Parameters
+    ----------
+    masks : each (H, W) uint8 of 0 and 1
+        By finding; of findings that have a saved mask or open strokes.
+    open_strokes
+        Findings with open strokes of the reader who draws.
+    unclear
+        Findings whose mask cannot be rebuilt, and why.
+    """
+
+    masks: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    open_strokes: set[str] = field(default_factory=set)
+    unclear: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        project: Project,
+        case: Case,
+        versions: Mapping[str, Annotation],
+        scope: str | None,
+        drawing: str,
+    ) -> Self:
+        """Read the masks of a case; of one that is lost, the last that is not."""
+        ground, strokes = cls(), _open_strokes(project, case.id, scope)
+        for finding in (found.name for found in project.findings):
+            whose = strokes.get(finding, [])
+            if drawing in whose:
+                ground.open_strokes.add(finding)
+            version = versions.get(finding)
+            if version is None and not whose:
+                continue
+            try:
+                mask = _rebuilt(project, version, case.id, finding, whose, drawing)
+            except DataError as error:
+                ground.unclear[finding] = str(error)
+                mask = _last_readable(project, case, finding, scope)
+            ground.masks[finding] = mask.astype(np.uint8)
+        return ground
+
+
+def _open_strokes(
+    project: Project, case_id: str, scope: str | None
+) -> dict[str, list[str]]:
+    """Return who has open strokes on a case, by finding; of a final mask, nobody."""
+    final = project.settled().get(case_id, {})
+    found: dict[str, list[str]] = {}
+    for case, finding, reader, _ in project.journalled():
+        if case == case_id and scope in (None, reader) and finding not in final:
+            found.setdefault(finding, []).append(reader)
+    return found
+
+
+def _rebuilt(
+    project: Project,
+    version: Annotation | None,
+    case_id: str,
+    finding: str,
+    whose: list[str],
+    drawing: str,
+) -> Mask:
+    if whose:
+        return project.recover(
+            case_id, finding, drawing if drawing in whose else whose[-1]
+        )
+    assert version is not None
+    return project.read_mask(version)
+
+
+def _last_readable(
+    project: Project, case: Case, finding: str, scope: str | None
+) -> Mask:
+    for version in reversed(project.history(case.id, finding, reader=scope)):
+        with suppress(DataError):
+            return project.read_mask(version)
+    return np.zeros(case.shape, bool)
