@@ -1,4 +1,6 @@
 # Both targets only wrap what a person could type; see README.md for plain pip.
+# Bytecode is kept: without it, every process compiles and every test rewrites anew.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin

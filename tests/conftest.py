@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from spot_films import import_films, make_films
 
+from helpers.spot_films import import_films, make_films
 from napari_wsseg.io import film_names as names
 from napari_wsseg.io.project import Project
 
@@ -33,6 +33,14 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no real radiographs at {SHARED}; set WSSEG_SHARED_DATA")
     return SHARED
+
+
+@pytest.fixture
+def one_thread() -> None:
+    """Let torch compute on one thread: two would race for two cores and wait."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.export_project import SHAPE, make_project, special_masks
 from napari_wsseg._reader import get_reader
 from napari_wsseg._writer import write_nifti
 from napari_wsseg.export import writing
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 
-sys.path.insert(0, str(Path(__file__).parent / "export"))
-from test_export_contract import SHAPE, make_project, special_masks
-
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Project:
     place = tmp_path_factory.mktemp("drops")
     with make_project(place, overlap=False) as made:
         for name in ("png", "indexed_png", "coco", "coco_polygons", "nifti"):
@@ -45,9 +42,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     ],
 )
 def test_every_format_dropped_becomes_labels(
-    project: Project, file: str, count: int
+    exports: Project, file: str, count: int
 ) -> None:
-    path = str(project.folder.parent / file)
+    path = str(exports.folder.parent / file)
     read = get_reader(path)
     assert read is not None
     shown = read(path)

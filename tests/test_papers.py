@@ -6,21 +6,18 @@ import csv
 import json
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
-from spot_films import make_films
 
+from benchmarks import fewer_films as fewer
+from benchmarks.papers import __main__ as papers
+from benchmarks.papers import tables as _paper_tables
+from helpers.spot_films import make_films
 from napari_wsseg.cli import _training as _jobs
 from napari_wsseg.cli import parser
 from trainers import configure
 from trainers.__main__ import settings_from
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks import fewer_films as fewer
-from benchmarks.papers import __main__ as papers
-from benchmarks.papers import tables as _paper_tables
 
 TABLES = sorted(_paper_tables.tables)
 RECIPES = ("classifier", "irnet", "segmentation")

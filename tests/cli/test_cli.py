@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from spot_films import make_films
 
+from helpers.spot_films import make_films
 from napari_wsseg.cli import main
 
 FAST = [

@@ -20,12 +20,9 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.nn.classifier import build
 from napari_wsseg.pipeline.inference import networks
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 State = dict[str, torch.Tensor]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def theirs(arch: str, outputs: int = 3) -> nn.Module:

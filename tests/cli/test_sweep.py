@@ -173,7 +173,7 @@ def test_wrong_words_are_told_before_any_training(
 def test_masks_that_are_missing_are_told_before_any_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from spot_films import import_films, make_films
+    from helpers.spot_films import import_films, make_films
 
     films = make_films(tmp_path / "films")
     bare = import_films(films, tmp_path / "bare", masks=False)

@@ -8,8 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from trees import box, by_path, cases, initialised, masks, picture, run, text
 
+from helpers.dataset_trees import (
+    box,
+    by_path,
+    cases,
+    initialised,
+    masks,
+    picture,
+    run,
+    text,
+)
 from napari_wsseg.datasets.importing.chexlocalize_masks import FINDINGS as DRAWN
 from napari_wsseg.datasets.importing.chexpert_tables import FINDINGS
 from napari_wsseg.io.project import Project

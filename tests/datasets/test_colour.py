@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from trees import LEARNING, finished, run, text, train
 
+from helpers.dataset_trees import run, text
+from helpers.training import LEARNING, train_colours
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io import images
 from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import finish
 from napari_wsseg.nn.normalise import as_input
 
 SHAPE = (32, 40)
@@ -56,12 +58,12 @@ def test_a_folder_is_grey_with_a_warning_or_coloured_if_asked_for(
     assert "and 11 more" in warning
     with Project.open(plain.project) as project:
         assert not project.colour
-        films = finished(cache.films(project, 32))
+        films = finish(cache.films(project, 32))
         assert films.pixels.shape == (12, 32, 32)
     coloured = run("folder", tmp_path / "rgb", **given, colour=True)
     assert coloured.warnings == ()
     with Project.open(coloured.project) as project:
-        assert finished(cache.films(project, 32)).pixels.shape == (12, 3, 32, 32)
+        assert finish(cache.films(project, 32)).pixels.shape == (12, 3, 32, 32)
 
 
 def test_a_grey_network_sees_the_luminance_of_colours() -> None:
@@ -91,7 +93,7 @@ def test_a_hue_of_one_luminance_is_learnt_by_a_network_of_colours_alone(
     )
     loss = {}
     for channels in (1, 3):
-        made = train(
+        made = train_colours(
             report.project, "classifier", channels=channels, **LEARNING, epochs=6
         )
         rows = [*made.folder.metrics()]

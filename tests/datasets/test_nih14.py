@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trees import box, cases, initialised, masks, picture, run, text
 
+from helpers.dataset_trees import box, cases, initialised, masks, picture, run, text
 from napari_wsseg.datasets.nih14 import FINDINGS
 from napari_wsseg.jobs import DataError
 

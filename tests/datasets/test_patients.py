@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from film_files import film, save
 from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
 
+from helpers.noise_dicom import film, save
 from napari_wsseg.datasets.folder import import_folder
 from napari_wsseg.datasets.importing import splits as _splits
 from napari_wsseg.datasets.importing.report import ImportReport

@@ -6,8 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trees import box, by_path, cases, dicom, initialised, masks, run, text
 
+from helpers.dataset_trees import (
+    box,
+    by_path,
+    cases,
+    dicom,
+    initialised,
+    masks,
+    run,
+    text,
+)
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import run_lengths
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from film_files import film, save
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
+from helpers.noise_dicom import film, save
 from napari_wsseg.datasets.folder import import_folder
 from napari_wsseg.datasets.importing import resume as _resumed
 from napari_wsseg.datasets.importing.report import ImportReport

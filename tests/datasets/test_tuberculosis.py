@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from trees import box, cases, initialised, masks, picture, run, text
 
+from helpers.dataset_trees import box, cases, initialised, masks, picture, run, text
 from napari_wsseg.datasets.tuberculosis import FINDING
 from napari_wsseg.jobs import DataError
 

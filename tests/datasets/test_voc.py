@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from trees import LEARNING, cases, finished, initialised, masks, run, text, train
 
+from helpers.dataset_trees import cases, initialised, masks, run, text
+from helpers.training import LEARNING, train_colours
 from napari_wsseg.datasets.voc import CLASSES
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, finish
 from napari_wsseg.pipeline import infer
 from trainers.data.batches import Labels
 from trainers.data.targets import expert
@@ -144,7 +145,7 @@ def test_colours_reach_the_cache_that_networks_read(voc: Path, tmp_path: Path) -
     report = run("voc", tmp_path, images=voc)
     with Project.open(report.project) as project:
         assert project.colour
-        films = finished(cache.films(project, 40))
+        films = finish(cache.films(project, 40))
         case = next(case for case in project.cases() if case.name == NAMES[0])
         (taken,) = films.take([case.id])
     with Image.open(voc / "JPEGImages" / f"{NAMES[0]}.jpg") as image:
@@ -202,19 +203,19 @@ def test_twenty_classes_of_colour_go_through_every_stage(
     with Project.open(report.project, write=True) as project:
         # A classifier wants a picture without the class, too.
         project.set_labels(cases(report)[NAMES[1]].id, {"aeroplane": 0})
-    made = train(report.project, "classifier", **LEARNING, epochs=1)
+    made = train_colours(report.project, "classifier", **LEARNING, epochs=1)
     with Project.open(report.project, write=True) as project:
         project.adopt("cam", made.folder.id, actor="test")
         for stage in ("cam", "crf"):
-            finished(infer.infer(project, stage, made.folder.id, device="cpu"))
+            finish(infer.infer(project, stage, made.folder.id, device="cpu"))
         case = project.cases()[0]
         maps = stages.read(project.folder, "crf", made.folder.id, case.id)
         assert maps is not None
         assert maps.score.shape == (20, 32, 32)
         assert np.isfinite(maps.score).all()
-    drawn = train(report.project, "chexseg", p=1.0, epochs=1, untested=True)
+    drawn = train_colours(report.project, "chexseg", p=1.0, epochs=1, untested=True)
     with Project.open(report.project, write=True) as project:
-        finished(infer.infer(project, "segmentation", drawn.folder.id, device="cpu"))
+        finish(infer.infer(project, "segmentation", drawn.folder.id, device="cpu"))
         maps = stages.read(project.folder, "segmentation", drawn.folder.id, case.id)
         assert maps is not None
         assert maps.score.shape[0] == 20

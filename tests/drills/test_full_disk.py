@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import reading_room
 
+from helpers import noise_project
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.session import Session
@@ -48,7 +48,7 @@ def test_a_reader_paints_on_over_a_full_disk_and_loses_nothing(
     small_disk: Path,
 ) -> None:
     shape = (96, 80)
-    place = reading_room.make_project(small_disk, shape=shape)
+    place = noise_project.make_project(small_disk, shape=shape)
     session = Session(reader="ann")
     session.open_project(place)
     assert session.case is not None
@@ -84,9 +84,9 @@ def test_a_reader_paints_on_over_a_full_disk_and_loses_nothing(
 
 
 def test_a_full_disk_stops_no_reading_and_no_opening(small_disk: Path) -> None:
-    place = reading_room.make_project(small_disk)
+    place = noise_project.make_project(small_disk)
     with Project.open(place, write=True) as project:
-        mask = np.eye(*reading_room.SHAPE, dtype=bool)
+        mask = np.eye(*noise_project.SHAPE, dtype=bool)
         project.put_mask(project.cases()[0].id, "nodule", mask, reader="ann")
     fill(small_disk)
     with Project.open(place) as project:
@@ -98,7 +98,7 @@ def test_a_full_disk_stops_no_reading_and_no_opening(small_disk: Path) -> None:
 def test_a_folder_that_nobody_may_write_to_is_told_and_can_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = reading_room.make_project(tmp_path)
+    place = noise_project.make_project(tmp_path)
     if os.geteuid() == 0:  # root may write anywhere: let the system say no
         real = os.open
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reading_room
 
+from helpers import noise_project
 from napari_wsseg.io.project import Project
 from napari_wsseg.session import Session
 
@@ -29,7 +29,7 @@ def digest(mask: np.ndarray) -> str:
     return hashlib.sha256(np.packbits(np.asarray(mask) != 0).tobytes()).hexdigest()[:16]
 
 
-BLANK = digest(np.zeros(reading_room.SHAPE))
+BLANK = digest(np.zeros(noise_project.SHAPE))
 
 
 def read_for_ever(place: Path, seed: int, say: Any) -> None:
@@ -43,7 +43,7 @@ def read_for_ever(place: Path, seed: int, say: Any) -> None:
         for _ in range(int(rng.integers(1, 6))):
             assert session.experts is not None
             assert session.case is not None
-            case, finding = session.case.id, str(rng.choice(reading_room.FINDINGS))
+            case, finding = session.case.id, str(rng.choice(noise_project.FINDINGS))
             before = session.experts.masks[finding]
             after = before.copy()
             y, x = rng.integers(0, 80), rng.integers(0, 64)
@@ -165,7 +165,7 @@ def lives(place: Path, seed: int) -> Iterator[list[str]]:
 
 
 def drilled(tmp_path: Path, kills: int) -> Drill:
-    drill = Drill(reading_room.make_project(tmp_path))
+    drill = Drill(noise_project.make_project(tmp_path))
     for seed in range(kills):
         drill.kill_one(seed)
     told = (

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from dx_film import CANARY, COLUMNS, ROWS, film
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
+from helpers.named_dicom import CANARY, COLUMNS, ROWS, film
 from napari_wsseg import jobs
 from napari_wsseg.export import IDENTITIES, Identity, dicom_seg, writing
 from napari_wsseg.export import reading_back as taking
@@ -33,7 +33,7 @@ def blob() -> np.ndarray:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
+def dicoms(tmp_path: Path) -> Iterator[Project]:
     """Make a project of one DICOM film with a mask of each kind of provenance."""
     films = tmp_path / "films"
     films.mkdir()
@@ -76,10 +76,10 @@ def exported(
 
 
 def test_it_refers_to_the_film_and_has_what_the_standard_requires(
-    project: Project, tmp_path: Path
+    dicoms: Project, tmp_path: Path
 ) -> None:
-    source = pydicom.dcmread(project.images / "one.dcm")
-    made = exported(project, tmp_path / "out")
+    source = pydicom.dcmread(dicoms.images / "one.dcm")
+    made = exported(dicoms, tmp_path / "out")
     # PS3.3 C.8.20.1, C.8.20.2, A.51.3: type 1 attributes.
     assert (made.Modality, made.SegmentationType) == ("SEG", "BINARY")
     assert (made.BitsAllocated, made.BitsStored, made.HighBit) == (1, 1, 0)
@@ -113,9 +113,9 @@ def test_it_refers_to_the_film_and_has_what_the_standard_requires(
 
 
 def test_segments_say_what_they_are_and_how_they_were_made(
-    project: Project, tmp_path: Path
+    dicoms: Project, tmp_path: Path
 ) -> None:
-    first, second, third = exported(project, tmp_path / "out").SegmentSequence
+    first, second, third = exported(dicoms, tmp_path / "out").SegmentSequence
     said = [
         (one.SegmentLabel, one.SegmentAlgorithmType, one.get("SegmentAlgorithmName"))
         for one in (first, second, third)
@@ -135,12 +135,12 @@ def test_segments_say_what_they_are_and_how_they_were_made(
 
 
 def test_pixels_are_those_that_plain_pydicom_unpacks(
-    project: Project, tmp_path: Path
+    dicoms: Project, tmp_path: Path
 ) -> None:
-    made = exported(project, tmp_path / "out")
+    made = exported(dicoms, tmp_path / "out")
     bits = np.unpackbits(np.frombuffer(made.PixelData, np.uint8), bitorder="little")
     frames = bits[: 3 * ROWS * COLUMNS].reshape(3, ROWS, COLUMNS).astype(bool)
-    masks = project.expert_masks(project.cases()[0].id)
+    masks = dicoms.expert_masks(dicoms.cases()[0].id)
     np.testing.assert_array_equal(frames, np.stack([*masks.values()]))
 
 
@@ -148,12 +148,12 @@ UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
 def test_de_identified_nothing_leads_back_to_the_patient(
-    project: Project, tmp_path: Path
+    dicoms: Project, tmp_path: Path
 ) -> None:
-    source = pydicom.dcmread(project.images / "one.dcm")
-    made = exported(project, tmp_path / "out", "de-identified")
+    source = pydicom.dcmread(dicoms.images / "one.dcm")
+    made = exported(dicoms, tmp_path / "out", "de-identified")
     stand_in = pydicom.dcmread(tmp_path / "out" / "one.dcm")
-    assert CANARY.encode() in (project.images / "one.dcm").read_bytes()
+    assert CANARY.encode() in (dicoms.images / "one.dcm").read_bytes()
     for name in ("one.dcm", "one.seg.dcm"):
         data = (tmp_path / "out" / name).read_bytes()
         for word in (CANARY, "19620304", *(str(source[uid].value) for uid in UIDS)):
@@ -164,21 +164,21 @@ def test_de_identified_nothing_leads_back_to_the_patient(
     [series] = made.ReferencedSeriesSequence
     [referred] = series.ReferencedInstanceSequence
     assert referred.ReferencedSOPInstanceUID == stand_in.SOPInstanceUID
-    seen = project.radiograph(project.cases()[0]).pixels
+    seen = dicoms.radiograph(dicoms.cases()[0]).pixels
     np.testing.assert_allclose(stand_in.pixel_array / 255, seen, atol=0.5 / 255 + 1e-6)
 
 
 def test_the_same_patient_is_the_films_word_for_word(
-    project: Project, tmp_path: Path
+    dicoms: Project, tmp_path: Path
 ) -> None:
-    path = project.images / "one.dcm"
+    path = dicoms.images / "one.dcm"
     source = pydicom.dcmread(path)
     source.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
     source.PatientName = "Yamada^Tarou=山田^太郎"
     source.PatientSex, source.PatientAge = "X", "042Y"  # X is no defined term
     source.IssuerOfPatientID, source.StudyTime = "WARD", "101112.5"
     source.save_as(path)
-    made = exported(project, tmp_path / "out")
+    made = exported(dicoms, tmp_path / "out")
     for word in (
         *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate"),
         *("PatientSex", "PatientAge", "StudyInstanceUID", "StudyID", "StudyDate"),
@@ -231,14 +231,14 @@ def test_one_study_has_one_patient_whichever_identity_is_chosen(
 
 
 def test_the_same_masks_are_the_same_instance_and_new_ones_another(
-    project: Project, tmp_path: Path
+    dicoms: Project, tmp_path: Path
 ) -> None:
-    first = exported(project, tmp_path / "a")
-    again = exported(project, tmp_path / "b")
-    project.put_mask(
-        project.cases()[0].id, FINDINGS[0], ~blob(), reader="ann", tool="brush"
+    first = exported(dicoms, tmp_path / "a")
+    again = exported(dicoms, tmp_path / "b")
+    dicoms.put_mask(
+        dicoms.cases()[0].id, FINDINGS[0], ~blob(), reader="ann", tool="brush"
     )
-    later = exported(project, tmp_path / "c")
+    later = exported(dicoms, tmp_path / "c")
     assert first.SOPInstanceUID == again.SOPInstanceUID != later.SOPInstanceUID
     assert first.SeriesInstanceUID == later.SeriesInstanceUID
     tracked = [
@@ -250,79 +250,79 @@ def test_the_same_masks_are_the_same_instance_and_new_ones_another(
 
 
 def test_an_identity_is_refused_where_nobody_is_named(
-    project: Project, tmp_path: Path
+    dicoms: Project, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="no patient"):
-        writing.export(project, "png", tmp_path / "out", identity="same-patient")
+        writing.export(dicoms, "png", tmp_path / "out", identity="same-patient")
 
 
 @pytest.mark.parametrize("identity", IDENTITIES)
 def test_it_finds_its_film_by_uid_whatever_either_is_called(
-    project: Project, tmp_path: Path, identity: Identity
+    dicoms: Project, tmp_path: Path, identity: Identity
 ) -> None:
-    exported(project, tmp_path / "out", identity)
+    exported(dicoms, tmp_path / "out", identity)
     strange = (tmp_path / "out" / "one.seg.dcm").rename(tmp_path / "IM7")
-    taken = jobs.finish(taking.steps(project, "dicom_seg", strange, reader="bea"))
+    taken = jobs.finish(taking.steps(dicoms, "dicom_seg", strange, reader="bea"))
     assert (taken.masks, taken.rejected) == (3, ())
-    case = project.cases()[0]
+    case = dicoms.cases()[0]
     for finding in FINDINGS:
-        theirs = project.latest(case.id, finding, reader="bea")
-        ours = project.latest(case.id, finding, reader="ann")
+        theirs = dicoms.latest(case.id, finding, reader="bea")
+        ours = dicoms.latest(case.id, finding, reader="ann")
         assert theirs is not None
         assert ours is not None
         assert theirs.mask_sha == ours.mask_sha
 
 
 def test_a_spacing_without_a_thickness_does_not_hinder_reading(
-    project: Project, tmp_path: Path
+    dicoms: Project, tmp_path: Path
 ) -> None:
-    made = exported(project, tmp_path / "out")
+    made = exported(dicoms, tmp_path / "out")
     measures = Dataset()
     measures.PixelSpacing = [0.2, 0.3]
     made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence = [measures]
     made.save_as(tmp_path / "theirs.dcm")
-    steps = taking.steps(project, "dicom_seg", tmp_path / "theirs.dcm", reader="bea")
+    steps = taking.steps(dicoms, "dicom_seg", tmp_path / "theirs.dcm", reader="bea")
     assert jobs.finish(steps).masks == 3
 
 
 def test_a_film_without_the_uids_is_left_out_and_said(
-    project: Project, tmp_path: Path
+    dicoms: Project, tmp_path: Path
 ) -> None:
-    path = project.images / "one.dcm"
+    path = dicoms.images / "one.dcm"
     source = pydicom.dcmread(path)
     del source.StudyInstanceUID
     source.save_as(path)
     found = writing.export(
-        project, "dicom_seg", tmp_path / "out", identity="same-patient"
+        dicoms, "dicom_seg", tmp_path / "out", identity="same-patient"
     )
     assert found.files == ()
     assert "StudyInstanceUID" in found.skipped[0]
 
 
 def test_films_that_may_have_names_burned_in_are_told(
-    project: Project, tmp_path: Path
+    dicoms: Project, tmp_path: Path
 ) -> None:
-    found = writing.export(project, "png", tmp_path / "out", dry_run=True)
+    found = writing.export(dicoms, "png", tmp_path / "out", dry_run=True)
     assert "burned into their pixels" in found.warnings[0]
-    path = project.images / "one.dcm"
+    path = dicoms.images / "one.dcm"
     source = pydicom.dcmread(path)
     source.BurnedInAnnotation = "NO"
     source.save_as(path)
-    found = writing.export(project, "png", tmp_path / "out", dry_run=True)
+    found = writing.export(dicoms, "png", tmp_path / "out", dry_run=True)
     assert found.warnings == ()
 
 
 @pytest.mark.parametrize("keep", [0, 200, 900, -20])
 def test_a_damaged_or_foreign_file_is_refused_in_words(
-    project: Project, tmp_path: Path, keep: int
+    dicoms: Project, tmp_path: Path, keep: int
 ) -> None:
-    exported(project, tmp_path / "out")
+    exported(dicoms, tmp_path / "out")
     data = (tmp_path / "out" / "one.seg.dcm").read_bytes()
     broken = tmp_path / "broken.dcm"
     broken.write_bytes(data[:keep])
-    for path in (broken, project.images / "one.dcm"):
+    for path in (broken, dicoms.images / "one.dcm"):
         with pytest.raises(DataError):
-            jobs.finish(taking.steps(project, "dicom_seg", path, reader="bea"))
+            jobs.finish(taking.steps(dicoms, "dicom_seg", path, reader="bea"))
 
 
 @pytest.mark.parametrize("keyword", sorted(set(_codes.KEYWORDS.values())))
@@ -331,9 +331,9 @@ def test_every_code_is_in_the_standards_context_groups(keyword: str) -> None:
 
 
 def test_a_segmentation_is_known_by_its_first_bytes(
-    project: Project, tmp_path: Path
+    dicoms: Project, tmp_path: Path
 ) -> None:
-    exported(project, tmp_path / "out")
+    exported(dicoms, tmp_path / "out")
     assert dicom_seg.is_one(tmp_path / "out" / "one.seg.dcm")
-    assert not dicom_seg.is_one(project.images / "one.dcm")
+    assert not dicom_seg.is_one(dicoms.images / "one.dcm")
     assert not dicom_seg.is_one(tmp_path)

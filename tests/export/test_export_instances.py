@@ -6,19 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import reading_room
 from PIL import Image
 
+from helpers import noise_project
 from napari_wsseg.export import writing
 from napari_wsseg.io.project import Project
 
-ROWS, COLUMNS = reading_room.SHAPE
+ROWS, COLUMNS = noise_project.SHAPE
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """Return a project with two lesions, of which one is a pair that touches."""
-    place = reading_room.make_project(tmp_path)
+    place = noise_project.make_project(tmp_path)
     mask = np.zeros((ROWS, COLUMNS), bool)
     mask[10:30, 10:70] = True  # the pair, side by side
     mask[60:80, 30:50] = True
@@ -55,8 +55,8 @@ def test_a_learned_field_parts_lesions_that_touch(place: Path, tmp_path: Path) -
     centres = np.where(columns < side / 2, 14.0, 34.0)
     field = np.stack([np.where(rows < 22, 10.0, 35.0) - rows, centres - columns])
     extra = {"displacement": field.astype(np.float16)}
-    reading_room.add_stage(place, "irnet", "irnet-1", extra=extra)
-    reading_room.adopt(place, "irnet", "irnet-1")
+    noise_project.add_stage(place, "irnet", "irnet-1", extra=extra)
+    noise_project.adopt(place, "irnet", "irnet-1")
     numbers = exported(place, tmp_path / "out")
     assert numbers[20, 20] != numbers[20, 60]
     assert numbers[20, 20]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel
@@ -12,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from pycocotools.coco import COCO
-from test_export_contract import SHAPE, make_project, special_masks
 
+from helpers.export_project import SHAPE, make_project, special_masks
 from napari_wsseg import jobs
 from napari_wsseg.cli import main
 from napari_wsseg.export import reading_back as taking
@@ -21,12 +20,6 @@ from napari_wsseg.export import writing
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    with make_project(tmp_path, overlap=True) as made:
-        yield made
 
 
 @pytest.mark.parametrize("name", ["coco", "coco_polygons"])

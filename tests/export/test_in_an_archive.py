@@ -17,8 +17,8 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pydicom
 import pytest
-from dx_film import COLUMNS, ROWS, film
 
+from helpers.named_dicom import COLUMNS, ROWS, film
 from napari_wsseg.export import IDENTITIES, Identity, writing
 from napari_wsseg.io import images
 from napari_wsseg.io.project import Project
@@ -104,7 +104,7 @@ def _wait_for(archive: Archive, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
+def clinic(tmp_path: Path) -> Iterator[Project]:
     """Make a project of films of three patients, each with a mask."""
     films = tmp_path / "films"
     films.mkdir()
@@ -133,13 +133,13 @@ def _modalities(instances: list[Any]) -> list[str]:
 
 
 def test_of_the_same_patient_masks_join_their_study_and_can_be_read_there(
-    archive: Archive, project: Project, tmp_path: Path
+    archive: Archive, clinic: Project, tmp_path: Path
 ) -> None:
-    films = sorted(project.images.glob("*.dcm"))
+    films = sorted(clinic.images.glob("*.dcm"))
     for path in films:
         archive.store(path)
     identity: Identity = "same-patient"
-    found = writing.export(project, "dicom_seg", tmp_path / "out", identity=identity)
+    found = writing.export(clinic, "dicom_seg", tmp_path / "out", identity=identity)
     for path in found.files:
         archive.store(path)
     assert len(archive.studies()) == FILMS
@@ -150,11 +150,11 @@ def test_of_the_same_patient_masks_join_their_study_and_can_be_read_there(
 
 
 def test_the_same_mask_is_not_stored_twice(
-    archive: Archive, project: Project, tmp_path: Path
+    archive: Archive, clinic: Project, tmp_path: Path
 ) -> None:
     for out in ("a", "b"):
         found = writing.export(
-            project, "dicom_seg", tmp_path / out, identity="same-patient"
+            clinic, "dicom_seg", tmp_path / out, identity="same-patient"
         )
         answers = [
             archive.ask("/instances", path.read_bytes())["Status"]
@@ -164,14 +164,14 @@ def test_the_same_mask_is_not_stored_twice(
 
 
 def test_de_identified_masks_leave_the_studies_of_the_archive_alone(
-    archive: Archive, project: Project, tmp_path: Path
+    archive: Archive, clinic: Project, tmp_path: Path
 ) -> None:
-    films = sorted(project.images.glob("*.dcm"))
+    films = sorted(clinic.images.glob("*.dcm"))
     for path in films:
         archive.store(path)
     uids = [pydicom.dcmread(path).StudyInstanceUID for path in films]
     before = [archive.metadata(uid) for uid in uids]
-    for path in writing.export(project, "dicom_seg", tmp_path / "out").files:
+    for path in writing.export(clinic, "dicom_seg", tmp_path / "out").files:
         archive.store(path)
     assert [archive.metadata(uid) for uid in uids] == before
     assert len(archive.studies()) == 2 * FILMS
@@ -182,13 +182,13 @@ def test_de_identified_masks_leave_the_studies_of_the_archive_alone(
 
 
 def test_a_study_of_two_patients_is_what_an_archive_cannot_answer_for(
-    archive: Archive, project: Project, tmp_path: Path
+    archive: Archive, clinic: Project, tmp_path: Path
 ) -> None:
     """Why there is no identity between the two: it is shown that the harm is real."""
-    path = project.images / "0.dcm"
+    path = clinic.images / "0.dcm"
     archive.store(path)
     found = writing.export(
-        project, "dicom_seg", tmp_path / "out", identity="same-patient"
+        clinic, "dicom_seg", tmp_path / "out", identity="same-patient"
     )
     mixed = pydicom.dcmread(found.files[0])
     mixed.PatientID = "pseudonym"
@@ -200,11 +200,11 @@ def test_a_study_of_two_patients_is_what_an_archive_cannot_answer_for(
 
 @pytest.mark.parametrize("identity", IDENTITIES)
 def test_the_validator_finds_no_error(
-    project: Project, tmp_path: Path, identity: Identity
+    clinic: Project, tmp_path: Path, identity: Identity
 ) -> None:
     program = shutil.which("dciodvfy")
     assert program, "dciodvfy is not installed: apt-get install dicom3tools"
-    found = writing.export(project, "dicom_seg", tmp_path / "out", identity=identity)
+    found = writing.export(clinic, "dicom_seg", tmp_path / "out", identity=identity)
     for path in found.files:
         told = subprocess.run(
             [program, "-new", str(path)], capture_output=True, text=True, check=False

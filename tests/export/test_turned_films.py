@@ -41,7 +41,7 @@ def stored(number: int, turns: int) -> np.ndarray:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def turned(tmp_path: Path) -> Project:
     (tmp_path / "films").mkdir()
     for number, (name, turns) in enumerate(FILMS.items()):
         exif = Image.Exif()
@@ -58,44 +58,44 @@ def project(tmp_path: Path) -> Project:
     return Project.open(report.project, write=True)
 
 
-def test_a_film_on_its_side_is_seen_upright(project: Project) -> None:
-    with project:
+def test_a_film_on_its_side_is_seen_upright(turned: Project) -> None:
+    with turned:
         for number, (name, turns) in enumerate(FILMS.items()):
-            case = next(case for case in project.cases() if case.path == name)
-            pixels = project.radiograph(case).pixels
+            case = next(case for case in turned.cases() if case.path == name)
+            pixels = turned.radiograph(case).pixels
             assert case.shape == pixels.shape == SEEN
             seen = np.rot90(stored(number, turns), turns) / 255
             np.testing.assert_allclose(pixels, seen, atol=0.03)
             if name == "jpg6.jpg":  # whoever drew it saw the same
-                [mask] = project.expert_masks(case.id).values()
+                [mask] = turned.expert_masks(case.id).values()
                 np.testing.assert_array_equal(mask, painted())
 
 
 @pytest.mark.parametrize("name", importers.names())
 def test_a_mask_painted_on_what_is_seen_comes_back(
-    project: Project, tmp_path: Path, name: str
+    turned: Project, tmp_path: Path, name: str
 ) -> None:
-    with project:
-        for case in project.cases():
-            project.put_mask(case.id, "mass", painted(), reader="ann")
-        writing.export(project, name, tmp_path / name)
-        steps = taking.steps(project, name, tmp_path / name, reader="bea")
+    with turned:
+        for case in turned.cases():
+            turned.put_mask(case.id, "mass", painted(), reader="ann")
+        writing.export(turned, name, tmp_path / name)
+        steps = taking.steps(turned, name, tmp_path / name, reader="bea")
         taken = jobs.finish(steps)
         assert (taken.masks, taken.rejected) == (len(FILMS), ())
-        for case in project.cases():
-            back = project.latest(case.id, "mass", reader="bea")
+        for case in turned.cases():
+            back = turned.latest(case.id, "mass", reader="bea")
             assert back is not None
-            np.testing.assert_array_equal(project.read_mask(back), painted())
+            np.testing.assert_array_equal(turned.read_mask(back), painted())
 
 
 def test_other_tools_find_the_mask_as_it_is_seen(
-    project: Project, tmp_path: Path
+    turned: Project, tmp_path: Path
 ) -> None:
-    with project:
-        for case in project.cases():
-            project.put_mask(case.id, "mass", painted(), reader="ann")
+    with turned:
+        for case in turned.cases():
+            turned.put_mask(case.id, "mass", painted(), reader="ann")
         for name in ("png", "coco", "nifti"):
-            writing.export(project, name, tmp_path / name)
+            writing.export(turned, name, tmp_path / name)
     for film in FILMS:
         bare = Path(film).stem
         with Image.open(tmp_path / "png" / "mass" / f"{bare}.png") as image:

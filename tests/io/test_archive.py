@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from disk_makers import grey, write_png
 
+from helpers.small_project import grey, write_png
 from napari_wsseg.io import images
 from napari_wsseg.io.films import archive as _archive
 from napari_wsseg.jobs import DataError

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from disk_makers import dicom_film, save_dicom
 from PIL import Image
 from pydicom.dataset import Dataset
-from spot_films import make_films
 
+from helpers.small_project import dicom_film, save_dicom
+from helpers.spot_films import make_films
 from napari_wsseg import cli
 from napari_wsseg.export import formats
 from napari_wsseg.io import dicom
@@ -61,7 +61,7 @@ def planted(film: Dataset) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a project of films with names in tags, file names and folders."""
     place = tmp_path_factory.mktemp("ward")
     source = make_films(place / "made", n=16)
@@ -128,7 +128,7 @@ def no_network(*_: object, **__: object) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_no_planted_name_comes_out_of_anything_that_is_written(
-    project: Path,
+    clinic: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -139,7 +139,7 @@ def test_no_planted_name_comes_out_of_anything_that_is_written(
     monkeypatch.setattr(socket.socket, "connect", no_network)
     monkeypatch.setattr(socket, "create_connection", no_network)
     monkeypatch.setattr(socket, "getaddrinfo", no_network)
-    monkeypatch.chdir(project / "CANARY clinic")
+    monkeypatch.chdir(clinic / "CANARY clinic")
     out = tmp_path / "out"
     place = str(out / "project")
     out.mkdir()

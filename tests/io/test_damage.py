@@ -6,26 +6,20 @@ import errno
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from disk_makers import CASE, SHAPE, blot, new_project, write_png
 
+from helpers.small_project import CASE, SHAPE, blot, new_project, write_png
 from napari_wsseg.io import stages
 from napari_wsseg.io.index import clock as _clock
 from napari_wsseg.io.index import migrations as _migrations
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import StageMaps
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    with new_project(tmp_path) as made:
-        yield made
 
 
 def mask_path(project: Project, sha: str) -> Path:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from disk_makers import dicom_film, save_dicom
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
@@ -27,6 +26,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from helpers.small_project import dicom_film, save_dicom
 from napari_wsseg.io import dicom
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from disk_makers import save_dicom
-from golden import NATIVE, PACKED, Film, packed, save_as
 
+from helpers.golden_dicom import NATIVE, PACKED, Film, packed, save_as
+from helpers.small_project import save_dicom
 from napari_wsseg.io import film_facts as facts
 
 CI_ROUNDS = 150

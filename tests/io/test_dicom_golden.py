@@ -12,8 +12,12 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from disk_makers import dicom_film, save_dicom
-from golden import (
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import JPEGLosslessSV1
+
+from helpers.golden_dicom import (
     DEPTHS,
     NATIVE,
     PACKED,
@@ -22,12 +26,8 @@ from golden import (
     packed,
     save_as,
 )
-from jpeg_makers import lossless
-from PIL import Image
-from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
-from pydicom.uid import JPEGLosslessSV1
-
+from helpers.jpeg_streams import lossless
+from helpers.small_project import dicom_film, save_dicom
 from napari_wsseg.io import dicom
 from napari_wsseg.jobs import DataError
 

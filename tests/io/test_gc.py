@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from disk_makers import CASE, blot, new_project
 
+from helpers.small_project import CASE, blot, new_project
 from napari_wsseg import cli
 from napari_wsseg.io import runs
 from napari_wsseg.io.project import Project

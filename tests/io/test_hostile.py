@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from disk_makers import CASE, blot, new_project
 from safetensors.torch import save
 
+from helpers.small_project import CASE, blot, new_project
 from napari_wsseg import cli
 from napari_wsseg.io import atomic, checkpoints, runs, stages
 from napari_wsseg.io.project import Project

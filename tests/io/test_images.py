@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from disk_makers import dicom_film, grey, save_dicom, write_png
 from PIL import ExifTags, Image
 
+from helpers.small_project import dicom_film, grey, save_dicom, write_png
 from napari_wsseg.io import images
 from napari_wsseg.io import mask_files as masks
 from napari_wsseg.io.films import limits as _film

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
-from disk_makers import CASE, SHAPE, blot, new_project
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.small_project import CASE, SHAPE, blot, new_project
 from napari_wsseg.io.index import database as _database
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.project_folder import strokes as journal
 from napari_wsseg.jobs import DataError
 
 BLANK = np.zeros(SHAPE, bool)
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    with new_project(tmp_path) as made:
-        yield made
 
 
 def test_strokes_are_replayed_on_the_newest_mask(project: Project) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from disk_makers import dicom_film, grey, save_dicom, write_png
 
+from helpers.small_project import dicom_film, grey, save_dicom, write_png
 from napari_wsseg import cli
 from napari_wsseg.datasets.folder import import_folder
 from napari_wsseg.io import film_names as names

@@ -5,24 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from disk_makers import CASE, SHAPE, blot, new_project, write_png
 from PIL import Image
 
+from helpers.small_project import CASE, SHAPE, blot, new_project, write_png
 from napari_wsseg.io import images
 from napari_wsseg.io.project import Project, ProjectLocked
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import PALETTE, Case
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    with new_project(tmp_path) as made:
-        yield made
 
 
 def test_a_case_comes_back_as_it_was_entered(project: Project) -> None:

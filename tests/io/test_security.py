@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from disk_makers import CASE, SHAPE, blot, grey, write_png
 
 import napari_wsseg
+from helpers.small_project import CASE, SHAPE, blot, grey, write_png
 from napari_wsseg import cli
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline.reporting import html as _html

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from disk_makers import CASE, SHAPE, blot, new_project
 
+from helpers.small_project import CASE, SHAPE, blot, new_project
 from napari_wsseg.io.index import migrations as _migrations
 from napari_wsseg.io.project import INDEX, Project
 from napari_wsseg.jobs import DataError
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    with new_project(tmp_path) as made:
-        yield made
 
 
 def test_an_adjudicated_mask_counts_before_a_newer_one_until_it_is_taken_back(

@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 import torch
-from crf_films import ONCE, film, heats, labels, needs_pydensecrf
 
+from helpers.crf_films import ONCE, film, heats, labels, needs_pydensecrf
 from napari_wsseg.jobs import JobFailed, UsageError
 from napari_wsseg.ops import _crf_external, _crf_grid, crf
 from napari_wsseg.schema import IGNORE

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from crf_films import ONCE, colour_film, film, heats, labels, needs_pydensecrf
 
+from helpers.crf_films import ONCE, colour_film, film, heats, labels, needs_pydensecrf
 from napari_wsseg.ops import _crf_grid, crf
 
 

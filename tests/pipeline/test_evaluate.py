@@ -41,7 +41,7 @@ def square(side: int, at: int = 10) -> np.ndarray:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
+def squares(tmp_path: Path) -> Iterator[Project]:
     """Twelve test films: nine with squares of 10 to 18 px, three without."""
 
     with Project.create(
@@ -70,25 +70,25 @@ def draw(project: Project, stage: str, shrink: int, *, gate: float = 0.5) -> Non
     project.adopt(stage, RUN, actor="test")
 
 
-def test_figures_are_those_of_the_masks_themselves(project: Project) -> None:
-    draw(project, "cam", 2)
-    settings = stages.read_settings(project.folder, "cam", RUN)
+def test_figures_are_those_of_the_masks_themselves(squares: Project) -> None:
+    draw(squares, "cam", 2)
+    settings = stages.read_settings(squares.folder, "cam", RUN)
     assert settings is not None
     preds, truths = [], []
-    for case in project.cases():
-        maps = stages.read(project.folder, "cam", RUN, case.id)
+    for case in squares.cases():
+        maps = stages.read(squares.folder, "cam", RUN, case.id)
         assert maps is not None
         masks = stage_masks(maps, settings, case.shape)
         preds.append(dict(zip(settings.findings, masks, strict=True)))
-        truths.append(project.expert_masks(case.id))
+        truths.append(squares.expert_masks(case.id))
     expected = metrics.evaluate(preds, truths)
-    found = run(project)["stages"]["cam"]
+    found = run(squares)["stages"]["cam"]
     assert {key: found[key] for key in expected} == expected
 
 
-def test_every_figure_has_its_interval_and_its_convention(project: Project) -> None:
-    draw(project, "cam", 2)
-    found = run(project)
+def test_every_figure_has_its_interval_and_its_convention(squares: Project) -> None:
+    draw(squares, "cam", 2)
+    found = run(squares)
     json.dumps(found, allow_nan=False)
     figures = found["stages"]["cam"]
     for name in ("pos_iou", "all_iou", "pooled_miou", "dice", "emptiness"):
@@ -107,17 +107,17 @@ def test_every_figure_has_its_interval_and_its_convention(project: Project) -> N
         assert f"{name}: {words}" in told
 
 
-def test_the_blank_baseline_is_what_empty_masks_score(project: Project) -> None:
-    draw(project, "cam", 2)
-    blank = run(project)["blank"]
+def test_the_blank_baseline_is_what_empty_masks_score(squares: Project) -> None:
+    draw(squares, "cam", 2)
+    blank = run(squares)["blank"]
     assert blank["all_iou"] == pytest.approx(3 / 12)
     assert blank["pos_iou"] == 0.0
     assert blank["emptiness"] == 1.0
 
 
-def test_the_gate_is_what_leaves_films_empty(project: Project) -> None:
-    draw(project, "cam", 2)
-    figures = run(project)["stages"]["cam"]
+def test_the_gate_is_what_leaves_films_empty(squares: Project) -> None:
+    draw(squares, "cam", 2)
+    figures = run(squares)["stages"]["cam"]
     assert figures["emptiness"] == pytest.approx(2 / 3)
     assert figures["open_gates"]["emptiness"] == 0.0
     assert figures["open_gates"]["pos_iou"] == figures["pos_iou"]
@@ -125,10 +125,10 @@ def test_the_gate_is_what_leaves_films_empty(project: Project) -> None:
 
 
 def test_known_labels_open_and_shut_gates_beside_the_predicted_figures(
-    project: Project,
+    squares: Project,
 ) -> None:
-    draw(project, "cam", 2, gate=0.95)
-    figures = run(project)["stages"]["cam"]
+    draw(squares, "cam", 2, gate=0.95)
+    figures = run(squares)["stages"]["cam"]
     known = figures["label_conditioned"]
     assert figures["pos_iou"] == 0.0
     assert known["pos_iou"] == figures["open_gates"]["pos_iou"] > 0
@@ -136,21 +136,21 @@ def test_known_labels_open_and_shut_gates_beside_the_predicted_figures(
     assert figures["open_gates"]["emptiness"] == 0.0
 
 
-def test_pixels_that_nobody_decided_about_count_nowhere(project: Project) -> None:
-    draw(project, "cam", 2)
-    case = project.case(f"{0:016d}")
-    before = run(project)["stages"]["cam"]
-    project.put_void(case.id, square(10) & ~square(8))
-    after = run(project)["stages"]["cam"]
+def test_pixels_that_nobody_decided_about_count_nowhere(squares: Project) -> None:
+    draw(squares, "cam", 2)
+    case = squares.case(f"{0:016d}")
+    before = run(squares)["stages"]["cam"]
+    squares.put_void(case.id, square(10) & ~square(8))
+    after = run(squares)["stages"]["cam"]
     gain = (1 - 0.64) / 9
     assert after["pos_iou"] - before["pos_iou"] == pytest.approx(gain)
 
 
 def test_sizes_are_thirds_of_the_films_that_have_the_finding(
-    project: Project,
+    squares: Project,
 ) -> None:
-    draw(project, "cam", 2)
-    rows = run(project)["stages"]["cam"]["by_size"]["spot"]
+    draw(squares, "cam", 2)
+    rows = run(squares)["stages"]["cam"]["by_size"]["spot"]
     assert [row["size"] for row in rows] == ["small", "middle", "large"]
     assert [row["n"] for row in rows] == [3, 3, 3]
     assert rows[0]["share"] == pytest.approx([100 / 4096, 144 / 4096])
@@ -168,11 +168,11 @@ def test_two_films_make_two_sizes() -> None:
     assert kept["small"][1, 0]
 
 
-def test_a_stage_that_hurts_is_reported_in_words(project: Project) -> None:
-    draw(project, "cam", 1)
-    draw(project, "crf", 3)
-    draw(project, "irnet", 2)
-    found = run(project)
+def test_a_stage_that_hurts_is_reported_in_words(squares: Project) -> None:
+    draw(squares, "cam", 1)
+    draw(squares, "crf", 3)
+    draw(squares, "irnet", 2)
+    found = run(squares)
     kinds = [(w["kind"], w.get("stage"), w.get("against")) for w in found["warnings"]]
     assert kinds == [("below-the-stage-before", "crf", "cam")]
     message = found["warnings"][0]["message"]
@@ -184,28 +184,28 @@ def test_a_stage_that_hurts_is_reported_in_words(project: Project) -> None:
     assert pair["pos_iou"]["difference"] < pair["pos_iou"]["interval"][1] < 0
 
 
-def test_equal_stages_and_better_ones_give_no_warning(project: Project) -> None:
-    draw(project, "cam", 2)
-    draw(project, "crf", 2)
-    draw(project, "segmentation", 1)
-    assert run(project)["warnings"] == []
+def test_equal_stages_and_better_ones_give_no_warning(squares: Project) -> None:
+    draw(squares, "cam", 2)
+    draw(squares, "crf", 2)
+    draw(squares, "segmentation", 1)
+    assert run(squares)["warnings"] == []
 
 
-def test_stages_below_blank_are_reported(project: Project) -> None:
+def test_stages_below_blank_are_reported(squares: Project) -> None:
     for stage in ("cam", "crf"):
-        draw(project, stage, 9, gate=0.0)
-    found = run(project)["warnings"]
+        draw(squares, stage, 9, gate=0.0)
+    found = run(squares)["warnings"]
     assert [each["kind"] for each in found] == ["below-blank"]
     assert found[0]["stages"] == ["cam", "crf"]
     assert "No stage reaches what empty masks score" in found[0]["message"]
 
 
-def test_readers_against_readers_are_the_ceiling(project: Project) -> None:
-    draw(project, "cam", 2)
-    assert run(project)["experts"] is None
+def test_readers_against_readers_are_the_ceiling(squares: Project) -> None:
+    draw(squares, "cam", 2)
+    assert run(squares)["experts"] is None
     for n in range(3):
-        project.put_mask(f"{n:016d}", "spot", square(9 + n), reader="bob")
-    found = run(project)["experts"]
+        squares.put_mask(f"{n:016d}", "spot", square(9 + n), reader="bob")
+    found = run(squares)["experts"]
     assert found["n_films"] == found["n_pairs"] == 3
     expected = np.mean([(9 / 10) ** 2, (10 / 11) ** 2, (11 / 12) ** 2])
     assert found["pos_iou"] == pytest.approx(expected)
@@ -214,54 +214,54 @@ def test_readers_against_readers_are_the_ceiling(project: Project) -> None:
     assert set(found["stages"]) == {"cam"}
 
 
-def test_readers_who_saw_each_others_masks_are_left_out(project: Project) -> None:
-    draw(project, "cam", 2)
-    first = project.latest(f"{0:016d}", "spot", reader="ann")
+def test_readers_who_saw_each_others_masks_are_left_out(squares: Project) -> None:
+    draw(squares, "cam", 2)
+    first = squares.latest(f"{0:016d}", "spot", reader="ann")
     assert first is not None
-    project.put_mask(
+    squares.put_mask(
         f"{0:016d}", "spot", square(9), reader="bob", parent=first.id, tool="brush"
     )
     for reader in ("cat", "dan"):
         mask = square(12 if reader == "cat" else 11)
-        project.put_mask(
+        squares.put_mask(
             f"{1:016d}", "spot", mask, reader=reader, source_run=RUN, tool="from cam"
         )
-    found = run(project)["experts"]
+    found = run(squares)["experts"]
     assert found["n_films"] == 1
     assert found["n_pairs"] == 2  # ann with cat, ann with dan
     assert found["n_left_out"] == 2  # ann with bob, cat with dan
 
 
-def test_a_stage_that_has_not_seen_a_film_is_named(project: Project) -> None:
-    draw(project, "cam", 2)
-    (stages.folder(project.folder, "cam", RUN) / f"{3:016d}.npz").unlink()
+def test_a_stage_that_has_not_seen_a_film_is_named(squares: Project) -> None:
+    draw(squares, "cam", 2)
+    (stages.folder(squares.folder, "cam", RUN) / f"{3:016d}.npz").unlink()
     with pytest.raises(DataError, match=r"has not seen f03\.png"):
-        run(project)
+        run(squares)
 
 
-def test_runs_that_are_not_in_use_can_be_scored(project: Project) -> None:
-    draw(project, "cam", 2)
-    draw(project, "segmentation", 1)
-    found = run(project, runs={"segmentation": RUN}, draws=0)
+def test_runs_that_are_not_in_use_can_be_scored(squares: Project) -> None:
+    draw(squares, "cam", 2)
+    draw(squares, "segmentation", 1)
+    found = run(squares, runs={"segmentation": RUN}, draws=0)
     assert list(found["stages"]) == ["segmentation"]
     assert found["stages"]["segmentation"]["interval"]["pos_iou"] is None
     assert found["classifier"]["auroc"] is None
 
 
 def test_no_more_than_one_films_masks_are_held(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    squares: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Masks are read film by film, as the job is pumped."""
-    draw(project, "cam", 2)
+    draw(squares, "cam", 2)
     read: list[str] = []
-    own = project.expert_masks
+    own = squares.expert_masks
 
     def noted(case_id: str) -> Mapping[str, Any]:
         read.append(case_id)
         return own(case_id)
 
-    monkeypatch.setattr(project, "expert_masks", noted)
-    job = evaluate(project, draws=0)
+    monkeypatch.setattr(squares, "expert_masks", noted)
+    job = evaluate(squares, draws=0)
     next(job)
     assert len(read) == 0
     next(job)

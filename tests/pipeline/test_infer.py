@@ -21,6 +21,8 @@ from napari_wsseg.pipeline.infer import infer
 from napari_wsseg.pipeline.inference import scorers as _scorers
 from napari_wsseg.pipeline.inference import variants
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIZE = 64
 
 
@@ -40,11 +42,6 @@ def make_run(folder: Path, **settings: Any) -> str:
     run = runs.new(folder, "classifier", {"cam": "grad-cam++", **settings})
     checkpoints.write(run.best, Checkpoint(header, model.state_dict(), {}))
     return run.id
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture

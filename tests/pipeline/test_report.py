@@ -24,7 +24,7 @@ FILE = "DOE_JOHN_19440203"
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
+def ward(tmp_path: Path) -> Iterator[Project]:
     """Six test films whose file names name a patient, drawn by two readers."""
     films = tmp_path / "films"
     films.mkdir()
@@ -61,8 +61,8 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.fixture
-def page(project: Project, tmp_path: Path) -> str:
-    for _ in report.write(project, tmp_path / "out"):
+def page(ward: Project, tmp_path: Path) -> str:
+    for _ in report.write(ward, tmp_path / "out"):
         pass
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["index.html"]
     return (tmp_path / "out" / "index.html").read_text("utf-8")
@@ -138,61 +138,61 @@ def test_figures_stand_beside_their_intervals(page: str) -> None:
 
 
 def test_the_same_data_has_the_same_digits_and_other_masks_others(
-    project: Project, tmp_path: Path
+    ward: Project, tmp_path: Path
 ) -> None:
     def digits() -> list[str]:
-        for _ in report.write(project, tmp_path / "out"):
+        for _ in report.write(ward, tmp_path / "out"):
             pass
         text = (tmp_path / "out" / "index.html").read_text("utf-8")
         return re.findall(r"(?:labels|masks): <code>([0-9a-f]{16})</code>", text)
 
     before = digits()
     assert digits() == before
-    case = project.cases()[0]
-    project.put_mask(case.id, FINDING, np.ones((40, 40), bool), reader=READER)
+    case = ward.cases()[0]
+    ward.put_mask(case.id, FINDING, np.ones((40, 40), bool), reader=READER)
     after = digits()
     assert after[0] == before[0]
     assert after[1] != before[1]
 
 
-def test_a_sweep_is_in_the_page(project: Project, tmp_path: Path) -> None:
+def test_a_sweep_is_in_the_page(ward: Project, tmp_path: Path) -> None:
     plan = _sweep.plan("chexseg", "p", ["0", "1"], 1, {})
     figures = dict.fromkeys(_sheet.FIGURES, 0.25)
     scores = {"test": {**figures, "per_finding": {FINDING: figures}}}
-    folder = _sweep.folder_of(project.folder, plan.name)
+    folder = _sweep.folder_of(ward.folder, plan.name)
     sheet = _sheet.Sheet(folder, plan, ["test"], "")
     for cell in plan.cells:
         sheet.put(cell, f"run{cell.trial}", scores)
-    for _ in report.write(project, tmp_path / "out"):
+    for _ in report.write(ward, tmp_path / "out"):
         pass
     text = (tmp_path / "out" / "index.html").read_text("utf-8")
     assert "<h3>chexseg: p</h3>" in text
     assert 'alt="chexseg: p"' in text
 
 
-def test_a_student_stands_beside_its_teacher(project: Project, tmp_path: Path) -> None:
+def test_a_student_stands_beside_its_teacher(ward: Project, tmp_path: Path) -> None:
     from napari_wsseg.io import checkpoints
     from napari_wsseg.jobs import Checkpoint
     from napari_wsseg.pipeline.evaluate import evaluate
 
     teacher, student = (
-        runs.new(project.folder, recipe, {}) for recipe in ("chexseg", "distillation")
+        runs.new(ward.folder, recipe, {}) for recipe in ("chexseg", "distillation")
     )
     for run, shift in ((teacher, 4), (student, 1)):
         checkpoints.write(
             run.best, Checkpoint({"teacher": teacher.id} if shift == 1 else {}, {}, {})
         )
-        for case in project.cases():
-            mask = project.expert_masks(case.id)[FINDING]
+        for case in ward.cases():
+            mask = ward.expert_masks(case.id)[FINDING]
             maps = StageMaps(
                 np.roll(mask, shift, 1)[None].astype(np.float32),
                 np.ones(1, np.float32),
             )
-            stages.write(project.folder, "segmentation", run.id, case.id, maps)
+            stages.write(ward.folder, "segmentation", run.id, case.id, maps)
         settings = StageSettings((FINDING,), (0.5,), (0.0,))
-        stages.write_settings(project.folder, "segmentation", run.id, settings)
-    project.adopt("segmentation", student.id, actor="test")
-    job = evaluate(project, draws=100)
+        stages.write_settings(ward.folder, "segmentation", run.id, settings)
+    ward.adopt("segmentation", student.id, actor="test")
+    job = evaluate(ward, draws=100)
     while True:
         try:
             next(job)
@@ -205,14 +205,14 @@ def test_a_student_stands_beside_its_teacher(project: Project, tmp_path: Path) -
     ours = result["stages"]["segmentation"]["pos_iou"]
     assert pair["difference"] == pytest.approx(ours - found["pos_iou"])
     assert 0 < pair["interval"][0] <= pair["difference"] <= pair["interval"][1]
-    for _ in report.write(project, tmp_path / "out"):
+    for _ in report.write(ward, tmp_path / "out"):
         pass
     page = (tmp_path / "out" / "index.html").read_text("utf-8")
     assert "Student and teacher" in page
-    case = project.cases()[0]
-    folder = stages.folder(project.folder, "segmentation", teacher.id)
+    case = ward.cases()[0]
+    folder = stages.folder(ward.folder, "segmentation", teacher.id)
     (folder / f"{case.id}.npz").unlink()
-    for _ in report.write(project, tmp_path / "out"):
+    for _ in report.write(ward, tmp_path / "out"):
         pass
     page = (tmp_path / "out" / "index.html").read_text("utf-8")
     assert "cannot be scored any more" in page
@@ -220,13 +220,13 @@ def test_a_student_stands_beside_its_teacher(project: Project, tmp_path: Path) -
 
 
 def test_atomic_write_leaves_no_half_page(
-    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ward: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(atomic.os, "fsync", broken)
     with pytest.raises(Exception, match="No space left"):
-        for _ in report.write(project, tmp_path / "out"):
+        for _ in report.write(ward, tmp_path / "out"):
             pass
     assert not (tmp_path / "out" / "index.html").exists()

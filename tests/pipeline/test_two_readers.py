@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import reading_room
-from reading_room import blob
 
+from helpers import noise_project
+from helpers.noise_project import blob
 from napari_wsseg.cli import main
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline import agreement
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    with Project.open(reading_room.make_project(tmp_path), write=True) as project:
+def unread(tmp_path: Path) -> Iterator[Project]:
+    with Project.open(noise_project.make_project(tmp_path), write=True) as project:
         yield project
 
 
@@ -31,29 +31,29 @@ def draw(project: Project, film: int, reader: str, at: int | None = None) -> Non
     project.decide(case_id, "accept with edits", reader=reader)
 
 
-def test_a_film_counts_when_both_are_done(project: Project) -> None:
-    case_id = project.cases()[0].id
+def test_a_film_counts_when_both_are_done(unread: Project) -> None:
+    case_id = unread.cases()[0].id
     mask = blob().astype(bool)
     for reader in ("ann", "bea"):
-        project.put_mask(case_id, "nodule", mask, reader=reader)
-    project.decide(case_id, "accept", reader="ann")
-    assert agreement.double_read(project) == {}
-    project.decide(case_id, "flag", reader="bea")
-    assert agreement.double_read(project) == {}
-    project.decide(case_id, "accept", reader="bea")
-    assert agreement.double_read(project) == {case_id: ("ann", "bea")}
-    project.decide(case_id, "reopen", reader="ann")
-    assert agreement.double_read(project) == {}
+        unread.put_mask(case_id, "nodule", mask, reader=reader)
+    unread.decide(case_id, "accept", reader="ann")
+    assert agreement.double_read(unread) == {}
+    unread.decide(case_id, "flag", reader="bea")
+    assert agreement.double_read(unread) == {}
+    unread.decide(case_id, "accept", reader="bea")
+    assert agreement.double_read(unread) == {case_id: ("ann", "bea")}
+    unread.decide(case_id, "reopen", reader="ann")
+    assert agreement.double_read(unread) == {}
 
 
-def test_figures_of_two_readers(project: Project) -> None:
-    draw(project, 0, "ann", at=10)
-    draw(project, 0, "bea", at=12)
-    draw(project, 1, "ann", at=10)
-    draw(project, 1, "bea")
-    draw(project, 2, "ann")
-    draw(project, 2, "bea")
-    told = agreement.report(project)
+def test_figures_of_two_readers(unread: Project) -> None:
+    draw(unread, 0, "ann", at=10)
+    draw(unread, 0, "bea", at=12)
+    draw(unread, 1, "ann", at=10)
+    draw(unread, 1, "bea")
+    draw(unread, 2, "ann")
+    draw(unread, 2, "bea")
+    told = agreement.report(unread)
     assert told["n_double_read"] == 3
     (pair,) = told["pairs"]
     assert (pair["readers"], pair["n_films"]) == (["ann", "bea"], 3)
@@ -67,20 +67,20 @@ def test_figures_of_two_readers(project: Project) -> None:
     assert row["n_kappa"] == 3
     assert row["kappa"] == pytest.approx(0.4)
     assert [one["film"] for one in told["disagreements"]] == ["film0", "film1"]
-    assert agreement.disagreement(project)[project.cases()[1].id] == 1
+    assert agreement.disagreement(unread)[unread.cases()[1].id] == 1
 
 
 def test_who_began_with_the_others_mask_is_counted_but_not_compared(
-    project: Project,
+    unread: Project,
 ) -> None:
-    draw(project, 0, "ann", at=10)
-    case_id = project.cases()[0].id
-    first = project.latest(case_id, "nodule", reader="ann")
-    project.put_mask(
+    draw(unread, 0, "ann", at=10)
+    case_id = unread.cases()[0].id
+    first = unread.latest(case_id, "nodule", reader="ann")
+    unread.put_mask(
         case_id, "nodule", blob(at=11).astype(bool), reader="bea", parent=first.id
     )
-    project.decide(case_id, "accept", reader="bea")
-    row = agreement.report(project)["pairs"][0]["findings"]["nodule"]
+    unread.decide(case_id, "accept", reader="bea")
+    row = agreement.report(unread)["pairs"][0]["findings"]["nodule"]
     assert (row["n"], row["n_borrowed"], row["dice"], row["kappa"]) == (
         0,
         1,
@@ -89,41 +89,41 @@ def test_who_began_with_the_others_mask_is_counted_but_not_compared(
     )
 
 
-def test_a_rejected_film_is_counted_apart(project: Project) -> None:
-    draw(project, 0, "ann", at=10)
-    project.decide(project.cases()[0].id, "reject", reader="bea")
-    (pair,) = agreement.report(project)["pairs"]
+def test_a_rejected_film_is_counted_apart(unread: Project) -> None:
+    draw(unread, 0, "ann", at=10)
+    unread.decide(unread.cases()[0].id, "reject", reader="bea")
+    (pair,) = agreement.report(unread)["pairs"]
     assert pair["n_rejected"] == 1
     assert pair["findings"]["nodule"]["n"] == 0
 
 
 def test_an_adjudicator_is_no_third_reader_and_ends_the_disagreement(
-    project: Project,
+    unread: Project,
 ) -> None:
-    draw(project, 1, "ann", at=10)
-    draw(project, 1, "bea")
-    draw(project, 1, "cleo", at=10)
-    case_id = project.cases()[1].id
-    assert len(agreement.report(project)["pairs"]) == 3
-    final = project.latest(case_id, "nodule", reader="cleo")
-    project.settle(case_id, "nodule", final, actor="cleo")
-    told = agreement.report(project)
+    draw(unread, 1, "ann", at=10)
+    draw(unread, 1, "bea")
+    draw(unread, 1, "cleo", at=10)
+    case_id = unread.cases()[1].id
+    assert len(agreement.report(unread)["pairs"]) == 3
+    final = unread.latest(case_id, "nodule", reader="cleo")
+    unread.settle(case_id, "nodule", final, actor="cleo")
+    told = agreement.report(unread)
     assert [pair["readers"] for pair in told["pairs"]] == [["ann", "bea"]]
     assert told["disagreements"] == []
     assert told["n_adjudicated"] == 1
-    assert agreement.disagreement(project) == {}
+    assert agreement.disagreement(unread) == {}
 
 
 def test_the_command_tells_people_and_programs(
-    project: Project, capsys: pytest.CaptureFixture[str]
+    unread: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["agreement", "-p", str(project.folder), "--json"]
+    words = ["agreement", "-p", str(unread.folder), "--json"]
     assert main(words) == 0
     empty = capsys.readouterr()
     assert json.loads(empty.out)["pairs"] == []
     assert "--blind" in empty.err
-    draw(project, 0, "ann", at=10)
-    draw(project, 0, "bea", at=10)
+    draw(unread, 0, "ann", at=10)
+    draw(unread, 0, "bea", at=10)
     assert main(words) == 0
     told = capsys.readouterr()
     row = json.loads(told.out)["pairs"][0]["findings"]["nodule"]

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import hands
-import patience
 import pytest
 from qtpy.QtCore import QSettings
 
+from helpers import qt_waiting, window_input
 from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts import preferences
@@ -26,7 +25,7 @@ from napari_wsseg.phantom import write_dataset
 FILMS = 14
 TINY = ("size=64", "epochs=1", "batch=8")
 
-patience.sleep_in_qwait()
+qt_waiting.sleep_in_qwait()
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +75,7 @@ def open_window(
     benches: list[Workbench] = []
 
     def begin(folder: Path) -> Workbench:
-        benches.append(hands.open_bench(folder))
+        benches.append(window_input.open_bench(folder))
         return benches[-1]
 
     yield begin
@@ -84,5 +83,5 @@ def open_window(
         training = bench.window and bench.window.findChild(TrainPanel)
         if training and training.jobs.busy:
             training.jobs.current.force_stop()
-            hands.wait_for(lambda panel=training: not panel.jobs.busy)
+            window_input.wait_for(lambda panel=training: not panel.jobs.busy)
         bench.close()

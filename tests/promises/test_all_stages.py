@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import hands
 import pytest
-from spot_films import import_films, make_films
 
+from helpers import window_input
+from helpers.spot_films import import_films, make_films
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.runs.panel import RunsPanel
 from napari_wsseg._widgets.training.panel import TrainPanel
@@ -23,19 +23,19 @@ def test_all_stages_are_trained_and_used_by_two_clicks(
     project = import_films(make_films(tmp_path / "films", n=20), tmp_path / "project")
     bench = open_window(project)
     assert bench.window is not None
-    hands.raise_tab(bench, "Train")
+    window_input.raise_tab(bench, "Train")
     panel = bench.window.findChild(TrainPanel)
     assert panel is not None
-    hands.wait_for(lambda: panel.state == "ready", 120)
+    window_input.wait_for(lambda: panel.state == "ready", 120)
     assert panel.setup.recipe is None, "all stages are what is offered first"
-    hands.click(panel.start_button)
-    hands.wait_for(lambda: not panel.jobs.busy, 2400)
+    window_input.click(panel.start_button)
+    window_input.wait_for(lambda: not panel.jobs.busy, 2400)
     assert panel.result.headline.text() == "Done", panel.result.words.text()
-    hands.click(panel.result.use_button)
+    window_input.click(panel.result.use_button)
     opened = bench.session.project
     assert opened is not None
     assert all(opened.adopted(stage) for stage in STAGES)
     runs = bench.window.findChild(RunsPanel)
     assert runs is not None
     assert not runs.scoring.busy, "their maps were made with them"
-    hands.wait_for(lambda: set(bench.session.stages()) == set(STAGES))
+    window_input.wait_for(lambda: set(bench.session.stages()) == set(STAGES))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import hands
 import numpy as np
-import pointer
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
+from helpers import pointer, window_input
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.grow_tool import IN, OUT
 from napari_wsseg._widgets.review.grow_options import GrowRow
@@ -28,7 +27,7 @@ NO_KEY = Qt.KeyboardModifier.NoModifier
 def bench(open_window: Callable[[Path], Workbench], place: Path) -> Workbench:
     bench = open_window(place)
     bench.session.looking.set_view("expert")
-    QTest.keyClick(hands.canvas(bench), Qt.Key.Key_N)
+    QTest.keyClick(window_input.canvas(bench), Qt.Key.Key_N)
     assert bench.grow.active
     return bench
 
@@ -39,12 +38,12 @@ def stroke(
     held: Qt.KeyboardModifier = NO_KEY,
 ) -> None:
     """Draw a stroke with the mouse and wait for what it proposes."""
-    native = hands.canvas(bench)
+    native = window_input.canvas(bench)
     places = [
         QPoint(int(x * native.width()), int(y * native.height())) for x, y in points
     ]
     pointer.drag(native, places, held=held)
-    hands.settle(bench)
+    window_input.settle(bench)
 
 
 def mask(bench: Workbench) -> np.ndarray:
@@ -52,8 +51,8 @@ def mask(bench: Workbench) -> np.ndarray:
 
 
 def press(bench: Workbench, key: Qt.Key) -> None:
-    QTest.keyClick(hands.canvas(bench), key)
-    hands.settle(bench)
+    QTest.keyClick(window_input.canvas(bench), key)
+    window_input.settle(bench)
 
 
 def test_a_proposal_is_taken_by_enter_as_one_step(bench: Workbench) -> None:
@@ -119,7 +118,7 @@ def test_the_row_says_what_the_walk_goes_by_and_turns_the_side(
     row = bench.window.findChild(GrowRow)
     assert row.isVisible()
     assert "its own edges" in row.words.text(), "no IRNet has run here"
-    hands.click(row.sides.button(OUT))
+    window_input.click(row.sides.button(OUT))
     stroke(bench, LINE)
     assert (bench.grow.strokes.data == OUT).any()
     assert not bench.grow.ready
@@ -128,8 +127,8 @@ def test_the_row_says_what_the_walk_goes_by_and_turns_the_side(
 
 def test_strokes_never_follow_to_another_film(bench: Workbench) -> None:
     stroke(bench, LINE)
-    hands.turn(bench)
-    hands.settle(bench)
+    window_input.turn(bench)
+    window_input.settle(bench)
     assert not bench.grow.active
     names = [layer.name for layer in bench.viewer.layers]
     assert "Grow strokes" not in names

@@ -8,11 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-import hands
 import numpy as np
 import pytest
-import reading_room
 
+from helpers import noise_project, window_input
 from napari_wsseg.io.project import Project
 
 KILLS = 30
@@ -24,10 +23,10 @@ SECONDS = 6.0
 def paint_until_killed(place: Path, seed: int) -> dict[tuple[str, str], str]:
     """Return the hashes of the masks that the window told as drawn."""
     painter = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("painter.py"), place, str(seed)],
+        [sys.executable, "-m", "helpers.paint_until_killed", place, str(seed)],
         stdout=subprocess.PIPE,
         text=True,
-        env=hands.SURROUNDINGS,
+        env=window_input.SURROUNDINGS,
     )
     assert painter.stdout is not None
     lines = [painter.stdout.readline()]
@@ -50,7 +49,7 @@ def paint_until_killed(place: Path, seed: int) -> dict[tuple[str, str], str]:
 def test_thirty_killed_windows_lose_nothing_but_the_stroke_in_hand(
     tmp_path: Path,
 ) -> None:
-    place = reading_room.make_project(tmp_path, cases=FILMS)
+    place = noise_project.make_project(tmp_path, cases=FILMS)
     masks, cut, lost = 0, 0, []
     for seed in range(KILLS):
         told = paint_until_killed(place, 1000 * seed)
@@ -63,7 +62,7 @@ def test_thirty_killed_windows_lose_nothing_but_the_stroke_in_hand(
                 found = project.expert_masks(case_id).get(finding)
                 if found is None:
                     lost.append((seed, case_id))
-                elif hands.digest(found) != mask:
+                elif window_input.digest(found) != mask:
                     # The stroke after the last one told may be in, nowhere else.
                     if (case_id, finding) == list(told)[-1]:
                         cut += 1

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import hands
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from helpers import window_input
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.cam_choice import MapChoice
 from napari_wsseg._widgets.review.stage_switcher import StagePanel
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(280)]
 def pick(choice: MapChoice, key: Qt.Key) -> None:
     """Turn to the next or the last map with the keyboard, as a reader does."""
     QTest.keyClick(choice.list, key)
-    hands.settle(choice.bench)
+    window_input.settle(choice.bench)
 
 
 def heat(bench: Workbench) -> np.ndarray:
@@ -43,9 +43,9 @@ def test_a_map_is_computed_once_and_turned_back_to_at_once(
     assert session.showing.map == other
     assert session.looking.view == "cam"
     assert "Computing" in choice.state.text()
-    hands.wait_for(lambda: not choice.missing, 90)
-    hands.wait_for(lambda: not choice.maker.busy, 90)
-    hands.settle(bench)
+    window_input.wait_for(lambda: not choice.missing, 90)
+    window_input.wait_for(lambda: not choice.maker.busy, 90)
+    window_input.settle(bench)
     second = heat(bench)
     assert second.max() > 0
     assert second.shape != before.shape or not np.array_equal(second, before)
@@ -66,13 +66,13 @@ def test_a_threshold_moves_the_outline_of_the_map_in_sight(
 ) -> None:
     bench = open_window(place)
     panel = bench.window.findChild(StagePanel)
-    QTest.mouseClick(panel.buttons["cam"], hands.LEFT)
+    QTest.mouseClick(panel.buttons["cam"], window_input.LEFT)
     session = bench.session
     finding = session.looking.finding.name
     areas = []
     for value in (10, 90):
         panel.threshold.setValue(value)
-        hands.settle(bench)
+        window_input.settle(bench)
         session.looking.drafts.settings["cam"] = open_gate(session)
         areas.append(session.draft("cam", finding, (64, 64)).sum())
     assert areas[0] > areas[1]
@@ -91,9 +91,9 @@ def test_every_map_of_a_film_is_shown_side_by_side(
 ) -> None:
     bench = open_window(place)
     session, choice = bench.session, bench.window.findChild(MapChoice)
-    hands.click(choice.beside)
+    window_input.click(choice.beside)
     assert set(commands_of(bench.viewer).gallery.tiles) == set(session.showing.maps)
-    hands.wait_for(
+    window_input.wait_for(
         lambda: all(
             tile.picture for tile in commands_of(bench.viewer).gallery.tiles.values()
         ),
@@ -101,8 +101,8 @@ def test_every_map_of_a_film_is_shown_side_by_side(
     )
     wanted = session.showing.maps[3]
     tile = commands_of(bench.viewer).gallery.tiles[wanted]
-    QTest.mouseClick(tile, hands.LEFT, pos=tile.rect().center())
-    hands.settle(bench)
+    QTest.mouseClick(tile, window_input.LEFT, pos=tile.rect().center())
+    window_input.settle(bench)
     assert not commands_of(bench.viewer).gallery.isVisible()
     assert (session.showing.map, session.looking.view) == (wanted, "cam")
     assert heat(bench).max() > 0

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import hands
 import numpy as np
 import pytest
-import reading_room
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from helpers import noise_project, window_input
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg._widgets.worklist.panel import Worklist
@@ -26,22 +25,22 @@ SHIFT, ALT = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.AltModifier
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     """Return a project of four films with CAMs."""
-    folder = reading_room.make_project(tmp_path / "small")
-    reading_room.add_stage(folder)
-    reading_room.adopt(folder)
+    folder = noise_project.make_project(tmp_path / "small")
+    noise_project.add_stage(folder)
+    noise_project.adopt(folder)
     return folder
 
 
 def key(bench: Workbench, code: Qt.Key, modifier: object = None) -> None:
     none = Qt.KeyboardModifier.NoModifier
-    QTest.keyClick(hands.canvas(bench), code, modifier or none)
-    hands.settle(bench)
+    QTest.keyClick(window_input.canvas(bench), code, modifier or none)
+    window_input.settle(bench)
 
 
 def paint(bench: Workbench, *points: tuple[float, float]) -> np.ndarray:
-    hands.press(bench, "paint")
+    window_input.press(bench, "paint")
     bench.layers.active.brush_size = 8
-    hands.stroke(bench, *points)
+    window_input.stroke(bench, *points)
     return np.asarray(bench.layers.active.data).astype(bool)
 
 
@@ -59,24 +58,24 @@ def test_a_blind_second_reader_an_adjudicator_and_the_mask_that_counts(
     session, case_id = bench.session, bench.session.case.id
     session.looking.set_view("expert")
     first = paint(bench, (0.45, 0.45), (0.5, 0.5))
-    hands.press(bench, "accept with edits")
-    hands.wait_for(lambda: session.list.status(case_id) == "edited")
+    window_input.press(bench, "accept with edits")
+    window_input.wait_for(lambda: session.list.status(case_id) == "edited")
 
     read: list[str] = []
     own = _masks.read
     monkeypatch.setattr(
         _masks, "read", lambda *what: read.append(what[3]) or own(*what)
     )
-    hands.change_reader(bench, "bea", "blind", stages=False)
+    window_input.change_reader(bench, "bea", "blind", stages=False)
     assert (session.reader, session.reading.mode) == ("bea", "blind")
     worklist = bench.window.findChild(Worklist)
     assert "BLIND" in worklist.who.text()
     assert worklist.order.currentText() == "Random"
     assert not worklist.order.isEnabled()
-    for other in reading_room.case_ids(small):
+    for other in noise_project.case_ids(small):
         if session.case.id != other:
-            hands.pick_row(bench, other)
-        hands.settle(bench)
+            window_input.pick_row(bench, other)
+        window_input.settle(bench)
         assert not any(layer.data.any() for layer in bench.layers.experts.values())
         assert not any(layer.visible for layer in bench.layers.heats.values())
         assert not bench.layers.outline.data.any()
@@ -91,13 +90,13 @@ def test_a_blind_second_reader_an_adjudicator_and_the_mask_that_counts(
         theirs = {project.latest(case_id, "effusion", reader="ann").mask_sha}
     assert theirs.isdisjoint(read), "the first reader's mask was not even read"
 
-    hands.pick_row(bench, case_id)
+    window_input.pick_row(bench, case_id)
     second = paint(bench, (0.52, 0.5), (0.56, 0.53))
-    hands.press(bench, "accept with edits")
-    hands.wait_for(lambda: session.list.status(case_id) == "edited")
+    window_input.press(bench, "accept with edits")
+    window_input.wait_for(lambda: session.list.status(case_id) == "edited")
 
-    hands.change_reader(bench, "cleo", "adjudicate")
-    hands.wait_for(lambda: session.case is not None and session.case.id == case_id)
+    window_input.change_reader(bench, "cleo", "adjudicate")
+    window_input.wait_for(lambda: session.case and session.case.id == case_id)
     assert list(session.list.cases) == [case_id]
     review = bench.window.findChild(Review)
     assert review.adjudicate.isVisible()
@@ -107,16 +106,16 @@ def test_a_blind_second_reader_an_adjudicator_and_the_mask_that_counts(
     np.testing.assert_array_equal(parts["second"].data.astype(bool), second)
     np.testing.assert_array_equal(parts["difference"].data == 1, first & ~second)
     np.testing.assert_array_equal(parts["difference"].data == 2, second & ~first)
-    hands.press(bench, "accept")
+    window_input.press(bench, "accept")
     assert "differ on effusion" in review.banner.text.text()
     key(bench, Qt.Key.Key_B, ALT)
     np.testing.assert_array_equal(bench.layers.active.data.astype(bool), second)
-    hands.press(bench, "accept")
-    hands.wait_for(lambda: session.list.status(case_id) == "adjudicated")
+    window_input.press(bench, "accept")
+    window_input.wait_for(lambda: session.list.status(case_id) == "adjudicated")
 
-    hands.change_reader(bench, "ann", "open")
-    hands.pick_row(bench, case_id) if session.case.id != case_id else None
-    hands.settle(bench)
+    window_input.change_reader(bench, "ann", "open")
+    window_input.pick_row(bench, case_id) if session.case.id != case_id else None
+    window_input.settle(bench)
     np.testing.assert_array_equal(bench.layers.active.data.astype(bool), second)
     assert not bench.layers.active.editable
     assert not review.decide.buttons["accept"].isEnabled()
@@ -146,36 +145,36 @@ def test_a_version_is_compared_restored_and_a_decision_undone_and_reopened(
     panel = review.versions
     assert panel.table.rowCount() == 2
     assert panel.chosen.version == 1
-    hands.click(panel.compare)
+    window_input.click(panel.compare)
     layer = bench.compared.parts["difference"]
     assert layer.visible
     np.testing.assert_array_equal(layer.data == 2, both & ~first)
-    hands.click(panel.restore)
-    hands.settle(bench)
+    window_input.click(panel.restore)
+    window_input.settle(bench)
     np.testing.assert_array_equal(bench.layers.active.data.astype(bool), first)
     assert not layer.visible
     assert panel.table.rowCount() == 3
 
-    hands.press(bench, "accept with edits")
-    hands.wait_for(lambda: session.list.status(case_id) == "edited")
+    window_input.press(bench, "accept with edits")
+    window_input.wait_for(lambda: session.list.status(case_id) == "edited")
     assert review.decide.undo.isVisible()
     key(bench, Qt.Key.Key_Z, SHIFT)
-    hands.wait_for(lambda: session.case.id == case_id)
+    window_input.wait_for(lambda: session.case.id == case_id)
     assert session.list.status(case_id) == "has mask"
     assert not review.decide.undo.isVisible()
 
-    hands.press(bench, "reject")
-    hands.wait_for(lambda: session.list.status(case_id) == "rejected")
-    hands.pick_row(bench, case_id)
-    hands.settle(bench)
+    window_input.press(bench, "reject")
+    window_input.wait_for(lambda: session.list.status(case_id) == "rejected")
+    window_input.pick_row(bench, case_id)
+    window_input.settle(bench)
     assert review.decide.reopen.isVisible()
     key(bench, Qt.Key.Key_O, SHIFT)
-    hands.wait_for(lambda: session.list.status(case_id) == "has mask")
+    window_input.wait_for(lambda: session.list.status(case_id) == "has mask")
     assert not review.decide.reopen.isVisible()
     np.testing.assert_array_equal(bench.layers.active.data.astype(bool), first)
 
     key(bench, Qt.Key.Key_R, SHIFT)
-    hands.wait_for(lambda: session.finding_states()["effusion"] == "rejected")
+    window_input.wait_for(lambda: session.finding_states()["effusion"] == "rejected")
     assert not bench.layers.active.data.any()
     key(bench, Qt.Key.Key_Z, SHIFT)
     np.testing.assert_array_equal(bench.layers.active.data.astype(bool), first)

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import hands
 import pytest
 from qtpy.QtTest import QTest
 
+from helpers import window_input
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg._widgets.training.panel import TrainPanel
@@ -24,7 +24,6 @@ from napari_wsseg.io.runs import RunFolder
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(280)]
 
-HERE = Path(__file__).parent
 #: Half a minute of training at 96 pixels on one core.
 EPOCHS = 60
 logger = logging.getLogger(__name__)
@@ -35,40 +34,40 @@ def read_a_little(bench: Workbench, masks: dict[str, dict[str, str]]) -> None:
     session, review = bench.session, bench.window.findChild(Review)
     seen = set()
     for _ in range(4):
-        hands.press(bench, "stage")
-        hands.settle(bench)
+        window_input.press(bench, "stage")
+        window_input.settle(bench)
         seen.add(session.looking.view)
     assert {"cam", "crf", "expert"} <= seen
-    hands.press(bench, "gallery")
-    hands.wait_for(
+    window_input.press(bench, "gallery")
+    window_input.wait_for(
         lambda: commands_of(bench.viewer).gallery.tiles["cam"].picture is not None
     )
-    hands.press(bench, "gallery")
-    QTest.mouseClick(review.stages.buttons["cam"], hands.LEFT)
+    window_input.press(bench, "gallery")
+    QTest.mouseClick(review.stages.buttons["cam"], window_input.LEFT)
     assert session.looking.view == "cam"
     brush = next(b for b in review.editing.tools.buttons() if b.text() == "Brush")
-    hands.click(brush)
+    window_input.click(brush)
     for number, verdict in enumerate(("accept", "accept with edits", "reject")):
         if verdict != "accept":
             paint(bench, masks, number)
         case_id = session.case.id
-        hands.settle(bench)
+        window_input.settle(bench)
         if number == 1:
-            hands.click(review.decide.buttons[verdict])
+            window_input.click(review.decide.buttons[verdict])
         else:
-            hands.press(bench, verdict)
-        hands.wait_for(lambda before=case_id: session.case.id != before)
-        hands.settle(bench)
+            window_input.press(bench, verdict)
+        window_input.wait_for(lambda before=case_id: session.case.id != before)
+        window_input.settle(bench)
         assert session.list.decisions[case_id].verdict == verdict
-    hands.click(review.decide.next)
-    hands.settle(bench)
+    window_input.click(review.decide.next)
+    window_input.settle(bench)
 
 
 def paint(bench: Workbench, masks: dict[str, dict[str, str]], seed: int) -> None:
     """Paint one stroke and note what the layers show afterwards."""
-    before = hands.drawn(bench)
-    hands.stroke(bench, *hands.scribble(seed))
-    after = hands.drawn(bench)
+    before = window_input.drawn(bench)
+    window_input.stroke(bench, *window_input.scribble(seed))
+    after = window_input.drawn(bench)
     assert before != after, "the stroke is to be seen"
     masks[bench.session.case.id] = after
 
@@ -85,60 +84,60 @@ def test_reading_goes_on_while_a_model_learns_and_nothing_is_lost(
     masks: dict[str, dict[str, str]] = {}
     read_a_little(bench, masks)
 
-    panel = hands.set_up_training(bench, size=96, epochs=EPOCHS)
-    hands.click(panel.start_button)
-    hands.wait_for(lambda: panel.watch.bar.value() > 2, 60)
-    with hands.Pulse() as looking:
+    panel = window_input.set_up_training(bench, size=96, epochs=EPOCHS)
+    window_input.click(panel.start_button)
+    window_input.wait_for(lambda: panel.watch.bar.value() > 2, 60)
+    with window_input.Pulse() as looking:
         QTest.qWait(4000)
     logger.info("while it trains and the reader looks: %s", looking)
-    with hands.Pulse() as painting:
+    with window_input.Pulse() as painting:
         for seed in range(20, 26):
             paint(bench, masks, seed)
     logger.info("while it trains and the reader paints: %s", painting)
-    with hands.Pulse() as turning:
+    with window_input.Pulse() as turning:
         for seed in range(30, 33):
-            hands.turn(bench)
-            hands.settle(bench)
+            window_input.turn(bench)
+            window_input.settle(bench)
             paint(bench, masks, seed)
     logger.info("while it trains and the reader turns films: %s", turning)
     assert panel.jobs.busy, "the training was still under way"
 
     asked = time.monotonic()
-    hands.click(panel.stop_button)
+    window_input.click(panel.stop_button)
     assert time.monotonic() - asked < 0.3
     assert "Stopping" in panel.watch.message.text()
-    hands.wait_for(lambda: panel.result.isVisible(), 15)
+    window_input.wait_for(lambda: panel.result.isVisible(), 15)
     stopped = time.monotonic() - asked
     logger.info("stopped after %.1f s", stopped)
     assert panel.result.headline.text() == "Classifier stopped"
     run = panel.jobs.current.run
     before = steps_of(place, run)
 
-    hands.wait_for(panel.resume_button.isEnabled)
-    hands.click(panel.resume_button)
-    hands.wait_for(lambda: panel.jobs.busy)
+    window_input.wait_for(panel.resume_button.isEnabled)
+    window_input.click(panel.resume_button)
+    window_input.wait_for(lambda: panel.jobs.busy)
     paint(bench, masks, 40)
-    hands.wait_for(lambda: panel.result.isVisible(), 120)
+    window_input.wait_for(lambda: panel.result.isVisible(), 120)
     assert panel.result.headline.text() == "Done", panel.result.words.text()
     steps = steps_of(place, run)
     assert len(steps) > len(before)
     assert steps == list(range(1, len(steps) + 1)), "went on where it had stopped"
 
-    hands.click(panel.result.use_button)
+    window_input.click(panel.result.use_button)
     assert bench.session.project.adopted("cam") == run
     paint(bench, masks, 41)
     decisions = {i: d.verdict for i, d in bench.session.list.decisions.items()}
     assert sorted(decisions.values()) == ["accept", "accept with edits", "reject"]
     # What stands in the layers of every film just before the window closes.
     for case_id in bench.session.list.order:
-        hands.pick_row(bench, case_id)
-        shown = hands.drawn(bench)
+        window_input.pick_row(bench, case_id)
+        shown = window_input.drawn(bench)
         assert masks.setdefault(case_id, shown) == shown
     bench.viewer.close()
 
     told = subprocess.run(
-        [sys.executable, HERE / "reopened.py", place],
-        env=hands.SURROUNDINGS,
+        [sys.executable, "-m", "helpers.reopen_and_report", place],
+        env=window_input.SURROUNDINGS,
         capture_output=True,
         text=True,
         check=False,
@@ -170,20 +169,20 @@ def test_a_reader_at_her_own_pace_is_not_held_up_by_a_training(
     bench = open_window(place)
     masks: dict[str, dict[str, str]] = {}
     read_a_little(bench, masks)
-    panel = hands.set_up_training(bench, size=96, epochs=15 * EPOCHS)
-    hands.click(panel.start_button)
-    hands.wait_for(lambda: panel.watch.bar.value() > 2, 60)
-    with hands.Pulse() as reading:
+    panel = window_input.set_up_training(bench, size=96, epochs=15 * EPOCHS)
+    window_input.click(panel.start_button)
+    window_input.wait_for(lambda: panel.watch.bar.value() > 2, 60)
+    with window_input.Pulse() as reading:
         for seed in range(50, 58):
             QTest.qWait(7000)
             if seed % 3 == 0:
-                hands.turn(bench)
+                window_input.turn(bench)
                 QTest.qWait(3000)
             paint(bench, masks, seed)
     assert panel.jobs.busy, "the training was still under way"
     logger.info("while it trains and the reader reads: %s", reading)
-    hands.click(panel.stop_button)
-    hands.wait_for(lambda: panel.result.isVisible(), 15)
+    window_input.click(panel.stop_button)
+    window_input.wait_for(lambda: panel.result.isVisible(), 15)
     # 50 ms is the aim; without a graphics card one repaint takes about that long.
     assert reading.p99_ms <= 150, str(reading)
     assert reading.longest_ms <= 400, str(reading)
@@ -193,8 +192,8 @@ def test_a_window_killed_in_the_middle_of_a_stroke_loses_at_most_that_stroke(
     open_window: Callable[[Path], Workbench], place: Path
 ) -> None:
     painter = subprocess.Popen(
-        [sys.executable, HERE / "painter.py", place],
-        env=hands.SURROUNDINGS,
+        [sys.executable, "-m", "helpers.paint_until_killed", place],
+        env=window_input.SURROUNDINGS,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -224,9 +223,9 @@ def test_a_window_killed_in_the_middle_of_a_stroke_loses_at_most_that_stroke(
     assert banner.isVisible()
     assert "recovered" in banner.text.text()
     for (case_id, finding), mask in told.items():
-        hands.pick_row(bench, case_id)
+        window_input.pick_row(bench, case_id)
         if (case_id, finding) != last:
-            assert hands.drawn(bench)[finding] == mask
+            assert window_input.drawn(bench)[finding] == mask
             continue
         layer = bench.layers.experts[finding]
         # The stroke in progress may have come on top of what was told last.
@@ -242,14 +241,14 @@ def test_all_stages_run_from_the_panel_and_stop_when_asked(
     open_window: Callable[[Path], Workbench], place: Path
 ) -> None:
     bench = open_window(place)
-    hands.raise_tab(bench, "Train")
+    window_input.raise_tab(bench, "Train")
     panel: TrainPanel = bench.window.findChild(TrainPanel)
-    hands.wait_for(lambda: panel.state == "ready", 60)
+    window_input.wait_for(lambda: panel.state == "ready", 60)
     assert panel.setup.recipe is None
-    hands.click(panel.start_button)
-    hands.wait_for(lambda: panel.watch.bar.value() > 1, 90)
+    window_input.click(panel.start_button)
+    window_input.wait_for(lambda: panel.watch.bar.value() > 1, 90)
     assert panel.jobs.current.recipe == "classifier"
-    hands.click(panel.stop_button)
-    hands.wait_for(lambda: panel.result.isVisible(), 30)
+    window_input.click(panel.stop_button)
+    window_input.wait_for(lambda: panel.result.isVisible(), 30)
     assert panel.result.headline.text() == "Classifier stopped"
     assert panel.jobs.current.end.state == "stopped"

@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import hands
 import numpy as np
 import pytest
 from PIL import Image
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from toolbox import BY_HAND, CTRL, FROM_STAGES, SHIFT, Toolbox
 
+from helpers import window_input
+from helpers.mask_tools import BY_HAND, CTRL, FROM_STAGES, SHIFT, Toolbox
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.export.panel import ExportPanel
 from napari_wsseg._widgets.training.panel import TrainPanel
@@ -77,8 +77,8 @@ class Sitting:
     def open(self, case_id: str) -> None:
         """Open a film by a click in the worklist, if it is not open."""
         if self.case_id != case_id:
-            hands.pick_row(self.bench, case_id)
-        hands.settle(self.bench)
+            window_input.pick_row(self.bench, case_id)
+        window_input.settle(self.bench)
 
     def turn_to(self, finding: str) -> None:
         """Turn to a finding with W."""
@@ -94,7 +94,7 @@ class Sitting:
             if self.bench.session.looking.view == view:
                 break
             self.box.key(Qt.Key.Key_D)
-        hands.settle(self.bench)
+        window_input.settle(self.bench)
         assert self.bench.session.looking.view == view
 
     def read(self, number: int, tools: list[str], view: str) -> None:
@@ -133,16 +133,16 @@ class Sitting:
         self._expect_drafts(verdict)
         asked = len(self.verdicts) % 2
         if asked:
-            hands.click(panel.buttons[verdict])
+            window_input.click(panel.buttons[verdict])
         else:
             self.box.key(CODES[verdict])
-        hands.wait_for(
+        window_input.wait_for(
             lambda: (
                 (held := session.list.decisions.get(case_id)) is not None
                 and held.verdict == verdict
             )
         )
-        hands.settle(self.bench)
+        window_input.settle(self.bench)
         key = session.reader, case_id
         self.verdicts[key] = verdict, confidence, comment
         self.done[verdict] += 1
@@ -157,7 +157,7 @@ class Sitting:
         self.box.key(CODES[verdict], SHIFT)
         state = {"accept": "accepted", "accept with edits": "edited"}.get(verdict)
         state = state or "rejected"
-        hands.settle(self.bench)
+        window_input.settle(self.bench)
         assert self.bench.session.finding_states()[finding] == state
         assert self.case_id == before, "the reader stays on the film"
         if verdict == "reject":
@@ -176,14 +176,14 @@ class Sitting:
             if not drawn and view in session.stages():
                 mask = session.draft(view, name, session.case.shape)
                 key = session.reader, self.case_id, name
-                self.box.kept[key] = hands.digest(mask)
+                self.box.kept[key] = window_input.digest(mask)
 
     def see_that_all_is_shown(self) -> None:
         """Open every film again: the layers show what was drawn."""
         session = self.bench.session
         for case_id in list(session.list.order):
             self.open(case_id)
-            shown = hands.drawn(self.bench)
+            shown = window_input.drawn(self.bench)
             for (reader, case, finding), mask in self.box.kept.items():
                 if (reader, case) == (session.reader, case_id):
                     assert shown[finding] == mask, (case, finding)
@@ -200,7 +200,7 @@ class Sitting:
                     if version is None
                     else project.read_mask(version)
                 )
-                assert hands.digest(found) == mask, (reader, case, finding)
+                assert window_input.digest(found) == mask, (reader, case, finding)
             for (reader, case), noted in self.verdicts.items():
                 held = project.decision(case, reader=reader)
                 assert (held.verdict, held.confidence, held.comment) == noted
@@ -288,9 +288,9 @@ def round_and_round(names: dict[str, object]) -> Iterator[str]:
 def read_on_while_it_learns(sitting: Sitting, order: list[str]) -> None:
     """Start a training, read eight films meanwhile, use it when it is done."""
     bench, tools = sitting.bench, round_and_round(BY_HAND)
-    panel: TrainPanel = hands.set_up_training(bench, size=96, epochs=EPOCHS)
-    hands.click(panel.start_button)
-    hands.raise_tab(bench, "Review")
+    panel: TrainPanel = window_input.set_up_training(bench, size=96, epochs=EPOCHS)
+    window_input.click(panel.start_button)
+    window_input.raise_tab(bench, "Review")
     during = 0
     for number, case_id in enumerate(order[:8]):
         sitting.open(case_id)
@@ -300,15 +300,15 @@ def read_on_while_it_learns(sitting: Sitting, order: list[str]) -> None:
         sitting.decide(verdict, confidence=number % 4 or None, comment=f"film {number}")
     assert during >= 3, "the training was under way while films were read"
     sitting.done["films read while it trained"] = during
-    hands.raise_tab(bench, "Train")
-    hands.wait_for(lambda: panel.result.isVisible(), 1800)
+    window_input.raise_tab(bench, "Train")
+    window_input.wait_for(lambda: panel.result.isVisible(), 1800)
     assert panel.result.headline.text() == "Done", panel.result.words.text()
-    run, shown = panel.jobs.current.run, hands.drawn(bench)
-    hands.click(panel.result.use_button)
+    run, shown = panel.jobs.current.run, window_input.drawn(bench)
+    window_input.click(panel.result.use_button)
     assert bench.session.project.adopted("cam") == run
-    hands.raise_tab(bench, "Review")
-    hands.wait_for(lambda: {"cam", "crf"} <= set(bench.session.stages()), 120)
-    assert hands.drawn(bench) == shown, "adopting changes no mask"
+    window_input.raise_tab(bench, "Review")
+    window_input.wait_for(lambda: {"cam", "crf"} <= set(bench.session.stages()), 120)
+    assert window_input.drawn(bench) == shown, "adopting changes no mask"
 
 
 def read_what_is_offered(sitting: Sitting, order: list[str]) -> None:
@@ -330,16 +330,16 @@ def change_minds(sitting: Sitting, order: list[str]) -> None:
     noted = sitting.verdicts[session.reader, first]
     sitting.decide("reject")
     sitting.box.key(Qt.Key.Key_Z, SHIFT)
-    hands.wait_for(lambda: session.case.id == first)
-    hands.settle(bench)
+    window_input.wait_for(lambda: session.case.id == first)
+    window_input.settle(bench)
     assert session.list.decisions[first].verdict == noted[0]
     sitting.verdicts[session.reader, first] = noted
     sitting.done["decision undone"] += 1
 
     sitting.open(second)
     assert session.list.status(second) == "rejected"
-    hands.click(sitting.box.review.decide.reopen)
-    hands.settle(bench)
+    window_input.click(sitting.box.review.decide.reopen)
+    window_input.settle(bench)
     assert session.list.status(second) in ("has mask", "to review")
     sitting.done["reopened"] += 1
     names = session.looking.names
@@ -380,7 +380,7 @@ def test_real_films_are_read_while_a_model_learns_from_them(
 def read_blind(sitting: Sitting, films: list[str]) -> None:
     """Read as a second reader who sees nothing of the first."""
     bench, session = sitting.bench, sitting.bench.session
-    hands.change_reader(bench, "bea", "blind", stages=False)
+    window_input.change_reader(bench, "bea", "blind", stages=False)
     assert (session.reader, session.reading.mode) == ("bea", "blind")
     for number, case_id in enumerate(films):
         sitting.open(case_id)
@@ -394,11 +394,11 @@ def read_blind(sitting: Sitting, films: list[str]) -> None:
 
 def see_how_they_agree(sitting: Sitting) -> None:
     bench = sitting.bench
-    hands.change_reader(bench, "cleo", "adjudicate")
+    window_input.change_reader(bench, "cleo", "adjudicate")
     sitting.box.key(Qt.Key.Key_F3)
-    hands.wait_for(lambda: commands_of(bench.viewer).agreement is not None)
+    window_input.wait_for(lambda: commands_of(bench.viewer).agreement is not None)
     table = commands_of(bench.viewer).agreement.table
-    hands.wait_for(lambda: table.rowCount() > 0)
+    window_input.wait_for(lambda: table.rowCount() > 0)
     pairs = {table.item(row, 0).text() for row in range(table.rowCount())}
     assert "ann – bea" in pairs
     for row in range(table.rowCount()):
@@ -419,7 +419,7 @@ def adjudicate(sitting: Sitting, films: list[str]) -> None:
             if all(mask is None for mask in theirs):
                 continue
             sitting.box.key((Qt.Key.Key_A, Qt.Key.Key_B)[(number + step) % 2], ALT)
-            hands.settle(bench)
+            window_input.settle(bench)
             sitting.box.note()
             if (number + step) % 3 == 2:
                 sitting.box.use("brush")
@@ -431,24 +431,24 @@ def adjudicate(sitting: Sitting, films: list[str]) -> None:
 def export_all(sitting: Sitting, place: Path) -> dict[str, Path]:
     """Export in every format of masks from the panel; return where to."""
     bench = sitting.bench
-    hands.raise_tab(bench, "Export")
+    window_input.raise_tab(bench, "Export")
     panel: ExportPanel = bench.window.findChild(ExportPanel)
-    hands.wait_for(lambda: bool(panel.formats), 120)
+    window_input.wait_for(lambda: bool(panel.formats), 120)
     out: dict[str, Path] = {}
     for name in formats.names():
         panel.format.setFocus()
         QTest.keyClick(panel.format, Qt.Key.Key_Home)
         while panel.format.currentData() != name:
             QTest.keyClick(panel.format, Qt.Key.Key_Down)
-        hands.wait_for(lambda: _told(panel), 120)
+        window_input.wait_for(lambda: _told(panel), 120)
         told = panel.preview.text()
         if "✗" in told:
             assert name == "indexed_png", told
             assert "findings overlap" in told
             sys.stdout.write(f"export {name}: {told}\n")
             continue
-        hands.click(panel.export_button)
-        hands.wait_for(lambda: not panel.busy, 240)
+        window_input.click(panel.export_button)
+        window_input.wait_for(lambda: not panel.busy, 240)
         assert "written" in panel.result.text(), panel.result.text()
         out[name] = Path(panel.folder.text())
         sys.stdout.write(f"export {name}: {panel.result.text()}\n")
@@ -467,7 +467,7 @@ def see_that_exports_are_as_drawn(out: dict[str, Path], place: Path) -> None:
         cases |= {Path(case.path).stem: case for case in project.cases()}
         cases |= {case.id: case for case in project.cases()}
         drawn = {
-            (case.id, finding): hands.digest(mask)
+            (case.id, finding): window_input.digest(mask)
             for case in project.cases()
             for finding, mask in project.expert_masks(case.id).items()
         }
@@ -478,7 +478,7 @@ def see_that_exports_are_as_drawn(out: dict[str, Path], place: Path) -> None:
                 continue
             case = cases[Path(found.film).name]
             finding = found.finding or found.guess
-            back[case.id, finding] = hands.digest(found.mask(case.shape))
+            back[case.id, finding] = window_input.digest(found.mask(case.shape))
         differing = [key for key in back if drawn[key] != back[key]]
         assert not differing, (name, differing)
         missing = set(drawn) - set(back)
@@ -490,7 +490,7 @@ def see_that_exports_are_as_drawn(out: dict[str, Path], place: Path) -> None:
     assert len(pngs) == len(drawn)
     for path in pngs:
         with Image.open(path) as image:
-            found = hands.digest(np.asarray(image))
+            found = window_input.digest(np.asarray(image))
         assert found == drawn[cases[path.stem].id, path.parent.name]
 
 
@@ -526,7 +526,7 @@ def test_the_sample_is_read_twice_adjudicated_and_exported(
     sitting.see_that_all_is_shown()
     see_how_they_agree(sitting)
     adjudicate(sitting, films)
-    hands.change_reader(bench, "ann", "open")
+    window_input.change_reader(bench, "ann", "open")
     worklist = bench.window.findChild(Worklist)
     assert worklist.model.rowCount() == FILMS
     out = export_all(sitting, sample)

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import hands
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from spot_films import import_films, make_films
 
+from helpers import window_input
+from helpers.spot_films import import_films, make_films
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.training.panel import TrainPanel
 from napari_wsseg.io import runs
@@ -29,19 +29,19 @@ def test_a_sweep_from_the_panel_comes_to_its_end_and_is_drawn(
 ) -> None:
     place = import_films(make_films(tmp_path / "films", n=16), tmp_path / "project")
     bench = open_window(place)
-    panel: TrainPanel = hands.set_up_training(bench, size=64, epochs=1)
+    panel: TrainPanel = window_input.set_up_training(bench, size=64, epochs=1)
     box = panel.setup.sweep
-    hands.click(box.heading)
+    window_input.click(box.heading)
     box.key.setFocus()
     QTest.keyClick(box.key, Qt.Key.Key_Home)
     for _ in range(box.key.findText(KEY) - box.key.currentIndex()):
         QTest.keyClick(box.key, Qt.Key.Key_Down)
     assert box.key.currentText() == KEY
     QTest.keyClicks(box.values, ", ".join(VALUES))
-    hands.type_number(box.trials, 1)
+    window_input.type_number(box.trials, 1)
     assert box.words.text().startswith("2 trainings")
     began, seen = time.monotonic(), set[int]()
-    hands.click(box.start_button)
+    window_input.click(box.start_button)
     while panel.jobs.busy:
         QTest.qWait(200)
         state = panel.watch.sweep._state
@@ -55,7 +55,7 @@ def test_a_sweep_from_the_panel_comes_to_its_end_and_is_drawn(
     assert bench.session.project.adopted("cam") is None, "none is put in use"
     told = json.loads(next(place.glob("sweeps/*/sweep.json")).read_text())
     assert len(told["cells"]) == 2
-    hands.wait_for(lambda: box.earlier.count() == 1)
+    window_input.wait_for(lambda: box.earlier.count() == 1)
     assert box.resume_button.text() == "Go on (2/2)"
     assert not box.resume_button.isEnabled()
     assert box.plot.words.text().startswith(f"Best so far at {KEY} = ")

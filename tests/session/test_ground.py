@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import reading_room
-from reading_room import Clock, blob
 
+from helpers import noise_project
+from helpers.noise_project import Clock, blob
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.project_folder import mask_store as _masks
 from napari_wsseg.io.project_folder import rescue as _rescue
@@ -20,7 +20,7 @@ from napari_wsseg.session.expert_masks import RETRY_SECONDS
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    return reading_room.make_project(tmp_path)
+    return noise_project.make_project(tmp_path)
 
 
 def garble(path: Path) -> None:
@@ -28,7 +28,7 @@ def garble(path: Path) -> None:
 
 
 def swap(path: Path) -> None:
-    path.write_bytes(_masks.encode(np.ones(reading_room.SHAPE, bool)))
+    path.write_bytes(_masks.encode(np.ones(noise_project.SHAPE, bool)))
 
 
 DAMAGES: tuple[Callable[[Path], None], ...] = (Path.unlink, garble, swap)
@@ -74,7 +74,7 @@ def refuse(*_: object, **__: object) -> str:
 def test_strokes_that_cannot_be_folded_yet_are_shown_and_painted_on(
     place: Path, monkeypatch: pytest.MonkeyPatch, film: int
 ) -> None:
-    case = reading_room.case_ids(place)[film]
+    case = noise_project.case_ids(place)[film]
     left = blob() | blob(at=30)
     leave_strokes(place, case, blob(), left)
     told: list[str] = []
@@ -94,7 +94,7 @@ def test_strokes_that_cannot_be_folded_yet_are_shown_and_painted_on(
 def test_what_could_not_be_folded_is_folded_by_itself_when_there_is_room(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, *_, last = reading_room.case_ids(place)
+    first, *_, last = noise_project.case_ids(place)
     leave_strokes(place, last, blob(), blob(at=30))
     with monkeypatch.context() as full:
         full.setattr(_masks, "write", refuse)
@@ -113,7 +113,7 @@ def test_what_could_not_be_folded_is_folded_by_itself_when_there_is_room(
 def test_a_film_that_lost_its_mask_harms_no_other(
     place: Path, damage: Callable[[Path], None]
 ) -> None:
-    lost, whole, *_ = reading_room.case_ids(place)
+    lost, whole, *_ = noise_project.case_ids(place)
     leave_strokes(place, lost, blob(), blob(at=30))
     leave_strokes(place, whole, blob(), blob() | blob(at=40))
     damage(mask_file(place, lost))
@@ -134,7 +134,7 @@ def test_a_film_that_lost_its_mask_harms_no_other(
 def test_a_mask_damaged_under_open_strokes_is_mended_by_what_is_on_screen(
     place: Path, damage: Callable[[Path], None], turn: bool
 ) -> None:
-    case = reading_room.case_ids(place)[0]
+    case = noise_project.case_ids(place)[0]
     with Project.open(place, write=True) as project:
         project.put_mask(case, "nodule", blob().astype(bool), reader="ann")
     told: list[str] = []
@@ -157,7 +157,7 @@ def test_a_mask_damaged_under_open_strokes_is_mended_by_what_is_on_screen(
 def test_a_mask_damaged_while_it_is_shown_can_be_painted_on(
     place: Path, damage: Callable[[Path], None], whose: str
 ) -> None:
-    case = reading_room.case_ids(place)[0]
+    case = noise_project.case_ids(place)[0]
     with Project.open(place, write=True) as project:
         project.put_mask(case, "nodule", blob().astype(bool), reader=whose)
     session = opened(place)
@@ -173,7 +173,7 @@ def test_a_mask_damaged_while_it_is_shown_can_be_painted_on(
 def test_a_finding_whose_ground_is_lost_is_shown_said_and_not_drawn_on(
     place: Path, damage: Callable[[Path], None]
 ) -> None:
-    case = reading_room.case_ids(place)[0]
+    case = noise_project.case_ids(place)[0]
     with Project.open(place, write=True) as project:
         project.put_mask(case, "nodule", blob(at=70).astype(bool), reader="ann")
     leave_strokes(place, case, blob(), blob() | blob(at=30))
@@ -216,7 +216,7 @@ def test_a_finding_whose_ground_is_lost_is_shown_said_and_not_drawn_on(
 def test_restoring_a_version_settles_a_lost_ground_and_keeps_the_strokes(
     place: Path,
 ) -> None:
-    case = reading_room.case_ids(place)[0]
+    case = noise_project.case_ids(place)[0]
     with Project.open(place, write=True) as project:
         project.put_mask(case, "nodule", blob(at=70).astype(bool), reader="ann")
     leave_strokes(place, case, blob(), blob() | blob(at=30))
@@ -237,7 +237,7 @@ def test_restoring_a_version_settles_a_lost_ground_and_keeps_the_strokes(
 def test_strokes_are_not_forgotten_before_their_mask_was_read_back(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case = reading_room.case_ids(place)[0]
+    case = noise_project.case_ids(place)[0]
     leave_strokes(place, case, blob(), blob(at=30))
     with Project.open(place, write=True) as project:
         with monkeypatch.context() as lying:
@@ -253,7 +253,7 @@ def test_strokes_are_not_forgotten_before_their_mask_was_read_back(
 def test_a_saved_mask_whose_file_is_lost_is_no_reason_not_to_save_it_again(
     place: Path,
 ) -> None:
-    case = reading_room.case_ids(place)[0]
+    case = noise_project.case_ids(place)[0]
     with Project.open(place, write=True) as project:
         first = project.put_mask(case, "nodule", blob().astype(bool), reader="ann")
         mask_file(place, case).unlink()

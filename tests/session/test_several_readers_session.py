@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import reading_room
-from reading_room import Clock, blob
 
+from helpers import noise_project
+from helpers.noise_project import Clock, blob
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.project_folder import mask_store as _masks
 from napari_wsseg.jobs import UsageError
@@ -20,9 +20,9 @@ from napari_wsseg.session.versions import difference
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    folder = reading_room.make_project(tmp_path)
-    reading_room.add_stage(folder)
-    reading_room.adopt(folder)
+    folder = noise_project.make_project(tmp_path)
+    noise_project.add_stage(folder)
+    noise_project.adopt(folder)
     return folder
 
 
@@ -51,7 +51,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def read_all(session: Session, at: Callable[[int], int | None]) -> None:
     """Let the reader draw a nodule on every film, or nothing, and accept it."""
-    for number, case_id in enumerate(reading_room.case_ids(session.project.folder)):
+    for number, case_id in enumerate(noise_project.case_ids(session.project.folder)):
         session.go_to(case_id)
         where = at(number)
         if where is not None:
@@ -65,7 +65,7 @@ def two_readers(session: Session) -> list[str]:
     session.read_as("bea", "blind", stages=False)
     session.looking.set_view("expert")
     read_all(session, lambda n: (None, 14, 10, 10)[n])
-    return reading_room.case_ids(session.project.folder)
+    return noise_project.case_ids(session.project.folder)
 
 
 def test_a_blind_reader_is_given_nothing_of_anybody_else(
@@ -94,11 +94,11 @@ def test_a_blind_reader_is_given_nothing_of_anybody_else(
 
 
 def everything(session: Session) -> list:
-    ids = reading_room.case_ids(session.project.folder)
+    ids = noise_project.case_ids(session.project.folder)
     return [
         one
         for case_id in ids
-        for finding in reading_room.FINDINGS
+        for finding in noise_project.FINDINGS
         for one in session.project.history(case_id, finding)
     ]
 
@@ -113,7 +113,7 @@ def test_no_run_shows_itself_to_a_reader_who_is_to_see_no_stages(
     session: Session,
 ) -> None:
     session.read_as("bea", "blind", stages=False)
-    session.adopt("crf", reading_room.RUN)
+    session.adopt("crf", noise_project.RUN)
     session.reload_stages()
     assert session.stages() == ()
     assert session.showing.shown.runs == {}

@@ -10,8 +10,8 @@ from urllib.error import URLError
 import pytest
 import torch
 import torchvision
-from spot_films import import_films, make_films
 
+from helpers.spot_films import import_films, make_films
 from napari_wsseg.io import checkpoints, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, Progress, WssegError
@@ -22,11 +22,6 @@ from trainers.engine.run import Run
 from trainers.tasks import image_labels as _labelled
 
 TINY = {"size": 64, "epochs": 1, "batch": 4, "checks": 1, "device": "cpu"}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def relabelled(tmp_path: Path, **columns: str) -> Path:

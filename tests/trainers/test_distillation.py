@@ -6,14 +6,16 @@ import json
 import shutil
 import threading
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 import torch
-from spot_films import import_films, make_films
 
+from helpers import training
+from helpers.spot_films import import_films, make_films
 from napari_wsseg.io import checkpoints
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io.project import Project
@@ -28,16 +30,7 @@ Result = TypeVar("Result")
 TINY: dict[str, Any] = {"epochs": 3, "batch": 4, "device": "cpu", "checks": 1}
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-def train(project: Path, recipe: str, **settings: Any) -> Run:
-    run = Run.prepare(recipe, project, {**TINY, **settings})
-    for _ in run:
-        pass
-    return run
+train = partial(training.train, **TINY)
 
 
 def adopt(project: Path, run: Run, *stages: str) -> None:
@@ -62,7 +55,7 @@ def taught_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(taught_once: Path, tmp_path: Path) -> Path:
+def copied(taught_once: Path, tmp_path: Path) -> Path:
     shutil.copytree(taught_once, tmp_path / "copy")
     return tmp_path / "copy" / "project"
 
@@ -74,24 +67,24 @@ def teacher_of(project: Path) -> str:
 
 @pytest.mark.parametrize("keep", ["float16", "float32"])
 def test_the_teacher_is_asked_once_about_every_film_labelled_or_not(
-    project: Path, keep: str
+    copied: Path, keep: str
 ) -> None:
-    run = train(project, "distillation", keep=keep)
+    run = train(copied, "distillation", keep=keep)
     kept = np.load(run.folder.path / "cache" / f"teacher-64-{keep}.npy")
     assert kept.dtype == keep
-    with Project.open(project) as opened:
+    with Project.open(copied) as opened:
         cases = [*opened.cases("train"), *opened.cases("val")]
     assert kept.shape == (len(cases), 1, 64, 64)
     locked = json.loads((run.folder.path / "data.lock.json").read_text())
     assert len(locked) == sum(case.split == "train" for case in cases)
-    assert {row["run"] for row in locked} == {teacher_of(project)}
+    assert {row["run"] for row in locked} == {teacher_of(copied)}
 
 
-def test_what_is_kept_is_what_the_teacher_says(project: Path) -> None:
-    run = train(project, "distillation", keep="float32")
+def test_what_is_kept_is_what_the_teacher_says(copied: Path) -> None:
+    run = train(copied, "distillation", keep="float32")
     kept = np.load(run.folder.path / "cache" / "teacher-64-float32.npy")
-    model, header = networks.load(project, teacher_of(project))
-    with Project.open(project) as opened:
+    model, header = networks.load(copied, teacher_of(copied))
+    with Project.open(copied) as opened:
         first = opened.cases("train")[0]
         films = drained(cache.films(opened, 64))
     pixels = torch.from_numpy(films.take([first.id]))
@@ -109,25 +102,25 @@ def drained(job: Generator[Any, None, Result]) -> Result:
 
 
 def test_a_resumed_student_does_not_ask_again(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+    copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cancel = threading.Event()
-    run = Run.prepare("distillation", project, TINY, cancel=cancel)
+    run = Run.prepare("distillation", copied, TINY, cancel=cancel)
     for event in run:
         if isinstance(event, Progress) and event.message == "training":
             cancel.set()
     monkeypatch.setattr(_teacher, "_asked", None)
-    again = Run.prepare("distillation", project, None, resume=run.folder.id)
+    again = Run.prepare("distillation", copied, None, resume=run.folder.id)
     assert [event for event in again if isinstance(event, Checkpoint)]
     assert again.folder.info().state == "done"
 
 
 def test_the_same_student_is_the_teachers_network_and_another_is_as_set(
-    project: Path,
+    copied: Path,
 ) -> None:
-    same = train(project, "distillation", arch="deeplabv3plus", size=96, epochs=1)
+    same = train(copied, "distillation", arch="deeplabv3plus", size=96, epochs=1)
     other = train(
-        project,
+        copied,
         "distillation",
         student="other",
         arch="deeplabv3plus",
@@ -144,10 +137,10 @@ def test_the_same_student_is_the_teachers_network_and_another_is_as_set(
 
 
 def test_teacher_and_student_are_compared_on_the_validation_films(
-    project: Path,
+    copied: Path,
 ) -> None:
     run = train(
-        project,
+        copied,
         "distillation",
         rescale=True,
         epochs=25,
@@ -156,7 +149,7 @@ def test_teacher_and_student_are_compared_on_the_validation_films(
     )
     figures = run.folder.info().metrics
     teacher = checkpoints.read(
-        project / "runs" / teacher_of(project) / "best.safetensors"
+        copied / "runs" / teacher_of(copied) / "best.safetensors"
     )[0]
     # The same masks of the same network, but for what float16 rounds.
     theirs = teacher["metrics"]["val_dice"]
@@ -165,30 +158,30 @@ def test_teacher_and_student_are_compared_on_the_validation_films(
     assert figures["val_agreement"] > 0.6
     assert abs(figures["val_dice"] - figures["teacher_dice"]) < 0.3
     card = (run.folder.path / "card.md").read_text()
-    assert f"Taught by: run {teacher_of(project)}" in card
+    assert f"Taught by: run {teacher_of(copied)}" in card
     assert "- teacher_dice:" in card
     header, _ = checkpoints.read(run.folder.best)
     assert header["tune_on_expert_masks"]
-    with Project.open(project) as opened:
+    with Project.open(copied) as opened:
         for _ in infer.infer(opened, "segmentation", run.folder.id, device="cpu"):
             pass
 
 
 def test_a_student_of_a_weak_teacher_is_not_picked_by_expert_masks(
-    project: Path,
+    copied: Path,
 ) -> None:
-    weak = train(project, "segmentation", size=64, labels="cam")
-    run = train(project, "distillation", teacher_run=weak.folder.id)
+    weak = train(copied, "segmentation", size=64, labels="cam")
+    run = train(copied, "distillation", teacher_run=weak.folder.id)
     header, _ = checkpoints.read(run.folder.best)
     assert header["teacher"] == weak.folder.id
     assert not header["tune_on_expert_masks"]
 
 
-def test_a_teacher_that_is_no_segmenter_is_refused(project: Path) -> None:
-    with Project.open(project) as opened:
+def test_a_teacher_that_is_no_segmenter_is_refused(copied: Path) -> None:
+    with Project.open(copied) as opened:
         run = opened.adopted("cam")
     with pytest.raises(DataError, match="trained a classifier, but a segmenter"):
-        train(project, "distillation", teacher_run=run)
+        train(copied, "distillation", teacher_run=run)
 
 
 def test_without_a_teacher_it_says_what_to_run(spots: Path) -> None:
@@ -197,21 +190,19 @@ def test_without_a_teacher_it_says_what_to_run(spots: Path) -> None:
 
 
 def test_a_segmenter_and_a_classifier_start_from_films_without_labels(
-    project: Path,
+    copied: Path,
 ) -> None:
-    run = train(project, "moco", size=64, code=16)
+    run = train(copied, "moco", size=64, code=16)
     _, encoder = checkpoints.read(run.folder.best)
     student = train(
-        project, "chexseg", size=64, p=1.0, init="moco", encoder_rate=0.0, average=0.0
+        copied, "chexseg", size=64, p=1.0, init="moco", encoder_rate=0.0, average=0.0
     )
     header, weights = checkpoints.read(student.folder.best)
     assert header["start"] == f"run {run.folder.id}"
     assert torch.equal(
         weights["net.encoder.layer4.1.conv2.weight"], encoder["layer4.1.conv2.weight"]
     )
-    model = train(
-        project, "classifier", size=64, weights=str(run.folder.best), epochs=1
-    )
+    model = train(copied, "classifier", size=64, weights=str(run.folder.best), epochs=1)
     assert model.folder.info().state == "done"
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from spot_films import import_films, make_films
 
+from helpers.spot_films import import_films, make_films
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.nn.classifier import Classifier

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from spot_films import import_films, make_films
 from torch import nn
 
+from helpers.spot_films import import_films, make_films
 from trainers import _memory, recipes
 from trainers.engine.recipe import configure
 

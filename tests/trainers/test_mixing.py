@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from spot_films import import_films, make_films
 
+from helpers import training
+from helpers.spot_films import import_films, make_films
 from napari_wsseg.io import checkpoints, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
@@ -23,16 +25,7 @@ from trainers.tasks import masks as _masks
 TINY: dict[str, Any] = {"size": 64, "epochs": 3, "batch": 4, "device": "cpu"}
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-def train(project: Path, recipe: str, **settings: Any) -> Run:
-    run = Run.prepare(recipe, project, {**TINY, **settings})
-    for _ in run:
-        pass
-    return run
+train = partial(training.train, **TINY)
 
 
 def with_classifier(films: Path, project: Path, *, masks: bool = True) -> Path:
@@ -54,7 +47,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(made_once: Path, tmp_path: Path) -> Path:
+def classed(made_once: Path, tmp_path: Path) -> Path:
     shutil.copytree(made_once, tmp_path / "copy")
     return tmp_path / "copy" / "project"
 
@@ -75,17 +68,17 @@ def learnt(run: Run) -> dict[str, set[str]]:
     ("p", "share"), [(0.0, 0.0), (0.3, 0.3), (0.85, 0.85), (1.0, 1.0)]
 )
 def test_the_share_that_was_drawn_is_in_the_metrics(
-    project: Path, p: float, share: float
+    classed: Path, p: float, share: float
 ) -> None:
-    run = mixed(project, p=p, n_expert=5)
+    run = mixed(classed, p=p, n_expert=5)
     rows = [row for row in run.folder.metrics() if "loss" in row]
     drawn = len(rows) * TINY["batch"]
     assert abs(rows[-1]["expert_share"] - share) <= 0.5 / drawn + 1e-9
     assert run.folder.info().metrics["expert_share"] == pytest.approx(share, abs=0.1)
 
 
-def test_p_0_is_weakly_and_p_1_fully_supervised(project: Path) -> None:
-    runs = [mixed(project, p=p, n_expert=5) for p in (0.0, 1.0)]
+def test_p_0_is_weakly_and_p_1_fully_supervised(classed: Path) -> None:
+    runs = [mixed(classed, p=p, n_expert=5) for p in (0.0, 1.0)]
     weak, full = (learnt(run) for run in runs)
     assert (len(weak["expert"]), len(full["expert"])) == (0, 5)
     assert weak["cam"]
@@ -96,7 +89,7 @@ def test_p_0_is_weakly_and_p_1_fully_supervised(project: Path) -> None:
 
 
 def test_at_p_0_expert_masks_do_not_even_weigh_the_pixels(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+    classed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weighed: list[set[int]] = []
     real = Targets.positive_weights
@@ -107,8 +100,8 @@ def test_at_p_0_expert_masks_do_not_even_weigh_the_pixels(
 
     monkeypatch.setattr(Targets, "positive_weights", spy)
     for n_expert in (0, 5):
-        mixed(project, p=0.0, n_expert=n_expert, epochs=1)
-    with Project.open(project) as opened:
+        mixed(classed, p=0.0, n_expert=n_expert, epochs=1)
+    with Project.open(classed) as opened:
         train_rows = [n for n, c in enumerate(opened.cases()) if c.split == "train"]
     every, rest = weighed
     assert every <= set(train_rows)
@@ -116,10 +109,10 @@ def test_at_p_0_expert_masks_do_not_even_weigh_the_pixels(
     assert len(every) > len(rest)
 
 
-def test_a_second_round_learns_from_the_segmenter_of_the_first(project: Path) -> None:
-    first = mixed(project, p=1.0).folder.id
+def test_a_second_round_learns_from_the_segmenter_of_the_first(classed: Path) -> None:
+    first = mixed(classed, p=1.0).folder.id
     settings = {"p": 0.5, "n_expert": 5, "labels": "segmentation", "labels_run": first}
-    second = train(project, "chexseg", **settings)
+    second = train(classed, "chexseg", **settings)
     rows = json.loads((second.folder.path / "data.lock.json").read_text())
     drawn, shown = (
         {row["case"] for row in rows if row["source"] == source}
@@ -131,10 +124,10 @@ def test_a_second_round_learns_from_the_segmenter_of_the_first(project: Path) ->
 
 
 def test_what_may_have_seen_expert_masks_never_teaches_the_weak_recipe(
-    project: Path,
+    classed: Path,
 ) -> None:
     with pytest.raises(UsageError, match="labels"):
-        train(project, "segmentation", labels="segmentation")
+        train(classed, "segmentation", labels="segmentation")
 
 
 def test_no_expert_film_is_refused_before_anything_is_computed(tmp_path: Path) -> None:
@@ -150,11 +143,11 @@ def test_no_expert_film_is_refused_before_anything_is_computed(tmp_path: Path) -
     assert not (project / "cache").exists()
 
 
-def test_masks_of_a_finding_that_is_no_more_are_refused(project: Path) -> None:
-    toml = project / "wsseg.toml"
+def test_masks_of_a_finding_that_is_no_more_are_refused(classed: Path) -> None:
+    toml = classed / "wsseg.toml"
     toml.write_text(toml.read_text().replace('"spot"', '"stain"'))
     with pytest.raises(DataError, match=r"does not have: spot \(\d+ films\).*stain"):
-        mixed(project, p=0.5)
+        mixed(classed, p=0.5)
 
 
 def test_an_empty_test_split_is_refused_unless_it_is_wanted(tmp_path: Path) -> None:
@@ -172,20 +165,20 @@ def test_an_empty_test_split_is_refused_unless_it_is_wanted(tmp_path: Path) -> N
         mixed(project, p=0.5, untested=True)
 
 
-def test_weak_maps_that_show_nothing_are_told_at_p_0(project: Path) -> None:
-    with Project.open(project) as opened:
+def test_weak_maps_that_show_nothing_are_told_at_p_0(classed: Path) -> None:
+    with Project.open(classed) as opened:
         run = opened.adopted("cam")
         assert run
         for case in opened.cases():
-            maps = stages.read(project, "cam", run, case.id)
+            maps = stages.read(classed, "cam", run, case.id)
             assert maps is not None
             maps.score[:] = 0
-            stages.write(project, "cam", run, case.id, maps)
-    with Project.open(project, write=True) as opened:
+            stages.write(classed, "cam", run, case.id, maps)
+    with Project.open(classed, write=True) as opened:
         for case in opened.cases():
             opened.set_labels(case.id, {"spot": 1})
     with pytest.raises(DataError, match="the stage cam has no mask of any training"):
-        mixed(project, p=0.0)
+        mixed(classed, p=0.0)
 
 
 @pytest.mark.parametrize("balance", ["none", "presence", "findings"])
@@ -212,17 +205,17 @@ def test_films_are_balanced_by_what_their_masks_show(balance: str) -> None:
 @pytest.mark.parametrize("recipe", ["segmentation", "chexseg"])
 @pytest.mark.parametrize("balance", ["none", "presence", "findings"])
 def test_a_segmenter_trains_at_every_balance(
-    project: Path, recipe: str, balance: str
+    classed: Path, recipe: str, balance: str
 ) -> None:
-    run = train(project, recipe, labels="cam", balance=balance, epochs=1)
+    run = train(classed, recipe, labels="cam", balance=balance, epochs=1)
     assert run.folder.info().state == "done"
 
 
-def test_a_still_encoder_keeps_the_classifiers_weights(project: Path) -> None:
-    run = mixed(project, p=0.5, encoder_rate=0.0, weight_decay=0.0, average=0.0)
+def test_a_still_encoder_keeps_the_classifiers_weights(classed: Path) -> None:
+    run = mixed(classed, p=0.5, encoder_rate=0.0, weight_decay=0.0, average=0.0)
     header, weights = checkpoints.read(run.folder.best)
     source = header["start"].removeprefix("run ")
-    _, theirs = checkpoints.read(project / "runs" / source / "best.safetensors")
+    _, theirs = checkpoints.read(classed / "runs" / source / "best.safetensors")
     name = "layer1.0.conv1.weight"
     assert torch.equal(weights[f"net.encoder.{name}"], theirs[f"backbone.{name}"])
     assert (
@@ -240,9 +233,9 @@ def test_a_still_encoder_keeps_the_classifiers_weights(project: Path) -> None:
     ],
 )
 def test_what_an_encoder_really_starts_from_is_written_down(
-    project: Path, settings: dict[str, Any], said: str
+    classed: Path, settings: dict[str, Any], said: str
 ) -> None:
-    run = mixed(project, p=0.5, epochs=1, **settings)
+    run = mixed(classed, p=0.5, epochs=1, **settings)
     assert said in checkpoints.read(run.folder.best)[0]["start"]
 
 
@@ -256,11 +249,11 @@ def test_what_an_encoder_really_starts_from_is_written_down(
     ],
 )
 def test_a_start_that_cannot_be_had_is_refused(
-    project: Path, settings: dict[str, Any], said: str
+    classed: Path, settings: dict[str, Any], said: str
 ) -> None:
-    with Project.open(project) as opened:
+    with Project.open(classed) as opened:
         run = opened.adopted("cam")
     if settings.get("init_from") == "RUN":
         settings = {**settings, "init_from": run}
     with pytest.raises(DataError, match=said):
-        mixed(project, p=0.5, **settings)
+        mixed(classed, p=0.5, **settings)

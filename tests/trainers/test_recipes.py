@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 import torch
-from spot_films import import_films, make_films
 
 import trainers
+from helpers.spot_films import import_films, make_films
+from helpers.training import train
 from napari_wsseg.io import checkpoints, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, DataError, JobFailed, Progress, UsageError
@@ -45,16 +46,8 @@ TINY: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-def train(project: Path, recipe: str, **settings: Any) -> Run:
-    run = Run.prepare(recipe, project, {**TINY[recipe], **settings, "device": "cpu"})
-    for _ in run:
-        pass
-    return run
+def train_tiny(project: Path, recipe: str, **settings: Any) -> Run:
+    return train(project, recipe, **{**TINY[recipe], **settings})
 
 
 def adopt(project: Path, run: Run) -> None:
@@ -68,12 +61,12 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the spots project with a classifier and a segmenter in use, once for all."""
     folder = tmp_path_factory.mktemp("classified")
     project = import_films(make_films(folder / "films"), folder / "project")
-    run = train(project, "classifier")
+    run = train_tiny(project, "classifier")
     adopt(project, run)
     with Project.open(project) as opened:
         for _ in infer.infer(opened, "crf", run.folder.id, device="cpu"):
             pass
-    adopt(project, train(project, "chexseg"))
+    adopt(project, train_tiny(project, "chexseg"))
     return folder
 
 
@@ -126,7 +119,7 @@ def test_a_wrong_setting_is_refused_in_words(
 def test_a_recipe_trains_and_leaves_weights_that_load(
     classified: Path, name: str
 ) -> None:
-    run = train(classified, name)
+    run = train_tiny(classified, name)
     rows = list(run.folder.metrics())
     losses = [row["loss"] for row in rows if "loss" in row]
     assert len(losses) >= 8
@@ -153,7 +146,7 @@ def test_a_recipe_trains_and_leaves_weights_that_load(
 def test_cancel_keeps_a_state_and_resume_ends_as_if_nothing_had_been(
     classified: Path, name: str
 ) -> None:
-    whole = train(classified, name, average=0.9, checks=2)
+    whole = train_tiny(classified, name, average=0.9, checks=2)
     cancel = threading.Event()
     half = Run.prepare(
         name,
@@ -189,7 +182,7 @@ def test_weak_recipes_never_see_expert_masks(
     for name in ("expert_masks", "read_mask", "latest"):
         monkeypatch.setattr(Project, name, forbidden)
     for recipe in ("classifier", "irnet", "segmentation"):
-        run = train(classified, recipe)
+        run = train_tiny(classified, recipe)
         with Project.open(classified) as project:
             for stage in trainers.recipes[recipe].stages:
                 for _ in infer.infer(project, stage, run.folder.id, device="cpu"):
@@ -197,7 +190,7 @@ def test_weak_recipes_never_see_expert_masks(
 
 
 def test_chexseg_learns_from_no_more_expert_films_than_asked(classified: Path) -> None:
-    run = train(classified, "chexseg", n_expert=4)
+    run = train_tiny(classified, "chexseg", n_expert=4)
     locked = json.loads((run.folder.path / "data.lock.json").read_text())
     experts = {row["case"] for row in locked if row["source"] == "expert"}
     weak = {row["case"] for row in locked if row["source"] == "cam"}
@@ -208,7 +201,7 @@ def test_chexseg_learns_from_no_more_expert_films_than_asked(classified: Path) -
 
 def test_a_recipe_without_what_it_builds_on_says_what_to_run(spots: Path) -> None:
     with pytest.raises(DataError, match="wsseg train classifier"):
-        train(spots, "irnet")
+        train_tiny(spots, "irnet")
 
 
 def test_memory_running_out_is_told_in_words(
@@ -239,7 +232,7 @@ def test_a_loss_that_is_no_number_ends_the_run_in_words(
     with pytest.raises(
         JobFailed, match=r"not a number at step 1 .*lower the learning rate"
     ):
-        train(spots, "classifier")
+        train_tiny(spots, "classifier")
 
 
 def test_a_killed_run_is_interrupted_and_can_be_resumed(spots: Path) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from spot_films import import_films, make_films
 
+from helpers.spot_films import import_films, make_films
 from napari_wsseg.io import checkpoints, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, Progress, UsageError
@@ -38,11 +38,6 @@ TINY: dict[str, Any] = {
 }
 #: Twelve training films in batches of four: so many batches has each phase.
 STEPS = 3
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def train(project: Path, *, stop_after: int | None = None, **settings: Any) -> Run:

@@ -6,26 +6,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import patience
 import pytest
-import reading_room
 from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QLabel
 
+from helpers import noise_project, qt_waiting
 from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.workbench import workbench_of
 
-patience.sleep_in_qwait()
+qt_waiting.sleep_in_qwait()
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """Return the folder of a project of four films with CAMs."""
-    folder = reading_room.make_project(tmp_path)
-    reading_room.add_stage(folder)
-    reading_room.adopt(folder)
+    folder = noise_project.make_project(tmp_path)
+    noise_project.add_stage(folder)
+    noise_project.adopt(folder)
     return folder
 
 

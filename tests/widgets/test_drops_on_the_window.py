@@ -15,12 +15,9 @@ from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QDialog, QFileDialog
 
+from helpers.export_project import make_project, special_masks
+from helpers.small_project import dicom_film, grey, save_dicom
 from napari_wsseg.export import writing
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "export"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "io"))
-from disk_makers import dicom_film, grey, save_dicom
-from test_export_contract import make_project, special_masks
 
 pytestmark = pytest.mark.gui
 

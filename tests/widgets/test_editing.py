@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pointer
 import pytest
-import reading_room
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QPushButton
 
+from helpers import noise_project, pointer
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.draft_start import TALL
 from napari_wsseg._widgets.review.edit_tools import EditPanel
@@ -46,7 +45,7 @@ def stroke(bench: Workbench, *pixels: tuple[float, float]) -> None:
 
 def ragged() -> np.ndarray:
     """Return a mask that every clean-up changes: a frame, a speck, a thorn."""
-    mask = reading_room.blob(at=20, size=30)
+    mask = noise_project.blob(at=20, size=30)
     mask[30:38, 30:38] = 0
     mask[5, 5] = 1
     mask[35, 50:60] = 1
@@ -167,7 +166,7 @@ def test_what_was_there_outside_the_stage_stays(
     bench: Workbench, panel: EditPanel
 ) -> None:
     bench.session.looking.set_view("cam")
-    own = reading_room.blob(at=60, size=10).astype(bool)
+    own = noise_project.blob(at=60, size=10).astype(bool)
     bench.autosave.apply("effusion", own, "brush")
     panel.within.click()
     tool(panel, "Brush").click()
@@ -181,7 +180,7 @@ def test_what_was_there_outside_the_stage_stays(
 def test_a_mask_can_start_from_any_stage_or_an_earlier_version(
     bench: Workbench, panel: EditPanel, qtbot: Any
 ) -> None:
-    first = reading_room.blob(at=60, size=10).astype(bool)
+    first = noise_project.blob(at=60, size=10).astype(bool)
     bench.autosave.apply("effusion", first, "brush")
     bench.session.experts.fold()
     bench.autosave.apply("effusion", ragged(), "brush")
@@ -208,7 +207,7 @@ def test_a_quick_stroke_reaches_to_where_the_button_is_let_go(
 ) -> None:
     """The last movements of a quick hand come too fast for napari, which drops them."""
     layer = bench.layers.active
-    before = np.full(reading_room.SHAPE, name == "Eraser")
+    before = np.full(noise_project.SHAPE, name == "Eraser")
     bench.autosave.apply("effusion", before, "brush")
     tool(panel, name).click()
     layer.brush_size = 6
@@ -250,7 +249,7 @@ def test_what_is_not_closed_never_follows_to_another_film(
     bench: Workbench, panel: EditPanel, qtbot: Any, begin: Callable[..., None]
 ) -> None:
     first, other = bench.session.list.order[:2]
-    full = np.ones(reading_room.SHAPE, bool)
+    full = np.ones(noise_project.SHAPE, bool)
     bench.session.go_to(other)
     qtbot.waitUntil(lambda: bench.session.case.id == other, timeout=5000)
     bench.autosave.apply("effusion", full, "brush")

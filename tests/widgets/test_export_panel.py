@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +9,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
-sys.path.insert(0, str(Path(__file__).parent))
-from training_room import make_project, make_run, open_session
-
+from helpers.training_project import make_project, make_run, open_session
 from napari_wsseg._widgets.export import preview_text as _export_words
 from napari_wsseg._widgets.export.panel import ExportPanel
 from napari_wsseg.session import Session

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reading_room
 
+from helpers import noise_project
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.stage_extras import BACKGROUND, FINDING, IGNORED
 from napari_wsseg._widgets.review.stage_switcher import StagePanel
@@ -28,10 +28,10 @@ def bench(place: Path, open_bench: Callable[..., Workbench]) -> Workbench:
     seed[0, :8], seed[0, 8:16] = 1, IGNORE
     boundary = np.zeros((1, SIDE, SIDE), np.float16)
     boundary[0, 16] = 1
-    reading_room.add_stage(place, "crf", extra={"seed": seed})
-    reading_room.add_stage(place, "irnet", "irnet-1", extra={"boundary": boundary})
-    reading_room.adopt(place, "crf")
-    reading_room.adopt(place, "irnet", "irnet-1")
+    noise_project.add_stage(place, "crf", extra={"seed": seed})
+    noise_project.add_stage(place, "irnet", "irnet-1", extra={"boundary": boundary})
+    noise_project.adopt(place, "crf")
+    noise_project.adopt(place, "irnet", "irnet-1")
     return open_bench(place)
 
 

@@ -17,6 +17,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QTimer
 
+from helpers.training_project import FAKE
 from napari_wsseg._widgets.processes import child as _child
 from napari_wsseg._widgets.processes import events as _events
 from napari_wsseg._widgets.processes import jobs as _jobs
@@ -28,7 +29,6 @@ from napari_wsseg._widgets.processes.requests import Request
 
 pytestmark = pytest.mark.gui
 
-FAKE = Path(__file__).with_name("fake_child.py")
 RUN = "classifier-20261121-001530-a1b2"
 QUICK = Patience(tick=0.02, silent=0.4, force=0.3, linger=0.4, farewell=0.3)
 

@@ -17,8 +17,8 @@ from qtpy.QtWidgets import (
     QTableWidget,
     QWidget,
 )
-from tabbing import walked_by_tab
 
+from helpers.tab_walk import walked_by_tab
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts import shortcuts as _keys
 from napari_wsseg._widgets.review.panel import Review

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pointer
 import pytest
-import reading_room
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
 from scipy import ndimage
 
+from helpers import noise_project, pointer
 from napari_wsseg._widgets.canvas import ruler as _ruler
 from napari_wsseg._widgets.canvas import thumbnails as _pictures
 from napari_wsseg._widgets.canvas.bench import Workbench
@@ -87,9 +86,9 @@ def test_twelve_findings_have_twelve_colours_that_stay_apart_for_the_colour_blin
 
 def test_a_number_stands_beside_each_mask_in_its_own_value() -> None:
     labels = np.zeros((240, 200), np.uint8)
-    masks = [reading_room.blob((240, 200), at=100, size=40).astype(bool)]
+    masks = [noise_project.blob((240, 200), at=100, size=40).astype(bool)]
     masks.append(np.zeros((240, 200), bool))
-    masks.append(reading_room.blob((240, 200), at=150, size=20).astype(bool))
+    masks.append(noise_project.blob((240, 200), at=150, size=20).astype(bool))
     _pictures.number(labels, masks)
     assert set(np.unique(labels)) == {0, 1, 3, _pictures.GROUND}
     rows, _ = np.nonzero(labels == 1)
@@ -98,7 +97,7 @@ def test_a_number_stands_beside_each_mask_in_its_own_value() -> None:
 
 def test_masks_in_one_place_have_numbers_beside_each_other() -> None:
     labels = np.zeros((240, 200), np.uint8)
-    same = reading_room.blob((240, 200), at=100, size=40).astype(bool)
+    same = noise_project.blob((240, 200), at=100, size=40).astype(bool)
     alone = np.zeros_like(labels)
     _pictures.number(alone, [same])
     _pictures.number(labels, [same] * 4)
@@ -118,7 +117,7 @@ def test_every_large_piece_carries_the_number_and_specks_do_not() -> None:
 
 
 def test_a_picture_that_is_shown_small_has_larger_numbers() -> None:
-    mask = reading_room.blob((240, 200), at=100, size=40).astype(bool)
+    mask = noise_project.blob((240, 200), at=100, size=40).astype(bool)
     high = []
     for least in (12, 36):
         labels = np.zeros((240, 200), np.uint8)
@@ -176,7 +175,7 @@ def test_numbers_follow_what_is_drawn_once_the_hand_rests(
     bench.session.looking.set_view("expert")
     bench.drawing.drain()
     assert not bench.layers.outline.visible
-    bench.autosave.apply("nodule", reading_room.blob(at=50).astype(bool), "brush")
+    bench.autosave.apply("nodule", noise_project.blob(at=50).astype(bool), "brush")
     qtbot.waitUntil(lambda: bool((bench.layers.outline.data == 2).any()), timeout=5000)
     assert bench.layers.outline.visible
 
@@ -185,9 +184,9 @@ def test_numbers_follow_what_is_drawn_once_the_hand_rests(
 def test_the_table_says_what_there_is_of_each_finding(bench: Workbench) -> None:
     table = review(bench).findings.table
     assert [table.item(row, 1).text() for row in (0, 1)] == ["○ draft", "○ draft"]
-    bench.autosave.apply("effusion", reading_room.blob().astype(bool), "brush")
+    bench.autosave.apply("effusion", noise_project.blob().astype(bool), "brush")
     assert table.item(0, 1).text() == "● 64 px"
-    bench.autosave.apply("effusion", np.zeros(reading_room.SHAPE, bool), "clear")
+    bench.autosave.apply("effusion", np.zeros(noise_project.SHAPE, bool), "clear")
     assert table.item(0, 1).text() == "● empty"
 
 
@@ -251,7 +250,7 @@ def test_the_readout_tells_grey_score_and_findings(
     bench: Workbench, qtbot: Any
 ) -> None:
     bench.session.looking.set_view("cam")
-    bench.autosave.apply("nodule", reading_room.blob(at=10).astype(bool), "brush")
+    bench.autosave.apply("nodule", noise_project.blob(at=10).astype(bool), "brush")
     bench.drawing.drain()
     readout = review(bench).readout
     grey = round(float(bench.session.opened.radiograph.pixels[12, 12]) * 255)

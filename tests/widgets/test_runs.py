@@ -14,9 +14,13 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QTableWidget
 
-sys.path.insert(0, str(Path(__file__).parent))
-from training_room import FAKE, FakeJobs, make_project, make_run, open_session
-
+from helpers.training_project import (
+    FAKE,
+    FakeJobs,
+    make_project,
+    make_run,
+    open_session,
+)
 from napari_wsseg._widgets.processes.score_job import Scoring
 from napari_wsseg._widgets.runs import details as _run_details
 from napari_wsseg._widgets.runs.compare_masks import MasksWindow

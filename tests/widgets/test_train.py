@@ -16,11 +16,9 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QPalette
 
-sys.path.insert(0, str(Path(__file__).parent))
-from fake_child import RUN, sheet
-from tabbing import walked_by_tab
-from training_room import FakeJobs, make_project, make_run, open_session
-
+from helpers.fake_training import RUN, sheet
+from helpers.tab_walk import walked_by_tab
+from helpers.training_project import FakeJobs, make_project, make_run, open_session
 from napari_wsseg._widgets.parts.formatting import contrast
 from napari_wsseg._widgets.processes import recipes as _loading
 from napari_wsseg._widgets.processes.events import Ended, EndState, Step

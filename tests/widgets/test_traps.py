@@ -104,13 +104,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reading_room
 from npe2 import PluginManifest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton
 
 import napari_wsseg
+from helpers import noise_project
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg.io.project import Project
@@ -171,7 +171,7 @@ def test_there_is_no_save_button_and_the_saved_state_is_in_sight(
 ) -> None:
     words = [b.text().lower() for b in bench.window.findChildren(QAbstractButton)]
     assert not any(word.startswith("save") for word in words)
-    bench.autosave.apply("effusion", reading_room.blob().astype(bool), "brush")
+    bench.autosave.apply("effusion", noise_project.blob().astype(bool), "brush")
     saved = bench.window.findChild(Review).header.saved
     qtbot.waitUntil(lambda: "saved" in saved.text(), timeout=3000)
     assert saved.isVisible()
@@ -201,12 +201,12 @@ def test_a_finished_case_is_opened_again_and_edited_into_a_new_version(
 ) -> None:
     session = bench.session
     first = session.case.id
-    bench.autosave.apply("effusion", reading_room.blob().astype(bool), "brush")
+    bench.autosave.apply("effusion", noise_project.blob().astype(bool), "brush")
     bench.decide("accept with edits")
     qtbot.waitUntil(lambda: session.case.id != first, timeout=5000)
     session.go_to(first)
     qtbot.waitUntil(lambda: session.case.id == first, timeout=5000)
-    larger = reading_room.blob(size=20).astype(bool)
+    larger = noise_project.blob(size=20).astype(bool)
     bench.autosave.apply("effusion", larger, "brush")
     bench.close()
     with Project.open(place) as project:
@@ -221,7 +221,7 @@ def test_films_are_read_where_they_lie_and_never_changed(
 ) -> None:
     films = sorted((place.parent / "films").iterdir())
     before = [film.read_bytes() for film in films]
-    bench.autosave.apply("effusion", reading_room.blob().astype(bool), "brush")
+    bench.autosave.apply("effusion", noise_project.blob().astype(bool), "brush")
     bench.close()
     assert [film.read_bytes() for film in films] == before
     kept = [path for path in place.rglob("*") if path.name.startswith("film")]
@@ -274,7 +274,7 @@ def test_the_keyboard_goes_back_to_the_picture_after_a_click_in_a_panel(
 ) -> None:
     review = bench.window.findChild(Review)
     bench.window.activateWindow()
-    bench.autosave.apply("effusion", reading_room.blob().astype(bool), "brush")
+    bench.autosave.apply("effusion", noise_project.blob().astype(bool), "brush")
     buttons = [
         review.editing.smooth,
         review.editing.undo,

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pointer
 import pytest
-import reading_room
 from napari.layers import Image, Labels
 from napari.settings import get_settings
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
 
+from helpers import noise_project, pointer
 from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
@@ -70,7 +69,7 @@ def go_to(bench: Workbench, qtbot: Any, number: int) -> None:
 def test_layers_are_one_set_in_a_fixed_order(bench: Workbench) -> None:
     names = [layer.name for layer in bench.viewer.layers]
     stages = [STAGE_NAMES[s] for s in ("cam", "crf", "irnet", "segmentation")]
-    experts = [f"Expert · {name}" for name in reading_room.FINDINGS]
+    experts = [f"Expert · {name}" for name in noise_project.FINDINGS]
     assert names == ["Film", *stages, "Machine outline", *experts]
     assert all(layer.dtype == np.uint8 for layer in bench.layers.experts.values())
     assert bench.viewer.layers.selection.active is bench.layers.active
@@ -136,13 +135,13 @@ def test_overlapping_findings_keep_all_their_pixels(
     bench: Workbench, place: Path
 ) -> None:
     case_id = bench.session.case.id
-    for name in reading_room.FINDINGS:
-        mask = reading_room.blob(at=20, size=30).astype(bool)
+    for name in noise_project.FINDINGS:
+        mask = noise_project.blob(at=20, size=30).astype(bool)
         bench.autosave.apply(name, mask, "brush")
     bench.close()
     with Project.open(place) as project:
         masks = project.expert_masks(case_id)
-    assert [int(masks[name].sum()) for name in reading_room.FINDINGS] == [900, 900]
+    assert [int(masks[name].sum()) for name in noise_project.FINDINGS] == [900, 900]
 
 
 def test_starting_from_a_stage_is_one_undo(bench: Workbench) -> None:

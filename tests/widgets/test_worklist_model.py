@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from reading_room import make_project
 
+from helpers.noise_project import make_project
 from napari_wsseg._widgets.worklist.model import FILTERS, WorklistModel
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Case

@@ -8,9 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-import hands
 import numpy as np
-import pointer
 from numpy.typing import NDArray
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtGui import QGuiApplication
@@ -18,6 +16,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QMenu, QWidget
 from scipy import ndimage
 
+from helpers import pointer, window_input
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg.ops import masks
@@ -69,15 +68,16 @@ class Toolbox:
         """Note that a finding is drawn as its layer shows it now."""
         finding, session = finding or self.finding, self.bench.session
         shown = self.bench.layers.experts[finding].data
-        assert hands.digest(session.experts.masks[finding]) == hands.digest(shown)
+        seen = window_input.digest(shown)
+        assert window_input.digest(session.experts.masks[finding]) == seen
         key = session.reader, session.case.id, finding
-        self.kept[key] = hands.digest(shown)
+        self.kept[key] = seen
 
     # Places ---------------------------------------------------------------------------
 
     def at(self, pixel: Pixel) -> QPoint:
         """Return where on the canvas a pixel of the film is."""
-        native, camera = hands.canvas(self.bench), self.bench.viewer.camera
+        native, camera = window_input.canvas(self.bench), self.bench.viewer.camera
         world = np.array(self.bench.layers.active.data_to_world(pixel))
         middle = np.array([native.height() / 2, native.width() / 2])
         y, x = middle + (world - np.array(camera.center[-2:])) * camera.zoom
@@ -106,12 +106,12 @@ class Toolbox:
     # Hands ----------------------------------------------------------------------------
 
     def key(self, code: Qt.Key, held: object = Qt.KeyboardModifier.NoModifier) -> None:
-        QTest.keyClick(hands.canvas(self.bench), code, held)
+        QTest.keyClick(window_input.canvas(self.bench), code, held)
         QTest.qWait(10)
 
     def click(self, button: QAbstractButton) -> None:
         self.review.scroll.ensureWidgetVisible(button)
-        hands.click(button)
+        window_input.click(button)
         QTest.qWait(10)
 
     def tool(self, name: str) -> None:
@@ -131,24 +131,24 @@ class Toolbox:
     def drag(
         self,
         pixels: Iterable[Pixel],
-        button: Qt.MouseButton = hands.LEFT,
+        button: Qt.MouseButton = window_input.LEFT,
         held: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
     ) -> None:
         """Drag the mouse over pixels of the film."""
-        native, places = hands.canvas(self.bench), [self.at(p) for p in pixels]
+        native, places = window_input.canvas(self.bench), [self.at(p) for p in pixels]
         pointer.drag(native, places, button, held, pause=8)
         QTest.qWait(12)
 
     def drag_by_the_server(self, pixels: Iterable[Pixel]) -> None:
         """Drag the display's own pointer, as a mouse does."""
-        native = hands.canvas(self.bench)
+        native = window_input.canvas(self.bench)
         words = ["xdotool"]
         for number, pixel in enumerate(pixels):
             place = native.mapToGlobal(self.at(pixel))
             words += ["mousemove", str(place.x()), str(place.y()), "sleep", "0.04"]
             words += ["mousedown", "1", "sleep", "0.04"] if number == 0 else []
         moving = subprocess.Popen([*words, "mouseup", "1"])
-        hands.wait_for(lambda: moving.poll() is not None)
+        window_input.wait_for(lambda: moving.poll() is not None)
         QTest.qWait(60)
         assert moving.returncode == 0
 
@@ -167,12 +167,12 @@ class Toolbox:
                 menu.close()
             else:
                 place = menu.actionGeometry(entry).center()
-                QTest.mouseClick(menu, hands.LEFT, pos=place)
+                QTest.mouseClick(menu, window_input.LEFT, pos=place)
 
         # Some versions of Qt wait in the click until the menu is closed, others do not.
         QTimer.singleShot(50, pick)
         self.click(button)
-        hands.wait_for(lambda: bool(offered) and not menu.isVisible(), 5)
+        window_input.wait_for(lambda: bool(offered) and not menu.isVisible(), 5)
         assert any(words in text for text in offered), f"no {words!r} among {offered}"
 
 
@@ -242,13 +242,13 @@ def polygon(box: Toolbox) -> None:
         for a, b in ((-1, -1), (-1, 1), (1, 1), (1, -1))
     ]
     box.tool("Polygon")
-    native = hands.canvas(box.bench)
+    native = window_input.canvas(box.bench)
     for corner in corners:
         pointer.move(native, box.at(corner))
         QTest.qWait(10)
-        QTest.mouseClick(native, hands.LEFT, pos=box.at(corner))
+        QTest.mouseClick(native, window_input.LEFT, pos=box.at(corner))
         QTest.qWait(10)
-    QTest.mouseDClick(native, hands.LEFT, pos=box.at(corners[-1]))
+    QTest.mouseDClick(native, window_input.LEFT, pos=box.at(corners[-1]))
     QTest.qWait(30)
     added = box.mask & ~before
     assert has(added, [(row, column), (row + 0.8 * reach, column - 0.8 * reach)])
@@ -269,7 +269,7 @@ def fill(box: Toolbox) -> None:
     row, column, reach = ring(box)
     before = box.mask
     box.key(Qt.Key.Key_4)
-    place, native = box.at((row, column)), hands.canvas(box.bench)
+    place, native = box.at((row, column)), window_input.canvas(box.bench)
     pointer.click(native, place)
     QTest.qWait(30)
     added = box.mask & ~before
@@ -283,7 +283,7 @@ def outline(box: Toolbox) -> None:
     row, column, reach = box.free()
     box.tool("Brush")
     box.size(reach / 4)
-    native = hands.canvas(box.bench)
+    native = window_input.canvas(box.bench)
     places = [box.at(pixel) for pixel in circle(row, column, reach)]
     pointer.click(native, places[0], RIGHT)
     for place in places[1:]:
@@ -330,13 +330,13 @@ def grow(box: Toolbox) -> None:
     box.key(Qt.Key.Key_N)
     assert box.bench.grow.active
     box.drag(line(*place))
-    hands.settle(box.bench)
+    window_input.settle(box.bench)
     row, column, reach = place
     box.drag([(row + 2 * reach, column - reach), (row + 2 * reach, column)], held=CTRL)
-    hands.settle(box.bench)
+    window_input.settle(box.bench)
     assert box.bench.grow.ready, "a proposal"
     box.key(Qt.Key.Key_Return)
-    hands.settle(box.bench)
+    window_input.settle(box.bench)
     assert (box.mask & ~before).any()
     assert not (before & ~box.mask).any()
     box.key(Qt.Key.Key_N)

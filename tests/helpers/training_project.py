@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from helpers import fake_training
 from napari_wsseg._widgets.processes.child import Patience
 from napari_wsseg._widgets.processes.jobs import Job, Jobs
 from napari_wsseg._widgets.processes.requests import Request
@@ -18,7 +19,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Case
 from napari_wsseg.session import Session
 
-FAKE = Path(__file__).with_name("fake_child.py")
+FAKE = Path(fake_training.__file__)
 QUICK = Patience(tick=0.02, silent=5, force=0.3, linger=0.4, farewell=0.3)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import reading_room
-from reading_room import FINDINGS, RUN, Clock, blob
 
+from helpers import noise_project
+from helpers.noise_project import FINDINGS, RUN, Clock, blob
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.project_folder import mask_store as _masks
 from napari_wsseg.jobs import DataError
@@ -19,13 +19,13 @@ from napari_wsseg.session import Session
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    return reading_room.make_project(tmp_path)
+    return noise_project.make_project(tmp_path)
 
 
 @pytest.fixture
 def staged(place: Path) -> Path:
-    reading_room.add_stage(place)
-    reading_room.adopt(place)
+    noise_project.add_stage(place)
+    noise_project.adopt(place)
     return place
 
 
@@ -48,7 +48,7 @@ def saved_mask(place: Path, case_id: str, finding: str) -> np.ndarray | None:
 
 
 def test_opening_shows_the_first_case_that_nobody_has_read(place: Path) -> None:
-    ids = reading_room.case_ids(place)
+    ids = noise_project.case_ids(place)
     with Project.open(place, write=True) as project:
         project.decide(ids[0], "accept", reader="ann")
     session = Session()
@@ -105,7 +105,7 @@ def test_closing_folds_strokes_of_every_case(session: Session, place: Path) -> N
 
 
 def test_strokes_of_a_killed_session_are_applied_and_counted(place: Path) -> None:
-    ids = reading_room.case_ids(place)
+    ids = noise_project.case_ids(place)
     with Project.open(place, write=True) as project:
         zero, one = np.zeros_like(blob(), bool), blob().astype(bool)
         project.journal_stroke(ids[2], "nodule", "ann", zero, one)
@@ -184,7 +184,7 @@ def test_an_unreadable_film_leaves_the_case_before_on_screen(
 
 
 def test_a_project_whose_first_film_is_lost_opens_on_the_next(place: Path) -> None:
-    ids = reading_room.case_ids(place)
+    ids = noise_project.case_ids(place)
     with Project.open(place) as project:
         project.image_path(project.case(ids[0])).unlink()
     session = Session()
@@ -286,7 +286,7 @@ def test_an_adopted_run_changes_stages_but_not_the_readers_edits(
 ) -> None:
     session.edit("nodule", blob())
     assert session.stages() == ()
-    reading_room.add_stage(place)
+    noise_project.add_stage(place)
     session.adopt("cam", RUN)
     assert session.stages() == ("cam",)
     np.testing.assert_array_equal(session.experts.masks["nodule"], blob())
@@ -304,7 +304,7 @@ def test_a_moved_threshold_moves_the_draft(staged: Path) -> None:
 def test_painting_over_another_readers_mask_makes_a_version_of_ones_own(
     place: Path,
 ) -> None:
-    case_id = reading_room.case_ids(place)[0]
+    case_id = noise_project.case_ids(place)[0]
     with Project.open(place, write=True) as project:
         project.put_mask(case_id, "nodule", blob().astype(bool), reader="import")
     session = Session(reader="ann")
@@ -344,8 +344,8 @@ def test_opening_something_else_keeps_the_open_project_open(
 
 def test_snapped_drafts_follow_the_film_and_say_so(place: Path) -> None:
     """A film of two greys, heat that is off by a few pixels: the outline moves."""
-    reading_room.add_stage(place)
-    reading_room.adopt(place)
+    noise_project.add_stage(place)
+    noise_project.adopt(place)
     session = Session(reader="ann")
     session.open_project(place)
     finding = session.looking.findings[0].name

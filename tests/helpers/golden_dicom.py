@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from disk_makers import dicom_film
-from jpeg_makers import extended, lossless
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
@@ -30,6 +28,9 @@ from pydicom.uid import (
     JPEGLSNearLossless,
     RLELossless,
 )
+
+from helpers.jpeg_streams import extended, lossless
+from helpers.small_project import dicom_film
 
 SHAPE = (32, 40)
 

@@ -6,24 +6,24 @@ import json
 import sys
 from pathlib import Path
 
-import hands
+from helpers import window_input
 
 
 def main(folder: Path, seed: int = 0) -> None:
-    bench = hands.open_bench(folder)
-    hands.press(bench, "paint")
+    bench = window_input.open_bench(folder)
+    window_input.press(bench, "paint")
     while True:
         for _ in range(3):
             seed += 1
-            hands.stroke(bench, *hands.scribble(seed))
+            window_input.stroke(bench, *window_input.scribble(seed))
             case = bench.session.case
             finding = bench.session.looking.finding
             assert case is not None
             assert finding is not None
-            told = [case.id, finding.name, hands.drawn(bench)[finding.name]]
+            told = [case.id, finding.name, window_input.drawn(bench)[finding.name]]
             sys.stdout.write(json.dumps(told) + "\n")
             sys.stdout.flush()
-        hands.turn(bench)
+        window_input.turn(bench)
 
 
 if __name__ == "__main__":

@@ -6,19 +6,18 @@ import json
 import sys
 from pathlib import Path
 
-import hands
-
+from helpers import window_input
 from napari_wsseg.schema import STAGES
 
 
 def main(folder: Path) -> None:
-    bench = hands.open_bench(folder)
+    bench = window_input.open_bench(folder)
     session = bench.session
     seen = {}
     for case_id in session.list.order:
-        hands.pick_row(bench, case_id)
-        hands.settle(bench)
-        seen[case_id] = hands.drawn(bench)
+        window_input.pick_row(bench, case_id)
+        window_input.settle(bench)
+        seen[case_id] = window_input.drawn(bench)
     assert session.project is not None
     told = {
         "masks": seen,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -17,12 +15,8 @@ from napari_wsseg.cli import main
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing.report import ImportReport
 from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import finish
 from napari_wsseg.schema import Case
-from trainers.engine.run import Run
-
-T = TypeVar("T")
-
-LEARNING: dict[str, Any] = {"learning_rate": 3e-3, "augment": 0.0}
 
 
 def grey(seed: int, shape: tuple[int, int]) -> NDArray[np.uint8]:
@@ -65,7 +59,7 @@ def dicom(path: Path, seed: int, shape: tuple[int, int] = (24, 20)) -> Path:
 
 def run(name: str, folder: Path, **given: Any) -> ImportReport:
     """Import a tree into ``folder/project``."""
-    return finished(datasets[name](folder / "project", **given))
+    return finish(datasets[name](folder / "project", **given))
 
 
 def initialised(name: str, folder: Path, images: Path, *words: str) -> int:
@@ -92,26 +86,6 @@ def masks(report: ImportReport, case: Case) -> dict[str, NDArray[np.bool_]]:
     with Project.open(report.project) as project:
         assert project.fsck() == []
         return project.expert_masks(case.id)
-
-
-def train(project: Path, recipe: str, **settings: Any) -> Run:
-    """Train a recipe for colours, small."""
-    torch.set_num_threads(1)
-    made = {"size": 64, "batch": 4, "channels": 3, "device": "cpu", **settings}
-    run = Run.prepare(recipe, project, made)
-    for _ in run:
-        pass
-    return run
-
-
-def finished(job: Generator[Any, None, T]) -> T:
-    """Run a job to its end; return its result."""
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            result: T = end.value
-            return result
 
 
 def box(shape: tuple[int, int], rows: slice, columns: slice) -> NDArray[np.bool_]:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pointer
 from qtpy.QtCore import QObject, QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QApplication, QTabBar, QWidget
 
+from helpers import pointer
 from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.reader_dialog import ReaderDialog
@@ -23,10 +23,10 @@ from napari_wsseg._widgets.workbench import workbench_of
 from napari_wsseg._widgets.worklist.panel import Worklist
 
 LEFT = Qt.MouseButton.LeftButton
-_ROOMS = [Path(pointer.__file__).parent, os.environ.get("PYTHONPATH")]
+_PATHS = [Path(pointer.__file__).parents[1], os.environ.get("PYTHONPATH")]
 SURROUNDINGS = {
     **os.environ,
-    "PYTHONPATH": os.pathsep.join(map(str, filter(None, _ROOMS))),
+    "PYTHONPATH": os.pathsep.join(map(str, filter(None, _PATHS))),
 }
 """What a script of the tests is started with, so that it finds what they import."""
 

@@ -1,0 +1,18 @@
+"""A project to export from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers.export_project import make_project
+from napari_wsseg.io.project import Project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """Return a project of special masks of two findings that overlap."""
+    with make_project(tmp_path, overlap=True) as made:
+        yield made
