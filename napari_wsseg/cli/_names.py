@@ -9,6 +9,7 @@ from pathlib import Path
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import add_json, add_project
 from napari_wsseg.io import film_names as names
+from napari_wsseg.io import project_files
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
 
@@ -74,9 +75,11 @@ def _still_named(folder: Path, paths: list[str]) -> list[str]:
     found = []
     for file in sorted(folder.rglob("*")):
         # Weights and maps are numbers, by far the most bytes of a project.
-        if not file.is_file() or file.suffix in (".npz", ".safetensors", ".pt", ".u8"):
+        if file.is_symlink() or not file.is_file():
             continue
-        data = file.read_bytes()
+        if file.suffix in (".npz", ".safetensors", ".pt", ".u8"):
+            continue
+        data = project_files.read_bytes(file)
         if any(needle in data for needle in needles):
             found.append(file.relative_to(folder).as_posix())
     return found

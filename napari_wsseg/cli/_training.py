@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_wsseg.cli import _output as _say
+from napari_wsseg.io import project_files, stages
 from napari_wsseg.io import runs as runs_of
-from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project, ProjectLocked
 from napari_wsseg.jobs import DataError, UsageError
 from trainers import presets, recipes
@@ -58,7 +58,7 @@ def watched(
     told = _say.Teller(arguments.json)
     _watch.on_signals(cancel)
     stop = arguments.project / "runs" / "stop"
-    stop.unlink(missing_ok=True)
+    project_files.remove(stop)
     beat = (lambda: _say.program({"event": "heartbeat"})) if arguments.json else None
     over = _watch.watch(cancel, lambda: stop, parent=arguments.parent, beat=beat)
     try:

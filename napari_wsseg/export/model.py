@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from napari_wsseg.export import File, Note, models
 from napari_wsseg.export.exporting import model_card as _card
-from napari_wsseg.io import runs
+from napari_wsseg.io import project_files, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 
@@ -15,14 +16,14 @@ from napari_wsseg.jobs import DataError
 def write(project: Project, run: str) -> Iterator[File | Note]:
     """Yield ``<run>.safetensors``, ``<run>.md`` and ``<run>.data.json``."""
     folder = finished(project, run)
-    yield File(f"{run}.safetensors", folder.best.read_bytes)
+    yield File(f"{run}.safetensors", partial(project_files.read_bytes, folder.best))
     yield from beside(project, folder)
 
 
 def finished(project: Project, run: str) -> runs.RunFolder:
     """Return a run that has weights to offer; `DataError` if it has none."""
     folder = runs.find(project.folder, run)
-    if not folder.best.is_file():
+    if not project_files.checked(folder.best).is_file():
         raise DataError(f"{run}: has no finished weights; let it finish, or resume it")
     return folder
 
@@ -39,4 +40,4 @@ def beside(project: Project, folder: runs.RunFolder) -> Iterator[File | Note]:
     yield File(f"{folder.id}.md", text.encode)
     lock = folder.path / "data.lock.json"
     if lock.is_file():
-        yield File(f"{folder.id}.data.json", lock.read_bytes)
+        yield File(f"{folder.id}.data.json", partial(project_files.read_bytes, lock))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
 
+from napari_wsseg.io import project_files
 from napari_wsseg.jobs import DataError
 
 MAX_JSON_BYTES = 2**26
@@ -36,12 +37,13 @@ def write(
     DataError
         If the disk is full, read-only or gone; what was there before is unharmed.
     """
-    place = room or path.parent
+    place = project_files.checked(room or path.parent)
+    project_files.checked(path.parent)
     temporary = place / f".{path.name}.{uuid4().hex[:8]}{TEMPORARY}"
     try:
         make_folder(place)
         make_folder(path.parent)
-        with temporary.open("wb") as file:
+        with project_files.opened(temporary, "wb") as file:
             if private:
                 temporary.chmod(0o600)
             fill(file)
@@ -56,12 +58,12 @@ def write(
         ) from error
     finally:
         with suppress(OSError):  # the first error is the one to tell
-            temporary.unlink(missing_ok=True)
+            project_files.remove(temporary)
 
 
 def make_folder(folder: Path) -> None:
     """Make `folder` and its parents, each new entry forced to disk."""
-    if folder.is_dir():
+    if project_files.checked(folder).is_dir():
         return
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
@@ -72,7 +74,7 @@ def _sync(folder: Path) -> None:
     """Force a folder's entries to disk; Windows has no such call and needs none."""
     if os.name == "nt":
         return
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(project_files.checked(folder), os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -109,8 +111,8 @@ def read_text(path: Path, most: int) -> str:
     ValueError
         It is larger, or not UTF-8.
     """
-    with path.open("rb") as file:
-        data = file.read(most + 1)
+    with project_files.opened(path) as file:
+        data: bytes = file.read(most + 1)
     if len(data) > most:
         raise ValueError(f"over {most >> 20} MiB")
     return data.decode("utf-8")

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from napari_wsseg.io import atomic
+from napari_wsseg.io import atomic, project_files
 from napari_wsseg.jobs import Checkpoint, DataError
 
 
@@ -38,7 +38,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     DataError
         If the file is missing, damaged or was not written by `write`.
     """
-    if not path.is_file():
+    if not project_files.checked(path).is_file():
         raise DataError(f"{path} is missing; this run has no finished weights")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
@@ -72,7 +72,7 @@ def read_resume(path: Path) -> dict[str, Any]:
     DataError
         If the file is missing, damaged or holds anything but tensors and plain values.
     """
-    if not path.is_file():
+    if not project_files.checked(path).is_file():
         raise DataError(f"{path} is missing: the run stopped before its first save")
     try:
         _refuse_packed(path)

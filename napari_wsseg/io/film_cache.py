@@ -17,7 +17,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_wsseg.io import atomic
+from napari_wsseg.io import atomic, project_files
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import geometry
@@ -92,7 +92,7 @@ def _open(base: Path) -> Films | None:
     array, shape = base.with_name(header["array"]), tuple(header["shape"])
     if not array.exists() or array.stat().st_size != int(np.prod(shape)):
         return None
-    pixels = np.memmap(array, np.uint8, mode="r", shape=shape)
+    pixels = np.memmap(project_files.checked(array), np.uint8, mode="r", shape=shape)
     return Films(pixels, {case_id: row for row, case_id in enumerate(header["cases"])})
 
 
@@ -104,12 +104,13 @@ def _build(
     The array has a name of its own, so that a process that still maps the old one is
     not pulled the ground from under its feet.
     """
-    base.parent.mkdir(parents=True, exist_ok=True)
+    project_files.make_folder(base.parent)
     array = base.with_name(f"{base.name}-{uuid4().hex[:8]}.u8")
     planes = (3,) if project.colour else ()
     shape = (len(cases), *planes, size, size)
     bad: list[str] = []
     try:
+        project_files.checked(array)
         pixels = np.memmap(array, np.uint8, mode="w+", shape=shape)
     except OSError as error:
         raise DataError(f"{array} could not be made ({error.strerror})") from error
@@ -133,7 +134,7 @@ def _build(
             yield Progress(row + 1, len(cases), "reading films")
     if bad:
         del pixels
-        array.unlink()
+        project_files.remove(array)
         raise DataError(
             f"{len(bad)} of {len(cases)} films cannot be read:\n  " + "\n  ".join(bad)
         )
@@ -144,4 +145,4 @@ def _build(
         old, {"array": array.name, "shape": shape, "cases": [c.id for c in cases]}
     )
     if before:
-        base.with_name(before).unlink(missing_ok=True)
+        project_files.remove(base.with_name(before))

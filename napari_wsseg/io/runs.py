@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import psutil
 
-from napari_wsseg.io import atomic
+from napari_wsseg.io import atomic, project_files
 from napari_wsseg.jobs import DataError
 
 #: Figures of a recipe's own validation that are measured against what people said.
@@ -112,7 +112,7 @@ class RunFolder:
 
     def begin(self) -> None:
         """Say that this process runs it; forget an earlier wish to stop."""
-        self.stop_file.unlink(missing_ok=True)
+        project_files.remove(self.stop_file)
         before = self._state()
         me = psutil.Process()
         self._write_state(
@@ -143,15 +143,14 @@ class RunFolder:
 
     def log_metrics(self, row: Mapping[str, Any]) -> None:
         """Append one row to ``metrics.jsonl``."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        project_files.append(self.path / "metrics.jsonl", json.dumps(row) + "\n")
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of ``metrics.jsonl``; a half-written last row is left out."""
         path = self.path / "metrics.jsonl"
-        if not path.exists():
+        if not project_files.checked(path).exists():
             return
-        for line in path.read_text("utf-8").splitlines():
+        for line in atomic.read_text(path, 2**28).splitlines():
             try:
                 yield json.loads(line)
             except ValueError:
@@ -185,7 +184,9 @@ class RunFolder:
     def evaluation(self) -> dict[str, Any]:
         """Return what was found on each split; empty before any evaluation."""
         path = self.path / "evaluation.json"
-        return dict(atomic.read_json(path)) if path.exists() else {}
+        return (
+            dict(atomic.read_json(path)) if project_files.checked(path).exists() else {}
+        )
 
     def keep_evaluation(self, split: str, result: Mapping[str, Any]) -> None:
         """Keep what was found on a split, instead of what was found there before."""
@@ -194,7 +195,9 @@ class RunFolder:
 
     def _state(self) -> dict[str, Any]:
         path = self.path / "state.json"
-        return dict(atomic.read_json(path)) if path.exists() else {}
+        return (
+            dict(atomic.read_json(path)) if project_files.checked(path).exists() else {}
+        )
 
     def _write_state(self, **values: Any) -> None:
         atomic.write_json(self.path / "state.json", values)
@@ -251,6 +254,11 @@ def listing(project: Path) -> list[RunInfo]:
             # list; `wsseg fsck` names it.
             continue
     return sorted(found, key=lambda info: (info.created, info.id), reverse=True)
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """Return what a JSON file holds; empty where there is none yet."""
+    return dict(atomic.read_json(path)) if project_files.checked(path).exists() else {}
 
 
 def _alive(pid: object, started: object) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_wsseg.io import atomic
+from napari_wsseg.io import atomic, project_files
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import STAGES, StageMaps, StageSettings
 
@@ -115,7 +115,7 @@ def _load(path: Path) -> np.lib.npyio.NpzFile:
     trusted as a bound.
     """
     # From the file and not the path, which numpy would try for pickles, too.
-    with zipfile.ZipFile(path) as archive:
+    with project_files.opened(path) as file, zipfile.ZipFile(file) as archive:
         size = sum(member.file_size for member in archive.infolist())
     if size > MAX_BYTES:
         raise ValueError(f"unpacks to {size >> 20} MiB")
@@ -127,7 +127,8 @@ def _load(path: Path) -> np.lib.npyio.NpzFile:
 
 def seen(project: Path, stage: str, run: str) -> set[str]:
     """Return the ids of the cases that the stage has maps of."""
-    return {path.stem for path in folder(project, stage, run).glob("*.npz")}
+    place = project_files.checked(folder(project, stage, run))
+    return {path.stem for path in place.glob("*.npz")}
 
 
 def missing(project: Path, stage: str, run: str, films: Iterable[str]) -> set[str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_wsseg.io import atomic
+from napari_wsseg.io import atomic, project_files
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.nn.normalise import as_input
@@ -83,7 +83,8 @@ def logits(
     base = context.cache / f"teacher-{size}-{keep}.npy" if context.cache else None
     what = {"run": run, "cases": [ids[row] for row in rows]}
     if base is not None and _is_whole(base, what):
-        return Logits(np.load(base, mmap_mode="r", allow_pickle=False), places)
+        kept = np.load(project_files.checked(base), "r", allow_pickle=False)
+        return Logits(kept, places)
     model, header = networks.load(
         context.project.folder, run, device=networks.device_of(device)
     )
@@ -113,9 +114,10 @@ def _is_whole(base: Path, what: dict[str, Any]) -> bool:
 def _room(base: Path | None, shape: tuple[int, ...], keep: str) -> Any:
     if base is None:
         return np.empty(shape, keep)
-    base.with_suffix(".json").unlink(missing_ok=True)
+    project_files.remove(base.with_suffix(".json"))
     try:
-        base.parent.mkdir(parents=True, exist_ok=True)
+        project_files.make_folder(base.parent)
+        project_files.checked(base)
         return np.lib.format.open_memmap(base, "w+", np.dtype(keep), shape)
     except OSError as error:
         needed = np.prod(shape) * np.dtype(keep).itemsize / 2**30

@@ -29,6 +29,8 @@ from napari_wsseg._widgets.processes.events import (
 )
 from napari_wsseg._widgets.processes.requests import Request
 from napari_wsseg._widgets.processes.run_history import earlier_steps
+from napari_wsseg.io import project_files
+from napari_wsseg.jobs import DataError
 
 JobState: TypeAlias = Literal["starting", "running", "stopping"] | EndState
 ALIVE = ("starting", "running", "stopping")
@@ -176,11 +178,11 @@ class Job(QObject):
             return
         folder = self.request.project / "runs"
         try:
-            (folder / self.run / "stop").touch()
+            project_files.touch(folder / self.run / "stop")
             if self.request.several:
                 # Heard between two runs as well.
-                (folder / "stop").touch()
-        except OSError:
+                project_files.touch(folder / "stop")
+        except (OSError, DataError):
             # A full disk or a folder that is gone must not make Stop a dead button.
             self.child.terminate()
 
@@ -315,9 +317,9 @@ def _keep_errors(job: Job) -> None:
     try:
         text = job.child.errors.read_bytes()[-1_000_000:].decode("utf-8", "replace")
         if text.strip() and folder.is_dir():
-            with (folder / "log.txt").open("a", encoding="utf-8") as log:
-                log.write(f"\n--- standard error ---\n{text}")
-    except OSError as error:
+            heading = "\n--- standard error ---\n"
+            project_files.append(folder / "log.txt", heading + text)
+    except (OSError, DataError) as error:
         job.said.emit((Ended("lost", f"The log could not be kept: {error}"),))
 
 

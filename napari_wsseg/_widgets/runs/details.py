@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from napari_wsseg._widgets.parts import formatting as _words
 from napari_wsseg._widgets.processes.recipes import known
+from napari_wsseg.io import atomic
 from napari_wsseg.io.runs import RunInfo
+from napari_wsseg.jobs import DataError
 
 Row = tuple[str, ...]
 
@@ -119,12 +120,10 @@ def differs(info: RunInfo, name: str, usual: Mapping[str, Any]) -> bool:
 def learnt_from(project: Path, run: str) -> str:
     """Return the number of films a run froze as its material, e.g. ``54 films``."""
     try:
-        rows = json.loads(
-            (project / "runs" / run / "data.lock.json").read_text("utf-8")
-        )
+        rows = atomic.read_json(project / "runs" / run / "data.lock.json")
         films = {row["case"] for row in rows}
         expert = {row["case"] for row in rows if row.get("source") == "expert"}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DataError, KeyError, TypeError):
         # A run that ended before it froze its material has none to tell of.
         return "—"
     words = _words.count(len(films), "film")

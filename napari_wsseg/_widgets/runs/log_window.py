@@ -14,6 +14,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_wsseg.io import project_files
+from napari_wsseg.jobs import DataError
+
 SHOWN = 200_000
 
 
@@ -44,10 +47,10 @@ class LogWindow(QDialog):
 
 def _end(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with project_files.opened(path) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - SHOWN))
-            text = file.read().decode("utf-8", errors="replace")
-    except OSError as error:
+            text: str = file.read(SHOWN).decode("utf-8", errors="replace")
+    except (OSError, DataError) as error:
         return f"The log cannot be read: {error}"
     return text if size <= SHOWN else f"… the beginning is in {path}\n{text}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -17,6 +16,8 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from napari_wsseg._widgets.parts.formatting import count, legible, metric_name
 from napari_wsseg._widgets.parts.share_slider import Note
 from napari_wsseg._widgets.parts.static_plot import still_plot
+from napari_wsseg.io import atomic
+from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import PALETTE
 
 #: Row of a sweep's table that is the mean over findings.
@@ -30,9 +31,9 @@ _MOST_IN_A_ROW = 10
 def read(folder: Path) -> dict[str, Any] | None:
     """Return what ``sweep.json`` holds, or ``None`` where there is no readable one."""
     try:
-        state: dict[str, Any] = json.loads((folder / "sweep.json").read_text("utf-8"))
+        state: dict[str, Any] = atomic.read_json(folder / "sweep.json")
         return state if state["summary"] else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DataError, KeyError, TypeError):
         return None
 
 

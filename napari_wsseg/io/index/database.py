@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from napari_wsseg.io import project_files
 from napari_wsseg.io.index import migrations as _migrations
 from napari_wsseg.jobs import DataError
 
@@ -124,6 +126,7 @@ def create(path: Path) -> None:
 
 
 def _connect(path: Path, query: str) -> sqlite3.Connection:
+    _check_files(path)
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{query}",
         uri=True,
@@ -141,6 +144,19 @@ def _connect(path: Path, query: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _check_files(path: Path) -> None:
+    """Refuse links, and a rollback journal: it names a file that SQLite deletes."""
+    for ending in ("", "-wal", "-shm", "-journal"):
+        project_files.checked(path.with_name(path.name + ending))
+    journal = path.with_name(f"{path.name}-journal")
+    if os.path.lexists(journal):
+        raise DataError(
+            f"{journal}: is of another program that wrote to the index and broke off; "
+            "wsseg makes none; let that program finish, or restore the project from a "
+            "backup"
+        )
 
 
 def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
@@ -215,7 +231,7 @@ def _migrated_copy(connection: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _back_up(connection: sqlite3.Connection, target: Path) -> None:
-    target.unlink(missing_ok=True)
+    project_files.remove(target)
     with closing(sqlite3.connect(target)) as copy:
         connection.backup(copy)
 

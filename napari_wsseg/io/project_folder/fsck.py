@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from napari_wsseg.io import atomic
+from napari_wsseg.io import atomic, project_files
 from napari_wsseg.io.film_names import VARIABLE, Names, key_file
 from napari_wsseg.io.films import archive as _archive
 from napari_wsseg.io.index import annotations as _annotations
@@ -38,6 +37,7 @@ def problems(
     anybody's work is deleted.
     """
     found = list(_index(database))
+    found += _links(folder)
     found += _masks_of_rows(database, folder, repair=repair)
     found += _strokes(database, folder, cases, repair=repair)
     found += _files_without_row(database, folder, repair=repair)
@@ -55,6 +55,14 @@ def _index(database: Database) -> Iterator[str]:
         _audit.verify(database)
     except DataError as error:
         yield str(error)
+
+
+def _links(folder: Path) -> Iterator[str]:
+    for link in project_files.links(folder):
+        yield (
+            f"{link.relative_to(folder).as_posix()}: is a link, and nothing in a "
+            "project is; put the file or folder itself in its place"
+        )
 
 
 def _masks_of_rows(database: Database, folder: Path, *, repair: bool) -> Iterator[str]:
@@ -95,13 +103,13 @@ def _files_without_row(
         for row in database.rows("SELECT case_id, finding, mask_sha FROM annotations")
     }
     for path in sorted((folder / "masks").rglob("*")):
-        if path.is_dir() or path in known:
+        if path.is_symlink() or path.is_dir() or path in known:
             continue
         half_written = path.suffix == atomic.TEMPORARY
         words = "half written" if half_written else "a file that no row knows"
         yield f"{path.relative_to(folder).as_posix()}: {words}"
         if repair and half_written:
-            path.unlink(missing_ok=True)
+            project_files.remove(path)
         elif repair:
             _discard(folder, path)
 
@@ -109,8 +117,7 @@ def _files_without_row(
 def _discard(folder: Path, path: Path) -> None:
     if path.is_file():
         target = folder / TRASH / path.relative_to(folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(path, target)
+        project_files.move(path, target)
 
 
 def _is_there(path: Path) -> bool:

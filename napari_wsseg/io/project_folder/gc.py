@@ -6,13 +6,12 @@ Weights, masks, decisions, the journal, the audit trail and backups are never to
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from napari_wsseg.io import atomic, runs
+from napari_wsseg.io import atomic, project_files, runs
 from napari_wsseg.schema import STAGES
 
 HALF_WRITTEN_SECONDS = 3600.0
@@ -50,9 +49,9 @@ def clear(found: list[Waste]) -> None:
     """Delete it."""
     for each in found:
         if each.path.is_dir():
-            shutil.rmtree(each.path)
+            project_files.remove_tree(each.path)
         else:
-            each.path.unlink(missing_ok=True)
+            project_files.remove(each.path)
 
 
 def _maps(folder: Path, adopted: dict[str, str | None]) -> Iterator[tuple[Path, str]]:
@@ -60,7 +59,7 @@ def _maps(folder: Path, adopted: dict[str, str | None]) -> Iterator[tuple[Path, 
     for stage in STAGES:
         # Variants of a stage lie beside it, as stages/cam~layer-cam@4.
         for place in sorted((folder / "stages").glob(f"{stage}*")):
-            if place.name.partition("~")[0] != stage:
+            if not _is_folder(place) or place.name.partition("~")[0] != stage:
                 continue
             for run in sorted(place.glob("*")):
                 if _is_folder(run) and run.name != adopted.get(stage):
@@ -71,7 +70,8 @@ def _caches(folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield what runs kept to be faster; one that goes on makes it again."""
     busy = {info.id for info in runs.listing(folder) if info.state == "running"}
     for cache in sorted((folder / "runs").glob("*/cache")):
-        if _is_folder(cache) and cache.parent.name not in busy:
+        run = cache.parent
+        if _is_folder(cache) and _is_folder(run) and run.name not in busy:
             yield cache, "cache of a run"
 
 

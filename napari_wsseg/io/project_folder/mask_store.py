@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from napari_wsseg.io import atomic
+from napari_wsseg.io import atomic, project_files
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 
 SHA_DIGITS = 12
+
+MAX_BYTES = 2**26
+"""No 1-bit PNG of a film of the largest size is larger."""
 
 _SLASH = re.compile(r"[\x00/\\:]")
 
@@ -94,7 +97,7 @@ def sweep(folder: Path) -> None:
     """
     for left in _room(folder).glob(f".*{atomic.TEMPORARY}"):
         with suppress(OSError):  # a read-only or full disk is told when it matters
-            left.unlink()
+            project_files.remove(left)
 
 
 def _room(folder: Path) -> Path:
@@ -112,7 +115,7 @@ def read(folder: Path, case_id: str, finding: str, sha: str) -> Mask:
     """
     path = place(folder, case_id, finding, sha)
     try:
-        data = path.read_bytes()
+        data = project_files.read_bytes(path, MAX_BYTES)
     except OSError as error:
         raise DataError(
             f"{path}: mask cannot be read ({error.strerror}); restore it from a "
@@ -141,6 +144,6 @@ def is_whole(folder: Path, case_id: str, finding: str, sha: str) -> bool:
 
 def _holds(path: Path, data: bytes) -> bool:
     try:
-        return path.read_bytes() == data
+        return project_files.read_bytes(path, MAX_BYTES) == data
     except OSError:
         return False

@@ -13,10 +13,11 @@ from typing import Any
 import tomli_w
 
 from napari_wsseg.io import atomic
+from napari_wsseg.io.project_files import MARKER
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import PALETTE, Finding
 
-NAME = "wsseg.toml"
+NAME = MARKER
 SCHEMA = 1
 """Version of the project folder's form."""
 
@@ -151,7 +152,7 @@ def add_reader(folder: Path, name: str) -> Settings:
     if name in settings.readers:
         return settings
     path = folder / NAME
-    text = path.read_text(encoding="utf-8")
+    text = atomic.read_text(path, MAX_BYTES)
     document = tomllib.loads(text)
     document["readers"] = [*document.get("readers", []), {"name": name}]
     bare = re.sub(r"(?m)^readers\s*=\s*\[\s*\]\s*\n", "", text)

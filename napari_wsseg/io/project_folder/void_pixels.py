@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_wsseg.io import atomic
+from napari_wsseg.io import atomic, project_files
 from napari_wsseg.io.project_folder import mask_store as _masks
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case, Mask
@@ -39,7 +39,7 @@ def read(folder: Path, case_id: str) -> Mask | None:
     """
     path = _place(folder, case_id)
     try:
-        return _masks.decode(path.read_bytes())
+        return _masks.decode(project_files.read_bytes(path, _masks.MAX_BYTES))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

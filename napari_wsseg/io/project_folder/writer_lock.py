@@ -16,6 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from napari_wsseg.io import project_files
 from napari_wsseg.jobs import DataError
 
 LOCK = ".lock"
@@ -37,7 +38,7 @@ class WriterLock:
 
     def __init__(self, folder: Path) -> None:
         self._holder = folder / HOLDER
-        self._lock = FileLock(folder / LOCK)
+        self._lock = FileLock(project_files.checked(folder / LOCK))
         try:
             self._lock.acquire(timeout=0)
         except Timeout as error:
@@ -55,7 +56,7 @@ class WriterLock:
     def release(self) -> None:
         """Give the right back; a second call does nothing."""
         if self._lock.is_locked:
-            self._holder.unlink(missing_ok=True)
+            project_files.remove(self._holder)
             self._lock.release()
 
     def _sign(self) -> None:
@@ -63,12 +64,13 @@ class WriterLock:
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
         # The name only serves a message: a full disk must not prevent opening.
         with suppress(OSError):
-            self._holder.write_text(json.dumps(holder), encoding="utf-8")
+            with project_files.opened(self._holder, "wb") as file:
+                file.write(json.dumps(holder).encode())
 
 
 def _words(holder: Path) -> str:
     try:
-        told = json.loads(holder.read_text(encoding="utf-8"))
+        told = json.loads(project_files.read_bytes(holder, 2**16))
         return f"process {told['pid']} on {told['host']} since {told['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, DataError, ValueError, KeyError, TypeError):
         return "another process"

@@ -7,6 +7,7 @@ from typing import Any
 
 import safetensors
 
+from napari_wsseg.io import project_files
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import DataError
@@ -40,7 +41,7 @@ def told(project: Project, stage: str, run: str) -> dict[str, Any]:
 def header(project: Project, run: str) -> dict[str, Any]:
     """Return a run's header, empty where the run's weights are no longer there."""
     path = RunFolder(project.folder / "runs" / run).best
-    if not path.is_file():
+    if not project_files.checked(path).is_file():
         return {}
     try:
         with safetensors.safe_open(path, framework="numpy") as file:

@@ -9,9 +9,10 @@ import re
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
-from napari_wsseg.io import atomic, runs
+from napari_wsseg.io import atomic, project_files, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline.reporting.html import Figure, image, table
 from napari_wsseg.schema import SPLITS, STAGES
@@ -111,12 +112,16 @@ def sweeps(project: Project) -> str:
         parts.append(
             f"<h3>{escape(title)}</h3>"
             + table([state["key"], "finding", "trials", *_SWEPT], rows)
-            + (image(plot.read_bytes(), title) if plot.is_file() else "")
+            + (image(_plot(plot), title) if plot.is_file() else "")
         )
     if not parts:
         return ""
     note = "Test films; mean ± standard deviation over trials."
     return f'<h2>Sweeps</h2><p class="note">{note}</p>' + "".join(parts)
+
+
+def _plot(path: Path) -> bytes:
+    return project_files.read_bytes(path, 2**26)
 
 
 def _mean(cell: dict[str, Any]) -> object:

@@ -1,0 +1,176 @@
+"""The one way to a file of a project: never through a link, and only to plain files.
+
+A forged project could make ``masks/<case>/<finding>``, ``runs/<run>/stop`` or a file's
+own name a link to something of the user's, for the program to fill, overwrite or tidy
+up. So nothing below a project's folder may be a link, at any depth, for reading and for
+writing: every module comes through here, and `tests/io/test_links.py` looks for those
+that do not. The project's folder itself may lie behind a link: its user chose it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from napari_wsseg.jobs import DataError
+
+MARKER = "wsseg.toml"
+"""The file that makes a folder a project."""
+
+MAX_BYTES = 2**32
+"""Larger files are refused whatever they are read for: weights are the largest."""
+
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a named pipe would wait for its writer
+_BINARY = getattr(os, "O_BINARY", 0)
+_HOW = {
+    "rb": os.O_RDONLY,
+    "wb": os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
+    "ab": os.O_WRONLY | os.O_CREAT | os.O_APPEND,
+}
+
+
+def checked(path: Path) -> Path:
+    """Return `path`, for a library that opens files by name.
+
+    A path in no project is returned as it is.
+
+    Raises
+    ------
+    DataError
+        It leads through a link inside a project; names the link.
+    """
+    if "\0" in str(path):
+        raise DataError(f"{str(path)!r}: no name of a file; refused")
+    root = _root(path)
+    if root is None:
+        return path
+    below = Path(os.path.abspath(path)).relative_to(root)
+    if _is_itself(root, below):
+        return path
+    above = [*reversed(below.parents), below]
+    link = root / next(place for place in above if not _is_itself(root, place))
+    raise DataError(
+        f"{link}: is a link to {os.path.realpath(link)}, and nothing in a project is; "
+        "put the file or folder itself in its place"
+    )
+
+
+def opened(path: Path, mode: str = "rb") -> IO[Any]:
+    """Open a plain file: ``"rb"`` to read, ``"wb"`` to write, ``"ab"`` to append.
+
+    Raises
+    ------
+    DataError
+        It is reached through a link inside a project, or is no plain file.
+    OSError
+        As `open`.
+    """
+    handle = os.open(checked(path), _HOW[mode] | _NO_WAIT | _BINARY | _link(path))
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise DataError(f"{path}: not a plain file; refused")
+        return os.fdopen(handle, mode)
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
+    """Return what a file holds.
+
+    Raises
+    ------
+    DataError
+        As `opened`, or it is larger than `most` bytes.
+    OSError
+        As `open`.
+    """
+    with opened(path) as file:
+        if os.fstat(file.fileno()).st_size <= most:
+            data: bytes = file.read(most + 1)
+            if len(data) <= most:
+                return data
+    raise DataError(f"{path}: over {most / 2**20:.0f} MiB; refused")
+
+
+def append(path: Path, text: str) -> None:
+    """Add text to a file's end, as UTF-8; raises as `opened`."""
+    with opened(path, "ab") as file:
+        file.write(text.encode("utf-8", "replace"))
+
+
+def touch(path: Path) -> None:
+    """Make an empty file, or leave one as it is; raises as `opened`."""
+    opened(path, "ab").close()
+
+
+def remove(path: Path) -> None:
+    """Delete a file, or nothing if there is none.
+
+    Raises
+    ------
+    DataError
+        The folder that it is in is reached through a link inside a project.
+    OSError
+        As `os.unlink`.
+    """
+    checked(path.parent)
+    path.unlink(missing_ok=True)
+
+
+def remove_tree(folder: Path) -> None:
+    """Delete a folder; links in it are deleted, not followed. Raises as `remove`."""
+    shutil.rmtree(checked(folder))
+
+
+def move(path: Path, target: Path) -> None:
+    """Move a file or link to `target`, whose folder is made. Raises as `remove`."""
+    checked(path.parent)
+    checked(target.parent).mkdir(parents=True, exist_ok=True)
+    os.replace(path, target)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents; raises `DataError` as `checked`."""
+    checked(folder).mkdir(parents=True, exist_ok=True)
+
+
+def links(folder: Path) -> list[Path]:
+    """Return the links in a project, at any depth; none of them is followed."""
+    found: list[Path] = []
+    todo = [str(folder)]
+    while todo:
+        with suppress(OSError), os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    found.append(Path(entry.path))
+                elif entry.is_dir(follow_symlinks=False):
+                    todo.append(entry.path)
+    return sorted(found)
+
+
+def _is_itself(root: Path, below: Path) -> bool:
+    """Whether no part of `below` is a link; asked of the system, for Windows' kinds."""
+    real = os.path.normcase(os.path.realpath(root / below))
+    return real == os.path.normcase(os.path.realpath(root) / below)
+
+
+def _link(path: Path) -> int:
+    """Refuse a link in the last place at the opening itself, inside a project."""
+    return 0 if _root(path) is None else _NO_LINK
+
+
+def _root(path: Path) -> Path | None:
+    """Return the project's folder that a path lies below: the outermost.
+
+    A forged project may have ``wsseg.toml`` in its inner folders, too.
+    """
+    above = [Path(os.path.abspath(path)), *Path(os.path.abspath(path)).parents]
+    return next(
+        (place for place in above[:0:-1] if os.path.lexists(place / MARKER)), None
+    )
