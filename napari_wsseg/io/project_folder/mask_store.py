@@ -136,7 +136,7 @@ def read(folder: Path, case_id: str, finding: str, sha: str) -> Mask:
 def is_whole(folder: Path, case_id: str, finding: str, sha: str) -> bool:
     """Whether a mask's file holds what was written, without decoding it."""
     try:
-        data = place(folder, case_id, finding, sha).read_bytes()
+        data = project_files.read_bytes(place(folder, case_id, finding, sha), MAX_BYTES)
     except OSError:
         return False
     return hashlib.sha256(data).hexdigest()[:SHA_DIGITS] == sha
