@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from disk_makers import CASE, blot, new_project
 
+from helpers.small_project import CASE, blot, new_project
 from napari_wsseg import cli
 from napari_wsseg.io import atomic, project_files, runs
 from napari_wsseg.io.project import Project
