@@ -8,20 +8,20 @@ SYSTEM = xvfb libegl1 libgl1 libgl1-mesa-dri libxkbcommon-x11-0 libxcb-cursor0 \
          libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 \
          libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libdbus-1-3 \
          libfontconfig1 fonts-dejavu-core g++
-ARCHIVE = orthanc orthanc-dicomweb dicom3tools
+TESTING = orthanc orthanc-dicomweb dicom3tools xdotool
 DISPLAY_CMD = xvfb-run -a -s "-screen 0 1920x1080x24"
 
-.PHONY: demo test slow system archive clean
+.PHONY: demo test slow system testing clean
 
 demo: system $(VENV)/.installed
 	$(BIN)/wsseg demo $(DEMO)
 
-test: archive $(VENV)/.tested
+test: testing $(VENV)/.tested
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -p no:benchmark \
 	  -m "not slow and not gui" $(PYTEST)
 	$(DISPLAY_CMD) $(BIN)/python -m pytest -m "gui and not slow" $(PYTEST)
 
-slow: archive $(VENV)/.tested
+slow: testing $(VENV)/.tested
 	$(DISPLAY_CMD) $(BIN)/python -m pytest -m slow $(PYTEST)
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -38,9 +38,10 @@ $(VENV)/.tested: $(VENV)/.installed | system
 system:
 	@$(call packages,$(SYSTEM))
 
-# A real archive, which the tests start and end on loopback.
-archive: system
-	@$(call packages,$(ARCHIVE))
+# A real archive, which the tests start and end on loopback, a validator of its files,
+# and real key presses.
+testing: system
+	@$(call packages,$(TESTING))
 
 packages = if command -v apt-get >/dev/null && ! dpkg -s $(1) >/dev/null 2>&1; then \
 	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \

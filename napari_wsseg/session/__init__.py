@@ -123,6 +123,11 @@ class Session(MapsShown, Verdicts, SeveralReaders):
         return self.project is None or self.project.readonly
 
     @property
+    def seen_seconds(self) -> float:
+        """How long a film must have been shown for a verdict to count; 0: no matter."""
+        return self.project.settings.seen_seconds if self.project else 0.0
+
+    @property
     def synthetic(self) -> bool:
         """Whether the films were generated and must be marked as such."""
         return self.project is not None and opened.is_synthetic(self.project)
@@ -260,6 +265,11 @@ class Session(MapsShown, Verdicts, SeveralReaders):
             self._loader.wanted = None
         elif case_id != self._loader.wanted and not self._loader.want(case_id):
             self.loading.emit(case_id)
+
+    @property
+    def turning(self) -> bool:
+        """Whether another case was asked for and is not on screen yet."""
+        return self._loader is not None and self._loader.wanted is not None
 
     def step(self, by: int) -> None:
         """Go `by` cases on in the order of the worklist, stopping at its ends."""

@@ -32,6 +32,9 @@ class Verdicts(Whole):
         if self.readonly or self.opened is None or self.experts is None:
             self.message.emit("Read-only: decisions cannot be kept")
             return False
+        if self.turning:
+            self.message.emit("Another film is on its way: nothing was decided")
+            return False
         if self.locked:
             self.message.emit("An adjudicator's masks are final here: reopen the film")
             return False

@@ -57,6 +57,11 @@ class Whole:
             ...
 
         @property
+        def turning(self) -> bool:
+            """Whether another case was asked for and is not on screen yet."""
+            ...
+
+        @property
         def locked(self) -> bool:
             """Whether the open film may not be drawn on."""
             ...

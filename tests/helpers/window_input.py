@@ -76,8 +76,15 @@ def canvas(bench: Workbench) -> QWidget:
     raise LookupError("no canvas")
 
 
+def look(bench: Workbench) -> None:
+    """Look at the film for as long as a verdict asks for."""
+    wait_for(lambda: bench.sight.seen)
+
+
 def press(bench: Workbench, name: str) -> None:
-    """Press a key on the picture."""
+    """Press a key on the picture; one that decides, once the film was looked at."""
+    if name in ("accept", "accept with edits", "reject"):
+        look(bench)
     QTest.keyClick(canvas(bench), KEYS[name])
 
 

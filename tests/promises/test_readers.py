@@ -173,6 +173,7 @@ def test_a_version_is_compared_restored_and_a_decision_undone_and_reopened(
     assert not review.decide.reopen.isVisible()
     np.testing.assert_array_equal(bench.layers.active.data.astype(bool), first)
 
+    window_input.look(bench)
     key(bench, Qt.Key.Key_R, SHIFT)
     window_input.wait_for(lambda: session.finding_states()["effusion"] == "rejected")
     assert not bench.layers.active.data.any()

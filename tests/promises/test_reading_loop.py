@@ -52,6 +52,7 @@ def read_a_little(bench: Workbench, masks: dict[str, dict[str, str]]) -> None:
             paint(bench, masks, number)
         case_id = session.case.id
         window_input.settle(bench)
+        window_input.look(bench)
         if number == 1:
             window_input.click(review.decide.buttons[verdict])
         else:

@@ -130,6 +130,7 @@ class Sitting:
             QTest.keyClick(panel.comment, Qt.Key.Key_Return)
         for _ in range(confidence or 0):
             QTest.keyClick(panel.confidence, Qt.Key.Key_Down)
+        window_input.look(self.bench)
         self._expect_drafts(verdict)
         asked = len(self.verdicts) % 2
         if asked:
@@ -154,6 +155,7 @@ class Sitting:
         finding, before = self.box.finding, self.case_id
         if verdict == "accept":
             self._expect_drafts(verdict, only=finding)
+        window_input.look(self.bench)
         self.box.key(CODES[verdict], SHIFT)
         state = {"accept": "accepted", "accept with edits": "edited"}.get(verdict)
         state = state or "rejected"

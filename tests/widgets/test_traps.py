@@ -202,6 +202,7 @@ def test_a_finished_case_is_opened_again_and_edited_into_a_new_version(
     session = bench.session
     first = session.case.id
     bench.autosave.apply("effusion", noise_project.blob().astype(bool), "brush")
+    qtbot.waitUntil(lambda: bench.sight.seen)
     bench.decide("accept with edits")
     qtbot.waitUntil(lambda: session.case.id != first, timeout=5000)
     session.go_to(first)

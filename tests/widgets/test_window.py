@@ -201,6 +201,7 @@ def test_the_outline_is_of_what_the_stage_offers(bench: Workbench) -> None:
 
 def test_decisions_by_key_go_on_and_can_be_undone(bench: Workbench, qtbot: Any) -> None:
     first = bench.session.case.id
+    qtbot.waitUntil(lambda: bench.sight.seen)
     press(bench, Qt.Key.Key_A)
     qtbot.waitUntil(lambda: bench.session.case.id != first, timeout=5000)
     qtbot.waitUntil(lambda: bench.session.list.status(first) == "accepted")

@@ -23,6 +23,7 @@ from napari_wsseg._widgets.canvas.comparison_layers import ComparedLayers
 from napari_wsseg._widgets.canvas.grey_window_drag import ToneDrag
 from napari_wsseg._widgets.canvas.grow_tool import GrowTool
 from napari_wsseg._widgets.canvas.ruler import Ruler
+from napari_wsseg._widgets.canvas.sight import Sight
 from napari_wsseg._widgets.canvas.stage_extras import ExtraLayers
 from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.parts.worker_thread import QtBackground
@@ -95,7 +96,9 @@ class Workbench(QObject):
             leaving.connect(self.grow.put_down, priority=1)
             leaving.connect(self.ruler.put_down, priority=1)
         self.turn = FilmTurn(self.layers, lambda: self.window, self._canvas, self)
+        self.sight = Sight(self.session, self.turn, self._canvas, self)
         self.session.case_changed.connect(self.turn.begin, priority=2)
+        self.turn.drawn.connect(self._name_film)
         self.grow.failed.connect(self.session.message.emit)
         self.session.case_changed.connect(self._on_case)
         self.session.project_changed.connect(self._on_project)
@@ -110,6 +113,7 @@ class Workbench(QObject):
             canvas = self._canvas()
             if canvas is not None:
                 canvas.installEventFilter(self)
+            self.sight.watch(window, canvas)
             app = QApplication.instance()
             if app is not None:
                 app.aboutToQuit.connect(self.close)
@@ -198,15 +202,25 @@ class Workbench(QObject):
 
     def decide(self, verdict: Verdict) -> None:
         """Enter a verdict, with what the review panel notes, and go on."""
+        if not self._has_seen(verdict, whole=True):
+            return
         confidence, comment = self.note()
         if self.session.decide(verdict, confidence=confidence, comment=comment):
+            self.sight.took(verdict)
             self.session.step(1)
 
     def decide_finding(self, verdict: Verdict) -> None:
         """Enter a verdict on the current finding alone, and stay on the film."""
         finding = self.session.looking.finding
-        if finding is not None:
+        if finding is not None and self._has_seen(verdict, whole=False):
             self.session.decide(verdict, finding=finding.name)
+
+    def _has_seen(self, verdict: Verdict, *, whole: bool) -> bool:
+        """Whether a verdict is about what the reader has seen; else say why not."""
+        why = self.sight.refusal(verdict, whole=whole)
+        if why:
+            self.session.message.emit(why)
+        return not why
 
     def undo_decision(self) -> None:
         """Take the last decision back while it is young enough."""
@@ -269,6 +283,9 @@ class Workbench(QObject):
 
     def _on_case(self) -> None:
         self._ahead.start(PREFETCH_MS)
+
+    def _name_film(self) -> None:
+        """Call the window by the film once that is what it shows."""
         case = self.session.case
         if case is not None:
             self.viewer.title = f"wsseg · {case.name}"

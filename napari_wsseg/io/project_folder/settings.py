@@ -23,6 +23,11 @@ SCHEMA = 1
 
 MAX_BYTES = 2**20
 
+SEEN_SECONDS = 0.5
+"""How long a film must have been shown for a verdict to count, unless set."""
+
+_LONGEST_SEEN = 60
+
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 
@@ -52,6 +57,11 @@ class Settings:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     colour: bool = False
     key: str = ""
+
+    @property
+    def seen_seconds(self) -> float:
+        """How long a film must have been shown for a verdict to count; 0: no matter."""
+        return float(self.defaults.get("seen_seconds", SEEN_SECONDS))
 
 
 def coloured(names: Sequence[str]) -> tuple[Finding, ...]:
@@ -202,10 +212,21 @@ def _settings(document: Mapping[str, Any]) -> Settings:
         images=str(document["images"]),
         findings=findings,
         readers=tuple(str(r["name"]) for r in document.get("readers", [])),
-        defaults=dict(document.get("defaults", {})),
+        defaults=_defaults(document.get("defaults", {})),
         colour=document.get("colour") is True,
         key=str(document.get("key", "")),
     )
+
+
+def _defaults(table: Mapping[str, Any]) -> dict[str, Any]:
+    seconds = table.get("seen_seconds", SEEN_SECONDS)
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not number or not 0 <= seconds <= _LONGEST_SEEN:
+        raise DataError(
+            f"{NAME}: seen_seconds is {seconds!r}; write a number of seconds from 0 to "
+            f"{_LONGEST_SEEN} that a film must be shown for before a verdict counts"
+        )
+    return dict(table)
 
 
 def _colour(text: object) -> str:
