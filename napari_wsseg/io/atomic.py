@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
 
-from napari_wsseg.io import project_files
+from napari_wsseg.io import project_files, values
 from napari_wsseg.jobs import DataError
 
 MAX_JSON_BYTES = 2**26
@@ -87,20 +87,25 @@ def write_json(path: Path, value: Any, *, private: bool = False) -> None:
     write(path, lambda file: file.write(text.encode()), private=private)
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON.
+def read_json(path: Path, form: values.Form = object) -> Any:
+    """Read JSON of a form; see `napari_wsseg.io.values`.
 
     Raises
     ------
     DataError
-        If the file is not there, is not JSON, or is larger than any of ours.
+        If the file is not there, is not JSON of the form, or is larger than any of
+        ours.
     """
     try:
-        return json.loads(read_text(path, MAX_JSON_BYTES))
+        found = values.parse(read_text(path, MAX_JSON_BYTES))
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing") from error
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as JSON ({error})") from error
+    flaw = values.flaw(found, form)
+    if flaw:
+        raise DataError(f"{path} is damaged: {flaw}; restore it from a backup")
+    return found
 
 
 def read_text(path: Path, most: int) -> str:

@@ -8,10 +8,13 @@ of the cache takes 0.01 ms to read. A project of colour pictures has
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -19,9 +22,13 @@ from numpy.typing import NDArray
 
 from napari_wsseg.io import atomic, project_files
 from napari_wsseg.io.project import Project
+from napari_wsseg.io.values import Form
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import geometry
 from napari_wsseg.schema import Case, Radiograph
+
+_ARRAY = re.compile(r"films-[0-9]+(-rgb)?-[0-9a-f]{8}\.u8")
+_INDEX: Form = {"array": str, "shape": [int], "cases": [str]}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,12 +95,26 @@ def _open(base: Path) -> Films | None:
     index = base.with_suffix(".json")
     if not index.exists():
         return None
-    header = atomic.read_json(index)
+    header = _header(index)
+    if header is None:
+        return None
     array, shape = base.with_name(header["array"]), tuple(header["shape"])
-    if not array.exists() or array.stat().st_size != int(np.prod(shape)):
+    if not array.exists() or array.stat().st_size != math.prod(shape):
         return None
     pixels = np.memmap(project_files.checked(array), np.uint8, mode="r", shape=shape)
     return Films(pixels, {case_id: row for row, case_id in enumerate(header["cases"])})
+
+
+def _header(index: Path) -> dict[str, Any] | None:
+    """Return what a cache's index says, or ``None`` where it is none of ours."""
+    try:
+        header: dict[str, Any] = atomic.read_json(index, _INDEX)
+    except DataError:
+        return None  # it is made again
+    rows, *square = header["shape"] or [0]
+    fits = rows == len(header["cases"]) and min(header["shape"], default=0) > 0
+    fits &= len(square) in (2, 3) and bool(_ARRAY.fullmatch(header["array"]))
+    return header if fits else None
 
 
 def _build(
@@ -140,9 +161,9 @@ def _build(
         )
     pixels.flush()
     old = base.with_suffix(".json")
-    before = atomic.read_json(old)["array"] if old.exists() else None
+    before = _header(old) if old.exists() else None
     atomic.write_json(
         old, {"array": array.name, "shape": shape, "cases": [c.id for c in cases]}
     )
     if before:
-        project_files.remove(base.with_name(before))
+        project_files.remove(base.with_name(before["array"]))

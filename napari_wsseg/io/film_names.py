@@ -134,7 +134,7 @@ def read(key: str, folder: Path) -> Names:
     path = key_file(key)
     if not path.is_file():
         return Names(folder, key, found=False)
-    told = atomic.read_json(path)
+    told = atomic.read_json(path, {"images": str, "films": {str: str}})
     try:
         films = {str(shown): str(real) for shown, real in told["films"].items()}
         images = Path(os.path.abspath(folder / str(told["images"])))

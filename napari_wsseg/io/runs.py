@@ -20,6 +20,7 @@ from typing import Any, Literal
 import psutil
 
 from napari_wsseg.io import atomic, project_files
+from napari_wsseg.io.values import NUMBER, Form
 from napari_wsseg.jobs import DataError
 
 #: Figures of a recipe's own validation that are measured against what people said.
@@ -27,6 +28,30 @@ _AGAINST_PEOPLE = {
     "classifier": "val_auroc",
     "tied_deconv": "val_auroc",
     "chexseg": "val_dice",
+}
+
+_NOTHING = type(None)
+_CONFIG: Form = {
+    "recipe": str,
+    "created": str,
+    "settings": {str: object},
+    "findings?": [str],
+    "notes?": {str: object},
+}
+_STATE: Form = {
+    "state?": str,
+    "pid?": (int, _NOTHING),
+    "started?": (*NUMBER, _NOTHING),
+    "metrics?": {str: NUMBER},
+    "seconds?": NUMBER,
+    "message?": str,
+}
+_FIGURES: Form = {str: (*NUMBER, _NOTHING, [object], {str: object}, str, bool)}
+_EVALUATION: Form = {
+    str: {
+        "n_with_expert_masks": int,
+        "stages?": {str: _FIGURES},
+    }
 }
 
 State = Literal["running", "done", "stopped", "failed", "interrupted"]
@@ -108,7 +133,7 @@ class RunFolder:
 
     def config(self) -> dict[str, Any]:
         """Return recipe, settings and findings as frozen when the run began."""
-        return dict(atomic.read_json(self.path / "config.json"))
+        return dict(atomic.read_json(self.path / "config.json", _CONFIG))
 
     def begin(self) -> None:
         """Say that this process runs it; forget an earlier wish to stop."""
@@ -184,9 +209,7 @@ class RunFolder:
     def evaluation(self) -> dict[str, Any]:
         """Return what was found on each split; empty before any evaluation."""
         path = self.path / "evaluation.json"
-        return (
-            dict(atomic.read_json(path)) if project_files.checked(path).exists() else {}
-        )
+        return _object(path, _EVALUATION)
 
     def keep_evaluation(self, split: str, result: Mapping[str, Any]) -> None:
         """Keep what was found on a split, instead of what was found there before."""
@@ -195,9 +218,7 @@ class RunFolder:
 
     def _state(self) -> dict[str, Any]:
         path = self.path / "state.json"
-        return (
-            dict(atomic.read_json(path)) if project_files.checked(path).exists() else {}
-        )
+        return _object(path, _STATE)
 
     def _write_state(self, **values: Any) -> None:
         atomic.write_json(self.path / "state.json", values)
@@ -256,14 +277,16 @@ def listing(project: Path) -> list[RunInfo]:
     return sorted(found, key=lambda info: (info.created, info.id), reverse=True)
 
 
-def _object(path: Path) -> dict[str, Any]:
-    """Return what a JSON file holds; empty where there is none yet."""
-    return dict(atomic.read_json(path)) if project_files.checked(path).exists() else {}
+def _object(path: Path, form: Form) -> dict[str, Any]:
+    """Return what a JSON file of a form holds; empty where there is none yet."""
+    if not project_files.checked(path).exists():
+        return {}
+    return dict(atomic.read_json(path, form))
 
 
 def _alive(pid: object, started: object) -> bool:
     """Whether the very process that began the run still lives (pids are reused)."""
-    if not isinstance(pid, int) or not isinstance(started, float):
+    if not isinstance(pid, int) or not isinstance(started, (int, float)):
         return False
     if pid == os.getpid():
         return True
@@ -271,7 +294,7 @@ def _alive(pid: object, started: object) -> bool:
         process = psutil.Process(pid)
         same = abs(process.create_time() - started) < 1.0
         return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, ValueError, OverflowError):  # or never was one
         return False
     except psutil.AccessDenied:
         return True

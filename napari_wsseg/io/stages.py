@@ -16,11 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_wsseg.io import atomic, project_files
+from napari_wsseg.io.values import NUMBER, Form
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import STAGES, StageMaps, StageSettings
 
 MAX_BYTES = 2**29
 """Most that the maps of one film unpack to; ten findings of 1024 × 1024 are 40 MiB."""
+
+_SETTINGS: Form = {
+    "findings": [str],
+    "thresholds": [NUMBER],
+    "gates": [NUMBER],
+    "rule?": str,
+    "top?": NUMBER,
+    "min_area?": NUMBER,
+    "fill_holes?": bool,
+}
 
 _DAMAGE = (
     OSError,
@@ -164,7 +175,7 @@ def read_settings(project: Path, stage: str, run: str) -> StageSettings | None:
     path = folder(project, stage, run) / "stage.json"
     if not path.exists():
         return None
-    values = atomic.read_json(path)
+    values = atomic.read_json(path, _SETTINGS)
     try:
         return StageSettings(
             findings=tuple(str(name) for name in values["findings"]),

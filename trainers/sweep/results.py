@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_wsseg.io import atomic
+from napari_wsseg.io import atomic, sweeps
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.ops.tally import FIGURES
 from napari_wsseg.pipeline.evaluation.conventions import CONVENTIONS
@@ -49,7 +49,7 @@ class Sheet:
         path = folder / "sweep.json"
         if not path.exists():
             return
-        was = atomic.read_json(path)
+        was = sweeps.read(folder)
         ours = json.loads(json.dumps([plan.recipe, plan.key, plan.base]))
         if [was["recipe"], was["key"], was["settings"]] != ours:
             raise UsageError(

@@ -120,7 +120,9 @@ def differs(info: RunInfo, name: str, usual: Mapping[str, Any]) -> bool:
 def learnt_from(project: Path, run: str) -> str:
     """Return the number of films a run froze as its material, e.g. ``54 films``."""
     try:
-        rows = atomic.read_json(project / "runs" / run / "data.lock.json")
+        rows = atomic.read_json(
+            project / "runs" / run / "data.lock.json", [{"case": str}]
+        )
         films = {row["case"] for row in rows}
         expert = {row["case"] for row in rows if row.get("source") == "expert"}
     except (DataError, KeyError, TypeError):

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from napari_wsseg._widgets.parts.formatting import count, legible, metric_name
 from napari_wsseg._widgets.parts.share_slider import Note
 from napari_wsseg._widgets.parts.static_plot import still_plot
-from napari_wsseg.io import atomic
+from napari_wsseg.io import sweeps
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import PALETTE
 
@@ -31,9 +31,9 @@ _MOST_IN_A_ROW = 10
 def read(folder: Path) -> dict[str, Any] | None:
     """Return what ``sweep.json`` holds, or ``None`` where there is no readable one."""
     try:
-        state: dict[str, Any] = atomic.read_json(folder / "sweep.json")
+        state = sweeps.read(folder)
         return state if state["summary"] else None
-    except (DataError, KeyError, TypeError):
+    except DataError:
         return None
 
 

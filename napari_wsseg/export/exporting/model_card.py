@@ -61,10 +61,12 @@ on films like those that it learnt from. Not for diagnosis, triage or screening.
 """
 
 
+_LOCK = [{"case?": str, "source?": str}]
+
+
 def _learnt(folder: runs.RunFolder) -> list[dict[str, Any]]:
     path = folder.path / "data.lock.json"
-    rows = atomic.read_json(path) if path.is_file() else []
-    return [row for row in rows if isinstance(row, dict)]
+    return list(atomic.read_json(path, _LOCK)) if path.is_file() else []
 
 
 def _held_out(project: Project, rows: list[dict[str, Any]]) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from napari_wsseg.io import project_files
+from napari_wsseg.io.index import kinds as _kinds
 from napari_wsseg.io.index import migrations as _migrations
 from napari_wsseg.jobs import DataError
 
@@ -16,6 +17,9 @@ APPLICATION_ID = 0x77737367
 """``wssg``: tells our index from any other SQLite file."""
 
 BUSY_SECONDS = 10.0
+
+MAX_VALUE_BYTES = 2**26
+"""Of one text or blob; a stroke over the largest film is a tenth of it."""
 
 
 class Database:
@@ -37,9 +41,19 @@ class Database:
             self._connection = _reading(path) if readonly else _writing(path)
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        """Return all rows of a query."""
+        """Return all rows of a query.
+
+        Raises
+        ------
+        DataError
+            The index is damaged, or a column holds a value of another kind.
+        """
         with self._in_words():
-            return self._connection.execute(sql, values).fetchall()
+            cursor = self._connection.execute(sql, values)
+            rows = cursor.fetchall()
+        if not sql.startswith("PRAGMA"):
+            _check_kinds(self.path, [c[0] for c in cursor.description or ()], rows)
+        return rows
 
     def row(self, sql: str, *values: object) -> sqlite3.Row | None:
         """Return the first row of a query, or ``None``."""
@@ -108,6 +122,17 @@ class Database:
             raise DataError(_words(self.path, error)) from error
 
 
+def _check_kinds(
+    path: Path, columns: Sequence[str], rows: Sequence[sqlite3.Row]
+) -> None:
+    flaw = _kinds.flaw(columns, rows)
+    if flaw is not None:
+        raise DataError(
+            f"{path}: {flaw}, which wsseg never writes there; restore the index from "
+            "a backup"
+        )
+
+
 def create(path: Path) -> None:
     """Make a new, empty index.
 
@@ -137,6 +162,7 @@ def _connect(path: Path, query: str) -> sqlite3.Connection:
         connection.row_factory = sqlite3.Row
         # Triggers and views of a foreign file must not call functions with effects.
         connection.execute("PRAGMA trusted_schema = OFF")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
         connection.execute("PRAGMA cell_size_check = ON")
         connection.execute("PRAGMA foreign_keys = ON")
         _check_ours(connection, path)

@@ -79,7 +79,8 @@ def _old_films(folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield arrays of decoded films that no index names any more."""
     place = folder / "cache"
     named = {
-        atomic.read_json(index).get("array") for index in place.glob("films-*.json")
+        atomic.read_json(index, {"array": str})["array"]
+        for index in place.glob("films-*.json")
     }
     for array in sorted(place.glob("films-*.u8")):
         if array.name not in named and _is_old(array):

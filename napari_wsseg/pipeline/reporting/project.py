@@ -12,7 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from napari_wsseg.io import atomic, project_files, runs
+from napari_wsseg.io import project_files, runs
+from napari_wsseg.io import sweeps as sweep_files
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline.reporting.html import Figure, image, table
 from napari_wsseg.schema import SPLITS, STAGES
@@ -96,7 +97,7 @@ def sweeps(project: Project) -> str:
     """Return the table and the plot of every sweep of the project."""
     parts = []
     for path in sorted((project.folder / "sweeps").glob("*/sweep.json")):
-        state = atomic.read_json(path)
+        state = sweep_files.read(path.parent)
         rows = [
             [
                 str(row["value"]),

@@ -1,0 +1,54 @@
+"""What each column of the index holds; SQLite itself lets any value into any column."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+_TEXT, _WHOLE, _NUMBER = (str,), (int,), (int, float)
+_NONE = (type(None),)
+
+#: By name, the same in every table; what a query counts or joins has other names.
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(
+        (
+            *("path", "split", "labels", "case_id", "reader", "mask_sha", "pixels_sha"),
+            *("tool", "created", "reason", "verdict", "comment", "after_sha", "stage"),
+            *("run", "actor", "action", "payload", "previous", "hash", "at"),
+        ),
+        _TEXT,
+    ),
+    **dict.fromkeys(("finding", "source_run"), (*_TEXT, *_NONE)),
+    **dict.fromkeys(
+        (
+            *("height", "width", "version", "area_px", "bridge", "y", "x", "seq"),
+            *("decision", "strokes"),
+        ),
+        _WHOLE,
+    ),
+    **dict.fromkeys(
+        ("parent", "annotation", "confidence", "base", "newest"), (*_WHOLE, *_NONE)
+    ),
+    **dict.fromkeys(("row_mm", "column_mm", "seconds"), (*_NUMBER, *_NONE)),
+    "id": (*_WHOLE, *_TEXT),
+    "flips": (bytes,),
+}
+_WORDS = {str: "text", int: "a whole number", float: "a number", bytes: "bytes"}
+
+
+def flaw(columns: Sequence[str], rows: Sequence[sqlite3.Row]) -> str | None:
+    """Return what is of the wrong kind in the rows of a query, or ``None``."""
+    wanted = [(place, _KINDS[c]) for place, c in enumerate(columns) if c in _KINDS]
+    for row in rows:
+        for place, kinds in wanted:
+            value = row[place]
+            if type(value) not in kinds:
+                return f"column {columns[place]!r} holds {_named(value)}"
+            if isinstance(value, float) and not math.isfinite(value):
+                return f"column {columns[place]!r} holds {value}"
+    return None
+
+
+def _named(value: object) -> str:
+    return _WORDS.get(type(value), "nothing")
