@@ -28,7 +28,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Make the films and the project, then show them or work them through."""
     from napari_wsseg.datasets._sample import default_folder, sample_project
 
-    headless = arguments.headless or not _open.has_display()
+    can_show = _open.has_window() and _open.has_display()
+    headless = arguments.headless or not can_show
     out = arguments.out or default_folder()
     project = _say.through(
         sample_project(out, arguments.films), _say.Teller(arguments.json)

@@ -17,7 +17,7 @@ import psutil
 
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import add_json
-from napari_wsseg.cli._open import has_display
+from napari_wsseg.cli._open import INSTALL, has_display, has_window
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +75,21 @@ def _machine() -> Found:
 
 
 def _packages() -> Found:
-    names = ("napari-wsseg", "napari", "pydicom", "segmentation-models-pytorch")
+    names = ["napari-wsseg", "pydicom", "segmentation-models-pytorch"]
+    if has_window():
+        names.insert(1, "napari")
     try:
         words = ", ".join(f"{name} {version(name)}" for name in names)
     except PackageNotFoundError as error:
-        return Found("packages", False, f"{error} is not installed", _INSTALL)
+        return Found("packages", False, f"{error} is not installed", INSTALL)
     return Found("packages", True, words)
-
-
-_INSTALL = "pip install 'napari-wsseg[all]'"
 
 
 def _qt() -> Found:
     """Import Qt in a process of its own: a broken binding can abort."""
+    if not has_window():
+        detail = "no window installed; commands without one work"
+        return Found("Qt", None, detail, f"to open one: {INSTALL}")
     script = (
         "import qtpy, qtpy.QtWidgets as w; w.QApplication([]);"
         "print(qtpy.API_NAME, qtpy.QT_VERSION)"
@@ -99,7 +101,7 @@ def _qt() -> Found:
     if ended.returncode:
         last = (ended.stderr.strip().splitlines() or ["it aborted"])[-1]
         advice = (
-            f"{_INSTALL}; on Linux also: apt install libegl1 libgl1 libxkbcommon-x11-0 "
+            f"{INSTALL}; on Linux also: apt install libegl1 libgl1 libxkbcommon-x11-0 "
             "libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0"
         )
         return Found("Qt", False, last, advice)
@@ -108,6 +110,8 @@ def _qt() -> Found:
 
 def _opengl() -> Found:
     """Ask a hidden window which OpenGL it got."""
+    if not has_window():
+        return Found("OpenGL", None, "no window installed, so none is needed")
     if not has_display():
         return Found(
             "OpenGL",

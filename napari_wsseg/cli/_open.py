@@ -6,9 +6,14 @@ import argparse
 import importlib
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from napari_wsseg.jobs import DataError, JobFailed
+
+INSTALL = "pip install 'napari-wsseg[all]'"
+"""What brings the window to where it is missing."""
+_WINDOW = ("napari", "magicgui", "pyqtgraph", "qtpy", "superqt")
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -56,6 +61,14 @@ def has_display() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
+def has_window() -> bool:
+    """Whether the packages that only the window needs are installed."""
+    try:
+        return all(find_spec(name) for name in _WINDOW)
+    except ImportError:
+        return False
+
+
 def show(
     project: Path | None,
     *,
@@ -69,8 +82,10 @@ def show(
     Raises
     ------
     JobFailed
-        If there is no display or no Qt binding.
+        If there is no window installed, no display or no Qt binding.
     """
+    if not has_window():
+        raise JobFailed(f"the window is not installed here; {INSTALL}")
     if not has_display():
         raise JobFailed(
             "no display was found; run wsseg on a desktop, or use the commands that "
@@ -80,8 +95,7 @@ def show(
         importlib.import_module("qtpy.QtWidgets")
     except Exception as error:  # qtpy raises its own kinds for its own reasons
         raise JobFailed(
-            f"no Qt binding works here ({error}); pip install 'napari-wsseg[all]', "
-            "then see wsseg doctor"
+            f"no Qt binding works here ({error}); {INSTALL}, then see wsseg doctor"
         ) from error
     # Found by name, so that this room does not depend on the one above it.
     window = importlib.import_module("napari_wsseg._widgets.window")
