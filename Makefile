@@ -1,4 +1,4 @@
-# Both targets only wrap what a person could type; see README.md for plain pip.
+# The targets only wrap what a person could type; see README.md for plain pip.
 # Bytecode is kept: without it, every process compiles and every test rewrites anew.
 unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
@@ -9,9 +9,10 @@ SYSTEM = xvfb libegl1 libgl1 libgl1-mesa-dri libxkbcommon-x11-0 libxcb-cursor0 \
          libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libdbus-1-3 \
          libfontconfig1 fonts-dejavu-core g++
 TESTING = orthanc orthanc-dicomweb dicom3tools xdotool
+SITE ?= site
 DISPLAY_CMD = xvfb-run -a -s "-screen 0 1920x1080x24"
 
-.PHONY: demo test slow system testing clean
+.PHONY: demo test slow docs system testing clean
 
 demo: system $(VENV)/.installed
 	$(BIN)/wsseg demo $(DEMO)
@@ -24,6 +25,10 @@ test: testing $(VENV)/.tested
 slow: testing $(VENV)/.tested
 	$(DISPLAY_CMD) $(BIN)/python -m pytest -m slow $(PYTEST)
 
+# Every warning is an error: no dead link, no page left out.
+docs: $(VENV)/.tested
+	$(BIN)/python -m mkdocs build --strict -d $(abspath $(SITE))
+
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -31,7 +36,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed | system
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all,test]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all,docs,test]"
 	touch $@
 
 # Debian and Ubuntu; elsewhere these come with the desktop.
