@@ -169,6 +169,9 @@ class Decision:
     ----------
     finding
         The one finding that it is about; ``None``: the film as a whole.
+    after
+        Row id of the newest annotation at that time: later ones came after it, whatever
+        the clock says. ``None`` for decisions of older projects.
     """
 
     id: int
@@ -180,6 +183,7 @@ class Decision:
     seconds: float | None
     created: str
     finding: str | None = None
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,23 +9,29 @@ of the cache takes 0.01 ms to read. A project of colour pictures has
 from __future__ import annotations
 
 import math
+import os
 import re
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeVar
 from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_wsseg.io import atomic, project_files
+from napari_wsseg.io import atomic, locks, project_files
 from napari_wsseg.io.project import Project
+from napari_wsseg.io.project_folder import presence
 from napari_wsseg.io.values import Form
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import geometry
 from napari_wsseg.schema import Case, Radiograph
+
+T = TypeVar("T")
 
 _ARRAY = re.compile(r"films-[0-9]+(-rgb)?-[0-9a-f]{8}\.u8")
 _INDEX: Form = {"array": str, "shape": [int], "cases": [str]}
@@ -123,47 +129,98 @@ def _build(
     """Write a new array beside the old one, then let the index point at it.
 
     The array has a name of its own, so that a process that still maps the old one is
-    not pulled the ground from under its feet.
+    not pulled the ground from under its feet. It is written, not mapped: a full disk
+    answers a write with an error, a page of a map with a signal that kills.
     """
-    project_files.make_folder(base.parent)
     array = base.with_name(f"{base.name}-{uuid4().hex[:8]}.u8")
     planes = (3,) if project.colour else ()
     shape = (len(cases), *planes, size, size)
-    bad: list[str] = []
     try:
-        project_files.checked(array)
-        pixels = np.memmap(array, np.uint8, mode="w+", shape=shape)
+        presence.check_is_project(project.folder)
+        project_files.make_folder(base.parent)
+        with project_files.opened(array, "wb") as file:
+            locks.hold(file)
+            _allocate(file, int(np.prod(shape)))
+            yield from _decode(project, cases, size, file, known)
+            file.flush()
+            os.fsync(file.fileno())
+            _point_at(base, array, shape, cases)
     except OSError as error:
-        raise DataError(f"{array} could not be made ({error.strerror})") from error
+        _discard(array)
+        raise DataError(
+            f"{array.parent}: films could not be kept ({error.strerror or error}); "
+            f"they take {int(np.prod(shape)) >> 20} MiB: free some space, then go on"
+        ) from error
+    except BaseException:
+        _discard(array)
+        raise
 
-    def decode(row: int) -> str | None:
-        case = cases[row]
+
+def _discard(array: Path) -> None:
+    with suppress(OSError):  # the first error is the one to tell
+        project_files.remove(array)
+
+
+def _allocate(file: IO[bytes], size: int) -> None:
+    """Take the room before the work, where the system can."""
+    if hasattr(os, "posix_fallocate") and size:
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:
+        file.truncate(size)
+
+
+def _decode(
+    project: Project,
+    cases: list[Case],
+    size: int,
+    file: IO[bytes],
+    known: Films | None,
+) -> Iterator[Progress]:
+    def decode(case: Case) -> NDArray[np.uint8] | str:
         if known is not None and case.id in known.rows:
-            pixels[row] = known.pixels[known.rows[case.id]]
-            return None
+            return np.asarray(known.pixels[known.rows[case.id]])
         try:
             film = project.radiograph(case)
         except (DataError, OSError) as error:
             return str(error)
-        pixels[row] = _square(film, size, colour=project.colour)
-        return None
+        return _square(film, size, colour=project.colour)
 
+    bad: list[str] = []
+    one = size * size * (3 if project.colour else 1)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for row, problem in enumerate(pool.map(decode, range(len(cases)))):
-            if problem:
-                bad.append(problem)
+        for row, found in enumerate(_ahead(pool, decode, cases)):
+            if isinstance(found, str):
+                bad.append(found)
+            else:
+                file.seek(row * one)
+                file.write(found.tobytes())
             yield Progress(row + 1, len(cases), "reading films")
     if bad:
-        del pixels
-        project_files.remove(array)
         raise DataError(
             f"{len(bad)} of {len(cases)} films cannot be read:\n  " + "\n  ".join(bad)
         )
-    pixels.flush()
-    old = base.with_suffix(".json")
-    before = _header(old) if old.exists() else None
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, work: Callable[[Case], T], cases: list[Case]
+) -> Iterator[T]:
+    """Yield what `work` makes of each case, in order, a few at a time in memory."""
+    coming: deque[Future[T]] = deque()
+    for case in cases:
+        coming.append(pool.submit(work, case))
+        if len(coming) > 4:
+            yield coming.popleft().result()
+    while coming:
+        yield coming.popleft().result()
+
+
+def _point_at(
+    base: Path, array: Path, shape: tuple[int, ...], cases: list[Case]
+) -> None:
+    index = base.with_suffix(".json")
+    before = _header(index) if index.exists() else None
     atomic.write_json(
-        old, {"array": array.name, "shape": shape, "cases": [c.id for c in cases]}
+        index, {"array": array.name, "shape": shape, "cases": [c.id for c in cases]}
     )
     if before:
-        project_files.remove(base.with_name(before["array"]))
+        _discard(base.with_name(before["array"]))

@@ -126,7 +126,11 @@ class Project:
         if lock:
             _masks.sweep(folder)
         try:
-            database = _database.Database(folder / INDEX, readonly=not write)
+            database = _database.Database(
+                folder / INDEX,
+                readonly=not write,
+                check=lock.presence.check if lock else lambda: None,
+            )
         except BaseException:
             if lock:
                 lock.release()
@@ -356,6 +360,8 @@ class Project:
 
         Raises `DataError` for another shape than the film's, or a full disk.
         """
+        if self._lock:
+            self._lock.presence.check()
         _void.write(self.folder, self.case(case_id), mask)
 
     def void(self, case_id: str) -> Mask | None:
@@ -444,6 +450,8 @@ class Project:
         """Enter a reader in ``wsseg.toml``; one who is known already is not doubled."""
         if self.readonly:
             raise DataError(f"{self.folder}: opened read-only; open it for writing")
+        if self._lock:
+            self._lock.presence.check()
         self.settings = _toml.add_reader(self.folder, name)
 
     def settle(

@@ -30,6 +30,7 @@ _BINARY = getattr(os, "O_BINARY", 0)
 _HOW = {
     "rb": os.O_RDONLY,
     "wb": os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
+    "xb": os.O_WRONLY | os.O_CREAT | os.O_EXCL,
     "ab": os.O_WRONLY | os.O_CREAT | os.O_APPEND,
 }
 
@@ -62,6 +63,8 @@ def checked(path: Path) -> Path:
 
 def opened(path: Path, mode: str = "rb") -> IO[Any]:
     """Open a plain file: ``"rb"`` to read, ``"wb"`` to write, ``"ab"`` to append.
+
+    With ``"xb"``, the file is new.
 
     Raises
     ------

@@ -9,17 +9,17 @@ write the project's index: ``config.json`` (frozen before the first step),
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-import psutil
-
-from napari_wsseg.io import atomic, project_files
+from napari_wsseg.io import atomic, processes, project_files
+from napari_wsseg.io.project_folder import presence
 from napari_wsseg.io.values import NUMBER, Form
 from napari_wsseg.jobs import DataError
 
@@ -135,15 +135,18 @@ class RunFolder:
         """Return recipe, settings and findings as frozen when the run began."""
         return dict(atomic.read_json(self.path / "config.json", _CONFIG))
 
-    def begin(self) -> None:
-        """Say that this process runs it; forget an earlier wish to stop."""
+    def begin(self, rows: int | None = None) -> None:
+        """Say that this process runs it; forget an earlier wish to stop.
+
+        Of ``metrics.jsonl``, the first `rows` are kept: the steps after the last save
+        are taken anew. ``None``: all that are whole.
+        """
+        self._keep_metrics(rows)
         project_files.remove(self.stop_file)
         before = self._state()
-        me = psutil.Process()
         self._write_state(
             state="running",
-            pid=me.pid,
-            started=me.create_time(),
+            **processes.this_one(),
             metrics=before.get("metrics", {}),
             seconds=before.get("seconds", 0.0),
             message="",
@@ -167,19 +170,44 @@ class RunFolder:
         )
 
     def log_metrics(self, row: Mapping[str, Any]) -> None:
-        """Append one row to ``metrics.jsonl``."""
-        project_files.append(self.path / "metrics.jsonl", json.dumps(row) + "\n")
+        """Append one row to ``metrics.jsonl``.
+
+        Raises
+        ------
+        DataError
+            The disk is full or gone.
+        """
+        try:
+            project_files.append(self._metrics, json.dumps(row) + "\n")
+        except OSError as error:
+            raise DataError(
+                f"{self._metrics} could not be written ({error.strerror or error}); "
+                "free some space, then resume the run"
+            ) from error
 
     def metrics(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of ``metrics.jsonl``; a half-written last row is left out."""
-        path = self.path / "metrics.jsonl"
-        if not project_files.checked(path).exists():
-            return
-        for line in atomic.read_text(path, 2**28).splitlines():
-            try:
-                yield json.loads(line)
-            except ValueError:
-                return
+        """Yield the rows of ``metrics.jsonl``; torn ones are left out."""
+        for line in self._metrics_text().splitlines():
+            row = _row(line)
+            if row is not None:
+                yield row
+
+    @property
+    def _metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def _metrics_text(self) -> str:
+        try:
+            data = project_files.read_bytes(self._metrics, 2**28)
+        except FileNotFoundError:
+            return ""
+        return data.decode("utf-8", "replace")
+
+    def _keep_metrics(self, rows: int | None) -> None:
+        """Write ``metrics.jsonl`` anew without torn rows and those after `rows`."""
+        kept = "".join(json.dumps(row) + "\n" for row in islice(self.metrics(), rows))
+        if kept != self._metrics_text():
+            atomic.write(self._metrics, lambda file: file.write(kept.encode()))
 
     def info(self) -> RunInfo:
         """Return what a list shows.
@@ -191,7 +219,9 @@ class RunFolder:
         """
         config, state = self.config(), self._state()
         named = state.get("state", "interrupted")
-        if named == "running" and not _alive(state.get("pid"), state.get("started")):
+        if named == "running" and not processes.is_alive(
+            state.get("pid"), state.get("started")
+        ):
             named = "interrupted"
         return RunInfo(
             id=self.id,
@@ -214,6 +244,7 @@ class RunFolder:
     def keep_evaluation(self, split: str, result: Mapping[str, Any]) -> None:
         """Keep what was found on a split, instead of what was found there before."""
         found = {**self.evaluation(), split: dict(result)}
+        presence.check_is_project(self.path)
         atomic.write_json(self.path / "evaluation.json", found)
 
     def _state(self) -> dict[str, Any]:
@@ -221,6 +252,7 @@ class RunFolder:
         return _object(path, _STATE)
 
     def _write_state(self, **values: Any) -> None:
+        presence.check_is_project(self.path)
         atomic.write_json(self.path / "state.json", values)
 
 
@@ -284,17 +316,11 @@ def _object(path: Path, form: Form) -> dict[str, Any]:
     return dict(atomic.read_json(path, form))
 
 
-def _alive(pid: object, started: object) -> bool:
-    """Whether the very process that began the run still lives (pids are reused)."""
-    if not isinstance(pid, int) or not isinstance(started, (int, float)):
-        return False
-    if pid == os.getpid():
-        return True
-    try:
-        process = psutil.Process(pid)
-        same = abs(process.create_time() - started) < 1.0
-        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-    except (psutil.NoSuchProcess, ValueError, OverflowError):  # or never was one
-        return False
-    except psutil.AccessDenied:
-        return True
+def _row(line: str) -> dict[str, Any] | None:
+    """Return a row; of one that was glued to a torn one, the whole one."""
+    for text in (line, line[line.rfind("{") :]):
+        with suppress(ValueError, RecursionError):
+            row = json.loads(text)
+            if isinstance(row, dict):
+                return row
+    return None

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_wsseg.io import atomic, project_files
+from napari_wsseg.io.project_folder import presence
 from napari_wsseg.io.values import NUMBER, Form
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import STAGES, StageMaps, StageSettings
@@ -69,6 +70,7 @@ def write(project: Path, stage: str, run: str, case_id: str, maps: StageMaps) ->
         "present": maps.present.astype(np.float32),
         **{f"extra_{name}": array for name, array in maps.extra.items()},
     }
+    presence.check_is_project(project)
     atomic.write(
         folder(project, stage, run) / f"{case_id}.npz",
         lambda file: np.savez_compressed(file, allow_pickle=False, **arrays),

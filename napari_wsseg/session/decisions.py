@@ -239,8 +239,7 @@ def finding_state(
         Whether the finding has a mask, be it not saved as a version yet.
     """
     held = max((one for one in (own, whole) if one), key=lambda d: d.id, default=None)
-    later = version is not None and held is not None and version.created > held.created
-    if held is None or later or held.verdict in ("reopen", "flag"):
+    if held is None or _is_later(version, held) or held.verdict in ("reopen", "flag"):
         return "drawn" if drawn else "—"
     if held.verdict == "reject":
         return "rejected"
@@ -250,3 +249,12 @@ def finding_state(
         return "accepted" if held.verdict == "accept" else "edited"
     machine = version is not None and version.tool.startswith("accepted ")
     return "accepted" if machine else "edited"
+
+
+def _is_later(version: Annotation | None, held: Decision) -> bool:
+    """Whether a mask was saved after a decision; by row, as clocks are set back."""
+    if version is None:
+        return False
+    if held.after is None:
+        return version.created > held.created
+    return version.id > held.after

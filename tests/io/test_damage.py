@@ -8,6 +8,9 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +22,8 @@ from napari_wsseg.io.index import clock as _clock
 from napari_wsseg.io.index import migrations as _migrations
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
-from napari_wsseg.schema import StageMaps
+from napari_wsseg.schema import Annotation, Decision, StageMaps
+from napari_wsseg.session.decisions import finding_state
 
 
 def mask_path(project: Project, sha: str) -> Path:
@@ -392,3 +396,40 @@ def test_what_is_written_after_sqlite_rolled_back_does_not_land_by_itself(
     assert project.decision(CASE) is None
     project.decide(CASE, "reject", reader="ann")
     assert project.decision(CASE) is not None
+
+
+def test_the_trash_overwrites_nothing(project: Project) -> None:
+    stray = mask_path(project, "0" * 12)
+    for number in range(3):
+        write_png(stray, blot(number))
+        project.fsck(repair=True)
+    kept = {path.read_bytes() for path in (project.folder / ".trash").rglob("*.png*")}
+    assert len(kept) == 3
+
+
+@pytest.mark.parametrize("days", [-28, 0, 28])
+def test_what_a_finding_is_called_follows_rows_not_the_clock(
+    project: Project, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    project.put_mask(CASE, "nodule", blot(), reader="ann")
+    held = project.decide(CASE, "accept with edits", reader="ann")
+    state = partial(finding_state, own=None, whole=held, drawn=True)
+    assert state(project.latest(CASE, "nodule")) == "edited"
+    then = datetime.now(UTC) + timedelta(days=days)
+    monkeypatch.setattr(_clock, "now", then.isoformat)
+    again = project.put_mask(CASE, "nodule", blot(20), reader="ann")
+    assert state(again) == "drawn"
+    project.put_mask(CASE, "nodule", blot(9), reader="ann")
+    held = project.decide(CASE, "accept with edits", reader="ann")
+    newest = project.latest(CASE, "nodule")
+    assert finding_state(newest, None, held, drawn=True) == "edited"
+
+
+def test_decisions_of_older_projects_are_still_ordered_by_their_time() -> None:
+    version = Annotation(
+        9, CASE, "nodule", "ann", 1, None, "0", "brush", None, 1, "2026-11-30T02"
+    )
+    held = Decision(1, CASE, "accept", "ann", None, "", None, "2026-11-30T01")
+    assert finding_state(version, None, held, drawn=True) == "drawn"
+    later = replace(held, created="2026-11-30T03")
+    assert finding_state(version, None, later, drawn=True) == "edited"

@@ -9,7 +9,7 @@ import pytest
 
 from helpers.small_project import CASE, blot, new_project
 from napari_wsseg import cli
-from napari_wsseg.io import runs
+from napari_wsseg.io import locks, runs
 from napari_wsseg.io.project import Project
 
 OLD = 10_000.0
@@ -69,3 +69,17 @@ def test_gc_leaves_a_project_alone_that_somebody_writes_to(
         assert cli.main(["gc", "-p", str(project.folder)]) == 3
         assert maps.exists()
     assert "already open for writing" in capsys.readouterr().err
+
+
+def test_gc_clears_films_half_decoded_by_a_dead_process_and_no_others(
+    tmp_path: Path,
+) -> None:
+    with new_project(tmp_path) as project:
+        folder = project.folder
+    dead = put(folder / "cache" / "films-64-dead.u8")
+    growing = put(folder / "cache" / "films-64-grow.u8")
+    with growing.open("rb+") as file:
+        locks.hold(file)
+        assert cli.main(["gc", "-p", str(folder)]) == 0
+        assert growing.exists()
+        assert not dead.exists()

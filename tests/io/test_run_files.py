@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import pickle
 from dataclasses import replace
@@ -191,3 +193,61 @@ def test_a_film_that_changed_is_named(spots_project: Project) -> None:
     spots_project.image_path(one).write_bytes(data)
     with pytest.raises(DataError, match=rf"{one.name}.*no longer those"):
         finished(cache.films(spots_project, 32))
+
+
+@pytest.mark.parametrize("torn", ['{"step": 3, "lo', "\x00\x00\x00", "[1]", "{}}", ""])
+def test_a_torn_row_hides_no_later_one(tmp_path: Path, torn: str) -> None:
+    folder = runs.new(tmp_path, "classifier", {})
+    for step in range(3):
+        folder.log_metrics({"step": step})
+    with (folder.path / "metrics.jsonl").open("a") as file:
+        file.write(torn)
+    folder.log_metrics({"step": 3})
+    folder.log_metrics({"step": 4})
+    assert [row["step"] for row in folder.metrics()] == [0, 1, 2, 3, 4]
+    folder.begin()
+    folder.log_metrics({"step": 5})
+    lines = (folder.path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [0, 1, 2, 3, 4, 5]
+
+
+def test_steps_after_the_last_save_stand_in_the_curve_once(tmp_path: Path) -> None:
+    folder = runs.new(tmp_path, "classifier", {})
+    for step in range(7):
+        folder.log_metrics({"step": step})
+    folder.begin(4)
+    folder.log_metrics({"step": 4})
+    assert [row["step"] for row in folder.metrics()] == [0, 1, 2, 3, 4]
+
+
+def test_a_row_that_finds_no_room_is_told_in_words(tmp_path: Path) -> None:
+    folder = runs.new(tmp_path, "classifier", {})
+    (folder.path / "metrics.jsonl").mkdir()
+    with pytest.raises(DataError, match="could not be written"):
+        folder.log_metrics({"step": 0})
+
+
+@pytest.mark.parametrize("call", ["posix_fallocate", "fsync"])
+def test_films_that_find_no_room_leave_no_half_file(
+    spots_project: Project, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    place = spots_project.folder / "cache"
+    with monkeypatch.context() as full:
+        full.setattr(os, call, refuse)
+        with pytest.raises(DataError, match="No space left"):
+            finished(cache.films(spots_project, 64))
+    assert list(place.glob("films*")) == []
+    assert len(finished(cache.films(spots_project, 64)).rows) == 20
+
+
+def test_films_whose_decoding_is_stopped_leave_no_half_file(
+    spots_project: Project,
+) -> None:
+    job = cache.films(spots_project, 64)
+    next(job)
+    assert len(list((spots_project.folder / "cache").glob("films*.u8"))) == 1
+    job.close()
+    assert list((spots_project.folder / "cache").glob("films*")) == []

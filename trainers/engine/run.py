@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from napari_wsseg.io import atomic, checkpoints, runs
 from napari_wsseg.io.project import Project
+from napari_wsseg.io.project_folder import presence
 from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import Checkpoint, JobFailed, Progress, UsageError, WssegError
 from trainers.engine import fingerprint as _inputs
@@ -26,6 +27,9 @@ from trainers.engine.recipe import (
 
 #: Words by which torch and the system say that memory ran out.
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
+
+ROWS = "metrics_rows"
+"""Key of ``last.pt``: how many rows ``metrics.jsonl`` had when it was saved."""
 
 
 @dataclass(slots=True)
@@ -51,6 +55,7 @@ class Run:
     metrics: dict[str, float] = field(default_factory=dict)
     status: str = "running"
     seconds: float = 0.0
+    _logged: int = field(default=0, init=False)
 
     @classmethod
     def prepare(
@@ -101,10 +106,11 @@ class Run:
 
     def __iter__(self) -> Iterator[Progress | Checkpoint]:
         began = time.monotonic()
-        self.folder.begin()
         message = ""
         try:
-            yield from self._events()
+            resume = self._resume_state()
+            self.folder.begin(self._logged)
+            yield from self._events(resume)
             self.status = "stopped" if self.cancel.is_set() else "done"
         except GeneratorExit:
             # Whoever iterates closed us: as good as a wish to stop.
@@ -128,10 +134,23 @@ class Run:
                 message=message,
             )
 
-    def _events(self) -> Iterator[Progress | Checkpoint]:
-        resume = None
-        if self.resumes and self.folder.last.exists():
-            resume = checkpoints.read_resume(self.folder.last)
+    def _resume_state(self) -> dict[str, Any] | None:
+        """Return the state to go on from; the run then has `_logged` rows of metrics.
+
+        That number lies in the same file, so that a kill between two files cannot part
+        them: what was logged after the save is logged again.
+        """
+        self._logged = 0
+        if not (self.resumes and self.folder.last.exists()):
+            return None
+        resume = checkpoints.read_resume(self.folder.last)
+        rows = resume.pop(ROWS, None)
+        self._logged = (
+            rows if isinstance(rows, int) else sum(1 for _ in self.folder.metrics())
+        )
+        return resume
+
+    def _events(self, resume: dict[str, Any] | None) -> Iterator[Progress | Checkpoint]:
         project = self.project
         opened = None
         if not isinstance(project, Project):
@@ -153,18 +172,21 @@ class Run:
                 opened.close()
 
     def _keep(self, event: Progress | Checkpoint) -> None:
+        presence.check_is_project(self.folder.path)
         if isinstance(event, Progress):
             if event.metrics:
                 self.folder.log_metrics(
                     {"step": event.step, "total": event.total, **event.metrics}
                 )
+                self._logged += 1
             return
         if event.best:
             self.metrics = dict(event.metrics)
             checkpoints.write(self.folder.best, event)
             _card.write(self.folder, event)
         if event.resume is not None:
-            checkpoints.write_resume(self.folder.last, dict(event.resume))
+            state = {**event.resume, ROWS: self._logged}
+            checkpoints.write_resume(self.folder.last, state)
 
 
 def _fingerprint(project: Project | Path, name: str, settings: TrainingConfig) -> str:

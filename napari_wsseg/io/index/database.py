@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -31,10 +31,16 @@ class Database:
         ``index.sqlite`` of the project.
     readonly
         Never changes a byte of the index; sees the rows a live writer commits.
+    check
+        Raises `DataError` where nothing may be written now; asked before a transaction
+        and before it ends.
     """
 
-    def __init__(self, path: Path, *, readonly: bool) -> None:
+    def __init__(
+        self, path: Path, *, readonly: bool, check: Callable[[], None] = lambda: None
+    ) -> None:
         self.path = path
+        self._check = check
         self.readonly = readonly
         self._inside = False
         with self._in_words():
@@ -84,10 +90,12 @@ class Database:
                 self._check_unbroken()
                 yield
                 return
+            self._check()
             self._connection.execute("BEGIN IMMEDIATE")
             self._inside = True
             try:
                 yield
+                self._check()
                 # One that fails leaves its transaction open: what is written next
                 # would seem to land and be gone with it.
                 self._connection.execute("COMMIT")
@@ -257,9 +265,12 @@ def _migrated_copy(connection: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _back_up(connection: sqlite3.Connection, target: Path) -> None:
+    growing = target.with_name(f"{target.name}.growing")
     project_files.remove(target)
-    with closing(sqlite3.connect(target)) as copy:
+    project_files.remove(growing)
+    with closing(sqlite3.connect(project_files.checked(growing))) as copy:
         connection.backup(copy)
+    os.replace(growing, target)
 
 
 def _words(path: Path, error: sqlite3.Error | OSError) -> str:

@@ -32,14 +32,26 @@ def insert(
     if verdict not in verdicts:
         raise DataError(f"verdict {verdict!r} is none of: {', '.join(verdicts)}")
     created = _clock.now()
-    row_id = database.run(
-        "INSERT INTO decisions "
-        "(case_id, verdict, reader, confidence, comment, seconds, created, finding) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        *(case_id, verdict, reader, confidence, comment, seconds, created, finding),
-    )
+    with database.transaction():
+        newest = database.row("SELECT coalesce(max(id), 0) AS id FROM annotations")
+        after = int(newest["id"]) if newest else 0
+        row_id = database.run(
+            "INSERT INTO decisions (case_id, verdict, reader, confidence, comment, "
+            "seconds, created, finding, after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(case_id, verdict, reader, confidence, comment),
+            *(seconds, created, finding, after),
+        )
     return Decision(
-        row_id, case_id, verdict, reader, confidence, comment, seconds, created, finding
+        row_id,
+        case_id,
+        verdict,
+        reader,
+        confidence,
+        comment,
+        seconds,
+        created,
+        finding,
+        after,
     )
 
 
@@ -144,4 +156,5 @@ def _decision(row: sqlite3.Row) -> Decision:
         seconds=row["seconds"],
         created=row["created"],
         finding=row["finding"],
+        after=row["after"],
     )

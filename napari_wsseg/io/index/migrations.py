@@ -139,10 +139,16 @@ def _undone_decisions(connection: sqlite3.Connection) -> None:
     )
 
 
+def _decisions_by_row(connection: sqlite3.Connection) -> None:
+    """Keep the newest annotation at each decision: clocks go backwards, rows do not."""
+    connection.execute("ALTER TABLE decisions ADD COLUMN after INTEGER")
+
+
 MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [
     _first_index,
     _several_readers,
     _undone_decisions,
+    _decisions_by_row,
 ]
 """In order; the index's version is the number of them that have been run."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain, count
 from pathlib import Path
 
 from napari_wsseg.io import atomic, project_files
@@ -82,14 +84,14 @@ def _strokes(
 ) -> Iterator[str]:
     """Look for open strokes that cannot be folded into a mask."""
     known = {case.id: case for case in cases}
-    for case_id, finding, reader, count in journal.pending(database):
+    for case_id, finding, reader, number in journal.pending(database):
         key, case = journal.Key(case_id, finding, reader), known[case_id]
         try:
             journal.recover(database, folder, key, case.shape)
         except DataError as error:
             yield (
-                f"{count} strokes of {reader} on {finding!r} of case {case_id} have no "
-                f"mask to lie on: {error}"
+                f"{number} strokes of {reader} on {finding!r} of case {case_id} "
+                f"have no mask to lie on: {error}"
             )
             if repair:
                 _rescue.rescue(database, folder, case, key)
@@ -117,7 +119,13 @@ def _files_without_row(
 def _discard(folder: Path, path: Path) -> None:
     if path.is_file():
         target = folder / TRASH / path.relative_to(folder)
-        project_files.move(path, target)
+        project_files.move(path, _free(target))
+
+
+def _free(path: Path) -> Path:
+    """Return `path`, or the first of ``path.1``, ``path.2`` … that is not there."""
+    numbered = (path.with_name(f"{path.name}.{n}") for n in count(1))
+    return next(p for p in chain([path], numbered) if not os.path.lexists(p))
 
 
 def _is_there(path: Path) -> bool:

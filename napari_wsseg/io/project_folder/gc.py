@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from napari_wsseg.io import atomic, project_files, runs
+from napari_wsseg.io import atomic, locks, project_files, runs
 from napari_wsseg.schema import STAGES
 
 HALF_WRITTEN_SECONDS = 3600.0
@@ -78,12 +78,15 @@ def _caches(folder: Path) -> Iterator[tuple[Path, str]]:
 def _old_films(folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield arrays of decoded films that no index names any more."""
     place = folder / "cache"
+    # In this order: one that is let go is named by its index by then.
+    held = {array: locks.is_held(array) for array in sorted(place.glob("films-*.u8"))}
     named = {
         atomic.read_json(index, {"array": str})["array"]
         for index in place.glob("films-*.json")
     }
-    for array in sorted(place.glob("films-*.u8")):
-        if array.name not in named and _is_old(array):
+    for array, busy in held.items():
+        idle = _is_old(array) if busy is None else not busy
+        if array.name not in named and idle:
             yield array, "films decoded in vain"
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from napari_wsseg.io import atomic, project_files
 from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.project_folder import presence
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 
@@ -86,6 +87,7 @@ def write(folder: Path, case_id: str, finding: str, mask: Mask) -> str:
     path = place(folder, case_id, finding, sha)
     # A damaged file of that name is mended by writing it again.
     if not _holds(path, data):
+        presence.check_is_project(folder)
         atomic.write(path, lambda file: file.write(data), room=_room(folder))
     return sha
 

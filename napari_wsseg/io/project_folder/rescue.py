@@ -130,5 +130,6 @@ def _keep_aside(folder: Path, strokes: list[sqlite3.Row]) -> None:
         }
         for row in strokes
     ]
+    # A row's number is never given twice: nothing is overwritten.
     name = f"{strokes[0]['case_id']}-{strokes[0]['id']}.json"
     atomic.write_json(folder / ".trash" / "strokes" / name, told)
