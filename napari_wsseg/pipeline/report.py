@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +37,16 @@ def write(
     for place, (why, finding, case) in enumerate(chosen):
         yield Progress(place, len(chosen), "drawing")
         picture = pictures.strip(project, case, finding)
-        name = escape(project.findings[finding].name)
         strips.append(
-            f"<p><b>{escape(why)}</b> · {name} · case <code>{case.id}</code><br>"
-            f"{_html.image(picture, 'stages of one film')}</p>"
+            {
+                "why": why,
+                "finding": project.findings[finding].name,
+                "case": case.id,
+                "picture": _html.image(picture, "stages of one film"),
+            }
         )
     path = out / "index.html"
-    page = _page(project, result, "\n".join(strips))
+    page = _page(project, result, strips)
     atomic.write(path, lambda file: file.write(page.encode()))
     yield Progress(len(chosen), len(chosen), "written")
     return path
@@ -91,61 +93,24 @@ def _chosen(
     return chosen
 
 
-def _page(project: Project, result: dict[str, Any], strips: str) -> str:
-    synthetic = any("synthetic" in case.path.lower() for case in project.cases())
-    warning = (
-        '<p class="warn">These films are synthetic, not of patients. Nothing '
-        "here says how the method does on patients.</p>"
-        if synthetic
-        else ""
+def _page(
+    project: Project, result: dict[str, Any], strips: list[dict[str, Any]]
+) -> str:
+    return _html.page(
+        project=project,
+        result=result,
+        synthetic=any("synthetic" in case.path.lower() for case in project.cases()),
+        blank=_html.Figure(result["blank"]["all_iou"]),
+        tables=tables,
+        about=about,
+        strips=strips,
+        limits=_limits(result),
     )
-    blank = _html.Figure(result["blank"]["all_iou"]).html()
-    return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{escape(project.name)}</title>
-<style>{_html.STYLE}</style>
-<h1>{escape(project.name)}</h1>
-<p><b>Research use only, not a medical device.</b></p>
-{warning}
-{tables.warnings(result)}
-<h2>Masks, split {escape(result["split"])}</h2>
-<p>{result["n_cases"]} films, {result["n_positive"]} with a finding,
-{result["n_with_expert_masks"]} with expert masks to compare with.
-In brackets: 95 % intervals.</p>
-{tables.stages(result)}
-<p class="note">Blank masks score {blank} in all_iou, so that figure means little by
-itself. What each figure means is said <a href="#conventions">below</a>.</p>
-<h2>Stage against stage</h2>
-{tables.differences(result)}
-<h2>Per finding</h2>
-{tables.findings(result)}
-<h2>By size</h2>
-{tables.sizes(result)}
-<h2>Experts</h2>
-{tables.experts(result)}
-<h2>Thresholds and gates</h2>
-{tables.gates(result)}
-<h2>Classifier</h2>
-{tables.classifier(result)}
-{tables.teacher(result)}
-{about.sweeps(project)}
-<h2>Stage by stage</h2>
-{strips}
-<h2>Data</h2>
-{about.snapshot(project)}
-<h2>Runs in use</h2>
-{about.runs_in_use(project)}
-{about.made_with()}
-<h2>Limits</h2>
-{_limits(result)}
-<h2 id="conventions">What the figures mean</h2>
-{tables.conventions(result)}
-</html>
-"""
 
 
-def _limits(result: dict[str, Any]) -> str:
+def _limits(result: dict[str, Any]) -> list[str]:
     n = result["n_with_expert_masks"]
-    limits = [
+    return [
         f"{n} films were compared with expert masks. An interval says what another "
         "choice of such films would have given, not what another hospital's would, "
         "nor what training again would.",
@@ -161,4 +126,3 @@ def _limits(result: dict[str, Any]) -> str:
         "shown as it is in the pictures: look before you share this page.",
         "Research use only, not a medical device.",
     ]
-    return "<ul>" + "".join(f"<li>{escape(one)}</li>" for one in limits) + "</ul>"

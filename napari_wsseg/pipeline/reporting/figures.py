@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from html import escape
 from itertools import pairwise
 from typing import Any
 
+from markupsafe import Markup
+
 from napari_wsseg.ops.tally import FIGURES
 from napari_wsseg.pipeline.evaluation.by_size import SIZES
-from napari_wsseg.pipeline.reporting.html import Figure, intervals, table
+from napari_wsseg.pipeline.reporting.html import Figure, intervals, part, table
 
 Result = dict[str, Any]
 
 
-def warnings(result: Result) -> str:
-    """Return what a reader of the page should know first."""
-    return "".join(
-        f'<p class="warn"><b>Warning.</b> {escape(each["message"])}</p>'
-        for each in result["warnings"]
-    )
-
-
-def stages(result: Result) -> str:
+def stages(result: Result) -> Markup:
     """Return the figures of every stage, of readers and of blank masks, with a plot."""
     rows: list[list[object]] = []
     for stage, figures in result["stages"].items():
@@ -40,7 +33,7 @@ def stages(result: Result) -> str:
     return table(["stage", *FIGURES], rows) + intervals("pos_iou", drawn)
 
 
-def differences(result: Result) -> str:
+def differences(result: Result) -> Markup:
     """Return each stage less the one before it, and less the first."""
     names = list(result["stages"])
     shown = {(stage, before) for before, stage in pairwise(names)}
@@ -56,10 +49,14 @@ def differences(result: Result) -> str:
         for pair in result["differences"]
         if (pair["stage"], pair["against"]) in shown
     ]
-    return table(["difference", *FIGURES], rows) if rows else "<p>One stage alone.</p>"
+    return (
+        table(["difference", *FIGURES], rows)
+        if rows
+        else part("said", "One stage alone.")
+    )
 
 
-def findings(result: Result) -> str:
+def findings(result: Result) -> Markup:
     """Return the figures per finding, with a plot of each."""
     rows: list[list[object]] = []
     plots: dict[str, list[tuple[str, float | None, list[float] | None]]] = {}
@@ -74,10 +71,10 @@ def findings(result: Result) -> str:
     rows.sort(key=lambda row: str(row[0]).partition(" · ")[0])
     shown = [intervals(f"pos_iou of {name}", of) for name, of in plots.items()]
     head = ["finding · stage", "films", "with it", *FIGURES]
-    return table(head, rows) + "".join(shown if len(shown) > 1 else [])
+    return table(head, rows) + Markup().join(shown if len(shown) > 1 else [])
 
 
-def sizes(result: Result) -> str:
+def sizes(result: Result) -> Markup:
     """Return pos_iou of small, middle and large findings."""
     rows: list[list[object]] = []
     for stage, figures in result["stages"].items():
@@ -99,26 +96,23 @@ def sizes(result: Result) -> str:
     return table(["finding · stage", *head], rows)
 
 
-def experts(result: Result) -> str:
+def experts(result: Result) -> Markup:
     """Return how far readers agree, and how stages do on the same films."""
     found = result["experts"]
     if not found:
-        return (
-            "<p>No film has masks of two independent readers of the same finding, so "
-            "how far experts would agree, the ceiling for any stage, is not known.</p>"
+        return part(
+            "said",
+            "No film has masks of two independent readers of the same finding, so "
+            "how far experts would agree, the ceiling for any stage, is not known.",
         )
     rows: list[list[object]] = [["experts against each other", *_figures(found)]]
     for stage, figures in found["stages"].items():
         cells = [Figure(figures[name]) for name in FIGURES]
         rows.append([f"{stage}, same films", *cells])
-    return (
-        f"<p>{found['n_pairs']} comparisons on {found['n_films']} films; "
-        f"{found['n_left_out']} were left out because one reader began with what the "
-        "other, or the same machine, had drawn.</p>"
-    ) + table(["", *FIGURES], rows)
+    return part("experts", found, table(["", *FIGURES], rows))
 
 
-def gates(result: Result) -> str:
+def gates(result: Result) -> Markup:
     """Return thresholds and gates, and what the gates do."""
     rows: list[list[object]] = []
     for stage, figures in result["stages"].items():
@@ -149,11 +143,11 @@ def gates(result: Result) -> str:
     return table([*head, *shown], rows)
 
 
-def classifier(result: Result) -> str:
+def classifier(result: Result) -> Markup:
     """Return AUROC and F1 against image-level labels."""
     found = result["classifier"]
     if not found["per_finding"]:
-        return "<p>No classifier is in use.</p>"
+        return part("said", "No classifier is in use.")
     rows: list[list[object]] = []
     for finding, row in found["per_finding"].items():
         cells = [Figure(row[name], row["interval"][name]) for name in ("auroc", "f1")]
@@ -163,15 +157,15 @@ def classifier(result: Result) -> str:
     return table(["finding", "films", "with it", "AUROC", "F1"], rows)
 
 
-def teacher(result: Result) -> str:
+def teacher(result: Result) -> Markup:
     """Return student and teacher, where the segmenter in use has one."""
     found = result["teacher"]
     if not found:
-        return ""
+        return Markup()
     if "message" in found:
         # The message may name a film's file, which this page never does.
         told = "The teacher cannot be scored any more; wsseg evaluate says why."
-        return f"<h2>Student and teacher</h2><p>{told}</p>"
+        return part("section", "Student and teacher", part("said", told))
     student = result["stages"]["segmentation"]
     less = found["student_less_teacher"]
     rows: list[list[object]] = [
@@ -185,17 +179,7 @@ def teacher(result: Result) -> str:
             ),
         ],
     ]
-    return f"<h2>Student and teacher</h2>{table(['', *FIGURES], rows)}"
-
-
-def conventions(result: Result) -> str:
-    """Return what every figure means."""
-    drawn = result["bootstrap"]
-    rows = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(words)}</dd>"
-        for name, words in result["conventions"].items()
-    )
-    return f"<p>{drawn['draws']} draws, seed {drawn['seed']}.</p><dl>{rows}</dl>"
+    return part("section", "Student and teacher", table(["", *FIGURES], rows))
 
 
 def _figures(figures: Result) -> list[Figure]:

@@ -7,15 +7,15 @@ import json
 import platform
 import re
 from datetime import UTC, datetime
-from html import escape
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-from napari_wsseg.io import project_files, runs
+from markupsafe import Markup
+
+from napari_wsseg.io import runs
 from napari_wsseg.io import sweeps as sweep_files
 from napari_wsseg.io.project import Project
-from napari_wsseg.pipeline.reporting.html import Figure, image, table
+from napari_wsseg.pipeline.reporting.html import Figure, image, part, table
 from napari_wsseg.schema import SPLITS, STAGES
 
 _PACKAGES = ("napari-wsseg", "torch", "numpy", "segmentation-models-pytorch")
@@ -24,7 +24,7 @@ _PACKAGES = ("napari-wsseg", "torch", "numpy", "segmentation-models-pytorch")
 _SWEPT = ("pos_iou", "all_iou", "pooled_miou", "emptiness")
 
 
-def snapshot(project: Project) -> str:
+def snapshot(project: Project) -> Markup:
     """Return what data the figures are of: counts, and hashes to know it again."""
     cases, annotated = project.cases(), project.annotated()
     rows: list[list[object]] = []
@@ -54,17 +54,18 @@ def snapshot(project: Project) -> str:
         any(version.source_run for version in project.history(case, finding))
         for case, finding, _ in masks
     )
-    return (
-        table([*head, "expert masks"], rows)
-        + f"<p class='note'>{len(masks)} expert masks hold; {drafts} of them began as "
-        "a machine's draft, which favours the machine they are compared with. "
-        f"{len(project.decisions())} films are reviewed. Films, splits and labels: "
-        f"<code>{_hash(films)}</code>; expert masks: <code>{_hash(masks)}</code> "
-        "(first digits of SHA-256; the same digits are the same data).</p>"
+    return part(
+        "snapshot",
+        table([*head, "expert masks"], rows),
+        len(masks),
+        drafts,
+        len(project.decisions()),
+        _hash(films),
+        _hash(masks),
     )
 
 
-def runs_in_use(project: Project) -> str:
+def runs_in_use(project: Project) -> Markup:
     """Return every stage's run with all its settings.
 
     Of a setting that is a path only the last part is shown: a folder may name a
@@ -80,7 +81,7 @@ def runs_in_use(project: Project) -> str:
     return table(["stage", "run", "recipe", "seconds", "settings"], rows)
 
 
-def made_with() -> str:
+def made_with() -> Markup:
     """Return versions of what computed the figures, and when."""
     found = []
     for name in _PACKAGES:
@@ -90,10 +91,10 @@ def made_with() -> str:
             continue  # An optional part that is not installed computed nothing.
     now = datetime.now(UTC)
     told = f"{', '.join(found)}, Python {platform.python_version()}"
-    return f'<p class="note">{escape(told)}; {now:%Y-%m-%d %H:%M} UTC.</p>'
+    return part("said", f"{told}; {now:%Y-%m-%d %H:%M} UTC.", "note")
 
 
-def sweeps(project: Project) -> str:
+def sweeps(project: Project) -> Markup:
     """Return the table and the plot of every sweep of the project."""
     parts = []
     for path in sorted((project.folder / "sweeps").glob("*/sweep.json")):
@@ -110,19 +111,13 @@ def sweeps(project: Project) -> str:
         ]
         plot = path.with_name("plot.png")
         title = f"{state['recipe']}: {state['key']}"
-        parts.append(
-            f"<h3>{escape(title)}</h3>"
-            + table([state["key"], "finding", "trials", *_SWEPT], rows)
-            + (image(_plot(plot), title) if plot.is_file() else "")
-        )
+        shown = table([state["key"], "finding", "trials", *_SWEPT], rows)
+        drawn = image(plot.read_bytes(), title) if plot.is_file() else ""
+        parts.append(part("sweep", title, shown, drawn))
     if not parts:
-        return ""
-    note = "Test films; mean ± standard deviation over trials."
-    return f'<h2>Sweeps</h2><p class="note">{note}</p>' + "".join(parts)
-
-
-def _plot(path: Path) -> bytes:
-    return project_files.read_bytes(path, 2**26)
+        return Markup()
+    note = part("said", "Test films; mean ± standard deviation over trials.", "note")
+    return part("section", "Sweeps", note + Markup().join(parts))
 
 
 def _mean(cell: dict[str, Any]) -> object:
