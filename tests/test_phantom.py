@@ -10,6 +10,7 @@ from PIL import Image
 
 from napari_wsseg.phantom import (
     FINDINGS,
+    STRUCTURES,
     Phantom,
     ensure_demo_dataset,
     generate,
@@ -342,3 +343,34 @@ def test_a_full_size_film_can_be_made() -> None:
     film = generate(1, size=(3000, 2500))
     assert film.pixels.shape == (3000, 2500)
     assert 0.1 < film.spacing_mm[0] < 0.2
+
+
+def test_every_structure_is_on_every_film_and_where_it_belongs() -> None:
+    film = generate(3, size=SIZE, findings=(), wide=True)
+    assert tuple(film.anatomy) == STRUCTURES
+    rows = {
+        name: np.nonzero(mask)[0].mean()
+        for name, mask in film.anatomy.items()
+        if mask.any()
+    }
+    assert rows["clavicles"] < rows["heart"] < rows["abdomen"]
+    assert rows["mediastinum"] < rows["heart"] < rows["diaphragm"] + SIZE / 8
+    lungs = film.anatomy["left_lung"] | film.anatomy["right_lung"]
+    assert not (lungs & film.anatomy["outside"]).any()
+    assert film.anatomy["markers"].any()
+
+
+def test_wide_films_are_of_every_build_and_keep_what_cardiomegaly_means() -> None:
+    heights = []
+    for seed in range(12):
+        film = generate(
+            seed, size=96, findings=("cardiomegaly",) if seed % 2 else (), wide=True
+        )
+        heart = np.ptp(np.nonzero(film.anatomy["heart"])[1]) + 1
+        lungs = film.anatomy["left_lung"] | film.anatomy["right_lung"]
+        down, across = (np.ptp(where) + 1 for where in np.nonzero(lungs))
+        heights.append(down / across)
+        assert (heart / across > 0.5) == bool(seed % 2) or abs(
+            heart / across - 0.5
+        ) < 0.06
+    assert max(heights) - min(heights) > 0.3

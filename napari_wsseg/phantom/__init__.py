@@ -8,11 +8,12 @@ from napari_wsseg.phantom.dataset import (
     ensure_demo_dataset,
     write_dataset,
 )
-from napari_wsseg.phantom.film import FINDINGS, Phantom, generate
+from napari_wsseg.phantom.film import FINDINGS, STRUCTURES, Phantom, generate
 
 __all__ = [
     "FINDINGS",
     "SAMPLE_SEED",
+    "STRUCTURES",
     "Phantom",
     "ensure_demo_dataset",
     "generate",

@@ -80,15 +80,25 @@ def ribs(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
     return total
 
 
-def girdle(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
-    """Path length through clavicles, shoulder blades and upper arms, mm of cortex."""
+def girdle(
+    film: Frame, patient: Patient, rng: np.random.Generator
+) -> tuple[Plane, Plane]:
+    """Path length through clavicles, shoulder blades and upper arms, mm of cortex.
+
+    Returns
+    -------
+    all, clavicles : (H, W)
+    """
     total = np.zeros_like(film.x)
+    clavicles = np.zeros_like(film.x)
     lift = rng.uniform(-12, 14)
     out = rng.uniform(-4, 26)
     for side in (-1, 1):
-        total += _clavicle(film, patient, side, lift, rng)
+        clavicle = _clavicle(film, patient, side, lift, rng)
+        clavicles += clavicle
+        total += clavicle
         total += _scapula(film, patient, side, lift, out + rng.uniform(-5, 5))
-    return total
+    return total, clavicles
 
 
 def _clavicle(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_wsseg.phantom._canvas import Frame, Plane, blur, smoothstep
+from napari_wsseg.schema import Mask
 
 WHITE = 4095
 
@@ -42,8 +43,17 @@ def develop(film: Frame, signal: Plane, rng: np.random.Generator) -> Plane:
     return pixels
 
 
-def shutters(film: Frame, pixels: Plane, rng: np.random.Generator) -> Plane:
-    """Black out what lies outside the collimated field, often nothing."""
+def shutters(
+    film: Frame, pixels: Plane, rng: np.random.Generator
+) -> tuple[Plane, Mask]:
+    """Black out what lies outside the collimated field, often nothing.
+
+    Returns
+    -------
+    pixels : (H, W)
+    field : (H, W) bool
+        Where the shutters are open.
+    """
     rows, columns = film.shape
     tilt = rng.normal(0, 0.006)
     row, column = np.mgrid[0:rows, 0:columns].astype(np.float32)
@@ -54,7 +64,8 @@ def shutters(film: Frame, pixels: Plane, rng: np.random.Generator) -> Plane:
         inset = max(0.0, rng.uniform(-0.05, 0.045))
         if inset > 0:
             open_field *= smoothstep(inset - sharp, inset + sharp, position)
-    return pixels * open_field + 0.012 * (1 - open_field)
+    dark: Plane = pixels * open_field + 0.012 * (1 - open_field)
+    return dark, open_field > 0.5
 
 
 def quantise(pixels: Plane) -> np.ndarray[tuple[int, int], np.dtype[np.uint16]]:

@@ -47,6 +47,9 @@ class Patient:
         Radius of the aortic arch.
     bell
         How slowly the chest widens below the apices, 0.45 to 0.65.
+    heart_slant
+        0: an upright heart; 1: one that lies on the diaphragm, narrow above and with
+        its apex out to the left; what is between is between.
     """
 
     female: bool
@@ -66,6 +69,7 @@ class Patient:
     pitch: float
     arch: float
     bell: float
+    heart_slant: float = 0.0
 
     @property
     def cardiothoracic_ratio(self) -> float:
@@ -106,6 +110,49 @@ def draw(rng: np.random.Generator, *, cardiomegaly: bool) -> Patient:
         pitch=frame * 22.8,
         arch=float(rng.uniform(12.0, 18.0)),
         bell=float(rng.uniform(0.46, 0.64)),
+    )
+
+
+def draw_wide(rng: np.random.Generator, *, cardiomegaly: bool) -> Patient:
+    """Draw a patient of every build and breath; as `draw`, but nothing is usual.
+
+    Chests are from half as high as they are wide to higher than wide, hearts from
+    lying to upright and anywhere from a third to three quarters of the chest's width.
+    """
+    frame = float(np.clip(rng.normal(1.0, 0.05), 0.85, 1.15))
+    habitus = float(rng.uniform(-1.8, 3.0))
+    width = frame * rng.uniform(116, 156)
+    tall = 2 * width * rng.uniform(0.54, 1.12)  # from apices to costophrenic angles
+    drop = tall * rng.uniform(0.13, 0.27)
+    lower = rng.uniform(-14, 24)  # how far the left dome is below the right one
+    dome_right = tall - drop - max(0.0, lower)
+    size = rng.random()
+    ratio = 0.51 + 0.22 * size if cardiomegaly else 0.33 + 0.165 * size
+    heart = ratio * 2 * width
+    share = rng.uniform(max(0.18, 1 - 0.95 / (2 * ratio)), 0.42)
+    heart_tall = float(
+        np.clip(heart * rng.uniform(0.56, 0.98), 0.3 * tall, 0.68 * tall)
+    )
+    bottom = dome_right + drop * rng.uniform(-0.05, 0.9)
+    return Patient(
+        female=bool(rng.random() < 0.5),
+        width=width,
+        depth=frame * (186 + 14 * habitus),
+        wall=frame * (30 + 11 * habitus),
+        dome_right=dome_right,
+        dome_left=dome_right + lower,
+        angle_drop=drop,
+        turn=float(np.clip(rng.normal(0, 8), -20, 20)),
+        scoliosis=float(np.clip(rng.normal(0, 8), -20, 20)),
+        heart_right=heart * share,
+        heart_left=heart * (1 - share),
+        heart_top=bottom - heart_tall,
+        heart_bottom=bottom,
+        hilum=rng.uniform(0.36, 0.5) * tall,
+        pitch=22.8 * frame * float(np.clip(tall / 275, 0.72, 1.15)),
+        arch=float(rng.uniform(10.0, 24.0)),
+        bell=float(rng.uniform(0.35, 0.75)),
+        heart_slant=float(rng.uniform(0.0, 1.15)),
     )
 
 
@@ -177,12 +224,21 @@ _HEART = np.array(
 )  # fmt: skip
 
 
+_LYING_HEART = np.array(
+    [
+        (-0.52, 0.16), (-0.80, 0.38), (-0.98, 0.63), (-0.98, 0.84), (-0.58, 0.98),
+        (0.02, 1.02), (0.50, 1.01), (0.88, 0.97), (1.00, 0.88), (0.86, 0.68),
+        (0.62, 0.46), (0.40, 0.25), (0.22, 0.06), (-0.02, -0.04), (-0.30, 0.01),
+    ]
+)  # fmt: skip
+
+
 def heart_outline(patient: Patient, wobble: NDArray[np.float64]) -> Values:
     """Return the heart's outline (N, 2) in mm, exactly as wide as the patient says.
 
     `wobble` (15,) moves each control point in or out by that share.
     """
-    points = _HEART.copy()
+    points = _HEART + patient.heart_slant * (_LYING_HEART - _HEART)
     points *= 1 + wobble[:, None] * np.array([1.0, 0.0])
     closed = np.vstack([points, points[:1]])
     spline = CubicSpline(np.arange(len(closed)), closed, bc_type="periodic")

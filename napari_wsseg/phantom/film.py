@@ -29,6 +29,24 @@ FINDINGS = (
 )
 """Every finding the generator can draw, in the order of masks and labels."""
 
+STRUCTURES = (
+    "heart",
+    "left_lung",
+    "right_lung",
+    "mediastinum",
+    "diaphragm",
+    "abdomen",
+    "clavicles",
+    "devices",
+    "markers",
+    "outside",
+)
+"""What a film shows of everybody, in the order of the network that finds it.
+
+``"diaphragm"`` is a band of 8 mm along the domes, ``"markers"`` are letters of lead
+and in the picture, ``"outside"`` is where no body or no beam is.
+"""
+
 # Attenuation per mm near 65 keV, as the beam of a chest unit is after filtration.
 _SOFT, _LUNG, _CORTEX = 0.0195, 0.0052, 0.048
 
@@ -49,7 +67,8 @@ class Phantom:
     labels
         Finding to whether it is there.
     anatomy
-        ``"heart"``, ``"left_lung"``, ``"right_lung"``, (H, W) bool, on every film.
+        Each of `STRUCTURES` to (H, W) bool, on every film. Lungs reach behind the heart
+        and the dome as far as the beam meets much of them.
     spacing_mm
         Row and column spacing in the detector plane.
     seed
@@ -72,6 +91,7 @@ def generate(
     *,
     size: int | tuple[int, int] = 512,
     findings: Collection[str] | None = None,
+    wide: bool = False,
 ) -> Phantom:
     """Make one frontal chest radiograph of a patient who does not exist.
 
@@ -88,6 +108,9 @@ def generate(
     findings
         What is to be found, of `FINDINGS`; ``()`` for a film without findings;
         ``None`` lets the seed draw: none in four films of ten.
+    wide
+        Draw patients, and how they lie on the film, from far beyond what is usual: for
+        networks that are to know a chest wherever they see one.
 
     Returns
     -------
@@ -111,8 +134,11 @@ def generate(
         raise ValueError(
             f"findings {sorted(unknown)} are not drawn; choose from {list(FINDINGS)}"
         )
-    patient = _patient.draw(streams["patient"], cardiomegaly="cardiomegaly" in present)
-    film = _lay_film(shape, patient, streams["frame"])
+    draw, lay = (
+        (_patient.draw_wide, _lay_anyhow) if wide else (_patient.draw, _lay_film)
+    )
+    patient = draw(streams["patient"], cardiomegaly="cardiomegaly" in present)
+    film = lay(shape, patient, streams["frame"])
     return _Scene(film, patient, streams).render(seed, present)
 
 
@@ -139,6 +165,22 @@ def _lay_film(
     return frame(shape, width_mm, middle, np.deg2rad(rng.normal(0, 1.4)))
 
 
+def _lay_anyhow(
+    shape: tuple[int, int], patient: Patient, rng: np.random.Generator
+) -> Frame:
+    """Lay the film so that the lungs fill half of it or all, high, low or aside."""
+    high = patient.dome_left + patient.angle_drop
+    share = rng.uniform(0.52, 0.98)
+    width_mm = max(2 * patient.width / share, high / 0.97 * shape[1] / shape[0])
+    height_mm = width_mm * shape[0] / shape[1]
+    spare_x, spare_y = width_mm - 2 * patient.width, height_mm - high
+    middle = (
+        spare_x * rng.uniform(-0.3, 0.3),
+        0.5 * high + spare_y * rng.uniform(-0.25, 0.5),
+    )
+    return frame(shape, width_mm, middle, np.deg2rad(rng.normal(0, 3)))
+
+
 class _Scene:
     """Everything between the tube and the detector for one film."""
 
@@ -148,7 +190,8 @@ class _Scene:
         self.film, self.patient, self.streams = film, patient, streams
         rng = streams["body"]
         self.body = _tissue.body(film, patient, rng)
-        outline = _patient.heart_outline(patient, rng.normal(0, 0.018, 15))
+        wobble = 0.045 if patient.heart_slant else 0.018
+        outline = _patient.heart_outline(patient, rng.normal(0, wobble, 15))
         low, high = outline.min(0), outline.max(0)
         rho = _patient.radial(film, outline, 0.45 * low + 0.55 * high)
         self.heart_mask: Mask = rho < 1
@@ -171,8 +214,9 @@ class _Scene:
             self.film, self._optical_depth(shadows), self.streams["exposure"]
         )
         pixels = _exposure.develop(self.film, signal, self.streams["exposure"])
-        pixels = _exposure.shutters(self.film, pixels, self.streams["exposure"])
-        pixels = _devices.burn_in(pixels, "SYNTHETIC")
+        bare, beam = _exposure.shutters(self.film, pixels, self.streams["exposure"])
+        pixels = _devices.burn_in(bare, "SYNTHETIC")
+        written = np.abs(pixels - bare) > 0.12
         masks = {name: np.zeros(self.film.shape, bool) for name in FINDINGS}
         for shadow in shadows:
             masks[shadow.finding] |= shadow.mask
@@ -183,22 +227,40 @@ class _Scene:
             pixels=_exposure.quantise(pixels),
             masks=masks,
             labels={name: name in present for name in FINDINGS},
-            anatomy=self._anatomy(),
+            anatomy=self._anatomy(written, beam),
             spacing_mm=(self.film.spacing, self.film.spacing),
             seed=seed,
             description=f"synthetic chest radiograph, {names or 'no finding'}",
         )
 
-    def _anatomy(self) -> dict[str, Mask]:
+    def _anatomy(self, written: Mask, beam: Mask) -> dict[str, Mask]:
+        film, patient = self.film, self.patient
         solid = (self.middle**2 + self.heart**2) ** 0.5
-        lungs = {
-            name: lung.field & (lung.depth > 0.25 * (lung.depth + solid))
-            for name, lung in (
-                ("left_lung", self.lungs[1]),
-                ("right_lung", self.lungs[-1]),
-            )
+        left, right = (
+            lung.field & (lung.depth > 0.25 * (lung.depth + solid))
+            for lung in (self.lungs[1], self.lungs[-1])
+        )
+        domes = [_patient.dome_y(patient, film.x, side) for side in (-1, 1)]
+        below = film.y - np.where(film.x < 0, *domes)
+        chest = np.abs(film.x) < patient.width
+        found = {
+            "heart": self.heart_mask,
+            "left_lung": left,
+            "right_lung": right,
+            "mediastinum": (self.middle > 10)
+            & (film.y > 0)
+            & (below < 0)
+            & ~(left | right | self.heart_mask),
+            "diaphragm": chest & (np.abs(below) < 4),
+            "abdomen": (np.abs(film.x) < patient.width + 0.6 * patient.wall)
+            & (below > 0)
+            & (self.body > 30),
+            "clavicles": self.clavicles > 1.5,
+            "devices": self.metal > 0.15,
+            "markers": (self.marker > 0.3) | written,
+            "outside": (self.body < 8) | ~beam,
         }
-        return {"heart": self.heart_mask, **lungs}
+        return {name: found[name] for name in STRUCTURES}
 
     def _shadows(self, present: set[str]) -> list[_findings.Shadow]:
         """Return what each finding that is present changes, the heart's size aside."""
@@ -261,10 +323,11 @@ class _Scene:
     def _hard(self) -> Plane:
         """Return what bone and metal add to the optical depth."""
         film, patient, rng = self.film, self.patient, self.streams["bones"]
-        bone = _bones.ribs(film, patient, rng) + _bones.girdle(film, patient, rng)
-        bone = blur(bone, 0.55) + _bones.spine(film, patient, rng)
+        ribs = _bones.ribs(film, patient, rng)
+        girdle, self.clavicles = _bones.girdle(film, patient, rng)
+        bone = blur(ribs + girdle, 0.55) + _bones.spine(film, patient, rng)
         bone = bone + _bones.sternum(film, patient)
-        marker = _devices.side_marker(film, patient, self.streams["devices"])
-        metal = _devices.devices(film, patient, self.streams["devices"])
-        hard: Plane = (_CORTEX - _SOFT) * bone + marker + metal
+        self.marker = _devices.side_marker(film, patient, self.streams["devices"])
+        self.metal = _devices.devices(film, patient, self.streams["devices"])
+        hard: Plane = (_CORTEX - _SOFT) * bone + self.marker + self.metal
         return hard
