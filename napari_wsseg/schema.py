@@ -16,6 +16,9 @@ IGNORE = 255
 STAGES = ("cam", "crf", "irnet", "segmentation")
 """The stages of a mask, in the order in which they are made."""
 
+ANATOMY = "anatomy"
+"""What is beside the stages of a mask: heart, lungs and the rest, on every film."""
+
 SPLITS = ("train", "val", "test")
 
 RULES = ("threshold", "triplet", "otsu")

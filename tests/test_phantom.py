@@ -356,7 +356,8 @@ def test_every_structure_is_on_every_film_and_where_it_belongs() -> None:
     assert rows["clavicles"] < rows["heart"] < rows["abdomen"]
     assert rows["mediastinum"] < rows["heart"] < rows["diaphragm"] + SIZE / 8
     lungs = film.anatomy["left_lung"] | film.anatomy["right_lung"]
-    assert not (lungs & film.anatomy["outside"]).any()
+    # A shutter may hide a strip of lung.
+    assert (lungs & film.anatomy["outside"]).sum() < 0.05 * lungs.sum()
     assert film.anatomy["markers"].any()
 
 

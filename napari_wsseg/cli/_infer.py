@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import threading
+from typing import Any
 
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import add_json, add_project
-from napari_wsseg.schema import STAGES
+from napari_wsseg.schema import ANATOMY, STAGES
 
 
 def add(command: argparse.ArgumentParser) -> None:
     """Fill in the command's parser."""
-    command.add_argument("stage", choices=STAGES)
+    command.add_argument("stage", choices=(*STAGES, ANATOMY))
     add_project(command)
     command.add_argument("--run", dest="run_id", help="default: the run in use")
     command.add_argument(
@@ -35,20 +36,28 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_wsseg.io.project import Project
     from napari_wsseg.jobs import DataError
     from napari_wsseg.pipeline.infer import infer
-    from napari_wsseg.pipeline.inference import variants
+    from napari_wsseg.pipeline.inference import anatomy, variants
     from trainers.engine import cancellation as _watch
 
     cancel = threading.Event()
     _watch.on_signals(cancel)
     with Project.open(arguments.project) as project:
-        run_id = arguments.run_id or project.adopted(arguments.stage)
+        run_id = arguments.run_id or (
+            anatomy.run_in_use(project)
+            if arguments.stage == ANATOMY
+            else project.adopted(arguments.stage)
+        )
         if not run_id:
             raise DataError(
                 f"no run is in use for the stage {arguments.stage}; train one, or "
                 "name one with --run"
             )
-        config = runs.find(project.folder, run_id).config()
-        every = variants.of_run(config) if arguments.map == "all" else [arguments.map]
+        config: dict[str, Any] = {}
+        every = [arguments.map]
+        if run_id != anatomy.SHIPPED:
+            config = runs.find(project.folder, run_id).config()
+            if arguments.map == "all":
+                every = list(variants.of_run(config))
         counts: dict[str, int] = {}
         for variant in every:
             job = infer(

@@ -1,7 +1,8 @@
 """One table of decisions and measurements, a row a finding and film.
 
 Areas are in pixels and, where the spacing is known, in mm². Unless a film is calibrated
-its spacing is the detector's, on which a patient throws a larger shadow.
+its spacing is the detector's, on which a patient throws a larger shadow. The last four
+columns are the machine's: measured on what the anatomy stage drew, where it has run.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ from functools import partial
 from napari_wsseg.export import File, Item, Note, formats
 from napari_wsseg.export.exporting import spreadsheet as _sheet
 from napari_wsseg.export.exporting.selection import Selection
+from napari_wsseg.io import anatomy
 from napari_wsseg.ops import masks as regions
+from napari_wsseg.ops.chest import ChestMeasures
 from napari_wsseg.schema import Annotation, Case, Decision, Mask
 
 COLUMNS = (
     *("film", "split", "finding", "label", "area_px", "area_mm2", "area_share"),
     *("regions", "reader", "version", "made_with", "source_run"),
     *("decision", "decided_by", "confidence", "seconds", "decided_utc", "comment"),
+    *("machine_cardiothoracic_ratio", "machine_heart_share"),
+    *("machine_left_lung_share", "machine_right_lung_share"),
 )
 
 
@@ -33,6 +38,7 @@ def write(chosen: Selection) -> Iterator[Item]:
         yield case
         annotations = chosen.annotations(case)
         decision = _decided(decisions.get(case.id))
+        chest = _chest(anatomy.measures(chosen.project, case))
         for finding, mask in masks.items():
             label = case.labels.get(finding)
             rows.append(
@@ -41,6 +47,7 @@ def write(chosen: Selection) -> Iterator[Item]:
                     *_measured(case, mask),
                     *_made(annotations[finding]),
                     *decision,
+                    *chest,
                 ]
             )
     yield Note("lost", "the masks themselves: this is a table")
@@ -64,6 +71,15 @@ def _decided(one: Decision | None) -> Sequence[object]:
     seconds = None if one.seconds is None else f"{one.seconds:.1f}"
     who = (one.verdict, one.reader, one.confidence)
     return *who, seconds, one.created, one.comment
+
+
+def _chest(found: ChestMeasures | None) -> Sequence[object]:
+    if found is None:
+        return (None,) * 4
+    ratio = found.cardiothoracic_ratio
+    shares = (found.heart, found.left_lung, found.right_lung)
+    told = [f"{share:.4f}" for share in shares]
+    return None if ratio is None else f"{ratio:.3f}", *told
 
 
 def _table(rows: Sequence[Sequence[object]]) -> bytes:

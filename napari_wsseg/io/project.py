@@ -58,6 +58,7 @@ class Project:
         self.name = settings.name
         self.findings = settings.findings
         self.colour = settings.colour
+        self.places = settings.places
         self._settle(settings)
         self.readonly = lock is None
         self._database = database

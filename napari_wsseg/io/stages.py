@@ -19,7 +19,7 @@ from napari_wsseg.io import atomic, project_files
 from napari_wsseg.io.project_folder import presence
 from napari_wsseg.io.values import NUMBER, Form
 from napari_wsseg.jobs import DataError
-from napari_wsseg.schema import STAGES, StageMaps, StageSettings
+from napari_wsseg.schema import ANATOMY, STAGES, StageMaps, StageSettings
 
 MAX_BYTES = 2**29
 """Most that the maps of one film unpack to; ten findings of 1024 × 1024 are 40 MiB."""
@@ -53,8 +53,9 @@ def folder(project: Path, stage: str, run: str) -> Path:
     behind a tilde, ``"cam~layer-cam@4"``, and lies beside it.
     """
     own, tilde, variant = stage.partition("~")
-    if own not in STAGES:
-        raise ValueError(f"no stage {stage!r}; there are: {', '.join(STAGES)}")
+    if own not in (*STAGES, ANATOMY):
+        known = ", ".join((*STAGES, ANATOMY))
+        raise ValueError(f"no stage {stage!r}; there are: {known}")
     if tilde and not re.fullmatch(r"[a-z0-9][a-z0-9@+() -]*", variant):
         raise ValueError(
             f"a variant {variant!r} of stage {own}; name it with a-z, 0-9, @+()- "

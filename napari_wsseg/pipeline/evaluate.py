@@ -10,6 +10,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import bootstrap
 from napari_wsseg.ops.tally import FIGURES, Tally
+from napari_wsseg.pipeline.evaluation import anatomy as _anatomy
 from napari_wsseg.pipeline.evaluation import by_size as _by_size
 from napari_wsseg.pipeline.evaluation import classifier as _classified
 from napari_wsseg.pipeline.evaluation import counts as _tallies
@@ -90,6 +91,7 @@ def evaluate(
         draws=draws,
         seed=seed,
     )
+    result["anatomy"] = yield from _anatomy.scores(project, cases)
     result["warnings"] = _warnings.of(result)
     yield Progress(1, 1, "drawing films again for intervals")
     return result

@@ -5,16 +5,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
 
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io import runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress, UsageError
-from napari_wsseg.pipeline.inference import networks, thresholds, variants
+from napari_wsseg.pipeline.inference import (
+    anatomy,
+    networks,
+    places,
+    thresholds,
+    variants,
+)
 from napari_wsseg.pipeline.inference import scorers as _scorers
 from napari_wsseg.pipeline.inference import tied_deconv as _tied_deconv
 from napari_wsseg.pipeline.inference.work import Scorer, Work
-from napari_wsseg.schema import Case
+from napari_wsseg.schema import ANATOMY, Case
 
 #: Films that go through a network together.
 BATCH = 8
@@ -41,7 +50,9 @@ def infer(
     ----------
     stage
         ``"cam"`` and ``"crf"`` of a run of a classifier or of a tied deconvolution
-        network, ``"irnet"`` of an IRNet's, ``"segmentation"`` of a segmenter's.
+        network, ``"irnet"`` of an IRNet's, ``"segmentation"`` of a segmenter's,
+        ``"anatomy"`` of an anatomy network's or, with the run ``"shipped"``, of the one
+        that comes with the program.
     variant
         Which map of the stage ``"cam"``, see
         `napari_wsseg.pipeline.inference.variants`; ``None`` for the run's own.
@@ -64,9 +75,7 @@ def infer(
     if stage not in _STAGES:
         raise DataError(f"no stage {stage!r}; there are: {', '.join(_STAGES)}")
     variant, kept = _variant(project, stage, run, variant)
-    model, header = networks.load(
-        project.folder, run, device=networks.device_of(device)
-    )
+    model, header = _loaded(project, run, device)
     below = _STAGES[stage].below
     score = _scorer(stage, header["network"]["kind"], run)
     if below:
@@ -75,6 +84,17 @@ def infer(
             project,
             below,
             source,
+            first=first,
+            only=only,
+            device=device,
+            cancel=cancel,
+        )
+    limits = places.for_stage(project, header)
+    if limits:
+        yield from infer(
+            project,
+            ANATOMY,
+            limits.run,
             first=first,
             only=only,
             device=device,
@@ -91,12 +111,22 @@ def infer(
         if cancel is not None and cancel.is_set():
             return
         for case, maps in zip(batch, score(work, batch), strict=True):
-            stages.write(project.folder, kept, run, case.id, maps)
+            placed = limits.apply(stage, case, maps) if limits else maps
+            stages.write(project.folder, kept, run, case.id, placed)
         done += len(batch)
         yield Progress(done, len(cases), f"scoring films: {kept.replace('~', ' ')}")
     if cases or stages.read_settings(project.folder, kept, run) is None:
         settings = thresholds.defaults(project, kept, run, header)
         stages.write_settings(project.folder, kept, run, settings)
+
+
+def _loaded(
+    project: Project, run: str, device: str
+) -> tuple[nn.Module, dict[str, Any]]:
+    where = networks.device_of(device)
+    if run == anatomy.SHIPPED:
+        return anatomy.shipped(where)
+    return networks.load(project.folder, run, device=where)
 
 
 def _variant(
@@ -146,4 +176,5 @@ _STAGES = {
     "crf": _Stage("cam", {"classifier": _scorers.crf, "tied_deconv": _scorers.crf}),
     "irnet": _Stage("cam", {"irnet": _scorers.irnet}),
     "segmentation": _Stage("cam", {"segmenter": _scorers.segmentation}),
+    "anatomy": _Stage(None, {"anatomy": anatomy.maps}),
 }

@@ -24,6 +24,7 @@ from trainers.engine.recipe import configure, settings_of
 from trainers.engine.run import Run
 
 TINY: dict[str, dict[str, Any]] = {
+    "anatomy": {"size": 64, "synthetic": 12, "epochs": 3, "batch": 4},
     "classifier": {"size": 64, "epochs": 6, "batch": 4, "learning_rate": 1e-3},
     "irnet": {"epochs": 8, "batch": 4, "learning_rate": 0.01, "radius": 4},
     "segmentation": {"size": 64, "epochs": 6, "batch": 4, "labels": "cam"},

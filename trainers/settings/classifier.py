@@ -100,6 +100,14 @@ class ClassifierConfig(NetworkConfig):
             "a region in the rule threshold; 0: any",
         },
     ] = 0.0
+    places: Annotated[
+        bool,
+        {
+            "label": "Keep to places",
+            "tooltip": "Dim maps where the finding cannot be, see [places] in "
+            "wsseg.toml; seeds, walk and weak masks follow",
+        },
+    ] = False
     cam_fill_holes: Annotated[bool, {"tooltip": "Fill holes in masks from maps"}] = (
         False
     )
@@ -168,4 +176,5 @@ def header(
             "fill_holes": config.cam_fill_holes,
         },
         "thresholds": {"cam": config.cam_threshold},
+        "places": config.places,
     }

@@ -31,6 +31,7 @@ _FAST: Preset = {
         "choose_by": "last",
         "cam": "layer-cam",
         "cam_level": 4,
+        "places": True,
         "cam_threshold": 0.5,
         "seed_foreground": 0.5,
         "seed_background": 0.2,
@@ -61,6 +62,7 @@ _FAST: Preset = {
         # Weak masks are wrong at their edges; more weight would only widen them.
         "positive_weight": 1.0,
         "absent_weight": 0.5,
+        "places": True,
     },
     "chexseg": {
         "size": 128,
@@ -74,6 +76,7 @@ _FAST: Preset = {
         # Dice already makes up for small masks, and the gate for absent findings.
         "positive_weight": 1.0,
         "absent_weight": 0.3,
+        "places": True,
     },
     "distillation": {
         "size": 128,

@@ -67,6 +67,14 @@ class MaskConfig(SegmenterConfig):
             "the gate keeps them empty as well",
         },
     ] = 1.0
+    places: Annotated[
+        bool,
+        {
+            "label": "Keep to places",
+            "tooltip": "Dim what lies where the finding cannot be, see [places] in "
+            "wsseg.toml; needs no training",
+        },
+    ] = False
     present_weight: Annotated[
         float,
         {
@@ -194,6 +202,7 @@ def header(
         "tune_on_expert_masks": tuned,
         "start": start,
         "weak": dict(weak or {}),
+        "places": getattr(config, "places", False),
     }
 
 

@@ -30,6 +30,9 @@ from napari_wsseg._widgets.review.grey_window import TonePanel
 from napari_wsseg._widgets.review.readout import Readout
 from napari_wsseg._widgets.review.stage_switcher import StagePanel
 from napari_wsseg._widgets.review.version_list import VersionsPanel
+from napari_wsseg.io import anatomy
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case
 
 WIDTH = 320
@@ -116,6 +119,8 @@ class CaseHeader(QWidget):
         facts = [size, case.split, *([view] if view else [])]
         if self.session.reading.mode == "blind":
             facts.append("<b>blind</b>")
+        elif project is not None and (chest := _chest(project, case)):
+            facts.append(chest)
         if project is not None and project.readonly:
             facts.append("<b>read-only</b>")
         return " · ".join(facts)
@@ -136,6 +141,20 @@ class CaseHeader(QWidget):
             self.saved.setStyleSheet(style)
         if said != self.saved.text():
             self.saved.setText(said)
+
+
+def _chest(project: Project, case: Case) -> str:
+    """Say what the machine measured of the chest; nothing where it has not looked."""
+    try:
+        found = anatomy.measures(project, case)
+    except DataError as error:
+        return f"anatomy unreadable: {error}"
+    if found is None:
+        return ""
+    ratio = found.cardiothoracic_ratio
+    told = "no heart found" if ratio is None else f"cardiothoracic ratio {ratio:.2f}"
+    lungs = found.left_lung + found.right_lung
+    return f"{told}, lungs {lungs:.0%} of the film (machine)"
 
 
 class Review(QWidget):

@@ -8,11 +8,11 @@ from typing import get_args
 from napari_wsseg.io.index import clock as _clock
 from napari_wsseg.io.index.database import Database
 from napari_wsseg.jobs import DataError
-from napari_wsseg.schema import STAGES, Decision, Verdict
+from napari_wsseg.schema import ANATOMY, STAGES, Decision, Verdict
 
 _HOLDS = "id NOT IN (SELECT decision FROM undone)"
 
-ADOPTABLE = (*STAGES, "classifier")
+ADOPTABLE = (*STAGES, "classifier", ANATOMY)
 """What a run can be adopted for."""
 
 

@@ -48,6 +48,9 @@ class Settings:
         Whether networks see red, green and blue rather than greys.
     key
         Of the key file that has the films' names; see `napari_wsseg.io.film_names`.
+    places
+        Finding to where it can be (``[places]``); ``None``: ``places = false``, nothing
+        is kept to a place.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Settings:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     colour: bool = False
     key: str = ""
+    places: Mapping[str, str] | None = field(default_factory=dict)
 
     @property
     def seen_seconds(self) -> float:
@@ -115,6 +119,10 @@ def write(folder: Path, settings: Settings) -> None:
         document["colour"] = True
     if settings.key:
         document["key"] = settings.key
+    if settings.places is None:
+        document["places"] = False
+    elif settings.places:
+        document["places"] = dict(settings.places)
     data = tomli_w.dumps(document).encode()
     atomic.write(folder / NAME, lambda file: file.write(data))
 
@@ -215,6 +223,7 @@ def _settings(document: Mapping[str, Any]) -> Settings:
         defaults=_defaults(document.get("defaults", {})),
         colour=document.get("colour") is True,
         key=str(document.get("key", "")),
+        places=_places(document.get("places", {})),
     )
 
 
@@ -227,6 +236,19 @@ def _defaults(table: Mapping[str, Any]) -> dict[str, Any]:
             f"{_LONGEST_SEEN} that a film must be shown for before a verdict counts"
         )
     return dict(table)
+
+
+def _places(given: object) -> dict[str, str] | None:
+    if given is False:
+        return None
+    if not isinstance(given, dict) or not all(
+        isinstance(v, str) for v in given.values()
+    ):
+        raise DataError(
+            f"{NAME}: places is {given!r}; write false, or a table [places] of "
+            'lines such as nodule = "lungs"'
+        )
+    return {str(finding): place for finding, place in given.items()}
 
 
 def _colour(text: object) -> str:

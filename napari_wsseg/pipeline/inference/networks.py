@@ -10,8 +10,8 @@ from torch import nn
 
 from napari_wsseg.io import checkpoints, runs
 from napari_wsseg.jobs import DataError
+from napari_wsseg.nn import anatomy, classifier, segmenter, tied_deconv
 from napari_wsseg.nn import backbones as trunks
-from napari_wsseg.nn import classifier, segmenter, tied_deconv
 from napari_wsseg.nn.irnet import IRNet
 
 MAX_SIZE = 4096
@@ -77,6 +77,8 @@ def build(header: dict[str, Any]) -> nn.Module:
         return segmenter.build(**spec)
     if kind == "tied_deconv":
         return tied_deconv.build(**spec)
+    if kind == "anatomy":
+        return anatomy.build(**spec)
     if kind == "encoder":
         return trunks.build(**spec)
     raise DataError(

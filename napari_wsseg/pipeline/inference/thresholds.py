@@ -18,9 +18,9 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import metrics
 from napari_wsseg.pipeline.inference import tuning as _tuned
-from napari_wsseg.schema import StageSettings
+from napari_wsseg.schema import ANATOMY, StageSettings
 
-FIXED = {"cam": 0.3, "crf": 0.5, "irnet": 0.3, "segmentation": 0.5}
+FIXED = {"cam": 0.3, "crf": 0.5, "irnet": 0.3, "segmentation": 0.5, "anatomy": 0.5}
 
 
 def defaults(
@@ -30,6 +30,10 @@ def defaults(
 
     `stage` may name a variant, as `io.stages` does.
     """
+    if stage == ANATOMY:  # what everybody has: no gate
+        structures = tuple(header["structures"])
+        count = len(structures)
+        return StageSettings(structures, (FIXED[stage],) * count, (0.0,) * count)
     findings = tuple(header["findings"])
     own = stage.partition("~")[0]
     chosen = header.get("thresholds", {}).get(own, FIXED[own])

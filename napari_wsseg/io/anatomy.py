@@ -1,0 +1,44 @@
+"""What the anatomy stage has found on a film, read back; no network is asked."""
+
+from __future__ import annotations
+
+from napari_wsseg.io import stages
+from napari_wsseg.io.project import Project
+from napari_wsseg.ops import geometry
+from napari_wsseg.ops.chest import ChestMeasures, measure
+from napari_wsseg.ops.masks import keep_largest
+from napari_wsseg.schema import ANATOMY, Case, Mask
+
+SHIPPED = "shipped"
+"""What stands for a run where the weights are those that come with the program."""
+
+
+def run_in_use(project: Project) -> str:
+    """Return the run in use for the stage: one of the project's, or `SHIPPED`."""
+    return project.adopted(ANATOMY) or SHIPPED
+
+
+def masks(project: Project, case: Case) -> dict[str, Mask]:
+    """Return structure to (H, W) mask of a film; empty where it was not looked at.
+
+    Of heart and lungs the largest piece is kept.
+    """
+    run = run_in_use(project)
+    maps = stages.read(project.folder, ANATOMY, run, case.id)
+    settings = stages.read_settings(project.folder, ANATOMY, run)
+    if maps is None or settings is None:
+        return {}
+    found = {}
+    for name, score, cut in zip(
+        settings.findings, maps.score, settings.thresholds, strict=True
+    ):
+        mask = geometry.unletterbox(score, case.shape) >= cut
+        one = name in ("heart", "left_lung", "right_lung")
+        found[name] = keep_largest(mask) if one else mask
+    return found
+
+
+def measures(project: Project, case: Case) -> ChestMeasures | None:
+    """Return what is measured of a film, or ``None`` where it was not looked at."""
+    found = masks(project, case)
+    return measure(found) if found else None

@@ -1,0 +1,210 @@
+"""Where a finding can be, from what the anatomy stage finds on its film.
+
+A consolidation is in a lung, whatever a classifier looks at; a side marker is never
+part of anything. What a map shows outside a finding's place is dimmed, not cut away,
+since anatomy is found by a network that errs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_wsseg.io import stages
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError
+from napari_wsseg.ops import seeds
+from napari_wsseg.pipeline.inference import anatomy
+from napari_wsseg.pipeline.inference.work import resized
+from napari_wsseg.schema import ANATOMY, Case, StageMaps
+
+Map = NDArray[np.float32]
+
+DIMMED = 0.1
+"""What a score outside its place is multiplied by."""
+
+_SOFT = 0.02  # of the film's side: how far a place fades out
+
+_NO_CHEST = 0.03  # lungs smaller than this share of the film are not believed
+
+
+def _lungs(found: Mapping[str, Map]) -> Map:
+    return _wider(np.maximum(found["left_lung"], found["right_lung"]), 0.03)
+
+
+def _pleural_rim(found: Mapping[str, Map]) -> Map:
+    """Return the outer part of the lungs, fading to a third in their middle."""
+    rim = np.zeros_like(found["left_lung"])
+    for lung in (found["left_lung"], found["right_lung"]):
+        inward = ndimage.distance_transform_edt(lung >= 0.5)
+        depth = inward / max(float(inward.max()), 1.0)
+        rim = np.maximum(rim, lung * (1 - 0.67 * np.clip(2 * depth - 0.6, 0, 1)))
+    beside = _wider(_lungs(found), 0.02) - found["left_lung"] - found["right_lung"]
+    return np.asarray(np.maximum(rim, beside).clip(0, 1), np.float32)
+
+
+def _costophrenic_angle(found: Mapping[str, Map]) -> Map:
+    """Return the lower half of each lung, fading upwards, and a little below it."""
+    lower = np.zeros_like(found["left_lung"])
+    for lung in (found["left_lung"], found["right_lung"]):
+        rows = np.flatnonzero((lung >= 0.5).any(1))
+        if rows.size:
+            at = (np.arange(len(lung)) - rows[0]) / max(1, np.ptp(rows))
+            rise = np.clip((at - 0.25) / 0.25, 0.2, 1)[:, None]
+            lower = np.maximum(lower, _wider(lung, 0.05) * rise)
+    return lower
+
+
+def _heart(found: Mapping[str, Map]) -> Map:
+    return _wider(found["heart"], 0.01)
+
+
+def _mediastinum(found: Mapping[str, Map]) -> Map:
+    return _wider(np.maximum(found["heart"], found["mediastinum"]), 0.03)
+
+
+def _anywhere(found: Mapping[str, Map]) -> Map:
+    return np.ones_like(found["heart"])
+
+
+PLACES: Mapping[str, Callable[[Mapping[str, Map]], Map]] = {
+    "lungs": _lungs,
+    "pleural rim": _pleural_rim,
+    "costophrenic angle": _costophrenic_angle,
+    "heart": _heart,
+    "mediastinum": _mediastinum,
+    "anywhere": _anywhere,
+}
+"""What ``[places]`` in wsseg.toml may say; none is on markers, text or air outside."""
+
+DEFAULTS: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("atelectasis", "consolidation", "edema", "emphysema", "fibrosis",
+         "ground glass opacities", "infiltration", "lung lesion", "lung opacity",
+         "mass", "nodule", "pneumonia"), "lungs"),
+    **dict.fromkeys(
+        ("pleural other", "pleural thickening", "pneumothorax"), "pleural rim"),
+    **dict.fromkeys(("effusion", "pleural effusion"), "costophrenic angle"),
+    "cardiomegaly": "heart",
+    **dict.fromkeys(("enlarged cardiomediastinum", "hernia"), "mediastinum"),
+    **dict.fromkeys(("fracture", "support devices"), "anywhere"),
+}  # fmt: skip
+"""Place by finding, as CheXpert and NIH name it; ``_`` and capitals do not matter."""
+
+
+def of_project(project: Project) -> dict[str, str]:
+    """Return the place of every finding that has one: wsseg.toml's, else `DEFAULTS`.
+
+    Empty where wsseg.toml says ``places = false``, and for pictures in colour, which
+    are no chest films.
+
+    Raises
+    ------
+    DataError
+        If wsseg.toml names a place that there is not, or a finding it does not list.
+    """
+    given = project.places
+    if given is None or project.colour:
+        return {}
+    names = [finding.name for finding in project.findings]
+    for finding, place in given.items():
+        if place not in PLACES:
+            raise DataError(
+                f"wsseg.toml, [places]: {finding} = {place!r} is no place; there are: "
+                + ", ".join(PLACES)
+            )
+        if finding not in names:
+            raise DataError(
+                f"wsseg.toml, [places]: {finding!r} is not a finding of this project; "
+                f"there are: {', '.join(names)}"
+            )
+    by_default = {
+        name: DEFAULTS[_plain(name)] for name in names if _plain(name) in DEFAULTS
+    }
+    return {**by_default, **given}
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the findings of a stage can be on the films of a project."""
+
+    project: Project
+    run: str
+    findings: tuple[str, ...]
+    places: Mapping[str, str]
+
+    def apply(self, stage: str, case: Case, maps: StageMaps) -> StageMaps:
+        """Return a stage's maps dimmed where a finding cannot be.
+
+        A heat stays divided by its own peak.
+        """
+        size = maps.score.shape[-1]
+        weights = resized(self.weights(case), size)
+        score = maps.score * weights
+        if stage == "cam":
+            score = seeds.normalise(score)
+        return StageMaps(score=score, present=maps.present, extra=maps.extra)
+
+    def weights(self, case: Case) -> Map:
+        """Return (K, S, S) in [`DIMMED`, 1] for a film; 1 where no chest is found."""
+        maps = stages.read(self.project.folder, ANATOMY, self.run, case.id)
+        settings = stages.read_settings(self.project.folder, ANATOMY, self.run)
+        if maps is None or settings is None:
+            raise DataError(
+                f"the anatomy of {case.path} is missing; run: "
+                f"wsseg infer anatomy -p {self.project.folder}"
+            )
+        found = dict(zip(settings.findings, maps.score, strict=True))
+        whole = np.ones_like(maps.score[0])
+        return np.stack(
+            [
+                weight(found, self.places[name]) if name in self.places else whole
+                for name in self.findings
+            ]
+        )
+
+
+def weight(found: Mapping[str, Map], place: str) -> Map:
+    """Return (S, S) in [`DIMMED`, 1]: 1 in a place, `DIMMED` where it cannot be.
+
+    Parameters
+    ----------
+    found
+        Structure to (S, S) probability, as the anatomy stage gives it.
+    place
+        One of `PLACES`.
+    """
+    lungs = np.maximum(found["left_lung"], found["right_lung"])
+    if float((lungs >= 0.5).mean()) < _NO_CHEST:
+        return np.ones_like(lungs)
+    never = np.maximum(found["markers"], found["outside"])
+    inside = PLACES[place](found) * (1 - never)
+    soft = ndimage.gaussian_filter(inside, _SOFT * len(lungs) / 2)
+    return np.asarray(DIMMED + (1 - DIMMED) * np.clip(soft, 0, 1), np.float32)
+
+
+def for_stage(project: Project, header: Mapping[str, Any]) -> Places | None:
+    """Return what limits a run's maps, or ``None`` where nothing is to."""
+    if not header.get("places"):
+        return None
+    places = of_project(project)
+    findings = tuple(str(name) for name in header["findings"])
+    if not set(findings) & set(places):
+        return None
+    return Places(project, anatomy.run_in_use(project), findings, places)
+
+
+def _wider(found: Map, share: float) -> Map:
+    reach = max(1, round(share * len(found)))
+    wide: Map = ndimage.maximum_filter(found, 2 * reach + 1)
+    return wide
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", " ", name).strip().casefold()
