@@ -9,8 +9,8 @@ from pathlib import Path
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import add_json, add_project
 from napari_wsseg.io import film_names as names
-from napari_wsseg.io import project_files
 from napari_wsseg.io.project import Project
+from napari_wsseg.io.project_folder import names_left as named
 from napari_wsseg.jobs import DataError, UsageError
 
 
@@ -24,6 +24,13 @@ def add(command: argparse.ArgumentParser) -> None:
         help="take the file names out of the project, into a key file outside",
     )
     command.add_argument(
+        "--move-out",
+        type=Path,
+        metavar="DIR",
+        help="with --hide: move exports and other files of yours that tell file names "
+        "from the project to this folder",
+    )
+    command.add_argument(
         "--images",
         type=Path,
         metavar="DIR",
@@ -35,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Hide names, or find films again; else list what each is called."""
     if arguments.hide and arguments.images:
         raise UsageError("--hide and --images are two steps; take one at a time")
+    if arguments.move_out and not arguments.hide:
+        raise UsageError("--move-out goes with --hide")
     if arguments.hide:
         return _hide(arguments)
     if arguments.images:
@@ -56,33 +65,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _hide(arguments: argparse.Namespace) -> int:
     with Project.open(arguments.project, write=True) as project:
-        before = [case.path for case in project.cases()]
-        project.hide_names()
-        left = _still_named(project.folder, before)
+        if not project.settings.key:
+            project.hide_names()
+        films = project.films.films
         key_file = names.key_file(project.films.key)
-    _say.person(f"{len(before)} file names are now in {key_file} alone")
+        left = named.left(project, list(films.values()))
+        if arguments.move_out:
+            named.move_out(project.folder, left, arguments.move_out)
+            left = [path for path in left if not named.is_foreign(path)]
+    _say.person(f"{len(films)} file names are now in {key_file} alone")
     for path in left:
-        _say.person(f"warning: {path} still has some of them; delete it or edit it")
+        _say.person(f"warning: {path} still tells some of them: {named.advice(path)}")
     if arguments.json:
         told = {"status": "done", "key_file": str(key_file), "left": left}
         _say.program(told)
     return 3 if left else 0
-
-
-def _still_named(folder: Path, paths: list[str]) -> list[str]:
-    """Return the files of a project that hold a film's path, from earlier days."""
-    needles = [path.encode() for path in paths]
-    found = []
-    for file in sorted(folder.rglob("*")):
-        # Weights and maps are numbers, by far the most bytes of a project.
-        if file.is_symlink() or not file.is_file():
-            continue
-        if file.suffix in (".npz", ".safetensors", ".pt", ".u8"):
-            continue
-        data = project_files.read_bytes(file)
-        if any(needle in data for needle in needles):
-            found.append(file.relative_to(folder).as_posix())
-    return found
 
 
 def _find(arguments: argparse.Namespace) -> int:

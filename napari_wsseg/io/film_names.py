@@ -25,6 +25,7 @@ VARIABLE = "WSSEG_KEYS"
 """Environment variable that names another folder for key files."""
 
 _KEY = re.compile(r"[0-9a-f]{16}")
+_HIDDEN = re.compile(r"film_+[0-9]{4,}(\.[a-z]+)?")
 _ENDINGS = (".dcm", ".dicom", ".dic", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
 
@@ -66,6 +67,8 @@ class Names:
                 "which is not here; copy it there, name its folder in "
                 f"{VARIABLE}, or run wsseg names --images FOLDER"
             )
+        if shown not in self.films and shown in self.films.values():
+            return self.images / inside(shown)  # names are being hidden just now
         if shown not in self.films:
             raise DataError(
                 f"{shown}: the key file {key_file(self.key)} has no such film; restore "
@@ -94,10 +97,19 @@ def hide(paths: Collection[str]) -> dict[str, str]:
     """
     digits = max(4, len(str(len(paths))))
     order = sorted(paths, key=lambda path: hashlib.sha256(path.encode()).digest())
+    # Old and new names lie side by side while they change: none may be both.
+    stem = "film_"
+    while any(path.startswith(stem) for path in paths):
+        stem += "_"
     return {
-        path: f"film_{number:0{digits}}{_ending(path)}"
+        path: f"{stem}{number:0{digits}}{_ending(path)}"
         for number, path in enumerate(order, start=1)
     }
+
+
+def are_hidden(paths: Collection[str]) -> bool:
+    """Whether paths are all of the kind that `hide` gives."""
+    return all(_HIDDEN.fullmatch(path) for path in paths)
 
 
 def new_key() -> str:

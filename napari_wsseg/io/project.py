@@ -97,15 +97,14 @@ class Project:
             raise DataError(f"{folder}: cannot be made ({error.strerror})") from error
         stored = _toml.stored_images(folder, Path(images))
         _database.create(folder / INDEX)
-        key = ""
-        if hidden is not None:
-            key, films = names.new_key(), {new: old for old, new in hidden.items()}
-            names.write(key, stored, films)
-            stored = ""
+        key = "" if hidden is None else names.new_key()
         settings = _toml.Settings(
-            name or folder.name, stored, coloured, colour=colour, key=key
+            name or folder.name, "" if key else stored, coloured, colour=colour, key=key
         )
+        # The key's name first: a key file that no project names would be an orphan.
         _toml.write(folder, settings)
+        if hidden is not None:
+            names.write(key, stored, {new: old for old, new in hidden.items()})
         return cls.open(folder, write=True)
 
     @classmethod
@@ -136,7 +135,14 @@ class Project:
             if lock:
                 lock.release()
             raise
-        return cls(folder, settings, database, lock)
+        project = cls(folder, settings, database, lock)
+        if write and _relink.is_under_way(settings):
+            try:
+                project._finish_hiding()
+            except BaseException:
+                project.close()
+                raise
+        return project
 
     def close(self) -> None:
         """Close the project and give the right to write back; may be called twice."""
@@ -216,6 +222,20 @@ class Project:
         _relink.hide(self._database, self.folder, self.settings, self.cases())
         self._settle(_toml.read(self.folder))
 
+    def texts(self) -> Iterator[tuple[str, Iterator[str]]]:
+        """Yield each table of the index with every text in it."""
+        tables = self._database.rows(
+            "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+        )
+        for table in (str(row["name"]) for row in tables):
+            rows = self._database.rows(f'SELECT * FROM "{table}"')
+            yield table, (v for row in rows for v in tuple(row) if isinstance(v, str))
+
+    def _finish_hiding(self) -> None:
+        self._settle(
+            _relink.finish(self._database, self.folder, self.settings, self.cases())
+        )
+
     def find_films(self, place: Path) -> Generator[Progress, None, list[Case]]:
         """Yield progress while the films are looked for in `place`, by their pixels.
 
@@ -230,8 +250,10 @@ class Project:
     def _settle(self, settings: _toml.Settings) -> None:
         """Take over where the films lie."""
         self.settings = settings
-        if settings.key:
-            self.films = names.read(settings.key, self.folder)
+        films = names.read(settings.key, self.folder) if settings.key else None
+        # Stopped before the key file was written, a hiding has not begun.
+        if films is not None and (films.found or not settings.images):
+            self.films = films
         else:
             images = Path(os.path.abspath(self.folder / settings.images))
             self.films = names.Names(images)

@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -25,6 +25,7 @@ from napari_wsseg.io import images as image_files
 from napari_wsseg.io import mask_files
 from napari_wsseg.io.film_facts import Facts, reason
 from napari_wsseg.io.project import Project
+from napari_wsseg.io.project_folder import settings
 from napari_wsseg.io.project_folder.writer_lock import WriterLock
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Case, Mask, Split
@@ -139,6 +140,9 @@ def _sweep(folder: Path) -> None:
             WriterLock(left).release()
         except DataError:
             continue
+        with suppress(DataError):  # killed before it had a key
+            if key := settings.read(left).key:
+                names.forget(key)
         shutil.rmtree(left, ignore_errors=True)
 
 

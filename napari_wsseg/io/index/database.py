@@ -233,6 +233,8 @@ def _writing(path: Path) -> sqlite3.Connection:
             _migrations.migrate(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        # A path that is changed must not stay in a corner of the page.
+        connection.execute("PRAGMA secure_delete = ON")
     except BaseException:
         connection.close()
         raise

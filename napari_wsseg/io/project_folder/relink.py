@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +22,9 @@ def hide(
 ) -> Names:
     """Take the films' names out of the project and into a new key file.
 
-    The key file is written first and the index wiped of its old pages last, so that
-    whatever stops this in between leaves every film where it can be found.
+    Whatever stops this, every film is found and `finish` completes it or takes it back:
+    ``wsseg.toml`` names the key first, with the image folder still beside it; then come
+    the key file and the index; last, the image folder leaves ``wsseg.toml``.
 
     Raises
     ------
@@ -32,12 +34,54 @@ def hide(
     if settings.key:
         raise DataError(f"{folder}: its film names are hidden already")
     hidden = names.hide([case.path for case in cases])
-    key = names.new_key()
-    names.write(key, settings.images, {new: old for old, new in hidden.items()})
-    _cases.set_paths(database, {case.id: hidden[case.path] for case in cases})
-    _toml.write(folder, replace(settings, images="", key=key))
+    begun = replace(settings, key=names.new_key())
+    _toml.write(folder, begun)
+    films = {new: old for old, new in hidden.items()}
+    names.write(begun.key, settings.images, films)
     database.wipe()
-    return names.read(key, folder)
+    return _complete(database, folder, begun, cases)
+
+
+def finish(
+    database: Database, folder: Path, settings: _toml.Settings, cases: Iterable[Case]
+) -> _toml.Settings:
+    """Complete a hiding of names that was stopped, or take it back.
+
+    Raises
+    ------
+    DataError
+        The disk is full.
+    """
+    if not is_under_way(settings):
+        return settings
+    if names.read(settings.key, folder).found:
+        _complete(database, folder, settings, cases)
+    elif _have_own_names(folder, settings, [case.path for case in cases]):
+        _toml.write(folder, replace(settings, key=""))
+    return _toml.read(folder)
+
+
+def is_under_way(settings: _toml.Settings) -> bool:
+    """Whether a hiding of names was stopped."""
+    return bool(settings.key and settings.images)
+
+
+def _have_own_names(folder: Path, begun: _toml.Settings, paths: list[str]) -> bool:
+    """Whether a project's paths are still the films' own: the key file is not here."""
+    films = Names(Path(os.path.abspath(folder / begun.images)))
+    return not names.are_hidden(paths) or any(films.place(p).exists() for p in paths)
+
+
+def _complete(
+    database: Database, folder: Path, begun: _toml.Settings, cases: Iterable[Case]
+) -> Names:
+    known = names.read(begun.key, folder)
+    hidden = {real: shown for shown, real in known.films.items()}
+    paths = {case.id: hidden[case.path] for case in cases if case.path in hidden}
+    _cases.set_paths(database, paths)
+    database.wipe()
+    _toml.write(folder, replace(begun, images=""))
+    return known
 
 
 def find(
