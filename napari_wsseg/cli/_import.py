@@ -9,6 +9,8 @@ from napari_wsseg.cli import _import_classifier, add_json, add_project
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.export import importers
 from napari_wsseg.export import reading_back as taking
+from napari_wsseg.io import mask_values
+from napari_wsseg.io.mask_values import Choice
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
 
@@ -19,15 +21,22 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "file",
         type=Path,
-        help="a file or folder as `wsseg export` writes it; png: a folder "
-        "<finding>/<image stem>.png; siim_rle: a csv of one finding; classifier: a "
-        "state dict, .safetensors, .pt or .pth",
+        help="a file or folder as `wsseg export` or another program writes it, see "
+        "docs/formats.md; classifier: a state dict, .safetensors, .pt or .pth",
     )
     add_project(command)
     add_json(command)
     masks = command.add_argument_group("masks")
     masks.add_argument("--reader", help="whose masks these are; needed")
     masks.add_argument("--finding", help="of which finding, if the file does not say")
+    masks.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="cut=NUMBER",
+        help="how values are read that are not two: cut=NUMBER takes what is above, "
+        "value=NUMBER one label of several",
+    )
     _import_classifier.add(command.add_argument_group("a classifier"))
 
 
@@ -52,9 +61,12 @@ def _masks(arguments: argparse.Namespace) -> int:
                 arguments.file,
                 reader=arguments.reader,
                 finding=arguments.finding,
+                choice=_choice(arguments.set),
             ),
             arguments.json,
         )
+    for warning in taken.warnings:
+        _say.person(f"warning: {warning}")
     for reason in taken.rejected:
         _say.person(f"rejected: {reason}")
     _say.person(f"{taken.masks} masks of reader {arguments.reader} taken")
@@ -64,6 +76,14 @@ def _masks(arguments: argparse.Namespace) -> int:
                 "status": "done",
                 "imported": taken.masks,
                 "rejected": list(taken.rejected),
+                "warnings": list(taken.warnings),
             }
         )
     return 0
+
+
+def _choice(words: list[str]) -> Choice:
+    choice = Choice()
+    for word in words:
+        choice = mask_values.chosen(choice, word)
+    return choice

@@ -49,7 +49,7 @@ def add(command: argparse.ArgumentParser) -> None:
         "--set",
         action="append",
         default=[],
-        metavar="CHOICE=yes",
+        metavar="CHOICE=yes|NUMBER",
         help="a choice of the data set: " + "; ".join(_choices_of_all()),
     )
     command.add_argument(

@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import build as _build
 from napari_wsseg.datasets.importing import discover as _found
-from napari_wsseg.datasets.importing import file_filter as _scan
 from napari_wsseg.datasets.importing import labels_csv as _labels
 from napari_wsseg.datasets.importing import mask_files as _mask_files
 from napari_wsseg.datasets.importing import patients as _patients
@@ -21,6 +21,9 @@ from napari_wsseg.datasets.importing import splits as _splits
 from napari_wsseg.datasets.importing.labels_csv import LabelTable, Row
 from napari_wsseg.datasets.importing.patients import Patients
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
+from napari_wsseg.io import film_matching as _matching
+from napari_wsseg.io import folder_files as _scan
+from napari_wsseg.io import mask_values
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Split
 
@@ -54,6 +57,7 @@ def steps(
     masks: Path | None = None,
     colour: bool = False,
     lateral: bool = False,
+    cut: float | None = None,
     names: Names = "auto",
 ) -> Generator[Progress, None, ImportReport]:
     """Yield progress while a project is made of a folder; return the report.
@@ -66,7 +70,8 @@ def steps(
     is dealt out, all films of a DICOM patient together. A film labelled without a
     finding that has no mask file gets an empty expert mask, if there is a mask folder
     for the finding: absence is known by pixel. With `colour`, networks see the red,
-    green and blue of pictures. DICOM films that say they are lateral views are left
+    green and blue of pictures. In masks of more than two values, `cut` says above which
+    the finding is. DICOM films that say they are lateral views are left
     out, unless `lateral`.
 
     File names may tell who a patient is. ``"hide"`` keeps them out of the project,
@@ -91,11 +96,11 @@ def steps(
         )
     without = {Path(p).absolute() for p in (folder, labels, masks) if p}
     found = _found.found(images, without=without)
+    table, missing = _rows_of_films(table, found.paths, labels)
     # Listed films come first, so that of two with the same pixels the listed one stays.
     paths = sorted(found.paths, key=lambda path: path not in table.rows)
     of_finding = _masks_of(masks, findings)
     of_film, strays = _mask_files.matched(of_finding, paths)
-    missing = _missing(table, set(found.paths), labels)
     patients = yield from _patients.read(images, paths)
     splits = _split(paths, table, patients)
     films = [
@@ -123,6 +128,7 @@ def steps(
             ],
             colour=colour,
             lateral=lateral,
+            choice=mask_values.Choice(cut=cut),
             hide=names == "hide" or (names == "auto" and patients.personal),
         )
     )
@@ -147,19 +153,58 @@ def _masks_of(
 ) -> dict[str, _mask_files.MaskFiles]:
     if masks is None:
         return {}
+    of_finding: dict[str, list[Path]] = {}
+    for name in _folders(masks):
+        finding = _finding_of(name, findings)
+        if finding is not None:
+            of_finding.setdefault(finding, []).append(masks / name)
     return {
-        finding: _mask_files.MaskFiles.of(masks / finding)
+        finding: _mask_files.MaskFiles.of(*of_finding[finding])
         for finding in findings
-        if (masks / finding).is_dir()
+        if finding in of_finding
     }
 
 
-def _missing(table: LabelTable, found: set[str], labels: Path | None) -> list[Rejected]:
-    return [
-        Rejected(path, f"no such file; line {row.line} of {labels} lists it")
-        for path, row in table.rows.items()
-        if path not in found
+def _finding_of(folder: str, findings: Sequence[str]) -> str | None:
+    """Return the finding that a folder is called, or the one that differs in case."""
+    if folder in findings:
+        return folder
+    folded = _matching.plain(folder).casefold()
+    alike = [one for one in findings if _matching.plain(one).casefold() == folded]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _rows_of_films(
+    table: LabelTable, found: Sequence[str], labels: Path | None
+) -> tuple[LabelTable, list[Rejected]]:
+    """Return rows by the films that they mean, and those that mean none.
+
+    Raises
+    ------
+    DataError
+        None of them means a film.
+    """
+    films = _matching.FilmNames((path, path) for path in found)
+    matched, reasons = _matching.match(table.rows, films)
+    missing = [
+        Rejected(name, f"{_no_file(words)}; line {row.line} of {labels} lists it")
+        for name, words in reasons.items()
+        for row in [table.rows[name]]
     ]
+    if table.rows and found and not matched:
+        first = missing[0]
+        raise DataError(
+            f"{labels}: none of its {len(table.rows)} lines names a film that is there "
+            f"({first.path}: {first.reason}); nothing was made"
+        )
+    rows: dict[str, Row] = {}
+    for name, path in matched.items():
+        rows.setdefault(path, table.rows[name])
+    return replace(table, rows=rows), missing
+
+
+def _no_file(reason: str) -> str:
+    return "no such file" if reason.startswith("no film is called") else reason
 
 
 def _are_given(table: LabelTable) -> bool:
@@ -201,7 +246,7 @@ def _film(
     row: Row | None,
     findings: Sequence[str],
     split: Split,
-    masks: Mapping[str, Path],
+    masks: Mapping[str, Sequence[Path]],
     of_finding: Mapping[str, object],
 ) -> _build.Film:
     labels = row.labels if row else dict.fromkeys(findings)
@@ -223,6 +268,6 @@ def _oddities(
     if any(splits) and not all(splits):
         odd.append(f"{splits.count(None)} lines name no split: put into train")
     for name in _folders(masks):
-        if name not in findings:
+        if _finding_of(name, findings) is None:
             odd.append(f"mask folder {name!r} is no finding: left out")
     return odd

@@ -15,6 +15,7 @@ from typing import Any
 from napari_wsseg.export import File, Found, Item, Note, formats, importers
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import json_masks as drawn
+from napari_wsseg.io.film_matching import bare
 from napari_wsseg.ops import run_lengths
 from napari_wsseg.schema import Case, Mask
 
@@ -38,7 +39,7 @@ def write(chosen: Selection) -> Iterator[Item]:
 def read(path: Path) -> Iterator[Found | Note]:
     """Yield the masks of a file of either form, or of the folder of such files."""
     for file in sorted(path.glob("gt_*.json")) if path.is_dir() else [path]:
-        for film, entry in drawn.load(file).items():
+        for film, entry in drawn.by_film(file).items():
             for finding, draw in drawn.localised(file, film, entry):
                 other = drawn.CHEXPERT_NAMES.get(finding, "")
                 yield Found(film, finding, draw, guess=other)
@@ -46,7 +47,7 @@ def read(path: Path) -> Iterator[Found | Note]:
 
 def key(chosen: Selection, case: Case) -> str:
     """Return what the file calls a film, CheXpert's in the publishers' way."""
-    path = PurePosixPath(case.path).with_suffix("")
+    path = PurePosixPath(bare(case.path))
     last = "/".join(path.parts[-3:])
     return last.replace("/", "_") if _CHEXPERT.fullmatch(last) else chosen.name(case)
 

@@ -6,7 +6,7 @@ reader drew or found absent, which COCO cannot say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from napari_wsseg.export import (
     importers,
 )
 from napari_wsseg.export.exporting.selection import Selection
+from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.io import json_masks as drawn
 from napari_wsseg.io import mask_files as masks
 from napari_wsseg.jobs import DataError
@@ -41,18 +42,22 @@ def write(chosen: Selection) -> Iterator[Item]:
 
 @importers.register("coco")
 def read(path: Path) -> Iterator[Found | Note]:
-    """Yield the masks of a file with run lengths, polygons or both.
+    """Yield the masks of a file with run lengths, polygons or both, or of a folder.
 
-    Annotations of the same film and finding are united.
+    Annotations of the same film and finding are united. One that is off is told, and
+    costs that one alone. Roboflow puts a file into each of its folders.
     """
-    path = path / NAME if path.is_dir() else path
-    told = drawn.load(path)
-    try:
-        yield from _found(told)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{path}: not COCO: {error} is missing or of the wrong kind"
-        ) from error
+    files = _scan.with_ending(path, (".json",)) if path.is_dir() else [path]
+    for file in [path / NAME] if (path / NAME).is_file() else files:
+        told = drawn.load(file, "COCO")
+        if not isinstance(told, dict):
+            raise DataError(f"{file}: not COCO: a list, not images and annotations")
+        try:
+            yield from _found(told)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"{file}: not COCO: {error} is missing or of the wrong kind"
+            ) from error
 
 
 def document(chosen: Selection, segment: Callable[[Mask], Any]) -> Iterator[Item]:
@@ -106,33 +111,80 @@ def _run_lengths(mask: Mask) -> dict[str, Any]:
 
 
 def _found(told: Mapping[str, Any]) -> Iterator[Found | Note]:
-    names = {one["id"]: str(one["name"]) for one in told["categories"]}
-    parts: dict[Any, dict[str, list[Any]]] = {}
-    for one in told["images"]:
-        said = one.get("drawn", [])
-        parts[one["id"]] = {str(finding): [] for finding in said}
+    names, several = _by_id(told["categories"], "name")
+    films, many = _by_id(told["images"], "file_name")
+    yield from [
+        Note("skipped", f"category {one}: several have this id") for one in several
+    ]
+    yield from [
+        Note("skipped", f"image {one}: several films have this id") for one in many
+    ]
+    parts: dict[str, dict[str, list[Any]]] = {key: {} for key in films}
+    for key, one in films.items():
+        for finding in one.get("drawn", []):
+            parts[key][str(finding)] = []
     for one in told["annotations"]:
-        image, finding = one["image_id"], names.get(one["category_id"])
-        if image not in parts or finding is None:
-            yield Note("skipped", f"annotation {one.get('id')}: of no film or finding")
+        if not isinstance(one, dict):
+            yield Note("skipped", f"annotation {str(one)[:40]}: not one of COCO")
             continue
-        parts[image].setdefault(finding, []).append(one["segmentation"])
-    for one in told["images"]:
-        film = Path(str(one["file_name"])).with_suffix("").as_posix()
-        for finding, segments in parts[one["id"]].items():
-            size = (one["height"], one["width"])
-            yield Found(film, finding, partial(_united, film, segments, size))
+        key, category = str(one.get("image_id")), str(one.get("category_id"))
+        if key in parts and category in names:
+            finding = str(names[category]["name"])
+            parts[key].setdefault(finding, []).append(one)
+        elif key not in many and category not in several:
+            yield Note("skipped", f"annotation {one.get('id')}: of no film or finding")
+    for key, own in parts.items():
+        film = str(films[key]["file_name"])
+        size = (films[key].get("height"), films[key].get("width"))
+        for finding, drawings in own.items():
+            remarks: list[str] = []
+            draw = partial(_united, film, drawings, size, remarks)
+            yield Found(film, finding, draw, remarks=remarks)
 
 
-def _united(film: str, segments: list[Any], size: Shape, shape: Shape | None) -> Mask:
-    mask = masks.blank(shape or drawn.size_of(size))
-    for segment in segments:
+def _by_id(entries: Any, key: str) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return entries by their id, and the ids of several that differ in `key`."""
+    by_id: dict[str, dict[str, Any]] = {}
+    several: dict[str, None] = {}
+    for one in entries:
+        known = by_id.setdefault(str(one["id"]), one)
+        if str(known[key]) != str(one[key]):
+            several[str(one["id"])] = None
+    return {name: one for name, one in by_id.items() if name not in several}, [*several]
+
+
+def _united(
+    film: str,
+    drawings: Sequence[Mapping[str, Any]],
+    size: tuple[object, object],
+    remarks: list[str],
+    shape: Shape | None,
+) -> Mask:
+    """Return the union of annotations; without any, the finding was found absent."""
+    if shape is None or None not in size:
+        said = drawn.size_of(size)
+        drawn.check(said, shape)
+        shape = said
+    mask = masks.blank(shape)
+    bad: list[str] = []
+    for one in drawings:
         try:
-            mask |= (
-                drawn.decoded(segment, mask.shape)
-                if isinstance(segment, dict)
-                else drawn.polygons(segment, size, mask.shape)
-            )
-        except (DataError, KeyError) as error:
-            raise DataError(f"{film}: {error}") from error
+            mask |= _drawn(one.get("segmentation"), shape)
+        except DataError as error:
+            bad.append(f"annotation {one.get('id')}: {error}")
+    if bad and len(bad) == len(drawings):
+        raise DataError(f"{film}: {'; '.join(bad[:3])}")
+    remarks += [f"left out, {words}" for words in bad]
+    return mask
+
+
+def _drawn(segment: object, shape: Shape) -> Mask:
+    if isinstance(segment, dict):
+        mask = drawn.decoded(segment, shape)
+    elif isinstance(segment, list) and segment:
+        mask = drawn.polygons(segment, shape, shape)
+    else:
+        raise DataError("has no segmentation: a box alone is no mask")
+    if not mask.any():
+        raise DataError("its segmentation holds no pixel of the film")
     return mask

@@ -7,7 +7,7 @@ same patient and study, and refers to the film itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -179,15 +179,75 @@ def _segment(
 
 def _found(path: Path) -> Iterator[Found]:
     segmentation = _opened(path)
-    film = str(segmentation.get("PatientID") or path.name.split(".")[0])
-    uids = [str(uid) for _, _, uid in segmentation.get_source_image_uids()]
-    for number in segmentation.segment_numbers:
+    film = path.name[: -len(ENDING)] if path.name.endswith(ENDING) else path.stem
+    frames = _frames(segmentation)
+    named = dict.fromkeys(uid for _, _, uids in frames for uid in uids)
+    films: list[str | None] = [*named] or [None]
+    for number in map(int, segmentation.segment_numbers):
         told = segmentation.get_segment_description(number)
-        for uid in uids:
-            draw = partial(_mask, path, segmentation, uid, int(number))
-            meaning = str(told.segmented_property_type.meaning)
-            label = str(told.segment_label)
+        meaning = str(told.segmented_property_type.meaning)
+        label = str(told.segment_label)
+        for uid in films:
+            # A segment without a frame of a film is empty there (PS3.3 C.8.20.2).
+            own = [
+                frame
+                for frame, segments, uids in frames
+                if number in segments and (uid is None or uid in uids)
+            ]
+            draw = partial(_mask, path, segmentation, own, number)
             yield Found(film, label, draw, sop_uid=uid, guess=meaning)
+
+
+def _frames(segmentation: Any) -> list[tuple[int, list[int], list[str]]]:
+    """Return each frame with the segments in it and the films that it was drawn on.
+
+    A film is named by frame or for all frames (Derivation Image, PS3.3 C.7.6.16.2.6),
+    else for the whole file, as source, reference, or in the list of the series.
+    """
+    shared: Any = next(iter(segmentation.get("SharedFunctionalGroupsSequence", ())), {})
+    numbers = [int(number) for number in segmentation.segment_numbers]
+    for_all = _instances(shared) or _of_file(segmentation)
+    frames = []
+    per_frame = segmentation.get("PerFrameFunctionalGroupsSequence", ())
+    for frame in range(1, int(segmentation.get("NumberOfFrames") or 1) + 1):
+        group = per_frame[frame - 1] if frame <= len(per_frame) else {}
+        named = [
+            int(item.ReferencedSegmentNumber)
+            for source in (group, shared)
+            for item in source.get("SegmentIdentificationSequence", ())
+        ]
+        frames.append((frame, named[:1] or numbers, _instances(group) or for_all))
+    return frames
+
+
+def _instances(group: Any) -> list[str]:
+    """Return the films that a functional group says its frames were derived from."""
+    return [
+        str(source.ReferencedSOPInstanceUID)
+        for item in group.get("DerivationImageSequence", ())
+        for source in item.get("SourceImageSequence", ())
+        if "ReferencedSOPInstanceUID" in source
+    ]
+
+
+def _of_file(segmentation: Any) -> list[str]:
+    items = [
+        item
+        for keyword in ("SourceImageSequence", "ReferencedImageSequence")
+        for item in segmentation.get(keyword, ())
+    ]
+    series = [*segmentation.get("ReferencedSeriesSequence", ())]
+    for study in segmentation.get(
+        "StudiesContainingOtherReferencedInstancesSequence", ()
+    ):
+        series += study.get("ReferencedSeriesSequence", ())
+    for one in series:
+        items += one.get("ReferencedInstanceSequence", ())
+    for item in segmentation.get("SourceImageEvidenceSequence", ()):
+        for one in item.get("ReferencedSeriesSequence", ()):
+            items += one.get("ReferencedSOPSequence", ())
+    found = (str(item.get("ReferencedSOPInstanceUID", "")) for item in items)
+    return [*filter(None, dict.fromkeys(found))]
 
 
 def _opened(path: Path) -> Any:
@@ -227,7 +287,11 @@ def _without_bare_spacing(dataset: Any) -> None:
 
 
 def _mask(
-    path: Path, segmentation: Any, uid: str, number: int, shape: Shape | None
+    path: Path,
+    segmentation: Any,
+    frames: Sequence[int],
+    number: int,
+    shape: Shape | None,
 ) -> Mask:
     size = (int(segmentation.Rows), int(segmentation.Columns))
     if shape is not None and size != shape:
@@ -235,15 +299,16 @@ def _mask(
             f"{path}: the masks are {size[0]} × {size[1]}, their film {shape[0]} × "
             f"{shape[1]}"
         )
+    mask = np.zeros(size, bool)
+    kind = str(segmentation.SegmentationType)
+    half = 0.5 * float(segmentation.get("MaximumFractionalValue") or 1)
     try:
-        frames = segmentation.get_pixels_by_source_instance(
-            [uid],
-            segment_numbers=[number],
-            ignore_spatial_locations=True,
-            assert_missing_frames_are_empty=True,
-        )
+        for frame in frames:
+            values = segmentation.get_stored_frame(frame)
+            # A fractional segment counts where it is likelier than not.
+            drawn = values == number if kind == "LABELMAP" else values > half
+            mask |= np.asarray(drawn).reshape(size)
     except Exception as error:  # see above
         words = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"{path}: segment {number} cannot be read ({words})") from error
-    # A fractional segment counts where it is likelier than not.
-    return np.asarray(frames[0, ..., 0] > 0.5)
+    return mask

@@ -20,6 +20,7 @@ from PIL import Image, ImageColor, PngImagePlugin
 
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
 from napari_wsseg.export.exporting.selection import Selection
+from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Finding, Mask
@@ -53,10 +54,17 @@ def write(chosen: Selection) -> Iterator[Item]:
 @importers.register("indexed_png")
 def read(path: Path) -> Iterator[Found | Note]:
     """Yield the masks of a file, or of every file in a folder."""
-    for file in sorted(path.rglob("*.png")) if path.is_dir() else [path]:
+    for file in _scan.with_ending(path, (".png",)) if path.is_dir() else [path]:
         film = file.relative_to(path) if path.is_dir() else Path(file.name)
-        for index, finding in names(file).items():
-            named = film.with_suffix("").as_posix()
+        named = film.as_posix()[: -len(film.suffix)]
+        try:
+            said = names(file)
+        except DataError as error:
+            if file == path:
+                raise
+            yield Note("skipped", str(error))
+            continue
+        for index, finding in said.items():
             yield Found(named, finding, partial(_mask, file, index))
 
 
@@ -73,7 +81,7 @@ def names(path: Path) -> dict[int, str]:
     try:
         if isinstance(text, str):
             return {int(index): str(name) for index, name in json.loads(text).items()}
-        with table.open(newline="", encoding="utf-8") as file:
+        with table.open(newline="", encoding="utf-8-sig") as file:
             return {int(row["index"]): row["finding"] for row in csv.DictReader(file)}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError(

@@ -6,23 +6,29 @@ to the feet. Without a known spacing, a pixel counts one unit and the unit is le
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
 from napari_wsseg.export.exporting.selection import Selection
+from napari_wsseg.io import folder_files as _scan
+from napari_wsseg.io import mask_values
 from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.mask_values import PLAIN, Choice
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 
 ENDINGS = (".nii.gz", ".nii")
-_HUNG = (("L", "I"), ("L", "S"), ("R", "I"), ("R", "S"))
-"""Where two axes of a coronal slice may run to."""
+_GZIP = b"\x1f\x8b"
+_ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
+_NIFTI2 = 540
+"""Bytes of a NIfTI-2 header, which are its first word."""
 
 
 @formats.register("nifti")
@@ -41,15 +47,27 @@ def write(chosen: Selection) -> Iterator[Item]:
 
 
 @importers.register("nifti")
-def read(path: Path) -> Iterator[Found | Note]:
+def read(path: Path, *, choice: Choice = PLAIN) -> Iterator[Found | Note]:
     """Yield the masks of a folder ``<finding>/<film>.nii.gz``, or of one file."""
     if path.is_file():
-        yield Found(_bare(path.name), "", partial(_mask, path), guess=path.parent.name)
+        if not path.name.lower().endswith(ENDINGS):
+            raise DataError(
+                f"{path}: NIfTI files end in .nii or .nii.gz; convert it, or take it "
+                "in its own format"
+            )
+        yield _found(path, path.name, "", choice)
         return
-    for file in sorted(path.glob("*/**/*.nii*")):
-        if file.name.endswith(ENDINGS):
-            finding, *film = file.relative_to(path).parts
-            yield Found(_bare("/".join(film)), finding, partial(_mask, file))
+    for name in _scan.files(path):
+        finding, _, film = name.partition("/")
+        if film.lower().endswith(ENDINGS):
+            yield _found(path / name, film, finding, choice)
+
+
+def _found(path: Path, film: str, finding: str, choice: Choice) -> Found:
+    remarks: list[str] = []
+    draw = partial(_mask, path, choice, remarks)
+    guess = "" if finding else path.parent.name
+    return Found(_bare(film), finding, draw, guess=guess, remarks=remarks)
 
 
 def encode(mask: NDArray[Any], spacing: tuple[float, float] | None) -> bytes:
@@ -60,8 +78,6 @@ def encode(mask: NDArray[Any], spacing: tuple[float, float] | None) -> bytes:
     spacing
         Millimetres between rows and between columns.
     """
-    import gzip
-
     from nibabel.nifti1 import Nifti1Image
 
     row, column = spacing or (1.0, 1.0)
@@ -77,23 +93,46 @@ def encode(mask: NDArray[Any], spacing: tuple[float, float] | None) -> bytes:
     return gzip.compress(image.to_bytes(), mtime=0)
 
 
-def values(path: Path) -> tuple[NDArray[Any], tuple[float, float] | None]:
-    """Return the (H, W) values of a single slice as it is hung, and its spacing.
+class Slice(NamedTuple):
+    """A slice as it is hung.
 
-    A coronal slice is turned by its axes; any other is taken with its first axis as
-    columns and its second as rows.
+    Parameters
+    ----------
+    values
+        (H, W), real where the file scales them.
+    spacing
+        Millimetres between rows and between columns, ``None`` where they are unknown.
+    turned
+        Whether the file has it another way.
+    """
+
+    values: NDArray[Any]
+    spacing: tuple[float, float] | None
+    turned: bool
+
+
+def values(path: Path) -> tuple[NDArray[Any], tuple[float, float] | None]:
+    """Return the values and the spacing of a slice; see `slice_of`."""
+    return slice_of(path)[:2]
+
+
+def slice_of(path: Path) -> Slice:
+    """Return a single slice as it is hung.
+
+    The affine says where its axes run to. Columns of a coronal or axial slice run to
+    the patient's left, its rows to the feet or to the back; a sagittal one, and one
+    that has no affine of its own, is taken with its first axis as columns.
 
     Raises
     ------
     DataError
-        Not NIfTI, damaged, too large, or with more than one slice.
+        Not NIfTI 1 or 2, damaged, too large, or with more than one slice.
     """
-    import nibabel
     from nibabel import orientations
 
     _film.check_file(path)
     try:
-        image: Any = nibabel.Nifti1Image.from_filename(path)
+        image = _loaded(path)
         shape = (*map(int, image.shape), 1, 1)[: max(3, image.ndim)]
         codes = orientations.aff2axcodes(image.affine)
         flat = [axis for axis in range(3) if shape[axis] == 1]
@@ -104,33 +143,66 @@ def values(path: Path) -> tuple[NDArray[Any], tuple[float, float] | None]:
         first, second = (axis for axis in range(3) if axis != drop)
         _film.check_shape(path, shape[second], shape[first])
         plane = np.asarray(image.dataobj).reshape(shape[first], shape[second])
-        axes = codes[first], codes[second]
         zooms = (*map(float, image.header.get_zooms()), 0.0)
-        across, along = zooms[first], zooms[second]
+        spacing = (zooms[second], zooms[first])
         unit = image.header.get_xyzt_units()[0]
+        oriented = bool(image.header["sform_code"] or image.header["qform_code"])
     except DataError:
         raise
     except Exception as error:  # damaged files make nibabel raise nearly anything
         words = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"{path}: not NIfTI ({words})") from error
-    if axes[::-1] in _HUNG:
-        plane, axes, across, along = plane.T, axes[::-1], along, across
-    if axes in _HUNG:
-        plane = plane[:: -1 if axes[0] == "R" else 1, :: -1 if axes[1] == "S" else 1]
-    known = unit == "mm" and min(across, along) > 0
-    return plane.T, (along, across) if known else None
+    known = unit == "mm" and min(spacing) > 0
+    axes = (codes[first], codes[second]) if oriented else ("", "")
+    return _hung(plane, spacing if known else None, axes)
+
+
+def _hung(
+    plane: NDArray[Any], spacing: tuple[float, float] | None, axes: tuple[str, str]
+) -> Slice:
+    """Return a (columns, rows) plane whose axes run to `axes` as it is hung."""
+    seen, turned = plane.T, False
+    if not (set(axes) & {"L", "R"} and set(axes) & {"I", "S", "A", "P"}):
+        return Slice(seen, spacing, turned)
+    if axes[1] in ("L", "R"):
+        seen, axes, turned = seen.T, axes[::-1], True
+        spacing = None if spacing is None else spacing[::-1]
+    mirrored, flipped = axes[0] == "R", axes[1] in ("S", "A")
+    seen = seen[:: -1 if flipped else 1, :: -1 if mirrored else 1]
+    return Slice(seen, spacing, turned or mirrored or flipped)
+
+
+def _loaded(path: Path) -> Any:
+    """Open NIfTI 1 or 2 by its content, compressed or not, whatever its ending."""
+    import nibabel
+
+    most = _film.MAX_FILE_BYTES
+    with path.open("rb") as file:
+        packed = file.read(2) == _GZIP
+        file.seek(0)
+        data = gzip.open(file).read(most + 1) if packed else file.read(most + 1)
+    if len(data) > most:
+        raise DataError(f"{path}: over {most // 2**20} MiB unpacked; not a film's mask")
+    nifti2 = _NIFTI2 in (int.from_bytes(data[:4], way) for way in _ORDERS)
+    return (nibabel.Nifti2Image if nifti2 else nibabel.Nifti1Image).from_bytes(data)
 
 
 def _bare(name: str) -> str:
-    ending = next(ending for ending in ENDINGS if name.endswith(ending))
-    return name.removesuffix(ending)
+    ending = next(each for each in ENDINGS if name.lower().endswith(each))
+    return name[: -len(ending)]
 
 
-def _mask(path: Path, shape: Shape | None) -> Mask:
-    mask = np.asarray(values(path)[0] != 0)
+def _mask(path: Path, choice: Choice, remarks: list[str], shape: Shape | None) -> Mask:
+    found = slice_of(path)
+    try:
+        mask = mask_values.drawn(found.values, choice, remarks)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
     if shape is not None and mask.shape != shape:
         raise DataError(
             f"{path}: the mask is {mask.shape[0]} × {mask.shape[1]}, its film "
             f"{shape[0]} × {shape[1]}"
         )
+    if found.turned:
+        remarks.append("turned or mirrored as its affine says")
     return mask

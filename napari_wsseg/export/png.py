@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,9 @@ from pathlib import Path
 from napari_wsseg.export import File, Found, Item, Note, formats, importers
 from napari_wsseg.export.exporting import spreadsheet as _sheet
 from napari_wsseg.export.exporting.selection import Selection
+from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.io import mask_files as masks
+from napari_wsseg.io.mask_values import PLAIN, Choice
 from napari_wsseg.io.project_folder import mask_store as _masks
 
 
@@ -34,14 +37,27 @@ def write(chosen: Selection) -> Iterator[Item]:
 
 
 @importers.register("png")
-def read(path: Path) -> Iterator[Found | Note]:
-    """Yield the masks of a folder ``<finding>/<film>.png``, or of one file."""
+def read(path: Path, *, choice: Choice = PLAIN) -> Iterator[Found | Note]:
+    """Yield the masks of a folder ``<finding>/<film>.png``, or of one file.
+
+    TIFF, GIF, BMP and JPEG are taken, too.
+    """
     if path.is_file():
-        yield Found(path.stem, "", partial(masks.read, path))
+        yield _found(path, path.stem, "", choice)
         return
-    for file in sorted(path.glob("*/**/*.png")):
-        finding, *film = file.relative_to(path).with_suffix("").parts
-        yield Found("/".join(film), finding, partial(masks.read, file))
+    for name in _scan.files(path):
+        finding, _, film = name.partition("/")
+        stem, ending = os.path.splitext(film)
+        if ending.lower() in masks.ENDINGS:
+            yield _found(path / name, stem, finding, choice)
+        elif film:
+            yield Note("skipped", f"{name}: not an image, so no mask")
+
+
+def _found(path: Path, film: str, finding: str, choice: Choice) -> Found:
+    remarks: list[str] = []
+    draw = partial(masks.read, path, choice=choice, remarks=remarks)
+    return Found(film, finding, draw, remarks=remarks)
 
 
 def _labels(chosen: Selection) -> bytes:

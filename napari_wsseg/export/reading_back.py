@@ -1,18 +1,33 @@
-"""Take masks that were made elsewhere as a reader's: the way back of the formats."""
+"""Take masks that were made elsewhere as a reader's: the way back of the formats.
+
+All masks of one file are looked at before any is taken, so that two of one film and
+finding are united, and names that could mean the same film are refused.
+"""
 
 from __future__ import annotations
 
+import inspect
+import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from napari_wsseg.export import Found, Note, importers
 from napari_wsseg.export.exporting import identity as _identity
+from napari_wsseg.io import film_matching as _matching
+from napari_wsseg.io import mask_values
+from napari_wsseg.io.mask_values import PLAIN, Choice
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError, Progress
-from napari_wsseg.schema import Case
+from napari_wsseg.jobs import DataError, Progress, UsageError
+from napari_wsseg.schema import Case, Mask
+
+_UID = re.compile(r"[0-9]+(\.[0-9]+){5,}")
+_CHEXPERT = re.compile(r"patient\d+/study\d+/view\d+_\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +40,23 @@ class Taken:
         How many.
     rejected
         What fits no film or finding, and why.
+    warnings
+        What was taken but deserves a look.
     """
 
     masks: int
     rejected: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def steps(
-    project: Project, name: str, path: Path, *, reader: str, finding: str | None = None
+    project: Project,
+    name: str,
+    path: Path,
+    *,
+    reader: str,
+    finding: str | None = None,
+    choice: Choice = PLAIN,
 ) -> Generator[Progress, None, Taken]:
     """Yield progress while the masks in `path` become versions of `reader`'s.
 
@@ -44,85 +68,191 @@ def steps(
         One of `napari_wsseg.export.importers`.
     finding
         Of which finding they are, where the file does not say.
+    choice
+        How values are to be read that do not speak for themselves.
 
     Raises
     ------
     DataError
         The file is not of that format, no such finding, or nothing in it fits a film.
+    UsageError
+        A choice was made of a format that leaves none.
     """
-    films = _Films(project, finding)
+    path = Path(path)
+    findings = _Findings([one.name for one in project.findings], finding)
     rejected: list[str] = []
+    warnings: list[str] = []
+    found = _found(name, path, choice, rejected)
+    findings.look_at(found)
+    films = _Films(project, found)
+    groups = _grouped(found, films, findings, rejected)
     taken = 0
-    for found in importers[name](Path(path)):
-        if isinstance(found, Note):
-            rejected.append(found.text)
+    for (case_id, named), masks in groups.items():
+        case = films.by_id[case_id]
+        mask = _united(masks, case, named, rejected, warnings)
+        if mask is None:
             continue
-        try:
-            case, named = films.case(found), films.finding(found)
-            mask = found.mask(case.shape)
-        except DataError as error:
-            rejected.append(str(error))
-            continue
+        words = mask_values.warn(mask, case.labels.get(named))
+        warnings += [f"{case.path}, {named!r}: {each}" for each in words]
         project.put_mask(case.id, named, mask, reader=reader, tool="import")
         taken += 1
-        yield Progress(taken, 0, "importing")
+        yield Progress(taken, len(groups), "importing")
     if not taken:
         why = "; ".join(rejected[:3]) or "there is none"
         raise DataError(f"no mask in {path} fits a film of this project ({why})")
-    return Taken(taken, tuple(rejected))
+    return Taken(taken, tuple(rejected), tuple(warnings))
 
 
-class _Films:
-    """Which film and finding of a project a mask from elsewhere is of."""
+def choices(name: str) -> bool:
+    """Whether a format's values leave a `Choice`."""
+    return "choice" in inspect.signature(importers[name]).parameters
 
-    def __init__(self, project: Project, finding: str | None) -> None:
-        self._project = project
-        self._names = [one.name for one in project.findings]
-        if finding is not None and finding not in self._names:
-            raise DataError(f"no finding {finding!r}; there are: {self._names}")
-        self._finding = finding
 
-    def finding(self, found: Found) -> str:
+def _found(name: str, path: Path, choice: Choice, rejected: list[str]) -> list[Found]:
+    if choice != PLAIN and not choices(name):
+        raise UsageError(
+            f"{name}: says itself what a mask is; there is nothing to --set"
+        )
+    more = {} if choice == PLAIN else {"choice": choice}
+    found: list[Found] = []
+    for one in importers[name](path, **more):
+        if isinstance(one, Note):
+            rejected.append(one.text)
+        else:
+            found.append(one)
+    return found
+
+
+def _grouped(
+    found: Iterable[Found], films: _Films, findings: _Findings, rejected: list[str]
+) -> Mapping[tuple[str, str], list[Found]]:
+    """Return masks by the id of their film and by finding, in the file's order."""
+    groups: dict[tuple[str, str], list[Found]] = defaultdict(list)
+    for one in found:
+        try:
+            groups[films.case_id(one), findings.of(one)].append(one)
+        except DataError as error:
+            rejected.append(str(error))
+    return groups
+
+
+def _united(
+    found: Sequence[Found],
+    case: Case,
+    finding: str,
+    rejected: list[str],
+    warnings: list[str],
+) -> Mask | None:
+    """Return the union of what can be drawn, or ``None`` if nothing can."""
+    drawn: list[Mask] = []
+    for one in found:
+        try:
+            drawn.append(one.mask(case.shape))
+        except DataError as error:
+            text = str(error)
+            named = one.film in text or PurePosixPath(one.film).name in text
+            rejected.append(text if named else f"{one.film}, {finding!r}: {text}")
+        warnings += [f"{one.film}, {finding!r}: {each}" for each in one.remarks]
+    if not drawn:
+        return None
+    if len(drawn) > 1:
+        warnings.append(f"{case.path}, {finding!r}: {len(drawn)} masks, united")
+    return np.asarray(np.logical_or.reduce(drawn))
+
+
+class _Findings:
+    """Which finding of a project a mask from elsewhere is of.
+
+    Parameters
+    ----------
+    names
+        The project's findings.
+    otherwise
+        Of which finding masks are whose file names none; also where the file's own
+        names are all strange to the project.
+    """
+
+    def __init__(self, names: Sequence[str], otherwise: str | None) -> None:
+        if otherwise is not None and otherwise not in names:
+            raise DataError(f"no finding {otherwise!r}; there are: {[*names]}")
+        self._names = names
+        self._otherwise = otherwise
+        self._all_strange = False
+
+    def look_at(self, found: Iterable[Found]) -> None:
+        """Take note of whether a file names any finding of the project."""
+        self._all_strange = not any(self._known(one.finding) for one in found)
+
+    def of(self, found: Found) -> str:
         """Return the project's finding; `DataError` if it is not clear which."""
-        if self._finding:
-            return self._finding
-        known = {name.casefold(): name for name in self._names}
-        named = known.get(found.finding.casefold(), known.get(found.guess.casefold()))
+        named = self._known(found.finding)
+        if named is None and (not found.finding or self._all_strange):
+            named = self._otherwise
+        named = named or self._known(found.guess)
         if named is None and not found.finding and len(self._names) == 1:
             named = self._names[0]
         if named is None:
             raise DataError(
                 f"{found.film}: finding {found.finding!r} is none of this project's; "
-                f"name the finding with --finding; there are: {self._names}"
+                f"name the finding with --finding; there are: {[*self._names]}"
             )
         return named
 
-    def case(self, found: Found) -> Case:
-        """Return the film; `DataError` if there is none, or more than one."""
-        if found.sop_uid is not None and found.sop_uid in self._by_uid:
-            return self._by_uid[found.sop_uid]
-        for key in (found.film, PurePosixPath(found.film).name):
-            alike = self._by_name.get(key, {})
-            if len(alike) == 1:
-                return next(iter(alike.values()))
-        raise DataError(f"{found.film}: no film of that name, or more than one")
+    def _known(self, name: str) -> str | None:
+        if name in self._names:
+            return name
+        alike = [each for each in self._names if _folded(each) == _folded(name)]
+        return alike[0] if len(alike) == 1 else None
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name.strip()).casefold()
+
+
+class _Films:
+    """Which film of a project a mask from elsewhere is of."""
+
+    def __init__(self, project: Project, found: Iterable[Found]) -> None:
+        self._project = project
+        self.by_id = {case.id: case for case in project.cases()}
+        names = _matching.FilmNames(
+            (name, case.id)
+            for case in self.by_id.values()
+            for name in _names_of(project, case)
+        )
+        self._found, self._reasons = _matching.match(
+            (one.film for one in found if not self._of_uid(one.sop_uid)), names
+        )
+
+    def case_id(self, found: Found) -> str:
+        """Return the film's id; `DataError` if there is none, or more than one."""
+        by_uid = self._of_uid(found.sop_uid)
+        if not by_uid and found.film not in self._found:
+            by_uid = self._of_uid(self._uid_in(found.film))
+        if len(by_uid) > 1:
+            raise DataError(f"{found.film}: several films have its SOP Instance UID")
+        for case_id in by_uid:
+            return case_id
+        if found.film in self._found:
+            return self._found[found.film]
+        raise DataError(f"{found.film}: {self._reasons[found.film]}")
+
+    def _of_uid(self, uid: str | None) -> set[str]:
+        return set() if uid is None else self._by_uid.get(uid, set())
+
+    @staticmethod
+    def _uid_in(name: str) -> str | None:
+        """Return the UID that stands for a film's name, as archives have it."""
+        last = _matching.bare(_matching.plain(name).rpartition("/")[2])
+        return last if _UID.fullmatch(last) else None
 
     @cached_property
-    def _by_name(self) -> Mapping[str, dict[str, Case]]:
-        """Return cases by every name that a file may call them."""
-        named: dict[str, dict[str, Case]] = defaultdict(dict)
-        for case in self._project.cases():
-            for name in _names_of(self._project, case):
-                named[name][case.id] = case
-        return named
-
-    @cached_property
-    def _by_uid(self) -> Mapping[str, Case]:
-        """Return cases by what SOP Instance UIDs their films have, or were given."""
-        uids: dict[str, Case] = {}
-        for case in self._project.cases():
-            uids[_identity.sop_uid(self._project, case)] = case
-            uids[_identity.replaced_uid(self._project, case)] = case
+    def _by_uid(self) -> Mapping[str, set[str]]:
+        """Return ids by what SOP Instance UIDs films have, or were given."""
+        uids: dict[str, set[str]] = defaultdict(set)
+        for case in self.by_id.values():
+            uids[_identity.sop_uid(self._project, case)].add(case.id)
+            uids[_identity.replaced_uid(self._project, case)].add(case.id)
         uids.pop("", None)
         return uids
 
@@ -130,8 +260,8 @@ class _Films:
 def _names_of(project: Project, case: Case) -> Iterator[str]:
     # A film whose file name is hidden goes by that, too: whoever made the masks has it.
     for name in {case.path, project.films.films.get(case.path, case.path)}:
-        path = PurePosixPath(name)
-        bare = path.with_suffix("")
-        # The last is what CheXlocalize calls CheXpert's films.
-        last = "_".join(bare.parts[-3:])
-        yield from {path.as_posix(), bare.as_posix(), path.name, path.stem, last}
+        yield name
+        # What CheXlocalize calls CheXpert's films.
+        last = "/".join(PurePosixPath(_matching.bare(name)).parts[-3:])
+        if _CHEXPERT.fullmatch(last):
+            yield last.replace("/", "_")

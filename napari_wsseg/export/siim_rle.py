@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
 from napari_wsseg.export.exporting import spreadsheet as _sheet
 from napari_wsseg.export.exporting.selection import Selection
+from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import run_lengths
 from napari_wsseg.schema import Mask
@@ -53,9 +54,14 @@ def read(path: Path) -> Iterator[Found | Note]:
 
     A film may have several rows, which are united.
     """
-    for file in sorted(path.glob("*.csv")) if path.is_dir() else [path]:
+    for file in _scan.with_ending(path, (".csv",)) if path.is_dir() else [path]:
         for film, runs in _rows(file).items():
-            yield Found(film, "", partial(_mask, runs), guess=file.stem)
+            if not any(run.strip() for run in runs):
+                yield Note("skipped", f"{film}: {file.name} has no run lengths of it")
+                continue
+            remarks: list[str] = []
+            draw = partial(_mask, runs, remarks)
+            yield Found(film, "", draw, guess=file.stem, remarks=remarks)
 
 
 def is_one(header: str) -> bool:
@@ -64,8 +70,19 @@ def is_one(header: str) -> bool:
     return set(_COLUMNS) <= set(names)
 
 
-def _mask(runs: Sequence[str], shape: Shape | None) -> Mask:
-    return reduce(np.logical_or, (decode(run, shape or SHAPE) for run in runs))
+def _mask(runs: Sequence[str], remarks: list[str], shape: Shape | None) -> Mask:
+    """Return the union of a film's rows; one that is off costs that row alone."""
+    drawn: list[Mask] = []
+    bad: list[str] = []
+    for run in filter(str.strip, runs):
+        try:
+            drawn.append(decode(run, shape or SHAPE))
+        except DataError as error:
+            bad.append(str(error))
+    if not drawn:
+        raise DataError("; ".join(bad[:3]))
+    remarks += [f"a row was left out: {words}" for words in bad]
+    return np.asarray(np.logical_or.reduce(drawn))
 
 
 def _rows(path: Path) -> dict[str, list[str]]:

@@ -2,7 +2,8 @@
 
 Depth: 8-bit files are divided by 255. Deeper ones are divided by the largest value of
 the bits that they really use (12 bits in a 16-bit PNG by 4095), which is what makes
-such a film look as it did before it was exported. An EXIF orientation is obeyed.
+such a film look as it did before it was exported. An EXIF orientation is obeyed. A
+film of the JSRT database, ``.IMG``, has no header and is known by its ending and size.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from napari_wsseg.io.films import deep as _deep_channels
+from napari_wsseg.io.films import jsrt as _jsrt
 from napari_wsseg.io.films import luminance as _colours
 from napari_wsseg.io.films import orientation as _upright
 from napari_wsseg.io.films import source as _source
@@ -35,8 +38,6 @@ _MARKS = (
     b"II+\x00",
     b"MM\x00+",
 )
-_PHOTOMETRIC = 262
-_WHITE_IS_ZERO = 0
 
 
 class Read(NamedTuple):
@@ -63,6 +64,8 @@ def read_noting(path: Path) -> Read:
     with _source.opened(path) as file:
         if not begins_dicom(path, file.read(132)):
             file.seek(0)
+            if path.suffix.lower() == _jsrt.ENDING:
+                return Read(_jsrt.read(path, file), ())
             return _picture(path, file)
         from napari_wsseg.io import dicom
 
@@ -107,8 +110,14 @@ def _picture(path: Path, file: BinaryIO) -> Read:
                 pages = getattr(image, "n_frames", 1)
                 if pages > 1:
                     raise DataError(f"{path}: {pages} pages; a radiograph has one")
+                values = _deep_channels.channels(file, image)
+                orientation = _deep_channels.orientation(image)
                 turned = (_upright.TURNED,) if _upright.load(image) else ()
-                pixels, bits, remarks = _greys(path, image)
+                if values is None:
+                    pixels, bits, remarks = _greys(path, image)
+                else:
+                    values = _deep_channels.upright(values, orientation)
+                    pixels, bits, remarks = _of_deep_channels(values)
                 colour = np.asarray(image.convert("RGB")) if remarks else None
     except DataError:
         raise
@@ -148,6 +157,17 @@ def _of_colours(
     return greys, 8, (LUMINANCE,) if coloured else ()
 
 
+def _of_deep_channels(
+    values: NDArray[np.uint16],
+) -> tuple[NDArray[np.float32], int, tuple[str, ...]]:
+    """Return greys of 16-bit channels, the last of 2 or 4 being opacity."""
+    if values.shape[2] == 2:
+        values = values[:, :, :1]
+    bits = max(8, int(values[:, :, :3].max()).bit_length())
+    greys, coloured = _colours.deep_luminance(values, bits)
+    return greys, bits, (LUMINANCE,) if coloured else ()
+
+
 def _deep(
     path: Path, image: Image.Image
 ) -> tuple[NDArray[np.float32], int, tuple[str, ...]]:
@@ -157,7 +177,7 @@ def _deep(
         raise DataError(f"{path}: values from {low} to {high}; 0 to 65535 are read")
     bits = max(8, high.bit_length())
     greys = _scaled(values, bits)
-    if _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO:
+    if _deep_channels.white_is_zero(image):
         greys = windowing.invert(greys)
     return greys, bits, ()
 
@@ -172,8 +192,3 @@ def _real(path: Path, values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _scaled(values: NDArray[Any], bits: int) -> NDArray[np.float32]:
     return values.astype(np.float32) / np.float32(2**bits - 1)
-
-
-def _tag(image: Image.Image, number: int) -> object:
-    tags = getattr(image, "tag_v2", None)
-    return None if tags is None else tags.get(number)

@@ -26,12 +26,19 @@ Draw: TypeAlias = Callable[[tuple[int, int] | None], Mask]
 
 SIZE = "img_size"
 
+_FULL_SIZE = "masks are for the films at full size, not for CheXpert-v1.0-small"
+
 CHEXPERT_NAMES = {"Airspace Opacity": "Lung Opacity"}
 """What CheXlocalize calls a finding, and what CheXpert's labels call it."""
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Read a JSON file whose outermost value is an object.
+def load(path: Path, kind: str) -> Any:
+    """Read a JSON file.
+
+    Parameters
+    ----------
+    kind
+        What it should be, in words.
 
     Raises
     ------
@@ -40,11 +47,22 @@ def load(path: Path) -> dict[str, Any]:
     """
     _film.check_file(path)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not a JSON file ({error})") from error
+        raise DataError(f"{path}: not {kind}: not a JSON file ({error})") from error
+
+
+def by_film(path: Path) -> dict[str, Any]:
+    """Read a file of CheXlocalize.
+
+    Raises
+    ------
+    DataError
+        Not there, too large, or not such a file.
+    """
+    document = load(path, "CheXlocalize")
     if not isinstance(document, dict):
         raise DataError(f"{path}: not masks by film; is it CheXlocalize?")
     return document
@@ -64,7 +82,7 @@ def localised(path: Path, film: str, entry: object) -> Iterator[tuple[str, Draw]
         if name == SIZE:
             continue
         if isinstance(value, dict) and {"size", "counts"} <= value.keys():
-            yield name, partial(decoded, value)
+            yield name, partial(_localised, value)
         elif isinstance(value, list) and SIZE in entry:
             yield name, partial(_outlined, value, entry[SIZE])
         else:
@@ -77,8 +95,15 @@ def localised(path: Path, film: str, entry: object) -> Iterator[tuple[str, Draw]
 def decoded(entry: Mapping[str, Any], shape: tuple[int, int] | None) -> Mask:
     """Return the mask of COCO's run lengths ``{size, counts}``."""
     size = size_of(entry.get("size"))
-    _check(size, shape)
+    check(size, shape)
+    if "counts" not in entry:
+        raise DataError("its run lengths have no counts")
     return run_lengths.coco_decode(entry["counts"], size)
+
+
+def _localised(entry: Mapping[str, Any], shape: tuple[int, int] | None) -> Mask:
+    check(size_of(entry.get("size")), shape, _FULL_SIZE)
+    return decoded(entry, shape)
 
 
 def polygons(
@@ -89,7 +114,7 @@ def polygons(
     A pixel is inside if its centre is.
     """
     rows, columns = size_of(size)
-    _check((rows, columns), shape)
+    check((rows, columns), shape)
     try:
         corners = [np.reshape(np.asarray(one, float), (-1, 2)) for one in flat]
         return outlines.filled(corners, (rows, columns))
@@ -104,7 +129,7 @@ def _outlined(
 ) -> Mask:
     """Fill contours with their outline, as the publishers' own script does."""
     rows, columns = size_of(size)
-    _check((rows, columns), shape)
+    check((rows, columns), shape, _FULL_SIZE)
     try:
         canvas = Image.new("1", (columns, rows))
         for contour in contours:
@@ -113,22 +138,30 @@ def _outlined(
                 ImageDraw.Draw(canvas).polygon(corners, outline=1, fill=1)
     except (TypeError, ValueError, IndexError, OverflowError) as error:
         raise DataError(f"its contours are not lists of [x, y] ({error})") from error
-    return np.array(canvas, bool)
+    mask = np.array(canvas, bool)
+    if contours and not mask.any():
+        raise DataError("its contours hold no pixel of the film")
+    return mask
 
 
 def size_of(value: Any) -> tuple[int, int]:
     """Return rows and columns as a file says them; `DataError` if they cannot be."""
     try:
         rows, columns = (int(side) for side in value)
+        if any(float(side) != int(side) for side in value):
+            raise ValueError(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"size {str(value)[:40]} is not rows and columns") from error
     _film.check_shape(Path("the mask"), rows, columns)
     return rows, columns
 
 
-def _check(size: tuple[int, int], shape: tuple[int, int] | None) -> None:
+def check(
+    size: tuple[int, int], shape: tuple[int, int] | None, advice: str = ""
+) -> None:
+    """Refuse a mask of another size than its film; `DataError` with `advice`."""
     if shape is not None and size != shape:
         raise DataError(
             f"the mask is {size[0]} × {size[1]}, its film {shape[0]} × {shape[1]}; "
-            "masks are for the films at full size, not for CheXpert-v1.0-small"
+            f"{advice or 'masks are drawn at the size of their film'}"
         )

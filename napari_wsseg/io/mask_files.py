@@ -1,4 +1,4 @@
-"""Masks that come from elsewhere: in any image, what is not zero is the finding."""
+"""Masks that come from elsewhere, in any image; see `napari_wsseg.io.mask_values`."""
 
 from __future__ import annotations
 
@@ -7,38 +7,55 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from napari_wsseg.io import mask_values
+from napari_wsseg.io.films import deep as _deep
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.io.films import orientation as _upright
+from napari_wsseg.io.mask_values import PLAIN, Choice
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 
-_FORMATS = ("PNG", "TIFF")
+ENDINGS = (".png", ".tif", ".tiff", ".gif", ".bmp", ".jpg", ".jpeg")
+"""Of files that a mask may be in, in whatever case."""
+
+_FORMATS = ("PNG", "TIFF", "GIF", "BMP", "JPEG")
 
 
-def read(path: Path, shape: tuple[int, int] | None) -> Mask:
-    """Read a mask of a film of `shape`; a pixel that is not zero is the finding.
+def read(
+    path: Path,
+    shape: tuple[int, int] | None,
+    *,
+    choice: Choice = PLAIN,
+    remarks: list[str] | None = None,
+) -> Mask:
+    """Read a mask of a film of `shape`: what is not black is the finding.
 
-    Indexed images count by index, images with channels by any channel but alpha. An
-    EXIF orientation is obeyed, as it is for films. Without `shape`, any size will do.
+    Palettes, opacity and TIFF's white that is zero count as they are shown. An EXIF
+    orientation is obeyed, as it is for films. Without `shape`, any size will do.
+
+    Parameters
+    ----------
+    remarks
+        Gets a line for what deserves a look.
 
     Raises
     ------
     DataError
-        Not an image, damaged, over the cap, or of another size than its film.
+        Not an image, damaged, over the cap, of another size than its film, or with
+        other values than those of a mask.
     """
     _film.check_file(path)
     try:
         # By its file, for Pillow scrambles a TIFF on its side that it maps by name.
         with open(path, "rb") as file, Image.open(file, formats=_FORMATS) as image:
             _film.check_shape(path, image.height, image.width)
+            pages = getattr(image, "n_frames", 1)
+            if pages > 1:
+                raise DataError(f"{path}: {pages} pages; a mask has one")
+            white_is_zero = _deep.white_is_zero(image)
             _upright.load(image)
-            size = (image.height, image.width)
-            if shape is not None and size != shape:
-                raise DataError(
-                    f"{path}: the mask is {size[0]} × {size[1]}, its film "
-                    f"{shape[0]} × {shape[1]}; export it at the film's size"
-                )
-            return _nonzero(image)
+            _check_size(path, (image.height, image.width), shape)
+            return _mask(path, image, choice, remarks, white_is_zero=white_is_zero)
     except DataError:
         raise
     except Exception as error:  # damaged files make decoders raise nearly anything
@@ -46,13 +63,52 @@ def read(path: Path, shape: tuple[int, int] | None) -> Mask:
         raise DataError(f"{path}: not a mask image ({words})") from error
 
 
-def _nonzero(image: Image.Image) -> Mask:
-    if image.mode in ("LA", "PA", "La"):
-        image = image.getchannel(0)
-    elif image.mode in ("RGBA", "RGBX", "RGBa"):
-        image = image.convert("RGB")
-    values = np.asarray(image)
-    return np.asarray(values.any(axis=2) if values.ndim == 3 else values != 0, bool)
+def _check_size(
+    path: Path, size: tuple[int, int], shape: tuple[int, int] | None
+) -> None:
+    if shape is not None and size != shape:
+        raise DataError(
+            f"{path}: the mask is {size[0]} × {size[1]}, its film "
+            f"{shape[0]} × {shape[1]}; export it at the film's size"
+        )
+
+
+def _mask(
+    path: Path,
+    image: Image.Image,
+    choice: Choice,
+    remarks: list[str] | None,
+    *,
+    white_is_zero: bool,
+) -> Mask:
+    try:
+        if image.mode in ("1", "L", "F") or image.mode.startswith("I"):
+            values = np.asarray(image)
+            if white_is_zero and image.mode not in ("1", "L"):  # Pillow turns these
+                values = _turned(values)
+            return mask_values.drawn(values, choice, remarks)
+        return mask_values.of_colours(_colours(image), choice, remarks)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _colours(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    if image.mode == "P":
+        seen = np.asarray(image.convert("RGBA"))
+        # A palette of one colour shows nothing: its indices are all there is.
+        if not np.ptp(seen, axis=(0, 1)).any():
+            return np.repeat(np.asarray(image)[..., None], 3, axis=2)
+        return seen
+    return np.asarray(image.convert("RGBA"))
+
+
+def _turned(
+    values: np.ndarray[tuple[int, ...], np.dtype[np.generic]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+    """Return values whose lowest is shown white as those that are seen."""
+    if values.dtype.kind == "f":
+        return np.asarray(values.max() + values.min() - values)
+    return np.asarray(np.iinfo(np.uint16).max - values)
 
 
 def blank(shape: tuple[int, int]) -> Mask:

@@ -253,7 +253,7 @@ def test_a_damaged_orientation_costs_no_film(
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "I;16"])
-def test_a_mask_is_whatever_is_not_zero(tmp_path: Path, mode: str) -> None:
+def test_a_mask_is_white_on_black_in_any_dress(tmp_path: Path, mode: str) -> None:
     mask = grey(4) > 128
     if mode == "I;16":
         image = Image.fromarray(mask.astype(np.uint16) * 256)

@@ -17,13 +17,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+
 from napari_wsseg.datasets.importing.decoding import decoded
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.datasets.importing.resume import Resumed
 from napari_wsseg.io import film_names as names
 from napari_wsseg.io import images as image_files
-from napari_wsseg.io import mask_files
+from napari_wsseg.io import mask_files, mask_values
 from napari_wsseg.io.film_facts import Facts, reason
+from napari_wsseg.io.mask_values import PLAIN, Choice
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.project_folder import settings
 from napari_wsseg.io.project_folder.writer_lock import WriterLock
@@ -38,8 +41,8 @@ _SHOWN = 5
 
 Shape: TypeAlias = tuple[int, int]
 
-MaskSource: TypeAlias = Path | Callable[[Shape], Mask] | None
-"""A mask file; what draws the mask of a film of a shape, or raises `DataError`; or
+MaskSource: TypeAlias = Path | Sequence[Path] | Callable[[Shape], Mask] | None
+"""A mask file, or several that are united; what draws the mask of a film of a shape, or
 ``None``, known to be absent in every pixel."""
 
 
@@ -75,12 +78,14 @@ def build(
     colour: bool = False,
     lateral: bool = True,
     hide: bool = False,
+    choice: Choice = PLAIN,
 ) -> Generator[Progress, None, ImportReport]:
     """Yield progress while the project is made; return the report.
 
     With `colour`, networks are to see the pictures' red, green and blue. Without
     `lateral`, films that say they are lateral views are left out. With `hide`, the
-    project has other names for the films, see `napari_wsseg.io.film_names`.
+    project has other names for the films, see `napari_wsseg.io.film_names`. `choice`
+    says how mask files are read that do not speak for themselves.
 
     Raises
     ------
@@ -107,7 +112,12 @@ def build(
         ) as project:
             key = project.films.key
             growth = _Growth(
-                project, left_out, remarks, lateral=lateral, hidden=hidden or {}
+                project,
+                left_out,
+                remarks,
+                lateral=lateral,
+                hidden=hidden or {},
+                choice=choice,
             )
             with project.transaction():
                 yield from growth.run(films, resumed)
@@ -178,6 +188,7 @@ class _Growth:
     warnings: list[str]
     lateral: bool = True
     hidden: Mapping[str, str] = field(default_factory=dict)
+    choice: Choice = PLAIN
     known: dict[str, str] = field(default_factory=dict)
     remarked: dict[str, list[str]] = field(default_factory=dict)
 
@@ -240,12 +251,9 @@ class _Growth:
                 self.project.put_mask(
                     case_id, finding, mask, reader=READER, tool="import"
                 )
-                if film.labels.get(finding) == 0 and mask.any():
-                    shown = self.hidden.get(film.path, film.path)
-                    self.warnings.append(
-                        f"{shown}: labelled without {finding!r}, but its mask "
-                        "is not empty"
-                    )
+                shown = self.hidden.get(film.path, film.path)
+                words = mask_values.warn(mask, film.labels.get(finding))
+                self.warnings += [f"{shown}, {finding!r}: {each}" for each in words]
 
     def _take_void(
         self,
@@ -268,14 +276,15 @@ class _Growth:
     ) -> Mask | None:
         if source is None:
             return mask_files.blank(shape)
+        if isinstance(source, Path):
+            source = (source,)
+        if not callable(source):
+            return self._of_files(film, finding, source, shape)
         name = f"{film.path}, mask of {finding!r}"
         try:
-            if not isinstance(source, Path):
-                return source(shape)
-            name = f"{finding}/{source.name}"
-            return mask_files.read(source, shape)
+            return source(shape)
         except DataError as error:
-            words = reason(source, error) if isinstance(source, Path) else str(error)
+            words = str(error)
         before = self.rejected[-1] if self.rejected else None
         # One file that is off may hold the masks of many findings.
         if before is None or (before.path.partition(", ")[0], before.reason) != (
@@ -284,6 +293,26 @@ class _Growth:
         ):
             self.rejected.append(Rejected(name, words))
         return None
+
+    def _of_files(
+        self, film: Film, finding: str, files: Sequence[Path], shape: Shape
+    ) -> Mask | None:
+        """Return the union of mask files; one that is off costs that one alone."""
+        shown = self.hidden.get(film.path, film.path)
+        drawn: list[Mask] = []
+        remarks: list[str] = []
+        for file in files:
+            try:
+                mask = mask_files.read(file, shape, choice=self.choice, remarks=remarks)
+            except DataError as error:
+                words = reason(file, error)
+                self.rejected.append(Rejected(f"{finding}/{file.name}", words))
+            else:
+                drawn.append(mask)
+        if len(drawn) > 1:
+            remarks.append(f"{len(drawn)} masks, united")
+        self.warnings += [f"{shown}, {finding!r}: {each}" for each in remarks]
+        return np.asarray(np.logical_or.reduce(drawn)) if drawn else None
 
 
 def _remark(remark: str, paths: Sequence[str]) -> str:

@@ -47,7 +47,7 @@ def read(place: Path) -> dict[str, dict[str, MaskSource]]:
     """
     films: dict[str, dict[str, MaskSource]] = {}
     for path in _files(Path(place)):
-        for film, entry in drawn.load(path).items():
+        for film, entry in drawn.by_film(path).items():
             if film in films:
                 raise DataError(f"{path}: {film!r} is in another file as well")
             films[film] = _film(path, film, entry)

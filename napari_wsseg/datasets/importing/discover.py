@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from napari_wsseg.datasets.importing import file_filter as _scan
 from napari_wsseg.datasets.importing.report import Rejected
+from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.io.dicom import dicomdir
 from napari_wsseg.io.films import archive as _archive
 from napari_wsseg.jobs import DataError

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from napari_wsseg.datasets.importing import file_filter as _scan
 from napari_wsseg.datasets.importing import tables as _tables
 from napari_wsseg.datasets.importing.report import Rejected
+from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import SPLITS, Split
 
@@ -88,8 +88,18 @@ def missing(
     ----------
     listed
         Line of the table by film.
+
+    Raises
+    ------
+    DataError
+        Nothing that the table lists is there.
     """
     gone = [(name, line) for name, line in listed.items() if name not in found]
+    if gone and len(gone) == len(listed):
+        raise DataError(
+            f"{table}: names no film that is there, {gone[0][0]} in line {gone[0][1]} "
+            "and others; is it the table of these films?"
+        )
     if len(gone) > _NAMED:
         words = (
             f"{len(gone)} of the {len(listed)} films that {table.name} lists are not "

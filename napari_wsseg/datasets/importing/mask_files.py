@@ -2,80 +2,62 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from napari_wsseg.datasets.importing import file_filter as _scan
 from napari_wsseg.datasets.importing.report import Rejected
+from napari_wsseg.io import film_matching as _matching
+from napari_wsseg.io import folder_files as _scan
 
-_ENDINGS = (".tiff", ".tif", ".png")  # the last wins
+_ENDINGS = (".png", ".tif", ".tiff")
+
+_WHY_NOT = "not a PNG or TIFF mask; `wsseg import png` takes GIF, BMP and JPEG, too"
 
 
 @dataclass(frozen=True, slots=True)
 class MaskFiles:
-    """The mask files of one finding, by the film's path without its ending."""
+    """The mask files of one finding, by their path without its ending."""
 
     folder: Path
-    by_key: dict[str, Path]
+    by_key: Mapping[str, Sequence[Path]]
     strangers: tuple[str, ...]
 
     @classmethod
-    def of(cls, folder: Path) -> MaskFiles:
-        """List the mask files in `folder`."""
-        found = sorted(_scan.files(folder), key=_rank)
-        masks = [path for path in found if _rank(path) >= 0]
-        return cls(
-            folder,
-            {_key(path): folder / path for path in masks},
-            tuple(path for path in found if _rank(path) < 0),
-        )
-
-
-def _rank(path: str) -> int:
-    ending = PurePosixPath(path).suffix.lower()
-    return _ENDINGS.index(ending) if ending in _ENDINGS else -1
-
-
-def _key(path: str) -> str:
-    return PurePosixPath(path).with_suffix("").as_posix()
+    def of(cls, *folders: Path) -> MaskFiles:
+        """List the mask files in folders that are of one finding."""
+        by_key: dict[str, list[Path]] = {}
+        strangers: list[str] = []
+        for folder in folders:
+            for path in _scan.files(folder):
+                key, ending = os.path.splitext(path)
+                if ending.lower() in _ENDINGS:
+                    by_key.setdefault(key, []).append(folder / path)
+                else:
+                    strangers.append(f"{folder.name}/{path}")
+        return cls(folders[0].parent, by_key, tuple(strangers))
 
 
 def matched(
-    masks: dict[str, MaskFiles], paths: Sequence[str]
-) -> tuple[dict[str, dict[str, Path]], list[Rejected]]:
+    masks: Mapping[str, MaskFiles], paths: Sequence[str]
+) -> tuple[dict[str, dict[str, Sequence[Path]]], list[Rejected]]:
     """Return each film's mask files by finding, and what belongs to no film.
 
-    A mask lies under the film's sub-folders, or flat under its bare name if no other
-    film has that name.
+    By the rule of `napari_wsseg.io.film_matching`, a mask's own ending aside.
     """
-    stems = Counter(PurePosixPath(path).stem for path in paths)
-    of_film: dict[str, dict[str, Path]] = {path: {} for path in paths}
+    films = _matching.FilmNames((path, path) for path in paths)
+    of_film: dict[str, dict[str, Sequence[Path]]] = {path: {} for path in paths}
     left_out: list[Rejected] = []
     for finding, files in masks.items():
+        left_out += [Rejected(path, _WHY_NOT) for path in files.strangers]
+        found, reasons = _matching.match(files.by_key, films)
+        for key, film in found.items():
+            own = [*of_film[film].get(finding, ()), *files.by_key[key]]
+            of_film[film][finding] = own
         left_out += [
-            Rejected(f"{finding}/{path}", "not a PNG or TIFF mask")
-            for path in files.strangers
-        ]
-        unused = dict(files.by_key)
-        for path in paths:
-            stem = PurePosixPath(path).stem
-            key = _key(path)
-            if key not in files.by_key and stems[stem] == 1:
-                key = stem
-            if key in files.by_key:
-                of_film[path][finding] = files.by_key[key]
-                unused.pop(key, None)
-        left_out += [
-            Rejected(f"{finding}/{file.relative_to(files.folder).as_posix()}", words)
-            for key, file in unused.items()
-            for words in [_why(PurePosixPath(key).name, stems)]
+            Rejected(file.relative_to(files.folder).as_posix(), words)
+            for key, words in reasons.items()
+            for file in files.by_key[key]
         ]
     return of_film, left_out
-
-
-def _why(stem: str, stems: Counter[str]) -> str:
-    if stems[stem] > 1:
-        return f"{stems[stem]} films are called {stem}; put masks in their sub-folders"
-    return f"no film is called {stem}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -110,7 +110,8 @@ class Found:
     Parameters
     ----------
     film
-        What the file calls the film: a path or a name, without its ending.
+        What the file calls the film: a path or a name, as it is written; of a file of
+        its own, without that file's ending.
     finding
         What the file calls the finding; empty where it does not say.
     mask
@@ -120,6 +121,8 @@ class Found:
         SOP Instance UID of the DICOM film that it was drawn on, which then counts.
     guess
         The finding that the file's name suggests, taken where nothing else says it.
+    remarks
+        Gets a line, while the mask is drawn, for what deserves a look.
     """
 
     film: str
@@ -127,3 +130,4 @@ class Found:
     mask: Callable[[Shape | None], Mask]
     sop_uid: str | None = None
     guess: str = ""
+    remarks: list[str] = field(default_factory=list)

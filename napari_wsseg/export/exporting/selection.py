@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from napari_wsseg.export.exporting.items import Identity, Scope
+from napari_wsseg.io.film_matching import bare
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Annotation, Case, Mask
 
@@ -75,26 +76,23 @@ class Selection:
         Sub-folders stay, and the old ending where two films differ in that alone, so
         that no two films meet.
         """
-        path = PurePosixPath(case.path)
-        stem = path.with_suffix("").as_posix()
-        return f"{path.as_posix() if self._bare[stem] > 1 else stem}{ending}"
+        stem = bare(case.path)
+        return f"{case.path if self._bare[stem] > 1 else stem}{ending}"
 
     def name(self, case: Case) -> str:
         """Return the film's bare name, or its path where that is another's, too."""
-        if self._names[case.name] == 1:
-            return case.name
+        name = _name(case)
+        if self._names[name] == 1:
+            return name
         return self.place(case, "")
 
     @cached_property
     def _names(self) -> Counter[str]:
-        return Counter(case.name for case in self.project.cases())
+        return Counter(map(_name, self.project.cases()))
 
     @cached_property
     def _bare(self) -> Counter[str]:
-        return Counter(
-            PurePosixPath(case.path).with_suffix("").as_posix()
-            for case in self.project.cases()
-        )
+        return Counter(bare(case.path) for case in self.project.cases())
 
     def unmarked(self) -> int:
         """Count the findings on films in scope that nobody has drawn or left empty."""
@@ -105,6 +103,10 @@ class Selection:
         """Yield every film with its masks."""
         for case in self.cases:
             yield case, self.masks(case)
+
+
+def _name(case: Case) -> str:
+    return PurePosixPath(bare(case.path)).name
 
 
 def _accepted(decisions: Mapping[str, object], case: Case) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
@@ -61,7 +62,10 @@ def check(path: Path, dataset: Dataset) -> Header:
         raise DataError(f"{path}: holds no pixel data ({kind})")
     photometric, samples = _kind(path, dataset)
     frames = number(dataset, "NumberOfFrames")
-    if frames not in (None, 1):
+    # 0 is benign and means one: devices write it into an element that one film lacks.
+    if frames == 0:
+        dataset.NumberOfFrames = 1
+    elif frames not in (None, 1):
         raise DataError(
             f"{path}: {frames:.0f} frames; a radiograph has one, export them singly"
         )
@@ -98,7 +102,26 @@ def element(dataset: Dataset, keyword: str) -> Any:
         value = dataset.get(keyword)
     except Exception:  # pydicom converts on access and raises nearly anything
         return None
-    return None if value in ("", b"") else value
+    if value in ("", b""):
+        return None
+    tag = tag_for_keyword(keyword)
+    return _with_points(value) if tag and dictionary_VR(tag) == "DS" else value
+
+
+def _with_points(value: Any) -> Any:
+    """Return decimal strings that were written with commas as numbers.
+
+    A comma means nothing else there (PS3.5 6.2, DS); pydicom leaves them as words.
+    """
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    words = value.split("\\") if isinstance(value, str) else value
+    if not isinstance(words, Sequence) or not all(isinstance(w, str) for w in words):
+        return value
+    try:
+        return [float(word.strip("\x00 ").replace(",", ".")) for word in words]
+    except ValueError:
+        return value
 
 
 def words(dataset: Dataset, keyword: str, most: int = 32) -> str:

@@ -34,6 +34,9 @@ _DECODERS = {
 }
 _jpeg.register()
 
+_BLOCK = 2048
+"""Bytes that a file may be filled up to."""
+
 
 def stored(path: Path, dataset: Dataset, header: Header) -> Values:
     """Return the (H, W) stored values, or (H, W, 3) uint8 red, green and blue.
@@ -79,8 +82,10 @@ def _check_native(path: Path, dataset: Dataset, header: Header) -> None:
             f"{path}: truncated: {len(data)} bytes of pixels where the header "
             f"promises {expected}"
         )
-    # Some devices fill up to a block; anything but blanks contradicts the header.
-    if len(data) >= 2 * expected or data[expected:].strip(b"\x00"):
+    # What fills up to a block is padding, whatever it holds (PS3.5 8.1.1); more than
+    # that contradicts the header unless it is blank.
+    spare = data[expected:]
+    if len(spare) >= expected or (len(spare) > _BLOCK and spare.strip(b"\x00")):
         raise DataError(
             f"{path}: {len(data)} bytes of pixels where the header promises {expected}"
         )
@@ -92,12 +97,12 @@ def _check_compressed(path: Path, dataset: Dataset, header: Header) -> None:
         frames = len(parse_basic_offsets(data))
         fragments = generate_fragments(data)
         next(fragments)  # the offset table
-        first = next(fragments, b"")
         if header.syntax == RLELossless:
             stream = None
             _check_run_lengths(path, data, header)
         else:
-            stream = _codestream.describe(first)
+            # A frame may lie in fragments of any size, its header across several.
+            stream = _codestream.describe(b"".join(fragments))
     except DataError:
         raise
     except Exception as error:  # damaged item headers raise nearly anything

@@ -25,3 +25,17 @@ def luminance(colours: NDArray[np.uint8]) -> tuple[NDArray[np.float32], bool]:
     else:
         greys = colours[:, :, 0]
     return greys.astype(np.float32) / np.float32(255), differ > _TINT
+
+
+def deep_luminance(
+    values: NDArray[np.uint16], bits: int
+) -> tuple[NDArray[np.float32], bool]:
+    """Return the same of (H, W, 1, 3 or 4) values, of which `bits` are used."""
+    seen = values[:, :, :3]
+    spread = int((seen.max(axis=2) - seen.min(axis=2)).max())
+    scale = np.float32(2**bits - 1)
+    if not spread:
+        return seen[:, :, 0].astype(np.float32) / scale, False
+    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    greys = np.asarray((seen @ weights) / scale, np.float32)
+    return greys, bool(spread * 255 > _TINT * scale)

@@ -36,3 +36,8 @@ def files(folder: Path, *, without: Collection[Path] = ()) -> list[str]:
             if not is_litter(name) and (here / name).absolute() not in without
         ]
     return sorted(found)
+
+
+def with_ending(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    """Return the files in and below `folder` with such an ending, in whatever case."""
+    return [folder / name for name in files(folder) if name.lower().endswith(endings)]

@@ -1,0 +1,148 @@
+"""What in a picture is a mask, and what is refused."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_wsseg.io import mask_files, mask_values
+from napari_wsseg.io.mask_values import Choice
+from napari_wsseg.jobs import DataError, UsageError
+
+SHAPE = (64, 48)
+TRUTH = np.zeros(SHAPE, bool)
+TRUTH[10:20, 5:25] = True
+
+
+def with_values(inside: float, outside: float, dtype: str) -> np.ndarray:
+    return np.where(TRUTH, inside, outside).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        TRUTH,
+        with_values(1, 0, "u1"),
+        with_values(255, 0, "u1"),
+        with_values(65535, 3, "u2"),
+        with_values(1, -1, "i2"),
+        with_values(0.9, 0.01, "f4"),
+        with_values(0.7, np.nan, "f4"),
+        with_values(3, 1e-5, "f8"),
+    ],
+)
+def test_two_values_are_a_mask(values: np.ndarray) -> None:
+    np.testing.assert_array_equal(mask_values.drawn(values), TRUTH)
+
+
+def test_probabilities_are_cut_at_one_half() -> None:
+    noise = np.random.default_rng(0).random(SHAPE) * 0.4
+    soft = np.where(TRUTH, 0.55 + noise, noise).astype(np.float32)
+    np.testing.assert_array_equal(mask_values.drawn(soft), TRUTH)
+    with pytest.raises(DataError, match="no probability is above one half"):
+        mask_values.drawn(noise)
+
+
+@pytest.mark.parametrize("quality", [50, 75, 95])
+def test_what_jpeg_leaves_is_cut_and_told(quality: int) -> None:
+    file = BytesIO()
+    Image.fromarray(with_values(255, 0, "u1")).save(file, "JPEG", quality=quality)
+    remarks: list[str] = []
+    values = np.asarray(Image.open(file))
+    np.testing.assert_array_equal(mask_values.drawn(values, remarks=remarks), TRUTH)
+    assert "noise about two values" in remarks[0]
+
+
+def labels(*values: int) -> np.ndarray:
+    made = np.zeros(SHAPE, np.uint8)
+    for place, value in enumerate(values):
+        made[10 * place : 10 * place + 8, 5:25] = value
+    return made
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        labels(1, 2),
+        labels(1, 255),
+        labels(1, 2, 3, 255),
+        np.add.outer(np.arange(64), np.zeros(48, int)),
+        with_values(2, 1, "u1"),
+        with_values(0, -5, "i2"),
+        with_values(np.inf, 0, "f4"),
+        np.full(SHAPE, np.nan),
+    ],
+)
+def test_what_is_not_two_values_is_refused(values: np.ndarray) -> None:
+    with pytest.raises(DataError):
+        mask_values.drawn(values)
+
+
+def test_a_refusal_says_the_values_and_the_way_out() -> None:
+    with pytest.raises(DataError, match=r"0, 1, 2, not two.*value=NUMBER.*cut=NUMBER"):
+        mask_values.drawn(labels(1, 2))
+    chosen = mask_values.drawn(labels(1, 2), Choice(value=2))
+    np.testing.assert_array_equal(chosen, labels(1, 2) == 2)
+    cut = mask_values.drawn(labels(1, 2), Choice(cut=0.5))
+    np.testing.assert_array_equal(cut, labels(1, 2) > 0)
+    with pytest.raises(DataError, match="no pixel has the value 7"):
+        mask_values.drawn(labels(1, 2), Choice(value=7))
+
+
+@pytest.mark.parametrize("word", ["cut", "cut=x", "cut=nan", "soft=1"])
+def test_a_choice_that_is_none_is_told(word: str) -> None:
+    with pytest.raises(UsageError, match="say cut=NUMBER or value=NUMBER"):
+        mask_values.chosen(Choice(), word)
+    with pytest.raises(UsageError, match="one of them once"):
+        mask_values.chosen(Choice(cut=1), "value=2")
+
+
+def coloured(inside: tuple[int, ...], outside: tuple[int, ...]) -> np.ndarray:
+    return np.where(TRUTH[..., None], inside, outside).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image.fromarray(coloured((255, 255, 255), (0, 0, 0))).quantize(2),
+        Image.fromarray(coloured((255, 0, 0), (0, 0, 0))).quantize(2),
+        Image.fromarray(coloured((255, 0, 0), (0, 0, 0))),
+        Image.fromarray(coloured((255, 0, 0, 255), (255, 255, 255, 0))),
+        Image.fromarray(coloured((0, 0, 0, 255), (0, 0, 0, 0))),
+        Image.fromarray(coloured((0, 0, 0, 255), (255, 255, 255, 0))),
+        Image.fromarray(coloured((9, 99, 9, 255), (0, 0, 0, 255))),
+        Image.fromarray(coloured((255, 255), (0, 255)), "LA"),
+        Image.fromarray(coloured((0, 255), (0, 0)), "LA"),
+    ],
+)
+def test_a_mask_is_what_a_viewer_shows(image: Image.Image, tmp_path: Path) -> None:
+    image.save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(mask_files.read(tmp_path / "mask.png", SHAPE), TRUTH)
+
+
+def test_several_colours_are_no_mask(tmp_path: Path) -> None:
+    colours = coloured((255, 0, 0), (0, 0, 0))
+    colours[30:40, 5:25] = (0, 255, 0)
+    Image.fromarray(colours).save(tmp_path / "mask.png")
+    with pytest.raises(DataError, match="several colours"):
+        mask_files.read(tmp_path / "mask.png", SHAPE)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+def test_white_that_is_zero_is_white(dtype: str, tmp_path: Path) -> None:
+    top = np.iinfo(dtype).max
+    stored = with_values(0, top, dtype)
+    Image.fromarray(stored).save(tmp_path / "mask.tif", tiffinfo={262: 0})
+    seen = mask_files.read(tmp_path / "mask.tif", SHAPE)
+    # Pillow stores 8 bits turned, so that they are seen as they were.
+    np.testing.assert_array_equal(seen, TRUTH if dtype == "u2" else ~TRUTH)
+
+
+def test_what_covers_nearly_all_or_contradicts_the_label_is_told() -> None:
+    assert mask_values.warn(TRUTH, 1) == []
+    assert "absent" in mask_values.warn(TRUTH, 0)[0]
+    assert "covers 100%" in mask_values.warn(np.ones(SHAPE, bool), None)[0]
