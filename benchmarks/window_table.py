@@ -294,7 +294,7 @@ def measure(window: Window, table: Table) -> None:
         target = order[(number * 3 + 5) % len(order)]
         if target == window.bench.session.case.id:
             continue
-        window.bench.session._loader.forget()
+        window.bench.session.loader.forget()
         began = time.perf_counter()
         window.bench.session.go_to(target)
         window.wait(lambda t=target: window.bench.session.case.id == t)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Annotation, Mask
 from napari_wsseg.session import adjudication as adjudicating
 from napari_wsseg.session import versions
 from napari_wsseg.session.reading_mode import Mode, Reading
-from napari_wsseg.session.state import Whole
+from napari_wsseg.session.state import State
 from napari_wsseg.session.versions import Comparison
 
 
-class SeveralReaders(Whole):
+@dataclass(frozen=True)
+class ReaderCommands:
     """Whose name work is kept in, earlier versions, and ending disagreements."""
+
+    state: State
+    change_reader: Callable[[Reading], None]
 
     def read_as(self, reader: str, mode: Mode = "open", *, stages: bool = True) -> None:
         """Let another reader take over, or the same one read otherwise.
@@ -27,13 +34,14 @@ class SeveralReaders(Whole):
             The disk refuses strokes of the reader before; nothing has changed.
         """
         reading = Reading(reader.strip(), mode, stages)
-        if reading != self.reading:
-            self._change_reader(reading)
+        if reading != self.state.reading:
+            self.change_reader(reading)
 
     def readers(self) -> tuple[str, ...]:
         """Return the names that are known, this reader's too, in alphabetical order."""
-        known = self.project.settings.readers if self.project else ()
-        return tuple(sorted({*known, self.reading.reader}, key=str.casefold))
+        state = self.state
+        known = state.project.settings.readers if state.project else ()
+        return tuple(sorted({*known, state.reading.reader}, key=str.casefold))
 
     # Versions -----------------------------------------------------------------------
 
@@ -42,24 +50,26 @@ class SeveralReaders(Whole):
 
         Newest first.
         """
-        if self.project is None or self.opened is None:
+        state = self.state
+        if state.project is None or state.opened is None:
             return ()
-        scope, case_id = self.reading.scope, self.opened.case.id
-        return tuple(self.project.history(case_id, finding, reader=scope)[::-1])
+        scope, case_id = state.reading.scope, state.opened.case.id
+        return tuple(state.project.history(case_id, finding, reader=scope)[::-1])
 
     def compare_version(self, version: Annotation | None) -> None:
         """Show how the mask differs from an earlier version; ``None``: no longer."""
-        if self.project is None or version is None:
-            judged = self.opened and adjudicating.comparison(self.opened)
-            self.comparing.show(judged or None)
+        state = self.state
+        if state.project is None or version is None:
+            judged = state.opened and adjudicating.comparison(state.opened)
+            state.comparing.show(judged or None)
             return
         try:
-            mask = self.project.read_mask(version)
+            mask = state.project.read_mask(version)
         except DataError as error:
-            self.message.emit(str(error))
+            state.message.emit(str(error))
             return
         name = f"{version.reader} {version.version}"
-        self.comparing.show(
+        state.comparing.show(
             Comparison(
                 version.case, (name, "now"), {version.finding: mask}, version=version
             )
@@ -67,11 +77,12 @@ class SeveralReaders(Whole):
 
     def restore(self, version: Annotation) -> None:
         """Bring a version back; it becomes the newest, and none is lost."""
-        project, experts = self.project, self.experts
-        if project is None or experts is None or self.locked:
-            self.message.emit("This mask cannot be changed now: reopen the film first")
+        state = self.state
+        project, experts = state.project, state.experts
+        if project is None or experts is None or state.locked:
+            state.message.emit("This mask cannot be changed now: reopen the film first")
             return
-        reader = self.reading.reader
+        reader = state.reading.reader
         made: list[Mask] = []
 
         def bring() -> None:
@@ -81,10 +92,10 @@ class SeveralReaders(Whole):
                 project.rescue(version.case, version.finding, reader)
             made.append(versions.restore(project, version, reader=reader))
 
-        if self._tried(bring):
-            self._replace_mask(version.case, version.finding, made[0])
-            self._changed(version.case)
-            self._succeed()
+        if state.tried(bring):
+            state.replace_mask(version.case, version.finding, made[0])
+            state.refresh_status(version.case)
+            state.succeed()
 
     # Adjudication -------------------------------------------------------------------
 
@@ -93,13 +104,14 @@ class SeveralReaders(Whole):
 
         It becomes the adjudicator's own, to be drawn on or made final by a verdict.
         """
-        project, opened, experts = self.project, self.opened, self.experts
-        finding = self.looking.finding
+        state = self.state
+        project, opened, experts = state.project, state.opened, state.experts
+        finding = state.looking.finding
         if project is None or opened is None or experts is None or finding is None:
             return
-        if len(opened.others) < 2 or self.locked:
+        if len(opened.others) < 2 or state.locked:
             return
-        whose, reader = list(opened.others)[place], self.reading.reader
+        whose, reader = list(opened.others)[place], state.reading.reader
         case_id, name = opened.case.id, finding.name
         made: list[Mask] = []
 
@@ -107,7 +119,7 @@ class SeveralReaders(Whole):
             experts.fold()
             made.append(adjudicating.take(project, case_id, name, whose, reader=reader))
 
-        if self._tried(bring):
-            self._replace_mask(case_id, name, made[0])
-            self._changed(case_id)
-            self._succeed()
+        if state.tried(bring):
+            state.replace_mask(case_id, name, made[0])
+            state.refresh_status(case_id)
+            state.succeed()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.schema import Mask, StageMaps
 from napari_wsseg.session import open_case as opened
 from napari_wsseg.session.drafts import Drafts
 from napari_wsseg.session.open_case import Shown
-from napari_wsseg.session.state import Whole
+from napari_wsseg.session.state import State
 
 
-class MapsShown(Whole):
+@dataclass(frozen=True)
+class StageCommands:
     """Which run and which map each stage shows, and the drafts made of them."""
+
+    state: State
 
     def adopt(self, stage: str, run_id: str) -> None:
         """Let a stage show a run; the reader's masks of the open case stay as they are.
@@ -24,9 +27,10 @@ class MapsShown(Whole):
         DataError
             The project is read-only or the disk refuses.
         """
-        if self.project is None:
+        state = self.state
+        if state.project is None:
             raise UsageError("open a project first")
-        self.project.adopt(stage, run_id, actor=self.reader)
+        state.project.adopt(stage, run_id, actor=state.reader)
         self.reload_stages()
 
     def reload_stages(self, preview: Mapping[str, str] | None = None) -> None:
@@ -34,12 +38,13 @@ class MapsShown(Whole):
 
         With `preview`, stage to run id, every case shows runs that are not in use.
         """
-        if self.project is None:
+        state = self.state
+        if state.project is None:
             return
-        if not self.reading.stages:
+        if not state.reading.stages:
             return
-        runs = opened.adopted(self.project) | dict(preview or {})
-        self._show_maps(self.showing.with_runs(runs))
+        runs = opened.adopted(state.project) | dict(preview or {})
+        self._show_maps(state.showing.with_runs(runs))
 
     def choose_map(self, variant: str) -> None:
         """Let the stage "cam" show another of `showing.maps`, in every case.
@@ -49,64 +54,68 @@ class MapsShown(Whole):
         UsageError
             The run has no such map.
         """
-        self._show_maps(self.showing.with_map(variant))
+        self._show_maps(self.state.showing.with_map(variant))
 
     def refresh_maps(self) -> None:
         """Read again what is shown, after more of its maps have been computed."""
-        self._show_maps(self.showing.shown)
+        self._show_maps(self.state.showing.shown)
 
     def maps_came(self) -> None:
         """Let the worklist follow maps that were computed in the background.
 
         What is drawn on the open case stays as it is, unless a stage had no map of it.
         """
-        if self.project is None or self._loader is None:
+        state = self.state
+        if state.project is None or state.loader is None:
             return
-        shown = self.showing.shown
-        if self.opened is not None and set(shown.runs) - set(self.opened.maps):
+        shown = state.showing.shown
+        if state.opened is not None and set(shown.runs) - set(state.opened.maps):
             self._show_maps(shown)
             return
-        self._loader.forget()
-        self.looking.drafts.take_new(Drafts.of(self.project, shown))
-        self.stages_changed.emit()
+        state.loader.forget()
+        state.looking.drafts.take_new(Drafts.of(state.project, shown))
+        state.stages_changed.emit()
 
     def stages(self) -> tuple[str, ...]:
         """Return the stages that have maps of the open case."""
-        return tuple(self.opened.maps) if self.opened else ()
+        return tuple(self.state.opened.maps) if self.state.opened else ()
 
     def draft(self, stage: str, finding: str, shape: tuple[int, int]) -> Mask | None:
         """Return the (H, W) mask that a stage offers; ``None`` if it has none."""
-        if self.opened is None:
+        state = self.state
+        if state.opened is None:
             return None
-        maps = self.opened.stage_maps(stage, snap=self.looking.snap)
+        maps = state.opened.stage_maps(stage, snap=state.looking.snap)
         if maps is None:
             return None
-        labels = self.opened.case.labels
-        return self.looking.drafts.draft(maps, stage, finding, shape, labels)
+        labels = state.opened.case.labels
+        return state.looking.drafts.draft(maps, stage, finding, shape, labels)
 
     def _show_maps(self, shown: Shown) -> None:
-        if self.project is None:
+        state = self.state
+        if state.project is None:
             return
-        self.showing.start(self.project.folder, shown)
-        self.looking.drafts = Drafts.of(self.project, shown)
-        if self._loader is not None:
-            self._loader.shown = shown
-            self._loader.forget()
-        if self.opened is None:
-            self.stages_changed.emit()
+        state.showing.start(state.project.folder, shown)
+        state.looking.drafts = Drafts.of(state.project, shown)
+        if state.loader is not None:
+            state.loader.shown = shown
+            state.loader.forget()
+        if state.opened is None:
+            state.stages_changed.emit()
             return
-        folder, case_id = self.project.folder, self.opened.case.id
-        self._background.submit(
+        folder, case_id = state.project.folder, state.opened.case.id
+        state.background.submit(
             lambda: opened.read_maps(folder, case_id, shown),
             lambda maps: self._take_maps(case_id, maps, shown),
-            lambda error: self.message.emit(str(error)),
+            lambda error: state.message.emit(str(error)),
         )
 
     def _take_maps(
         self, case_id: str, maps: dict[str, StageMaps], shown: Shown
     ) -> None:
-        if shown is not self.showing.shown:
+        state = self.state
+        if shown is not state.showing.shown:
             return  # something else was chosen meanwhile
-        if self.opened is not None and self.opened.case.id == case_id:
-            self.opened = replace(self.opened, maps=maps, shown=shown)
-        self.stages_changed.emit()
+        if state.opened is not None and state.opened.case.id == case_id:
+            state.opened = replace(state.opened, maps=maps, shown=shown)
+        state.stages_changed.emit()
