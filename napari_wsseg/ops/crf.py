@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_wsseg.ops import _crf_external, _crf_mean_field
-from napari_wsseg.ops._crf_params import DEFAULTS, CrfParams
+from napari_wsseg.ops.crf_solvers import external, mean_field
+from napari_wsseg.ops.crf_solvers.params import DEFAULTS, CrfParams
 from napari_wsseg.ops.seeds import BACKGROUND, FOREGROUND, combine
 
 __all__ = [
@@ -83,7 +83,7 @@ def dense_crf(
         refined = _external(unary[None], image, params)[0]
     else:
         levels = _levels_for(backend, image, unary.device)
-        refined = _crf_mean_field.solve(unary, levels, params, backend)
+        refined = mean_field.solve(unary, levels, params, backend)
     return _like(refined, probabilities)
 
 
@@ -120,9 +120,7 @@ def dense_crf_binary(
             _external(torch.stack([others, ours], 1), image, params)[:, 1], foreground
         )
     levels = _levels_for(backend, image, start.device)
-    refined = _crf_mean_field.solve_binary(
-        start, ours.sub_(others), levels, params, backend
-    )
+    refined = mean_field.solve_binary(start, ours.sub_(others), levels, params, backend)
     return _like(refined, foreground)
 
 
@@ -168,7 +166,7 @@ def _external(
 ) -> torch.Tensor:
     levels = _grey_levels(image, torch.device("cpu"))
     rgb = (levels if levels.ndim == 3 else levels[..., None].expand(-1, -1, 3)).round()
-    refined = _crf_external.infer(
+    refined = external.infer(
         (-unary).cpu().numpy(), rgb.to(torch.uint8).numpy(), params
     )
     return torch.from_numpy(refined).to(unary.device)

@@ -12,7 +12,9 @@ import torch
 
 from helpers.crf_films import ONCE, film, heats, labels, needs_pydensecrf
 from napari_wsseg.jobs import JobFailed, UsageError
-from napari_wsseg.ops import _crf_external, _crf_grid, crf
+from napari_wsseg.ops import crf
+from napari_wsseg.ops.crf_solvers import external
+from napari_wsseg.ops.crf_solvers import grid as crf_grid
 from napari_wsseg.schema import IGNORE
 
 
@@ -131,11 +133,11 @@ def test_the_number_of_threads_does_not_change_the_result(threads: int) -> None:
 
 def test_what_a_gpu_would_do_is_what_the_cpu_does() -> None:
     levels = torch.from_numpy(film(20)) * 255
-    axes = _crf_grid._axes(levels, crf.DEFAULTS)
-    index, weight = _crf_grid._shares(axes, 20, 20)
+    axes = crf_grid._axes(levels, crf.DEFAULTS)
+    index, weight = crf_grid._shares(axes, 20, 20)
     cells = math.prod(axis.cells for axis in axes)
-    here = _crf_grid._Pixels(index, weight, cells)
-    there = _crf_grid._Pixels(index, weight, cells)
+    here = crf_grid._Pixels(index, weight, cells)
+    there = crf_grid._Pixels(index, weight, cells)
     there._parts = []
     maps = torch.rand(2, 400)
     assert torch.allclose(here.share_out(maps), there.share_out(maps), atol=1e-4)
@@ -198,7 +200,7 @@ def test_wrong_input_is_refused_with_a_remedy() -> None:
 def test_a_missing_pydensecrf_is_named_with_its_remedy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_crf_external.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(external.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UsageError, match="pip install pydensecrf2"):
         crf.dense_crf(heats(8), film(8), backend="pydensecrf")
 
@@ -207,7 +209,7 @@ def test_a_missing_pydensecrf_is_named_with_its_remedy(
 def test_a_dying_child_is_reported_with_its_last_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_crf_external, "__name__", "no_such_module")
+    monkeypatch.setattr(external, "__name__", "no_such_module")
     with pytest.raises(JobFailed, match="no_such_module"):
         crf.dense_crf(heats(8), film(8), backend="pydensecrf")
 
@@ -216,7 +218,6 @@ def test_a_dying_child_is_reported_with_its_last_words(
 def test_pydensecrf_is_never_loaded_here_nor_torch_in_the_child() -> None:
     crf.dense_crf(heats(8), film(8), backend="pydensecrf")
     assert "pydensecrf" not in sys.modules
-    code = (
-        "import sys, napari_wsseg.ops._crf_external; sys.exit('torch' in sys.modules)"
-    )
+    child = "napari_wsseg.ops.crf_solvers.external"
+    code = f"import sys, {child}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from helpers.crf_films import ONCE, colour_film, film, heats, labels, needs_pydensecrf
-from napari_wsseg.ops import _crf_grid, crf
+from napari_wsseg.ops import crf
+from napari_wsseg.ops.crf_solvers import grid as crf_grid
 
 
 @pytest.mark.parametrize("bits", [8, None])
@@ -106,9 +107,7 @@ def test_on_every_film_the_grid_is_as_close_to_the_full_sum_as_pydensecrf(
 def test_ten_findings_share_one_grid(
     colour: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room, name = (
-        (_crf_grid._crf_lattice, "_lattice") if colour else (_crf_grid, "_shares")
-    )
+    room, name = (crf_grid.lattice, "_lattice") if colour else (crf_grid, "_shares")
     build, built = getattr(room, name), []
 
     def counted(*words: object) -> object:

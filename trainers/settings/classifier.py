@@ -10,7 +10,7 @@ from napari_wsseg.cam import methods
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.nn import classifier
 from trainers.settings.classifier_network import NetworkConfig, numbers
-from trainers.tasks.image_labels import ChooseBy, PositiveShare, Uncertain
+from trainers.settings.image_labels import ChooseBy, PositiveShare, Uncertain
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from napari_wsseg.nn import tied_maps
 from napari_wsseg.nn._tied_ops import NORMALISATIONS
 from napari_wsseg.nn.tied_encoder import ARCHITECTURES, STRIDE
 from trainers.engine.recipe import InputConfig
-from trainers.tasks.image_labels import ChooseBy, PositiveShare, Uncertain
+from trainers.settings.image_labels import ChooseBy, PositiveShare, Uncertain
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, TypeAlias
 
 import numpy as np
 from torch import Tensor
@@ -13,26 +12,6 @@ from napari_wsseg.nn import losses
 from napari_wsseg.ops import metrics
 from trainers.data import batches as _data
 from trainers.data.samplers import RatioSampler, ShuffledSampler
-
-PositiveShare: TypeAlias = Annotated[
-    float,
-    {
-        "min": 0.0,
-        "max": 1.0,
-        "step": 0.05,
-        "tooltip": "Share of films with any finding in each batch; 0: as they come",
-    },
-]
-Uncertain: TypeAlias = Annotated[
-    str,
-    {
-        "choices": ["ignore", "zeros", "ones"],
-        "tooltip": "What a label of -1 is taken for",
-    },
-]
-ChooseBy: TypeAlias = Annotated[
-    str, {"choices": ["val_auroc", "val_loss", "last"], "label": "Keep the best by"}
-]
 
 
 def not_learnt(labels: _data.Labels, train: Sequence[int]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from napari_wsseg.ops._crf_params import CrfParams
+    from napari_wsseg.ops.crf_solvers.params import CrfParams
 
 _LARGEST = 6400
 """Pixels, 80²; each of the three matrices alive at once then takes 330 MB."""

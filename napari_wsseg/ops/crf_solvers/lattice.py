@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 if TYPE_CHECKING:
-    from napari_wsseg.ops._crf_params import CrfParams
+    from napari_wsseg.ops.crf_solvers.params import CrfParams
 
 
 def appearance(

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from napari_wsseg.ops import _crf_lattice
+from napari_wsseg.ops.crf_solvers import lattice
 
 if TYPE_CHECKING:
-    from napari_wsseg.ops._crf_params import CrfParams
+    from napari_wsseg.ops.crf_solvers.params import CrfParams
 
 PER_SIGMA = 2.0
 """Least number of cells of the grid per standard deviation."""
@@ -86,7 +86,7 @@ def messages(levels: torch.Tensor, params: CrfParams, *, parts: int = 1) -> Appl
     Parameters
     ----------
     levels : (H, W) or (H, W, 3)
-        Image in grey levels of 0 … 255; colour goes by `_crf_lattice`.
+        Image in grey levels of 0 … 255; colour goes by `lattice`.
     parts
         Threads that share the pixels of one map, on a CPU.
     """
@@ -98,7 +98,7 @@ def messages(levels: torch.Tensor, params: CrfParams, *, parts: int = 1) -> Appl
         kernels.append(
             _appearance(levels, params, parts)
             if grey
-            else _crf_lattice.appearance(levels, params)
+            else lattice.appearance(levels, params)
         )
 
     # One map after the other stays in a CPU's cache; a GPU wants them all at once.

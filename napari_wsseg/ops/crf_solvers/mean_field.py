@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
-from napari_wsseg.ops import _crf_exact, _crf_grid, _threads
+from napari_wsseg.ops import _threads
+from napari_wsseg.ops.crf_solvers import exact, grid
 
 if TYPE_CHECKING:
-    from napari_wsseg.ops._crf_params import CrfParams
+    from napari_wsseg.ops.crf_solvers.params import CrfParams
 
 Messages: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
@@ -83,7 +84,7 @@ def _messages(
     levels: torch.Tensor, params: CrfParams, backend: str, *, parts: int
 ) -> Messages:
     if backend == "exact":
-        return _crf_exact.messages(levels, params)
+        return exact.messages(levels, params)
     if backend == "grid":
-        return _crf_grid.messages(levels, params, parts=parts)
+        return grid.messages(levels, params, parts=parts)
     raise ValueError(f"no CRF backend {backend!r}; there are: exact, grid, pydensecrf")

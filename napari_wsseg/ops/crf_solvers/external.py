@@ -1,7 +1,7 @@
 """pydensecrf, in a child process: it never lets go of the interpreter's lock.
 
-Run as ``python -m napari_wsseg.ops._crf_external`` it is that child: arrays in on
-standard input, one array out on standard output. It must not import torch.
+Run as ``python -m napari_wsseg.ops.crf_solvers.external`` it is that child: arrays in
+on standard input, one array out on standard output. It must not import torch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_wsseg.jobs import JobFailed, UsageError
 
 if TYPE_CHECKING:
-    from napari_wsseg.ops._crf_params import CrfParams
+    from napari_wsseg.ops.crf_solvers.params import CrfParams
 
 # No black window flashes up on Windows.
 _HIDDEN = getattr(subprocess, "CREATE_NO_WINDOW", 0)

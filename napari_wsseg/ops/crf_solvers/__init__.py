@@ -1,0 +1,1 @@
+"""How `napari_wsseg.ops.crf` solves a CRF; free of torch itself."""
