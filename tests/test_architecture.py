@@ -92,3 +92,64 @@ def test_starting_napari_with_the_plugin_installed_does_not_import_torch() -> No
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert seen.stdout.split() == ["True", "False"]
+
+
+FULLEST = 20
+"""So many files in a folder can be read at a glance."""
+
+PLUGS = {"napari_wsseg/cam", "napari_wsseg/cli", "napari_wsseg/datasets"} | {
+    "napari_wsseg/export",
+    "trainers",
+}
+"""Folders of which every file is one of a kind: a CAM method, a command, a data set, a
+format, a recipe. They may grow."""
+
+SAME_NAME = {
+    "__init__": "what makes a folder a package",
+    "panel": "the door of each wing of the window",
+    "classifier": "a recipe and its settings are called alike",
+    "tied_deconv": "a recipe and its settings are called alike",
+    "image_labels": "learning from image-level labels, and the settings of it",
+    "masks": "learning from masks, and the settings of it",
+}
+"""Names of several files of one package, and why that is right."""
+
+
+def modules() -> dict[Path, list[Path]]:
+    """Return the modules of each folder, relative to the root."""
+    found: dict[Path, list[Path]] = {}
+    for top in ("napari_wsseg", "trainers", "benchmarks"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            found.setdefault(path.parent.relative_to(ROOT), []).append(path)
+    return found
+
+
+def test_no_folder_holds_more_files_than_one_can_overlook() -> None:
+    full = {
+        folder.as_posix(): len(files)
+        for folder, files in modules().items()
+        if folder.as_posix() not in PLUGS
+        and len([path for path in files if path.stem != "__init__"]) > FULLEST
+    }
+    assert not full, f"more than {FULLEST} modules: {full}"
+
+
+def test_no_two_files_of_a_package_have_one_name_without_a_reason() -> None:
+    named: dict[tuple[Path, str], list[str]] = {}
+    for folder, files in modules().items():
+        # A package is a room of napari_wsseg, or trainers or benchmarks as a whole.
+        package = Path(*folder.parts[: 2 if folder.parts[0] == "napari_wsseg" else 1])
+        for path in files:
+            where = path.relative_to(ROOT).as_posix()
+            named.setdefault((package, path.stem), []).append(where)
+    twice = {
+        paths[0]: paths[1:]
+        for (_, stem), paths in named.items()
+        if len(paths) > 1 and stem not in SAME_NAME
+    }
+    assert not twice, f"one name, several files: {twice}"
+
+
+def test_every_reason_for_one_name_is_still_needed() -> None:
+    stems = [path.stem for files in modules().values() for path in files]
+    assert {name for name in SAME_NAME if stems.count(name) < 2} == set()
