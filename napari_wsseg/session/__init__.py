@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import Mask
 from napari_wsseg.session import adjudication as adjudicating
 from napari_wsseg.session import open_case as opened
 from napari_wsseg.session.background import Background, Inline
@@ -216,7 +216,7 @@ class Session(State):
     def edit(
         self,
         finding: str,
-        after: NDArray[np.uint8],
+        after: Mask,
         *,
         tool: str = "brush",
         source_run: str | None = None,
@@ -228,15 +228,18 @@ class Session(State):
         """
         if self.locked or self.experts is None:
             return
-        experts = self.experts
+        experts, after = self.experts, np.asarray(after, bool)
         if why := experts.unclear.get(finding):
             self.message.emit(f"{finding} cannot be drawn on: {why}")
             return
-        if np.array_equal(experts.masks[finding], after):
-            return
+        changed: list[bool] = []
         if self.tried(
-            lambda: experts.edit(finding, after, tool=tool, source_run=source_run)
+            lambda: changed.append(
+                experts.edit(finding, after, tool=tool, source_run=source_run)
+            )
         ):
+            if not changed[0]:
+                return
             self.succeed()
         self.edited.emit(finding)
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
@@ -45,8 +44,8 @@ RETRY_SECONDS = 10.0
 class _Kept:
     """One finding of one case, in memory and as the disk knows it."""
 
-    shown: NDArray[np.uint8]
-    on_disk: NDArray[np.uint8]
+    shown: Mask
+    on_disk: Mask
     tool: str = "brush"
     source_run: str | None = None
     strokes: bool = False
@@ -64,7 +63,7 @@ class _Left:
     """Strokes on a case that was left, until they are folded."""
 
     origin: _Origin
-    shown: NDArray[np.uint8]
+    shown: Mask
 
 
 @dataclass(eq=False)
@@ -102,8 +101,8 @@ class ExpertMasks:
     _tried_at: float = 0.0
 
     @property
-    def masks(self) -> dict[str, NDArray[np.uint8]]:
-        """Finding name to the (H, W) uint8 mask that the reader sees."""
+    def masks(self) -> dict[str, Mask]:
+        """Finding name to the (H, W) bool mask that the reader sees."""
         return {finding: kept.shown for finding, kept in self._kept.items()}
 
     @property
@@ -134,7 +133,7 @@ class ExpertMasks:
         self,
         case: Case,
         findings: tuple[str, ...],
-        masks: Mapping[str, NDArray[np.uint8]],
+        masks: Mapping[str, Mask],
         versions: Mapping[str, Annotation] | None = None,
         *,
         open_strokes: Collection[str] = (),
@@ -157,7 +156,7 @@ class ExpertMasks:
         self.unclear = dict(unclear or {})
         for finding in findings:
             mask = masks.get(finding)
-            shown = np.zeros(case.shape, np.uint8) if mask is None else mask
+            shown = np.zeros(case.shape, bool) if mask is None else mask
             version = (versions or {}).get(finding)
             self._kept[finding] = _Kept(
                 shown,
@@ -169,24 +168,21 @@ class ExpertMasks:
         if any(kept.strokes for kept in self._kept.values()):
             self.last_edit = self.clock()
 
-    def drawn(self) -> dict[str, NDArray[np.uint8]]:
+    def drawn(self) -> dict[str, Mask]:
         """Return the masks of the annotated findings, as the reader sees them."""
         return {f: kept.shown for f, kept in self._kept.items() if kept.annotated}
 
     def replace(self, finding: str, mask: Mask | None) -> None:
         """Show a mask that is already saved, or none, instead of what there was."""
         kept = self._kept[finding]
-        if mask is None:
-            shown = np.zeros_like(kept.shown)
-        else:
-            shown = mask.astype(np.uint8)
+        shown = np.zeros_like(kept.shown) if mask is None else mask
         self._kept[finding] = _Kept(shown, shown, annotated=mask is not None)
         self.unclear.pop(finding, None)
 
     def edit(
         self,
         finding: str,
-        after: NDArray[np.uint8],
+        after: Mask,
         *,
         tool: str = "brush",
         source_run: str | None = None,
@@ -296,8 +292,8 @@ class ExpertMasks:
             self.case_id,
             finding,
             self.reader,
-            kept.on_disk.astype(bool),
-            kept.shown.astype(bool),
+            kept.on_disk,
+            kept.shown,
         )
         kept.on_disk = kept.shown
         kept.strokes = True
@@ -309,7 +305,7 @@ class ExpertMasks:
         del self._waiting[key]
 
     def _fold_one(
-        self, case_id: str, finding: str, origin: _Origin, shown: NDArray[np.uint8]
+        self, case_id: str, finding: str, origin: _Origin, shown: Mask
     ) -> None:
         tool, source_run, parent = origin
         self.project.fold(
@@ -319,7 +315,7 @@ class ExpertMasks:
             tool=tool,
             source_run=source_run,
             parent=parent,
-            shown=shown.astype(bool),
+            shown=shown,
         )
 
     def _fold_shown(self, finding: str) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
@@ -24,7 +23,7 @@ class Ground:
 
     Parameters
     ----------
-    masks : each (H, W) uint8 of 0 and 1
+    masks : each (H, W) bool
         By finding; of findings that have a saved mask or open strokes.
     open_strokes
         Findings with open strokes of the reader who draws.
@@ -32,7 +31,7 @@ class Ground:
         Findings whose mask cannot be rebuilt, and why.
     """
 
-    masks: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    masks: dict[str, Mask] = field(default_factory=dict)
     open_strokes: set[str] = field(default_factory=set)
     unclear: dict[str, str] = field(default_factory=dict)
 
@@ -59,7 +58,7 @@ class Ground:
             except DataError as error:
                 ground.unclear[finding] = str(error)
                 mask = _last_readable(project, case, finding, scope)
-            ground.masks[finding] = mask.astype(np.uint8)
+            ground.masks[finding] = mask
         return ground
 
 

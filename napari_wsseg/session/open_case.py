@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_wsseg.io import stages
@@ -58,7 +57,7 @@ class OpenedCase:
     ----------
     maps
         Stage name to its float maps; stages that have not seen the case are missing.
-    masks : each (H, W) uint8 of 0 and 1
+    masks : each (H, W) bool
         Expert masks by finding, those that count or the reader's own; only annotated
         findings.
     shown
@@ -79,7 +78,7 @@ class OpenedCase:
     case: Case
     radiograph: Radiograph
     maps: Mapping[str, StageMaps]
-    masks: Mapping[str, NDArray[np.uint8]]
+    masks: Mapping[str, Mask]
     shown: Shown
     versions: Mapping[str, Annotation] = field(default_factory=dict)
     verdicts: Mapping[str, Decision] = field(default_factory=dict)

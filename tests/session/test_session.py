@@ -68,6 +68,38 @@ def test_a_stroke_is_on_disk_before_edit_returns(session: Session, place: Path) 
         )
 
 
+def test_masks_are_bool_from_the_disk_to_the_screen_and_back(
+    session: Session, place: Path
+) -> None:
+    case_id = session.case.id
+
+    def kinds() -> set[str]:
+        return {mask.dtype.name for mask in session.experts.masks.values()}
+
+    assert kinds() == {"bool"}
+    session.edit("nodule", blob().view(np.uint8))
+    assert kinds() == {"bool"}
+    session.step(1)
+    assert kinds() == {"bool"}
+    session.step(-1)
+    assert kinds() == {"bool"}
+    assert session.experts.masks["nodule"].any()
+    session.experts.fold_all()
+    assert saved_mask(place, case_id, "nodule").dtype == bool
+    session.restore(session.versions("nodule")[-1])
+    assert kinds() == {"bool"}
+
+
+def test_a_stroke_that_changes_nothing_is_no_edit(session: Session) -> None:
+    session.edit("nodule", blob())
+    edited: list[str] = []
+    session.edited.connect(edited.append)
+    session.edit("nodule", blob())
+    assert edited == []
+    session.edit("nodule", blob(at=40))
+    assert edited == ["nodule"]
+
+
 def test_strokes_are_folded_after_two_quiet_seconds(
     session: Session, place: Path, clock: Clock
 ) -> None:

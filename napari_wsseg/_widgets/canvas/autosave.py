@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 import numpy as np
 from napari.layers import Labels
-from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
 from napari_wsseg._widgets.canvas.case_layers import CaseLayers
+from napari_wsseg.schema import Mask
 from napari_wsseg.session import Session
 
 _EVENTS = ("paint", "set_data", "data")
@@ -35,7 +35,7 @@ class Autosave:
         self._session = session
         self._heard: dict[str, tuple[Labels, Callable[..., None]]] = {}
         self._tool: tuple[str, str | None] = ("brush", None)
-        self.within: Callable[[str], NDArray[np.bool_] | None] = lambda finding: None
+        self.within: Callable[[str], Mask | None] = lambda finding: None
         session.case_changed.connect(self.listen)
         session.project_changed.connect(self.listen)
         self.listen()
@@ -68,9 +68,7 @@ class Autosave:
         finally:
             self._tool = before
 
-    def apply(
-        self, name: str, mask: NDArray[np.bool_], tool: str, run: str | None = None
-    ) -> None:
+    def apply(self, name: str, mask: Mask, tool: str, run: str | None = None) -> None:
         """Make a finding's mask `mask`, as one step that undo takes back."""
         layer = self._layers.experts[name]
         changed = np.nonzero((layer.data != 0) != mask)
@@ -85,7 +83,7 @@ class Autosave:
         def heard(event: object = None) -> None:
             if self._layers.quiet:
                 return
-            drawn = (layer.data != 0).astype(np.uint8)
+            drawn = layer.data != 0
             tool, run = self._tool
             if tool == "brush" and getattr(event, "type", "") == "paint":
                 drawn = self._kept_within(name, layer, drawn)
@@ -93,15 +91,12 @@ class Autosave:
 
         return heard
 
-    def _kept_within(
-        self, name: str, layer: Labels, drawn: NDArray[np.uint8]
-    ) -> NDArray[np.uint8]:
+    def _kept_within(self, name: str, layer: Labels, drawn: Mask) -> Mask:
         """Return what a stroke may leave, and take the rest off the layer."""
         allowed, experts = self.within(name), self._session.experts
         if allowed is None or experts is None:
             return drawn
-        before = experts.masks[name]
-        kept = np.where(allowed | (before != 0), drawn, 0).astype(np.uint8)
+        kept = drawn & (allowed | experts.masks[name])
         if np.array_equal(kept, drawn):
             return drawn
         case_id = experts.case_id
@@ -112,7 +107,7 @@ class Autosave:
             # The session has the stroke as it stays; here it becomes that one step.
             with self._layers.quietly():
                 layer.undo()
-                self.apply(name, kept != 0, "brush")
+                self.apply(name, kept, "brush")
 
         # napari has not finished with the stroke while it tells of it.
         QTimer.singleShot(0, take_off)

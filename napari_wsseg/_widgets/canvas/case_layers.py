@@ -179,7 +179,7 @@ class CaseLayers:
         with self.quietly():
             for name, layer in self.experts.items():
                 mask = experts.masks.get(name) if experts is not None else None
-                drawn = mask is not None and mask.view(bool).any()
+                drawn = mask is not None and mask.any()
                 wanted = (layer is self.active or bool(drawn)) and not bare
                 self._show_expert(name, layer, wanted)
 
@@ -348,7 +348,7 @@ class CaseLayers:
         spacing = opened.case.spacing_mm or (1.0, 1.0)
         for name, layer in self.experts.items():
             drop_unclosed(layer)
-            mask = experts.masks[name]
+            mask = experts.masks[name].view(np.uint8)  # napari's type, same memory
             if layer.data.shape == mask.shape and layer.data.dtype == mask.dtype:
                 # New memory for ten masks of a large film costs more than the turn.
                 np.copyto(layer.data, mask)
@@ -379,7 +379,7 @@ class CaseLayers:
         if layer is not None and experts is not None:
             with self.quietly():
                 drop_unclosed(layer)
-                layer.data = experts.masks[name].copy()
+                layer.data = experts.masks[name].astype(np.uint8)
                 self._forget_history(layer)
             self._show_experts()
             self.outlines.draw_soon()

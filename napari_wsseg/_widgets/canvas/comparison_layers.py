@@ -53,7 +53,7 @@ class ComparedLayers(GuestLayers):
         first = now.first.get(finding.name, blank)
         if now.second is not None:
             return first, now.second.get(finding.name, blank)
-        return first, session.experts.masks[finding.name].astype(bool)
+        return first, session.experts.masks[finding.name]
 
     def refresh(self) -> None:
         """Follow the comparison, the finding and what is drawn."""
@@ -65,8 +65,8 @@ class ComparedLayers(GuestLayers):
                 return
             self._build()
             data = (
-                masks[0].astype(np.uint8),
-                masks[1].astype(np.uint8),
+                masks[0].view(np.uint8),
+                masks[1].view(np.uint8),
                 difference(*masks),
             )
             case = self.session.case

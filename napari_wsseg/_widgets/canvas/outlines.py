@@ -108,7 +108,7 @@ class Outlines:
                 rims = [drafts.draft(maps, stage, name, shape, known) for name in names]
             labels = _pictures.outlines(rims, shape, max(1, max(shape) // 500))
             if numbered:
-                drawn = [_pictures.shrink(masks[name], shape) != 0 for name in names]
+                drawn = [_pictures.shrink(masks[name], shape) for name in names]
                 # Where nothing is drawn, the number stands at the draft.
                 where = [
                     mask if mask.any() or not rims else rims[index]

@@ -137,7 +137,7 @@ def stage_pictures(session: Session, least: int = 12) -> Callable[[], Pictures]:
     def work() -> Pictures:
         film = _pictures.grey(opened.radiograph.pixels, shape, window)
         drawn = [
-            (_pictures.shrink(mask, shape) != 0, colours[name])
+            (_pictures.shrink(mask, shape), colours[name])
             for name, mask in masks.items()
         ]
         found = {

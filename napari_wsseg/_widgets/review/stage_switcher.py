@@ -282,7 +282,7 @@ class StagePanel(QWidget):
         def work() -> dict[str, NDArray[np.uint8]]:
             film = _pictures.grey(opened.radiograph.pixels, shape)
             drawn = [
-                (_pictures.shrink(mask, shape) != 0, colours[name])
+                (_pictures.shrink(mask, shape), colours[name])
                 for name, mask in masks.items()
                 if mask.any()
             ]
