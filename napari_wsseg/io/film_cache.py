@@ -23,9 +23,8 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_wsseg.io import atomic, locks, project_files
+from napari_wsseg.io import atomic, locks, presence, project_files
 from napari_wsseg.io.project import Project
-from napari_wsseg.io.project_folder import presence
 from napari_wsseg.io.values import Form
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import geometry

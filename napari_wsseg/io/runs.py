@@ -18,8 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from napari_wsseg.io import atomic, processes, project_files
-from napari_wsseg.io.project_folder import presence
+from napari_wsseg.io import atomic, presence, processes, project_files
 from napari_wsseg.io.values import NUMBER, Form
 from napari_wsseg.jobs import DataError
 

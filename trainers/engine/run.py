@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from napari_wsseg.io import atomic, checkpoints, runs
+from napari_wsseg.io import atomic, checkpoints, presence, runs
 from napari_wsseg.io.project import Project
-from napari_wsseg.io.project_folder import presence
 from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import Checkpoint, JobFailed, Progress, UsageError, WssegError
 from trainers.engine import fingerprint as _inputs

@@ -18,7 +18,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from napari_wsseg.io import locks, processes, project_files
-from napari_wsseg.io.project_folder.presence import Presence
+from napari_wsseg.io.presence import Presence
 from napari_wsseg.jobs import DataError
 
 LOCK = ".lock"
