@@ -111,6 +111,7 @@ SAME_NAME = {
     "tied_deconv": "a recipe and its settings are called alike",
     "image_labels": "learning from image-level labels, and the settings of it",
     "masks": "learning from masks, and the settings of it",
+    "anatomy": "finding organs on a film, and scoring by them",
 }
 """Names of several files of one package, and why that is right."""
 
