@@ -9,8 +9,8 @@ from pathlib import Path
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import add_json, add_project
 from napari_wsseg.io import film_names as names
+from napari_wsseg.io import names_left as named
 from napari_wsseg.io.project import Project
-from napari_wsseg.io.project_folder import names_left as named
 from napari_wsseg.jobs import DataError, UsageError
 
 
