@@ -60,7 +60,9 @@ def _field(project: Project, case: Case, run: str | None) -> NDArray[np.float32]
     found = None if maps is None else maps.extra.get("displacement")
     if found is None:
         return None
-    side = found.shape[-1]
-    top, left, height, width = geometry.content_box(case.shape, side)
-    box = np.s_[:, top : top + height, left : left + width]
-    return np.asarray(found[box], np.float32)
+    _, _, height, width = geometry.content_box(case.shape, found.shape[-1])
+    over_film = (
+        geometry.unletterbox(plane.astype(np.float32), case.shape, grid=(height, width))
+        for plane in found
+    )
+    return np.stack(list(over_film))

@@ -32,6 +32,9 @@ from napari_wsseg.schema import Case, Radiograph
 
 T = TypeVar("T")
 
+_LETTERBOX = 2
+"""Of `napari_wsseg.ops.geometry`: 1 laid films that are not square on whole pixels."""
+
 _ARRAY = re.compile(r"films-[0-9]+(-rgb)?-[0-9a-f]{8}\.u8")
 _INDEX: Form = {"array": str, "shape": [int], "cases": [str]}
 
@@ -75,11 +78,11 @@ def films(project: Project, size: int) -> Generator[Progress, None, Films]:
     cases = project.cases()
     kind = "-rgb" if project.colour else ""
     base = project.folder / "cache" / f"films-{size}{kind}"
-    known = _open(base)
+    known = _open(base, cases)
     ids = [case.id for case in cases]
     if known is None or any(case_id not in known.rows for case_id in ids):
         yield from _build(project, cases, size, base, known)
-        known = _open(base)
+        known = _open(base, cases)
         if known is None:
             raise DataError(f"{base} was just written and cannot be read; try again")
     return known
@@ -95,8 +98,11 @@ def _square(film: Radiograph, size: int, *, colour: bool) -> NDArray[np.uint8]:
     return np.round(square * 255).astype(np.uint8)
 
 
-def _open(base: Path) -> Films | None:
-    """Return the cache as it is on disk, or ``None`` where there is no whole one."""
+def _open(base: Path, cases: list[Case]) -> Films | None:
+    """Return the cache as it is on disk, or ``None`` where there is no whole one.
+
+    Of one of an earlier letterbox, the films that it laid as they are laid now.
+    """
     index = base.with_suffix(".json")
     if not index.exists():
         return None
@@ -107,7 +113,11 @@ def _open(base: Path) -> Films | None:
     if not array.exists() or array.stat().st_size != math.prod(shape):
         return None
     pixels = np.memmap(project_files.checked(array), np.uint8, mode="r", shape=shape)
-    return Films(pixels, {case_id: row for row, case_id in enumerate(header["cases"])})
+    rows = {case_id: row for row, case_id in enumerate(header["cases"])}
+    if header.get("letterbox") != _LETTERBOX:
+        square = {case.id for case in cases if case.shape[0] == case.shape[1]}
+        rows = {case_id: row for case_id, row in rows.items() if case_id in square}
+    return Films(pixels, rows)
 
 
 def _header(index: Path) -> dict[str, Any] | None:
@@ -219,7 +229,13 @@ def _point_at(
     index = base.with_suffix(".json")
     before = _header(index) if index.exists() else None
     atomic.write_json(
-        index, {"array": array.name, "shape": shape, "cases": [c.id for c in cases]}
+        index,
+        {
+            "array": array.name,
+            "shape": shape,
+            "cases": [case.id for case in cases],
+            "letterbox": _LETTERBOX,
+        },
     )
     if before:
         _discard(base.with_name(before["array"]))

@@ -1,19 +1,24 @@
-"""Letterboxing: a film of any shape on the square grid that networks see.
+"""Letterboxing: a film of any shape on the square grids that networks and maps have.
 
-The long side fills the square, the film is centred, the rest is zero. Both ways are
-exact about where a pixel's corners are, so that a map from the grid lies on the film
-to a fraction of a pixel.
+A film is padded to a square by whole pixels of its own, and the square is scaled. On
+a grid of any size the film then lies in a box of fractions of cells, the same share of
+every grid: nothing is rounded, so a map of eight cells lies on its film as exactly as
+one of a thousand.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.transform import resize
+from scipy import ndimage
 
 
 def content_box(shape: tuple[int, int], size: int) -> tuple[int, int, int, int]:
-    """Return (top, left, height, width) of a film of `shape` on a `size`² grid."""
+    """Return (top, left, height, width) of a film of `shape` on a `size`² grid.
+
+    In whole pixels, for grids fine enough to tell a film's pixels from the margin's;
+    where things are on a grid is `exact_box`'s to say.
+    """
     rows, columns = shape
     longest = max(rows, columns)
     height = max(1, round(rows * size / longest))
@@ -21,25 +26,63 @@ def content_box(shape: tuple[int, int], size: int) -> tuple[int, int, int, int]:
     return (size - height) // 2, (size - width) // 2, height, width
 
 
+def exact_box(shape: tuple[int, int], size: int) -> tuple[float, float, float, float]:
+    """Return (top, left, height, width) of a film on a `size`² grid, in cells."""
+    (rows, columns), (above, before) = shape, _padding(shape)
+    cells = size / max(shape)
+    return above * cells, before * cells, rows * cells, columns * cells
+
+
 def letterbox(pixels: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Fit a (H, W) film into a (size, size) square, area-averaged, zero outside."""
-    top, left, height, width = content_box(pixels.shape, size)
-    square = np.zeros((size, size), np.float32)
-    square[top : top + height, left : left + width] = _scaled(pixels, (height, width))
+    """Fit a (H, W) film into a (size, size) square, zero outside.
+
+    Smoothed by a Gaussian where it shrinks, then sampled linearly, at every pixel
+    that the film touches.
+    """
+    step = max(pixels.shape) / size
+    corner = tuple(-margin for margin in _padding(pixels.shape))
+    square = _sampled(pixels, (size, size), (step, step), corner)
+    top, left, height, width = exact_box(pixels.shape, size)
+    square[_covered(top, height, size) == 0] = 0
+    square[:, _covered(left, width, size) == 0] = 0
     return square
 
 
 def letterbox_mask(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
     """Fit a (H, W) mask into a (size, size) square; on where half covered or more."""
-    return letterbox(mask.astype(np.float32), size) >= 0.5
+    top, left, height, width = exact_box(mask.shape, size)
+    covered = np.outer(_covered(top, height, size), _covered(left, width, size))
+    return np.asarray(letterbox(mask.astype(np.float32), size) * covered >= 0.5)
 
 
 def unletterbox(
-    square: NDArray[np.float32], shape: tuple[int, int]
+    square: NDArray[np.float32],
+    shape: tuple[int, int],
+    *,
+    grid: tuple[int, int] | None = None,
+    nearest: bool = False,
 ) -> NDArray[np.float32]:
-    """Bring a (h, h) map of the square back to the film's `shape`, bilinear."""
-    top, left, height, width = content_box(shape, square.shape[-1])
-    return _scaled(square[top : top + height, left : left + width], shape)
+    """Bring a (h, h) map of the square back to its film.
+
+    Cells that lie in the margin altogether say nothing of it.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns of the film.
+    grid
+        Rows and columns that the film is wanted in, edge to edge; its own by default.
+    nearest
+        Take the nearest pixel, as labels want it, instead of going bilinearly.
+    """
+    top, left, height, width = exact_box(shape, square.shape[-1])
+    rows, columns = grid or shape
+    step = (height / rows, width / columns)
+    down = _covered(top, height, len(square)) > 0
+    across = _covered(left, width, len(square)) > 0
+    film = square[down][:, across]
+    corner = (top - down.argmax(), left - across.argmax())
+    return _sampled(film, (rows, columns), step, corner, nearest=nearest)
 
 
 def placement(
@@ -50,25 +93,45 @@ def placement(
     Pixel centres are at whole numbers, as in napari: map pixel ``i`` is shown at
     ``scale * i + translate``.
     """
-    top, left, height, width = content_box(shape, size)
-    scale = (shape[0] / height, shape[1] / width)
-    translate = (
-        scale[0] * (0.5 - top) - 0.5,
-        scale[1] * (0.5 - left) - 0.5,
-    )
-    return scale, translate
+    scale, (above, before) = max(shape) / size, _padding(shape)
+    middle = (scale - 1) / 2
+    return (scale, scale), (middle - above, middle - before)
 
 
-def _scaled(pixels: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    if pixels.shape == shape:
-        return pixels.astype(np.float32, copy=True)
-    shrinks = shape[0] < pixels.shape[0] or shape[1] < pixels.shape[1]
-    scaled = resize(
-        pixels.astype(np.float32),
-        shape,
-        order=1,
-        mode="edge",
-        anti_aliasing=shrinks,
-        preserve_range=True,
+def _padding(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return the pixels above and before a film that make it a square."""
+    rows, columns = shape
+    longest = max(rows, columns)
+    return (longest - rows) // 2, (longest - columns) // 2
+
+
+def _covered(begin: float, length: float, size: int) -> NDArray[np.float64]:
+    """Return the share of each of `size` cells that an interval covers."""
+    edges = np.arange(size + 1).clip(begin, begin + length)
+    # What floating point leaves of a cell that is only touched is nothing.
+    return np.diff(edges).round(9)
+
+
+def _sampled(
+    pixels: NDArray[np.float32],
+    shape: tuple[int, int],
+    step: tuple[float, float],
+    corner: tuple[float, ...],
+    *,
+    nearest: bool = False,
+) -> NDArray[np.float32]:
+    """Sample `shape` pixels, `step` wide each, from `corner` on; edges go on outside.
+
+    Steps and corner are in the given pixels, counted from the outer edge of the first.
+    """
+    source = pixels.astype(np.float32, copy=False)
+    blur = [max(0.0, (wide - 1) / 2) for wide in step]
+    if any(blur) and not nearest:
+        source = ndimage.gaussian_filter(source, blur, mode="nearest")
+    first = [at + (wide - 1) / 2 for at, wide in zip(corner, step, strict=True)]
+    sampled = np.empty(shape, np.float32)
+    order = 0 if nearest else 1
+    ndimage.affine_transform(
+        source, step, first, output=sampled, order=order, mode="nearest"
     )
-    return np.asarray(scaled, np.float32)
+    return sampled

@@ -46,6 +46,8 @@ def label_conditioned_masks(
     settings: StageSettings,
     shape: tuple[int, int],
     labels: Sequence[int | None],
+    *,
+    size: int | None = None,
 ) -> NDArray[np.bool_]:
     """Cut a stage's maps into masks of the film, in *label-conditioned* mode.
 
@@ -54,15 +56,18 @@ def label_conditioned_masks(
     labels
         Per finding: 1, whose gate is open whatever the classifier says; 0, which
         stays empty; anything else is not known and left to the classifier.
+    size
+        Side of the letterboxed square that masks are wanted on instead of the film.
 
     Returns
     -------
     (K, H, W) bool
+        (K, size, size) with `size`, empty in the margins.
     """
     gates = label_gates(dict(enumerate(labels)))
     predicted = maps.present >= np.asarray(settings.gates)
     is_open = [gates.get(k, bool(gate)) for k, gate in enumerate(predicted)]
-    return _masks(maps, settings, shape, is_open)
+    return _masks(maps, settings, shape, is_open, size)
 
 
 def label_gates(labels: Mapping[Key, int | None]) -> dict[Key, bool]:
@@ -75,13 +80,24 @@ def _masks(
     settings: StageSettings,
     shape: tuple[int, int],
     is_open: Sequence[bool],
+    size: int | None = None,
 ) -> NDArray[np.bool_]:
-    found = np.zeros((len(maps.score), *shape), bool)
+    # Cut on the film alone: shares of it, and its own Otsu, know of no margins.
+    seen, box = (shape, np.s_[:, :]) if size is None else _on_square(shape, size)
+    found = np.zeros((len(maps.score), *seen), bool)
     for k, score in enumerate(maps.score):
         if is_open[k]:
-            film = geometry.unletterbox(score, shape)
-            found[k] = cut(film, settings, settings.thresholds[k])
+            film = geometry.unletterbox(score, seen)[box]
+            found[k][box] = cut(film, settings, settings.thresholds[k])
     return found
+
+
+def _on_square(
+    shape: tuple[int, int], size: int
+) -> tuple[tuple[int, int], tuple[slice, slice]]:
+    """Return a letterboxed square's shape, and the pixels in it that are the film's."""
+    top, left, height, width = geometry.content_box(shape, size)
+    return (size, size), np.s_[top : top + height, left : left + width]
 
 
 def cut(score: NDArray[np.float32], settings: StageSettings, threshold: float) -> Mask:

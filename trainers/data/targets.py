@@ -142,15 +142,11 @@ def _put_weak(
     label = [
         int(one) if one in (0, 1) else None for one in labels.targets[row].tolist()
     ]
-    # Cut on the film alone: shares of it, and its own Otsu, know of no padding.
     shape = labels.cases[row].shape
-    top, left, height, width = geometry.content_box(shape, targets.size)
-    found = label_conditioned_masks(maps, settings, (height, width), label)
+    found = label_conditioned_masks(maps, settings, shape, label, size=targets.size)
     for k, known in enumerate(label):
-        mask = np.zeros((targets.size, targets.size), bool)
-        mask[top : top + height, left : left + width] = found[k]
-        if known == 0 or (known == 1 and mask.any()):
-            targets.put(row, k, mask)
+        if known == 0 or (known == 1 and found[k].any()):
+            targets.put(row, k, found[k])
 
 
 def in_use(project: Project, stage: str, run: str) -> str:

@@ -20,6 +20,7 @@ from napari_wsseg._widgets.canvas.layer_updates import (
     at_once,
     in_one_go,
     new_labels,
+    over_film,
     place,
     send,
     show,
@@ -27,7 +28,6 @@ from napari_wsseg._widgets.canvas.layer_updates import (
 )
 from napari_wsseg._widgets.canvas.outlines import Outlines
 from napari_wsseg._widgets.canvas.strokes import drop_unclosed
-from napari_wsseg.ops import geometry
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session import Session
 from napari_wsseg.session.background import Background
@@ -400,7 +400,6 @@ class CaseLayers:
         opened, finding = self.session.opened, self.session.looking.finding
         if opened is None or finding is None:
             return
-        spacing = np.array(opened.case.spacing_mm or (1.0, 1.0))
         drafts = self.session.looking.drafts
         with self.quietly():
             for stage, layer in self.heats.items():
@@ -409,11 +408,8 @@ class CaseLayers:
                 if score is None:
                     layer.data = _BLANK
                     continue
-                top, left, *_ = geometry.content_box(opened.case.shape, score.shape[0])
-                scale, shift = geometry.placement(opened.case.shape, score.shape[0])
                 layer.data = _pictures.cropped(score, opened.case.shape)
-                corner = np.array(shift) + np.array(scale) * (top, left)
-                place(layer, np.array(scale) * spacing, corner * spacing)
+                place(layer, *over_film(opened.case, layer.data.shape))
                 layer.metadata = {
                     "case": opened.case.id,
                     "finding": finding.name,

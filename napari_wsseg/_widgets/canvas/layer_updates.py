@@ -14,6 +14,7 @@ from napari.viewer import Viewer
 from numpy.typing import NDArray
 
 from napari_wsseg._widgets.canvas import strokes as _strokes
+from napari_wsseg.schema import Case
 
 UNIT_WORDS = {"pixel": "pixel", "mm": "millimeter"}
 """What napari calls a unit of ours."""
@@ -243,6 +244,15 @@ def place(
         layer.scale = scale
     if not np.array_equal(layer.translate, corner):
         layer.translate = corner
+
+
+def over_film(
+    case: Case, shape: Sequence[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the scale and corner that spread `shape` pixels from edge to edge."""
+    spacing = np.array(case.spacing_mm or (1.0, 1.0))
+    scale = np.divide(case.shape, shape)
+    return scale * spacing, (scale - 1) / 2 * spacing
 
 
 def new_labels(name: str, colours: dict[int | None, str], opacity: float) -> Labels:

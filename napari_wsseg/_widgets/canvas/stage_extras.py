@@ -13,9 +13,15 @@ from numpy.typing import NDArray
 from psygnal import SignalInstance
 
 from napari_wsseg._widgets.canvas.case_layers import CaseLayers
-from napari_wsseg._widgets.canvas.layer_updates import at_once, new_labels, place, show
+from napari_wsseg._widgets.canvas.layer_updates import (
+    at_once,
+    new_labels,
+    over_film,
+    place,
+    show,
+)
 from napari_wsseg._widgets.canvas.optional_layers import GuestLayers
-from napari_wsseg.ops import geometry
+from napari_wsseg._widgets.canvas.thumbnails import cropped
 from napari_wsseg.schema import IGNORE
 from napari_wsseg.session import Session
 
@@ -112,14 +118,11 @@ class ExtraLayers(GuestLayers):
         opened = self.session.opened
         if opened is None:
             return
-        shape, side = opened.case.shape, values.shape[-1]
-        spacing = np.array(opened.case.spacing_mm or (1.0, 1.0))
-        top, left, height, width = geometry.content_box(shape, side)
-        scale, shift = geometry.placement(shape, side)
-        corner = np.array(shift) + np.array(scale) * (top, left)
+        labels = isinstance(layer, Labels)
+        data = cropped(values.astype(np.float32), opened.case.shape, nearest=labels)
         with at_once(self.viewer, [layer]):
-            layer.data = values[top : top + height, left : left + width]
-            place(layer, np.array(scale) * spacing, corner * spacing)
+            layer.data = data.astype(values.dtype)
+            place(layer, *over_film(opened.case, data.shape))
 
     def _add(self, layer: Layer) -> None:
         """Put a layer below the outline, so that masks stay on top."""

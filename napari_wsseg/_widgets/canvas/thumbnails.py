@@ -56,10 +56,15 @@ def shrink(pixels: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
     return np.asarray(pixels[np.ix_(rows, columns)])
 
 
-def cropped(score: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Cut the letterbox's empty margins off a (h, h) map of a film of `shape`."""
-    top, left, height, width = geometry.content_box(shape, score.shape[-1])
-    return score[top : top + height, left : left + width]
+def cropped(
+    score: NDArray[np.float32], shape: tuple[int, int], *, nearest: bool = False
+) -> NDArray[np.float32]:
+    """Cut the letterbox's empty margins off a (h, h) map of a film of `shape`.
+
+    What is left covers the film from edge to edge, in pixels about as large.
+    """
+    grid = small_shape(shape, score.shape[-1])
+    return geometry.unletterbox(score, shape, grid=grid, nearest=nearest)
 
 
 def grey(
