@@ -18,6 +18,7 @@ from trainers.engine.recipe import Context, Events, recipe
 from trainers.settings import segmenter as _encoder
 from trainers.tasks import masks as _masks
 from trainers.tasks import preflight as _checks
+from trainers.tasks import weak_masks as _weak
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +30,12 @@ class ChexsegConfig(_masks.MaskConfig):
         {
             # Only here: a segmenter may have learnt expert masks, which the recipe
             # `segmentation` must never see.
-            "choices": [*_masks.WEAK_STAGES, "segmentation"],
+            "choices": [*_masks.WEAK_SOURCES, "segmentation"],
             "basic": True,
             "label": "Weak masks from",
             "tooltip": "The stage whose masks stand in where no expert has drawn; "
-            "segmentation: a segmenter trained before, for a second round",
+            "planted: lesions put into films without; anatomy: hearts as found on any "
+            "film; segmentation: a segmenter trained before, for a second round",
         },
     ] = "irnet"
     p: Annotated[
@@ -98,14 +100,16 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
     gate = _targets.in_use(project, "cam", config.classifier_run)
     source = ""
     if config.p < 1:
-        source = _targets.in_use(project, config.labels, config.labels_run)
+        source = _weak.source(project, config)
     films = yield from cache.films(project, config.size)
     targets = _targets.expert(project, labels, experts, config.size)
     context.lock.extend(_targets.lock_rows(project, labels, targets, "expert"))
     if config.p < 1:
-        weak = yield from _targets.weak(
-            context, labels, others, config.size, config.labels, source, config.device
+        count = len(labels.cases)
+        films, labels, weak = yield from _weak.of_films(
+            context, films, labels, others, config, source
         )
+        others = [*others, *range(count, len(labels.cases))]
         if context.cancel.is_set():
             return
         context.lock.extend(_targets.lock_rows(project, labels, weak, config.labels))

@@ -13,6 +13,7 @@ from trainers.engine.loop import fit
 from trainers.engine.recipe import Context, Events, recipe
 from trainers.settings import segmenter as _encoder
 from trainers.tasks import masks as _masks
+from trainers.tasks import weak_masks as _weak
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +40,17 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
         If no weak stage is in use, or it shows nothing on any training film.
     """
     project = context.project
-    source = _targets.in_use(project, config.labels, config.labels_run)
+    source = _weak.source(project, config)
     gate = _targets.in_use(project, "cam", config.classifier_run)
     films = yield from cache.films(project, config.size)
     labels = _data.Labels.of(project)
-    train, val = labels.known_in("train"), labels.known_in("val")
-    targets = yield from _targets.weak(
-        context, labels, train + val, config.size, config.labels, source, config.device
+    known = labels.known_in("train") + labels.known_in("val")
+    films, labels, targets = yield from _weak.of_films(
+        context, films, labels, known, config, source
     )
     if context.cancel.is_set():
         return
+    train, val = labels.known_in("train"), labels.known_in("val")
     in_train, in_val = set(train), set(val)
     learnt = _only(targets, in_train)
     if not learnt.positive_rows():

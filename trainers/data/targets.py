@@ -173,7 +173,8 @@ def lock_rows(
     """Return what a run learns from these masks, for data.lock.json."""
     rows = []
     for row, k in targets.packed:
-        case, finding = labels.cases[row].id, labels.findings[k]
+        # A planted film is one of the project's, and more.
+        case, finding = labels.cases[row].id.partition("+")[0], labels.findings[k]
         entry: dict[str, Any] = {"case": case, "finding": finding, "source": source}
         if source == "expert":
             latest = project.latest(case, finding)

@@ -18,6 +18,9 @@ from trainers.settings.segmenter import SegmenterConfig
 
 WEAK_STAGES = ("irnet", "crf", "cam")
 
+WEAK_SOURCES = (*WEAK_STAGES, "planted", "anatomy")
+"""Where weak masks may come from; the last two need no weak stage."""
+
 
 Balance = Annotated[
     str,
@@ -37,10 +40,12 @@ class MaskConfig(SegmenterConfig):
     labels: Annotated[
         str,
         {
-            "choices": list(WEAK_STAGES),
+            "choices": list(WEAK_SOURCES),
             "basic": True,
             "label": "Weak masks from",
-            "tooltip": "The stage whose masks stand in where no expert has drawn",
+            "tooltip": "The stage whose masks stand in where no expert has drawn; "
+            "planted: lesions put into films without; anatomy: hearts as found on any "
+            "film",
         },
     ] = "irnet"
     labels_run: Annotated[
@@ -166,7 +171,9 @@ def task(
             classifier_run=classifier_run,
             tuned=tuned,
             start=start,
-            weak=None if tuned else {"stage": config.labels, "run": source},
+            weak={"stage": config.labels, "run": source}
+            if not tuned and config.labels in WEAK_STAGES
+            else None,
         ),
         criterion="val_dice",
         rates=config.rates,

@@ -1,0 +1,122 @@
+"""Lesions planted into films that have none, and hearts as weak masks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from helpers.training import train
+from napari_wsseg.cli import main
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError
+from napari_wsseg.phantom import generate, planting
+from napari_wsseg.phantom.dataset import write_dataset
+from napari_wsseg.phantom.planting import KINDS, kind_of, plant
+from napari_wsseg.schema import Mask
+
+
+@pytest.fixture(scope="module")
+def film() -> tuple[NDArray[np.float32], tuple[Mask, Mask]]:
+    made = generate(11, size=160, findings=())
+    greys = np.asarray(made.pixels / 4095, np.float32)
+    heart = made.anatomy["heart"]
+    return greys, (
+        made.anatomy["left_lung"] & ~heart,
+        made.anatomy["right_lung"] & ~heart,
+    )
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_lesion_is_inside_one_lung_and_seen_where_its_mask_says(
+    film: tuple[NDArray[np.float32], tuple[Mask, Mask]], kind: str
+) -> None:
+    greys, lungs = film
+    for seed in range(5):
+        changed, mask = plant(greys, lungs, kind, np.random.default_rng(seed))
+        assert mask.any()
+        sides = [float((mask & lung).sum()) for lung in lungs]
+        assert max(sides) == mask.sum()
+        difference = changed - greys
+        sign = -1 if kind == "pneumothorax" else 1
+        assert sign * difference[mask].mean() > 0.01
+        away = np.abs(difference[~(lungs[0] | lungs[1])])
+        assert away.mean() < 0.1 * np.abs(difference[mask]).mean()
+
+
+def test_the_same_seed_plants_the_same_lesion(
+    film: tuple[NDArray[np.float32], tuple[Mask, Mask]],
+) -> None:
+    greys, lungs = film
+    for kind in KINDS:
+        once, twice, other = (
+            plant(greys, lungs, kind, np.random.default_rng(seed)) for seed in (1, 1, 2)
+        )
+        assert np.array_equal(once[0], twice[0])
+        assert np.array_equal(once[1], twice[1])
+        assert not np.array_equal(once[1], other[1])
+
+
+def test_a_film_without_lungs_is_left_as_it_is() -> None:
+    greys, none = np.full((64, 64), 0.5, np.float32), np.zeros((64, 64), bool)
+    changed, mask = plant(greys, (none, none), "nodule", np.random.default_rng(0))
+    assert np.array_equal(changed, greys)
+    assert not mask.any()
+
+
+def test_names_of_data_sets_are_known() -> None:
+    assert kind_of("Pleural_Effusion") == "pleural effusion"
+    assert kind_of("Lung Lesion") == "nodule"
+    assert kind_of("Cardiomegaly") is None
+
+
+@pytest.fixture(scope="module")
+def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a project of synthetic chests with a classifier in use."""
+    folder = tmp_path_factory.mktemp("planted")
+    films = write_dataset(folder / "films", n=16, size=96, form="png", processes=1)
+    words = ["init", str(folder / "p"), "--images", str(films / "images")]
+    words += ["--labels", str(films / "labels.csv"), "--masks", str(films / "masks")]
+    assert main(words) == 0
+    run = train(folder / "p", "classifier", size=64, epochs=1, batch=4)
+    with Project.open(folder / "p", write=True) as project:
+        project.adopt("cam", run.folder.id, actor="test")
+    return folder / "p"
+
+
+@pytest.mark.parametrize("recipe", ["segmentation", "chexseg"])
+def test_a_segmenter_learns_planted_lesions_beside_the_negatives(
+    chests: Path, recipe: str
+) -> None:
+    run = train(
+        chests, recipe, labels="planted", size=64, epochs=1, batch=4,
+        **({"p": 0.5, "n_expert": 4} if recipe == "chexseg" else {}),
+    )  # fmt: skip
+    assert run.folder.info().state == "done"
+    locked = json.loads((run.folder.path / "data.lock.json").read_text())
+    with Project.open(chests) as project:
+        train_ids = {case.id for case in project.cases("train")}
+    assert {row["case"] for row in locked} <= train_ids
+    assert any(row["source"] == "planted" for row in locked)
+
+
+def test_hearts_teach_a_segmenter_on_every_film(chests: Path) -> None:
+    run = train(chests, "segmentation", labels="anatomy", size=64, epochs=1, batch=4)
+    locked = json.loads((run.folder.path / "data.lock.json").read_text())
+    with Project.open(chests) as project:
+        train_ids = {case.id for case in project.cases("train")}
+    assert {row["case"] for row in locked} == train_ids
+    assert {row["finding"] for row in locked} == {"cardiomegaly"}
+
+
+def test_findings_that_the_generator_does_not_know_are_said(
+    chests: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planting, "_NAMES", {})
+    with pytest.raises(
+        DataError, match=r"the generator plants nodule, .*knows none of"
+    ):
+        train(chests, "segmentation", labels="planted", size=64, epochs=1, batch=4)

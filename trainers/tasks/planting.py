@@ -1,0 +1,131 @@
+"""Films that are free of a finding, with the finding planted: masks without a reader.
+
+Every pixel of a film that is labelled negative is truth. Lesions of the generator are
+planted into such films, `COPIES` times each, where the anatomy stage finds lungs; the
+films as they are say what a film without the finding looks like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_wsseg.io import anatomy, stages
+from napari_wsseg.io.film_cache import Films
+from napari_wsseg.jobs import DataError, Progress
+from napari_wsseg.phantom import planting
+from napari_wsseg.pipeline.infer import infer
+from napari_wsseg.pipeline.inference.work import resized
+from napari_wsseg.schema import ANATOMY, IGNORE, Case, Mask
+from trainers.data.batches import Labels
+from trainers.data.targets import Targets
+from trainers.engine.recipe import Context
+
+COPIES = 3
+"""How many different lesions a negative film gets, one a copy."""
+
+
+def planted(
+    context: Context,
+    films: Films,
+    labels: Labels,
+    rows: Sequence[int],
+    seed: int,
+    device: str,
+) -> Generator[Progress, None, tuple[Films, Labels, Targets]]:
+    """Yield progress; return films and labels with planted ones behind, and targets.
+
+    Targets know the negatives of `rows` as they are and with each of their lesions; of
+    other findings on a planted film they know what its label says is absent.
+
+    Raises
+    ------
+    DataError
+        If the generator knows none of the project's findings, no film of `rows` is
+        labelled negative, the films are in colour, or no lung is found on any.
+    """
+    kinds = _kinds(labels.findings)
+    if films.pixels.ndim != 3:
+        raise DataError("labels=planted wants films in greys; these are in colour")
+    project = context.project
+    run = anatomy.run_in_use(project)
+    yield from infer(project, ANATOMY, run, device=device, cancel=context.cancel)
+    targets = Targets(films.size, len(labels.findings))
+    pixels: list[NDArray[np.uint8]] = []
+    cases: list[Case] = []
+    known: list[torch.Tensor] = []
+    for row in rows:
+        absent = [k for k in range(len(labels.findings)) if labels.targets[row, k] == 0]
+        for k in absent:
+            targets.put(row, k, np.zeros((films.size, films.size), bool))
+        here = [k for k in absent if k in kinds]
+        if not here or context.cancel.is_set():
+            continue
+        case = labels.cases[row]
+        film = films.take([case.id])[0].astype(np.float32) / 255
+        lungs = _lungs(context, run, case.id, films.size)
+        for copy in range(COPIES):
+            k = here[copy % len(here)]
+            rng = np.random.default_rng([seed, row, copy])
+            changed, mask = planting.plant(film, lungs, kinds[k], rng)
+            if not mask.any():
+                continue
+            number = len(labels.cases) + len(cases)
+            cases.append(replace(case, id=f"{case.id}+{copy}"))
+            pixels.append(np.round(changed.clip(0, 1) * 255).astype(np.uint8))
+            told = torch.full((len(labels.findings),), float(IGNORE))
+            for other in absent:
+                told[other] = float(other == k)
+                blank = np.zeros_like(mask)
+                targets.put(number, other, mask if other == k else blank)
+            known.append(told)
+    if rows and not cases and not context.cancel.is_set():
+        raise DataError(
+            "no lesion could be planted: no film of the split is labelled 0 for "
+            f"{' or '.join(labels.findings[k] for k in kinds)} and shows a lung"
+        )
+    if not cases:
+        return films, labels, targets
+    yield Progress(0, 0, f"{len(cases)} films with planted lesions")
+    return (
+        _longer(films, [case.id for case in cases], pixels),
+        Labels(
+            (*labels.cases, *cases),
+            labels.findings,
+            torch.cat([labels.targets, torch.stack(known)]),
+        ),
+        targets,
+    )
+
+
+def _kinds(findings: Sequence[str]) -> dict[int, str]:
+    found = {k: planting.kind_of(name) for k, name in enumerate(findings)}
+    kinds = {k: kind for k, kind in found.items() if kind is not None}
+    if not kinds:
+        raise DataError(
+            f"the generator plants {', '.join(planting.KINDS)} and knows none of "
+            f"{', '.join(findings)}; choose other weak masks (labels=irnet)"
+        )
+    return kinds
+
+
+def _lungs(context: Context, run: str, case: str, size: int) -> tuple[Mask, Mask]:
+    folder = context.project.folder
+    maps = stages.read(folder, ANATOMY, run, case)
+    settings = stages.read_settings(folder, ANATOMY, run)
+    if maps is None or settings is None:
+        raise DataError(f"the anatomy of {case} is missing; run wsseg infer anatomy")
+    scores = dict(zip(settings.findings, resized(maps.score, size), strict=True))
+    return scores["left_lung"] >= 0.5, scores["right_lung"] >= 0.5
+
+
+def _longer(
+    films: Films, ids: Sequence[str], more: Sequence[NDArray[np.uint8]]
+) -> Films:
+    pixels = np.concatenate([films.pixels, np.stack(more)])
+    behind = {name: len(films.pixels) + place for place, name in enumerate(ids)}
+    return Films(pixels, {**films.rows, **behind})
