@@ -136,7 +136,7 @@ class Window:
         self.qtest = QTest
         self.bench.window.resize(1920, 1080)
         self.settle()
-        self.canvas = self.bench._canvas()
+        self.canvas = self.bench.canvas()
 
     def wait(self, until: Callable[[], bool], seconds: float = 60.0) -> None:
         from qtpy.QtTest import QTest

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts import preferences
+from napari_wsseg._widgets.parts.quiet_controls import QuietControls
 from napari_wsseg._widgets.review.panel import WIDTH, Review
 from napari_wsseg._widgets.start import UntilOpen
 from napari_wsseg._widgets.workbench import workbench_of
@@ -87,8 +88,11 @@ def open_window(
     left = _dock(viewer, worklist_panel(viewer), "Worklist", "left")
     right = _dock(viewer, review_panel(viewer), "Review", "right")
     rest = (("Train", train_panel), ("Runs", runs_panel), ("Export", export_panel))
+    docks = [left, right]
     for name, make in rest:
-        _dock(viewer, make(viewer), name, "right", tabify_with=right)
+        docks.append(_dock(viewer, make(viewer), name, "right", tabify_with=right))
+    for dock in docks:
+        QuietControls(dock, bench.canvas)
     right.raise_()
     window = right.window()
     if isinstance(window, QMainWindow):

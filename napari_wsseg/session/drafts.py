@@ -31,6 +31,7 @@ class Drafts:
     findings: tuple[str, ...] = ()
     settings: dict[str, StageSettings] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
+    _own: dict[str, StageSettings] = field(default_factory=dict)
 
     @classmethod
     def of(cls, project: Project, shown: opened.Shown) -> Drafts:
@@ -51,6 +52,7 @@ class Drafts:
         """Take the settings of stages that had none; what was moved stays moved."""
         for stage in self.unset - other.unset:
             self.settings[stage] = other.settings[stage]
+            self._own.pop(stage, None)
         self.unset = other.unset
 
     def threshold(self, stage: str, finding: str) -> float:
@@ -66,6 +68,7 @@ class Drafts:
         A stage cut by Otsu's rule is cut at its thresholds from then on.
         """
         old = self.settings.get(stage) or _open_settings(self.findings)
+        self._own.setdefault(stage, old)
         values = list(old.thresholds)
         values[old.findings.index(finding)] = threshold
         self.settings[stage] = replace(
@@ -73,6 +76,23 @@ class Drafts:
             thresholds=tuple(values),
             rule="threshold" if old.rule == "otsu" else old.rule,
         )
+
+    def own_threshold(self, stage: str, finding: str) -> float | None:
+        """Return a run's own threshold where another was set, ``None`` elsewhere."""
+        own = self._own.get(stage)
+        if own is None or finding not in own.findings:
+            return None
+        value = own.thresholds[own.findings.index(finding)]
+        return None if value == self.threshold(stage, finding) else value
+
+    def reset_threshold(self, stage: str, finding: str) -> None:
+        """Go back to the run's own threshold of a finding at a stage."""
+        value = self.own_threshold(stage, finding)
+        if value is None:
+            return
+        self.set_threshold(stage, finding, value)
+        if self.settings[stage].thresholds == self._own[stage].thresholds:
+            self.settings[stage] = self._own.pop(stage)
 
     def score(
         self, maps: StageMaps, stage: str, finding: str

@@ -121,3 +121,8 @@ class Looking:
         """Move the threshold of one finding at one stage, for every case."""
         self.drafts.set_threshold(stage, finding, threshold)
         self.threshold_changed.emit()
+
+    def reset_threshold(self, stage: str, finding: str) -> None:
+        """Go back to the run's own threshold of one finding at one stage."""
+        self.drafts.reset_threshold(stage, finding)
+        self.threshold_changed.emit()

@@ -28,7 +28,7 @@ def panel(bench: Workbench) -> EditPanel:
 
 def at(bench: Workbench, row: float, column: float) -> QPoint:
     """Return the place on the canvas of a pixel of the film."""
-    native, camera = bench._canvas(), bench.viewer.camera
+    native, camera = bench.canvas(), bench.viewer.camera
     middle = np.array([native.height() / 2, native.width() / 2])
     centre = np.array(camera.center[-2:])
     y, x = middle + (np.array((row, column)) - centre) * camera.zoom
@@ -37,7 +37,7 @@ def at(bench: Workbench, row: float, column: float) -> QPoint:
 
 def stroke(bench: Workbench, *pixels: tuple[float, float]) -> None:
     """Drag the mouse from pixel to pixel of the film."""
-    native = bench._canvas()
+    native = bench.canvas()
     places = [at(bench, *pixel) for pixel in pixels]
     pointer.drag(native, places, pause=20)
     QTest.qWait(20)
@@ -70,7 +70,7 @@ def erased(bench: Workbench, panel: EditPanel) -> None:
 
 def filled(bench: Workbench, panel: EditPanel) -> None:
     tool(panel, "Fill").click()
-    native = bench._canvas()
+    native = bench.canvas()
     pointer.click(native, at(bench, 34, 34))
     QTest.qWait(40)
 
@@ -78,7 +78,7 @@ def filled(bench: Workbench, panel: EditPanel) -> None:
 def framed(bench: Workbench, panel: EditPanel) -> None:
     """Click round an area with the polygon tool, close it with a double click."""
     tool(panel, "Polygon").click()
-    native = bench._canvas()
+    native = bench.canvas()
     corners = [at(bench, *pixel) for pixel in ((60, 10), (60, 40), (80, 40), (80, 10))]
     for corner in corners:
         pointer.click(native, corner)
@@ -92,7 +92,7 @@ def outlined(bench: Workbench, panel: EditPanel) -> None:
     """Click with the right button and go round, back to where it began."""
     tool(panel, "Brush").click()
     bench.layers.active.brush_size = 3
-    native = bench._canvas()
+    native = bench.canvas()
     round_it = [(60, 10), (60, 25), (60, 40), (80, 40), (80, 10), (66, 10), (60, 10)]
     places = [at(bench, *pixel) for pixel in round_it]
     pointer.click(native, places[0], Qt.MouseButton.RightButton)
@@ -211,7 +211,7 @@ def test_a_quick_stroke_reaches_to_where_the_button_is_let_go(
     bench.autosave.apply("effusion", before, "brush")
     tool(panel, name).click()
     layer.brush_size = 6
-    native, way = bench._canvas(), [(30, 15 + 8 * step) for step in range(7)]
+    native, way = bench.canvas(), [(30, 15 + 8 * step) for step in range(7)]
     pointer.move(native, at(bench, *way[0]))
     QTest.qWait(40)
     pointer.press(native, at(bench, *way[0]))
@@ -230,7 +230,7 @@ def test_a_quick_stroke_reaches_to_where_the_button_is_let_go(
 def begin_outline(bench: Workbench, panel: EditPanel) -> None:
     tool(panel, "Brush").click()
     bench.layers.active.brush_size = 6
-    native = bench._canvas()
+    native = bench.canvas()
     place = at(bench, 40, 40)
     pointer.click(native, place, Qt.MouseButton.RightButton)
     pointer.move(native, at(bench, 40, 50))
@@ -240,7 +240,7 @@ def begin_outline(bench: Workbench, panel: EditPanel) -> None:
 def begin_polygon(bench: Workbench, panel: EditPanel) -> None:
     tool(panel, "Polygon").click()
     for pixel in ((20, 20), (20, 60), (60, 60)):
-        pointer.click(bench._canvas(), at(bench, *pixel))
+        pointer.click(bench.canvas(), at(bench, *pixel))
         QTest.qWait(20)
 
 
@@ -256,9 +256,9 @@ def test_what_is_not_closed_never_follows_to_another_film(
     bench.session.go_to(first)
     qtbot.waitUntil(lambda: bench.session.case.id == first, timeout=5000)
     begin(bench, panel)
-    QTest.keyClick(bench._canvas(), Qt.Key.Key_PageDown)
+    QTest.keyClick(bench.canvas(), Qt.Key.Key_PageDown)
     qtbot.waitUntil(lambda: bench.session.case.id == other, timeout=5000)
-    native = bench._canvas()
+    native = bench.canvas()
     for step in range(4):
         pointer.move(native, at(bench, 20 + 10 * step, 30))
         QTest.qWait(20)

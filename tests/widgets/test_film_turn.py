@@ -47,7 +47,7 @@ def parts(bench: Workbench) -> list[QWidget]:
     assert bench.window is not None
     direct = Qt.FindChildOption.FindDirectChildrenOnly
     docks = bench.window.findChildren(QDockWidget, options=direct)
-    canvas = bench._canvas()
+    canvas = bench.canvas()
     assert canvas is not None
     return [*docks, canvas]
 

@@ -74,7 +74,7 @@ def test_every_key_of_ours_works_whatever_layer_is_active(
         bench.viewer.layers.selection.active = active
         for key in _keys.KEYS:
             heard.clear()
-            pressed(bench._canvas(), key.binding)
+            pressed(bench.canvas(), key.binding)
             assert set(heard) == {key.binding}, f"{key.shown} with {active} active"
 
 
@@ -105,7 +105,7 @@ def test_letters_work_from_the_table_of_findings_and_from_buttons(
 
 
 def test_the_keys_of_napari_that_the_list_names_still_work(bench: Workbench) -> None:
-    layer, native = bench.layers.active, bench._canvas()
+    layer, native = bench.layers.active, bench.canvas()
     modes = {
         Qt.Key.Key_2: "paint",
         Qt.Key.Key_1: "erase",
@@ -189,7 +189,7 @@ def test_where_the_keyboard_is_can_be_seen(bench: Workbench, qtbot: Any) -> None
 def test_the_list_of_shortcuts_names_every_key_and_fits_a_small_screen(
     bench: Workbench,
 ) -> None:
-    pressed(bench._canvas(), "F1")
+    pressed(bench.canvas(), "F1")
     shown = commands_of(bench.viewer).help
     assert shown.isVisible()
     text = shown.layout().itemAt(0).widget().text()

@@ -24,7 +24,7 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 def canvas(bench: Workbench) -> QWidget:
-    found = bench._canvas()
+    found = bench.canvas()
     assert found is not None
     return found
 

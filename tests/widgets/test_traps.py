@@ -292,4 +292,4 @@ def test_the_keyboard_goes_back_to_the_picture_after_a_click_in_a_panel(
             QTest.mouseClick(button, Qt.MouseButton.LeftButton, pos=middle)
         else:
             button.click()
-        qtbot.waitUntil(bench._canvas().hasFocus, timeout=2000)
+        qtbot.waitUntil(bench.canvas().hasFocus, timeout=2000)

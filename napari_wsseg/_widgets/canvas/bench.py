@@ -22,6 +22,7 @@ from napari_wsseg._widgets.canvas.case_switch import FilmTurn
 from napari_wsseg._widgets.canvas.comparison_layers import ComparedLayers
 from napari_wsseg._widgets.canvas.grey_window_drag import ToneDrag
 from napari_wsseg._widgets.canvas.grow_tool import GrowTool
+from napari_wsseg._widgets.canvas.held_keys import HeldKeys
 from napari_wsseg._widgets.canvas.ruler import Ruler
 from napari_wsseg._widgets.canvas.sight import Sight
 from napari_wsseg._widgets.canvas.stage_extras import ExtraLayers
@@ -95,8 +96,10 @@ class Workbench(QObject):
             # Before any layer follows: strokes belong to what is being left.
             leaving.connect(self.grow.put_down, priority=1)
             leaving.connect(self.ruler.put_down, priority=1)
-        self.turn = FilmTurn(self.layers, lambda: self.window, self._canvas, self)
-        self.sight = Sight(self.session, self.turn, self._canvas, self)
+        self.turn = FilmTurn(self.layers, lambda: self.window, self.canvas, self)
+        self.held = HeldKeys(viewer, self)
+        self.session.case_changed.connect(self.held.end_all)
+        self.sight = Sight(self.session, self.turn, self.canvas, self)
         self.session.case_changed.connect(self.turn.begin, priority=2)
         self.turn.drawn.connect(self._name_film)
         self.grow.failed.connect(self.session.message.emit)
@@ -110,10 +113,11 @@ class Workbench(QObject):
         if self.window is None:
             self.window = window
             window.installEventFilter(self)
-            canvas = self._canvas()
+            canvas = self.canvas()
             if canvas is not None:
                 canvas.installEventFilter(self)
             self.sight.watch(window, canvas)
+            self.held.watch(window, canvas)
             app = QApplication.instance()
             if app is not None:
                 app.aboutToQuit.connect(self.close)
@@ -234,11 +238,11 @@ class Workbench(QObject):
 
     def focus_canvas(self) -> None:
         """Give the keyboard back to the picture."""
-        canvas = self._canvas()
+        canvas = self.canvas()
         if canvas is not None:
             canvas.setFocus()
 
-    def _canvas(self) -> QWidget | None:
+    def canvas(self) -> QWidget | None:
         """Return the widget that the picture is drawn on."""
         if self._picture is None and self.window is not None:
             centre = self.window.centralWidget()

@@ -114,6 +114,13 @@ def send(viewer: Viewer, layers: Sequence[Layer]) -> None:
     scene.context.flush_commands()
 
 
+def key_releases(viewer: Viewer) -> dict[str, Any]:
+    """Return what napari will do when keys are let go, by key; it may be changed."""
+    handler = getattr(getattr(viewer.window, "_qt_viewer", None), "_key_map_handler", 0)
+    found = getattr(handler, "_key_release_generators", None)
+    return found if isinstance(found, dict) else {}
+
+
 def _canvas(viewer: Viewer) -> Any:
     """Return napari's canvas, ``None`` if it is not where it was."""
     return getattr(getattr(viewer.window, "_qt_viewer", None), "canvas", None)

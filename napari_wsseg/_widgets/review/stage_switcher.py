@@ -105,6 +105,8 @@ class StagePanel(QWidget):
             "Where the outline runs: lower takes in more. For this finding at this "
             "stage, on every film."
         )
+        self.reset = QToolButton()
+        self.reset.setAccessibleName("Back to the run's own threshold")
         self.snap = QCheckBox("Snap to edges")
         self.snap.setToolTip(
             "Draw the outlines to the edges of the film (pixel-adaptive refinement); "
@@ -147,6 +149,7 @@ class StagePanel(QWidget):
         for row, widgets in enumerate(rows):
             for column, widget in enumerate(widgets):
                 sliders.addWidget(widget, row, column)
+        sliders.addWidget(self.reset, 1, 3)
         buttons = QHBoxLayout()
         buttons.addWidget(self.grid)
         buttons.addWidget(self.maps.beside)
@@ -185,6 +188,7 @@ class StagePanel(QWidget):
         self.blend.valueChanged.connect(self._blended)
         self.blend.sliderReleased.connect(self.bench.focus_canvas)
         self.threshold.valueChanged.connect(self._thresholded)
+        self.reset.clicked.connect(self._reset_threshold)
         self.snap.toggled.connect(self._snapped)
         self.threshold.sliderReleased.connect(self.bench.focus_canvas)
         self.extra.toggled.connect(self._toggle_extra)
@@ -221,6 +225,32 @@ class StagePanel(QWidget):
         if looking.finding is not None and looking.view in STAGES:
             self.threshold_value.setText(f"{value / 100:.2f}")
             looking.set_threshold(looking.view, looking.finding.name, value / 100)
+            self._mark_threshold()
+
+    def _reset_threshold(self) -> None:
+        looking = self.session.looking
+        if looking.finding is not None:
+            looking.reset_threshold(looking.view, looking.finding.name)
+        self._on_view()
+        self.bench.focus_canvas()
+
+    def _mark_threshold(self) -> None:
+        """Show that a threshold is not the run's own, and the way back."""
+        looking = self.session.looking
+        own = looking.finding and looking.drafts.own_threshold(
+            looking.view, looking.finding.name
+        )
+        moved = isinstance(own, float)
+        bold = self.threshold_value.font()
+        bold.setBold(moved)
+        self.threshold_value.setFont(bold)
+        self.reset.setVisible(moved)
+        if moved:
+            self.reset.setText(f"↺ {own:.2f}")
+            self.reset.setToolTip(
+                f"Not the run's own threshold, which is {own:.2f}. It holds on every "
+                "film until it is set back: click here."
+            )
 
     def _on_case(self) -> None:
         has = self.session.stages()
@@ -266,6 +296,7 @@ class StagePanel(QWidget):
             self.threshold_value.setText(f"{value:.2f}")
         else:
             self.threshold_value.setText("—")
+        self._mark_threshold()
 
     def _draw(self) -> None:
         """Draw the thumbnails in the background."""
