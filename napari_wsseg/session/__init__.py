@@ -200,8 +200,13 @@ class Session(State):
     # Cases --------------------------------------------------------------------------
 
     def step(self, by: int) -> None:
-        """Go `by` cases on in the order of the worklist, stopping at its ends."""
-        self.go_to(self.list.stepped(self._wanted(), by) or "")
+        """Go `by` cases on in the order of the worklist; say so at its ends."""
+        here = self._wanted()
+        there = self.list.stepped(here, by)
+        if there == here and here is not None:
+            end = "last" if by > 0 else "first"
+            self.message.emit(f"This is the {end} film of the list as it is ordered")
+        self.go_to(there or "")
 
     def go_to_unread(self) -> None:
         """Go to the next case without a final decision, or say that there is none."""

@@ -368,3 +368,26 @@ def test_importing_the_window_does_not_import_torch() -> None:
         "sys.exit('torch' in sys.modules or 'trainers' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_end_of_an_order_is_said(bench: Workbench, qtbot: Any) -> None:
+    said: list[str] = []
+    bench.session.message.connect(said.append)
+    last = bench.session.list.order[-1]
+    bench.session.go_to(last)
+    qtbot.waitUntil(lambda: bench.session.case.id == last, timeout=5000)
+    press(bench, Qt.Key.Key_PageDown)
+    assert "last film" in said[-1]
+    assert bench.session.case.id == last
+
+
+def test_the_header_says_uncertainty_and_sorts_by_it(bench: Workbench) -> None:
+    worklist = panel(bench, Worklist)
+    header = worklist.table.horizontalHeader()
+    model, across = worklist.model, Qt.Orientation.Horizontal
+    assert model.headerData(3, across) == "Uncertain"
+    assert "coin" in model.headerData(3, across, Qt.ItemDataRole.ToolTipRole)
+    header.sectionClicked.emit(3)
+    assert worklist.order.currentText() == "Most uncertain first"
+    header.sectionClicked.emit(1)
+    assert worklist.order.currentText() != "Most uncertain first"

@@ -16,7 +16,7 @@ from napari_wsseg.schema import Case
 from napari_wsseg.session import Session
 from napari_wsseg.session import reading_order as ordering
 
-COLUMNS = ("Status", "Film", "Findings", "Score", "Reader", "Split")
+COLUMNS = ("Status", "Film", "Findings", "Uncertain", "Reader", "Split")
 FILTERS = (
     "All",
     "To review",
@@ -48,6 +48,14 @@ _ROLES = frozenset(
 )
 _ACCEPTED = ("accepted", "edited", "adjudicated")
 _OPEN = ("to review", "has mask")
+
+
+_UNCERTAINTY = (
+    "How unsure the network in use is whether the findings are there: 1.00 is a coin "
+    "toss, 0.00 is certain of all, be they present or absent. Click to put the most "
+    "uncertain films first."
+)
+_DIFFERENCE = "How far masks differ: 1 less the lowest Dice of a finding."
 
 
 class WorklistModel(QAbstractTableModel):
@@ -108,9 +116,16 @@ class WorklistModel(QAbstractTableModel):
     ) -> Any:
         """Return a column's title."""
         horizontal = orientation == Qt.Orientation.Horizontal
-        if horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return COLUMNS[section]
+        if not horizontal:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return "Difference" if section == 3 and self._apart() else COLUMNS[section]
+        if role == Qt.ItemDataRole.ToolTipRole and section == 3:
+            return _DIFFERENCE if self._apart() else _UNCERTAINTY
         return None
+
+    def _apart(self) -> bool:
+        return self.order in (ordering.READERS, ordering.MACHINE)
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return what one cell shows."""

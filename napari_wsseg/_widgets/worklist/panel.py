@@ -103,7 +103,9 @@ class Worklist(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
-        for column, width in enumerate((80, 112, 92, 44, 56, 44)):
+        header.setSectionsClickable(True)
+        header.sectionClicked.connect(self._sort)
+        for column, width in enumerate((80, 112, 92, 62, 56, 44)):
             table.setColumnWidth(column, width)
         return table
 
@@ -260,6 +262,13 @@ class Worklist(QWidget):
             "" if minutes is None or done == total else f" · ~{_minutes(minutes)} left"
         )
         self.progress.setText(f"{done}/{total} reviewed{left}")
+
+    def _sort(self, column: int) -> None:
+        """Order by a column whose header was clicked, where there is such an order."""
+        wanted = {1: ordering.NAME, 3: ordering.UNCERTAIN}.get(column)
+        if wanted is not None and self.order.isEnabled():
+            self.order.setCurrentText(wanted)
+        self.bench.focus_canvas()
 
     def _clicked(self, index: QModelIndex) -> None:
         if index.isValid():
