@@ -43,7 +43,7 @@ def write(chosen: Selection) -> Iterator[Item]:
     """
     if len(chosen.findings) > _MOST:
         raise DataError(f"an indexed PNG holds {_MOST} findings; export as png")
-    _refuse_overlaps(chosen)
+    refuse_overlaps(chosen, "an indexed PNG")
     findings = chosen.project.findings
     yield File("findings.csv", partial(_table, findings))
     for case, masks in chosen.each():
@@ -95,7 +95,8 @@ def indices(path: Path) -> NDArray[np.uint8]:
     return np.asarray(_opened(path), np.uint8)
 
 
-def _refuse_overlaps(chosen: Selection) -> None:
+def refuse_overlaps(chosen: Selection, what: str) -> None:
+    """Refuse findings that overlap; `DataError` with films and contested pixels."""
     contested: dict[str, int] = {}
     for case, masks in chosen.each():
         depth = sum((mask.astype(np.uint8) for mask in masks.values()), np.uint8(0))
@@ -107,8 +108,8 @@ def _refuse_overlaps(chosen: Selection) -> None:
         more = len(contested) - _NAMED
         raise DataError(
             f"findings overlap on {len(contested)} films, in "
-            f"{sum(contested.values())} pixels, and an indexed PNG holds one finding a "
-            f"pixel; export as png or coco, or part them: {listed}"
+            f"{sum(contested.values())} pixels, and {what} holds one finding a pixel; "
+            f"export as png or coco, or part them: {listed}"
             + (f" and {more} more" if more > 0 else "")
         )
 

@@ -154,10 +154,10 @@ def slice_of(path: Path) -> Slice:
         raise DataError(f"{path}: not NIfTI ({words})") from error
     known = unit == "mm" and min(spacing) > 0
     axes = (codes[first], codes[second]) if oriented else ("", "")
-    return _hung(plane, spacing if known else None, axes)
+    return hung(plane, spacing if known else None, axes)
 
 
-def _hung(
+def hung(
     plane: NDArray[Any], spacing: tuple[float, float] | None, axes: tuple[str, str]
 ) -> Slice:
     """Return a (columns, rows) plane whose axes run to `axes` as it is hung."""

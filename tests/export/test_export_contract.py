@@ -16,7 +16,7 @@ from napari_wsseg.export import reading_back as taking
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 
-NO_OVERLAP = {"indexed_png"}
+NO_OVERLAP = {"indexed_png", "nnunet"}
 """Formats that say no where findings overlap."""
 
 

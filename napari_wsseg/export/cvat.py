@@ -1,0 +1,199 @@
+"""CVAT's XML for images 1.1, run lengths inside a box, one file for all films.
+
+``drawn`` of an image is an addition that CVAT passes over: the findings that a reader
+drew or found absent. Polygons, masks and ellipses are read; boxes, points and lines are
+not masks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from napari_wsseg.export import (
+    File,
+    Found,
+    Item,
+    Note,
+    Shape,
+    chexlocalize,
+    formats,
+    importers,
+)
+from napari_wsseg.export.exporting.selection import Selection
+from napari_wsseg.io import json_masks as drawn
+from napari_wsseg.io import mask_files as masks
+from napari_wsseg.io.films import limits as _film
+from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import Case, Mask
+
+NAME = "annotations.xml"
+
+_READ = ("polygon", "mask", "ellipse")
+_NO_MASK = ("box", "points", "polyline", "cuboid", "skeleton")
+
+
+@formats.register("cvat")
+def write(chosen: Selection) -> Iterator[Item]:
+    """Yield ``annotations.xml``."""
+    root = ElementTree.Element("annotations")
+    ElementTree.SubElement(root, "version").text = "1.1"
+    ElementTree.SubElement(root, "meta").text = "Research use only"
+    for number, (case, found) in enumerate(chosen.each()):
+        yield case
+        _add(root, number, case, found)
+    yield from chexlocalize.unmarked(chosen)
+    yield File(NAME, partial(ElementTree.tostring, root, "utf-8"))
+
+
+@importers.register("cvat")
+def read(path: Path) -> Iterator[Found | Note]:
+    """Yield the masks of a file."""
+    path = path / NAME if path.is_dir() else path
+    for image in _opened(path).iter("image"):
+        yield from _found(path, image)
+
+
+def _add(
+    root: ElementTree.Element, number: int, case: Case, found: Mapping[str, Mask]
+) -> None:
+    image = ElementTree.SubElement(
+        root,
+        "image",
+        id=str(number),
+        name=case.path,
+        width=str(case.shape[1]),
+        height=str(case.shape[0]),
+        drawn=json.dumps([*found]),
+    )
+    for finding, mask in found.items():
+        if not mask.any():
+            continue
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        across = part.ravel()
+        edges = np.flatnonzero(across[1:] != across[:-1]) + 1
+        runs = np.diff([0, *edges, across.size]).tolist()
+        ElementTree.SubElement(
+            image,
+            "mask",
+            label=finding,
+            source="manual",
+            occluded="0",
+            rle=", ".join(map(str, [0, *runs] if across[0] else runs)),
+            left=str(columns[0]),
+            top=str(rows[0]),
+            width=str(part.shape[1]),
+            height=str(part.shape[0]),
+            z_order="0",
+        )
+
+
+def _opened(path: Path) -> ElementTree.Element:
+    _film.check_file(path)
+    try:
+        data = path.read_bytes()
+        if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+            raise DataError(f"{path}: declares entities, as no file of CVAT does")
+        root = ElementTree.fromstring(data)
+    except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
+        raise DataError(f"{path}: not CVAT's XML ({error})") from error
+    if root.tag != "annotations":
+        raise DataError(f"{path}: not CVAT's XML: it begins with {root.tag[:40]}")
+    return root
+
+
+def _found(path: Path, image: ElementTree.Element) -> Iterator[Found | Note]:
+    film = image.get("name", "")
+    by_finding: dict[str, list[ElementTree.Element]] = {}
+    try:
+        for finding in json.loads(image.get("drawn", "[]")):
+            by_finding[str(finding)] = []
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: {film}: drawn is not a list ({error})") from error
+    for one in image:
+        if one.tag in _READ:
+            by_finding.setdefault(one.get("label", ""), []).append(one)
+        elif one.tag in _NO_MASK:
+            yield Note("skipped", f"{film}: a {one.tag} is no mask")
+    size = (image.get("height"), image.get("width"))
+    for finding, own in by_finding.items():
+        remarks: list[str] = []
+        draw = partial(_united, film, own, size, remarks)
+        yield Found(film, finding, draw, remarks=remarks)
+
+
+def _united(
+    film: str,
+    shapes: Sequence[ElementTree.Element],
+    size: tuple[str | None, str | None],
+    remarks: list[str],
+    shape: Shape | None,
+) -> Mask:
+    said = drawn.size_of(size)
+    drawn.check(said, shape)
+    mask = masks.blank(said)
+    bad: list[str] = []
+    for one in shapes:
+        try:
+            part = _drawn(one, said)
+            if not part.any():
+                raise DataError("holds no pixel of the film")
+            mask |= part
+        except DataError as error:
+            bad.append(f"a {one.tag} {error}")
+    if bad and len(bad) == len(shapes):
+        raise DataError(f"{film}: {'; '.join(bad[:3])}")
+    remarks += [f"left out, {words}" for words in bad]
+    return mask
+
+
+def _drawn(one: ElementTree.Element, shape: Shape) -> Mask:
+    try:
+        if one.tag == "mask":
+            return _unpacked(one, shape)
+        if one.tag == "ellipse":
+            return _ellipse(one, shape)
+        points = [
+            float(number)
+            for pair in one.attrib["points"].split(";")
+            for number in pair.split(",")
+        ]
+    except (KeyError, ValueError, OverflowError) as error:
+        raise DataError(f"lacks {error}, or has no numbers") from error
+    return drawn.polygons([points], shape, shape)
+
+
+def _unpacked(one: ElementTree.Element, shape: Shape) -> Mask:
+    left, top, width, height = (
+        int(float(one.attrib[key])) for key in ("left", "top", "width", "height")
+    )
+    runs = [int(run) for run in one.attrib["rle"].split(",")]
+    if min(left, top) < 0 or left + width > shape[1] or top + height > shape[0]:
+        raise DataError("reaches beyond the film")
+    if min(width, height) < 1 or min(runs) < 0 or sum(runs) != width * height:
+        raise DataError(f"has run lengths of other than {width} × {height} pixels")
+    turns = np.arange(len(runs)) % 2 == 1
+    mask = masks.blank(shape)
+    part = np.repeat(turns, runs).reshape(height, width)
+    mask[top : top + height, left : left + width] = part
+    return mask
+
+
+def _ellipse(one: ElementTree.Element, shape: Shape) -> Mask:
+    across, down, wide, high = (
+        float(one.attrib[key]) for key in ("cx", "cy", "rx", "ry")
+    )
+    turn = np.deg2rad(float(one.get("rotation", "0")))
+    if not (wide > 0 and high > 0):
+        raise DataError("has no extent")
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    y, x = rows + 0.5 - down, columns + 0.5 - across
+    along = (x * np.cos(turn) + y * np.sin(turn)) / wide
+    beside = (y * np.cos(turn) - x * np.sin(turn)) / high
+    return np.asarray(along**2 + beside**2 <= 1, bool)

@@ -1,0 +1,179 @@
+"""Labelme's JSON, one file a film, polygons along the pixels' edges.
+
+``drawn`` is an addition that labelme passes over: the findings that a reader drew or
+found absent. Polygons, rectangles, circles and masks are read; points and lines are
+not.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from napari_wsseg.export import (
+    File,
+    Found,
+    Item,
+    Note,
+    Shape,
+    chexlocalize,
+    formats,
+    importers,
+)
+from napari_wsseg.export.exporting.selection import Selection
+from napari_wsseg.io import folder_files as _scan
+from napari_wsseg.io import json_masks as drawn
+from napari_wsseg.io import mask_files as masks
+from napari_wsseg.io.films import limits as _film
+from napari_wsseg.jobs import DataError
+from napari_wsseg.ops import outlines
+from napari_wsseg.schema import Case, Mask
+
+_VERSION = "5.5.0"
+_UNREAD = ("point", "line", "linestrip", "points")
+
+
+@formats.register("labelme")
+def write(chosen: Selection) -> Iterator[Item]:
+    """Yield ``<film>.json``."""
+    for case, found in chosen.each():
+        yield case
+        told = partial(_document, case, found)
+        yield File(chosen.place(case, ".json"), told)
+    yield from chexlocalize.unmarked(chosen)
+
+
+@importers.register("labelme")
+def read(path: Path) -> Iterator[Found | Note]:
+    """Yield the masks of a file, or of every file in a folder."""
+    files = _scan.with_ending(path, (".json",)) if path.is_dir() else [path]
+    for file in files:
+        yield from _found(file)
+
+
+def _document(case: Case, found: Mapping[str, Mask]) -> bytes:
+    shapes = [
+        {
+            "label": finding,
+            "points": points.tolist(),
+            "group_id": None,
+            "shape_type": "polygon",
+            "flags": {},
+        }
+        for finding, mask in found.items()
+        for points in outlines.edges(mask)
+    ]
+    told: dict[str, Any] = {
+        "version": _VERSION,
+        "flags": {},
+        "shapes": shapes,
+        "imagePath": case.path,
+        "imageData": None,
+        "imageHeight": case.shape[0],
+        "imageWidth": case.shape[1],
+        "drawn": [*found],
+        "description": "Research use only",
+    }
+    return chexlocalize.dumped(told)
+
+
+def _found(path: Path) -> Iterator[Found | Note]:
+    told = drawn.load(path, "labelme")
+    shapes = told.get("shapes") if isinstance(told, dict) else None
+    if not isinstance(shapes, list):
+        raise DataError(f"{path}: not labelme: it has no list of shapes")
+    size = (told.get("imageHeight"), told.get("imageWidth"))
+    film = str(told.get("imagePath") or path.stem)
+    listed = told.get("drawn")
+    by_finding: dict[str, list[Mapping[str, Any]]] = {
+        str(finding): [] for finding in (listed if isinstance(listed, list) else [])
+    }
+    for number, one in enumerate(shapes):
+        kind = one.get("shape_type", "polygon") if isinstance(one, dict) else None
+        if kind is None or kind in _UNREAD or not one.get("label"):
+            yield Note("skipped", f"{path.name}: shape {number} ({kind}): not a mask")
+            continue
+        by_finding.setdefault(str(one["label"]), []).append(one)
+    for finding, own in by_finding.items():
+        remarks: list[str] = []
+        draw = partial(_united, film, own, size, remarks)
+        yield Found(film, finding, draw, remarks=remarks)
+
+
+def _united(
+    film: str,
+    shapes: Sequence[Mapping[str, Any]],
+    size: tuple[object, object],
+    remarks: list[str],
+    shape: Shape | None,
+) -> Mask:
+    if shape is None or None not in size:
+        said = drawn.size_of(size)
+        drawn.check(said, shape)
+        shape = said
+    mask = masks.blank(shape)
+    bad: list[str] = []
+    for one in shapes:
+        try:
+            part = _drawn(one, shape)
+            if not part.any():
+                raise DataError("holds no pixel of the film")
+            mask |= part
+        except DataError as error:
+            bad.append(f"a {one.get('shape_type', 'polygon')} {error}")
+    if bad and len(bad) == len(shapes):
+        raise DataError(f"{film}: {'; '.join(bad[:3])}")
+    remarks += [f"left out, {words}" for words in bad]
+    return mask
+
+
+def _drawn(one: Mapping[str, Any], shape: Shape) -> Mask:
+    kind = one.get("shape_type", "polygon")
+    try:
+        points = np.asarray(one.get("points"), float).reshape(-1, 2)
+    except (TypeError, ValueError) as error:
+        raise DataError("has points that are not x and y") from error
+    if not len(points) or not np.isfinite(points).all():
+        raise DataError("has no points, or points without end")
+    if kind == "polygon":
+        return drawn.polygons([points.ravel().tolist()], shape, shape)
+    if len(points) < 2:
+        raise DataError("has fewer than two points")
+    (left, top), (right, bottom) = points[:2]
+    if kind == "rectangle":
+        corners = [left, top, right, top, right, bottom, left, bottom]
+        return drawn.polygons([corners], shape, shape)
+    if kind == "circle":
+        rows, columns = np.ogrid[: shape[0], : shape[1]]
+        radius = np.hypot(right - left, bottom - top)
+        return np.asarray(
+            np.hypot(rows + 0.5 - top, columns + 0.5 - left) <= radius, bool
+        )
+    if kind == "mask":
+        return _pasted(one.get("mask"), round(left), round(top), shape)
+    raise DataError(f"is of no kind that is read ({str(kind)[:20]})")
+
+
+def _pasted(data: object, left: int, top: int, shape: Shape) -> Mask:
+    """Return the mask of a PNG in base64 whose first pixel is at `left` and `top`."""
+    mask = masks.blank(shape)
+    try:
+        packed = BytesIO(base64.b64decode(str(data), validate=True))
+        with Image.open(packed, formats=["PNG"]) as image:
+            _film.check_shape(Path("the mask"), image.height, image.width)
+            part = np.asarray(image.convert("L")) > 0
+    except (binascii.Error, OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"is not a PNG in base64 ({error})") from error
+    rows, columns = part.shape
+    if min(left, top) < 0 or top + rows > shape[0] or left + columns > shape[1]:
+        raise DataError("reaches beyond the film")
+    mask[top : top + rows, left : left + columns] = part
+    return mask

@@ -1,0 +1,192 @@
+"""nnU-Net's raw data set: films and one label map a film, ``dataset.json``.
+
+Films of the test split go to ``imagesTs`` and ``labelsTs``, all others to ``imagesTr``
+and ``labelsTr``. ``films`` and ``drawn`` are additions that nnU-Net passes over: which
+film a case is, and the findings that a reader drew or found absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_wsseg.export import (
+    File,
+    Found,
+    Item,
+    Note,
+    Shape,
+    chexlocalize,
+    formats,
+    importers,
+    indexed_png,
+    nifti,
+)
+from napari_wsseg.export.exporting.selection import Selection
+from napari_wsseg.io import folder_files as _scan
+from napari_wsseg.io import json_masks as drawn
+from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import Case, Mask
+
+NAME = "dataset.json"
+
+_FOLDERS = ("labelsTr", "labelsTs")
+_ENDINGS = (".png", ".tif", ".tiff", ".nii.gz", ".nii")
+_NOT_FINDINGS = ("background", "ignore")
+
+
+@formats.register("nnunet")
+def write(chosen: Selection) -> Iterator[Item]:
+    """Yield ``labelsTr``, ``imagesTr``, those of the test split, and ``dataset.json``.
+
+    Raises
+    ------
+    DataError
+        Findings overlap; names the films and how many pixels are contested.
+    """
+    indexed_png.refuse_overlaps(chosen, "nnU-Net's label map")
+    films: dict[str, str] = {}
+    listed: dict[str, list[str]] = {}
+    training = 0
+    for case, masks in chosen.each():
+        yield case
+        name = chosen.place(case, "").replace("/", "__")
+        films[name], listed[name] = case.path, [*masks]
+        end = "Ts" if case.split == "test" else "Tr"
+        training += end == "Tr"
+        labels = partial(_labels, chosen.findings, masks)
+        yield File(f"labels{end}/{name}.png", labels)
+        if _is_there(chosen.project, case):
+            pixels = partial(_pixels, chosen.project, case)
+            yield File(f"images{end}/{name}_0000.png", pixels)
+        else:
+            yield Note("skipped", f"{case.path}: the film is not there, its masks are")
+    yield from chexlocalize.unmarked(chosen)
+    numbers = {one: number for number, one in enumerate(chosen.findings, start=1)}
+    told = {
+        "channel_names": {"0": "radiograph"},
+        "labels": {"background": 0, **numbers},
+        "numTraining": training,
+        "file_ending": ".png",
+        "description": "Research use only",
+        "films": films,
+        "drawn": listed,
+    }
+    yield File(NAME, partial(chexlocalize.dumped, told))
+
+
+@importers.register("nnunet")
+def read(path: Path) -> Iterator[Found | Note]:
+    """Yield the masks of a data set: the folder that has ``dataset.json``."""
+    table = path / NAME if path.is_dir() else path
+    told = drawn.load(table, "nnU-Net's dataset.json")
+    labels = _numbers(table, told)
+    films, listed = (_dictionary(told, key) for key in ("films", "drawn"))
+    for folder in (table.parent / name for name in _FOLDERS):
+        for file in _scan.with_ending(folder, _ENDINGS) if folder.is_dir() else ():
+            name = _bare(file.relative_to(folder).as_posix())
+            findings = [*map(str, listed.get(name, labels))]
+            for finding in (one for one in labels if one in findings):
+                draw = partial(_mask, file, labels, finding)
+                yield Found(str(films.get(name, name)), finding, draw)
+
+
+def _is_there(project: Project, case: Case) -> bool:
+    try:
+        return project.image_path(case).exists()
+    except DataError:
+        return False
+
+
+def _labels(findings: Sequence[str], masks: Mapping[str, Mask]) -> bytes:
+    values = np.zeros(next(iter(masks.values())).shape, np.uint8)
+    for finding, mask in masks.items():
+        values[mask] = findings.index(finding) + 1
+    return _png(values)
+
+
+def _pixels(project: Project, case: Case) -> bytes:
+    levels = np.rint(project.radiograph(case).pixels * np.float32(65535))
+    return _png(levels.astype(np.uint16))
+
+
+def _png(values: NDArray[Any]) -> bytes:
+    file = BytesIO()
+    Image.fromarray(values).save(file, "PNG")
+    return file.getvalue()
+
+
+def _dictionary(told: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = told.get(key, {})
+    return value if isinstance(value, dict) else {}
+
+
+def _numbers(table: Path, told: object) -> dict[str, tuple[int, ...]]:
+    """Return the values of each finding; regions have several."""
+    try:
+        pairs = told["labels"].items()  # type: ignore[index]
+        found = {
+            # nnU-Net 1 has names by number.
+            (str(value) if str(name).isdigit() else str(name)): tuple(
+                int(one)
+                for one in (
+                    [name]
+                    if str(name).isdigit()
+                    else value
+                    if isinstance(value, list)
+                    else [value]
+                )
+            )
+            for name, value in pairs
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{table}: not nnU-Net's dataset.json: labels are missing or off ({error})"
+        ) from error
+    return {one: own for one, own in found.items() if one not in _NOT_FINDINGS}
+
+
+def _bare(name: str) -> str:
+    return name[: -len(next(e for e in _ENDINGS if name.lower().endswith(e)))]
+
+
+def _mask(
+    path: Path,
+    labels: Mapping[str, Sequence[int]],
+    finding: str,
+    shape: Shape | None,
+) -> Mask:
+    values = _values(path)
+    if shape is not None and values.shape != shape:
+        raise DataError(
+            f"{path}: the label map is {values.shape[0]} × {values.shape[1]}, its film "
+            f"{shape[0]} × {shape[1]}"
+        )
+    return np.asarray(np.isin(values, labels[finding]))
+
+
+def _values(path: Path) -> NDArray[Any]:
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        return nifti.values(path)[0]
+    _film.check_file(path)
+    try:
+        with Image.open(path, formats=["PNG", "TIFF"]) as image:
+            _film.check_shape(path, image.height, image.width)
+            values = np.asarray(image)
+    except DataError:
+        raise
+    except Exception as error:  # damaged files make decoders raise nearly anything
+        words = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{path}: not a label map ({words})") from error
+    if values.ndim != 2:
+        raise DataError(f"{path}: has colours, not the numbers of labels")
+    return values
