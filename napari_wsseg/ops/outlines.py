@@ -17,6 +17,9 @@ from napari_wsseg.schema import Mask
 
 Points = NDArray[np.int64]
 
+_CROSSINGS = 2**20
+"""Of edges with rows that are computed at once: some 60 MB."""
+
 _AHEAD = ((1, 0), (0, 1), (-1, 0), (0, -1))  # right, down, left, up; x and y
 
 
@@ -69,17 +72,31 @@ def _fill(mask: Mask, points: NDArray[np.float64]) -> None:
     if low >= high or left >= right:
         return
     flips = np.zeros((high - low, right - left + 1), bool)
-    for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, 0), strict=True):
-        if y0 == y1:
-            continue
-        first, last = sorted((y0, y1))
-        start = max(int(np.ceil(first - 0.5)), low)
-        row = np.arange(start, min(int(np.ceil(last - 0.5)), high))
-        cross = x0 + (row + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
+    # Every edge crosses the centre lines of the rows from its upper end to its lower.
+    (x0, y0), (x1, y1) = points.T, np.roll(points, -1, 0).T
+    start = np.clip(np.ceil(np.minimum(y0, y1) - 0.5), low, high).astype(int)
+    stop = np.clip(np.ceil(np.maximum(y0, y1) - 0.5), low, high).astype(int)
+    counts = stop - start
+    for some in _batches(counts):
+        edge = np.repeat(some, counts[some])
+        step = np.arange(edge.size) - np.repeat(
+            np.cumsum(counts[some]) - counts[some], counts[some]
+        )
+        row = start[edge] + step
+        slope = (x1[edge] - x0[edge]) / (y1[edge] - y0[edge])
+        cross = x0[edge] + (row + 0.5 - y0[edge]) * slope
         column = np.clip(np.ceil(cross - 0.5), left, right).astype(int) - left
-        flips[row - low, column] ^= True
+        np.logical_xor.at(flips, (row - low, column), True)
     inside = np.logical_xor.accumulate(flips[:, :-1], axis=1)
     mask[low:high, left:right] |= inside
+
+
+def _batches(counts: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Yield the numbers of edges, as many at once as cross some million rows."""
+    edges = np.flatnonzero(counts > 0)
+    ends = np.cumsum(counts[edges]) // _CROSSINGS
+    for batch in np.unique(ends):
+        yield edges[ends == batch]
 
 
 def _pieces(mask: Mask) -> Iterator[tuple[Mask, int, int]]:

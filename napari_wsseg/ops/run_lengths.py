@@ -21,6 +21,9 @@ EMPTY = "-1"
 _BITS = 5
 """COCO packs that many bits of a number into a character; the next says: more."""
 
+_MOST_BITS = 60
+"""No run is longer; a film's pixels take 26."""
+
 
 def siim_encode(mask: Mask) -> str:
     """Return SIIM's run lengths of a (H, W) mask, ``-1`` if it is empty."""
@@ -85,7 +88,7 @@ def coco_decode(counts: str | Sequence[int], size: Sequence[int]) -> Mask:
     try:
         shape = (int(size[0]), int(size[1]))
         runs = _unpacked(counts) if isinstance(counts, str) else [*map(int, counts)]
-    except (TypeError, ValueError, IndexError) as error:
+    except (TypeError, ValueError, IndexError, OverflowError) as error:
         raise DataError(f"run lengths {str(counts)[:40]!r} are not COCO's") from error
     if min(runs, default=0) < 0 or sum(runs) != shape[0] * shape[1]:
         raise DataError(
@@ -133,6 +136,8 @@ def _unpacked(text: str) -> list[int]:
         number |= (bits & 31) << shift
         shift += _BITS
         if bits & 32:
+            if shift > _MOST_BITS:  # a longer number costs its length squared
+                raise ValueError(f"a number of over {_MOST_BITS} bits")
             continue
         if bits & 16:
             number -= 1 << shift

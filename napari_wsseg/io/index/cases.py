@@ -6,8 +6,11 @@ import json
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from napari_wsseg.io import film_names as names
+from napari_wsseg.io import values
+from napari_wsseg.io.films.limits import check_shape
 from napari_wsseg.io.index.database import Database
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import SPLITS, Case
@@ -104,8 +107,12 @@ def _case(row: sqlite3.Row, findings: Sequence[str]) -> Case:
     if not _ID.fullmatch(row["id"]):
         # It names folders and files.
         raise DataError(f"case id {row['id']!r} is not 16 digits 0-9 a-f; refused")
+    check_shape(Path(row["path"]), row["height"], row["width"])
     try:
-        known = dict(json.loads(row["labels"]))
+        known = dict(values.parse(row["labels"]))
+        odd = [name for name, value in known.items() if value not in _ALLOWED[:3]]
+        if odd:
+            raise ValueError(f"{odd[0]!r} is neither 1, 0 nor -1")
     except (ValueError, TypeError, RecursionError) as error:
         raise DataError(
             f"{row['path']}: its labels are damaged ({error}); restore the index"

@@ -126,7 +126,7 @@ class Database:
     def _in_words(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             raise DataError(_words(self.path, error)) from error
 
 
@@ -275,7 +275,7 @@ def _back_up(connection: sqlite3.Connection, target: Path) -> None:
     os.replace(growing, target)
 
 
-def _words(path: Path, error: sqlite3.Error | OSError) -> str:
+def _words(path: Path, error: sqlite3.Error | OSError | UnicodeDecodeError) -> str:
     text = str(error)
     if "full" in text or "No space left" in text:
         return f"{path.parent}: the disk is full; nothing was changed, free some space"

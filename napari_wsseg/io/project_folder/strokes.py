@@ -181,15 +181,19 @@ def drop(database: Database, key: Key) -> None:
 
 def flip(mask: Mask, row: sqlite3.Row) -> None:
     """Flip the pixels of one stroke; `DataError` if it is damaged."""
-    height, width = row["height"], row["width"]
+    height, width, y, x = row["height"], row["width"], row["y"], row["x"]
     try:
+        # Before anything is unpacked: a forged box could be of any size.
+        inside = 0 <= y < y + height <= mask.shape[0]
+        if not (inside and 0 <= x < x + width <= mask.shape[1]):
+            raise ValueError(f"{height} × {width} at {y}, {x} is not on the film")
         # No more than the honest size: the blob must not be a bomb.
         size = -(-height * width // 8)
         packed = zlib.decompressobj().decompress(row["flips"], size)
         if len(packed) != size:
             raise ValueError(f"{len(packed)} bytes, not {size}")
         bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=height * width)
-        box = mask[row["y"] : row["y"] + height, row["x"] : row["x"] + width]
+        box = mask[y : y + height, x : x + width]
         box ^= bits.reshape(height, width).astype(bool)
     except (zlib.error, ValueError) as error:
         raise DataError(
