@@ -7,15 +7,13 @@ columns are the machine's: measured on what the anatomy stage drew, where it has
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from functools import partial
 
 from napari_wsseg.export import File, Item, Note, formats
-from napari_wsseg.export.exporting import spreadsheet as _sheet
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import anatomy
+from napari_wsseg.io import spreadsheet as _sheet
 from napari_wsseg.ops import masks as regions
 from napari_wsseg.ops.chest import ChestMeasures
 from napari_wsseg.schema import Annotation, Case, Decision, Mask
@@ -83,8 +81,4 @@ def _chest(found: ChestMeasures | None) -> Sequence[object]:
 
 
 def _table(rows: Sequence[Sequence[object]]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_sheet.cell(value) for value in row] for row in rows)
-    return text.getvalue().encode()
+    return _sheet.table(COLUMNS, rows)

@@ -30,6 +30,7 @@ from napari_wsseg.export.exporting import dicom_codes as _codes
 from napari_wsseg.export.exporting import stand_in_dicom as _stand_in
 from napari_wsseg.export.exporting.identity import made_uid
 from napari_wsseg.export.exporting.selection import Selection
+from napari_wsseg.io.dicom import guard
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Annotation, Case, Mask
@@ -256,6 +257,9 @@ def _opened(path: Path) -> Any:
 
     _film.check_file(path)
     try:
+        with path.open("rb") as file:
+            guard.check(path, file)
+            guard.check_items(path, file)
         dataset = dcmread(path)
         if str(dataset.get("SOPClassUID")) not in SOP_CLASSES:
             raise DataError(f"{path}: DICOM, but not a segmentation")

@@ -21,6 +21,8 @@ from PIL import Image, ImageColor, PngImagePlugin
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _scan
+from napari_wsseg.io import spreadsheet as _sheet
+from napari_wsseg.io import tables
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Finding, Mask
@@ -81,8 +83,9 @@ def names(path: Path) -> dict[int, str]:
     try:
         if isinstance(text, str):
             return {int(index): str(name) for index, name in json.loads(text).items()}
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            return {int(row["index"]): row["finding"] for row in csv.DictReader(file)}
+        with tables.opened(table) as file:
+            rows = csv.DictReader(tables.lines(table, file))
+            return {int(row["index"]): _sheet.uncell(row["finding"]) for row in rows}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError(
             f"{path}: nothing says which finding an index is; put a findings.csv with "
@@ -131,12 +134,11 @@ def _png(findings: tuple[Finding, ...], masks: Mapping[str, Mask]) -> bytes:
 
 
 def _table(findings: tuple[Finding, ...]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["index", "finding", "colour"])
-    for index, finding in enumerate(findings, start=1):
-        writer.writerow([index, finding.name, finding.colour])
-    return text.getvalue().encode()
+    rows = [
+        [index, finding.name, finding.colour]
+        for index, finding in enumerate(findings, start=1)
+    ]
+    return _sheet.table(["index", "finding", "colour"], rows)
 
 
 def _mask(path: Path, index: int, shape: Shape | None) -> Mask:

@@ -19,13 +19,13 @@ from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importe
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.io import mask_values
+from napari_wsseg.io import nifti as _nifti
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.io.mask_values import PLAIN, Choice
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 
 ENDINGS = (".nii.gz", ".nii")
-_GZIP = b"\x1f\x8b"
 _ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
 _NIFTI2 = 540
 """Bytes of a NIfTI-2 header, which are its first word."""
@@ -130,9 +130,9 @@ def slice_of(path: Path) -> Slice:
     """
     from nibabel import orientations
 
-    _film.check_file(path)
+    data = _nifti.bounded(path)
     try:
-        image = _loaded(path)
+        image = _loaded(data)
         shape = (*map(int, image.shape), 1, 1)[: max(3, image.ndim)]
         codes = orientations.aff2axcodes(image.affine)
         flat = [axis for axis in range(3) if shape[axis] == 1]
@@ -172,17 +172,10 @@ def hung(
     return Slice(seen, spacing, turned or mirrored or flipped)
 
 
-def _loaded(path: Path) -> Any:
-    """Open NIfTI 1 or 2 by its content, compressed or not, whatever its ending."""
+def _loaded(data: bytes) -> Any:
+    """Return the image of NIfTI 1 or 2, by its content."""
     import nibabel
 
-    most = _film.MAX_FILE_BYTES
-    with path.open("rb") as file:
-        packed = file.read(2) == _GZIP
-        file.seek(0)
-        data = gzip.open(file).read(most + 1) if packed else file.read(most + 1)
-    if len(data) > most:
-        raise DataError(f"{path}: over {most // 2**20} MiB unpacked; not a film's mask")
     nifti2 = _NIFTI2 in (int.from_bytes(data[:4], way) for way in _ORDERS)
     return (nibabel.Nifti2Image if nifti2 else nibabel.Nifti1Image).from_bytes(data)
 

@@ -6,18 +6,16 @@ does not.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from napari_wsseg.export import File, Found, Item, Note, formats, importers
-from napari_wsseg.export.exporting import spreadsheet as _sheet
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.io import mask_files as masks
+from napari_wsseg.io import spreadsheet as _sheet
 from napari_wsseg.io.mask_values import PLAIN, Choice
 from napari_wsseg.io.project_folder import mask_store as _masks
 
@@ -61,16 +59,9 @@ def _found(path: Path, film: str, finding: str, choice: Choice) -> Found:
 
 
 def _labels(chosen: Selection) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", *chosen.findings, "split"])
+    rows = []
     for case in chosen.project.cases():
         values = [case.labels.get(name) for name in chosen.findings]
-        writer.writerow(
-            [
-                _sheet.path(case.path),
-                *("" if v is None else v for v in values),
-                case.split,
-            ]
-        )
-    return text.getvalue().encode()
+        blanks = ("" if value is None else value for value in values)
+        rows.append([_sheet.path(case.path), *blanks, case.split])
+    return _sheet.table(["image", *chosen.findings, "split"], rows)

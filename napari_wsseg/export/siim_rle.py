@@ -8,7 +8,6 @@ run that reaches the last pixel; ours keeps it, and any decoder reads it.
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
-from napari_wsseg.export.exporting import spreadsheet as _sheet
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _scan
+from napari_wsseg.io import spreadsheet as _sheet
+from napari_wsseg.io import tables
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import run_lengths
 from napari_wsseg.schema import Mask
@@ -88,8 +88,9 @@ def _mask(runs: Sequence[str], remarks: list[str], shape: Shape | None) -> Mask:
 def _rows(path: Path) -> dict[str, list[str]]:
     rows: dict[str, list[str]] = {}
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for row in csv.DictReader(file, skipinitialspace=True):
+        with tables.opened(path) as file:
+            lines = tables.lines(path, file)
+            for row in csv.DictReader(lines, skipinitialspace=True):
                 named = {key.strip(): value for key, value in row.items() if key}
                 if set(_COLUMNS) - set(named):
                     raise DataError(
@@ -103,8 +104,8 @@ def _rows(path: Path) -> dict[str, list[str]]:
 
 
 def _csv(lines: Sequence[tuple[str, str]]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows((_sheet.cell(name), runs) for name, runs in lines)
-    return text.getvalue().encode()
+    # Run lengths are numbers; those of an empty mask begin with a minus sign.
+    numbers = (
+        (name, int(runs) if runs == run_lengths.EMPTY else runs) for name, runs in lines
+    )
+    return _sheet.table(_COLUMNS, numbers)

@@ -47,11 +47,10 @@ def of(path: Path) -> Whose | None:
 def _told(path: Path, file: BinaryIO) -> Whose:
     from pydicom import dcmread
 
-    from napari_wsseg.io.dicom import deflated as _dicom_inflated
+    from napari_wsseg.io.dicom import guard
 
     try:
-        _dicom_inflated.check(path, file)
-        file.seek(0)
+        guard.check(path, file)
         found = dcmread(
             file, stop_before_pixels=True, force=True, specific_tags=[*_TAGS]
         )

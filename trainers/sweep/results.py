@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_wsseg.io import atomic, sweeps
+from napari_wsseg.io import atomic, spreadsheet, sweeps
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.ops.tally import FIGURES
 from napari_wsseg.pipeline.evaluation.conventions import CONVENTIONS
@@ -146,17 +144,13 @@ def means(rows: Sequence[Mapping[str, Any]], split: str) -> dict[str, Any]:
 def write(folder: Path, state: Mapping[str, Any]) -> None:
     """Write ``sweep.json`` and ``table.csv``, each whole or not at all."""
     atomic.write_json(folder / "sweep.json", dict(state))
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
     figures = [f"{figure}_{what}" for figure in FIGURES for what in ("mean", "spread")]
-    writer.writerow(["value", "split", "finding", "trials", *figures])
+    rows = []
     for row in state["summary"]:
         spreads = [row[figure] for figure in FIGURES]
         cells = [each[what] for each in spreads for what in ("mean", "spread")]
-        writer.writerow(
-            [row["value"], row["split"], row["finding"], row["trials"], *cells]
-        )
-    data = text.getvalue().encode()
+        rows.append([row["value"], row["split"], row["finding"], row["trials"], *cells])
+    data = spreadsheet.table(["value", "split", "finding", "trials", *figures], rows)
     atomic.write(folder / "table.csv", lambda file: file.write(data))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import csv
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import cast
 
+from napari_wsseg.io import tables
+from napari_wsseg.io.spreadsheet import uncell
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import SPLITS, Split
 
@@ -57,17 +59,10 @@ def read(path: Path) -> LabelTable:
         The file cannot be read, its header is off, or a cell holds what it must not;
         names line, column, value and what is allowed.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            lines = [(reader.line_num, row) for row in reader]
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a UTF-8 csv file ({error})") from error
+    lines = tables.rows(path)
     if not lines:
         raise DataError(f"{path}: empty; its header is image,<finding>…[,split]")
-    header = [name.strip() for name in lines[0][1]]
+    header = [uncell(name.strip()) for name in lines[0][1]]
     findings = _findings(path, header)
     mistakes: list[str] = []
     rows: dict[str, Row] = {}
@@ -104,7 +99,7 @@ def _findings(path: Path, header: list[str]) -> tuple[str, ...]:
             f"{path}: the first column is {header[0]!r}, not {IMAGE!r}; "
             "the header is image,<finding>…[,split]"
         )
-    twice = sorted({name for name in header if header.count(name) > 1})
+    twice = sorted(name for name, count in Counter(header).items() if count > 1)
     if twice:
         raise DataError(f"{path}: column {twice[0]!r} is there twice; remove one")
     return tuple(name for name in header[1:] if name != SPLIT)
@@ -147,7 +142,8 @@ def _row(line: int, named: Mapping[str, str], findings: tuple[str, ...]) -> Row:
 
 
 def _image(cell: str) -> str:
-    return PurePosixPath(cell.replace("\\", "/")).as_posix() if cell else ""
+    plain = uncell(cell).replace("\\", "/")
+    return PurePosixPath(plain).as_posix() if cell else ""
 
 
 def _whole(cell: str) -> str:

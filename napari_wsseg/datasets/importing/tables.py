@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_wsseg.io import tables as csv_files
 from napari_wsseg.jobs import DataError
 
 _SHOWN = 10
@@ -43,16 +43,10 @@ def read(path: Path, columns: Iterable[str]) -> list[Line]:
     DataError
         The file cannot be read, or a column is missing; all missing ones are named.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            lines = [
-                (reader.line_num, tuple(cell.strip() for cell in row)) for row in reader
-            ]
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a UTF-8 csv file ({error})") from error
+    lines = [
+        (number, tuple(cell.strip() for cell in row))
+        for number, row in csv_files.rows(path)
+    ]
     header = lines[0][1] if lines else ()
     missing = [column for column in columns if column not in header]
     if missing:

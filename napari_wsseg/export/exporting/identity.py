@@ -44,10 +44,13 @@ def header(path: Path, tags: Iterable[str] = _TAGS) -> Any | None:
     """Return some elements of a DICOM file, or ``None`` if it is not one."""
     from pydicom import dcmread
 
+    from napari_wsseg.io.dicom import guard
+
     try:
         if not images.is_dicom(path):
             return None
         with _source.opened(path) as file:
+            guard.check(path, file)
             return dcmread(
                 file, stop_before_pixels=True, force=True, specific_tags=[*tags]
             )

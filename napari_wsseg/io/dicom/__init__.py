@@ -12,9 +12,9 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from napari_wsseg.io.dicom import deflated as _dicom_inflated
 from napari_wsseg.io.dicom import geometry as _dicom_place
 from napari_wsseg.io.dicom import grey as _dicom_grey
+from napari_wsseg.io.dicom import guard
 from napari_wsseg.io.dicom import header as _dicom_header
 from napari_wsseg.io.dicom import pixels as _dicom_pixels
 from napari_wsseg.io.dicom.header import Header, plain, words
@@ -119,8 +119,7 @@ def _oddities(dataset: Dataset) -> list[str]:
 
 def _dataset(path: Path, file: BinaryIO) -> Dataset:
     try:
-        _dicom_inflated.check(path, file)
-        file.seek(0)
+        guard.check(path, file)
         return pydicom.dcmread(file)
     except InvalidDicomError:
         return _without_preamble(path, file)
@@ -133,10 +132,12 @@ def _dataset(path: Path, file: BinaryIO) -> Dataset:
 def _without_preamble(path: Path, file: BinaryIO) -> Dataset:
     """Read a data set that starts without DICOM's mark, as some archives keep them."""
     try:
-        file.seek(0)
+        guard.check(path, file)
         dataset = pydicom.dcmread(file, force=True)
         if "Rows" in dataset and "PixelData" in dataset:
             return dataset
+    except DataError:
+        raise
     except Exception as error:
         raise DataError(f"{path}: not DICOM ({_line(error)})") from error
     raise DataError(f"{path}: not DICOM (no DICM mark, and no image without it)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +13,12 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
+
+MAX_BYTES = 160 * 2**20
+"""A film of the largest size at 16 bits takes 100 MB; pydicom keeps it twice."""
+
+MAX_META = 1000
+"""Elements of the meta group; the standard has some twenty."""
 
 _SYNTAX = Tag("TransferSyntaxUID")
 
@@ -27,12 +34,10 @@ def check(path: Path, file: BinaryIO) -> None:
     if file.read(4) != b"DICM":
         return
     # The meta group, always Explicit VR Little Endian (PS3.10 7.1), to its end.
-    meta = {
-        raw.tag: raw.value
-        for raw in data_element_generator(
-            file, False, True, lambda tag, vr, length: tag >> 16 != 2
-        )
-    }
+    elements = data_element_generator(
+        file, False, True, lambda tag, vr, length: tag >> 16 != 2
+    )
+    meta = {raw.tag: raw.value for raw in islice(elements, MAX_META)}
     syntax = bytes(meta.get(_SYNTAX) or b"").decode("latin-1").strip("\0 ")
     if syntax != DeflatedExplicitVRLittleEndian:
         return
@@ -40,7 +45,5 @@ def check(path: Path, file: BinaryIO) -> None:
     while data and not sips.eof:
         total += len(sips.decompress(data, 2**20))
         data = sips.unconsumed_tail
-        if total > _film.MAX_FILE_BYTES:
-            raise DataError(
-                f"{path}: inflates to over {_film.MAX_FILE_BYTES // 2**20} MiB"
-            )
+        if total > min(MAX_BYTES, _film.MAX_FILE_BYTES):
+            raise DataError(f"{path}: inflates to over {total // 2**20} MiB")

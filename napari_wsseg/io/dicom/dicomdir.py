@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import pydicom
 from pydicom.dataset import Dataset
 
+from napari_wsseg.io.dicom import guard
 from napari_wsseg.io.dicom.header import element, plain, words
 from napari_wsseg.io.films import source as _source
 from napari_wsseg.jobs import DataError
@@ -29,16 +30,20 @@ def images(path: Path) -> list[str]:
     """
     with _source.opened(path) as file:
         try:
+            guard.check(path, file)
+            guard.check_items(path, file)
             dataset = pydicom.dcmread(file)
             records = list(dataset.get("DirectoryRecordSequence") or ())
             listed = [_file(record) for record in records if _is_image(record)]
+        except DataError:
+            raise
         except (
             Exception
         ) as error:  # damaged elements make pydicom raise nearly anything
             raise DataError(
                 f"{path}: damaged DICOMDIR ({plain(str(error))})"
             ) from error
-    names = [name for name in listed if name]
+    names = list(dict.fromkeys(name for name in listed if name))
     for name in names:
         if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
             raise DataError(f"{path}: lists {plain(name)!r}, outside its folder")

@@ -6,10 +6,14 @@ further than a film may be large. What could only serve an attack is refused by 
 
 from __future__ import annotations
 
+import os
 import stat
+import struct
 import zipfile
+import zlib
+from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
@@ -21,6 +25,9 @@ MAX_RATIO = 200
 
 _FREE_BYTES = 16 * 2**20
 """So few bytes are no bomb, whatever they were packed into."""
+
+_LOCAL = struct.Struct("<4s22xHH")
+"""Of a member's own header (APPNOTE 4.3.7): signature, lengths of name and extras."""
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -96,23 +103,52 @@ def read(path: Path, name: str) -> bytes:
         The archive or the member is damaged, not there, refused, or too large.
     """
     told = path / name
-    with _opened(path) as archive:
-        try:
-            info = archive.getinfo(name)
-        except KeyError:
-            raise DataError(f"{told}: cannot be read (not in the archive)") from None
-        reason = _flaw(info)
-        if reason is not None:
-            raise DataError(f"{told}: {reason}")
-        try:
-            with archive.open(info) as member:
-                # One byte more than promised would show that the promise was a lie.
-                data = member.read(info.file_size + 1)
-        except Exception as error:  # damaged members make zipfile raise many kinds
-            raise DataError(f"{told}: damaged in its archive ({error})") from error
+    info = _directory(path).get(name)
+    if info is None:
+        raise DataError(f"{told}: cannot be read (not in the archive)")
+    reason = _flaw(info)
+    if reason is not None:
+        raise DataError(f"{told}: {reason}")
+    try:
+        with open(path, "rb") as file:
+            data = _member(file, info)
+    except Exception as error:  # damaged members raise many kinds
+        raise DataError(f"{told}: damaged in its archive ({error})") from error
     if not data:
         raise DataError(f"{told}: empty file")
     return data
+
+
+def _member(file: BinaryIO, info: zipfile.ZipInfo) -> bytes:
+    """Read a member by its entry, without parsing the whole directory again."""
+    file.seek(info.header_offset)
+    header = file.read(_LOCAL.size)
+    signature, names, extras = _LOCAL.unpack(header)
+    if signature != b"PK\x03\x04":
+        raise zipfile.BadZipFile("no member where the directory says")
+    file.seek(names + extras, os.SEEK_CUR)
+    data = file.read(info.compress_size)
+    if info.compress_type == zipfile.ZIP_DEFLATED:
+        # One byte more than promised would show that the promise was a lie.
+        data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, info.file_size + 1)
+    if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
+        raise zipfile.BadZipFile("its length or checksum is another")
+    return data
+
+
+def _directory(path: Path) -> dict[str, zipfile.ZipInfo]:
+    """Return the entries of an archive by name, parsed once while it is the same."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    return _entries(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=2)
+def _entries(path: Path, changed: int, size: int) -> dict[str, zipfile.ZipInfo]:
+    with _opened(path) as archive:
+        return {info.filename: info for info in archive.infolist()}
 
 
 def _opened(path: Path) -> zipfile.ZipFile:

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from napari_wsseg.io.index import clock as _clock
+from napari_wsseg.io.index import trail
 from napari_wsseg.io.index.database import Database
 from napari_wsseg.jobs import DataError
 
@@ -36,12 +37,13 @@ def append(
 
 
 def verify(database: Database) -> None:
-    """Check every row against the one before.
+    """Check every row against the one before, and the tables against the rows.
 
     Raises
     ------
     DataError
-        Naming the first row that was changed, removed or put in.
+        Naming the first row that was changed, removed or put in; or the first verdict,
+        mask, label or run in use that is not what was put down.
     """
     previous, seq = _START, 0
     for row in database.rows("SELECT * FROM audit ORDER BY seq"):
@@ -54,6 +56,11 @@ def verify(database: Database) -> None:
     counter = database.row("SELECT seq FROM sqlite_sequence WHERE name = 'audit'")
     if counter is not None and counter["seq"] != seq:
         raise _broken(database, seq + 1, "is missing")
+    for difference in trail.differences(database):
+        raise DataError(
+            f"{database.path}: the index is not what the audit trail tells: "
+            f"{difference}; compare with a backup"
+        )
 
 
 def beginning(database: Database) -> str:

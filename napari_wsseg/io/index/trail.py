@@ -1,0 +1,150 @@
+"""The audit trail against the tables: is each row still what was put down of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from napari_wsseg.io.index.database import Database
+
+_UNDO = "undo decision"
+
+Entry = tuple[int, str, str, Mapping[str, Any]]
+"""Number in the trail, actor, action, payload."""
+
+
+def differences(database: Database) -> Iterator[str]:
+    """Yield, by number, verdicts and masks that are not what the trail says.
+
+    What a project of an earlier version did not put down cannot be compared.
+    """
+    entries = list(_entries(database))
+    yield from _decisions(database, entries)
+    yield from _masks(database, entries)
+    yield from _finals(database, entries)
+    yield from _adoptions(database, entries)
+    yield from _undone(database, entries)
+    yield from _labels(database, entries)
+
+
+def _entries(database: Database) -> Iterator[Entry]:
+    rows = database.rows("SELECT seq, actor, action, payload FROM audit ORDER BY seq")
+    for row in rows:
+        yield row["seq"], row["actor"], row["action"], _object(row["payload"])
+
+
+def _object(text: str) -> dict[str, Any]:
+    """Return an object of JSON; empty where it is none, which then differs."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _decisions(database: Database, entries: list[Entry]) -> Iterator[str]:
+    told = [
+        (seq, (p.get("case"), p.get("verdict"), p.get("finding"), actor))
+        for seq, actor, action, p in entries
+        if action == "decision"
+    ]
+    rows = [
+        (row["id"], (row["case_id"], row["verdict"], row["finding"], row["reader"]))
+        for row in database.rows("SELECT * FROM decisions ORDER BY id")
+    ]
+    yield from _in_order("decision", told, rows)
+
+
+def _finals(database: Database, entries: list[Entry]) -> Iterator[str]:
+    told = [
+        (seq, (p.get("case"), p.get("finding"), p.get("annotation"), actor))
+        for seq, actor, action, p in entries
+        if action == "final"
+    ]
+    rows = [
+        (row["id"], (row["case_id"], row["finding"], row["annotation"], row["actor"]))
+        for row in database.rows("SELECT * FROM finals ORDER BY id")
+    ]
+    yield from _in_order("final mask", told, rows)
+
+
+def _adoptions(database: Database, entries: list[Entry]) -> Iterator[str]:
+    told = [
+        (seq, (p.get("stage"), p.get("run"), actor))
+        for seq, actor, action, p in entries
+        if action == "adopt"
+    ]
+    rows = [
+        (row["id"], (row["stage"], row["run"], row["actor"]))
+        for row in database.rows("SELECT * FROM adoptions ORDER BY id")
+    ]
+    yield from _in_order("adoption", told, rows)
+
+
+def _undone(database: Database, entries: list[Entry]) -> Iterator[str]:
+    told = [p.get("decision") for _, _, action, p in entries if action == _UNDO]
+    for row in database.rows("SELECT decision FROM undone ORDER BY decision"):
+        if row["decision"] not in told:
+            yield f"decision {row['decision']} was taken back, which no row tells"
+
+
+def _in_order(
+    what: str,
+    told: Sequence[tuple[int, tuple[object, ...]]],
+    rows: Sequence[tuple[int, tuple[object, ...]]],
+) -> Iterator[str]:
+    """Compare rows with the trail's, both in the order in which they were made."""
+    for (seq, was), (number, now) in zip(told, rows, strict=False):
+        if was != now:
+            yield f"{what} {number} was changed: row {seq} of the trail says otherwise"
+            return
+    if len(told) > len(rows):
+        yield f"the {what} of row {told[len(rows)][0]} of the trail is missing"
+    if len(rows) > len(told):
+        yield f"{what} {rows[len(told)][0]} is not in the trail"
+
+
+def _masks(database: Database, entries: list[Entry]) -> Iterator[str]:
+    named = ("case", "finding", "mask", "version", "tool")
+    rows = {
+        row["id"]: (
+            *(row["case_id"], row["finding"], row["mask_sha"], row["version"]),
+            *(row["tool"], row["reader"]),
+        )
+        for row in database.rows("SELECT * FROM annotations ORDER BY id")
+    }
+    told: set[int] = set()
+    for seq, actor, action, payload in entries:
+        if action != "mask":
+            continue
+        number = payload.get("annotation")
+        if not isinstance(number, int) or number not in rows:
+            yield f"mask {number} of row {seq} of the trail is missing"
+            continue
+        told.add(number)
+        if rows[number] != (*(payload.get(name) for name in named), actor):
+            yield f"mask {number} was changed: row {seq} of the trail says otherwise"
+    for number in rows.keys() - told:
+        yield f"mask {number} is not in the trail"
+
+
+def _labels(database: Database, entries: list[Entry]) -> Iterator[str]:
+    """Compare the labels that were last set by a person; an import sets none."""
+    last: dict[tuple[str, str], tuple[int, object]] = {}
+    for seq, _, action, payload in entries:
+        if action == "labels":
+            for finding, value in _labels_of(payload).items():
+                last[str(payload.get("case")), finding] = seq, value
+    now = {
+        row["id"]: _object(row["labels"])
+        for row in database.rows("SELECT id, labels FROM cases")
+    }
+    for (case, finding), (seq, value) in last.items():
+        if case not in now or now[case].get(finding) != value:
+            yield f"label {finding!r} of case {case} is not what row {seq} says"
+
+
+def _labels_of(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    labels = payload.get("labels")
+    return labels if isinstance(labels, dict) else {}

@@ -1,0 +1,69 @@
+"""csv files of others, read no further than a table of films can be large."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from napari_wsseg.jobs import DataError
+
+MAX_BYTES = 2**27
+"""The labels of half a million films are a quarter of it."""
+
+MAX_LINE = 2**20
+"""Characters; the longest run lengths of a film's mask are a tenth of it."""
+
+MAX_COLUMNS = 4096
+MAX_CELLS = 10_000_000
+
+
+def rows(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the line number and the cells of every row of a UTF-8 csv file.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, is no csv, or is larger than a table of films is.
+    """
+    try:
+        with opened(path) as file:
+            return list(_rows(path, file))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a UTF-8 csv file ({error})") from error
+
+
+def opened(path: Path) -> TextIO:
+    """Open a csv file whose size is a table's; raises as `rows`, or as `open`."""
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise DataError(
+            f"{path}: {size >> 20} MiB, over the {MAX_BYTES >> 20} MiB of a table"
+        )
+    return open(path, newline="", encoding="utf-8-sig")
+
+
+def lines(path: Path, file: TextIO) -> Iterator[str]:
+    """Yield a file's lines; `DataError` at one that is too long."""
+    while line := file.readline(MAX_LINE + 1):
+        if len(line) > MAX_LINE:
+            raise DataError(f"{path}: a line of over {MAX_LINE:,} characters")
+        yield line
+
+
+def _rows(path: Path, file: TextIO) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(lines(path, file))
+    cells = 0
+    for row in reader:
+        cells += len(row)
+        if len(row) > MAX_COLUMNS:
+            raise DataError(
+                f"{path}: line {reader.line_num} has {len(row):,} columns, over the "
+                f"{MAX_COLUMNS:,} of a table of findings"
+            )
+        if cells > MAX_CELLS:
+            raise DataError(f"{path}: over {MAX_CELLS:,} cells; cut it into parts")
+        yield reader.line_num, row
