@@ -145,6 +145,8 @@ KNOWN = {
     "napari_wsseg/io/images.py",
     "napari_wsseg/io/json_masks.py",
     "napari_wsseg/io/mask_files.py",
+    "napari_wsseg/io/nifti.py",
+    "napari_wsseg/io/tables.py",
     "napari_wsseg/io/films/archive.py",
     "napari_wsseg/io/films/source.py",
 }

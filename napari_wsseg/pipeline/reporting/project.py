@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from napari_wsseg.io import runs
+from napari_wsseg.io import project_files, runs
 from napari_wsseg.io import sweeps as sweep_files
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline.reporting.html import Figure, image, part, table
@@ -112,7 +112,9 @@ def sweeps(project: Project) -> Markup:
         plot = path.with_name("plot.png")
         title = f"{state['recipe']}: {state['key']}"
         shown = table([state["key"], "finding", "trials", *_SWEPT], rows)
-        drawn = image(plot.read_bytes(), title) if plot.is_file() else ""
+        drawn: Markup | str = ""
+        if plot.is_file():
+            drawn = image(project_files.read_bytes(plot, 2**26), title)
         parts.append(part("sweep", title, shown, drawn))
     if not parts:
         return Markup()
