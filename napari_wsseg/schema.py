@@ -29,6 +29,9 @@ Split: TypeAlias = Literal["train", "val", "test"]
 Rule: TypeAlias = Literal["threshold", "triplet", "otsu"]
 Verdict: TypeAlias = Literal["accept", "accept with edits", "reject", "flag", "reopen"]
 
+ACCEPTING: tuple[Verdict, ...] = ("accept", "accept with edits")
+"""Verdicts that let a film's masks count."""
+
 #: Okabe and Ito's colour-blind-safe palette (https://jfly.uni-koeln.de/color/),
 #: without black, in the order in which findings take them; then five more, as far from
 #: it and from each other as its own are, also without red or green cones.
@@ -187,25 +190,6 @@ class Decision:
     created: str
     finding: str | None = None
     after: int | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PseudoLabel:
-    """A mask made by a machine for training, with every map it came from.
-
-    Parameters
-    ----------
-    heat : (h, w) float32 in [0, 1]
-    seed : (h, w) uint8
-        0 background, 1 finding, `IGNORE`.
-    boundary : (h, w) float32 in [0, 1]
-    mask : (H, W) bool
-    """
-
-    heat: NDArray[np.float32]
-    seed: NDArray[np.uint8]
-    boundary: NDArray[np.float32]
-    mask: Mask
 
 
 @dataclass(frozen=True, slots=True, eq=False)

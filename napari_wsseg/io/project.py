@@ -6,6 +6,7 @@ before its row is, so no row ever points at nothing. Images are never copied.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,7 +35,15 @@ from napari_wsseg.io.project_folder import void_pixels as _void
 from napari_wsseg.io.project_folder.writer_lock import ProjectLocked as ProjectLocked
 from napari_wsseg.io.project_folder.writer_lock import WriterLock
 from napari_wsseg.jobs import DataError, Progress
-from napari_wsseg.schema import Annotation, Case, Decision, Mask, Radiograph, Verdict
+from napari_wsseg.schema import (
+    STAGES,
+    Annotation,
+    Case,
+    Decision,
+    Mask,
+    Radiograph,
+    Verdict,
+)
 
 INDEX = "index.sqlite"
 
@@ -64,6 +73,14 @@ class Project:
         self._database = database
         self._lock = lock
         self._names = tuple(finding.name for finding in settings.findings)
+
+    @functools.cached_property
+    def synthetic(self) -> bool:
+        """Whether the project's words or a film's path say that it was generated."""
+        words = f"{self.name} {self.folder} {self.images}".lower()
+        return "synthetic" in words or any(
+            "synthetic" in case.path.lower() for case in self.cases()
+        )
 
     @classmethod
     def create(
@@ -462,6 +479,10 @@ class Project:
     def adopted(self, stage: str) -> str | None:
         """Return the run that `stage` shows, or ``None``."""
         return _decisions.adopted(self._database, stage)
+
+    def runs_in_use(self) -> dict[str, str]:
+        """Return the run that each stage shows, in the stages' order; none: missing."""
+        return {stage: run for stage in STAGES if (run := self.adopted(stage))}
 
     def adopted_before(self, stage: str) -> str | None:
         """Return the run that `stage` showed before this one, or ``None``."""

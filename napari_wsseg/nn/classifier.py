@@ -150,11 +150,6 @@ class Classifier(nn.Module):
         """Put the share `progress` in [0, 1] of DropBlock's probability in force."""
         self.dropblock.strength = min(max(progress, 0.0), 1.0)
 
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Return the parameters as ``"trunk"`` (may be pretrained) and ``"head"``."""
-        head = [*self.extra.parameters(), *self.linear.parameters()]
-        return {"trunk": list(self.backbone.parameters()), "head": head}
-
 
 def build(
     arch: str,

@@ -50,10 +50,6 @@ class IRNet(nn.Module):
         self.backbone.eval()
         return self
 
-    def edge_parameters(self) -> Iterator[nn.Parameter]:
-        """Yield the parameters of the boundary branch."""
-        return chain(self.edge_levels.parameters(), self.edge_out.parameters())
-
     def displacement_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters of the displacement branch (paper: 10 × the rate)."""
         return chain(

@@ -70,16 +70,6 @@ def dice(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return 1 - each.mean()
 
 
-def bce_dice(
-    logits: torch.Tensor,
-    targets: torch.Tensor,
-    *,
-    pos_weight: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """`bce` plus `dice` of (B, K, H, W)."""
-    return bce(logits, targets, pos_weight=pos_weight) + dice(logits, targets)
-
-
 def distillation(
     student: torch.Tensor,
     teacher: torch.Tensor,

@@ -101,13 +101,6 @@ class Segmenter(nn.Module):
         masks, present = self.net(images)
         return masks[..., :height, :width], present
 
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Return the parameters as ``"encoder"`` (may be pretrained) and ``"rest"``."""
-        encoder = list(self.net.encoder.parameters())
-        taken = {id(parameter) for parameter in encoder}
-        rest = [one for one in self.parameters() if id(one) not in taken]
-        return {"encoder": encoder, "rest": rest}
-
 
 def build(
     arch: str = "unet",

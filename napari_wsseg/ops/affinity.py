@@ -22,7 +22,6 @@ from napari_wsseg.ops._path_max import PathMax
 from napari_wsseg.ops.pixel_pairs import PathOffset as PathOffset
 from napari_wsseg.ops.pixel_pairs import ends
 from napari_wsseg.ops.pixel_pairs import path_offsets as path_offsets
-from napari_wsseg.ops.scribble import grow as grow
 from napari_wsseg.schema import IGNORE
 
 Array = TypeVar("Array", NDArray[np.floating[Any]], torch.Tensor)

@@ -21,13 +21,11 @@ from numpy.typing import NDArray
 
 from napari_wsseg.ops.crf_solvers import external, mean_field
 from napari_wsseg.ops.crf_solvers.params import DEFAULTS, CrfParams
-from napari_wsseg.ops.seeds import BACKGROUND, FOREGROUND, combine
 
 __all__ = [
     "DEFAULTS",
     "Backend",
     "CrfParams",
-    "crf_seeds",
     "dense_crf",
     "dense_crf_binary",
 ]
@@ -122,43 +120,6 @@ def dense_crf_binary(
     levels = _levels_for(backend, image, start.device)
     refined = mean_field.solve_binary(start, ours.sub_(others), levels, params, backend)
     return _like(refined, foreground)
-
-
-def crf_seeds(
-    heat: NDArray[np.floating[Any]],
-    image: NDArray[Any],
-    *,
-    foreground: float = FOREGROUND,
-    background: float = BACKGROUND,
-    confidence: float = 0.7,
-    params: CrfParams = DEFAULTS,
-    backend: Backend = "grid",
-) -> NDArray[np.uint8]:
-    """Make IRNet's seeds by two CRF passes, a strict and a generous one.
-
-    Parameters
-    ----------
-    heat : (K, H, W) in [0, 1]
-        Of each finding, divided by its peak.
-    image : (H, W)
-        As in `dense_crf`.
-    foreground, background
-        Heat from which a pixel starts as finding in the strict and in the generous
-        pass.
-    confidence
-        Probability with which it starts so.
-
-    Returns
-    -------
-    (K, H, W) uint8
-        1 finding, 0 background, `napari_wsseg.schema.IGNORE` between.
-    """
-    starts = np.concatenate([heat >= foreground, heat >= background])
-    sure = np.where(starts, confidence, 1 - confidence).astype(np.float32)
-    strict, generous = np.split(
-        dense_crf_binary(sure, image, params=params, backend=backend) > 0.5, 2
-    )
-    return combine(strict, generous)
 
 
 def _external(

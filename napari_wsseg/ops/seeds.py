@@ -25,36 +25,12 @@ def normalise(heat: NDArray[np.floating]) -> NDArray[np.float32]:
     return relative
 
 
-def seeds_from_heat(
-    heat: NDArray[np.floating],
-    *,
-    foreground: float = FOREGROUND,
-    background: float = BACKGROUND,
-) -> NDArray[np.uint8]:
-    """Cut heat into 1 (finding), 0 (background) and `IGNORE` (between).
-
-    Parameters
-    ----------
-    heat : (…, h, w) in [0, 1]
-    foreground
-        Finding where ``heat >= foreground``.
-    background
-        Background where ``heat < background``.
-    """
-    if background > foreground:
-        raise ValueError(
-            f"background {background} is above foreground {foreground}; swap them"
-        )
-    heat = _checked(heat)
-    return combine(heat >= foreground, heat >= background)
-
-
 def combine(confident: Mask, permissive: Mask) -> NDArray[np.uint8]:
     """Make seeds from two masks of one finding, a strict and a generous one.
 
     IRNet's rule: 1 where `confident`, 0 where neither, `IGNORE` where only
     `permissive`. The two come from thresholds, or from two passes of a CRF (see
-    `napari_wsseg.ops.crf.crf_seeds`), which do not always nest.
+    `napari_wsseg.pipeline.inference.scorers.crf_seeds`), which do not always nest.
 
     Parameters
     ----------

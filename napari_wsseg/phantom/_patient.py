@@ -71,11 +71,6 @@ class Patient:
     bell: float
     heart_slant: float = 0.0
 
-    @property
-    def cardiothoracic_ratio(self) -> float:
-        """Width of the heart over the inner width of the chest."""
-        return (self.heart_right + self.heart_left) / (2 * self.width)
-
 
 def draw(rng: np.random.Generator, *, cardiomegaly: bool) -> Patient:
     """Draw a patient; the heart is wider than half the chest iff `cardiomegaly`."""

@@ -13,9 +13,9 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.ops import agreement
 from napari_wsseg.ops.tally import Overlap
 from napari_wsseg.pipeline.evaluation import reader_ceiling as _agreement
-from napari_wsseg.schema import Annotation, Case, Decision, Mask, Verdict
+from napari_wsseg.schema import ACCEPTING, Annotation, Case, Decision, Mask, Verdict
 
-FINISHED: tuple[Verdict, ...] = ("accept", "accept with edits", "reject")
+FINISHED: tuple[Verdict, ...] = (*ACCEPTING, "reject")
 """Verdicts after which a reader is done with a film."""
 
 SAME_DICE = 0.8

@@ -20,7 +20,7 @@ from napari_wsseg.pipeline.evaluation import teacher as _against_teacher
 from napari_wsseg.pipeline.evaluation import warnings as _warnings
 from napari_wsseg.pipeline.evaluation.conventions import CONVENTIONS
 from napari_wsseg.pipeline.evaluation.counts import Tallies
-from napari_wsseg.schema import STAGES, Case
+from napari_wsseg.schema import Case
 
 
 def evaluate(
@@ -55,7 +55,7 @@ def evaluate(
         raise DataError(f"no film is in split {split!r}; see the labels' split column")
     annotated = project.annotated(chosen)
     scored = [case for case in cases if annotated.get(case.id)]
-    in_use = stage_runs(project) if runs is None else dict(runs)
+    in_use = project.runs_in_use() if runs is None else dict(runs)
     counted = yield from _tallies.count(project, in_use if scored else {}, scored)
     result: dict[str, Any] = {
         "split": split,
@@ -95,11 +95,6 @@ def evaluate(
     result["warnings"] = _warnings.of(result)
     yield Progress(1, 1, "drawing films again for intervals")
     return result
-
-
-def stage_runs(project: Project) -> dict[str, str]:
-    """Return the runs in use by stage, in the stages' order."""
-    return {stage: run for stage in STAGES if (run := project.adopted(stage))}
 
 
 def scored_cases(project: Project, split: str) -> list[Case]:

@@ -99,7 +99,7 @@ def _page(
     return _html.page(
         project=project,
         result=result,
-        synthetic=any("synthetic" in case.path.lower() for case in project.cases()),
+        synthetic=project.synthetic,
         blank=_html.Figure(result["blank"]["all_iou"]),
         tables=tables,
         about=about,

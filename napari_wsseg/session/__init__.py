@@ -124,7 +124,7 @@ class Session(State):
         self.experts = ExpertMasks(project, self.reader, self.clock, reading.scope)
         self.list = ReadingList.of(project, reading)
         self.deciding = Deciding(project, self.list, reading, self.clock)
-        shown = Shown(opened.adopted(project)) if reading.stages else Shown()
+        shown = Shown(project.runs_in_use()) if reading.stages else Shown()
         self.showing.start(folder, shown)
         self.loader = Loader(
             folder,

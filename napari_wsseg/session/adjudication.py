@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from napari_wsseg.io.project import Project
-from napari_wsseg.schema import Mask
+from napari_wsseg.schema import ACCEPTING, Mask
 from napari_wsseg.session.decisions import Asked
 from napari_wsseg.session.open_case import OpenedCase
 from napari_wsseg.session.versions import Comparison
@@ -53,7 +53,7 @@ def offer(
 
     def adjudicate() -> Asked:
         asked = work()
-        accepting = asked.verdict in ("accept", "accept with edits")
+        accepting = asked.verdict in ACCEPTING
         masks = agreed(opened, drawn) if accepting else {}
         return replace(asked, drafts=masks, tool="agreed by both", run=None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from napari_wsseg.schema import Verdict
+from napari_wsseg.schema import ACCEPTING, Verdict
 from napari_wsseg.session import adjudication as adjudicating
 from napari_wsseg.session.decisions import Asked, finding_state, offer
 from napari_wsseg.session.open_case import OpenedCase
@@ -130,7 +130,7 @@ class DecisionCommands:
 
     def _not_yet(self, verdict: Verdict, finding: str | None, drawn: set[str]) -> str:
         state = self.state
-        accepting = verdict in ("accept", "accept with edits")
+        accepting = verdict in ACCEPTING
         if not accepting or state.opened is None:
             return ""
         if finding is None:
@@ -145,7 +145,7 @@ class DecisionCommands:
         if state.deciding is None:
             return
         deciding, final = state.deciding, tuple[str, ...]()
-        accepted = asked.verdict in ("accept", "accept with edits")
+        accepted = asked.verdict in ACCEPTING
         if state.reading.mode == "adjudicate" and accepted and asked.finding is None:
             final = state.looking.names
         if not state.tried(lambda: deciding.enter(asked, final)):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_wsseg.io.project import Project
-from napari_wsseg.schema import Annotation, Decision, Mask, Verdict
+from napari_wsseg.schema import ACCEPTING, Annotation, Decision, Mask, Verdict
 from napari_wsseg.session.open_case import OpenedCase
 from napari_wsseg.session.reading_list import ReadingList
 from napari_wsseg.session.reading_mode import Reading
@@ -76,7 +76,7 @@ def offer(
     """
     stage, case, drafts = looking.view, opened.case, looking.drafts.copy()
     run, snap = opened.shown.runs.get(stage), looking.snap
-    accepting = verdict in ("accept", "accept with edits")
+    accepting = verdict in ACCEPTING
     asked = looking.names if finding is None else (finding,)
     wanted = [name for name in asked if name not in drawn] if accepting else []
     absent = (finding,) if finding and verdict == "reject" else ()

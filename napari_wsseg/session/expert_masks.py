@@ -124,11 +124,6 @@ class ExpertMasks:
         """Seconds since a stroke of this case went to disk; ``None`` before any."""
         return None if self.last_saved is None else self.clock() - self.last_saved
 
-    @property
-    def unfolded(self) -> bool:
-        """Whether strokes wait in the journal, of this case or an earlier one."""
-        return bool(self._waiting) or any(kept.strokes for kept in self._kept.values())
-
     def show(
         self,
         case: Case,

@@ -14,7 +14,6 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import geometry, pamr
 from napari_wsseg.schema import (
-    STAGES,
     Annotation,
     Case,
     Decision,
@@ -161,18 +160,6 @@ def _snapped(maps: StageMaps, radiograph: Radiograph) -> StageMaps:
     )
     refined = pamr.Kernel(film).refine(wide)
     return replace(maps, score=np.asarray(refined, np.float32).clip(0, 1))
-
-
-def adopted(project: Project) -> dict[str, str]:
-    """Return the run that each stage shows; stages without one are missing."""
-    runs = {stage: project.adopted(stage) for stage in STAGES}
-    return {stage: run for stage, run in runs.items() if run}
-
-
-def is_synthetic(project: Project) -> bool:
-    """Whether a project's own words say that its films were generated."""
-    words = f"{project.name} {project.folder} {project.images}"
-    return "synthetic" in words.lower()
 
 
 def open_folder(folder: Path) -> tuple[Project, str]:

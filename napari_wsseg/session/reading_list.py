@@ -23,15 +23,6 @@ _WORDS: dict[Verdict, str] = {
     "flag": "flagged",
 }
 
-STATUSES = (
-    "to review",
-    "has mask",
-    *_WORDS.values(),
-    "adjudicated",
-    "unreadable",
-)
-"""Every word that `ReadingList.status` can say."""
-
 
 @dataclass(eq=False)
 class ReadingList:
@@ -92,7 +83,7 @@ class ReadingList:
         self.order = list(case_ids)
 
     def status(self, case_id: str) -> str:
-        """Return one of `STATUSES`: the verdict, or how far the case is."""
+        """Return the verdict in a word, or how far the case is."""
         if case_id in self.unreadable:
             return "unreadable"
         decision = self.decisions.get(case_id)

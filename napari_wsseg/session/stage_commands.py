@@ -43,7 +43,7 @@ class StageCommands:
             return
         if not state.reading.stages:
             return
-        runs = opened.adopted(state.project) | dict(preview or {})
+        runs = state.project.runs_in_use() | dict(preview or {})
         self._show_maps(state.showing.with_runs(runs))
 
     def choose_map(self, variant: str) -> None:

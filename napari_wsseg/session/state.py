@@ -15,7 +15,7 @@ from napari_wsseg.session.case_loader import Loader
 from napari_wsseg.session.decisions import Deciding
 from napari_wsseg.session.expert_masks import ExpertMasks
 from napari_wsseg.session.grey_window import Toning
-from napari_wsseg.session.open_case import OpenedCase, is_synthetic
+from napari_wsseg.session.open_case import OpenedCase
 from napari_wsseg.session.reading_list import ReadingList
 from napari_wsseg.session.reading_mode import Reading
 from napari_wsseg.session.shown_runs import Showing
@@ -118,7 +118,7 @@ class State:
     @property
     def synthetic(self) -> bool:
         """Whether the films were generated and must be marked as such."""
-        return self.project is not None and is_synthetic(self.project)
+        return self.project is not None and self.project.synthetic
 
     def go_to(self, case_id: str) -> None:
         """Show a case; the one on screen stays until the new one is ready."""

@@ -79,13 +79,6 @@ def test_dropblock_follows_the_schedule_it_is_given() -> None:
     assert gone > 0.15
 
 
-def test_parameter_groups_hold_every_parameter_once() -> None:
-    net = build("resnet18", 2, extra_convs=True)
-    groups = net.parameter_groups()
-    together = [id(one) for group in groups.values() for one in group]
-    assert sorted(together) == sorted(id(one) for one in net.parameters())
-
-
 def test_weights_of_another_network_are_refused() -> None:
     weights = torchvision.models.resnet34(weights=None).state_dict()
     with pytest.raises(DataError, match="another network"):

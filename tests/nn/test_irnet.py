@@ -50,7 +50,8 @@ def test_every_trained_parameter_is_in_exactly_one_branch_and_gets_a_gradient() 
     net = IRNet(Classifier("resnet18", 1)).train()
     edge, field = net(torch.rand(1, 1, 64, 64))
     (edge.sum() + field.sum()).backward()
-    branches = [*net.edge_parameters(), *net.displacement_parameters()]
+    edges = [*net.edge_levels.parameters(), *net.edge_out.parameters()]
+    branches = [*edges, *net.displacement_parameters()]
     assert {id(one) for one in branches} == {
         id(one) for one in net.parameters() if one.requires_grad
     }

@@ -46,7 +46,8 @@ def test_unknown_targets_change_neither_loss_nor_gradient(
 
 def test_a_batch_without_any_known_target_costs_nothing_and_can_be_stepped() -> None:
     logits = torch.randn(2, 3, 4, 4, requires_grad=True)
-    loss = losses.bce_dice(logits, torch.full((2, 3, 4, 4), 255, dtype=torch.uint8))
+    targets = torch.full((2, 3, 4, 4), 255, dtype=torch.uint8)
+    loss = losses.bce(logits, targets) + losses.dice(logits, targets)
     loss.backward()
     assert loss == 0
     assert logits.grad is not None
@@ -133,5 +134,6 @@ def test_half_precision_logits_are_summed_in_single_precision() -> None:
     torch.manual_seed(0)
     logits = torch.randn(1, 1, 256, 256).to(torch.bfloat16)
     targets = torch.randint(0, 2, (1, 1, 256, 256), dtype=torch.uint8)
-    half, single = (losses.bce_dice(one, targets) for one in (logits, logits.float()))
-    torch.testing.assert_close(half, single)
+    for loss in (losses.bce, losses.dice):
+        half, single = (loss(one, targets) for one in (logits, logits.float()))
+        torch.testing.assert_close(half, single)

@@ -242,12 +242,6 @@ def test_the_spec_survives_json_and_builds_the_same_segmenter() -> None:
         assert torch.equal(first.eval()(images)[0], again.eval()(images)[0])
 
 
-def test_parameter_groups_hold_every_parameter_once() -> None:
-    net = segmenter.build("unet")
-    together = [id(one) for group in net.parameter_groups().values() for one in group]
-    assert sorted(together) == sorted(id(one) for one in net.parameters())
-
-
 def test_an_unknown_segmenter_is_refused_with_the_choices() -> None:
     with pytest.raises(ValueError, match=r"'fcn'.*unet"):
         segmenter.build("fcn")

@@ -15,7 +15,6 @@ from napari_wsseg.jobs import JobFailed, UsageError
 from napari_wsseg.ops import crf
 from napari_wsseg.ops.crf_solvers import external
 from napari_wsseg.ops.crf_solvers import grid as crf_grid
-from napari_wsseg.schema import IGNORE
 
 
 @pytest.mark.parametrize("backend", ["grid", "exact"])
@@ -148,18 +147,6 @@ def test_what_a_gpu_would_do_is_what_the_cpu_does() -> None:
     assert float(left) == pytest.approx(
         float((maps * here.read_back(grid)).sum()), rel=1e-5
     )
-
-
-def test_seeds_are_certain_inside_and_outside_and_doubtful_between() -> None:
-    size = 64
-    y, x = np.mgrid[:size, :size] / size
-    distance = np.hypot(y - 0.45, x - 0.55)
-    heat = np.exp(-((distance / 0.2) ** 2))[None]
-    found = crf.crf_seeds(heat, film(size))
-    assert found.dtype == np.uint8
-    assert set(np.unique(found)) <= {0, 1, IGNORE}
-    assert found[0, 28, 35] == 1
-    assert found[0, 2, 2] == 0
 
 
 def test_torch_in_is_torch_out_and_numpy_in_is_numpy_out() -> None:

@@ -144,7 +144,7 @@ def test_a_graph_grows_the_same_as_growing_once() -> None:
     strokes = strokes_on((16, 16), inside=[(8, 8)], outside=[(1, 1)])
     graph = scribble.Graph(boundary)
     graph.grow(strokes_on((16, 16), inside=[(3, 3)]))
-    assert (graph.grow(strokes, heat) == affinity.grow(strokes, boundary, heat)).all()
+    assert (graph.grow(strokes, heat) == scribble.grow(strokes, boundary, heat)).all()
 
 
 def test_the_films_own_edges_stop_growth_where_nothing_was_learnt() -> None:

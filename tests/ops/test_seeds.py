@@ -12,14 +12,14 @@ from napari_wsseg.schema import IGNORE
 
 def test_heat_between_the_thresholds_is_ignored() -> None:
     heat = np.array([[0.0, 0.05, 0.29, 0.31, 1.0]], np.float32)
-    found = seeds.seeds_from_heat(heat, foreground=0.30, background=0.05)
+    found = seeds.combine(heat >= seeds.FOREGROUND, heat >= np.float32(0.05))
     assert found.dtype == np.uint8
     assert found.tolist() == [[0, IGNORE, IGNORE, 1, 1]]
 
 
 def test_equal_thresholds_ignore_nothing() -> None:
     heat = np.random.default_rng(0).random((2, 8, 8))
-    found = seeds.seeds_from_heat(heat, foreground=0.4, background=0.4)
+    found = seeds.combine(heat >= 0.4, heat >= 0.4)
     assert set(np.unique(found)) == {0, 1}
 
 
@@ -56,8 +56,6 @@ def test_wrong_heat_is_refused_with_a_remedy() -> None:
         seeds.normalise(np.full((2, 2), np.nan))
     with pytest.raises(ValueError, match="NaN"):
         seeds.otsu(np.full((2, 2), np.nan))
-    with pytest.raises(ValueError, match="swap"):
-        seeds.seeds_from_heat(np.zeros((2, 2)), foreground=0.1, background=0.2)
     with pytest.raises(ValueError, match=r"\(h, w\)"):
         seeds.normalise(np.zeros(3))
     with pytest.raises(ValueError, match="same map"):

@@ -197,10 +197,6 @@ class CaseLayers:
         self._put_away[name] = visible
         self.show_view()
 
-    def is_finding_visible(self, name: str) -> bool:
-        """Whether the expert mask of a finding is wanted on screen."""
-        return self._put_away.get(name, True)
-
     # Building -----------------------------------------------------------------------
 
     def _on_project(self) -> None:

@@ -20,7 +20,6 @@ from napari_wsseg._widgets.processes.jobs import Job
 from napari_wsseg._widgets.processes.requests import Request
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
-from napari_wsseg.schema import STAGES
 from napari_wsseg.session import Session
 
 #: Films between two looks of the worklist at what is new.
@@ -79,7 +78,7 @@ class Scoring(QObject):
             return 0
         films = [case.id for case in project.cases()]
         lacking: set[str] = set()
-        for stage, run in in_use(project).items():
+        for stage, run in project.runs_in_use().items():
             lacking |= stages.missing(project.folder, stage, run, films)
         return len(lacking)
 
@@ -92,7 +91,7 @@ class Scoring(QObject):
         films = [case.id for case in project.cases()]
         self._waiting = deque(
             (stage, run)
-            for stage, run in in_use(project).items()
+            for stage, run in project.runs_in_use().items()
             if stages.missing(project.folder, stage, run, films)
         )
         if not self.busy:
@@ -113,13 +112,13 @@ class Scoring(QObject):
     def _on_project(self) -> None:
         self.stop()
         project = self._project()
-        self._in_use = in_use(project) if project is not None else {}
+        self._in_use = project.runs_in_use() if project is not None else {}
         self.problem = ""
         self.moved.emit()
 
     def _on_stages(self) -> None:
         project = self._project()
-        now = in_use(project) if project is not None else {}
+        now = project.runs_in_use() if project is not None else {}
         if now != self._in_use:
             self._in_use = now
             self.stop()
@@ -182,11 +181,6 @@ class Scoring(QObject):
         self.problem = words
         self._waiting.clear()
         self.moved.emit()
-
-
-def in_use(project: Project) -> dict[str, str]:
-    """Return the run in use of every stage that has one."""
-    return {stage: run for stage in STAGES if (run := project.adopted(stage))}
 
 
 def summary(lacking: int) -> str:

@@ -44,11 +44,6 @@ class LabelTable:
     findings: tuple[str, ...]
     rows: Mapping[str, Row]
 
-    @property
-    def has_splits(self) -> bool:
-        """Whether any row names its split."""
-        return any(row.split for row in self.rows.values())
-
 
 def read(path: Path) -> LabelTable:
     """Read a label table.

@@ -10,9 +10,7 @@ from pathlib import PurePosixPath
 from napari_wsseg.export.exporting.items import Identity, Scope
 from napari_wsseg.io.film_matching import bare
 from napari_wsseg.io.project import Project
-from napari_wsseg.schema import Annotation, Case, Mask
-
-_ACCEPTED = ("accept", "accept with edits")
+from napari_wsseg.schema import ACCEPTING, Annotation, Case, Mask
 
 
 class Selection:
@@ -110,4 +108,4 @@ def _name(case: Case) -> str:
 
 
 def _accepted(decisions: Mapping[str, object], case: Case) -> bool:
-    return getattr(decisions.get(case.id), "verdict", None) in _ACCEPTED
+    return getattr(decisions.get(case.id), "verdict", None) in ACCEPTING

@@ -75,16 +75,51 @@ def crf(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
         image = work.films.take([case.id])[0].astype(np.float32) / 255
         if image.ndim == 3:  # colours, which the CRF wants last
             image = np.moveaxis(image, 0, -1)
-        sure = _refined(heat >= how["foreground"], image, params, how["backend"])
-        maybe = _refined(heat >= how["background"], image, params, how["backend"])
+        sure, seed = crf_seeds(
+            heat,
+            image,
+            cuts=(how["foreground"], how["background"]),
+            params=params,
+            backend=how["backend"],
+        )
         # Half the size keeps disks small; IRNet reads a quarter.
         yield StageMaps(
             score=resized(sure, size // 2),
             present=maps.present,
-            extra={
-                "seed": seeds.combine(sure >= 0.5, maybe >= 0.5)[:, ::2, ::2],
-            },
+            extra={"seed": seed[:, ::2, ::2]},
         )
+
+
+def crf_seeds(
+    heat: NDArray[np.float32],
+    image: NDArray[np.float32],
+    *,
+    cuts: tuple[float, float] = (seeds.FOREGROUND, seeds.BACKGROUND),
+    params: dense.CrfParams = dense.DEFAULTS,
+    backend: dense.Backend = "grid",
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Make IRNet's seeds by two CRF passes, a strict and a generous one.
+
+    Parameters
+    ----------
+    heat : (K, H, W) in [0, 1]
+        Of each finding, divided by its peak.
+    image : (H, W) or (H, W, 3) in [0, 1]
+    cuts
+        Heat from which a pixel starts as finding in the strict and in the generous
+        pass.
+    params, backend
+        As in `napari_wsseg.ops.crf.dense_crf`.
+
+    Returns
+    -------
+    probability : (K, H, W)
+        Of each finding, by the strict pass.
+    seeds : (K, H, W)
+        1 finding, 0 background, `napari_wsseg.schema.IGNORE` between.
+    """
+    sure, maybe = (_refined(heat >= cut, image, params, backend) for cut in cuts)
+    return sure, seeds.combine(sure >= 0.5, maybe >= 0.5)
 
 
 def _refined(
