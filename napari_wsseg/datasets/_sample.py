@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Generator
 from pathlib import Path
+
+import platformdirs
 
 from napari_wsseg.datasets import datasets
 from napari_wsseg.jobs import DataError, Progress
@@ -16,13 +16,7 @@ FILMS = 64
 
 def default_folder() -> Path:
     """Return the program's cache folder of the current user."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home()))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return base / "napari-wsseg"
+    return platformdirs.user_cache_path("napari-wsseg", appauthor=False, opinion=False)
 
 
 def sample_project(

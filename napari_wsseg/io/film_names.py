@@ -13,10 +13,11 @@ import hashlib
 import os
 import re
 import secrets
-import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import platformdirs
 
 from napari_wsseg.io import atomic
 from napari_wsseg.jobs import DataError
@@ -197,11 +198,5 @@ def _folder() -> Path:
     named = os.environ.get(VARIABLE)
     if named:
         return Path(named).absolute()
-    home = Path.home()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("APPDATA", home))
-    elif sys.platform == "darwin":
-        base = home / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_CONFIG_HOME", home / ".config"))
-    return base / "wsseg" / "keys"
+    config = platformdirs.user_config_path("wsseg", appauthor=False, roaming=True)
+    return config / "keys"

@@ -10,13 +10,13 @@ numpy and scipy only: it runs beside the hand that paints, where torch is not lo
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.sparse.linalg import LinearOperator, cg
 
 from napari_wsseg.ops import pixel_pairs as _paths
 from napari_wsseg.schema import IGNORE
@@ -136,7 +136,11 @@ class Graph:
             found *= free
             return cast("NDArray[Any]", found)
 
-        chance = held + _conjugate_gradients(apply, given) / root
+        system = LinearOperator(
+            (given.size, given.size), matvec=apply, dtype=given.dtype
+        )
+        solved, _ = cg(system, given, rtol=_CLOSE, maxiter=_MOST)
+        chance = held + solved / root
         return np.asarray(chance.clip(0, 1).reshape(self.shape), np.float32)
 
 
@@ -201,26 +205,6 @@ def _derivative(pixels: Floats, axis: int, sigma: float) -> Floats:
 
 def _crest(slope: Floats, axis: int) -> NDArray[np.bool_]:
     return np.asarray(slope >= ndimage.maximum_filter1d(slope, 3, axis))
-
-
-def _conjugate_gradients(
-    apply: Callable[[NDArray[Any]], NDArray[Any]], given: NDArray[Any]
-) -> NDArray[Any]:
-    found, rest = np.zeros_like(given), given.copy()
-    way, size = rest.copy(), float(rest @ rest)
-    enough = _CLOSE**2 * size
-    for _ in range(_MOST):
-        if size <= enough:
-            break
-        along = apply(way)
-        step = size / float(way @ along)
-        found += step * way
-        along *= step
-        rest -= along
-        before, size = size, float(rest @ rest)
-        way *= size / before
-        way += rest
-    return found
 
 
 def _on_grid(strokes: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:

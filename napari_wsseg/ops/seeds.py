@@ -62,15 +62,9 @@ def otsu(heat: NDArray[np.floating], *, bins: int = 256) -> float:
     values = np.asarray(heat, np.float64).ravel()
     if not np.isfinite(values).all():
         raise ValueError("heat holds NaN or infinity; compute the map again")
-    low, high = float(values.min()), float(values.max())
-    if low == high:
-        return low
-    counts, edges = np.histogram(values, bins=bins, range=(low, high))
-    centres = (edges[:-1] + edges[1:]) / 2
-    below, total = np.cumsum(counts)[:-1], np.cumsum(counts * centres)[:-1]
-    above = values.size - below  # neither is ever 0: both end bins hold a value
-    gap = total / below - (np.sum(counts * centres) - total) / above
-    return float(centres[int(np.argmax(below * above * gap**2))])
+    from skimage.filters import threshold_otsu  # slow to import, and seldom wanted
+
+    return float(threshold_otsu(values, nbins=bins))
 
 
 def _checked(heat: NDArray[np.floating]) -> NDArray[np.float32]:

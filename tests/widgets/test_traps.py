@@ -55,7 +55,7 @@ The window says "running" after the end
 A training starts by itself
     widgets/test_train.py::test_training_starts_on_the_button_alone
 One film that cannot be read leaves the buttons grey
-    test_session.py::test_an_unreadable_film_leaves_the_case_before_on_screen
+    session/test_session.py::test_an_unreadable_film_leaves_the_case_before_on_screen
     test_a_film_that_cannot_be_read_leaves_every_button_alive
 A finished case cannot be opened again
     test_a_finished_case_is_opened_again_and_edited_into_a_new_version
