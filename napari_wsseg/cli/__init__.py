@@ -57,6 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of our output went away, as `| head` does.
         return 0
+    except OSError as error:
+        # A disk that is full or failing where nobody had words for it.
+        place = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"wsseg: {place}{error.strerror or error}; try again\n")
+        return 3
 
 
 def parser(words: Sequence[str]) -> argparse.ArgumentParser:

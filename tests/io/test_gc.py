@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -83,3 +84,18 @@ def test_gc_clears_films_half_decoded_by_a_dead_process_and_no_others(
         assert cli.main(["gc", "-p", str(folder)]) == 0
         assert growing.exists()
         assert not dead.exists()
+
+
+def test_a_disk_that_fails_is_told_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with new_project(tmp_path) as project:
+        folder = project.folder
+    put(folder / "stages" / "cam" / "earlier" / f"{CASE}.npz")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "earlier")
+
+    monkeypatch.setattr(os, "rmdir", refuse)
+    assert cli.main(["gc", "-p", str(folder)]) == 3
+    assert "earlier: Input/output error" in capsys.readouterr().err

@@ -125,13 +125,11 @@ def build(
         _take_place(growing, folder)
         stopped = False
         key_file = names.key_file(key) if key else None
-        key = ""
     except Exception:
         stopped = False
         raise
     finally:
-        if key:
-            names.forget(key)
+        _forget_key(growing)
         resumed.close(keep=stopped)
         shutil.rmtree(growing, ignore_errors=True)
     return ImportReport(
@@ -150,10 +148,15 @@ def _sweep(folder: Path) -> None:
             WriterLock(left).release()
         except DataError:
             continue
-        with suppress(DataError):  # killed before it had a key
-            if key := settings.read(left).key:
-                names.forget(key)
+        _forget_key(left)
         shutil.rmtree(left, ignore_errors=True)
+
+
+def _forget_key(growing: Path) -> None:
+    """Delete the key file of a project that did not come to be, if it has one."""
+    with suppress(DataError, OSError):
+        if key := settings.read(growing).key:
+            names.forget(key)
 
 
 def check_free(folder: Path) -> None:

@@ -1,0 +1,76 @@
+"""Every step of every operation fails once, three ways; nothing kept is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+OPERATIONS = (
+    *("reading", "init", "import", "names --hide", "fsck --repair", "gc", "export"),
+    "train",
+)
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("cc") is None,
+    reason="needs Linux and a C compiler",
+)
+
+
+@pytest.fixture(scope="session")
+def failing_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("shim") / "failing_disk.so"
+    source = str(HERE / "failing_disk.c")
+    words = ["cc", "-O1", "-shared", "-fPIC", "-o", str(place), source, "-ldl"]
+    subprocess.run(words, check=True)
+    return place
+
+
+def drilled(
+    shim: Path, names: str, stride: int, seconds: float
+) -> list[dict[str, Any]]:
+    """Drill operations in a process of their own; print their rows of the table."""
+    words = [sys.executable, str(HERE / "every_step.py"), names, str(stride)]
+    root = str(HERE.parents[1])
+    done = subprocess.run(
+        [*words, str(seconds)],
+        env={**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = [
+        json.loads(line) for line in done.stdout.splitlines()
+    ]
+    for row in found:
+        counts = " | ".join(f"{row['tries'][fault]}" for fault in row["tries"])
+        sys.stdout.write(
+            f"| {row['operation']} | {max(row['steps'].values())} | {counts} "
+            f"| {len(row['lost'])} | {row['seconds']} s |\n"
+        )
+    return found
+
+
+def test_some_steps_may_fail(failing_disk: Path) -> None:
+    quick = [name for name in OPERATIONS if name not in ("init", "export", "train")]
+    found = drilled(failing_disk, ",".join(quick), 29, 8)
+    assert [row["lost"] for row in found if row["lost"]] == []
+    assert len(found) == len(quick)
+    assert all(row["tries"]["ENOSPC"] for row in found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_step_may_fail(failing_disk: Path, name: str) -> None:
+    (row,) = drilled(failing_disk, name, 1, 1e9)
+    assert row["lost"] == []
+    assert min(row["tries"].values()) > 10
