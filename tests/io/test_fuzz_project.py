@@ -327,7 +327,7 @@ def test_the_project_is_read_by_every_command_before_it_is_mutated(
     _read_in_a_session(folder)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(8))
 def test_no_mutation_of_a_projects_files_raises(
     template: Path, tmp_path: Path, seed: int
 ) -> None:
