@@ -40,4 +40,6 @@ class CamMethod(Protocol):
         ...
 
 
-methods: Registry[CamMethod] = Registry("CAM method", "napari_wsseg.cam")
+methods: Registry[CamMethod] = Registry(
+    "CAM method", "napari_wsseg.cam", "napari_wsseg.cam"
+)

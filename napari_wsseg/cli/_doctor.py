@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 
+from napari_wsseg import _plugins
+from napari_wsseg._registry import OWN, Registry
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import add_json
 from napari_wsseg.cli._open import INSTALL, has_display, has_window
@@ -45,7 +47,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Look, tell, and exit with 4 if the window or training cannot work."""
-    found = [check() for check in CHECKS]
+    found = [check() for check in CHECKS] + _plug_ins()
     marks = {True: "ok     ", False: "MISSING", None: "–      "}
     for each in found:
         _say.person(f"{marks[each.ok]} {each.name}: {each.detail}")
@@ -185,6 +187,39 @@ def _pydensecrf() -> Found:
             "not installed; the built-in grid CRF is used",
             "only to compare: pip install pydensecrf2 (needs a C++ compiler)",
         )
+
+
+#: Where each kind of plug point is kept.
+_REGISTRIES = (
+    ("napari_wsseg.cam", "methods"),
+    ("trainers", "recipes"),
+    ("napari_wsseg.datasets", "datasets"),
+    ("napari_wsseg.export", "formats"),
+    ("napari_wsseg.export", "importers"),
+    ("napari_wsseg.export", "models"),
+)
+
+
+def _plug_ins() -> list[Found]:
+    """Say what other packages add, and which of it is broken and whose."""
+    added: dict[str, list[str]] = {}
+    for module, name in _REGISTRIES:
+        try:
+            registry: Registry[object] = getattr(importlib.import_module(module), name)
+            for entry in registry:
+                if (owner := registry.owner(entry)) != OWN:
+                    added.setdefault(owner, []).append(f"{registry.kind} {entry}")
+        except Exception:
+            # Without torch some of ours cannot be imported; `_torch` says so.
+            continue
+    found = [
+        Found(f"plug-in {owner}", True, ", ".join(names))
+        for owner, names in sorted(added.items())
+    ]
+    return found + [
+        Found(f"plug-in {each.distribution}", None, each.reason)
+        for each in _plugins.problems()
+    ]
 
 
 def _python(

@@ -35,4 +35,6 @@ class Importer(Protocol):
         ...
 
 
-datasets: Registry[Importer] = Registry("data set", "napari_wsseg.datasets")
+datasets: Registry[Importer] = Registry(
+    "data set", "napari_wsseg.datasets", "napari_wsseg.datasets"
+)

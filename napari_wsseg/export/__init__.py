@@ -107,13 +107,19 @@ __all__ = [
     "with_identity",
 ]
 
-formats: Registry[Exporter] = Registry("export format", "napari_wsseg.export")
+formats: Registry[Exporter] = Registry(
+    "export format", "napari_wsseg.export", "napari_wsseg.exports"
+)
 """Formats of expert masks."""
 
-importers: Registry[Reader] = Registry("import format", "napari_wsseg.export")
+importers: Registry[Reader] = Registry(
+    "import format", "napari_wsseg.export", "napari_wsseg.exports"
+)
 """Formats that masks come back from."""
 
-models: Registry[ModelExporter] = Registry("model format", "napari_wsseg.export")
+models: Registry[ModelExporter] = Registry(
+    "model format", "napari_wsseg.export", "napari_wsseg.exports"
+)
 """Formats of a run's network."""
 
 _MARK = "names_patients"

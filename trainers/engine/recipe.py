@@ -222,7 +222,7 @@ class Recipe:
         return self.stages[0]
 
 
-recipes: Registry[Recipe] = Registry("recipe", "trainers")
+recipes: Registry[Recipe] = Registry("recipe", "trainers", "napari_wsseg.recipes")
 
 
 def recipe(
@@ -230,13 +230,14 @@ def recipe(
 ) -> Callable[[Callable[[Context, Any], Events]], Callable[[Context, Any], Events]]:
     """Return the decorator that registers a generator as the recipe `name`."""
 
-    def enter(
+    def enlist(
         train: Callable[[Context, Any], Events],
     ) -> Callable[[Context, Any], Events]:
-        recipes.register(name)(Recipe(name, config, stages, summary, train))
+        enter = recipes.register(name, module=train.__module__)
+        enter(Recipe(name, config, stages, summary, train))
         return train
 
-    return enter
+    return enlist
 
 
 def configure(name: str, settings: dict[str, Any]) -> TrainingConfig:
