@@ -22,6 +22,7 @@ T = TypeVar("T")
 OWN = "napari-wsseg"
 """Whose our own plugs are, beside the name and version of another distribution."""
 
+_every: dict[str, list[Registry[Any]]] = {}
 _loading = threading.RLock()
 #: Distribution whose entry point is being loaded; empty while none is.
 _current = ""
@@ -55,6 +56,7 @@ class Registry(Generic[T]):
         self._facts: dict[str, Mapping[str, Any]] = {}
         self._found = False
         self._searched: tuple[str, ...] | None = None
+        _every.setdefault(group, []).append(self)
 
     def register(
         self, name: str, *, module: str = "", **facts: Any
@@ -169,6 +171,14 @@ class Registry(Generic[T]):
         for module in pkgutil.iter_modules(package.__path__):
             if not (module.ispkg or module.name.startswith("_")):
                 importlib.import_module(f"{self._package}.{module.name}")
+
+
+def find_group(group: str) -> None:
+    """Import all that is registered in the registries of an entry-point group."""
+    for registry in _every.get(group, ()):
+        registry.names()
+    for entry in _plugins.entries(group):
+        _load(entry)
 
 
 def _load(entry: EntryPoint) -> None:

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from outside_package import CAM, DATASET, EXPORT, GROUPS, install
-from spot_films import make_films
 
+from helpers.outside_package import CAM, DATASET, EXPORT, GROUPS, install
+from helpers.spot_films import import_films, make_films
 from napari_wsseg import _plugins
 from napari_wsseg._registry import OWN, Registry
+from napari_wsseg.io import runs
+from napari_wsseg.io.project import Project
 
 
 def python(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -66,6 +68,32 @@ def test_a_data_set_and_an_export_format_of_another_package_are_used(
     assert "holds no masks" in taken.stderr
 
 
+def test_a_recipe_and_a_cam_method_of_another_package_are_used(tmp_path: Path) -> None:
+    site = install(tmp_path / "site", "wsseg_extras", GROUPS)
+    project = import_films(make_films(tmp_path / "films", n=8), tmp_path / "project")
+    words = ["-p", project, "--set", "cam=mean-map", "--json"]
+    trained = wsseg(site, "train", "quick-look", *words)
+    assert trained.returncode == 0, trained.stderr
+    end = json.loads(trained.stdout.splitlines()[-1])
+    run = end["run"]
+    config = json.loads((project / "runs" / run / "config.json").read_text())
+    assert config["facts"]["title"] == "Quick look"
+    refused = wsseg(site, "infer", "cam", "-p", project, "--map", "mean-map@3")
+    assert refused.returncode == 2
+    assert "mean-map@5, " in refused.stderr
+    other = wsseg(site, "infer", "cam", "-p", project, "--map", "grad-cam@5")
+    assert "cam (Grad-CAM, level 5): 8 of 8 films" in other.stderr
+    with Project.open(project) as opened:
+        assert [opened.adopted(stage) for stage in ("cam", "crf")] == [run, run]
+    assert wsseg(site, "adopt", run, "-p", project).returncode == 0
+    told = python(site, "-m", "trainers._memory", "quick-look", "-p", str(project))
+    assert json.loads(told.stdout)["recipe"] == "quick-look"
+    # Without the package the run is still shown, used and evaluated.
+    alone = wsseg(tmp_path, "adopt", run, "-p", project)
+    assert alone.returncode == 0, alone.stderr
+    assert runs.find(project, run).info().facts.stages == ("cam", "crf")
+
+
 BROKEN = {
     "an import that fails": "import no_such_module_anywhere\n",
     "an error while it is imported": "raise RuntimeError('half\\nmade')\n",
@@ -96,7 +124,9 @@ def test_the_doctor_says_whose_the_broken_plug_is(tmp_path: Path) -> None:
     site = install(tmp_path, "half_broken", sources)
     told = wsseg(site, "doctor", "--json")
     checks = {each["detail"]: each for each in json.loads(told.stdout)["checks"]}
-    added = "data set flat, export format names, import format no-masks"
+    added = (
+        "recipe quick-look, data set flat, export format names, import format no-masks"
+    )
     assert checks[added]["name"] == "plug-in half_broken 1.2"
     broken = [each for detail, each in checks.items() if "no_such_module" in detail]
     assert [each["name"] for each in broken] == ["plug-in half_broken 1.2"]

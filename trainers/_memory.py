@@ -22,20 +22,10 @@ from torch import Tensor, nn
 from napari_wsseg.io import checkpoints, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import WssegError
-from napari_wsseg.nn import classifier, segmenter
-from napari_wsseg.nn.irnet import IRNet
-from napari_wsseg.nn.moco import Moco
-from napari_wsseg.nn.tied_deconv import TiedDeconv
-from napari_wsseg.nn.tied_encoder import FirstClassifier
 from trainers import presets
 from trainers.__main__ import settings_from
 from trainers.engine.loop import accelerator
-from trainers.engine.recipe import TrainingConfig, configure
-from trainers.irnet import IrnetConfig
-from trainers.moco import MocoConfig
-from trainers.settings.classifier_network import NetworkConfig, network
-from trainers.settings.segmenter import SegmenterConfig
-from trainers.settings.tied_deconv import TiedDeconvConfig
+from trainers.engine.recipe import TrainingConfig, configure, in_turn
 
 #: Of the process itself before the first film, measured with torch 2.15.
 PROCESS = {"cpu": 950 * 2**20, "cuda": 500 * 2**20, "mps": 500 * 2**20}
@@ -82,8 +72,10 @@ def need(config: TrainingConfig, n_findings: int, backbone: Mapping[str, Any]) -
     """
     hub = accelerator(config)
     kept, weights, frozen = 0, 0, 0
-    for one in _networks(config, n_findings, backbone):
-        kept = max(kept, _kept(one, *_input(config, backbone)) * _passes(config))
+    with torch.device("meta"):
+        networks = config.networks(n_findings, backbone)
+    for one in networks:
+        kept = max(kept, _kept(one, *config.film_input(backbone)) * config.passes)
         learnt = sum(p.numel() for p in one.parameters() if p.requires_grad)
         weights = max(weights, learnt)
         frozen = max(frozen, sum(p.numel() for p in one.parameters()) - learnt)
@@ -151,61 +143,7 @@ def main(argv: list[str] | None = None) -> int:
 def _of_preset(preset: str) -> dict[str, dict[str, Any]]:
     """Return the settings of the recipes that ``wsseg run`` trains in turn."""
     own = presets.get(preset, {})
-    if own and "classifier" not in own:
-        return own
-    return {name: own.get(name, {}) for name in ("classifier", "irnet", "segmentation")}
-
-
-def _networks(
-    config: TrainingConfig, n_findings: int, backbone: Mapping[str, Any]
-) -> list[nn.Module]:
-    """Return the networks that a recipe learns one after the other, without weights."""
-    with torch.device("meta"):
-        match config:
-            case NetworkConfig():
-                return [network(config, n_findings)]
-            case SegmenterConfig():
-                return [
-                    segmenter.build(
-                        config.arch,
-                        config.encoder,
-                        n_findings,
-                        in_channels=config.channels,
-                    )
-                ]
-            case MocoConfig():
-                tower = Moco(config.arch, in_channels=config.channels, dim=config.code)
-                return [tower.encoder_q]
-            case IrnetConfig():
-                spec = dict(backbone.get("network", {}))
-                spec.pop("kind", None)
-                usual = {"arch": "resnet18", "n_findings": n_findings}
-                return [IRNet(classifier.build(**spec or usual))]
-            case TiedDeconvConfig():
-                last = TiedDeconv(**config.spec(n_findings), stage=config.stages)
-                first = FirstClassifier(
-                    config.arch,
-                    n_findings,
-                    size=config.size,
-                    in_channels=config.channels,
-                    width=config.width,
-                    fully_connected=config.first_network == "fully connected",
-                )
-                return [last] if config.first_network == "none" else [last, first]
-    raise NotImplementedError(f"no network is known of {type(config).__name__}")
-
-
-def _input(config: TrainingConfig, backbone: Mapping[str, Any]) -> tuple[int, int]:
-    """Return side and channels of a film as the network is given it."""
-    if isinstance(config, IrnetConfig):
-        spec = backbone.get("network", {})
-        return int(backbone.get("size", 256)), int(spec.get("in_channels", 1))
-    return config.size, int(getattr(config, "channels", 1))
-
-
-def _passes(config: TrainingConfig) -> int:
-    """Return how often a film goes through the network before one backward."""
-    return 2 if isinstance(config, MocoConfig) else 1
+    return {one.name: own.get(one.name, {}) for one in in_turn(own)}
 
 
 def _kept(model: nn.Module, size: int, channels: int) -> int:
@@ -234,7 +172,8 @@ def _place(tensor: Tensor) -> int:
 
 
 def _backbone(project: Project, config: TrainingConfig) -> dict[str, Any]:
-    if not isinstance(config, IrnetConfig):
+    """Return the header of the classifier that a training would build on."""
+    if not hasattr(config, "classifier_run"):
         return {}
     run = config.classifier_run or project.adopted("cam")
     if not run:

@@ -81,6 +81,12 @@ class ChexsegConfig(_masks.MaskConfig):
     config=ChexsegConfig,
     stages=("segmentation",),
     summary="Learn masks from expert masks and weak masks, mixed at the share p",
+    title="4 · CheXseg: expert and weak masks",
+    order=50,
+    network="segmenter",
+    needs=("expert masks",),
+    judged_by="val_dice",
+    builds_on={"classifier_run": "cam", "labels_run": "labels"},
 )
 def chexseg(context: Context, config: ChexsegConfig) -> Events:
     """Train a segmenter on expert films and weak films at ratio p (CheXseg §3.3).

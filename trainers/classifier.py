@@ -32,6 +32,11 @@ logger = logging.getLogger(__name__)
     config=ClassifierConfig,
     stages=("cam", "crf"),
     summary="Learn which findings a film shows, and where the network saw them",
+    title="1 · Classifier (CAM, CRF)",
+    order=10,
+    network="classifier",
+    judged_by="val_auroc",
+    in_run=True,
 )
 def classifier(context: Context, config: ClassifierConfig) -> Events:
     """Train the classifier; its maps and seeds are computed by the pipeline.

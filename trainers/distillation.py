@@ -76,6 +76,10 @@ class DistillationConfig(_encoder.SegmenterConfig):
     config=DistillationConfig,
     stages=("segmentation",),
     summary="Learn a segmenter's masks on all films, labelled or not, from its logits",
+    title="5 · Distillation: teacher and student",
+    order=60,
+    network="segmenter",
+    builds_on={"classifier_run": "cam", "teacher_run": "segmentation"},
 )
 def distillation(context: Context, config: DistillationConfig) -> Events:
     """Train a student on every training film, labelled or not.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
-from napari_wsseg.nn import irnet_loss
+from napari_wsseg.nn import classifier, irnet_loss
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.pipeline import infer
@@ -61,12 +61,29 @@ class IrnetConfig(TrainingConfig):
     walk_steps: Annotated[int, {"min": 1, "max": 4096}] = 256
     walk_threshold: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.05}] = 0.3
 
+    def networks(self, n_findings: int, built_on: Mapping[str, Any]) -> list[nn.Module]:
+        """Return both branches, on the classifier in use or a usual one."""
+        spec = dict(built_on.get("network", {}))
+        spec.pop("kind", None)
+        usual = {"arch": "resnet18", "n_findings": n_findings}
+        return [IRNet(classifier.build(**spec or usual))]
+
+    def film_input(self, built_on: Mapping[str, Any]) -> tuple[int, int]:
+        """Return the classifier's side and channels."""
+        channels = built_on.get("network", {}).get("in_channels", 1)
+        return int(built_on.get("size", 256)), int(channels)
+
 
 @recipe(
     "irnet",
     config=IrnetConfig,
     stages=("irnet",),
     summary="Learn where one thing ends, and let heat flow up to there",
+    title="2 · IRNet",
+    order=30,
+    network="irnet",
+    builds_on={"classifier_run": "cam"},
+    in_run=True,
 )
 def irnet(context: Context, config: IrnetConfig) -> Events:
     """Train both branches on a frozen classifier, whose size and input are kept.

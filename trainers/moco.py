@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -60,12 +60,21 @@ class MocoConfig(InputConfig):
         int, {"min": 8, "max": 1024, "tooltip": "Numbers that a view is known by"}
     ] = 128
 
+    passes: ClassVar[int] = 2
+
+    def networks(self, n_findings: int, built_on: Mapping[str, Any]) -> list[nn.Module]:
+        """Return the encoder that learns; the other follows it."""
+        return [Moco(self.arch, in_channels=self.channels, dim=self.code).encoder_q]
+
 
 @recipe(
     "moco",
     config=MocoConfig,
     stages=(),
     summary="Learn an encoder from films alone, for segmenters and classifiers",
+    title="0 · MoCo: a start without labels",
+    order=70,
+    network="encoder",
 )
 def moco(context: Context, config: MocoConfig) -> Events:
     """Train an encoder to know a film again; its run is what init=moco starts from.

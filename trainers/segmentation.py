@@ -28,6 +28,11 @@ class SegmentationConfig(_masks.MaskConfig):
     config=SegmentationConfig,
     stages=("segmentation",),
     summary="Learn masks from the weak stages alone; expert masks are not looked at",
+    title="3 · Segmentation from weak masks",
+    order=40,
+    network="segmenter",
+    builds_on={"classifier_run": "cam", "labels_run": "labels"},
+    in_run=True,
 )
 def segmentation(context: Context, config: SegmentationConfig) -> Events:
     """Train a segmenter on pseudo-labels, half of each batch with a finding.

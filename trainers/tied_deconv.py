@@ -34,6 +34,10 @@ Loss = Callable[[Tensor, Tensor], Tensor]
     config=TiedDeconvConfig,
     stages=("cam", "crf"),
     summary="Learn where findings are, coarse to fine, by going back through layers",
+    title="1 · TDN instead (tied deconvolution)",
+    order=20,
+    network="tied_deconv",
+    judged_by="val_auroc",
 )
 def tied_deconv(context: Context, config: TiedDeconvConfig) -> Events:
     """Train the classification network, the baseline, then stage after stage.

@@ -43,3 +43,5 @@ class CamMethod(Protocol):
 methods: Registry[CamMethod] = Registry(
     "CAM method", "napari_wsseg.cam", "napari_wsseg.cam"
 )
+"""Facts: ``title``, what people call it (its name by default); ``levels``, those of a
+network that it can read (by default the last, 5, alone)."""

@@ -10,7 +10,7 @@ from napari_wsseg.cam import _explainable as _classifier
 from napari_wsseg.cam import methods
 
 
-@methods.register("cam")
+@methods.register("cam", title="CAM")
 def cam(
     classifier: _classifier.Explainable,
     images: torch.Tensor,

@@ -10,7 +10,7 @@ from napari_wsseg.cam import _explainable as _classifier
 from napari_wsseg.cam import methods
 
 
-@methods.register("grad-cam")
+@methods.register("grad-cam", title="Grad-CAM", levels=(5, 4, 3))
 def grad_cam(
     classifier: _classifier.Explainable,
     images: torch.Tensor,

@@ -10,7 +10,7 @@ from napari_wsseg.cam import _explainable as _classifier
 from napari_wsseg.cam import methods
 
 
-@methods.register("grad-cam++ (wsmis)")
+@methods.register("grad-cam++ (wsmis)", title="Grad-CAM++ as WSMIS has it")
 def grad_cam_pp_wsmis(
     classifier: _classifier.Explainable,
     images: torch.Tensor,

@@ -10,7 +10,7 @@ from napari_wsseg.cam import _explainable as _classifier
 from napari_wsseg.cam import methods
 
 
-@methods.register("layer-cam")
+@methods.register("layer-cam", title="LayerCAM", levels=(5, 4, 3))
 def layer_cam(
     classifier: _classifier.Explainable,
     images: torch.Tensor,

@@ -19,13 +19,18 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_wsseg.io import runs
     from napari_wsseg.io.project import Project
     from napari_wsseg.jobs import DataError
-    from trainers import recipes
 
     folder = runs.find(arguments.project, arguments.run_id)
     if not folder.best.exists():
         raise DataError(f"run {folder.id} has no finished weights to use")
+    stages = folder.info().facts.stages
+    if not stages:
+        raise DataError(
+            f"run {folder.id} makes no stage to be adopted for; other trainings start "
+            "from it, or the package of its recipe is not installed"
+        )
     with Project.open(arguments.project, write=True) as project:
-        for stage in recipes[folder.info().recipe].stages:
+        for stage in stages:
             project.adopt(stage, folder.id, actor="command line")
             _say.person(f"{stage}: run {folder.id} is in use")
     return 0

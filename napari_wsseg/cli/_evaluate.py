@@ -65,9 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _stages_of(folder: RunFolder) -> dict[str, str]:
-    from trainers import recipes
-
-    return dict.fromkeys(recipes[folder.info().recipe].stages, folder.id)
+    return dict.fromkeys(folder.info().facts.stages, folder.id)
 
 
 def words(result: dict[str, Any]) -> str:

@@ -11,13 +11,6 @@ from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import _training as _jobs
 from napari_wsseg.cli import add_json, add_project
 
-#: Recipes in order, with the settings that name the runs each builds on.
-ORDER: dict[str, dict[str, str]] = {
-    "classifier": {},
-    "irnet": {"classifier_run": "classifier"},
-    "segmentation": {"classifier_run": "classifier", "labels_run": "irnet"},
-}
-
 
 def add(command: argparse.ArgumentParser) -> None:
     """Fill in the command's parser."""
@@ -39,15 +32,15 @@ def run(arguments: argparse.Namespace) -> int:
     status, code, message = "done", 0, ""
     given = settings_from(arguments.set)
     with _jobs.watched(arguments, cancel) as told:
-        for recipe, upstream in _order(arguments.preset).items():
+        for recipe in _order(arguments.preset):
             settings = _jobs.preset_settings(arguments.preset, recipe)
-            settings |= {key: done[other] for key, other in upstream.items()}
             settings |= _of(recipe, given)
+            settings = {**_upstream(recipe, settings, done), **settings}
             with Project.open(arguments.project) as project:
                 known = _inputs.same(project, recipe, settings)
                 why = "has the same inputs"
-                if recipe == "classifier" and not _of(recipe, given):
-                    brought = _inputs.imported(project)
+                if not _of(recipe, given):
+                    brought = _inputs.imported(project, recipe)
                     if brought:
                         known, why = brought, "was imported and is in use"
             if known.done:
@@ -97,14 +90,29 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _order(preset: str) -> dict[str, dict[str, str]]:
-    """Return `ORDER`, or what a preset of another kind of first stage has."""
+def _order(preset: str) -> list[str]:
+    """Return the recipes to train, in order."""
     from trainers import presets
+    from trainers.engine.recipe import in_turn
 
-    own = presets.get(preset, {})
-    if not own or "classifier" in own:
-        return ORDER
-    return {recipe: {} for recipe in own}
+    return [one.name for one in in_turn(presets.get(preset, {}))]
+
+
+def _upstream(
+    recipe: str, settings: dict[str, Any], done: dict[str, str]
+) -> dict[str, str]:
+    """Return the runs of this command that a recipe builds on, by setting.
+
+    Parameters
+    ----------
+    done
+        Recipe to the run that it made, in the order in which they were made.
+    """
+    from trainers import recipes
+
+    made = {stage: run for name, run in done.items() for stage in recipes[name].stages}
+    upstream = recipes[recipe].upstream(settings)
+    return {key: made[stage] for key, stage in upstream.items() if stage in made}
 
 
 def _of(recipe: str, given: dict[str, str]) -> dict[str, str]:

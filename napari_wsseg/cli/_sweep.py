@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = _sweep.plan(*words, settings)
     with Project.open(arguments.project) as project:
         splits = _sweep.check(project, plan)
-        plan = _sweep.plan(*words, _sweep.pinned(project, plan.base))
+        plan = _sweep.plan(*words, _sweep.pinned(project, plan.recipe, plan.base))
         stamp = _sweep.truth_stamp(project)
     folder = _sweep.folder_of(arguments.project, arguments.name or plan.name)
     sheet = Sheet(folder, plan, splits, stamp)

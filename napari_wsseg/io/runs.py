@@ -18,16 +18,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+from napari_wsseg import recipe_facts
 from napari_wsseg.io import atomic, presence, processes, project_files
 from napari_wsseg.io.values import NUMBER, Form
 from napari_wsseg.jobs import DataError
-
-#: Figures of a recipe's own validation that are measured against what people said.
-_AGAINST_PEOPLE = {
-    "classifier": "val_auroc",
-    "tied_deconv": "val_auroc",
-    "chexseg": "val_dice",
-}
+from napari_wsseg.recipe_facts import RecipeFacts
 
 _NOTHING = type(None)
 _CONFIG: Form = {
@@ -72,6 +67,8 @@ class RunInfo:
         Why it failed, or the last thing it said.
     evaluation
         Split to what ``wsseg evaluate --run`` found on it.
+    own_facts
+        What the run kept of its recipe's facts, as JSON values; see `facts`.
     """
 
     id: str
@@ -84,6 +81,17 @@ class RunInfo:
     message: str
     notes: Mapping[str, Any] = field(default_factory=dict)
     evaluation: Mapping[str, Any] = field(default_factory=dict)
+    own_facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> RecipeFacts:
+        """What its recipe said of itself when it began, or says now.
+
+        Runs of earlier versions kept nothing of it.
+        """
+        if not self.own_facts:
+            return recipe_facts.facts(self.recipe)
+        return recipe_facts.read(self.recipe, self.own_facts)
 
     @property
     def evaluated(self) -> bool:
@@ -92,7 +100,7 @@ class RunInfo:
         A recipe that learns from weak masks is validated against weak masks, which
         says nothing of how right they are.
         """
-        own = _AGAINST_PEOPLE.get(self.recipe)
+        own = self.facts.judged_by
         return own in self.metrics or any(
             result.get("n_with_expert_masks") for result in self.evaluation.values()
         )
@@ -233,6 +241,7 @@ class RunFolder:
             message=str(state.get("message", "")),
             notes=config.get("notes", {}),
             evaluation=self.evaluation(),
+            own_facts=config.get("facts", {}),
         )
 
     def evaluation(self) -> dict[str, Any]:
@@ -262,8 +271,16 @@ def new(
     *,
     findings: tuple[str, ...] = (),
     notes: Mapping[str, Any] | None = None,
+    facts: RecipeFacts | None = None,
 ) -> RunFolder:
-    """Make the folder of a new run and freeze its settings."""
+    """Make the folder of a new run and freeze its settings.
+
+    Parameters
+    ----------
+    facts
+        What the recipe says of itself, so that the run can be shown and used where the
+        recipe is not installed.
+    """
     now = datetime.now(UTC)
     name = f"{recipe}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     folder = RunFolder(project / "runs" / name)
@@ -275,6 +292,7 @@ def new(
             "findings": findings,
             "settings": dict(settings),
             "notes": dict(notes or {}),
+            **({"facts": facts.to_json()} if facts is not None else {}),
         },
     )
     return folder

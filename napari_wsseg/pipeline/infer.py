@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from napari_wsseg._registry import find_group
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io import runs, stages
 from napari_wsseg.io.project import Project
@@ -164,11 +165,24 @@ class _Stage:
 def _scorer(stage: str, kind: str, run: str) -> Scorer:
     scorers = _STAGES[stage].scorers
     if kind not in scorers:
+        find_group("napari_wsseg.recipes")
+    if kind not in scorers:
         raise DataError(
             f"run {run} trained a {kind}, but stage {stage} needs a "
             f"{' or a '.join(scorers)}"
         )
     return scorers[kind]
+
+
+def add_scorer(stage: str, kind: str, scorer: Scorer) -> None:
+    """Let a kind of network of a recipe's own make a stage.
+
+    Parameters
+    ----------
+    kind
+        As its header names it, see `napari_wsseg.pipeline.inference.networks.BUILDERS`.
+    """
+    _STAGES[stage].scorers[kind] = scorer
 
 
 _STAGES = {

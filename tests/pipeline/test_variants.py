@@ -19,7 +19,7 @@ def config(recipe: str = "classifier", **settings: Any) -> dict[str, Any]:
 
 
 def test_every_method_can_be_read_at_the_last_level() -> None:
-    assert set(variants.METHODS) == set(methods.names())
+    assert set(variants.methods()) == set(methods.names())
     found = variants.of_run(config())
     assert {f"{name}@5" for name in methods.names()} <= set(found)
 

@@ -23,6 +23,7 @@ from helpers.training_project import (
 )
 from napari_wsseg._widgets.processes.score_job import Scoring
 from napari_wsseg._widgets.runs import details as _run_details
+from napari_wsseg._widgets.runs import rules
 from napari_wsseg._widgets.runs.compare_masks import MasksWindow
 from napari_wsseg._widgets.runs.panel import RunsPanel
 from napari_wsseg.io import runs, stages
@@ -381,3 +382,18 @@ def test_the_masks_of_two_runs_are_compared_film_by_film(
     assert nodule[1:3] == ["—", "0"]
     qtbot.waitUntil(lambda: window.views[2].pixmap() is not None, timeout=5000)
     window.close()
+
+
+def test_what_an_earlier_version_adopted_for_the_classifier_is_not_shown_as_in_use(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    old = make_run(project.folder, "classifier", "done", stages=("cam", "crf"))
+    for stage in ("classifier", "cam", "crf"):
+        project.adopt(stage, old, actor="window")
+    new = make_run(project.folder, "classifier", "done", stages=("cam", "crf"))
+    for stage in ("cam", "crf"):
+        project.adopt(stage, new, actor="command line")
+    assert rules.in_use(project) == {new: ["cam", "crf"]}
+    panel = opened(qtbot, session)
+    signs = [panel.table.item(row, 0).text() for row in range(2)]
+    assert sorted(signs) == ["", "●"]

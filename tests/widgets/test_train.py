@@ -326,7 +326,7 @@ def test_a_finished_run_is_offered_and_used_only_when_the_reader_says_so(
     assert project.adopted("cam") is None
     assert panel.session.looking.view == "crf"
     click(qtbot, panel.result.use_button)
-    assert {project.adopted(s) for s in ("classifier", "cam", "crf")} == {
+    assert {project.adopted(s) for s in ("cam", "crf")} == {
         "classifier-20261121-001530-a1b2"
     }
     assert not panel.result.isVisible()

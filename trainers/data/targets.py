@@ -18,7 +18,7 @@ from napari_wsseg.ops import geometry
 from napari_wsseg.pipeline import infer, label_conditioned_masks
 from napari_wsseg.schema import IGNORE, StageSettings
 from trainers.data.batches import Labels
-from trainers.engine.recipe import Context
+from trainers.engine.recipe import Context, recipes
 
 #: A finding that is known to be absent from the whole film.
 _EMPTY = None
@@ -159,12 +159,17 @@ def in_use(project: Project, stage: str, run: str) -> str:
     """
     found = run or project.adopted(stage)
     if not found:
-        recipe = {"irnet": "irnet", "segmentation": "chexseg"}.get(stage, "classifier")
         raise DataError(
             f"no run is in use for the stage {stage}; first run: "
-            f"wsseg train {recipe} -p {project.folder}"
+            f"wsseg train {_maker(stage)} -p {project.folder}"
         )
     return found
+
+
+def _maker(stage: str) -> str:
+    """Return the recipe to make a stage by: one that people judge before others."""
+    makers = [recipes[name] for name in recipes if stage in recipes[name].stages]
+    return min(makers, key=lambda one: (not one.judged_by, one.place)).name
 
 
 def lock_rows(

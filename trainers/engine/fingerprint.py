@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_wsseg.io import runs
 from napari_wsseg.io.project import Project
-from trainers.engine.recipe import configure, settings_of
+from trainers.engine.recipe import configure, recipes, settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,15 @@ def same(project: Project, recipe: str, settings: dict[str, Any]) -> Same:
     return Same(None, None, {})
 
 
-def imported(project: Project) -> Same | None:
-    """Return the classifier in use if it was imported, which no training replaces."""
-    run = project.adopted("cam")
+def imported(project: Project, recipe: str) -> Same | None:
+    """Return the recipe's run in use if it was imported: no training replaces it."""
+    stages = recipes[recipe].stages
+    run = project.adopted(stages[0]) if stages else None
     if not run:
         return None
     info = runs.find(project.folder, run).info()
-    is_classifier = info.recipe == "classifier" and "imported" in info.notes
-    return Same(run, None, info.metrics) if is_classifier else None
+    brought = info.recipe == recipe and "imported" in info.notes
+    return Same(run, None, info.metrics) if brought else None
 
 
 def _path(project: Project, run: str) -> Any:

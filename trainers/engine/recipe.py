@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from napari_wsseg._registry import Registry
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, Progress, UsageError
 from napari_wsseg.nn.normalise import KINDS
+from napari_wsseg.recipe_facts import RecipeFacts
+from napari_wsseg.schema import STAGES
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Events = Iterator[Progress | Checkpoint]
 
@@ -19,6 +32,9 @@ Events = Iterator[Progress | Checkpoint]
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """Settings that every recipe has."""
+
+    passes: ClassVar[int] = 1
+    """How often a film goes through the network before one backward."""
 
     size: Annotated[
         int,
@@ -138,6 +154,27 @@ class TrainingConfig:
         },
     ] = "auto"
 
+    def networks(self, n_findings: int, built_on: Mapping[str, Any]) -> list[nn.Module]:
+        """Return the networks that are learnt one after the other, by the settings.
+
+        What a training needs of memory is told from them before it starts.
+
+        Parameters
+        ----------
+        built_on
+            Header of the classifier that the run would build on; empty: a usual one.
+
+        Raises
+        ------
+        NotImplementedError
+            If the recipe does not say; it is trained all the same.
+        """
+        raise NotImplementedError(f"no network is known of {type(self).__name__}")
+
+    def film_input(self, built_on: Mapping[str, Any]) -> tuple[int, int]:
+        """Return side and channels of a film as the network is given it."""
+        return self.size, int(getattr(self, "channels", 1))
+
 
 @dataclass(frozen=True, kw_only=True)
 class InputConfig(TrainingConfig):
@@ -194,26 +231,19 @@ class Context:
     cache: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """One way to train.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe(RecipeFacts):
+    """One way to train, and all that is said of it anywhere.
 
     Parameters
     ----------
     config
         Frozen dataclass of its settings.
-    stages
-        Stages whose maps its runs make, the one it is named by first.
-    summary
-        One line for a person.
     train
         ``(context, config) -> iterator of Progress and Checkpoint``.
     """
 
-    name: str
     config: type[TrainingConfig]
-    stages: tuple[str, ...]
-    summary: str
     train: Callable[[Context, Any], Events]
 
     @property
@@ -221,23 +251,86 @@ class Recipe:
         """The stage that its runs are looked at in."""
         return self.stages[0]
 
+    def upstream(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        """Return each setting that names a run it builds on, and that run's stage."""
+        usual = {each.name: each.default for each in fields(self.config)}
+        return {
+            key: str(settings.get(stage, usual[stage])) if stage in usual else stage
+            for key, stage in self.builds_on.items()
+        }
+
 
 recipes: Registry[Recipe] = Registry("recipe", "trainers", "napari_wsseg.recipes")
 
+Train = Callable[[Context, Any], Events]
+
 
 def recipe(
-    name: str, *, config: type[TrainingConfig], stages: tuple[str, ...], summary: str
-) -> Callable[[Callable[[Context, Any], Events]], Callable[[Context, Any], Events]]:
-    """Return the decorator that registers a generator as the recipe `name`."""
+    name: str,
+    *,
+    config: type[TrainingConfig],
+    stages: tuple[str, ...],
+    summary: str,
+    title: str = "",
+    order: int = 100,
+    network: str = "",
+    needs: tuple[str, ...] = (),
+    judged_by: str = "",
+    builds_on: Mapping[str, str] | None = None,
+    in_run: bool = False,
+) -> Callable[[Train], Train]:
+    """Return the decorator that registers a generator as the recipe `name`.
 
-    def enlist(
-        train: Callable[[Context, Any], Events],
-    ) -> Callable[[Context, Any], Events]:
+    The window, the command line and the list of runs know of a recipe what is said
+    here, see `napari_wsseg.recipe_facts.RecipeFacts`. Write it as literals: the window
+    reads them without importing the recipe, which brings torch.
+
+    Raises
+    ------
+    UsageError
+        If one of the stages is none of `napari_wsseg.schema.STAGES`.
+    """
+    strange = [stage for stage in stages if stage not in STAGES]
+    if strange:
+        raise UsageError(
+            f"recipe {name!r} makes the stage {strange[0]!r}, which is none of: "
+            + ", ".join(STAGES)
+        )
+
+    def enlist(train: Train) -> Train:
         enter = recipes.register(name, module=train.__module__)
-        enter(Recipe(name, config, stages, summary, train))
+        enter(
+            Recipe(
+                name=name,
+                config=config,
+                stages=tuple(stages),
+                summary=summary,
+                train=train,
+                title=title,
+                order=order,
+                network=network,
+                needs=tuple(needs),
+                judged_by=judged_by,
+                builds_on=dict(builds_on or {}),
+                in_run=in_run,
+            )
+        )
         return train
 
     return enlist
+
+
+def in_turn(preset: Mapping[str, Any]) -> list[Recipe]:
+    """Return the recipes that ``wsseg run`` trains by a preset's settings, in order.
+
+    Those of the usual way from films to masks; where a preset leaves out the first of
+    them, those that it has itself.
+    """
+    every = sorted((recipes[name] for name in recipes), key=lambda one: one.place)
+    usual = [one for one in every if one.in_run]
+    if not preset or usual[0].name in preset:
+        return usual
+    return [one for one in every if one.name in preset]
 
 
 def configure(name: str, settings: dict[str, Any]) -> TrainingConfig:

@@ -98,6 +98,7 @@ class Run:
                 name,
                 settings_of(settings),
                 notes={"inputs": _fingerprint(project, name, settings)},
+                facts=recipes[name],
             )
         return cls(
             name, project, settings, folder, cancel or threading.Event(), bool(resume)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
+
+from torch import nn
 
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.nn import classifier
@@ -107,6 +110,10 @@ class NetworkConfig(InputConfig):
             raise UsageError(
                 f"dropblock_levels={self.dropblock_levels}; give some of 0 to 5"
             )
+
+    def networks(self, n_findings: int, built_on: Mapping[str, Any]) -> list[nn.Module]:
+        """Return the classifier."""
+        return [network(self, n_findings)]
 
     @property
     def levels(self) -> tuple[int, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
+from torch import nn
 
 from napari_wsseg.io import checkpoints, runs
 from napari_wsseg.io.project import Project
@@ -55,6 +57,14 @@ class SegmenterConfig(InputConfig):
         str,
         {"tooltip": "Classifier whose probability gates masks; empty: the one in use"},
     ] = ""
+
+    def networks(self, n_findings: int, built_on: Mapping[str, Any]) -> list[nn.Module]:
+        """Return the segmenter."""
+        return [
+            segmenter.build(
+                self.arch, self.encoder, n_findings, in_channels=self.channels
+            )
+        ]
 
     @property
     def rates(self) -> dict[str, float]:

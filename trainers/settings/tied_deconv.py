@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
+
+from torch import nn
 
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.nn import tied_maps
 from napari_wsseg.nn._tied_ops import NORMALISATIONS
-from napari_wsseg.nn.tied_encoder import ARCHITECTURES, STRIDE
+from napari_wsseg.nn.tied_deconv import TiedDeconv
+from napari_wsseg.nn.tied_encoder import ARCHITECTURES, STRIDE, FirstClassifier
 from trainers.engine.recipe import InputConfig
 from trainers.settings.image_labels import ChooseBy, PositiveShare, Uncertain
 
@@ -150,6 +154,21 @@ class TiedDeconvConfig(InputConfig):
                 f"weights={self.weights} are of vgg16; set arch=vgg16, or leave "
                 "weights empty"
             )
+
+    def networks(self, n_findings: int, built_on: Mapping[str, Any]) -> list[nn.Module]:
+        """Return the network at its last stage, and the one that is learnt before."""
+        last = TiedDeconv(**self.spec(n_findings), stage=self.stages)
+        if self.first_network == "none":
+            return [last]
+        first = FirstClassifier(
+            self.arch,
+            n_findings,
+            size=self.size,
+            in_channels=self.channels,
+            width=self.width,
+            fully_connected=self.first_network == "fully connected",
+        )
+        return [last, first]
 
     def spec(self, n_findings: int) -> dict[str, Any]:
         """Return the network's description but for its stage."""

@@ -19,9 +19,6 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
 from trainers.engine.recipe import configure, recipes, settings_of
 
-#: Settings that name an upstream run, and the stage whose run is meant by none.
-_UPSTREAM = {"classifier_run": "cam", "labels_run": "labels"}
-
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -105,12 +102,13 @@ def plan(
     return Plan(recipe, key, base, tuple(read), trials, cells)
 
 
-def pinned(project: Project, settings: Mapping[str, Any]) -> dict[str, Any]:
+def pinned(
+    project: Project, recipe: str, settings: Mapping[str, Any]
+) -> dict[str, Any]:
     """Name the upstream runs that are in use, so that no cell builds on another."""
     named = dict(settings)
-    for key, stage in _UPSTREAM.items():
+    for key, stage in recipes[recipe].upstream(settings).items():
         if key in named and not named[key]:
-            stage = str(named.get("labels", "irnet")) if stage == "labels" else stage
             named[key] = project.adopted(stage) or ""
     return named
 

@@ -17,7 +17,7 @@ from napari_wsseg.nn import external_classifier as foreign
 from napari_wsseg.nn import pretrained
 from napari_wsseg.nn.backbones import TRUNKS
 from trainers.engine import model_card as _card
-from trainers.engine.recipe import configure, settings_of
+from trainers.engine.recipe import configure, recipes, settings_of
 from trainers.settings import classifier as _classifier
 from trainers.settings.classifier import ClassifierConfig
 
@@ -107,6 +107,7 @@ def take(
         settings_of(config),
         findings=tuple(findings),
         notes={"imported": _origin(file, outputs, weights)},
+        facts=recipes["classifier"],
     )
     header = _classifier.header(config, model, findings)
     _keep(folder, Checkpoint(header, model.state_dict(), {}, best=True))

@@ -14,25 +14,37 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+from napari_wsseg import _plugins
+from napari_wsseg._registry import OWN
+
 KINDS: Mapping[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
 
 
 def describe() -> dict[str, Any]:
     """Return recipes, presets and device as JSON values."""
     import trainers
+    from napari_wsseg.cam import methods
 
     recipes = []
     for name in trainers.recipes.names():
         recipe = trainers.recipes[name]
-        recipes.append(
-            {
-                "name": name,
-                "stages": list(recipe.stages),
-                "summary": recipe.summary,
-                "fields": describe_config(recipe.config),
-            }
-        )
-    return {"recipes": recipes, "presets": list(trainers.presets), "device": device()}
+        try:
+            described = {**recipe.to_json(), "fields": describe_config(recipe.config)}
+            json.dumps(described)
+        except (TypeError, ValueError) as error:
+            if trainers.recipes.owner(name) == OWN:
+                raise
+            trainers.recipes.withdraw(name, f"cannot be shown as a form: {error}")
+            continue
+        recipes.append(described)
+    # Asked for here, where torch is, so that the window can name what is broken.
+    methods.names()
+    return {
+        "recipes": recipes,
+        "presets": list(trainers.presets),
+        "device": device(),
+        "problems": [str(each) for each in _plugins.problems()],
+    }
 
 
 def describe_config(config: type[Any]) -> list[dict[str, Any]]:

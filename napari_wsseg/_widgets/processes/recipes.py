@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, make_dataclass, replace
 from typing import Annotated, Any
 
+from napari_wsseg import recipe_facts
 from napari_wsseg._widgets.processes import query as _asking
 from napari_wsseg._widgets.processes.describe_recipes import KINDS
+from napari_wsseg.recipe_facts import RecipeFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +20,15 @@ class RecipeCard:
     ----------
     config
         A dataclass with the fields, bounds and defaults of the recipe's own.
+    facts
+        All that the recipe says of itself; ``None``: what its source says.
     """
 
     name: str
     config: type[Any]
     stages: tuple[str, ...]
     summary: str
+    facts: RecipeFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +41,30 @@ class Loaded:
         Names of ways to run every stage.
     device
         What a training will run on, for a person.
+    problems
+        What of other packages cannot be used, and whose it is.
     """
 
     recipes: Mapping[str, RecipeCard]
     presets: tuple[str, ...]
     device: str
+    problems: tuple[str, ...] = ()
 
 
 #: Recipes do not change while the program runs, so they are asked for once.
 _known: list[Loaded] = []
+
+
+def facts_of(recipe: str) -> RecipeFacts:
+    """Return what a recipe says of itself, before the recipes are loaded, too."""
+    loaded = known()
+    card = loaded.recipes.get(recipe) if loaded is not None else None
+    if card is not None and card.facts is not None:
+        return card.facts
+    said = recipe_facts.facts(recipe)
+    if card is None or said.stages:
+        return said
+    return replace(said, stages=card.stages, summary=card.summary)
 
 
 def known() -> Loaded | None:
@@ -118,7 +138,9 @@ def _read(told: Mapping[str, Any]) -> Loaded:
             rebuild(card["name"].replace("-", "_"), card["fields"]),
             tuple(card["stages"]),
             card["summary"],
+            recipe_facts.read(card["name"], card),
         )
         for card in told["recipes"]
     }
-    return Loaded(cards, tuple(told["presets"]), told["device"])
+    problems = tuple(told.get("problems", ()))
+    return Loaded(cards, tuple(told["presets"]), told["device"], problems)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from napari_wsseg._widgets.processes.recipes import known
 from napari_wsseg._widgets.processes.run_history import can_resume
-from napari_wsseg._widgets.training.outcome import stages_of
+from napari_wsseg._widgets.training.outcome import stages_made
 from napari_wsseg._widgets.training.setup import short_title
 from napari_wsseg.io import runs
 from napari_wsseg.io.project import Project
@@ -17,9 +16,7 @@ from napari_wsseg.schema import STAGES
 
 def stages(info: RunInfo) -> tuple[str, ...]:
     """Return the stages that adopting a run is for."""
-    loaded = known()
-    card = loaded.recipes.get(info.recipe) if loaded else None
-    return stages_of(info.recipe, card.stages if card else ())
+    return stages_made(info)
 
 
 def maps_of(info: RunInfo) -> tuple[str, ...]:
@@ -30,10 +27,10 @@ def maps_of(info: RunInfo) -> tuple[str, ...]:
 def in_use(project: Project | None) -> dict[str, list[str]]:
     """Return run id to the stages that it is in use for."""
     used: dict[str, list[str]] = {}
-    for stage in ("classifier", *STAGES) if project is not None else ():
-        run = project.adopted(stage) if project is not None else None
-        if run:
-            used.setdefault(run, []).append(stage)
+    if project is not None:
+        for stage in STAGES:
+            if run := project.adopted(stage):
+                used.setdefault(run, []).append(stage)
     return used
 
 

@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 
 from napari_wsseg._widgets.parts.formatting import count
+from napari_wsseg._widgets.processes.recipes import facts_of
 from napari_wsseg.io.project import Project
+from napari_wsseg.recipe_facts import EXPERT_MASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class Material:
                 "This project holds no films. Add some with “wsseg init” and the "
                 "folder of your images."
             )
-        if recipe == "chexseg" and self.expert == 0:
+        needs = facts_of(recipe).needs if recipe is not None else ()
+        if EXPERT_MASKS in needs and self.expert == 0:
             return (
                 "No film of the train split has an expert mask yet. Paint a finding "
                 "on some films (Review) and accept them, or import masks; then come "

@@ -9,21 +9,13 @@ from typing import Any
 from napari_wsseg._widgets.parts.formatting import count, figure, metric_name, telling
 from napari_wsseg._widgets.processes.events import Ended
 from napari_wsseg._widgets.processes.failure_messages import is_memory
+from napari_wsseg._widgets.processes.recipes import facts_of
 from napari_wsseg._widgets.processes.requests import Request, Sweep
 from napari_wsseg._widgets.training.setup import short_title
 from napari_wsseg.io import runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunInfo
 from napari_wsseg.jobs import DataError
-
-#: Stages that a run of a recipe is adopted for, known before the cards are loaded.
-_STAGES: Mapping[str, tuple[str, ...]] = {
-    "classifier": ("classifier", "cam", "crf"),
-    "tied_deconv": ("cam", "crf"),
-    "chexseg": ("segmentation",),
-    "distillation": ("segmentation",),
-    "moco": (),
-}
 
 _HEADLINES: Mapping[str, str] = {
     "stopped": "stopped",
@@ -39,11 +31,15 @@ def stages_of(recipe: str, known: tuple[str, ...] = ()) -> tuple[str, ...]:
     Parameters
     ----------
     known
-        Stages on the recipe's card, when it is loaded.
+        What to say of a recipe that is not installed.
     """
-    if recipe in _STAGES:
-        return _STAGES[recipe]
-    return known or (recipe,)
+    facts = facts_of(recipe)
+    return facts.stages if facts.summary else known
+
+
+def stages_made(info: RunInfo) -> tuple[str, ...]:
+    """Return the stages that adopting a run is for, as it says itself."""
+    return info.facts.stages or stages_of(info.recipe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +99,9 @@ def judge(
     usable: dict[str, str] = {}
     scores = []
     for recipe, run in made.items():
-        usable.update(dict.fromkeys(stages_of(recipe), run))
+        info = _info(request, run)
+        stages = stages_made(info) if info is not None else stages_of(recipe)
+        usable.update(dict.fromkeys(stages, run))
         scores.append(_score(recipe, run, end, project, checked, request))
     if project is None:
         return Verdict("Done", "Open its project again to use the result.")
@@ -126,7 +124,7 @@ def _unfinished(
     info = _info(request, last[1]) if last else None
     if last is not None and info is not None and info.state == "done":
         # Ended while it computed maps: there is nothing to resume.
-        stages = stages_of(last[0]) if project is not None else ()
+        stages = stages_made(info) if project is not None else ()
         return Verdict(
             f"{short_title(last[0])} is done, its maps are not",
             f"{end.message}\nWhen it is used, the rest is computed.".strip(),
@@ -211,7 +209,7 @@ def _score(
     before = _before(recipe, run, name, project, request)
     if before is not None:
         words += f" (before {figure(before)})"
-    if name == "val_dice" and recipe == "chexseg":
+    if name == "val_dice" and facts_of(recipe).judged_by == name:
         words += f" on {count(checked, 'expert film')}"
     elif name == "val_dice":
         # A weak recipe is compared with weak masks: it must not pass for more.

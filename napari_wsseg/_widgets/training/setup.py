@@ -17,23 +17,14 @@ from qtpy.QtWidgets import (
 from napari_wsseg._widgets.parts.config_form import ConfigForm
 from napari_wsseg._widgets.parts.formatting import duration
 from napari_wsseg._widgets.parts.share_slider import Note, Share
-from napari_wsseg._widgets.processes.recipes import Loaded, RecipeCard
+from napari_wsseg._widgets.processes.recipes import Loaded, RecipeCard, facts_of
 from napari_wsseg._widgets.processes.requests import Request
 from napari_wsseg._widgets.training.data_summary import Material, share_in_words
 from napari_wsseg._widgets.training.memory_note import RoomNote
 from napari_wsseg._widgets.training.sweep_form import SweepBox
 from napari_wsseg.io.runs import RunInfo
+from napari_wsseg.recipe_facts import EXPERT_MASKS
 
-#: Recipes in the order in which a project needs them, and what they are called here.
-TITLES: Mapping[str, str] = {
-    "classifier": "1 · Classifier (CAM, CRF)",
-    "tied_deconv": "1 · TDN instead (tied deconvolution)",
-    "irnet": "2 · IRNet",
-    "segmentation": "3 · Segmentation from weak masks",
-    "chexseg": "4 · CheXseg: expert and weak masks",
-    "distillation": "5 · Distillation: teacher and student",
-    "moco": "0 · MoCo: a start without labels",
-}
 EVERYTHING = "All stages, one after the other"
 
 _PRESETS: Mapping[str, str] = {
@@ -52,7 +43,8 @@ def title(recipe: str | None) -> str:
     """Return what a recipe is called on screen."""
     if recipe is None:
         return EVERYTHING
-    return TITLES.get(recipe, recipe.replace("_", " ").replace("-", " ").capitalize())
+    own = facts_of(recipe).title
+    return own or recipe.replace("_", " ").replace("-", " ").capitalize()
 
 
 def short_title(recipe: str | None) -> str:
@@ -119,8 +111,7 @@ class Setup(QWidget):
     def load(self, loaded: Loaded) -> None:
         """Offer the recipes, in the order in which a project needs them."""
         self._loaded = loaded
-        names = [name for name in TITLES if name in loaded.recipes]
-        names += [name for name in loaded.recipes if name not in names]
+        names = sorted(loaded.recipes, key=lambda name: facts_of(name).place)
         self.choice.blockSignals(True)
         self.choice.addItem(EVERYTHING, None)
         for name in names:
@@ -132,7 +123,8 @@ class Setup(QWidget):
         self.choice.blockSignals(False)
         for name in loaded.presets:
             self.preset.addItem(_PRESETS.get(name, name), name)
-        self.device.setText(f"Runs on: {loaded.device}")
+        broken = [f"Not usable: {problem}." for problem in loaded.problems]
+        self.device.setText("\n".join([f"Runs on: {loaded.device}", *broken]))
         self._turn()
 
     def choose(self, recipe: str | None) -> None:
@@ -248,7 +240,7 @@ class Setup(QWidget):
             self.material.setText("")
             return
         words = [material.summary()]
-        if self.recipe in (None, "chexseg"):
+        if self.recipe is None or EXPERT_MASKS in facts_of(self.recipe).needs:
             words.append(material.caution())
         if not self.share.isHidden() and self.form is not None:
             values = self._values()

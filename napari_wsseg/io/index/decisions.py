@@ -12,8 +12,11 @@ from napari_wsseg.schema import ANATOMY, STAGES, Decision, Verdict
 
 _HOLDS = "id NOT IN (SELECT decision FROM undone)"
 
-ADOPTABLE = (*STAGES, "classifier", ANATOMY)
-"""What a run can be adopted for."""
+EARLIER = ("classifier",)
+"""Adopted for by earlier versions: such rows stay and are read, nothing shows them."""
+
+ADOPTABLE = (*STAGES, ANATOMY, *EARLIER)
+"""What a row of an adoption may name."""
 
 
 def insert(
@@ -142,7 +145,7 @@ def adopted_before(database: Database, stage: str) -> str | None:
 def check_stage(stage: str) -> None:
     """Refuse a stage that does not exist."""
     if stage not in ADOPTABLE:
-        raise DataError(f"stage {stage!r} is none of: {', '.join(ADOPTABLE)}")
+        raise DataError(f"stage {stage!r} is none of: {', '.join((*STAGES, ANATOMY))}")
 
 
 def _decision(row: sqlite3.Row) -> Decision:

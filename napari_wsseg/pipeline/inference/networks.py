@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from napari_wsseg._registry import find_group
 from napari_wsseg.io import checkpoints, runs
 from napari_wsseg.jobs import DataError
 from napari_wsseg.nn import anatomy, classifier, segmenter, tied_deconv
@@ -16,6 +18,22 @@ from napari_wsseg.nn.irnet import IRNet
 
 MAX_SIZE = 4096
 """Largest working size that a run's header may ask for."""
+
+
+def _irnet(**spec: Any) -> nn.Module:
+    return IRNet(classifier.build(**spec))
+
+
+#: Kind of network, as a header names it, to what builds it from the header. A recipe
+#: with a network of its own adds its kind here when it is imported.
+BUILDERS: dict[str, Callable[..., nn.Module]] = {
+    "classifier": classifier.build,
+    "irnet": _irnet,
+    "segmenter": segmenter.build,
+    "tied_deconv": tied_deconv.build,
+    "anatomy": anatomy.build,
+    "encoder": trunks.build,
+}
 
 
 def device_of(name: str) -> torch.device:
@@ -69,21 +87,13 @@ def build(header: dict[str, Any]) -> nn.Module:
     """Build the network that a header describes, with random weights."""
     spec = dict(header["network"])
     kind = spec.pop("kind")
-    if kind == "classifier":
-        return classifier.build(**spec)
-    if kind == "irnet":
-        return IRNet(classifier.build(**spec))
-    if kind == "segmenter":
-        return segmenter.build(**spec)
-    if kind == "tied_deconv":
-        return tied_deconv.build(**spec)
-    if kind == "anatomy":
-        return anatomy.build(**spec)
-    if kind == "encoder":
-        return trunks.build(**spec)
+    if kind not in BUILDERS:
+        find_group("napari_wsseg.recipes")
+    if kind in BUILDERS:
+        return BUILDERS[kind](**spec)
     raise DataError(
-        f"the weights are of a {kind!r} network, which this version does not know; "
-        "update napari-wsseg"
+        f"the weights are of a {kind!r} network, which is not known here; "
+        "update napari-wsseg, or install the package of its recipe"
     )
 
 

@@ -7,23 +7,16 @@ its default, lies in ``stages/cam/<run>``, any other beside it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
+from napari_wsseg._declarations import declared
 from napari_wsseg.jobs import UsageError
+from napari_wsseg.recipe_facts import facts
 
-#: Methods in `napari_wsseg.cam.methods`, as people write them. A list of its own,
-#: because those bring torch along, which the window does without.
-METHODS = {
-    "cam": "CAM",
-    "grad-cam": "Grad-CAM",
-    "grad-cam++": "Grad-CAM++",
-    "grad-cam++ (wsmis)": "Grad-CAM++ as WSMIS has it",
-    "layer-cam": "LayerCAM",
-}
-
-#: What can be read before the last level, too: CAM needs the head's own weights.
-_BY_GRADIENT = ("grad-cam", "grad-cam++", "layer-cam")
+#: Level behind which every method can be read; most need the head's own weights.
+LAST = 5
 
 #: The maps of three levels in one.
 FUSED = "layer-cam@3+4+5"
@@ -33,21 +26,41 @@ TDN_STAGES = 3
 """Stages that a tied deconvolution network is trained to, after the baseline."""
 
 
+def methods() -> Mapping[str, Mapping[str, Any]]:
+    """Return the facts of every CAM method that is installed, by name.
+
+    They are read from source, because the methods bring torch along, which the window
+    does without; where `napari_wsseg.cam` is there already, it is asked, too.
+    """
+    decorator, package = "napari_wsseg.cam.methods.register", "napari_wsseg.cam"
+    known = {
+        name: each.facts for name, each in declared(decorator, package, package).items()
+    }
+    live: Any = getattr(sys.modules.get(package), "methods", None)
+    return {**known, **{name: live.facts(name) for name in live or ()}}
+
+
 def of_run(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the variants of a run's stage "cam", its default first.
 
     Parameters
     ----------
     config
-        What `napari_wsseg.io.runs.RunFolder.config` returns: ``"recipe"`` and
-        ``"settings"``. A run of another recipe than ``"classifier"`` or
-        ``"tied_deconv"`` has none.
+        What `napari_wsseg.io.runs.RunFolder.config` returns: ``"recipe"``,
+        ``"settings"`` and what the run kept of the recipe's facts. A run whose network
+        is neither a classifier nor a tied deconvolution network has none.
     """
-    if config["recipe"] == "tied_deconv":
+    kind = _network(config)
+    if kind == "tied_deconv":
         every = [f"{TDN}{stage}" for stage in range(_tdn_stages(config) + 1)]
-    elif config["recipe"] == "classifier":
-        every = [f"{method}@5" for method in METHODS]
-        every += [f"{method}@{level}" for level in (4, 3) for method in _BY_GRADIENT]
+    elif kind == "classifier":
+        levels = {name: _levels(name) for name in methods()}
+        every = [
+            f"{name}@{level}"
+            for level in sorted({*sum(levels.values(), ())}, reverse=True)
+            for name, own in levels.items()
+            if level in own
+        ]
         every.append(FUSED)
     else:
         return ()
@@ -62,7 +75,7 @@ def default(config: Mapping[str, Any]) -> str:
     deconvolution network it is the last stage that was trained.
     """
     settings = config["settings"]
-    if config["recipe"] == "tied_deconv":
+    if _network(config) == "tied_deconv":
         return f"{TDN}{_tdn_stages(config)}"
     return f"{settings.get('cam', 'grad-cam++')}@{settings.get('cam_level', 5)}"
 
@@ -99,13 +112,26 @@ def words(variant: str) -> str:
     method, levels = parts(variant)
     plural = "s" if len(levels) > 1 else ""
     listed = " + ".join(str(level) for level in levels)
-    return f"{METHODS.get(method, method)}, level{plural} {listed}"
+    title = methods().get(method, {}).get("title", method)
+    return f"{title}, level{plural} {listed}"
 
 
 def parts(variant: str) -> tuple[str, tuple[int, ...]]:
     """Return method and levels of a classifier's variant."""
     method, _, levels = variant.rpartition("@")
     return method, tuple(int(level) for level in levels.split("+"))
+
+
+def _levels(method: str) -> tuple[int, ...]:
+    levels = methods()[method].get("levels", (LAST,))
+    return tuple(int(level) for level in levels)
+
+
+def _network(config: Mapping[str, Any]) -> str:
+    """Return the kind of network that a run trained."""
+    own = config.get("facts", {}).get("network", "")
+    kind = own or facts(config["recipe"]).network
+    return kind or ("classifier" if "cam" in config["settings"] else "")
 
 
 def _tdn_stages(config: Mapping[str, Any]) -> int:

@@ -14,7 +14,7 @@ def mean_map(classifier, images, findings=None):
     """Take the mean over all channels, the same for every finding."""
     maps = _explainable.features(classifier, images)
     heat = maps.clamp(min=0).mean(1, keepdim=True)
-    wanted = classifier.head.out_features if findings is None else len(findings)
+    wanted = classifier.head(maps).shape[1] if findings is None else len(findings)
     return heat.expand(-1, wanted, -1, -1)
 '''
 
@@ -50,8 +50,42 @@ def read(path):
     yield Note("skipped", f"{path}: holds no masks")
 '''
 
+RECIPE = '''
+from dataclasses import dataclass
+
+from trainers.classifier import classifier
+from trainers.engine.recipe import recipe
+from trainers.settings.classifier import ClassifierConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuickConfig(ClassifierConfig):
+    """A classifier's settings, so few and small that it is done at once."""
+
+    size: int = 64
+    epochs: int = 1
+    batch: int = 4
+    checks: int = 1
+    device: str = "cpu"
+
+
+@recipe(
+    "quick-look",
+    config=QuickConfig,
+    stages=("cam", "crf"),
+    summary="Learn next to nothing, at once",
+    title="Quick look",
+    order=15,
+    judged_by="val_auroc",
+)
+def quick_look(context, config):
+    """Train as a classifier is trained."""
+    yield from classifier(context, config)
+'''
+
 GROUPS = {
     "napari_wsseg.cam": CAM,
+    "napari_wsseg.recipes": RECIPE,
     "napari_wsseg.datasets": DATASET,
     "napari_wsseg.exports": EXPORT,
 }
