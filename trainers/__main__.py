@@ -11,6 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
+from napari_wsseg import protocol
 from napari_wsseg.io import runs
 from napari_wsseg.jobs import UsageError, WssegError
 
@@ -23,15 +24,14 @@ def main(argv: list[str] | None = None) -> int:
         return _train(arguments, say)
     except WssegError as error:
         say(
-            {
-                "event": "finished",
-                "status": "failed",
-                "run": None,
-                "metrics": {},
-                "seconds": 0.0,
-                "message": str(error),
-                "exit_code": error.exit_code,
-            }
+            protocol.finished(
+                "failed",
+                run=None,
+                metrics={},
+                seconds=0.0,
+                message=str(error),
+                exit_code=error.exit_code,
+            )
         )
         return error.exit_code
 
@@ -83,7 +83,7 @@ def _train(arguments: argparse.Namespace, say: Speaker) -> int:
         cancel,
         lambda: runs.RunFolder(run.folder.path).stop_file,
         parent=arguments.parent,
-        beat=lambda: say({"event": "heartbeat"}),
+        beat=lambda: say(protocol.heartbeat()),
     )
     code = 4
     for line in _lines.narrate(run, with_maps=arguments.infer):

@@ -6,6 +6,7 @@ import argparse
 import threading
 from typing import Any
 
+from napari_wsseg import protocol
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import add_json, add_project
 from napari_wsseg.schema import ANATOMY, STAGES
@@ -79,13 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
         total = len(project.cases())
     for what, seen in counts.items():
         _say.person(f"{what}: {seen} of {total} films by run {run_id}")
-    end = {
-        "event": "finished",
-        "status": "stopped" if cancel.is_set() else "done",
-        "run": run_id,
-        "films": min(counts.values()),
-        "of": total,
-    }
+    end = protocol.finished(
+        "stopped" if cancel.is_set() else "done",
+        run=run_id,
+        films=min(counts.values()),
+        of=total,
+    )
     if arguments.map:
         end["map"] = arguments.map
     if arguments.json:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from napari_wsseg import jobs
+from napari_wsseg import jobs, protocol
 from napari_wsseg.jobs import Progress
 
 Result = TypeVar("Result")
@@ -44,9 +44,9 @@ class Teller:
         """Tell one line."""
         if self.as_json:
             program(line)
-        elif line["event"] == "progress":
+        elif protocol.is_a("progress", line):
             self._draw(line)
-        elif line["event"] == "started":
+        elif protocol.is_a("started", line):
             self.close()
             person(f"{line['recipe']}: run {line['run']} on {line['device']}")
 
@@ -86,13 +86,12 @@ def through(job: Generator[Progress, None, Result], tell: Teller) -> Result:
             result: Result = end.value
             return result
         tell(
-            {
-                "event": "progress",
-                "step": progress.step,
-                "total": progress.total,
-                "message": progress.message,
-                "metrics": dict(progress.metrics),
-            }
+            protocol.progress(
+                progress.step,
+                progress.total,
+                progress.message,
+                metrics=dict(progress.metrics),
+            )
         )
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Any
 
+from napari_wsseg import protocol
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import _training as _jobs
 from napari_wsseg.cli import add_json, add_project
@@ -71,16 +72,15 @@ def run(arguments: argparse.Namespace) -> int:
     warnings = []
     if status == "done":
         warnings = _jobs.warnings(arguments.project, done, told)
-    last = {
-        "event": "finished",
-        "status": status,
-        "runs": done,
-        "metrics": ends,
-        "seconds": round(time.monotonic() - began, 1),
-        "message": message,
-        "exit_code": code,
-        "warnings": warnings,
-    }
+    last = protocol.finished(
+        status,
+        runs=done,
+        metrics=ends,
+        seconds=round(time.monotonic() - began, 1),
+        message=message,
+        exit_code=code,
+        warnings=warnings,
+    )
     if status == "done":
         _say.person(f"every stage done in {last['seconds']:.0f} s")
     for each in warnings:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_wsseg import protocol
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import _training as _jobs
 from napari_wsseg.cli import add_json, add_project
@@ -76,15 +77,16 @@ def _tell(sheet: Sheet, row: Mapping[str, Any], as_json: bool) -> None:
     }
     if as_json:
         _say.program(
-            {
-                "event": "cell",
-                "key": sheet.plan.key,
-                **{name: row[name] for name in ("value", "trial", "run")},
-                "metrics": figures,
-                "done": done,
-                "total": total,
-                "folder": str(sheet.folder),
-            }
+            protocol.cell(
+                key=sheet.plan.key,
+                value=row["value"],
+                trial=row["trial"],
+                run=row["run"],
+                metrics=figures,
+                done=done,
+                total=total,
+                folder=str(sheet.folder),
+            )
         )
     value = figures["test"]["pos_iou"]
     _say.person(
@@ -167,16 +169,15 @@ def _finish(
     """Tell the end, with the runs and test figures of all that is done."""
     from trainers.sweep.results import means
 
-    last = {
-        "event": "finished",
-        "status": end["status"],
-        "runs": sheet.runs(),
-        "metrics": means(sheet.rows, "test"),
-        "seconds": round(seconds, 1),
-        "message": end.get("message", ""),
-        "exit_code": int(end["exit_code"]),
-        "folder": str(sheet.folder),
-    }
+    last = protocol.finished(
+        end["status"],
+        runs=sheet.runs(),
+        metrics=means(sheet.rows, "test"),
+        seconds=round(seconds, 1),
+        message=end.get("message", ""),
+        exit_code=int(end["exit_code"]),
+        folder=str(sheet.folder),
+    )
     if end["status"] == "done":
         _say.person(words(sheet))
     elif end["status"] == "stopped":

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from napari_wsseg import protocol
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.io import project_files, stages
 from napari_wsseg.io import runs as runs_of
@@ -59,7 +60,7 @@ def watched(
     _watch.on_signals(cancel)
     stop = arguments.project / "runs" / "stop"
     project_files.remove(stop)
-    beat = (lambda: _say.program({"event": "heartbeat"})) if arguments.json else None
+    beat = (lambda: _say.program(protocol.heartbeat())) if arguments.json else None
     over = _watch.watch(cancel, lambda: stop, parent=arguments.parent, beat=beat)
     try:
         yield told
@@ -85,7 +86,7 @@ def execute(
     over = _watch.watch(cancel, lambda: run.folder.stop_file)
     try:
         for line in narrate(run, with_maps=True):
-            if line["event"] == "finished":
+            if protocol.is_a("finished", line):
                 return line
             told(line)
     finally:

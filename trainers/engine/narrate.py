@@ -12,16 +12,16 @@ from typing import Any
 
 import torch
 
+from napari_wsseg import protocol
 from napari_wsseg.io import stages
 from napari_wsseg.jobs import Checkpoint, Progress, WssegError
 from napari_wsseg.pipeline import infer
 from napari_wsseg.pipeline.inference import networks
+from napari_wsseg.protocol import Line
 from trainers.engine.recipe import recipes
 from trainers.engine.run import Run
 
 logger = logging.getLogger(__name__)
-
-Line = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -44,14 +44,13 @@ class Eta:
 
 def progress_line(progress: Progress, eta: Eta) -> Line:
     """Return the line of one step."""
-    return {
-        "event": "progress",
-        "step": progress.step,
-        "total": progress.total,
-        "message": progress.message,
-        "metrics": dict(progress.metrics),
-        "eta_s": eta(progress),
-    }
+    return protocol.progress(
+        progress.step,
+        progress.total,
+        progress.message,
+        metrics=dict(progress.metrics),
+        eta_s=eta(progress),
+    )
 
 
 def narrate(run: Run, *, with_maps: bool) -> Iterator[Line]:
@@ -67,14 +66,13 @@ def narrate(run: Run, *, with_maps: bool) -> Iterator[Line]:
     """
     began, eta = time.monotonic(), Eta()
     device = "cpu" if run.config.device == "cpu" else str(networks.device_of("auto"))
-    yield {
-        "event": "started",
-        "run": run.folder.id,
-        "recipe": run.name,
-        "pid": os.getpid(),
-        "device": device,
-        "threads": torch.get_num_threads(),
-    }
+    yield protocol.started(
+        run=run.folder.id,
+        recipe=run.name,
+        pid=os.getpid(),
+        device=device,
+        threads=torch.get_num_threads(),
+    )
     message, code = "", 0
     try:
         for event in run:
@@ -91,17 +89,16 @@ def narrate(run: Run, *, with_maps: bool) -> Iterator[Line]:
     status = "failed" if code else run.status
     if not code and run.cancel.is_set() and (message or status != "done"):
         status = "stopped"
-    yield {
-        "event": "finished",
-        "status": status,
-        "run": run.folder.id,
-        "recipe": run.name,
-        "stages": list(recipes[run.name].stages),
-        "metrics": run.metrics,
-        "seconds": round(time.monotonic() - began, 1),
-        "message": message,
-        "exit_code": code or (130 if status == "stopped" else 0),
-    }
+    yield protocol.finished(
+        status,
+        run=run.folder.id,
+        recipe=run.name,
+        stages=list(recipes[run.name].stages),
+        metrics=run.metrics,
+        seconds=round(time.monotonic() - began, 1),
+        message=message,
+        exit_code=code or (130 if status == "stopped" else 0),
+    )
 
 
 def _maps(run: Run, eta: Eta) -> Iterator[Line]:
@@ -131,11 +128,7 @@ def _lines(event: Progress | Checkpoint, eta: Eta) -> Iterator[Line]:
     if isinstance(event, Progress):
         yield progress_line(event, eta)
     else:
-        yield {
-            "event": "checkpoint",
-            "best": event.best,
-            "metrics": dict(event.metrics),
-        }
+        yield protocol.checkpoint(best=event.best, metrics=event.metrics)
 
 
 def _folder(run: Run) -> Any:

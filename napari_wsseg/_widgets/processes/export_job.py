@@ -11,6 +11,7 @@ from typing import Any
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
+from napari_wsseg import protocol
 from napari_wsseg._widgets.processes.child import Child
 
 MODULE = "napari_wsseg._widgets.processes.export_process"
@@ -30,11 +31,7 @@ def lines(word: str, wanted: Callable[[], bool]) -> Iterator[dict[str, Any] | No
                 gone = not child.alive and child.drained
                 for line in child.lines():
                     said = _read(line)
-                    ended = ended or said.get("event") in (
-                        "finished",
-                        "failed",
-                        "formats",
-                    )
+                    ended = ended or protocol.is_last(said)
                     yield said
                 if gone:
                     break
@@ -49,7 +46,7 @@ def lines(word: str, wanted: Callable[[], bool]) -> Iterator[dict[str, Any] | No
     except Exception as error:
         reason, ended = [f"{type(error).__name__}: {error}"], False
     if not ended:
-        yield {"event": "failed", "message": (reason or ["It gave no reason."])[-1]}
+        yield protocol.failed((reason or ["It gave no reason."])[-1])
 
 
 def _read(line: bytes) -> dict[str, Any]:
@@ -94,7 +91,7 @@ class ExportJob(QObject):
         def heard(said: dict[str, Any] | None) -> None:
             if said is None or mark not in current:
                 return
-            if said.get("event") in ("finished", "failed", "formats"):
+            if protocol.is_last(said):
                 current.clear()
             self.said.emit(said)
 

@@ -12,6 +12,7 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_wsseg import protocol
 from napari_wsseg.jobs import Progress, WssegError
 
 
@@ -20,18 +21,18 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     try:
         if words[0] == "formats":
-            _say({"event": "formats", "formats": describe()})
+            _say(protocol.formats(describe()))
         else:
             _export(json.loads(words[0]))
     except WssegError as error:
-        _say({"event": "failed", "message": str(error)})
+        _say(protocol.failed(str(error)))
         return error.exit_code
     except OSError as error:
-        _say({"event": "failed", "message": f"The files cannot be written: {error}"})
+        _say(protocol.failed(f"The files cannot be written: {error}"))
         return 3
     except ImportError as error:
         message = f"A part of the installation is missing ({error.name}): run “wsseg "
-        _say({"event": "failed", "message": message + "doctor” in a terminal."})
+        _say(protocol.failed(message + "doctor” in a terminal."))
         return 4
     return 0
 
@@ -61,10 +62,9 @@ def _export(wanted: Mapping[str, Any]) -> None:
             try:
                 progress = next(job)
             except StopIteration as end:
-                _say({"event": "finished", **_told(end.value)})
+                _say(protocol.finished(**_told(end.value)))
                 return
-            where = {"step": progress.step, "total": progress.total}
-            _say({"event": "progress", "message": progress.message, **where})
+            _say(protocol.progress(progress.step, progress.total, progress.message))
 
 
 def _job(project: Any, wanted: Mapping[str, Any]) -> Generator[Progress, None, Any]:

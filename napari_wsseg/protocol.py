@@ -1,0 +1,275 @@
+"""The lines between a job and whoever watches it, for both ends.
+
+A job that runs in a process of its own writes one JSON object a line on its standard
+output; what kind it is stands under ``"event"``. Here is what each kind holds: the
+functions that make a line, and the records that a line is read as. Programs of others
+read these lines, too (``--json``), so a key is added, never renamed or taken away.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+Line: TypeAlias = dict[str, Any]
+
+
+# Making lines -------------------------------------------------------------------------
+
+
+def started(*, run: str, recipe: str, pid: int, device: str, threads: int) -> Line:
+    """Return the line of a training that has its run folder and begins."""
+    return {
+        "event": "started",
+        "run": run,
+        "recipe": recipe,
+        "pid": pid,
+        "device": device,
+        "threads": threads,
+    }
+
+
+def progress(step: int, total: int, message: str, **more: Any) -> Line:
+    """Return the line of a step.
+
+    Parameters
+    ----------
+    total
+        0 while it is unknown.
+    **more
+        ``metrics``, figures by name; ``eta_s``, seconds left or ``None``.
+    """
+    return {
+        "event": "progress",
+        "step": step,
+        "total": total,
+        "message": message,
+        **more,
+    }
+
+
+def checkpoint(*, best: bool, metrics: Mapping[str, float]) -> Line:
+    """Return the line of a state that lies on disk."""
+    return {"event": "checkpoint", "best": best, "metrics": dict(metrics)}
+
+
+def cell(
+    *,
+    key: str,
+    value: Any,
+    trial: int,
+    run: str,
+    metrics: Mapping[str, Any],
+    done: int,
+    total: int,
+    folder: str,
+) -> Line:
+    """Return the line of a training of a sweep that is done and scored."""
+    return {
+        "event": "cell",
+        "key": key,
+        "value": value,
+        "trial": trial,
+        "run": run,
+        "metrics": metrics,
+        "done": done,
+        "total": total,
+        "folder": folder,
+    }
+
+
+def heartbeat() -> Line:
+    """Return the line of a process that lives."""
+    return {"event": "heartbeat"}
+
+
+def finished(status: str | None = None, **more: Any) -> Line:
+    """Return a job's last line.
+
+    Parameters
+    ----------
+    status
+        ``"done"``, ``"stopped"`` or ``"failed"``; ``None`` for a job that says
+        otherwise how it ended, as an export does.
+    **more
+        Of a training: ``run`` or ``runs``, ``metrics``, ``seconds``, ``message`` and
+        ``exit_code``.
+    """
+    said = {} if status is None else {"status": status}
+    return {"event": "finished", **said, **more}
+
+
+def failed(message: str) -> Line:
+    """Return the last line of an export that went wrong."""
+    return {"event": "failed", "message": message}
+
+
+def formats(cards: Sequence[Mapping[str, Any]]) -> Line:
+    """Return the line that tells which export formats there are."""
+    return {"event": "formats", "formats": list(cards)}
+
+
+# Reading lines ------------------------------------------------------------------------
+
+
+def is_a(kind: str, line: Mapping[str, Any]) -> bool:
+    """Whether a line is of a kind, e.g. ``"progress"``."""
+    return line.get("event") == kind
+
+
+def is_last(line: Mapping[str, Any]) -> bool:
+    """Whether nothing comes after a line of an export."""
+    return any(is_a(kind, line) for kind in ("finished", "failed", "formats"))
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The process has made its run folder and begins."""
+
+    run: str
+    recipe: str
+    pid: int
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Progress; `total` is 0 while unknown, `eta_s` in seconds or ``None``."""
+
+    step: int
+    total: int
+    message: str
+    metrics: Mapping[str, float]
+    eta_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A checkpoint lies on disk."""
+
+    best: bool
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A training of a sweep is done and scored, `done` of `total`.
+
+    Parameters
+    ----------
+    folder
+        Of the sweep, in which ``sweep.json`` is whole at this moment.
+    """
+
+    value: str
+    trial: int
+    run: str
+    done: int
+    total: int
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The process lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The process' last word."""
+
+    status: Literal["done", "stopped", "failed"]
+    run: str | None
+    runs: Mapping[str, str]
+    metrics: Mapping[str, Any]
+    seconds: float
+    message: str
+
+
+Record: TypeAlias = Started | Step | Saved | Cell | Beat | Finished
+
+
+def read(said: Mapping[str, Any]) -> Record:
+    """Return the record of a training's line.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        It is none of a training's, or does not hold what its kind holds.
+    """
+    return _READERS[said["event"]](said)
+
+
+def _started(said: Mapping[str, Any]) -> Started:
+    return Started(
+        run=str(said["run"]),
+        recipe=str(said["recipe"]),
+        pid=int(said.get("pid", 0)),
+        device=str(said.get("device", "")),
+    )
+
+
+def _step(said: Mapping[str, Any]) -> Step:
+    eta = said.get("eta_s")
+    return Step(
+        step=int(said["step"]),
+        total=int(said["total"]),
+        message=str(said.get("message", "")),
+        metrics=numbers(said.get("metrics", {})),
+        eta_s=float(eta) if eta is not None and math.isfinite(eta) else None,
+    )
+
+
+def _saved(said: Mapping[str, Any]) -> Saved:
+    return Saved(bool(said.get("best")), numbers(said.get("metrics", {})))
+
+
+def _cell(said: Mapping[str, Any]) -> Cell:
+    return Cell(
+        value=str(said["value"]),
+        trial=int(said["trial"]),
+        run=str(said["run"]),
+        done=int(said["done"]),
+        total=int(said["total"]),
+        folder=str(said["folder"]),
+    )
+
+
+def _finished(said: Mapping[str, Any]) -> Finished:
+    if said["status"] not in ("done", "stopped", "failed"):
+        raise ValueError(f"status is {said['status']!r}; done, stopped or failed")
+    run = said.get("run")
+    return Finished(
+        status=said["status"],
+        run=str(run) if run else None,
+        runs={
+            str(k): v
+            for k, v in dict(said.get("runs") or {}).items()
+            # A sweep has several runs of each value; its table tells of them.
+            if isinstance(v, str)
+        },
+        metrics=dict(said.get("metrics") or {}),
+        seconds=float(said.get("seconds") or 0.0),
+        message=str(said.get("message") or ""),
+    )
+
+
+def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Keep what can be drawn: finite numbers."""
+    return {
+        str(name): float(value)
+        for name, value in metrics.items()
+        if isinstance(value, (int, float)) and math.isfinite(value)
+    }
+
+
+_READERS: Mapping[str, Callable[[Mapping[str, Any]], Record]] = {
+    "started": _started,
+    "progress": _step,
+    "checkpoint": _saved,
+    "cell": _cell,
+    "heartbeat": lambda said: Beat(),
+    "finished": _finished,
+}
