@@ -6,15 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    ClassVar,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from napari_wsseg._registry import Registry
 from napari_wsseg.io.project import Project
@@ -22,6 +14,7 @@ from napari_wsseg.jobs import Checkpoint, Progress, UsageError
 from napari_wsseg.nn.normalise import KINDS
 from napari_wsseg.recipe_facts import RecipeFacts
 from napari_wsseg.schema import STAGES
+from trainers.settings.fields import SettingField, fields_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -342,8 +335,7 @@ def configure(name: str, settings: dict[str, Any]) -> TrainingConfig:
         For an unknown setting, a value that cannot be read or one out of its range.
     """
     kind = recipes[name].config
-    hints = get_type_hints(kind, include_extras=True)
-    known = {each.name for each in fields(kind)}
+    known = fields_of(kind)
     values = {}
     for key, value in settings.items():
         if key not in known:
@@ -351,7 +343,7 @@ def configure(name: str, settings: dict[str, Any]) -> TrainingConfig:
                 f"recipe {name} has no setting {key!r}; there are: "
                 + ", ".join(sorted(known))
             )
-        values[key] = _checked(key, value, hints[key])
+        values[key] = _checked(known[key], value)
     return kind(**values)
 
 
@@ -360,17 +352,17 @@ def settings_of(config: TrainingConfig) -> dict[str, Any]:
     return asdict(config)
 
 
-def _checked(key: str, value: Any, hint: Any) -> Any:
-    kind, rules = hint, {}
-    if get_origin(hint) is Annotated:
-        kind, rules = get_args(hint)[0], get_args(hint)[1]
-    read = _read(key, value, kind)
-    if "choices" in rules and read not in rules["choices"]:
-        allowed = ", ".join(str(choice) for choice in rules["choices"])
+def _checked(setting: SettingField, value: Any) -> Any:
+    key = setting.name
+    read = _read(key, value, setting.kind)
+    if setting.choices and read not in setting.choices:
+        allowed = ", ".join(str(choice) for choice in setting.choices)
         raise UsageError(f"{key}={value} is not one of: {allowed}")
-    low, high = rules.get("min"), rules.get("max")
-    if (low is not None and not read >= low) or (high is not None and not read <= high):
-        raise UsageError(f"{key}={value} is out of range; it goes from {low} to {high}")
+    if not setting.allows(read):
+        raise UsageError(
+            f"{key}={value} is out of range; it goes from {setting.low} to "
+            f"{setting.high}"
+        )
     return read
 
 

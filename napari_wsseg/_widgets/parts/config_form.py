@@ -1,16 +1,15 @@
 """A form made from a recipe's config dataclass: one place states a setting's bounds.
 
-Every field is ``Annotated[type, {…}]`` with a default; the dict may hold ``min``,
-``max``, ``step``, ``label``, ``tooltip``, ``choices`` and ``basic``.
+How a setting is written and read: `trainers.settings.fields`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING
 from decimal import Decimal
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from magicgui.widgets import create_widget
 from magicgui.widgets.bases import ValueWidget
@@ -28,6 +27,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets.parts.collapsible import Fold
+from trainers.settings.fields import SettingField, fields_of
 
 LARGEST_INT = 2**31 - 1
 
@@ -61,11 +61,9 @@ class ConfigForm(QWidget):
         self.widgets: dict[str, ValueWidget[Any]] = {}
         self._quiet_wheel = _QuietWheel(self)
         basic, more = QFormLayout(), QFormLayout()
-        hints = get_type_hints(config, include_extras=True)
-        for each in fields(config):
-            if each.name not in leave_out:
-                kind, rules = _read(hints[each.name])
-                self._add_row(basic if rules.get("basic") else more, each, kind, rules)
+        for name, setting in fields_of(config).items():
+            if name not in leave_out:
+                self._add_row(basic if setting.basic else more, setting)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(_spaced(basic))
@@ -95,14 +93,12 @@ class ConfigForm(QWidget):
                     native.setDecimals(finer)
                 self.widgets[name].value = value
 
-    def _add_row(
-        self, rows: QFormLayout, each: Field[Any], kind: Any, rules: Mapping[str, Any]
-    ) -> None:
-        words = _label(each.name, rules)
-        widget = _widget(each.name, kind, _default(each), rules)
+    def _add_row(self, rows: QFormLayout, setting: SettingField) -> None:
+        words = setting.label
+        widget = _widget(setting.name, setting.kind, _default(setting), setting.rules)
         widget.changed.connect(lambda *_: self.changed.emit())
         native = widget.native
-        native.setToolTip(_tooltip(rules, _default(each)))
+        native.setToolTip(_tooltip(setting.rules, setting.default))
         native.setAccessibleName(words)
         native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         native.setMinimumWidth(128)
@@ -113,7 +109,7 @@ class ConfigForm(QWidget):
         label.setBuddy(native)
         label.setToolTip(native.toolTip())
         rows.addRow(label, native)
-        self.widgets[each.name] = widget
+        self.widgets[setting.name] = widget
 
 
 class _QuietWheel(QObject):
@@ -131,30 +127,14 @@ class _QuietWheel(QObject):
 
 def labels(config: type[Any]) -> dict[str, str]:
     """Return what each setting of a recipe is called in the window, by name."""
-    hints = get_type_hints(config, include_extras=True)
-    return {name: _label(name, _read(hint)[1]) for name, hint in hints.items()}
+    return {name: setting.label for name, setting in fields_of(config).items()}
 
 
-def _label(name: str, rules: Mapping[str, Any]) -> str:
-    return str(rules.get("label") or name.replace("_", " ").capitalize())
-
-
-def _read(hint: Any) -> tuple[Any, Mapping[str, Any]]:
-    """Split ``Annotated[kind, {rules}]``; a bare type has no rules."""
-    if get_origin(hint) is not Annotated:
-        return hint, {}
-    kind, *notes = get_args(hint)
-    rules = next((note for note in notes if isinstance(note, Mapping)), {})
-    return kind, rules
-
-
-def _default(each: Field[Any]) -> Any:
-    if each.default is not MISSING:
-        return each.default
-    if each.default_factory is not MISSING:
-        return each.default_factory()
+def _default(setting: SettingField) -> Any:
+    if setting.default is not MISSING:
+        return setting.default
     raise ValueError(
-        f"setting {each.name!r} has no default; a form needs one to start from"
+        f"setting {setting.name!r} has no default; a form needs one to start from"
     )
 
 

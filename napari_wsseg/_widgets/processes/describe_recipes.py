@@ -11,11 +11,11 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from napari_wsseg import _plugins
 from napari_wsseg._registry import OWN
+from trainers.settings.fields import fields_of
 
 KINDS: Mapping[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
 
@@ -55,20 +55,20 @@ def describe_config(config: type[Any]) -> list[dict[str, Any]]:
     TypeError
         If a setting is of a kind that no form shows.
     """
-    hints, usual = get_type_hints(config, include_extras=True), config()
     told = []
-    for each in fields(config):
-        hint, rules = hints[each.name], {}
-        if get_origin(hint) is Annotated:
-            hint, rules = get_args(hint)[0], dict(get_args(hint)[1])
-        kind = getattr(hint, "__name__", str(hint))
+    for setting in fields_of(config).values():
+        kind = getattr(setting.kind, "__name__", str(setting.kind))
         if kind not in KINDS:
             raise TypeError(
-                f"setting {each.name} is {kind}; a form shows {', '.join(KINDS)}"
+                f"setting {setting.name} is {kind}; a form shows {', '.join(KINDS)}"
             )
-        default = getattr(usual, each.name)
         told.append(
-            {"name": each.name, "kind": kind, "rules": rules, "default": default}
+            {
+                "name": setting.name,
+                "kind": kind,
+                "rules": dict(setting.rules),
+                "default": setting.default,
+            }
         )
     return told
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
@@ -23,6 +22,7 @@ from napari_wsseg._widgets.parts.formatting import count
 from napari_wsseg._widgets.parts.share_slider import Note
 from napari_wsseg._widgets.processes.requests import Request, Sweep
 from napari_wsseg._widgets.training import sweep_plot as _sweep_plot
+from trainers.settings.fields import fields_of
 
 #: Values that are offered for the share p.
 _OF_P = "0, 0.2, 0.4, 0.6, 0.8, 1"
@@ -200,11 +200,9 @@ def progress(state: Mapping[str, Any]) -> tuple[int, int]:
 
 def swept(config: type[Any]) -> list[str]:
     """Return the settings of a recipe that are numbers, but for the seed."""
-    hints = get_type_hints(config, include_extras=True)
-    names = []
-    for each in fields(config):
-        hint = hints[each.name]
-        kind = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-        if kind in (int, float) and each.name not in ("seed", "checks"):
-            names.append(each.name)
+    names = [
+        name
+        for name, setting in fields_of(config).items()
+        if setting.is_number and name not in ("seed", "checks")
+    ]
     return sorted(names, key=lambda name: name != "p")
