@@ -31,6 +31,7 @@ _CONFIG: Form = {
     "settings": {str: object},
     "findings?": [str],
     "notes?": {str: object},
+    "facts?": {str: object},
 }
 _STATE: Form = {
     "state?": str,
