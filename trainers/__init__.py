@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from napari_wsseg.io.project import Project
-    from napari_wsseg.jobs import Checkpoint, Progress
-    from trainers.engine.recipe import Recipe, TrainingConfig, configure, recipes
-    from trainers.settings.presets import presets
-
-#: Where the public names are; imported when asked for, because recipes bring torch and
-#: `trainers.settings.fields` is also the window's.
-_PLACES = {
-    "Recipe": "trainers.engine.recipe",
-    "TrainingConfig": "trainers.engine.recipe",
-    "configure": "trainers.engine.recipe",
-    "recipes": "trainers.engine.recipe",
-    "presets": "trainers.settings.presets",
-}
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import Checkpoint, Progress
+from trainers.engine.recipe import Recipe, TrainingConfig, configure, recipes
+from trainers.settings.presets import presets
 
 __all__ = ["Recipe", "TrainingConfig", "configure", "presets", "recipes", "run"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_PLACES[name]), name)
-    globals()[name] = value
-    return value
 
 
 def run(

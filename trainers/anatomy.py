@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -85,6 +85,10 @@ class AnatomyConfig(TrainingConfig):
                 "start=random knows nothing to teach itself on own films; set own=0"
             )
 
+    def networks(self, n_findings: int, built_on: Mapping[str, Any]) -> list[nn.Module]:
+        """Return the anatomy network, whatever the findings are."""
+        return [networks.build(len(STRUCTURES))]
+
 
 @recipe(
     "anatomy",
@@ -92,6 +96,9 @@ class AnatomyConfig(TrainingConfig):
     stages=("anatomy",),
     summary="Find heart and lungs on every film: learnt from synthetic films and, "
     "without labels or masks, from this project's",
+    title="0 · Anatomy: heart and lungs",
+    order=80,
+    network="anatomy",
 )
 def anatomy(context: Context, config: AnatomyConfig) -> Events:
     """Train the anatomy network on synthetic films, randomised beyond what is real.

@@ -13,8 +13,8 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, Progress, UsageError
 from napari_wsseg.nn.normalise import KINDS
 from napari_wsseg.recipe_facts import RecipeFacts
-from napari_wsseg.schema import STAGES
-from trainers.settings.fields import SettingField, fields_of
+from napari_wsseg.schema import ANATOMY, STAGES
+from napari_wsseg.setting_fields import SettingField, fields_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -281,13 +281,14 @@ def recipe(
     Raises
     ------
     UsageError
-        If one of the stages is none of `napari_wsseg.schema.STAGES`.
+        If one of the stages is unknown (`napari_wsseg.schema`).
     """
-    strange = [stage for stage in stages if stage not in STAGES]
+    known = (*STAGES, ANATOMY)
+    strange = [stage for stage in stages if stage not in known]
     if strange:
         raise UsageError(
             f"recipe {name!r} makes the stage {strange[0]!r}, which is none of: "
-            + ", ".join(STAGES)
+            + ", ".join(known)
         )
 
     def enlist(train: Train) -> Train:

@@ -1,6 +1,6 @@
 """A form made from a recipe's config dataclass: one place states a setting's bounds.
 
-How a setting is written and read: `trainers.settings.fields`.
+How a setting is written and read: `napari_wsseg.setting_fields`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets.parts.collapsible import Fold
-from trainers.settings.fields import SettingField, fields_of
+from napari_wsseg.setting_fields import SettingField, fields_of
 
 LARGEST_INT = 2**31 - 1
 

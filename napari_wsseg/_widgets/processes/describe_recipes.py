@@ -15,7 +15,7 @@ from typing import Any
 
 from napari_wsseg import _plugins
 from napari_wsseg._registry import OWN
-from trainers.settings.fields import fields_of
+from napari_wsseg.setting_fields import fields_of
 
 KINDS: Mapping[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
 

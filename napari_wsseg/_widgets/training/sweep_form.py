@@ -22,7 +22,7 @@ from napari_wsseg._widgets.parts.formatting import count
 from napari_wsseg._widgets.parts.share_slider import Note
 from napari_wsseg._widgets.processes.requests import Request, Sweep
 from napari_wsseg._widgets.training import sweep_plot as _sweep_plot
-from trainers.settings.fields import fields_of
+from napari_wsseg.setting_fields import fields_of
 
 #: Values that are offered for the share p.
 _OF_P = "0, 0.2, 0.4, 0.6, 0.8, 1"
