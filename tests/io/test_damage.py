@@ -19,6 +19,7 @@ import pytest
 from helpers.small_project import CASE, SHAPE, blot, new_project, write_png
 from napari_wsseg.io import stages
 from napari_wsseg.io.index import clock as _clock
+from napari_wsseg.io.index import database as _database
 from napari_wsseg.io.index import migrations as _migrations
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
@@ -433,3 +434,17 @@ def test_decisions_of_older_projects_are_still_ordered_by_their_time() -> None:
     assert finding_state(version, None, held, drawn=True) == "drawn"
     later = replace(held, created="2026-11-30T03")
     assert finding_state(version, None, later, drawn=True) == "edited"
+
+
+def test_an_index_that_opens_to_read_alone_is_told_at_opening(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.close()
+    real = _database._connect
+    monkeypatch.setattr(
+        _database,
+        "_connect",
+        lambda path, query: real(path, query.replace("mode=rw", "mode=ro")),
+    )
+    with pytest.raises(DataError, match="readonly"):
+        Project.open(project.folder, write=True)

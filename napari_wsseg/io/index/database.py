@@ -235,6 +235,10 @@ def _writing(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         # A path that is changed must not stay in a corner of the page.
         connection.execute("PRAGMA secure_delete = ON")
+        # A file that cannot be opened to write, SQLite opens to read without a word.
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(f"PRAGMA user_version = {len(_migrations.MIGRATIONS)}")
+        connection.execute("ROLLBACK")
     except BaseException:
         connection.close()
         raise
