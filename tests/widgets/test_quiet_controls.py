@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.canvas.layer_updates import key_releases
+from napari_wsseg._widgets.canvas.napari_internals import key_releases
 from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg._widgets.workbench import commands_of
 

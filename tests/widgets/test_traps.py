@@ -111,6 +111,7 @@ from qtpy.QtWidgets import QAbstractButton
 
 import napari_wsseg
 from helpers import noise_project
+from napari_wsseg._widgets.canvas import napari_internals
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg.io.project import Project
@@ -157,12 +158,41 @@ def test_no_key_hangs_on_the_manifest() -> None:
 
 
 def test_no_private_part_of_napari_is_used_without_a_way_round_it() -> None:
-    """The one that is used is asked for with `getattr` and may be missing."""
+    """What is used stands in one file, is asked for first and may be missing."""
     private = re.compile(r"\b(?:layer|viewer|window|canvas|film|strokes)\._\w+")
+    listed = {name.partition(".")[2] for name in napari_internals.PRIVATE}
     for path in sorted((PACKAGE / "_widgets").rglob("*.py")):
-        assert not private.findall(path.read_text()), path.name
-    adapter = (PACKAGE / "_widgets" / "canvas" / "layer_updates.py").read_text()
-    assert re.findall(r'getattr\(\w+, "(_\w+)", None\)', adapter)
+        text = path.read_text()
+        if path.name != "napari_internals.py":
+            assert not private.findall(text), path.name
+            assert not re.findall(rf"\._?(?:{'|'.join(listed)})\b", text), path.name
+    adapter = Path(napari_internals.__file__).read_text()
+    looked_for = set(re.findall(r'getattr\([^"]*, "(\w+)"', adapter))
+    assert {"_qt_viewer", "_update_scenegraph", "_block_refresh"} <= looked_for
+
+
+@pytest.mark.gui
+def test_every_private_part_of_napari_is_where_it_was(bench: Workbench) -> None:
+    layer = next(iter(bench.layers.experts.values()))
+    visual = napari_internals.visual_of(bench.viewer, layer)
+    owners = {
+        "window": bench.viewer.window,
+        "viewer": bench.viewer,
+        "qt": getattr(bench.viewer.window, "_qt_viewer", None),
+        "keys": napari_internals.keys_of(bench.viewer),
+        "canvas": napari_internals.canvas_of(bench.viewer),
+        "visual": visual,
+        "node": napari_internals.node_of(visual),
+        "layer": layer,
+        "labels": layer,
+    }
+    lost = {
+        name: why
+        for name, why in napari_internals.PRIVATE.items()
+        if not hasattr(owners[name.partition(".")[0]], name.partition(".")[2])
+    }
+    assert not lost
+    assert napari_internals.canvas_widget(bench.window) is not None
 
 
 @pytest.mark.gui

@@ -23,6 +23,7 @@ from napari_wsseg._widgets.canvas.comparison_layers import ComparedLayers
 from napari_wsseg._widgets.canvas.grey_window_drag import ToneDrag
 from napari_wsseg._widgets.canvas.grow_tool import GrowTool
 from napari_wsseg._widgets.canvas.held_keys import HeldKeys
+from napari_wsseg._widgets.canvas.napari_internals import canvas_widget
 from napari_wsseg._widgets.canvas.ruler import Ruler
 from napari_wsseg._widgets.canvas.sight import Sight
 from napari_wsseg._widgets.canvas.stage_extras import ExtraLayers
@@ -245,10 +246,7 @@ class Workbench(QObject):
     def canvas(self) -> QWidget | None:
         """Return the widget that the picture is drawn on."""
         if self._picture is None and self.window is not None:
-            centre = self.window.centralWidget()
-            for widget in centre.findChildren(QWidget) if centre else ():
-                if widget.metaObject().className() == "CanvasBackendDesktop":
-                    self._picture = widget
+            self._picture = canvas_widget(self.window)
         return self._picture
 
     def take_grow(self) -> None:

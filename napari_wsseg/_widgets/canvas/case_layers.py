@@ -15,7 +15,6 @@ from qtpy.QtCore import QTimer
 from napari_wsseg._widgets.canvas import thumbnails as _pictures
 from napari_wsseg._widgets.canvas.layer_updates import (
     UNIT_WORDS,
-    arrange,
     arranged_once,
     at_once,
     in_one_go,
@@ -26,6 +25,7 @@ from napari_wsseg._widgets.canvas.layer_updates import (
     show,
     watch,
 )
+from napari_wsseg._widgets.canvas.napari_internals import arrange, has_history
 from napari_wsseg._widgets.canvas.outlines import Outlines
 from napari_wsseg._widgets.canvas.strokes import drop_unclosed
 from napari_wsseg.schema import STAGES
@@ -43,7 +43,6 @@ STAGE_NAMES = {
 """What a view is called on screen."""
 
 _HEAT = Colormap(_pictures.HEAT, name="wsseg heat")
-_HISTORY = ("_undo_history", "_redo_history", "_staged_history", "_block_history")
 _BLANK = np.zeros((2, 2), np.float32)
 
 
@@ -361,8 +360,7 @@ class CaseLayers:
         to ask for it; the tool in hand is kept. Of an empty history nothing is left.
         """
         editable = self.session.may_draw(str(layer.metadata.get("finding", "")))
-        past = [getattr(layer, name, True) for name in _HISTORY]
-        if layer.editable == editable and not any(past):
+        if layer.editable == editable and not has_history(layer):
             return
         mode = layer.mode
         layer.editable = False

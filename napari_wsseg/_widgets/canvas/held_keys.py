@@ -10,7 +10,7 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtGui import QKeyEvent
 
-from napari_wsseg._widgets.canvas.layer_updates import key_releases
+from napari_wsseg._widgets.canvas.napari_internals import key_releases
 
 
 class HeldKeys(QObject):

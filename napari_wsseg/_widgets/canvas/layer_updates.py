@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari.viewer import Viewer
 from numpy.typing import NDArray
 
+from napari_wsseg._widgets.canvas import napari_internals as private
 from napari_wsseg._widgets.canvas import strokes as _strokes
 from napari_wsseg.schema import Case
 
@@ -35,33 +36,37 @@ def at_once(
     before = [(_lie(layer), layer.units) for layer in layers]
     with ExitStack() as blocked:
         for layer in layers:
-            blocked.enter_context(_undrawn(layer))
+            blocked.enter_context(private.undrawn(layer))
             for name in _HEARD:
                 blocked.enter_context(getattr(layer.events, name).blocker())
         yield
     moved, measured = _changed(layers, before)
-    placing = [_placing(viewer, layer) for layer in layers]
+    placing = [private.visual_of(viewer, layer) for layer in layers]
     if measured:
         # The canvas takes the units of all layers anew when one of them tells, and
         # with the next picture places them all.
-        with _untold(viewer, layers[-1], "units") if moved else nullcontext():
+        with (
+            private.without_sliders(viewer, layers[-1], "units")
+            if moved
+            else nullcontext()
+        ):
             layers[-1].events.units()
     with ExitStack() as placed:
         for visual in placing if measured else ():
-            placed.enter_context(_without(visual, "_on_matrix_change"))
+            placed.enter_context(private.unplaced(visual))
         for layer in moved[:-1]:
-            with _untold(viewer, layer, "scale"):
+            with private.without_sliders(viewer, layer, "scale"):
                 layer.events.scale()
         for layer in moved[-1:]:
             layer.events.scale()
     for layer, visual in zip(layers, placing, strict=True):
-        node = getattr(visual, "node", None)
+        node = private.node_of(visual)
         # Working out where a layer lies takes longer than taking over its pixels.
-        with _without(visual, "_on_matrix_change"):
+        with private.unplaced(visual):
             layer.refresh(thumbnail=thumbnails, extent=measured or layer in moved)
-        if getattr(visual, "node", None) is not node:
+        if private.node_of(visual) is not node:
             # A film too large for one texture is drawn by another node.
-            visual._on_matrix_change()
+            private.place_anew(visual)
 
 
 def _changed(
@@ -73,74 +78,9 @@ def _changed(
     return moved, any(layer.units != units for layer, (_, units) in pairs)
 
 
-def _placing(viewer: Viewer, layer: Layer) -> Any:
-    """Return what places a layer on the canvas, ``None`` if it is not where it was."""
-    return getattr(_canvas(viewer), "layer_to_visual", {}).get(layer)
-
-
-@contextmanager
-def _without(owner: object, name: str) -> Iterator[bool]:
-    """Let a method of napari's canvas do nothing for a while; yield whether it can.
-
-    Nothing public does this; where there is no such method all is the same, but slower.
-    """
-    if not hasattr(owner, name):
-        yield False
-        return
-    setattr(owner, name, _nothing)
-    try:
-        yield True
-    finally:
-        delattr(owner, name)
-
-
-def _nothing(event: object = None) -> None:
-    pass
-
-
 def send(viewer: Viewer, layers: Sequence[Layer]) -> None:
     """Send new pixels to the graphics card now, and not within the next picture."""
-    # Nothing public does this; without it the next picture takes so much longer.
-    canvas = _canvas(viewer)
-    native = getattr(canvas, "native", None)
-    scene = getattr(canvas, "_scene_canvas", None)
-    if native is None or scene is None or not native.isValid():
-        return
-    native.makeCurrent()
-    for layer in layers:
-        node: Any = getattr(_placing(viewer, layer), "node", None)
-        if layer.visible and getattr(node, "_need_texture_upload", False):
-            node._build_texture()
-    scene.context.flush_commands()
-
-
-def key_releases(viewer: Viewer) -> dict[str, Any]:
-    """Return what napari will do when keys are let go, by key; it may be changed."""
-    handler = getattr(getattr(viewer.window, "_qt_viewer", None), "_key_map_handler", 0)
-    found = getattr(handler, "_key_release_generators", None)
-    return found if isinstance(found, dict) else {}
-
-
-def _canvas(viewer: Viewer) -> Any:
-    """Return napari's canvas, ``None`` if it is not where it was."""
-    return getattr(getattr(viewer.window, "_qt_viewer", None), "canvas", None)
-
-
-def _untold(viewer: Viewer, layer: Layer, event: str) -> AbstractContextManager[object]:
-    """Let the canvas hear of a change of a layer, but not the viewer's sliders.
-
-    They look at the world as a whole; it is enough that the last layer tells them.
-    """
-    sliders = getattr(viewer, "_on_layers_change", None)
-    emitter = getattr(layer.events, event)
-    return emitter.blocker(sliders) if sliders else nullcontext()
-
-
-def _undrawn(layer: Layer) -> AbstractContextManager[object]:
-    """Hold back the slicing and the thumbnail that every single change would make."""
-    # Nothing public does this; without it each layer is drawn four times over.
-    block = getattr(layer, "_block_refresh", None)
-    return nullcontext() if block is None else block()
+    private.upload(viewer, [layer for layer in layers if layer.visible])
 
 
 @contextmanager
@@ -153,30 +93,14 @@ def arranged_once(
     of ten findings each turn of a film shows and hides several. With `later` it does
     not at all, and `arrange` is to follow.
     """
-    # Nothing public does this; without it all is the same, but slower.
-    canvas = _canvas(viewer)
-    whole = getattr(canvas, "_update_scenegraph", None)
-    overlays = getattr(canvas, "_overlay_callbacks", {})
     before = [layer.visible for layer in layers]
     with ExitStack() as blocked:
         for layer in layers:
-            for told in (whole, overlays.get(layer)):
-                if told is not None:
-                    blocked.enter_context(layer.events.visible.blocker(told))
+            for listener in private.hear_visibility(viewer, layer):
+                blocked.enter_context(layer.events.visible.blocker(listener))
         yield
     if not later and before != [layer.visible for layer in layers]:
-        arrange(viewer)
-
-
-def arrange(viewer: Viewer) -> None:
-    """Let the canvas arrange its scene anew."""
-    canvas, lay_out = _canvas(viewer), "_update_overlay_canvas_positions"
-    whole = getattr(canvas, "_update_scenegraph", _nothing)
-    # The scale bar and its like it would lay out anew for each layer there is.
-    with _without(canvas, lay_out) as can:
-        whole()
-    if can:
-        getattr(canvas, lay_out)()
+        private.arrange(viewer)
 
 
 @contextmanager
@@ -186,8 +110,8 @@ def in_one_go(viewer: Viewer) -> Iterator[None]:
     It then sends all that waits to the graphics card. Before the first picture there is
     no card to take it, and it is lost: with it how what lies over the film is drawn.
     """
-    native = getattr(_canvas(viewer), "native", None)
-    if native is None or not native.isValid():
+    native = private.native_of(viewer)
+    if native is None:
         yield
         return
     with viewer.layers.batched_update():
@@ -207,7 +131,7 @@ def show(layer: Layer, visible: bool) -> bool:
     if changed:
         # What is drawn already is on the graphics card.
         drawn = layer in _watched and layer not in _stale
-        with _undrawn(layer) if visible and drawn else nullcontext():
+        with private.undrawn(layer) if visible and drawn else nullcontext():
             layer.visible = visible
     return changed
 
@@ -230,11 +154,11 @@ def watch(layer: Layer) -> None:
             return
         if not asked.visible:
             _stale.add(asked)
-        elif chosen.get("data_displayed", True) and not asked._refresh_blocked:
+        elif chosen.get("data_displayed", True) and not private.is_undrawn(asked):
             _stale.discard(asked)
         plain(asked, *args, **chosen)
 
-    if hasattr(layer, "_refresh_blocked"):
+    if private.is_undrawn(layer) is not None:
         layer.refresh = refresh
         _watched.add(layer)
         _stale.add(layer)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from napari.layers import Labels
 
+from napari_wsseg._widgets.canvas.napari_internals import begun_on
+
 _BRUSHES = {"paint", "erase"}
 
 
@@ -24,9 +26,7 @@ def drop_unclosed(layer: Labels) -> None:
     Left to itself it would be closed on whatever the layer shows next, and an outline
     would take its pixels off there.
     """
-    # Nothing public does this; napari does the same on Esc.
-    overlays = getattr(layer, "_overlays", {})
-    outline, polygon = overlays.get("brush_stroke"), overlays.get("polygon")
+    outline, polygon = begun_on(layer, "brush_stroke"), begun_on(layer, "polygon")
     if outline is not None and outline.active:
         outline.abort(layer)
     if polygon is not None and polygon.points:

@@ -1,0 +1,180 @@
+"""Every private part of napari that the window uses, and what for.
+
+Nothing public does what these do. Where napari has renamed one, films still turn and
+strokes are still kept, only slower: each is looked for before it is used. A test wants
+each of `PRIVATE` in the napari that is installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from napari.layers import Layer
+from napari.viewer import Viewer
+from qtpy.QtWidgets import QMainWindow, QWidget
+
+PRIVATE = {
+    "window._qt_viewer": "the way to the canvas",
+    "viewer._on_layers_change": "sliders need to hear of the last layer alone",
+    "qt._key_map_handler": "the way to the keys that are held",
+    "keys._key_release_generators": "what a key began ends though its release is lost",
+    "canvas.layer_to_visual": "what places a layer on the canvas",
+    "canvas._scene_canvas": "the card is sent pixels before the next picture",
+    "canvas._update_scenegraph": "the scene is arranged once for all layers",
+    "canvas._overlay_callbacks": "and so are their overlays",
+    "canvas._update_overlay_canvas_positions": "and the scale bar",
+    "visual._on_matrix_change": "a layer is placed once, not with every property",
+    "node._need_texture_upload": "pixels that wait to be sent to the card",
+    "node._build_texture": "sends them",
+    "layer._block_refresh": "a layer is sliced once, not with every property",
+    "layer._refresh_blocked": "whether it is held back just now",
+    "layer._overlays": "a polygon begun on one film is not closed on the next",
+    "labels._undo_history": "undo never brings back pixels of another film",
+    "labels._redo_history": "nor does redo",
+    "labels._staged_history": "nor a stroke that is not finished",
+    "labels._block_history": "nor a block of them",
+}
+"""What is used, as ``owner.name``, and why."""
+
+_CANVAS_WIDGET = "CanvasBackendDesktop"
+
+
+def canvas_of(viewer: Viewer) -> Any:
+    """Return napari's canvas, ``None`` if it is not where it was."""
+    return getattr(getattr(viewer.window, "_qt_viewer", None), "canvas", None)
+
+
+def canvas_widget(window: QMainWindow) -> QWidget | None:
+    """Return the widget that the picture is drawn on."""
+    centre = window.centralWidget()
+    for widget in centre.findChildren(QWidget) if centre else ():
+        if widget.metaObject().className() == _CANVAS_WIDGET:
+            found: QWidget = widget
+            return found
+    return None
+
+
+def keys_of(viewer: Viewer) -> Any:
+    """Return what hears napari's keys, ``None`` if it is not where it was."""
+    return getattr(getattr(viewer.window, "_qt_viewer", None), "_key_map_handler", None)
+
+
+def key_releases(viewer: Viewer) -> dict[str, Any]:
+    """Return what napari will do when keys are let go, by key; it may be changed."""
+    found = getattr(keys_of(viewer), "_key_release_generators", None)
+    return found if isinstance(found, dict) else {}
+
+
+def visual_of(viewer: Viewer, layer: Layer) -> Any:
+    """Return what places a layer on the canvas, ``None`` if it is not where it was."""
+    return getattr(canvas_of(viewer), "layer_to_visual", {}).get(layer)
+
+
+def node_of(visual: Any) -> Any:
+    """Return what draws a layer."""
+    return getattr(visual, "node", None)
+
+
+def unplaced(visual: Any) -> AbstractContextManager[bool]:
+    """Hold back the placing of a layer."""
+    return _without(visual, "_on_matrix_change")
+
+
+def place_anew(visual: Any) -> None:
+    """Place a layer on the canvas."""
+    visual._on_matrix_change()
+
+
+def without_sliders(
+    viewer: Viewer, layer: Layer, event: str
+) -> AbstractContextManager[object]:
+    """Let the canvas hear of a change of a layer, but not the viewer's sliders.
+
+    They look at the world as a whole; it is enough that the last layer tells them.
+    """
+    sliders = getattr(viewer, "_on_layers_change", None)
+    emitter = getattr(layer.events, event)
+    return emitter.blocker(sliders) if sliders else nullcontext()
+
+
+def undrawn(layer: Layer) -> AbstractContextManager[object]:
+    """Hold back the slicing and the thumbnail that every single change would make."""
+    block = getattr(layer, "_block_refresh", None)
+    return nullcontext() if block is None else block()
+
+
+def is_undrawn(layer: Layer) -> bool | None:
+    """Whether slicing is held back just now; ``None`` if that cannot be known."""
+    return getattr(layer, "_refresh_blocked", None)
+
+
+def native_of(viewer: Viewer) -> Any:
+    """Return the widget of the graphics card, ``None`` before the first picture."""
+    native = getattr(canvas_of(viewer), "native", None)
+    return native if native is not None and native.isValid() else None
+
+
+def upload(viewer: Viewer, layers: list[Layer]) -> None:
+    """Send new pixels of layers to the graphics card now."""
+    native = native_of(viewer)
+    scene = getattr(canvas_of(viewer), "_scene_canvas", None)
+    if native is None or scene is None:
+        return
+    native.makeCurrent()
+    for layer in layers:
+        node = node_of(visual_of(viewer, layer))
+        if getattr(node, "_need_texture_upload", False):
+            node._build_texture()
+    scene.context.flush_commands()
+
+
+def hear_visibility(viewer: Viewer, layer: Layer) -> list[Callable[..., object]]:
+    """Return what of the canvas hears that a layer is shown or hidden."""
+    canvas = canvas_of(viewer)
+    whole = getattr(canvas, "_update_scenegraph", None)
+    overlay = getattr(canvas, "_overlay_callbacks", {}).get(layer)
+    return [each for each in (whole, overlay) if each is not None]
+
+
+def arrange(viewer: Viewer) -> None:
+    """Let the canvas arrange its scene anew."""
+    canvas, lay_out = canvas_of(viewer), "_update_overlay_canvas_positions"
+    whole = getattr(canvas, "_update_scenegraph", _nothing)
+    # The scale bar and its like it would lay out anew for each layer there is.
+    with _without(canvas, lay_out) as can:
+        whole()
+    if can:
+        getattr(canvas, lay_out)()
+
+
+def begun_on(layer: Layer, name: str) -> Any:
+    """Return what a tool has begun on a layer, e.g. ``"polygon"``; ``None``: nothing.
+
+    napari's own way to forget it is Esc.
+    """
+    return getattr(layer, "_overlays", {}).get(name)
+
+
+def has_history(layer: Layer) -> bool:
+    """Whether there may be something to undo."""
+    names = [name for name in PRIVATE if name.startswith("labels.")]
+    return any(getattr(layer, name.partition(".")[2], True) for name in names)
+
+
+@contextmanager
+def _without(owner: object, name: str) -> Iterator[bool]:
+    """Let a method of napari's canvas do nothing for a while; yield whether it can."""
+    if not hasattr(owner, name):
+        yield False
+        return
+    setattr(owner, name, _nothing)
+    try:
+        yield True
+    finally:
+        delattr(owner, name)
+
+
+def _nothing(event: object = None) -> None:
+    pass
