@@ -61,6 +61,19 @@ def checked(path: Path) -> Path:
     )
 
 
+def plain(name: str) -> str:
+    """Return a name that a row or file gives to a folder, if it is a single one.
+
+    Raises
+    ------
+    DataError
+        It leads elsewhere, or no file can be called that.
+    """
+    if not name.strip(". ") or len(name) > 200 or any(c in "\0/\\:" for c in name):
+        raise DataError(f"{name[:80]!r} is no name of a run or folder; refused")
+    return name
+
+
 def opened(path: Path, mode: str = "rb") -> IO[Any]:
     """Open a plain file: ``"rb"`` to read, ``"wb"`` to write, ``"ab"`` to append.
 

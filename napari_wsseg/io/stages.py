@@ -60,7 +60,7 @@ def folder(project: Path, stage: str, run: str) -> Path:
             f"a variant {variant!r} of stage {own}; name it with a-z, 0-9, @+()- "
             "and spaces"
         )
-    return project / "stages" / stage / run
+    return project / "stages" / stage / project_files.plain(run)
 
 
 def write(project: Path, stage: str, run: str, case_id: str, maps: StageMaps) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from helpers.small_project import CASE, blot, new_project
 from napari_wsseg import cli
-from napari_wsseg.io import atomic, project_files, runs
+from napari_wsseg.io import atomic, project_files, runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 
@@ -390,3 +390,11 @@ def test_the_makers_are_as_the_program_leaves_them(folder: Path) -> None:
     with sqlite3.connect(folder / "index.sqlite") as connection:
         assert connection.execute("SELECT count(*) FROM annotations").fetchone() == (1,)
     connection.close()
+
+
+@pytest.mark.parametrize(
+    "run", ["", "..", "../x", "a/b", "a\\b", "c:x", "x" * 300, "\0"]
+)
+def test_a_run_that_the_index_names_is_a_single_name(tmp_path: Path, run: str) -> None:
+    with pytest.raises(DataError, match="no name of a run"):
+        stages.folder(tmp_path, "cam", run)

@@ -40,7 +40,7 @@ def told(project: Project, stage: str, run: str) -> dict[str, Any]:
 
 def header(project: Project, run: str) -> dict[str, Any]:
     """Return a run's header, empty where the run's weights are no longer there."""
-    path = RunFolder(project.folder / "runs" / run).best
+    path = RunFolder(project.folder / "runs" / project_files.plain(run)).best
     if not project_files.checked(path).is_file():
         return {}
     try:
