@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -25,6 +26,11 @@ from trainers.data import targets as _targets
 from trainers.data.samplers import ShuffledSampler
 from trainers.engine.loop import Task, fit
 from trainers.engine.recipe import Context, Events, TrainingConfig, recipe
+
+logger = logging.getLogger(__name__)
+
+#: Least share of films with both sides of a boundary before a warning is given.
+_SHARE_WITH_PAIRS = 0.5
 
 #: Most training films whose mean displacement is taken off.
 _CENTRING = 256
@@ -110,9 +116,11 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
             "no training film is labelled with a finding, so there is nothing to learn "
             "boundaries from; label some films as present"
         )
+    _warn_of_no_pairs(project, run, labels, seeded, films.size, config.radius)
     context.lock.extend(labels.lock(seeded))
     torch.manual_seed(config.seed)
-    model = _network(backbone)
+    placed = header["cam"].get("placement", "looks") == "looks"
+    model = _network(backbone, placed=placed)
     if not config.displacement:
         for parameter in model.displacement_parameters():
             parameter.requires_grad_(False)
@@ -140,7 +148,7 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
             steps=steps,
             header={
                 **header,
-                "network": {**header["network"], "kind": "irnet"},
+                "network": {**header["network"], "kind": "irnet", "placed": placed},
                 "classifier": run,
                 "displacement": config.displacement,
                 "walk": {
@@ -201,10 +209,10 @@ class _Feeding:
         return int(network["in_channels"]) if isinstance(network, dict) else 1
 
 
-def _network(backbone: nn.Module) -> IRNet:
+def _network(backbone: nn.Module, *, placed: bool = False) -> IRNet:
     if not isinstance(backbone, Classifier):
         raise TypeError(f"IRNet builds on a Classifier, not {type(backbone).__name__}")
-    return IRNet(backbone)
+    return IRNet(backbone, placed=placed)
 
 
 def _seeded(labels: _data.Labels, rows: list[int], positives_only: bool) -> list[int]:
@@ -237,6 +245,31 @@ def _seeds(
     return nn.functional.interpolate(stacked, (size, size), mode="nearest-exact")
 
 
+def _warn_of_no_pairs(
+    project: Project,
+    run: str,
+    labels: _data.Labels,
+    rows: list[int],
+    size: int,
+    radius: int,
+) -> None:
+    """Say so if the seeds of most films part nothing, which teaches no boundary."""
+    some, grid = _spread(rows), max(1, size // 4)
+    parted = sum(
+        bool(irnet_loss.pairs(seeds[None], radius=radius).different.any())
+        for row in some
+        for seeds in _seeds(project, run, labels, [row], grid)
+    )
+    if parted < _SHARE_WITH_PAIRS * len(some):
+        logger.warning(
+            "the seeds of %d of %d films have no finding beside background, so IRNet "
+            "learns little of boundaries; bring the classifier's seed_foreground and "
+            "seed_background closer together",
+            len(some) - parted,
+            len(some),
+        )
+
+
 def _spread(rows: list[int]) -> list[int]:
     """Return at most `_CENTRING` rows, evenly."""
     return rows[:: max(1, -(-len(rows) // _CENTRING))]
@@ -251,7 +284,9 @@ def _centre(model: nn.Module, batches: Iterable[Tensor]) -> None:
     films, total = 0, torch.zeros_like(mean)
     for images in batches:
         films += len(images)
-        total += model.displacement(model.backbone.stages(images)).mean((2, 3)).sum(0)
+        levels = model.backbone.stages(images)
+        fields = model.displacement(levels, images.shape[-2:])
+        total += fields.mean((2, 3)).sum(0)
     mean += total / max(1, films)
 
 

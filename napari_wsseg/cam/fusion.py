@@ -11,6 +11,8 @@ from napari_wsseg.cam import CamMethod
 from napari_wsseg.cam import _explainable as _classifier
 from napari_wsseg.cam._explainable import Explainable
 from napari_wsseg.cam.level import AtLevel
+from napari_wsseg.nn import cell_centres
+from napari_wsseg.nn.cell_centres import Cells
 from napari_wsseg.nn.classifier import Classifier
 
 
@@ -22,6 +24,8 @@ def multi_scale(
     scales: Sequence[float] = (1.0,),
     flip: bool = True,
     findings: Sequence[int] | None = None,
+    cells: Cells | None = None,
+    grid: int | None = None,
 ) -> torch.Tensor:
     """Sum a method's maps over scales of the images and their mirror images.
 
@@ -33,20 +37,31 @@ def multi_scale(
     flip
         See the mirror image at every scale too. Mirrored images then give mirrored
         maps.
+    cells
+        Where the map's cells look; every map is drawn there before they are summed.
+        ``None``: as if cells tiled the image, as published code has it, which is
+        beside it by up to half a cell.
+    grid
+        With `cells`, the side of the map wanted.
 
     Returns
     -------
     heat : (B, K, h, w)
-        On the grid of the first scale; not normalised.
+        On the grid of the first scale, or on `grid`; not normalised.
     """
     if not scales or min(scales) <= 0:
         raise ValueError(f"scales are {tuple(scales)}; give one or more above 0")
+
+    def look(seen: torch.Tensor) -> torch.Tensor:
+        heat = method(classifier, seen, findings)
+        return heat if cells is None else _placed(heat, cells, seen, grid)
+
     heats = []
     for scale in scales:
         seen = _scaled(images, scale)
-        heat = method(classifier, seen, findings)
+        heat = look(seen)
         if flip:
-            heat = heat + method(classifier, seen.flip(-1), findings).flip(-1)
+            heat = heat + look(seen.flip(-1)).flip(-1)
         heats.append(heat)
     return torch.stack([_on_grid(heat, heats[0]) for heat in heats]).sum(0)
 
@@ -59,6 +74,7 @@ def multi_level(
     scales: Sequence[float] = (1.0,),
     flip: bool = True,
     findings: Sequence[int] | None = None,
+    grid: int | None = None,
 ) -> torch.Tensor:
     """Return the largest of several levels' LayerCAMs at every pixel.
 
@@ -72,18 +88,21 @@ def multi_level(
         Two or more of 1 to 5.
     scales, flip, findings
         As of `multi_scale`; summed before levels are compared.
+    grid
+        Side of the map wanted, on which every cell is drawn where it looks; ``None``:
+        as if cells tiled the image.
 
     Returns
     -------
     heat : (B, K, h, w)
-        On the grid of the finest level, in [0, 1].
+        On the grid of the finest level, or on `grid`, in [0, 1].
     """
     several = sorted(set(levels))
     if len(several) < 2:
         raise ValueError(f"levels are {tuple(levels)}; give two or more of 1 to 5")
 
     heat = multi_scale(
-        _one_after_another(several),
+        _one_after_another(several, grid),
         classifier,
         images,
         scales=scales,
@@ -95,7 +114,7 @@ def multi_level(
     return torch.stack(relative.chunk(len(several), 1)).amax(0)
 
 
-def _one_after_another(levels: Sequence[int]) -> CamMethod:
+def _one_after_another(levels: Sequence[int], grid: int | None) -> CamMethod:
     """Return LayerCAM as a method of (B, L·K, h, w): level by level, on one grid."""
 
     def layer_cams(
@@ -106,7 +125,14 @@ def _one_after_another(levels: Sequence[int]) -> CamMethod:
         if not isinstance(classifier, Classifier):
             raise TypeError(f"a {type(classifier).__name__} has no levels to read")
         heats = _layer_cams(classifier, images, levels, findings)
-        return torch.cat([_on_grid(heat, heats[0]) for heat in heats], 1)
+        if grid is None:
+            return torch.cat([_on_grid(heat, heats[0]) for heat in heats], 1)
+        every = cell_centres.levels(classifier)
+        drawn = [
+            _placed(heat, every[level - 1], images, grid)
+            for level, heat in zip(levels, heats, strict=True)
+        ]
+        return torch.cat(drawn, 1)
 
     return layer_cams
 
@@ -139,6 +165,13 @@ def _scaled(images: torch.Tensor, scale: float) -> torch.Tensor:
     return functional.interpolate(
         images, (height, width), mode="bicubic", align_corners=False
     )
+
+
+def _placed(
+    heat: torch.Tensor, cells: Cells, images: torch.Tensor, grid: int | None
+) -> torch.Tensor:
+    wanted = heat.shape[-2:] if grid is None else torch.Size((grid, grid))
+    return cell_centres.placed(heat, cells, images.shape[-2:], wanted)
 
 
 def _on_grid(heat: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,11 @@ from napari_wsseg.io.values import NUMBER, Form
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import ANATOMY, STAGES, StageMaps, StageSettings
 
+DRAWING = 2
+"""How maps lie on their films: 1 rounded films' boxes and networks' cells to grids."""
+
+_MARK = "drawing.json"
+
 MAX_BYTES = 2**29
 """Most that the maps of one film unpack to; ten findings of 1024 × 1024 are 40 MiB."""
 
@@ -71,10 +76,29 @@ def write(project: Path, stage: str, run: str, case_id: str, maps: StageMaps) ->
         **{f"extra_{name}": array for name, array in maps.extra.items()},
     }
     presence.check_is_project(project)
+    _begin(folder(project, stage, run))
     atomic.write(
         folder(project, stage, run) / f"{case_id}.npz",
         lambda file: np.savez_compressed(file, allow_pickle=False, **arrays),
     )
+
+
+def _begin(place: Path) -> None:
+    """Clear away maps of an earlier drawing, with which new ones are never mixed."""
+    if _is_current(place):
+        return
+    for stale in (*place.glob("*.npz"), place / "stage.json"):
+        project_files.remove(stale)
+    atomic.write_json(place / _MARK, {"drawing": DRAWING})
+
+
+def _is_current(place: Path) -> bool:
+    """Whether what maps are there are drawn as new ones will be."""
+    mark = project_files.checked(place / _MARK)
+    try:
+        return mark.exists() and atomic.read_json(mark).get("drawing") == DRAWING
+    except DataError:
+        return False  # they are computed again
 
 
 def read(project: Path, stage: str, run: str, case_id: str) -> StageMaps | None:
@@ -139,9 +163,12 @@ def _load(path: Path) -> np.lib.npyio.NpzFile:
 
 
 def seen(project: Path, stage: str, run: str) -> set[str]:
-    """Return the ids of the cases that the stage has maps of."""
+    """Return the ids of the cases that the stage has maps of.
+
+    Maps of an earlier drawing do not count: the stage has to be computed again.
+    """
     place = project_files.checked(folder(project, stage, run))
-    return {path.stem for path in place.glob("*.npz")}
+    return {path.stem for path in place.glob("*.npz")} if _is_current(place) else set()
 
 
 def missing(project: Path, stage: str, run: str, films: Iterable[str]) -> set[str]:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from napari_wsseg.nn import cell_centres
 from napari_wsseg.nn.classifier import Classifier
 
 EDGE_CHANNELS = 32
@@ -22,10 +23,14 @@ class IRNet(nn.Module):
     backbone
         Its five levels feed both branches. It is taken over: its parameters are
         frozen and it stays in eval mode, whatever mode the rest is in.
+    placed
+        Draw every level where its cells look before levels are put together. Without
+        it, as in published code, they are apart by up to half a cell of the coarsest.
     """
 
-    def __init__(self, backbone: Classifier) -> None:
+    def __init__(self, backbone: Classifier, *, placed: bool = False) -> None:
         super().__init__()
+        self.cells = cell_centres.levels(backbone) if placed else None
         # Frozen, so it may lie in memory as its convolutions like it best.
         self.backbone = backbone.requires_grad_(False).eval()
         self.backbone.to(memory_format=torch.channels_last)
@@ -79,26 +84,41 @@ class IRNet(nn.Module):
         """
         with torch.no_grad():
             levels = self.backbone.stages(images)
-        return self.edge(levels), self.displacement(levels) if displacement else None
+        size = images.shape[-2:]
+        edge = self.edge(levels, size)
+        return edge, self.displacement(levels, size) if displacement else None
 
-    def edge(self, levels: list[torch.Tensor]) -> torch.Tensor:
-        """Return boundary logits (B, 1, h, w) of a backbone's five levels."""
+    def edge(
+        self, levels: list[torch.Tensor], size: torch.Size | None = None
+    ) -> torch.Tensor:
+        """Return boundary logits (B, 1, h, w) of a backbone's five levels.
+
+        Parameters
+        ----------
+        size
+            Rows and columns of the images; four times the first level's by default.
+        """
         shape = levels[0].shape[-2:]
         reduced = [
-            functional.relu(_resized(branch(level), shape))
-            for branch, level in zip(self.edge_levels, levels, strict=True)
+            functional.relu(self._laid(branch(level), number, shape, size))
+            for number, (branch, level) in enumerate(
+                zip(self.edge_levels, levels, strict=True)
+            )
         ]
         logits: torch.Tensor = self.edge_out(torch.cat(reduced, 1))
         return logits
 
-    def displacement(self, levels: list[torch.Tensor]) -> torch.Tensor:
+    def displacement(
+        self, levels: list[torch.Tensor], size: torch.Size | None = None
+    ) -> torch.Tensor:
         """Return the displacement field (B, 2, h, w) of a backbone's five levels."""
         fine, coarse = levels[0].shape[-2:], levels[2].shape[-2:]
         one, two, three, four, five = (
-            branch(level)
-            for branch, level in zip(self.displacement_levels, levels, strict=True)
+            self._laid(branch(level), number, fine if number < 2 else coarse, size)
+            for number, (branch, level) in enumerate(
+                zip(self.displacement_levels, levels, strict=True)
+            )
         )
-        four, five = _resized(four, coarse), _resized(five, coarse)
         deep = functional.relu(torch.cat([three, four, five], 1))
         deep = _resized(self.displacement_coarse(deep), fine)
         shallow = functional.relu(torch.cat([one, two, deep], 1))
@@ -112,11 +132,22 @@ class IRNet(nn.Module):
 
         With `flip`, the logits are averaged with those of the mirrored images.
         """
-        edge = self.edge(self.backbone.stages(images))
+        size = images.shape[-2:]
+        edge = self.edge(self.backbone.stages(images), size)
         if flip:
-            mirrored = self.edge(self.backbone.stages(images.flip(-1)))
+            mirrored = self.edge(self.backbone.stages(images.flip(-1)), size)
             edge = (edge + mirrored.flip(-1)) / 2
         return edge.sigmoid()
+
+    def _laid(
+        self, x: torch.Tensor, number: int, grid: torch.Size, size: torch.Size | None
+    ) -> torch.Tensor:
+        """Bring the map of a level, 0 to 4, to a grid that is spread over the film."""
+        if self.cells is None:
+            return _resized(x, grid)
+        stride = 4 if number < 2 else 8
+        size = size or torch.Size(side * stride for side in grid)
+        return cell_centres.placed(x, self.cells[number], size, grid)
 
 
 class MeanShift(nn.Module):

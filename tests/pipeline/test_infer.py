@@ -113,8 +113,8 @@ def test_every_variant_has_maps_of_its_own_and_the_same_probabilities(
     other = stages.read(folder, stage, run, case)
     assert own is not None
     assert other is not None
-    side = {"3": 8, "4": 4, "5": 4}[variant.partition("@")[2][0]]
-    assert other.score.shape == (1, side, side)
+    # On a quarter of the film's grid, each cell drawn where it looks.
+    assert other.score.shape == (1, SIZE // 4, SIZE // 4)
     # A map may be empty where this random network is against the finding.
     assert other.score.max() in (0, pytest.approx(1, abs=1e-3))
     assert other.score.min() >= 0
@@ -196,3 +196,39 @@ def test_one_film_alone_gets_every_map(
         assert stages.seen(spots, kept, run) == {case}
         assert stages.read_settings(spots, kept, run) is not None
     assert "cam (Grad-CAM, level 4): 1 of 20 films" in capsys.readouterr().err
+
+
+def test_maps_of_an_earlier_drawing_are_computed_again_and_never_mixed(
+    spots_project: Project, run: str
+) -> None:
+    folder = stages.folder(spots_project.folder, "cam", run)
+    cases = [case.id for case in spots_project.cases()]
+    list(infer(spots_project, "cam", run))
+    assert stages.seen(spots_project.folder, "cam", run) == set(cases)
+    (folder / "drawing.json").unlink()  # as an earlier version left them
+    assert not stages.seen(spots_project.folder, "cam", run)
+    assert stages.missing(spots_project.folder, "cam", run, cases) == set(cases)
+    list(infer(spots_project, "cam", run, first=cases[1], only=True))
+    assert stages.seen(spots_project.folder, "cam", run) == {cases[1]}
+    list(infer(spots_project, "cam", run))
+    assert stages.seen(spots_project.folder, "cam", run) == set(cases)
+
+
+def test_soft_odds_keep_what_is_hot_and_leave_a_map_without_heat_empty() -> None:
+    rows = np.mgrid[:SIZE, :SIZE][0]
+    heat = np.stack([(rows / SIZE).astype(np.float32), np.zeros((SIZE, SIZE))])
+    image = (rows >= 40).astype(np.float32)
+    how = {
+        "steepness": 5.0,
+        "threshold": 0.5,
+        "foreground": 0.6,
+        "background": 0.4,
+        "backend": "grid",
+    }
+    params = _scorers._crf_params(SIZE, soft=True)
+    score, seed = _scorers._soft_seeds(heat.astype(np.float32), image, params, how)
+    assert (seed[0, 44:] == 1).all()
+    assert (seed[0, :20] == 0).all()
+    assert not seed[1].any()
+    assert not score[1].any()
+    assert score[0, 39].mean() < score[0, 41].mean() - 0.1, "drawn to the edge"

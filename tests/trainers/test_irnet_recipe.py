@@ -100,3 +100,23 @@ def test_the_mean_is_taken_of_films_from_everywhere(count: int) -> None:
     assert len(rows) <= 256
     assert len(rows) >= min(count, 128)
     assert not rows or rows[-1] >= count * 0.9 - 1
+
+
+@pytest.mark.parametrize("parts", [True, False])
+def test_seeds_that_part_nothing_are_told(
+    classified: Path,
+    parts: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seeds = torch.full((1, 1, 16, 16), 255, dtype=torch.uint8)
+    seeds[..., :4], seeds[..., 5 if parts else 12 :] = 1, 0
+    monkeypatch.setattr(irnet, "_seeds", lambda *_: seeds)
+    with Project.open(classified) as project:
+        irnet._warn_of_no_pairs(project, "run", None, [0, 1, 2], 64, 4)  # type: ignore[arg-type]
+    assert ("no finding beside background" in caplog.text) == (not parts)
+
+
+def test_a_new_irnet_lays_its_levels_where_they_look(classified: Path) -> None:
+    _, model = trained(classified, epochs=1)
+    assert model.cells is not None

@@ -100,3 +100,26 @@ def test_irn_compat_gives_sgd_its_weight_decay_for_momentum() -> None:
         assert settings["optimiser"] == "sgd"
         assert settings["momentum"] == settings["weight_decay"] == 1e-4
     assert of("irn-compat", "classifier")["cam_scales"] == "1,0.5,1.5,2"
+
+
+@pytest.mark.parametrize("preset", list(papers))
+def test_no_papers_segmenter_learns_presence_beside_its_mask(preset: str) -> None:
+    for recipe in ("segmentation", "chexseg"):
+        if recipe in trainers.presets[preset]:
+            assert of(preset, recipe)["present_weight"] == 0
+
+
+def test_chexsegs_irnet_learns_at_the_papers_rate_and_in_compat_at_the_codes() -> None:
+    assert of("chexseg", "irnet")["learning_rate"] == 0.1
+    assert of("chexseg-compat", "irnet")["learning_rate"] == 0.01
+
+
+@pytest.mark.parametrize("preset", list(trainers.presets))
+def test_maps_are_drawn_where_cells_look_unless_published_code_is_compared(
+    preset: str,
+) -> None:
+    if "classifier" not in trainers.presets[preset]:
+        return
+    published = preset.endswith("-compat")
+    wanted = "grid" if published else "looks"
+    assert of(preset, "classifier")["cam_placement"] == wanted

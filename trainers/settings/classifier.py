@@ -63,6 +63,15 @@ class ClassifierConfig(NetworkConfig):
         str,
         {"tooltip": "Sides of the film that maps are summed over, e.g. 1,0.75,1.25"},
     ] = "1"
+    cam_placement: Annotated[
+        str,
+        {
+            "choices": ["looks", "grid"],
+            "label": "Map cells drawn",
+            "tooltip": "looks: where each cell of the network looks; grid: as if cells "
+            "tiled the film, half a cell beside it, as published code has it",
+        },
+    ] = "looks"
     cam_cut: Annotated[
         str,
         {
@@ -117,7 +126,8 @@ class ClassifierConfig(NetworkConfig):
             "min": 0.0,
             "max": 1.0,
             "step": 0.05,
-            "tooltip": "Share of the peak above which heat is surely finding",
+            "tooltip": "Share of the peak above which heat is surely finding; with "
+            "soft odds, probability behind the CRF",
         },
     ] = 0.3
     seed_background: Annotated[
@@ -126,9 +136,28 @@ class ClassifierConfig(NetworkConfig):
             "min": 0.0,
             "max": 1.0,
             "step": 0.05,
-            "tooltip": "Share of the peak under which it is surely background",
+            "tooltip": "Share of the peak under which it is surely background; with "
+            "soft odds, probability behind the CRF",
         },
     ] = 0.05
+    crf_odds: Annotated[
+        str,
+        {
+            "choices": ["hard", "soft"],
+            "tooltip": "hard: two passes on masks held with certainty 0.7, as the "
+            "papers have it; soft: one pass, as sure of a pixel as its heat is",
+        },
+    ] = "hard"
+    crf_steepness: Annotated[
+        float,
+        {
+            "min": 0.1,
+            "max": 100.0,
+            "step": 1.0,
+            "tooltip": "Soft odds only: log-odds per unit of heat, 0 at the map's "
+            "threshold",
+        },
+    ] = 5.0
     crf_backend: Annotated[str, {"choices": ["grid", "pydensecrf"]}] = "grid"
 
     def __post_init__(self) -> None:
@@ -162,9 +191,12 @@ def header(
             "method": config.cam,
             "level": config.cam_level,
             "scales": list(config.scales),
+            "placement": config.cam_placement,
         },
         "crf": {
             "backend": config.crf_backend,
+            "odds": config.crf_odds,
+            "steepness": config.crf_steepness,
             "foreground": config.seed_foreground,
             "background": config.seed_background,
         },

@@ -2,7 +2,8 @@
 
 A preset by a paper's name has what the paper says and, where it is silent, what its
 code does, without the code's mistakes. Its "-compat" repeats those mistakes too, so
-that numbers can be compared.
+that numbers can be compared; maps are drawn as their code draws them, as if cells tiled
+the film, although a ResNet's look half a cell further up and to the left.
 """
 
 from __future__ import annotations
@@ -10,6 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 _PLAIN: dict[str, Any] = {"average": 0.0, "augment": 0.0, "tone": 0.0}
+
+# No paper's segmenter learns whether a finding is there beside its mask.
+_NO_HEAD: dict[str, Any] = {"present_weight": 0.0}
+
+# Published code stretches a map over the film, which puts a ResNet's half a cell off.
+_AS_PUBLISHED: dict[str, Any] = {"cam_placement": "grid"}
 
 # WSMIS sections 3 and 4.5, its code's learning rates, IRNet's seeds.
 _WSMIS: dict[str, dict[str, Any]] = {
@@ -66,6 +73,7 @@ _WSMIS: dict[str, dict[str, Any]] = {
         "schedule": "poly",
         "average": 0.0,
         "loss": "bce",
+        **_NO_HEAD,
     },
 }
 
@@ -86,8 +94,10 @@ _CHEXSEG_MASKS: dict[str, Any] = {
     "flip": False,
     "loss": "dice",
     "labels": "cam",
+    **_NO_HEAD,
     **_PLAIN,
 }
+_NOT_DISTILLED = {"loss", "labels", *_NO_HEAD}
 _CHEXSEG: dict[str, dict[str, Any]] = {
     "classifier": {
         "arch": "densenet121",
@@ -114,7 +124,8 @@ _CHEXSEG: dict[str, dict[str, Any]] = {
         "epochs": 3,
         "batch": 16,
         "optimiser": "sgd",
-        "learning_rate": 0.01,
+        # Appendix B.3; its code has 0.01.
+        "learning_rate": 0.1,
         "momentum": 0.0,
         "weight_decay": 0.0,
         "schedule": "poly",
@@ -129,7 +140,7 @@ _CHEXSEG: dict[str, dict[str, Any]] = {
     "segmentation": dict(_CHEXSEG_MASKS),
     "chexseg": {**_CHEXSEG_MASKS, "p": 0.9},
     "distillation": {
-        **{k: v for k, v in _CHEXSEG_MASKS.items() if k not in ("loss", "labels")},
+        **{k: v for k, v in _CHEXSEG_MASKS.items() if k not in _NOT_DISTILLED},
         "temperature": 10.0,
     },
 }
@@ -157,6 +168,7 @@ _IRN: dict[str, dict[str, Any]] = {
         "average": 0.0,
         "choose_by": "last",
         "cam": "cam",
+        **_AS_PUBLISHED,
         "cam_scales": "1,0.5,1.5,2",
         "cam_threshold": 0.15,
     },
@@ -216,6 +228,7 @@ papers: dict[str, dict[str, dict[str, Any]]] = {
             "dropblock_compat": True,
             "dropblock_schedule": "ten-steps",
             "dropblock_levels": "0",
+            **_AS_PUBLISHED,
             "cam": "grad-cam++ (wsmis)",
             "cam_threshold": 0.2,
         },
@@ -235,12 +248,13 @@ papers: dict[str, dict[str, dict[str, Any]]] = {
         "classifier": {
             **_CHEXSEG["classifier"],
             "normalisation": "chexpert",
+            **_AS_PUBLISHED,
             "cam_cut": "otsu",
             "cam_fill_holes": True,
             "seed_foreground": 0.25,
             "seed_background": 0.1,
         },
-        "irnet": {**_CHEXSEG["irnet"], "momentum": 0.0},
+        "irnet": {**_CHEXSEG["irnet"], "learning_rate": 0.01},
         "segmentation": {**_CHEXSEG_MASKS, "learning_rate": 1e-4},
         "chexseg": {**_CHEXSEG["chexseg"], "learning_rate": 1e-4, "compat": True},
     },

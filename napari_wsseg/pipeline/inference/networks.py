@@ -20,8 +20,9 @@ MAX_SIZE = 4096
 """Largest working size that a run's header may ask for."""
 
 
-def _irnet(**spec: Any) -> nn.Module:
-    return IRNet(classifier.build(**spec))
+def _irnet(*, placed: bool = False, **spec: Any) -> nn.Module:
+    # A run of before it was a setting was trained without.
+    return IRNet(classifier.build(**spec), placed=placed)
 
 
 #: Kind of network, as a header names it, to what builds it from the header. A recipe

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import special
 from torch import Tensor
 
 from napari_wsseg.cam import fusion, methods
 from napari_wsseg.cam.level import AtLevel
 from napari_wsseg.io import stages
+from napari_wsseg.nn import cell_centres
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.ops import affinity, seeds
@@ -30,11 +33,19 @@ def cam(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
         raise TypeError(f"{work.run} is a {type(model).__name__}, not a Classifier")
     images = work.input(batch)
     method, levels = variants.parts(work.variant)
-    how = {"scales": work.header["cam"]["scales"], "flip": work.flip}
+    header = work.header["cam"]
+    looks = header.get("placement", "looks") == "looks"
+    # A quarter is IRNet's grid; finer than the cells, so that placing blurs nothing.
+    how = {
+        "scales": header["scales"],
+        "flip": work.flip,
+        "grid": max(1, work.films.size // 4) if looks else None,
+    }
     if len(levels) > 1:
         heat = fusion.multi_level(model, images, levels=levels, **how)
     else:
         cut = AtLevel(model, levels[0])
+        how["cells"] = cell_centres.levels(model)[levels[0] - 1] if looks else None
         heat = fusion.multi_scale(methods[method], cut, images, **how)
     scores = seeds.normalise(heat.float().cpu().numpy())
     for score, gate in zip(scores, _present(work, model, images, batch), strict=True):
@@ -62,26 +73,27 @@ def crf(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
     """Draw maps to the edges of the film, and cut seeds."""
     how = work.header["crf"]
     size = work.films.size
-    # The papers' 50 and 3 px are those of films of 512 px.
-    plain = dense.CrfParams()
-    params = replace(
-        plain,
-        bilateral_sigma_xy=plain.bilateral_sigma_xy * size / 512,
-        smooth_sigma_xy=max(0.5, plain.smooth_sigma_xy * size / 512),
-    )
+    soft = how.get("odds", "hard") == "soft"
+    threshold = work.header.get("thresholds", {}).get("cam", 0.5)
+    params = _crf_params(size, soft=soft)
     for case in batch:
         maps = work.below("cam", case)
         heat = resized(maps.score, size)
         image = work.films.take([case.id])[0].astype(np.float32) / 255
         if image.ndim == 3:  # colours, which the CRF wants last
             image = np.moveaxis(image, 0, -1)
-        sure, seed = crf_seeds(
-            heat,
-            image,
-            cuts=(how["foreground"], how["background"]),
-            params=params,
-            backend=how["backend"],
-        )
+        if soft:
+            sure, seed = _soft_seeds(
+                heat, image, params, {"threshold": threshold, **how}
+            )
+        else:
+            sure, seed = crf_seeds(
+                heat,
+                image,
+                cuts=(how["foreground"], how["background"]),
+                params=params,
+                backend=how["backend"],
+            )
         # Half the size keeps disks small; IRNet reads a quarter.
         yield StageMaps(
             score=resized(sure, size // 2),
@@ -120,6 +132,41 @@ def crf_seeds(
     """
     sure, maybe = (_refined(heat >= cut, image, params, backend) for cut in cuts)
     return sure, seeds.combine(sure >= 0.5, maybe >= 0.5)
+
+
+def _crf_params(size: int, *, soft: bool) -> dense.CrfParams:
+    """Return the papers' reach, 50 and 3 px on films of 512 px, for films of `size`.
+
+    Soft odds already know where they are sure: neighbours weigh less beside them.
+    """
+    plain = dense.CrfParams()
+    if soft:
+        plain = replace(plain, bilateral_compat=3.0, smooth_compat=1.0)
+    return replace(
+        plain,
+        bilateral_sigma_xy=plain.bilateral_sigma_xy * size / 512,
+        smooth_sigma_xy=max(0.5, plain.smooth_sigma_xy * size / 512),
+    )
+
+
+def _soft_seeds(
+    heat: NDArray[np.float32],
+    image: NDArray[np.float32],
+    params: dense.CrfParams,
+    how: Mapping[str, Any],
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Return the map and seeds of one pass that starts from the heat's own odds."""
+    odds = special.expit(how["steepness"] * (heat - how["threshold"]))
+    refined = np.asarray(
+        dense.dense_crf_binary(
+            odds.astype(np.float32), image, params=params, backend=how["backend"]
+        )
+    )
+    # A map without heat has no finding, whatever its neighbours are.
+    refined[heat.max((1, 2)) <= 0] = 0
+    return refined, seeds.combine(
+        refined >= how["foreground"], refined >= how["background"]
+    )
 
 
 def _refined(
@@ -170,7 +217,8 @@ def _displacements(
     """Return each film's displacement field by name, where the run learned one."""
     if not work.header.get("displacement"):
         return [{} for _ in images]
-    fields = model.displacement(model.backbone.stages(images)).float().cpu().numpy()
+    levels = model.backbone.stages(images)
+    fields = model.displacement(levels, images.shape[-2:]).float().cpu().numpy()
     return [{"displacement": field.astype(np.float16)} for field in fields]
 
 
