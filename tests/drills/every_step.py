@@ -245,8 +245,12 @@ def go_on_reading(place: Path, say: Say, reader: Reader) -> None:
 def look_at_reading(place: Path, told: Told) -> list[str]:
     """Compare, paint on everywhere, compare again."""
     folder, wrong = place / "project", []
-    second = noise_project.case_ids(folder)[1]
-    promised = {f"{second} nodule": digest(blob() | blob(at=50)), **told.masks}
+    first, second, *_ = noise_project.case_ids(folder)
+    promised = {
+        f"{first} nodule": digest(blob()),
+        f"{second} nodule": digest(blob() | blob(at=50)),
+        **told.masks,
+    }
     session = Session(reader="ann")
     session.open_project(folder)
     if session.readonly or session.experts is None:
@@ -257,6 +261,8 @@ def look_at_reading(place: Path, told: Told) -> list[str]:
         for finding in session.looking.names:
             key, shown = f"{case} {finding}", session.experts.masks[finding]
             allowed = {promised.get(key), told.begun.get(key)} - {None}
+            if key in told.begun and key not in promised:
+                allowed.add(BLANK)  # the stroke in hand was cut, and the first
             if allowed and digest(shown) not in allowed:
                 wrong.append(f"mask {key}")
             if not session.may_draw(finding):
