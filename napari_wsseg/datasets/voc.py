@@ -96,7 +96,7 @@ def steps(
     missing: list[Rejected] = []
     remarks: list[str] = []
     for table, listed in lines.items():
-        gone, words = _films.missing(listed, found, table)
+        gone, words = _films.missing(listed, found, table, one_of_several=True)
         missing += gone
         remarks += words
     films = []

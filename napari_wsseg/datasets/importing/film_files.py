@@ -80,7 +80,11 @@ def by_key(
 
 
 def missing(
-    listed: Mapping[str, int], found: Collection[str], table: Path
+    listed: Mapping[str, int],
+    found: Collection[str],
+    table: Path,
+    *,
+    one_of_several: bool = False,
 ) -> tuple[list[Rejected], list[str]]:
     """Return what a table lists and is not there, and a remark where that is a lot.
 
@@ -88,6 +92,8 @@ def missing(
     ----------
     listed
         Line of the table by film.
+    one_of_several
+        Other tables may have the films.
 
     Raises
     ------
@@ -95,7 +101,7 @@ def missing(
         Nothing that the table lists is there.
     """
     gone = [(name, line) for name, line in listed.items() if name not in found]
-    if gone and len(gone) == len(listed):
+    if gone and len(gone) == len(listed) and not one_of_several:
         raise DataError(
             f"{table}: names no film that is there, {gone[0][0]} in line {gone[0][1]} "
             "and others; is it the table of these films?"
