@@ -85,7 +85,7 @@ def build(
     missing = []
     for table in dict.fromkeys(row.table for row in wanted.values()):
         lines = {name: row.line for name, row in wanted.items() if row.table == table}
-        gone, words = _films.missing(lines, films, table)
+        gone, words = _films.missing(lines, films, table, one_of_several=True)
         missing += gone
         remarks += words
     strays = sum(name not in rows for name in films)
