@@ -9,8 +9,8 @@ from napari_wsseg.cli import _import_classifier, add_json, add_project
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.export import importers
 from napari_wsseg.export import reading_back as taking
-from napari_wsseg.io import mask_values
-from napari_wsseg.io.mask_values import Choice
+from napari_wsseg.io.external import mask_values
+from napari_wsseg.io.external.mask_values import Choice
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
 

@@ -21,9 +21,9 @@ from napari_wsseg.datasets.importing import splits as _splits
 from napari_wsseg.datasets.importing.labels_csv import LabelTable, Row
 from napari_wsseg.datasets.importing.patients import Patients
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
-from napari_wsseg.io import film_matching as _matching
 from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io import mask_values
+from napari_wsseg.io.external import film_matching as _matching
+from napari_wsseg.io.external import mask_values
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Split
 

@@ -20,7 +20,7 @@ from napari_wsseg.datasets.importing import film_files as _films
 from napari_wsseg.datasets.importing import splits as _splits
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io import mask_files
+from napari_wsseg.io.external import mask_files
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Mask
 

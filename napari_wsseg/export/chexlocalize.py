@@ -14,8 +14,8 @@ from typing import Any
 
 from napari_wsseg.export import File, Found, Item, Note, formats, importers
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io import json_masks as drawn
-from napari_wsseg.io.film_matching import bare
+from napari_wsseg.io.external import json_masks as drawn
+from napari_wsseg.io.external.film_matching import bare
 from napari_wsseg.ops import run_lengths
 from napari_wsseg.schema import Case, Mask
 

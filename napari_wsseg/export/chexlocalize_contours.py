@@ -12,7 +12,7 @@ from typing import Any
 
 from napari_wsseg.export import File, Item, chexlocalize, formats, importers
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io import json_masks as drawn
+from napari_wsseg.io.external import json_masks as drawn
 from napari_wsseg.ops import outlines
 
 importers.register("chexlocalize_contours")(chexlocalize.read)

@@ -13,7 +13,7 @@ from functools import partial
 from napari_wsseg.export import File, Item, Note, formats
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import anatomy
-from napari_wsseg.io import spreadsheet as _sheet
+from napari_wsseg.io.external import spreadsheet as _sheet
 from napari_wsseg.ops import masks as regions
 from napari_wsseg.ops.chest import ChestMeasures
 from napari_wsseg.schema import Annotation, Case, Decision, Mask

@@ -21,8 +21,8 @@ from PIL import Image, ImageColor, PngImagePlugin
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io import spreadsheet as _sheet
-from napari_wsseg.io import tables
+from napari_wsseg.io.external import spreadsheet as _sheet
+from napari_wsseg.io.external import tables
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Finding, Mask

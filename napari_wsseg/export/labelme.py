@@ -30,8 +30,8 @@ from napari_wsseg.export import (
 )
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io import json_masks as drawn
-from napari_wsseg.io import mask_files as masks
+from napari_wsseg.io.external import json_masks as drawn
+from napari_wsseg.io.external import mask_files as masks
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import outlines

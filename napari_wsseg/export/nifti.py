@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io import mask_values
-from napari_wsseg.io import nifti as _nifti
+from napari_wsseg.io.external import mask_values
+from napari_wsseg.io.external import nifti as _nifti
+from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.films import limits as _film
-from napari_wsseg.io.mask_values import PLAIN, Choice
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from napari_wsseg.export import File, Found, Item, Note, formats, importers
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io import mask_files as masks
-from napari_wsseg.io import spreadsheet as _sheet
-from napari_wsseg.io.mask_values import PLAIN, Choice
+from napari_wsseg.io.external import mask_files as masks
+from napari_wsseg.io.external import spreadsheet as _sheet
+from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.project_folder import mask_store as _masks
 
 

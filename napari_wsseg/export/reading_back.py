@@ -19,9 +19,9 @@ import numpy as np
 
 from napari_wsseg.export import Found, Note, importers
 from napari_wsseg.export.exporting import identity as _identity
-from napari_wsseg.io import film_matching as _matching
-from napari_wsseg.io import mask_values
-from napari_wsseg.io.mask_values import PLAIN, Choice
+from napari_wsseg.io.external import film_matching as _matching
+from napari_wsseg.io.external import mask_values
+from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress, UsageError
 from napari_wsseg.schema import Case, Mask

@@ -23,9 +23,9 @@ from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importe
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.export.nifti import hung
 from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io import mask_values
+from napari_wsseg.io.external import mask_values
+from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.films import limits as _film
-from napari_wsseg.io.mask_values import PLAIN, Choice
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case, Mask
 

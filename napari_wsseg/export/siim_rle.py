@@ -17,8 +17,8 @@ import numpy as np
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io import spreadsheet as _sheet
-from napari_wsseg.io import tables
+from napari_wsseg.io.external import spreadsheet as _sheet
+from napari_wsseg.io.external import tables
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import run_lengths
 from napari_wsseg.schema import Mask

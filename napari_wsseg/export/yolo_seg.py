@@ -26,7 +26,7 @@ from napari_wsseg.export import (
 )
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io import json_masks as drawn
+from napari_wsseg.io.external import json_masks as drawn
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import outlines

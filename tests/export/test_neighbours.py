@@ -16,7 +16,7 @@ from PIL import Image
 from napari_wsseg import jobs
 from napari_wsseg.export import importers
 from napari_wsseg.export import reading_back as taking
-from napari_wsseg.io.mask_values import Choice
+from napari_wsseg.io.external.mask_values import Choice
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
 from napari_wsseg.schema import Case

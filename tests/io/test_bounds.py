@@ -22,8 +22,9 @@ from helpers.small_project import CASE, SHAPE, blot, new_project
 from napari_wsseg import cli
 from napari_wsseg.datasets.importing import labels_csv
 from napari_wsseg.export import nifti
-from napari_wsseg.io import film_identity, spreadsheet, tables
+from napari_wsseg.io import film_identity
 from napari_wsseg.io.dicom import deflated, guard
+from napari_wsseg.io.external import spreadsheet, tables
 from napari_wsseg.io.films import archive
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError

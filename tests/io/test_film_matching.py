@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_wsseg.io import film_matching
-from napari_wsseg.io.film_matching import FilmNames, match
+from napari_wsseg.io.external import film_matching
+from napari_wsseg.io.external.film_matching import FilmNames, match
 from napari_wsseg.jobs import DataError
 
 UID = "1.2.826.0.1.3680043.10.999.7.{}"

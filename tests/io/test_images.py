@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 
 from helpers.small_project import dicom_film, grey, save_dicom, write_png
 from napari_wsseg.io import images
-from napari_wsseg.io import mask_files as masks
+from napari_wsseg.io.external import mask_files as masks
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.io.films import orientation as _upright
 from napari_wsseg.jobs import DataError

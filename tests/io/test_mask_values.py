@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_wsseg.io import mask_files, mask_values
-from napari_wsseg.io.mask_values import Choice
+from napari_wsseg.io.external import mask_files, mask_values
+from napari_wsseg.io.external.mask_values import Choice
 from napari_wsseg.jobs import DataError, UsageError
 
 SHAPE = (64, 48)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from napari_wsseg.io import atomic, spreadsheet, sweeps
+from napari_wsseg.io import atomic, sweeps
+from napari_wsseg.io.external import spreadsheet
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.ops.tally import FIGURES
 from napari_wsseg.pipeline.evaluation.conventions import CONVENTIONS

@@ -24,9 +24,9 @@ from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.datasets.importing.resume import Resumed
 from napari_wsseg.io import film_names as names
 from napari_wsseg.io import images as image_files
-from napari_wsseg.io import mask_files, mask_values
+from napari_wsseg.io.external import mask_files, mask_values
+from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.film_facts import Facts, reason
-from napari_wsseg.io.mask_values import PLAIN, Choice
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.project_folder import settings
 from napari_wsseg.io.project_folder.writer_lock import WriterLock

@@ -1,6 +1,6 @@
 """Masks of CheXlocalize: one JSON file for all films, run lengths or contours.
 
-See `napari_wsseg.io.json_masks` for the two forms. A film is
+See `napari_wsseg.io.external.json_masks` for the two forms. A film is
 ``patient64541_study1_view1_frontal``. A finding that a listed film lacks is nowhere on
 it.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_wsseg.datasets.importing.build import MaskSource
-from napari_wsseg.io import json_masks as drawn
+from napari_wsseg.io.external import json_masks as drawn
 from napari_wsseg.jobs import DataError
 
 FINDINGS = (

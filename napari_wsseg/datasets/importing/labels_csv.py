@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import cast
 
-from napari_wsseg.io import tables
-from napari_wsseg.io.spreadsheet import uncell
+from napari_wsseg.io.external import tables
+from napari_wsseg.io.external.spreadsheet import uncell
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import SPLITS, Split
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_wsseg.datasets.importing.report import Rejected
-from napari_wsseg.io import film_matching as _matching
 from napari_wsseg.io import folder_files as _scan
+from napari_wsseg.io.external import film_matching as _matching
 
 _ENDINGS = (".png", ".tif", ".tiff")
 
@@ -44,7 +44,7 @@ def matched(
 ) -> tuple[dict[str, dict[str, Sequence[Path]]], list[Rejected]]:
     """Return each film's mask files by finding, and what belongs to no film.
 
-    By the rule of `napari_wsseg.io.film_matching`, a mask's own ending aside.
+    By the rule of `napari_wsseg.io.external.film_matching`, a mask's own ending aside.
     """
     films = _matching.FilmNames((path, path) for path in paths)
     of_film: dict[str, dict[str, Sequence[Path]]] = {path: {} for path in paths}

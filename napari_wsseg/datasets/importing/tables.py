@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_wsseg.io import tables as csv_files
+from napari_wsseg.io.external import tables as csv_files
 from napari_wsseg.jobs import DataError
 
 _SHOWN = 10

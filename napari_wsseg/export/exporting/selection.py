@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from napari_wsseg.export.exporting.items import Identity, Scope
-from napari_wsseg.io.film_matching import bare
+from napari_wsseg.io.external.film_matching import bare
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import ACCEPTING, Annotation, Case, Mask
 

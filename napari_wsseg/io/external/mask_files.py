@@ -1,4 +1,4 @@
-"""Masks that come from elsewhere, in any image; see `napari_wsseg.io.mask_values`."""
+"""Masks that come from elsewhere, in any image; see `mask_values`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from napari_wsseg.io import mask_values
+from napari_wsseg.io.external import mask_values
+from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.films import deep as _deep
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.io.films import orientation as _upright
-from napari_wsseg.io.mask_values import PLAIN, Choice
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 

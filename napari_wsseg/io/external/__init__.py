@@ -1,0 +1,1 @@
+"""Tables and masks that other programs write, and how they find their film."""
