@@ -236,6 +236,8 @@ class Project:
         DataError
             They are hidden already.
         """
+        if self._lock:
+            self._lock.presence.check()
         _relink.hide(self._database, self.folder, self.settings, self.cases())
         self._settle(_toml.read(self.folder))
 
@@ -258,6 +260,8 @@ class Project:
 
         Returns those that are not there; raises `DataError` if none is.
         """
+        if self._lock:
+            self._lock.presence.check()
         missing = yield from _relink.find(
             self._database, self.folder, self.settings, self.cases(), place
         )

@@ -47,14 +47,11 @@ def checked(path: Path) -> Path:
     """
     if "\0" in str(path):
         raise DataError(f"{str(path)!r}: no name of a file; refused")
-    root = _root(path)
-    if root is None:
+    whole = os.path.abspath(path)
+    root = _root(whole)
+    link = None if root is None else _link_below(root, whole)
+    if link is None:
         return path
-    below = Path(os.path.abspath(path)).relative_to(root)
-    if _is_itself(root, below):
-        return path
-    above = [*reversed(below.parents), below]
-    link = root / next(place for place in above if not _is_itself(root, place))
     raise DataError(
         f"{link}: is a link to {os.path.realpath(link)}, and nothing in a project is; "
         "put the file or folder itself in its place"
@@ -170,23 +167,41 @@ def links(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _is_itself(root: Path, below: Path) -> bool:
-    """Whether no part of `below` is a link; asked of the system, for Windows' kinds."""
-    real = os.path.normcase(os.path.realpath(root / below))
-    return real == os.path.normcase(os.path.realpath(root) / below)
+def _link_below(root: str, whole: str) -> str | None:
+    """Return the first part of a path below `root` that is a link, if one is."""
+    place = root
+    for part in os.path.relpath(whole, root).split(os.sep):
+        place = os.path.join(place, part)
+        if _is_link(place):
+            return place
+    return None
+
+
+def _is_link(place: str) -> bool:
+    if os.name != "nt":
+        return os.path.islink(place)
+    # Windows has more kinds of links than it tells of: the system resolves them.
+    folder, name = os.path.split(place)
+    itself = os.path.join(os.path.realpath(folder), name)
+    return os.path.normcase(os.path.realpath(place)) != os.path.normcase(itself)
 
 
 def _link(path: Path) -> int:
     """Refuse a link in the last place at the opening itself, inside a project."""
-    return 0 if _root(path) is None else _NO_LINK
+    return 0 if _root(os.path.abspath(path)) is None else _NO_LINK
 
 
-def _root(path: Path) -> Path | None:
+def _root(whole: str) -> str | None:
     """Return the project's folder that a path lies below: the outermost.
 
     A forged project may have ``wsseg.toml`` in its inner folders, too.
     """
-    above = [Path(os.path.abspath(path)), *Path(os.path.abspath(path)).parents]
-    return next(
-        (place for place in above[:0:-1] if os.path.lexists(place / MARKER)), None
-    )
+    above: list[str] = []
+    place = os.path.dirname(whole)
+    while not above or above[-1] != place:
+        above.append(place)
+        place = os.path.dirname(place)
+    for folder in reversed(above):
+        if os.path.lexists(os.path.join(folder, MARKER)):
+            return folder
+    return None

@@ -159,7 +159,8 @@ def sheet(cells: list[tuple[float, int]]) -> dict[str, object]:
     rows = []
     for value in dict.fromkeys(value for value, _ in cells):
         trials = sum(value == other for other, _ in cells)
-        figure = {"mean": value / 2, "spread": 0.01 if trials > 1 else None}
+        spread = 0.01 if trials > 1 else None
+        figure = {"mean": value / 2, "spread": spread, "n": trials}
         names = ("pos_iou", "dice", "all_iou", "pooled_miou", "emptiness")
         rows += [
             {"value": value, "split": "test", "finding": finding, "trials": trials}
@@ -174,7 +175,11 @@ def sheet(cells: list[tuple[float, int]]) -> dict[str, object]:
         "planned": [0.2, 0.8],
         "trials": 2,
         "splits": ["test"],
-        "cells": [{"value": value, "trial": trial} for value, trial in cells],
+        "truth": "",
+        "cells": [
+            {"value": value, "trial": trial, "seed": trial, "run": f"run-{number}"}
+            for number, (value, trial) in enumerate(cells)
+        ],
         "summary": rows,
     }
 

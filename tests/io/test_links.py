@@ -93,7 +93,11 @@ ELSEWHERE = {
     # The module itself.
     "napari_wsseg/io/project_files.py",
 }
-READERS = ("napari_wsseg/datasets/", "napari_wsseg/export/")
+READERS = (
+    "napari_wsseg/datasets/",
+    "napari_wsseg/export/",
+    "napari_wsseg/io/external/",
+)
 """Import what their user names; all that they write goes through `atomic.write`."""
 
 WRITE = OPENERS - {"open", "read_bytes", "read_text", "safe_open", "fromfile"}

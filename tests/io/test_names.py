@@ -182,7 +182,7 @@ def test_masks_are_taken_by_either_name(clinic: Path, tmp_path: Path) -> None:
     folder = made(clinic)
     mask = np.zeros((80, 70), np.uint8)
     mask[5:9] = 255
-    write_png(tmp_path / "masks" / "nodule" / "SMITH.png", mask)
+    write_png(tmp_path / "masks" / "nodule" / "SMITH.JOHN.png", mask)
     with Project.open(folder) as project:
         other = next(c for c in project.cases() if "DOE" in project.films.films[c.path])
     write_png(tmp_path / "masks" / "nodule" / f"{other.name}.png", mask)

@@ -129,6 +129,8 @@ def test_an_index_of_one_reader_becomes_one_of_several(
                 (CASE,),
             )
         old.close()
+        with Project.open(project.folder, write=True) as project:
+            project.audit("ann", "decision", {"case": CASE, "verdict": "accept"})
     with Project.open(project.folder, write=True) as project:
         assert project.decision(CASE).verdict == "accept"
         assert project.decision(CASE).finding is None

@@ -111,7 +111,9 @@ class RunsPanel(QWidget):
     def roll_back(self) -> None:
         """Use again what was in use before."""
         if self.session.project is not None:
-            self._adopt(_run_rules.before(self.session.project, self._one()))
+            self._adopt(
+                _run_rules.before(self.session.project, self._one(), self.infos)
+            )
 
     def resume(self) -> None:
         """Go on with the selected run."""
@@ -266,7 +268,9 @@ class RunsPanel(QWidget):
 
     def _refresh_buttons(self, picked: Sequence[RunInfo]) -> None:
         project, one = self.session.project, self._one()
-        back = _run_rules.before(project, one) if project is not None else {}
+        back = (
+            _run_rules.before(project, one, self.infos) if project is not None else {}
+        )
         split = _run_rules.split_to_score(project) if project is not None else ""
         busy = self.jobs.busy, self.evaluation.busy
         stamp = "" if one is None or one.evaluated else "\n" + _run_rows.UNEVALUATED
@@ -279,7 +283,7 @@ class RunsPanel(QWidget):
             ),
             (
                 self.roll_button,
-                _run_rules.why_not_roll_back(one, project),
+                _run_rules.why_not_roll_back(back, project),
                 _run_rules.before_in_words(project, back) if project else "",
             ),
             (

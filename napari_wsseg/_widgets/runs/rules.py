@@ -34,16 +34,20 @@ def in_use(project: Project | None) -> dict[str, list[str]]:
     return used
 
 
-def before(project: Project, info: RunInfo | None) -> dict[str, str]:
+def before(
+    project: Project, info: RunInfo | None, infos: Sequence[RunInfo]
+) -> dict[str, str]:
     """Return what going one run back would use, by stage.
 
     Parameters
     ----------
     info
         The run to go back from, if it is in use; else the newest that is.
+    infos
+        Every run of the project, the newest first.
     """
     used = in_use(project)
-    ids = [one.id for one in runs.listing(project.folder)]
+    ids = [one.id for one in infos]
     newest = next((run for run in ids if run in used), None)
     leaving = info.id if info is not None and info.id in used else newest
     found = {}
@@ -84,11 +88,11 @@ def why_not_use(picked: Sequence[RunInfo], project: Project | None) -> str:
     return ""
 
 
-def why_not_roll_back(info: RunInfo | None, project: Project | None) -> str:
-    """Return why there is no way back; empty when there is."""
+def why_not_roll_back(back: Mapping[str, str], project: Project | None) -> str:
+    """Return why there is no way `before`; empty when there is."""
     if project is None or project.readonly:
         return "This window may only look at the project"
-    return "" if before(project, info) else "No other run was in use before"
+    return "" if back else "No other run was in use before"
 
 
 def why_not_resume(
