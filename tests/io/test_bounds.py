@@ -40,12 +40,14 @@ def _refused(place: Path, code: str) -> str:
     It may take 1 GiB and 30 s of computing, and has to end with a `DataError`.
     """
     text = (
-        "import resource, sys\nfrom pathlib import Path\n"
+        "import sys\nfrom pathlib import Path\n"
         "from napari_wsseg.jobs import DataError\n"
         f"place = Path({str(place)!r})\n"
         f"try:\n    {code}\n"
         "except DataError as error:\n    print(error)\nelse:\n    sys.exit('taken')\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        # ru_maxrss would count what the process that started this one held.
+        "status = Path('/proc/self/status').read_text()\n"
+        "print(status.split('VmHWM:')[1].split()[0])\n"
     )
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     child = subprocess.run(

@@ -15,8 +15,9 @@ from helpers import noise_project
 from helpers.noise_project import blob
 from napari_wsseg import cli
 from napari_wsseg.io import film_names as names
-from napari_wsseg.io import names_left, relink
+from napari_wsseg.io import names_left
 from napari_wsseg.io.project import Project
+from napari_wsseg.io.project_folder import relink
 from napari_wsseg.io.project_folder import settings as _toml
 from napari_wsseg.jobs import DataError
 
