@@ -64,7 +64,7 @@ def decided(place: Path) -> list[tuple[str, float]]:
 
 def check(bench: Workbench, place: Path, order: list[str]) -> int:
     """Every film up to where the reader is was decided once, in order, when seen."""
-    bench.session._background.drain()
+    bench.reading.drain()
     rows = decided(place)
     assert [case_id for case_id, _ in rows] == order[: len(rows)]
     # Kept to a tenth, by our clock; the floor is held by that of the window system.
