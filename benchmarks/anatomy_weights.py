@@ -27,7 +27,7 @@ from trainers.engine.recipe import Context
 
 # What the weights in the program are: a run planned for 3000 steps, left at 500, and
 # 100 of 300 planned steps on films of other seeds. Both averages of weights are kept,
-# the second's is what ships. Longer is better on synthetic films alone: docs/anatomy.md.
+# the second is what ships. Longer helps on synthetic films alone: docs/anatomy.md.
 BEGIN = AnatomyConfig(
     start="random",
     own=0.0,

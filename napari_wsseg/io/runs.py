@@ -143,14 +143,17 @@ class RunFolder:
         """Return recipe, settings and findings as frozen when the run began."""
         return dict(atomic.read_json(self.path / "config.json", _CONFIG))
 
+    def forget_stop(self) -> None:
+        """Take back an earlier wish to stop, before anybody looks for one."""
+        project_files.remove(self.stop_file)
+
     def begin(self, rows: int | None = None) -> None:
-        """Say that this process runs it; forget an earlier wish to stop.
+        """Say that this process runs it.
 
         Of ``metrics.jsonl``, the first `rows` are kept: the steps after the last save
         are taken anew. ``None``: all that are whole.
         """
         self._keep_metrics(rows)
-        project_files.remove(self.stop_file)
         before = self._state()
         self._write_state(
             state="running",

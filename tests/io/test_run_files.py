@@ -251,3 +251,15 @@ def test_films_whose_decoding_is_stopped_leave_no_half_file(
     assert len(list((spots_project.folder / "cache").glob("films*.u8"))) == 1
     job.close()
     assert list((spots_project.folder / "cache").glob("films*")) == []
+
+
+def test_a_wish_to_stop_that_comes_while_a_run_begins_is_heard(tmp_path: Path) -> None:
+    """Only the wish of before is forgotten, and before anybody looks for one."""
+    folder = runs.new(tmp_path, "classifier", {})
+    folder.begin()
+    folder.stop_file.touch()
+    folder.forget_stop()
+    assert not folder.stop_file.exists()
+    folder.stop_file.touch()
+    folder.begin()
+    assert folder.stop_file.exists()

@@ -86,6 +86,7 @@ class Run:
                 )
             if folder.info().state == "running":
                 raise UsageError(f"run {resume} is still running in another process")
+            folder.forget_stop()
             settings = configure(name, frozen["settings"])
         else:
             settings = (
