@@ -26,7 +26,6 @@ from napari_wsseg.export import (
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.io.external import json_masks as drawn
-from napari_wsseg.io.external import mask_files as masks
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import run_lengths
 from napari_wsseg.schema import Case, Mask
@@ -165,17 +164,14 @@ def _united(
         said = drawn.size_of(size)
         drawn.check(said, shape)
         shape = said
-    mask = masks.blank(shape)
-    bad: list[str] = []
-    for one in drawings:
-        try:
-            mask |= _drawn(one.get("segmentation"), shape)
-        except DataError as error:
-            bad.append(f"annotation {one.get('id')}: {error}")
-    if bad and len(bad) == len(drawings):
-        raise DataError(f"{film}: {'; '.join(bad[:3])}")
-    remarks += [f"left out, {words}" for words in bad]
-    return mask
+    return drawn.union(
+        film,
+        drawings,
+        shape,
+        lambda one, size: _drawn(one.get("segmentation"), size),
+        lambda one: f"annotation {one.get('id')}:",
+        remarks,
+    )
 
 
 def _drawn(segment: object, shape: Shape) -> Mask:

@@ -137,20 +137,7 @@ def _united(
 ) -> Mask:
     said = drawn.size_of(size)
     drawn.check(said, shape)
-    mask = masks.blank(said)
-    bad: list[str] = []
-    for one in shapes:
-        try:
-            part = _drawn(one, said)
-            if not part.any():
-                raise DataError("holds no pixel of the film")
-            mask |= part
-        except DataError as error:
-            bad.append(f"a {one.tag} {error}")
-    if bad and len(bad) == len(shapes):
-        raise DataError(f"{film}: {'; '.join(bad[:3])}")
-    remarks += [f"left out, {words}" for words in bad]
-    return mask
+    return drawn.union(film, shapes, said, _drawn, lambda one: f"a {one.tag}", remarks)
 
 
 def _drawn(one: ElementTree.Element, shape: Shape) -> Mask:

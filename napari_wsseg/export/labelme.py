@@ -119,20 +119,14 @@ def _united(
         said = drawn.size_of(size)
         drawn.check(said, shape)
         shape = said
-    mask = masks.blank(shape)
-    bad: list[str] = []
-    for one in shapes:
-        try:
-            part = _drawn(one, shape)
-            if not part.any():
-                raise DataError("holds no pixel of the film")
-            mask |= part
-        except DataError as error:
-            bad.append(f"a {one.get('shape_type', 'polygon')} {error}")
-    if bad and len(bad) == len(shapes):
-        raise DataError(f"{film}: {'; '.join(bad[:3])}")
-    remarks += [f"left out, {words}" for words in bad]
-    return mask
+    return drawn.union(
+        film,
+        shapes,
+        shape,
+        _drawn,
+        lambda one: f"a {one.get('shape_type', 'polygon')}",
+        remarks,
+    )
 
 
 def _drawn(one: Mapping[str, Any], shape: Shape) -> Mask:

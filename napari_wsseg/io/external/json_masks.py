@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -20,6 +20,8 @@ from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import outlines, run_lengths
 from napari_wsseg.schema import Mask
+
+T = TypeVar("T")
 
 Draw: TypeAlias = Callable[[tuple[int, int] | None], Mask]
 """Draws the mask of a film of a shape, or of the size that the file says."""
@@ -165,3 +167,45 @@ def check(
             f"the mask is {size[0]} × {size[1]}, its film {shape[0]} × {shape[1]}; "
             f"{advice or 'masks are drawn at the size of their film'}"
         )
+
+
+def union(
+    film: str,
+    shapes: Sequence[T],
+    size: tuple[int, int],
+    draw: Callable[[T, tuple[int, int]], Mask],
+    called: Callable[[T], str],
+    remarks: list[str],
+) -> Mask:
+    """Return the union of shapes of one finding; without any, it was found absent.
+
+    Parameters
+    ----------
+    size
+        Rows and columns of the mask.
+    draw
+        Returns the mask of one shape; raises `DataError` if it has none.
+    called
+        Names one shape, before what is wrong with it.
+    remarks
+        Gets a line for every shape that is left out.
+
+    Raises
+    ------
+    DataError
+        Not one of the shapes is a mask.
+    """
+    mask = np.zeros(size, bool)
+    bad: list[str] = []
+    for one in shapes:
+        try:
+            part = draw(one, size)
+            if not part.any():
+                raise DataError("holds no pixel of the film")
+            mask |= part
+        except DataError as error:
+            bad.append(f"{called(one)} {error}")
+    if bad and len(bad) == len(shapes):
+        raise DataError(f"{film}: {'; '.join(bad[:3])}")
+    remarks += [f"left out, {words}" for words in bad]
+    return mask
