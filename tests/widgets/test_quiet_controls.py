@@ -26,7 +26,6 @@ from qtpy.QtWidgets import (
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.napari_internals import key_releases
 from napari_wsseg._widgets.review.panel import Review
-from napari_wsseg._widgets.workbench import commands_of
 
 pytestmark = pytest.mark.gui
 
@@ -203,13 +202,8 @@ def test_a_key_whose_release_is_lost_is_let_go_when_the_film_or_window_is_left(
     bench: Workbench, qtbot: Any, leave: str
 ) -> None:
     film = bench.canvas()
-    hidden: list[bool] = []
-    commands = commands_of(bench.viewer)
-    assert commands is not None
-    looking = bench.layers
     press(film, Qt.Key.Key_H)
     assert key_releases(bench.viewer)
-    hidden.append(looking.hidden if hasattr(looking, "hidden") else True)
     if leave == "window":
         QApplication.sendEvent(bench.window, QEvent(QEvent.Type.WindowDeactivate))
     else:
