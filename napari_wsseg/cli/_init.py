@@ -5,14 +5,20 @@ from __future__ import annotations
 import argparse
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import add_json
 from napari_wsseg.jobs import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from napari_wsseg.datasets import Importer
+    from napari_wsseg.datasets.importing.report import ImportReport
+    from napari_wsseg.jobs import Progress
+
+    Job = Generator[Progress, None, ImportReport]
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -23,7 +29,6 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--images",
         type=Path,
-        required=True,
         metavar="DIR",
         help="a folder, with whatever is below it; or a zip archive or DICOMDIR",
     )
@@ -31,7 +36,8 @@ def add(command: argparse.ArgumentParser) -> None:
         "--labels",
         type=Path,
         metavar="CSV",
-        help="image,<finding>…[,split]; or the data set's own table",
+        help="image,<finding>…[,split]; or the data set's own table. For DICOM films, "
+        "the first column may be AccessionNumber, StudyInstanceUID or SOPInstanceUID",
     )
     command.add_argument(
         "--masks",
@@ -60,7 +66,29 @@ def add(command: argparse.ArgumentParser) -> None:
         "file outside; auto hides those of DICOM files that do not say that identity "
         "was removed (docs/trust.md)",
     )
+    _archive_options(command.add_argument_group("films from an archive (PACS)"))
     add_json(command)
+
+
+def _archive_options(group: Any) -> None:
+    group.add_argument(
+        "--from-pacs",
+        metavar="URL",
+        help="its DICOMweb address, instead of --images; name and password come from "
+        "WSSEG_PACS_USER and WSSEG_PACS_PASSWORD or the keyring (docs/pacs.md)",
+    )
+    group.add_argument(
+        "--query",
+        metavar="KEY=VALUE;…",
+        help="which films, by DICOM keyword: Modality=DX,CR;StudyDate=20260101-",
+    )
+    group.add_argument(
+        "--films", type=Path, metavar="FOLDER", help="where the films land"
+    )
+    group.add_argument("--limit", type=int, metavar="N", help="most films to fetch")
+    group.add_argument(
+        "--ca", type=Path, metavar="FILE", help="certificates that sign the archive's"
+    )
 
 
 def _choices_of_all() -> list[str]:
@@ -83,6 +111,62 @@ def _named(name: str, importer: Importer, names: str) -> Importer:
     return importer
 
 
+def _is_from_pacs(arguments: argparse.Namespace) -> bool:
+    """Whether films come from an archive.
+
+    Raises
+    ------
+    UsageError
+        Neither source is named, or both; or an option is of the other.
+    """
+    if bool(arguments.images) == bool(arguments.from_pacs):
+        raise UsageError("name a folder of films with --images, or --from-pacs URL")
+    given = [
+        f"--{name}"
+        for name in ("query", "films", "limit", "ca")
+        if getattr(arguments, name) is not None
+    ]
+    if arguments.images and given:
+        raise UsageError(f"{', '.join(given)}: only with --from-pacs")
+    return bool(arguments.from_pacs)
+
+
+def _from_folder(arguments: argparse.Namespace, importer: Importer) -> Job:
+    named = _named(arguments.dataset, importer, arguments.names)
+    return named(
+        arguments.project,
+        images=arguments.images,
+        labels=arguments.labels,
+        masks=arguments.masks,
+    )
+
+
+def _from_pacs(arguments: argparse.Namespace, importer: Importer) -> Job:
+    from napari_wsseg.datasets import from_archive
+    from napari_wsseg.io.dicomweb import access, query
+    from napari_wsseg.io.dicomweb.archive import Archive
+
+    if arguments.dataset != "folder":
+        raise UsageError("--from-pacs: films of an archive are of no public data set")
+    if not arguments.query or not arguments.films:
+        raise UsageError(
+            "--from-pacs: say which films with --query and where they land with --films"
+        )
+    if arguments.limit is not None and arguments.limit < 1:
+        raise UsageError("--limit: fetch 1 film or more")
+    return from_archive.steps(
+        arguments.project,
+        Archive(access.to(arguments.from_pacs, ca=arguments.ca)),
+        query.parse(arguments.query),
+        arguments.films,
+        labels=arguments.labels,
+        masks=arguments.masks,
+        names=arguments.names,
+        limit=arguments.limit,
+        importer=importer,
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Import the films; say which were rejected and why."""
     from napari_wsseg.datasets import _options as _choices
@@ -90,19 +174,10 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_wsseg.datasets.importing import resume as _resumed
 
     name = arguments.dataset
-    importer = _named(
-        name, _choices.made(name, datasets[name], arguments.set), arguments.names
-    )
+    importer = _choices.made(name, datasets[name], arguments.set)
+    job = _from_pacs if _is_from_pacs(arguments) else _from_folder
     try:
-        report = _say.through(
-            importer(
-                arguments.project,
-                images=arguments.images,
-                labels=arguments.labels,
-                masks=arguments.masks,
-            ),
-            _say.Teller(arguments.json),
-        )
+        report = _say.through(job(arguments, importer), _say.Teller(arguments.json))
     except KeyboardInterrupt:
         if _resumed.place(arguments.project.absolute()).exists():
             _say.person("what was read is kept: the same command goes on from there")

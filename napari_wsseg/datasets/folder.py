@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import build as _build
 from napari_wsseg.datasets.importing import discover as _found
+from napari_wsseg.datasets.importing import header_labels as _header_labels
 from napari_wsseg.datasets.importing import labels_csv as _labels
 from napari_wsseg.datasets.importing import mask_files as _mask_files
 from napari_wsseg.datasets.importing import patients as _patients
@@ -59,6 +60,7 @@ def steps(
     lateral: bool = False,
     cut: float | None = None,
     names: Names = "auto",
+    only: Collection[str] | None = None,
 ) -> Generator[Progress, None, ImportReport]:
     """Yield progress while a project is made of a folder; return the report.
 
@@ -66,7 +68,9 @@ def steps(
     folder are looked into.
 
     Findings are the columns of `labels`, else the folders in `masks`. A film that
-    `labels` does not list is imported with unknown labels. Where no split is given, it
+    `labels` does not list is imported with unknown labels. Its first column may be an
+    element of DICOM headers instead, see `labels_csv`. With `only`, no other files of
+    the folder are looked at. Where no split is given, it
     is dealt out, all films of a DICOM patient together. A film labelled without a
     finding that has no mask file gets an empty expert mask, if there is a mask folder
     for the finding: absence is known by pixel. With `colour`, networks see the red,
@@ -96,7 +100,14 @@ def steps(
         )
     without = {Path(p).absolute() for p in (folder, labels, masks) if p}
     found = _found.found(images, without=without)
-    table, missing = _rows_of_films(table, found.paths, labels)
+    if only is not None:
+        found = replace(found, paths=[path for path in found.paths if path in only])
+    if labels and table.key != _labels.IMAGE:
+        table, missing = yield from _header_labels.rows_of_films(
+            table, images, found.paths, labels
+        )
+    else:
+        table, missing = _rows_of_films(table, found.paths, labels)
     # Listed films come first, so that of two with the same pixels the listed one stays.
     paths = sorted(found.paths, key=lambda path: path not in table.rows)
     of_finding = _masks_of(masks, findings)

@@ -60,3 +60,25 @@ def _told(path: Path, file: BinaryIO) -> Whose:
     except Exception:  # damaged elements make pydicom raise nearly anything
         return Whose()
     return Whose(removed.upper() == "YES", patient, study)
+
+
+def element(path: Path, keyword: str) -> str:
+    """Return an element of a DICOM header as text; empty if there is none.
+
+    Never raises.
+    """
+    from pydicom import dcmread
+
+    from napari_wsseg.io.dicom import guard
+
+    try:
+        with _source.opened(path) as file:
+            if not images.begins_dicom(path, file.read(132)):
+                return ""
+            guard.check(path, file)
+            found = dcmread(
+                file, stop_before_pixels=True, force=True, specific_tags=[keyword]
+            )
+            return str(found.get(keyword) or "").strip().strip("\0")
+    except Exception:  # damaged elements make pydicom raise nearly anything
+        return ""

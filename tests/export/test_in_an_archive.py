@@ -2,105 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import socket
 import subprocess
-import time
-from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.error import HTTPError
 
 import numpy as np
 import pydicom
 import pytest
 
+from helpers.archive import Archive, running
 from helpers.named_dicom import COLUMNS, ROWS, film
 from napari_wsseg.export import IDENTITIES, Identity, writing
 from napari_wsseg.io import images
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Case
 
-PLUGINS = ("/usr/share/orthanc/plugins", "/usr/lib/orthanc")
 FILMS = 3
-USER = "Basic " + b64encode(b"wsseg:only-here").decode()
-
-
-class Archive:
-    """An Orthanc with DICOMweb, spoken to as a client does."""
-
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-
-    def ask(self, path: str, data: bytes | None = None) -> Any:
-        request = Request(self.url + path, data, {"Authorization": USER})
-        request.add_header("Accept", "application/json, application/dicom+json")
-        with urlopen(request, timeout=30) as answer:
-            return json.load(answer)
-
-    def store(self, path: Path) -> None:
-        assert self.ask("/instances", path.read_bytes())["Status"] == "Success"
-
-    def studies(self) -> list[Any]:
-        return list(self.ask("/dicom-web/studies?includefield=all"))
-
-    def metadata(self, study: str) -> list[Any]:
-        """Return every instance of a study, as a viewer asks for them."""
-        return list(self.ask(f"/dicom-web/studies/{study}/metadata"))
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[Archive]:
     """Start an archive that holds nothing, and end it."""
-    program = shutil.which("Orthanc")
-    assert program, "Orthanc is not installed: apt-get install orthanc-dicomweb"
-    ports = []
-    for _ in range(2):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            ports.append(free.getsockname()[1])
-    settings = {
-        "HttpPort": ports[0],
-        "DicomPort": ports[1],
-        "DicomServerEnabled": False,
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": True,
-        "RegisteredUsers": {"wsseg": "only-here"},
-        "StorageDirectory": str(tmp_path / "store"),
-        "IndexDirectory": str(tmp_path / "store"),
-        "Plugins": [place for place in PLUGINS if Path(place).is_dir()],
-        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
-    }
-    config = tmp_path / "orthanc.json"
-    config.write_text(json.dumps(settings))
-    with (tmp_path / "orthanc.log").open("w") as log:
-        process = subprocess.Popen([program, str(config)], stdout=log, stderr=log)
-        try:
-            found = Archive(ports[0])
-            _wait_for(found, process)
-            yield found
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _wait_for(archive: Archive, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        assert process.poll() is None, "Orthanc ended before it answered"
-        try:
-            archive.studies()
-        except (URLError, ConnectionError):
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("Orthanc does not answer")
+    with running(tmp_path) as found:
+        yield found
 
 
 @pytest.fixture

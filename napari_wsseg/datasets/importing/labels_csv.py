@@ -1,4 +1,8 @@
-"""``labels.csv``: one row an image, one column a finding, perhaps a split."""
+"""``labels.csv``: one row an image, one column a finding, perhaps a split.
+
+Instead of an image, the first column may name an element of DICOM headers: then a row
+is for every film that has that value.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import SPLITS, Split
 
 IMAGE, SPLIT = "image", "split"
+HEADER_KEYS = ("AccessionNumber", "StudyInstanceUID", "SOPInstanceUID")
 
 _VALUES: Mapping[str, int | None] = {"1": 1, "0": 0, "-1": -1, "": None}
 _SHOWN = 10
@@ -39,10 +44,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class LabelTable:
-    """A whole ``labels.csv``: findings in the header's order, rows by image path."""
+    """A whole ``labels.csv``: findings in the header's order, rows by image path.
+
+    Parameters
+    ----------
+    key
+        What `rows` are by: ``"image"``, or one of `HEADER_KEYS`.
+    """
 
     findings: tuple[str, ...]
     rows: Mapping[str, Row]
+    key: str = IMAGE
 
 
 def read(path: Path) -> LabelTable:
@@ -59,6 +71,7 @@ def read(path: Path) -> LabelTable:
         raise DataError(f"{path}: empty; its header is image,<finding>…[,split]")
     header = [uncell(name.strip()) for name in lines[0][1]]
     findings = _findings(path, header)
+    key = header[0]
     mistakes: list[str] = []
     rows: dict[str, Row] = {}
     for line, cells in lines[1:]:
@@ -68,13 +81,14 @@ def read(path: Path) -> LabelTable:
             mistakes.append(f"line {line} has {len(cells)} cells, not {len(header)}")
             continue
         named = dict(zip(header, (cell.strip() for cell in cells), strict=True))
-        mistakes += _mistakes(line, named, findings, rows)
-        rows.setdefault(_image(named[IMAGE]), _row(line, named, findings))
+        name = _image(named[IMAGE]) if key == IMAGE else uncell(named[key])
+        mistakes += _mistakes(line, named, name, key, findings, rows)
+        rows.setdefault(name, _row(line, named, findings))
     if mistakes:
         raise DataError(_told(path, mistakes))
     if not rows:
         raise DataError(f"{path}: has no rows below its header")
-    return LabelTable(findings, rows)
+    return LabelTable(findings, rows, key)
 
 
 def value(cell: str) -> int | None:
@@ -89,10 +103,11 @@ def value(cell: str) -> int | None:
 
 
 def _findings(path: Path, header: list[str]) -> tuple[str, ...]:
-    if header[0] != IMAGE:
+    if header[0] != IMAGE and header[0] not in HEADER_KEYS:
         raise DataError(
             f"{path}: the first column is {header[0]!r}, not {IMAGE!r}; "
-            "the header is image,<finding>…[,split]"
+            "the header is image,<finding>…[,split]; for DICOM films, the first column "
+            f"may also be {', '.join(HEADER_KEYS[:-1])} or {HEADER_KEYS[-1]}"
         )
     twice = sorted(name for name, count in Counter(header).items() if count > 1)
     if twice:
@@ -103,17 +118,20 @@ def _findings(path: Path, header: list[str]) -> tuple[str, ...]:
 def _mistakes(
     line: int,
     named: Mapping[str, str],
+    name: str,
+    key: str,
     findings: tuple[str, ...],
     rows: Mapping[str, Row],
 ) -> Iterator[str]:
-    image = _image(named[IMAGE])
-    if not image or image.startswith("/") or ".." in PurePosixPath(image).parts:
+    if key != IMAGE and not name:
+        yield f"line {line}, column {key!r}: is blank"
+    elif key == IMAGE and not _is_inside(name):
         yield (
             f"line {line}, column {IMAGE!r}: {named[IMAGE]!r} is not a path inside "
             "the image folder"
         )
-    if image in rows:
-        yield f"line {line}: {image!r} was in line {rows[image].line} already"
+    if name in rows:
+        yield f"line {line}: {name!r} was in line {rows[name].line} already"
     for finding in findings:
         if _whole(named[finding]) not in _VALUES:
             yield (
@@ -125,6 +143,11 @@ def _mistakes(
         yield (
             f"line {line}, column {SPLIT!r}: {split!r} is not train, val, test or blank"
         )
+
+
+def _is_inside(image: str) -> bool:
+    parts = PurePosixPath(image).parts
+    return bool(image) and not image.startswith("/") and ".." not in parts
 
 
 def _row(line: int, named: Mapping[str, str], findings: tuple[str, ...]) -> Row:
