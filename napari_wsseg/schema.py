@@ -238,6 +238,9 @@ class StageSettings:
         triplet, films with less than that above `top` are left empty; 0: neither.
     fill_holes
         Fill what a region encloses.
+    exclusive
+        A pixel belongs to the finding of the highest score, of those whose gate is
+        open, and to no other.
 
     Raises
     ------
@@ -252,6 +255,7 @@ class StageSettings:
     top: float = 0.75
     min_area: float = 0.0
     fill_holes: bool = False
+    exclusive: bool = False
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:

@@ -80,6 +80,10 @@ def classifier(context: Context, config: ClassifierConfig) -> Events:
             _unwrapped(model).schedule_dropblock(share)
         rows = sampler(step)
         images, _ = feed.training(rows, step, device)
+        if config.uncertain == "class":
+            logits, unsure = _unwrapped(model).with_unsure(images)
+            target = labels.targets[rows].to(device)
+            return losses.three_way(logits, unsure, target)
         target = _smoothed(labels.targets[rows], config.smoothing)
         images, target = mixed(
             images,
@@ -105,6 +109,7 @@ def classifier(context: Context, config: ClassifierConfig) -> Events:
             criterion=config.choose_by,
             higher_is_better=config.choose_by == "val_auroc",
             rates={"extra.": config.head_rate, "linear.": config.head_rate},
+            bias_rate=config.bias_rate,
         ),
         config,
         context,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
-from napari_wsseg.nn import classifier, irnet_loss
+from napari_wsseg.nn import classifier, irnet_loss, pretrained
+from napari_wsseg.nn.backbones import TRUNKS
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.pipeline import infer
@@ -26,6 +28,8 @@ from trainers.data import targets as _targets
 from trainers.data.samplers import ShuffledSampler
 from trainers.engine.loop import Task, fit
 from trainers.engine.recipe import Context, Events, TrainingConfig, recipe
+from trainers.settings import post_processing as _post
+from trainers.settings.post_processing import PostCrf, PostMinArea
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +47,23 @@ class IrnetConfig(TrainingConfig):
     classifier_run: Annotated[
         str, {"tooltip": "Classifier to build on; empty: the one in use"}
     ] = ""
+    trunk: Annotated[
+        str,
+        {
+            "choices": ["classifier", *TRUNKS],
+            "label": "Network",
+            "tooltip": "classifier: the one that it builds on; the papers' IRNet looks "
+            "at films with a resnet50 of its own",
+        },
+    ] = "classifier"
+    trunk_weights: Annotated[
+        str,
+        {
+            "label": "Its weights",
+            "tooltip": "imagenet, or a file of that network's weights; they stay as "
+            "they are",
+        },
+    ] = "imagenet"
     radius: Annotated[
         int,
         {
@@ -66,17 +87,22 @@ class IrnetConfig(TrainingConfig):
     walk_beta: Annotated[float, {"min": 1.0, "max": 50.0, "step": 1.0}] = 10.0
     walk_steps: Annotated[int, {"min": 1, "max": 4096}] = 256
     walk_threshold: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.05}] = 0.3
+    post_crf: PostCrf = False
+    post_min_area: PostMinArea = 0.0
 
     def networks(self, n_findings: int, built_on: Mapping[str, Any]) -> list[nn.Module]:
-        """Return both branches, on the classifier in use or a usual one."""
+        """Return both branches, on their own network, the classifier or a usual one."""
+        if self.trunk != "classifier":
+            return [IRNet(_own_trunk(self, n_findings, None))]
         spec = dict(built_on.get("network", {}))
         spec.pop("kind", None)
         usual = {"arch": "resnet18", "n_findings": n_findings}
         return [IRNet(classifier.build(**spec or usual))]
 
     def film_input(self, built_on: Mapping[str, Any]) -> tuple[int, int]:
-        """Return the classifier's side and channels."""
-        channels = built_on.get("network", {}).get("in_channels", 1)
+        """Return the classifier's side, and channels."""
+        own = self.trunk != "classifier"
+        channels = 3 if own else built_on.get("network", {}).get("in_channels", 1)
         return int(built_on.get("size", 256)), int(channels)
 
 
@@ -92,17 +118,26 @@ class IrnetConfig(TrainingConfig):
     in_run=True,
 )
 def irnet(context: Context, config: IrnetConfig) -> Events:
-    """Train both branches on a frozen classifier, whose size and input are kept.
+    """Train both branches on a frozen network: the classifier, or one of their own.
+
+    Films are as large as the classifier's, whose maps the walk spreads.
 
     Raises
     ------
     DataError
-        If no classifier is in use, or no training film has a seed.
+        If no classifier is in use, no training film has a seed, or weights of their
+        own network do not fit.
     """
     project = context.project
     run = _targets.in_use(project, "cam", config.classifier_run)
     backbone, header = networks.load(project.folder, run)
     networks.require(header, "classifier", run)
+    if config.trunk != "classifier":
+        weights: pretrained.Weights = "imagenet"
+        if config.trunk_weights != "imagenet":
+            weights = Path(config.trunk_weights).expanduser()
+        backbone = _own_trunk(config, len(header["findings"]), weights)
+        header = _with_own_trunk(header, backbone)
     yield from infer.infer(
         project, "crf", run, device=config.device, cancel=context.cancel
     )
@@ -116,7 +151,10 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
             "no training film is labelled with a finding, so there is nothing to learn "
             "boundaries from; label some films as present"
         )
-    _warn_of_no_pairs(project, run, labels, seeded, films.size, config.radius)
+    exclusive = bool(header.get("exclusive", False))
+    _warn_of_no_pairs(
+        project, run, labels, seeded, films.size, config.radius, exclusive=exclusive
+    )
     context.lock.extend(labels.lock(seeded))
     torch.manual_seed(config.seed)
     placed = header["cam"].get("placement", "looks") == "looks"
@@ -130,7 +168,7 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
 
     def loss(model: nn.Module, step: int, device: torch.device) -> Tensor:
         rows = sampler(step)
-        target = _seeds(project, run, labels, rows, films.size)
+        target = _seeds(project, run, labels, rows, films.size, exclusive=exclusive)
         images, moved = feed.training(rows, step, device, target)
         return _loss(model, images, moved, config)
 
@@ -138,7 +176,9 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
         if config.displacement:
             _centre(model, feed.viewing(_spread(seeded), device))
         rows = _seeded(labels, labels.known_in("val"), True)
-        return _validated(model, device, feed, project, run, labels, rows, config)
+        return _validated(
+            model, device, feed, project, run, labels, rows, config, exclusive=exclusive
+        )
 
     yield from fit(
         Task(
@@ -156,7 +196,14 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
                     "beta": config.walk_beta,
                     "steps": config.walk_steps,
                 },
-                "thresholds": {"irnet": config.walk_threshold},
+                "thresholds": {
+                    "irnet": 0.5 if config.post_crf else config.walk_threshold
+                },
+                "post": _post.header(
+                    crf=config.post_crf,
+                    min_area=config.post_min_area,
+                    cut=config.walk_threshold,
+                ),
             },
             criterion="val_loss",
             higher_is_better=False,
@@ -209,6 +256,31 @@ class _Feeding:
         return int(network["in_channels"]) if isinstance(network, dict) else 1
 
 
+def _own_trunk(
+    config: IrnetConfig, n_findings: int, weights: pretrained.Weights
+) -> Classifier:
+    """Return the papers' trunk: stride 16, and nothing behind it."""
+    return classifier.build(
+        config.trunk,
+        n_findings,
+        in_channels=3,
+        output_stride=16,
+        extra_convs=False,
+        weights=weights,
+    )
+
+
+def _with_own_trunk(header: Mapping[str, Any], trunk: Classifier) -> dict[str, Any]:
+    """Return the classifier's header with the network and the input of its own."""
+    colour = header["normalisation"] == "imagenet-rgb"
+    return {
+        **header,
+        "network": dict(trunk.spec),
+        "normalisation": "imagenet-rgb" if colour else "imagenet",
+        "detail": 0,
+    }
+
+
 def _network(backbone: nn.Module, *, placed: bool = False) -> IRNet:
     if not isinstance(backbone, Classifier):
         raise TypeError(f"IRNet builds on a Classifier, not {type(backbone).__name__}")
@@ -221,12 +293,19 @@ def _seeded(labels: _data.Labels, rows: list[int], positives_only: bool) -> list
 
 
 def _seeds(
-    project: Project, run: str, labels: _data.Labels, rows: Sequence[int], size: int
+    project: Project,
+    run: str,
+    labels: _data.Labels,
+    rows: Sequence[int],
+    size: int,
+    *,
+    exclusive: bool = False,
 ) -> Tensor:
     """Return (B, K, size, size) seeds, conditioned on the image-level labels.
 
     A finding that is absent, or not known to be there, gives no pairs: the film's
-    other findings may have boundaries where it has none.
+    other findings may have boundaries where it has none. Of findings that exclude each
+    other there is one map (B, 1, size, size), on which every two of them differ.
     """
     found = []
     for row in rows:
@@ -242,7 +321,22 @@ def _seeds(
             seed[:] = 0
         found.append(torch.from_numpy(seed))
     stacked = torch.stack(found)
+    if exclusive:
+        stacked = _on_one_map(stacked)
     return nn.functional.interpolate(stacked, (size, size), mode="nearest-exact")
+
+
+def _on_one_map(seeds: Tensor) -> Tensor:
+    """Return (B, 1, h, w): 0 background, k + 1 where finding k is, `IGNORE` elsewhere.
+
+    Findings of one CRF have no pixel in common, and share their background.
+    """
+    found = seeds == 1
+    number = torch.full_like(seeds[:, :1], IGNORE)
+    number[(seeds == 0).any(1, keepdim=True)] = 0
+    for k in range(seeds.shape[1]):
+        number[:, 0][found[:, k]] = k + 1
+    return number
 
 
 def _warn_of_no_pairs(
@@ -252,13 +346,15 @@ def _warn_of_no_pairs(
     rows: list[int],
     size: int,
     radius: int,
+    *,
+    exclusive: bool = False,
 ) -> None:
     """Say so if the seeds of most films part nothing, which teaches no boundary."""
     some, grid = _spread(rows), max(1, size // 4)
     parted = sum(
         bool(irnet_loss.pairs(seeds[None], radius=radius).different.any())
         for row in some
-        for seeds in _seeds(project, run, labels, [row], grid)
+        for seeds in _seeds(project, run, labels, [row], grid, exclusive=exclusive)
     )
     if parted < _SHARE_WITH_PAIRS * len(some):
         logger.warning(
@@ -312,6 +408,8 @@ def _validated(
     labels: _data.Labels,
     rows: list[int],
     config: IrnetConfig,
+    *,
+    exclusive: bool = False,
 ) -> dict[str, float]:
     if not rows:
         return {}
@@ -319,6 +417,8 @@ def _validated(
     for images in feed.viewing(rows, device):
         batch = rows[place : place + len(images)]
         place += len(images)
-        seeds = _seeds(project, run, labels, batch, feed.films.size).to(device)
+        seeds = _seeds(
+            project, run, labels, batch, feed.films.size, exclusive=exclusive
+        ).to(device)
         losses.append(float(_loss(model, images, seeds, config)))
     return {"val_loss": float(np.mean(losses))}

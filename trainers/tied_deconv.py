@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.jobs import DataError, Progress
@@ -48,7 +47,7 @@ def tied_deconv(context: Context, config: TiedDeconvConfig) -> Events:
         If no training film has a label, or there is no finding that is present on
         some and absent on others; if weights to start from do not fit.
     """
-    films = yield from cache.films(context.project, config.size)
+    films = yield from cache.films(context.project, config.side)
     labels = _data.Labels.of(context.project, uncertain=config.uncertain)
     train = labels.known_in("train")
     not_learnt = _labelled.not_learnt(labels, train)
@@ -172,11 +171,12 @@ class _Lesson:
             step += begun
             rows = self.sampler(step)
             images, _ = feed.training(rows, step, device)
-            images = _cropped(images, config.crop, feed.generator(step, stream=1))
+            images = _window(images, config.size, feed.generator(step, stream=1))
             return measure(model(images), labels.targets[rows].to(device))
 
         def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:
-            return _validated(model, device, feed, labels, measure, present)
+            size = config.size
+            return _validated(model, device, feed, labels, measure, present, size)
 
         return Task(
             model=model,
@@ -216,20 +216,29 @@ def _start(encoder: Encoder, config: TiedDeconvConfig) -> None:
         )
 
 
-def _cropped(images: Tensor, crop: float, generator: torch.Generator) -> Tensor:
-    """Cut a random window out of each of (B, C, S, S) films and bring it to size.
+def _window(images: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """Cut a random window (B, C, size, size) out of each of (B, C, S, S) films.
 
-    The paper takes 320 px of 340: a `crop` of 0.06 of the side.
+    The paper takes 320 px of 340. Nothing is resampled, so that what a film shows is
+    as large in training as it is later.
     """
-    if crop <= 0:
+    room = images.shape[-1] - size
+    if room <= 0:
         return images
-    turn = torch.zeros(len(images), 2, 3)
-    turn[:, 0, 0] = turn[:, 1, 1] = 1 - crop
-    turn[:, :, 2] = (torch.rand(len(images), 2, generator=generator) * 2 - 1) * crop
-    grid = functional.affine_grid(
-        turn.to(images), list(images.shape), align_corners=False
+    corners = torch.randint(room + 1, (len(images), 2), generator=generator).tolist()
+    return torch.stack(
+        [
+            image[:, top : top + size, left : left + size]
+            for image, (top, left) in zip(images, corners, strict=True)
+        ]
     )
-    return functional.grid_sample(images, grid, align_corners=False)
+
+
+def _middle(images: Tensor, size: int) -> Tensor:
+    """Return the middle (B, C, size, size) of films."""
+    room = images.shape[-1] - size
+    begin = slice(room // 2, room // 2 + size)
+    return images[..., begin, begin]
 
 
 def _validated(
@@ -239,6 +248,7 @@ def _validated(
     labels: _data.Labels,
     measure: Loss,
     present: Callable[[Tensor], Tensor],
+    size: int,
 ) -> dict[str, float]:
     rows = labels.known_in("val")
     if not rows:
@@ -247,7 +257,12 @@ def _validated(
     scores: list[Tensor] = []
     total, place = 0.0, 0
     for images in feed.viewing(rows, device):
-        said = model(images).float()
+        # Fully connected layers take no film but of their own size.
+        said = (
+            model.whole(images)
+            if isinstance(model, TiedDeconv)
+            else model(_middle(images, size))
+        ).float()
         batch = targets[place : place + len(images)]
         total += float(measure(said, batch.to(device))) * len(images)
         scores.append(present(said).cpu())

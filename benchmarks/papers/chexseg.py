@@ -18,7 +18,12 @@ _FOLDER = (
     "split, masks): expert films in train have masks, weak ones have none, test films "
     "have masks. CheXpert's and CheXlocalize's own splits have no expert film in train."
 )
-_POOLED = "mIoU is the sum of intersections over that of unions, mean over findings."
+# The paper has no gate: a mask is what its network draws on any film.
+_OPEN = ("open_gates", "pooled_miou")
+_POOLED = (
+    "mIoU is the sum of intersections over that of unions, mean over findings, with "
+    "every gate open, as the paper has none."
+)
 _FEWER = (
     "Classifier and weak masks, too, are made from that many films; the paper's are "
     "made from all."
@@ -60,7 +65,7 @@ def chexseg_1() -> Table:
             Row(
                 (words, value),
                 (paper,),
-                ((f"sweep-{source}", "metrics", value, "pooled_miou"),),
+                ((f"sweep-{source}", "metrics", value, *_OPEN),),
             )
             for value, paper in zip(VALUES, _AVERAGES[source], strict=True)
         ]
@@ -121,7 +126,7 @@ def _scored(
 
 
 def _miou(name: str) -> tuple[str, ...]:
-    return (f"test-{name}", "stages", "segmentation", "pooled_miou")
+    return (f"test-{name}", "stages", "segmentation", *_OPEN)
 
 
 def chexseg_2() -> Table:

@@ -6,6 +6,8 @@ from benchmarks.papers.schema import Step
 
 VOC = ("init", "{work}/project", "--images", "{data}", "--dataset", "voc")
 COLOUR = {"normalisation": "imagenet-rgb", "channels": 3}
+ONE_OF = {"exclusive": "yes"}
+"""Objects in photographs exclude each other."""
 NO_BACKGROUND = (
     "Ours is the mean over the 20 classes; the paper's mIoU has the background as a "
     "class of its own, which scores far above the others."

@@ -7,6 +7,7 @@ from benchmarks.papers.steps import (
     COLOUR,
     NO_BACKGROUND,
     NO_TEST,
+    ONE_OF,
     VOC,
     adopt,
     evaluate,
@@ -48,7 +49,10 @@ def wsmis_1() -> Table:
 def wsmis_2() -> Table:
     """WSMIS Table 2: Grad-CAM, Grad-CAM++, VOC 2012 (--data VOCdevkit/VOC2012)"""
     maps = ("grad-cam@5", "grad-cam++@5")
-    steps = [Step("init", VOC), train("classifier", "classifier", "wsmis", **COLOUR)]
+    steps = [
+        Step("init", VOC),
+        train("classifier", "classifier", "wsmis", **COLOUR, **ONE_OF),
+    ]
     steps += [
         Step(
             f"maps-{split}",
@@ -129,8 +133,9 @@ def wsmis_4() -> Table:
     settings = {
         f"{recipe}.{key}": value
         for recipe in ("classifier", "segmentation")
-        for key, value in COLOUR.items()
+        for key, value in {**COLOUR, **ONE_OF}.items()
     }
+    settings |= {"segmentation.loss": "softmax"}
     settings |= {"segmentation.arch": "deeplabv3plus"}
     settings |= {"segmentation.encoder": "resnet50"}
     paper = {"cam": 0.479, "irnet": 0.631, "segmentation": 0.646}

@@ -36,6 +36,7 @@ _SETTINGS: Form = {
     "top?": NUMBER,
     "min_area?": NUMBER,
     "fill_holes?": bool,
+    "exclusive?": bool,
 }
 
 _DAMAGE = (
@@ -195,6 +196,7 @@ def write_settings(
             "top": settings.top,
             "min_area": settings.min_area,
             "fill_holes": settings.fill_holes,
+            "exclusive": settings.exclusive,
         },
     )
 
@@ -215,6 +217,7 @@ def read_settings(project: Path, stage: str, run: str) -> StageSettings | None:
             top=float(values.get("top", 0.75)),
             min_area=float(values.get("min_area", 0.0)),
             fill_holes=bool(values.get("fill_holes", False)),
+            exclusive=bool(values.get("exclusive", False)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}); run the stage again") from error

@@ -43,6 +43,8 @@ class Classifier(nn.Module):
     extra_convs
         Three 3×3 convolutions with ReLU behind the trunk, as in WSMIS §3.1;
         ``None``: for VGG-16 only, where its authors used them.
+    unsure
+        Learn uncertain labels as a third answer, see `with_unsure`.
 
     Attributes
     ----------
@@ -67,6 +69,7 @@ class Classifier(nn.Module):
         dropblock_compat: bool = False,
         dropblock_levels: Sequence[int] = (4, 5),
         extra_convs: bool | None = None,
+        unsure: bool = False,
     ) -> None:
         super().__init__()
         if n_findings < 1:
@@ -86,6 +89,7 @@ class Classifier(nn.Module):
             "dropblock_compat": dropblock_compat,
             "dropblock_levels": list(dropblock_levels),
             "extra_convs": extra,
+            **({"unsure": True} if unsure else {}),
         }
         self._cut = trunks.trunk(arch)
         self.backbone = trunks.build(
@@ -101,6 +105,10 @@ class Classifier(nn.Module):
         self.linear = nn.Linear(self.level_channels[-1], n_findings)
         nn.init.normal_(self.linear.weight, std=0.01)
         nn.init.zeros_(self.linear.bias)
+        if unsure:
+            self.unsure = nn.Linear(self.level_channels[-1], n_findings)
+            nn.init.normal_(self.unsure.weight, std=0.01)
+            nn.init.zeros_(self.unsure.bias)
 
     def stages(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Return the maps of the five levels, finest first.
@@ -145,6 +153,14 @@ class Classifier(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits (B, K) of images (B, c, H, W)."""
         return self.head(self.features(x))
+
+    def with_unsure(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits (B, K) of present and of uncertain, both against absent.
+
+        The first are those of `forward`; the others are had with `unsure` alone.
+        """
+        features = self.features(x)
+        return self.head(features), self.unsure(features.mean((2, 3)))
 
     def schedule_dropblock(self, progress: float) -> None:
         """Put the share `progress` in [0, 1] of DropBlock's probability in force."""

@@ -9,6 +9,9 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+UNSURE = 2
+"""Target of a label that is uncertain, where that is a class of its own."""
+
 
 def known(targets: torch.Tensor) -> torch.Tensor:
     """Return where targets of any shape count, as booleans of that shape."""
@@ -68,6 +71,56 @@ def dice(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     overlap = (found * truth).sum(axes)
     each = (2 * overlap + 1) / (found.sum(axes) + truth.sum(axes) + 1)
     return 1 - each.mean()
+
+
+def one_of(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of findings that exclude each other, against background.
+
+    The background's logit is 0, so that a finding is above background where its logit
+    is above 0; mean over the pixels that are known, 0 when there is none.
+
+    Parameters
+    ----------
+    logits, targets : (B, K, H, W)
+        A pixel that is no finding's, and not known of all, is left out. Of findings
+        that overlap the last one counts.
+    """
+    logits = at_least_single(logits)
+    found, unknown = targets == 1, ~known(targets)
+    number = torch.zeros(targets.shape[0], *targets.shape[2:], dtype=torch.long)
+    number = number.to(logits.device)
+    for k in range(targets.shape[1]):
+        number[found[:, k]] = k + 1
+    left_out = unknown.any(1) & ~found.any(1)
+    number[left_out] = -100
+    background = logits.new_zeros(logits.shape[0], 1, *logits.shape[2:])
+    total = functional.cross_entropy(
+        torch.cat([background, logits], 1), number, reduction="sum"
+    )
+    return total / (~left_out).sum().clamp(min=1)
+
+
+def three_way(
+    logits: torch.Tensor, unsure: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
+    """Cross-entropy of present, absent and uncertain (CheXpert's U-MultiClass).
+
+    Of three logits only two differences matter: `logits`, of present against absent,
+    whose sigmoid is the probability of present once uncertain is ruled out, which is
+    how CheXpert asks such a network; and `unsure`, of uncertain against absent.
+
+    Parameters
+    ----------
+    logits, unsure, targets : (B, K)
+        Targets are 0, 1 or, for uncertain, `UNSURE`; any other counts for nothing.
+    """
+    classes = torch.stack(
+        [torch.zeros_like(logits), logits, unsure], 1
+    )  # absent, present, uncertain
+    counted = (targets == 0) | (targets == 1) | (targets == UNSURE)
+    number = torch.where(counted, targets, 0).long()
+    each = functional.cross_entropy(at_least_single(classes), number, reduction="none")
+    return (each * counted).sum() / counted.sum().clamp(min=1)
 
 
 def distillation(

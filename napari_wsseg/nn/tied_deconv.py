@@ -15,9 +15,12 @@ from torch.nn import functional
 
 from napari_wsseg.nn import _tied_ops as ops
 from napari_wsseg.nn import tied_maps
-from napari_wsseg.nn.tied_encoder import Encoder
+from napari_wsseg.nn.tied_encoder import STRIDE, Encoder
 
 LAST_STAGE = 3
+
+FINEST = 4
+"""Input pixels per pixel of the last stage's map."""
 
 
 class TiedDeconv(nn.Module):
@@ -124,6 +127,23 @@ class TiedDeconv(nn.Module):
         for finer in shares[1:]:
             total = functional.interpolate(total, scale_factor=2.0) + finer
         return total
+
+    def whole(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the maps of films (B, c, S, S) of any side, as large as they are.
+
+        A side that is no multiple of 32 is filled up with zeros below and to the
+        right, as convolutions fill up a film's rim, and the maps are cut off where the
+        film ends, expanded to the grid of the last stage.
+        """
+        side = x.shape[-1]
+        more = -side % STRIDE
+        if not more:
+            maps: torch.Tensor = self(x)
+            return maps
+        maps = self(functional.pad(x, (0, more, 0, more)))
+        cells = side // FINEST
+        grid = [(side + more) // FINEST] * 2
+        return functional.interpolate(maps, grid)[..., :cells, :cells]
 
     def grow(self) -> TiedDeconv:
         """Return the next stage's network, which as yet says what this one says.

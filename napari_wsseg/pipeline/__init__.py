@@ -85,11 +85,28 @@ def _masks(
     # Cut on the film alone: shares of it, and its own Otsu, know of no margins.
     seen, box = (shape, np.s_[:, :]) if size is None else _on_square(shape, size)
     found = np.zeros((len(maps.score), *seen), bool)
+    highest = _highest(maps, seen, is_open) if settings.exclusive else None
     for k, score in enumerate(maps.score):
         if is_open[k]:
-            film = geometry.unletterbox(score, seen)[box]
-            found[k][box] = cut(film, settings, settings.thresholds[k])
+            film = geometry.unletterbox(score, seen)
+            if highest is not None:
+                film = np.where(highest == k, film, np.float32(-1))
+            found[k][box] = cut(film[box], settings, settings.thresholds[k])
     return found
+
+
+def _highest(
+    maps: StageMaps, shape: tuple[int, int], is_open: Sequence[bool]
+) -> NDArray[np.int16]:
+    """Return the number of the highest map at every pixel, of those that are open."""
+    best = np.full(shape, -np.inf, np.float32)
+    number = np.full(shape, -1, np.int16)
+    for k, score in enumerate(maps.score):
+        if is_open[k]:
+            film = geometry.unletterbox(score, shape)
+            higher = film > best
+            best[higher], number[higher] = film[higher], k
+    return number
 
 
 def _on_square(

@@ -125,6 +125,10 @@ class Drafts:
         if settings is None or finding not in settings.findings:
             return np.zeros(shape, bool)
         index = settings.findings.index(finding)
+        if settings.exclusive:  # which of them has a pixel depends on all
+            every = [1 if labels.get(name) == 1 else None for name in settings.findings]
+            masks = pipeline.label_conditioned_masks(maps, settings, shape, every)
+            return np.asarray(masks[index], bool)
         one = StageMaps(
             score=maps.score[index : index + 1],
             present=maps.present[index : index + 1],

@@ -18,8 +18,8 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, DataError, UsageError
 from napari_wsseg.nn import classifier
 from napari_wsseg.pipeline.infer import infer
+from napari_wsseg.pipeline.inference import refining, variants
 from napari_wsseg.pipeline.inference import scorers as _scorers
-from napari_wsseg.pipeline.inference import variants
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -225,7 +225,7 @@ def test_soft_odds_keep_what_is_hot_and_leave_a_map_without_heat_empty() -> None
         "background": 0.4,
         "backend": "grid",
     }
-    params = _scorers._crf_params(SIZE, soft=True)
+    params = refining.params_for(SIZE, soft=True)
     score, seed = _scorers._soft_seeds(heat.astype(np.float32), image, params, how)
     assert (seed[0, 44:] == 1).all()
     assert (seed[0, :20] == 0).all()

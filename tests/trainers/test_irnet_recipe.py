@@ -111,7 +111,7 @@ def test_seeds_that_part_nothing_are_told(
 ) -> None:
     seeds = torch.full((1, 1, 16, 16), 255, dtype=torch.uint8)
     seeds[..., :4], seeds[..., 5 if parts else 12 :] = 1, 0
-    monkeypatch.setattr(irnet, "_seeds", lambda *_: seeds)
+    monkeypatch.setattr(irnet, "_seeds", lambda *_, **__: seeds)
     with Project.open(classified) as project:
         irnet._warn_of_no_pairs(project, "run", None, [0, 1, 2], 64, 4)  # type: ignore[arg-type]
     assert ("no finding beside background" in caplog.text) == (not parts)

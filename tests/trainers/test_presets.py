@@ -75,7 +75,7 @@ def test_chexseg_is_densenet_at_320_with_grad_cam() -> None:
         "batch": 16,
         "epochs": 3,
         "cam": "grad-cam",
-        "cam_cut": "tuned",
+        "cam_cut": "tuned on train",
     }
     assert wanted.items() <= of("chexseg", "classifier").items()
     masks = of("chexseg", "chexseg")

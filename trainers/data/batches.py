@@ -12,6 +12,7 @@ from torch import Tensor
 
 from napari_wsseg.io.film_cache import Films
 from napari_wsseg.io.project import Project
+from napari_wsseg.nn.losses import UNSURE
 from napari_wsseg.nn.normalise import (
     as_channels,
     as_input,
@@ -32,7 +33,8 @@ class Labels:
     cases
         In the project's order; a film's number is its place here.
     targets : (N, K) float32
-        1 present, 0 absent, `IGNORE` where no loss counts.
+        1 present, 0 absent, `IGNORE` where no loss counts; `losses.UNSURE` where an
+        uncertain label is a class of its own.
     """
 
     cases: tuple[Case, ...]
@@ -42,7 +44,9 @@ class Labels:
     @classmethod
     def of(cls, project: Project, *, uncertain: str = "ignore") -> Labels:
         """Read a project's labels; -1 becomes what `uncertain` says."""
-        taken_for = {"ignore": IGNORE, "zeros": 0, "ones": 1}[uncertain]
+        taken_for = {"ignore": IGNORE, "zeros": 0, "ones": 1, "class": UNSURE}[
+            uncertain
+        ]
         findings = tuple(finding.name for finding in project.findings)
         cases = tuple(project.cases())
 

@@ -40,6 +40,8 @@ class Task:
         Whether more of it is better.
     rates
         Learning-rate factor by parameter-name prefix; 1 where none matches.
+    bias_rate
+        What the rate of every bias is multiplied by on top of that.
     told
         ``steps done -> figures`` of the batches so far, e.g. the share of expert films
         in them; kept beside the loss and beside what is validated.
@@ -53,6 +55,7 @@ class Task:
     criterion: str
     higher_is_better: bool = True
     rates: Mapping[str, float] = field(default_factory=dict)
+    bias_rate: float = 1.0
     told: Callable[[int], Mapping[str, float]] = lambda _done: {}
 
 
@@ -97,7 +100,7 @@ def fit(task: Task, config: TrainingConfig, context: Context) -> Events:
     model, optimiser = hub.prepare(task.model, optimiser)
     average.to(hub.device)
     best = state.get("best")
-    checks = _check_steps(task.steps, config.checks)
+    checks = _check_steps(task.steps, config)
 
     for step in range(state.get("step", 0), task.steps):
         torch.manual_seed(config.seed * 1_000_003 + step)
@@ -218,6 +221,8 @@ def _optimiser(task: Task, config: TrainingConfig) -> Optimizer:
             factor = next(
                 (f for prefix, f in task.rates.items() if name.startswith(prefix)), 1.0
             )
+            if name.rpartition(".")[2] == "bias":
+                factor *= task.bias_rate
             groups.setdefault(factor, []).append(parameter)
     parameters = [
         {"params": members, "factor": factor} for factor, members in groups.items()
@@ -269,7 +274,11 @@ def _stairs(config: TrainingConfig, done: float) -> float:
     return done * config.epochs / config.step_epochs + 1e-9
 
 
-def _check_steps(steps: int, checks: int) -> set[int]:
+def _check_steps(steps: int, config: TrainingConfig) -> set[int]:
+    """Return the batches behind which a run is validated; the last is one of them."""
+    checks, every = config.checks, config.check_every
+    if every:
+        return {*range(every, steps, every), steps}
     return {max(1, round(steps * (n + 1) / checks)) for n in range(checks)} | {steps}
 
 

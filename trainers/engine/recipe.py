@@ -131,6 +131,17 @@ class TrainingConfig:
             "tooltip": "How often the run is validated and saved on the way",
         },
     ] = 5
+    check_every: Annotated[
+        int,
+        {
+            "min": 0,
+            "max": 1_000_000,
+            "step": 100,
+            "label": "Batches per validation",
+            "tooltip": "Validate and save after every so many batches instead; 0: as "
+            "often as said above",
+        },
+    ] = 0
     seed: Annotated[int, {"min": 0, "max": 2**31 - 1}] = 0
     device: Annotated[
         str,

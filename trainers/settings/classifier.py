@@ -10,7 +10,8 @@ from napari_wsseg.cam import methods
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.nn import classifier
 from trainers.settings.classifier_network import NetworkConfig, numbers
-from trainers.settings.image_labels import ChooseBy, PositiveShare, Uncertain
+from trainers.settings.image_labels import ChooseBy, PositiveShare, UncertainOrClass
+from trainers.settings.post_processing import Exclusive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class ClassifierConfig(NetworkConfig):
         },
     ] = 0.0
     positive_share: PositiveShare = 0.5
-    uncertain: Uncertain = "ignore"
+    uncertain: UncertainOrClass = "ignore"
     choose_by: ChooseBy = "val_loss"
     cam: Annotated[str, {"choices": methods.names(), "label": "Map method"}] = (
         "grad-cam++"
@@ -75,10 +76,11 @@ class ClassifierConfig(NetworkConfig):
     cam_cut: Annotated[
         str,
         {
-            "choices": ["fixed", "otsu", "tuned"],
+            "choices": ["fixed", "otsu", "tuned", "tuned on train"],
             "label": "Map threshold by",
             "tooltip": "fixed: the number below; otsu: film by film, by its own map; "
-            "tuned: per finding, what fits the expert masks of the validation films",
+            "tuned: per finding, what fits the expert masks of the validation films; "
+            "tuned on train: those of the training films, as CheXseg has it",
         },
     ] = "fixed"
     cam_threshold: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.05}] = 0.3
@@ -159,11 +161,17 @@ class ClassifierConfig(NetworkConfig):
         },
     ] = 5.0
     crf_backend: Annotated[str, {"choices": ["grid", "pydensecrf"]}] = "grid"
+    exclusive: Exclusive = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if min(self.scales) <= 0:
             raise UsageError(f"cam_scales={self.cam_scales}; give numbers above 0")
+        if self.uncertain == "class" and (self.mixup or self.smoothing):
+            raise UsageError(
+                "uncertain=class has three answers, which mixup and smoothing do not "
+                "blend; set both to 0, or take uncertain=ignore"
+            )
 
     @property
     def scales(self) -> tuple[float, ...]:
@@ -209,4 +217,5 @@ def header(
         },
         "thresholds": {"cam": config.cam_threshold},
         "places": config.places,
+        "exclusive": config.exclusive,
     }

@@ -56,6 +56,15 @@ class NetworkConfig(InputConfig):
             "tooltip": "How many times as fast the layers behind the network learn",
         },
     ] = 1.0
+    bias_rate: Annotated[
+        float,
+        {
+            "min": 0.1,
+            "max": 10.0,
+            "step": 0.5,
+            "tooltip": "How many times as fast biases learn as the weights beside them",
+        },
+    ] = 1.0
     dropblock: Annotated[
         float,
         {
@@ -153,6 +162,7 @@ def network(
         block=config.dropblock_size,
         dropblock_compat=config.dropblock_compat,
         dropblock_levels=config.levels,
+        unsure=getattr(config, "uncertain", "") == "class",
         extra_convs={"auto": None, "yes": True, "no": False}[config.extra_convs],
         weights=weights,
     )

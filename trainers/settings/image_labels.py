@@ -20,6 +20,14 @@ Uncertain: TypeAlias = Annotated[
         "tooltip": "What a label of -1 is taken for",
     },
 ]
+UncertainOrClass: TypeAlias = Annotated[
+    str,
+    {
+        "choices": ["ignore", "zeros", "ones", "class"],
+        "tooltip": "What a label of -1 is taken for; class: a third answer beside "
+        "present and absent, which is learnt and then not asked for",
+    },
+]
 ChooseBy: TypeAlias = Annotated[
     str, {"choices": ["val_auroc", "val_loss", "last"], "label": "Keep the best by"}
 ]

@@ -15,6 +15,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.nn import pretrained, segmenter
 from trainers.engine.recipe import InputConfig
+from trainers.settings.post_processing import Exclusive, PostCrf, PostMinArea
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,9 @@ class SegmenterConfig(InputConfig):
         str,
         {"tooltip": "Classifier whose probability gates masks; empty: the one in use"},
     ] = ""
+    post_crf: PostCrf = False
+    post_min_area: PostMinArea = 0.0
+    exclusive: Exclusive = False
 
     def networks(self, n_findings: int, built_on: Mapping[str, Any]) -> list[nn.Module]:
         """Return the segmenter."""

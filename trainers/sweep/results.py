@@ -116,6 +116,7 @@ def summary(cells: Sequence[Mapping[str, Any]], split: str) -> list[dict[str, An
     for value in values:
         scored = [cell[split] for cell in cells if cell["value"] == value]
         findings = dict.fromkeys(f for one in scored for f in one["per_finding"])
+        opened = [one.get("open_gates", {}) for one in scored]
         for finding in (MEAN, *findings):
             rows = [
                 one if finding == MEAN else one["per_finding"].get(finding, {})
@@ -130,13 +131,23 @@ def summary(cells: Sequence[Mapping[str, Any]], split: str) -> list[dict[str, An
                     **{figure: _spread(rows, figure) for figure in FIGURES},
                 }
             )
+            if finding == MEAN:
+                told[-1]["open_gates"] = {
+                    figure: _spread(opened, figure) for figure in FIGURES
+                }
     return told
 
 
 def means(rows: Sequence[Mapping[str, Any]], split: str) -> dict[str, Any]:
-    """Return the figures averaged over findings, by value as text."""
+    """Return the figures averaged over findings, by value as text.
+
+    Under ``"open_gates"`` they stand once more, with every gate open.
+    """
     return {
-        str(row["value"]): {figure: row[figure] for figure in FIGURES}
+        str(row["value"]): {
+            **{figure: row[figure] for figure in FIGURES},
+            "open_gates": row.get("open_gates", {}),
+        }
         for row in rows
         if row["finding"] == MEAN and row["split"] == split
     }

@@ -14,6 +14,7 @@ from trainers.data import batches as _data
 from trainers.data.samplers import balanced
 from trainers.data.targets import Targets
 from trainers.engine.loop import Task
+from trainers.settings import post_processing as _post
 from trainers.settings.segmenter import SegmenterConfig
 
 WEAK_STAGES = ("irnet", "crf", "cam")
@@ -51,7 +52,14 @@ class MaskConfig(SegmenterConfig):
     labels_run: Annotated[
         str, {"tooltip": "Run that made those masks; empty: the one in use"}
     ] = ""
-    loss: Annotated[str, {"choices": ["bce+dice", "bce", "dice"]}] = "bce+dice"
+    loss: Annotated[
+        str,
+        {
+            "choices": ["bce+dice", "bce", "dice", "softmax"],
+            "tooltip": "softmax: findings and background share each pixel, for those "
+            "that exclude each other",
+        },
+    ] = "bce+dice"
     positive_weight: Annotated[
         float,
         {
@@ -210,6 +218,8 @@ def header(
         "start": start,
         "weak": dict(weak or {}),
         "places": getattr(config, "places", False),
+        "post": _post.header(crf=config.post_crf, min_area=config.post_min_area),
+        "exclusive": config.exclusive,
     }
 
 
@@ -237,6 +247,8 @@ def mask_loss(
         total = total + losses.bce(mask_logits, masks, pos_weight=pos_weight)
     if "dice" in config.loss:
         total = total + losses.dice(mask_logits, masks)
+    if config.loss == "softmax":
+        total = total + losses.one_of(mask_logits, masks)
     if config.present_weight:
         total = total + config.present_weight * losses.bce(present_logits, present)
     return total

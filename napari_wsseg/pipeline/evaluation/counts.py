@@ -67,11 +67,14 @@ def count(
                 for f, mask in truths.items()
             }
             opened[stage].append(row)
-            predicted = {f: masks[f][1] for f in row}
-            gated[stage].append(_shut(row, predicted))
-            conditioned[stage].append(
-                _shut(row, {**predicted, **label_gates(case.labels)})
-            )
+            predicted = {f: is_open for f, (_, is_open) in masks.items()}
+            known = {**predicted, **label_gates(case.labels)}
+            for rows, is_open in ((gated, predicted), (conditioned, known)):
+                rows[stage].append(
+                    _among(project, stage, run, cuts[stage], case, truths, is_open)
+                    if cuts[stage].exclusive
+                    else _shut(row, is_open)
+                )
     yield Progress(len(cases), len(cases), "comparing with expert masks")
     names = [
         finding.name
@@ -101,6 +104,28 @@ def _shut(
     }
 
 
+def _among(
+    project: Project,
+    stage: str,
+    run: str,
+    settings: StageSettings,
+    case: Case,
+    truths: Mapping[str, Mask],
+    is_open: Mapping[str, bool],
+) -> dict[str, Overlap]:
+    """Return overlaps where only findings behind open gates contend for a pixel."""
+    gates = tuple(
+        0.0 if is_open.get(finding, False) else np.inf for finding in settings.findings
+    )
+    among = replace(settings, gates=gates)
+    masks = _open_masks(project, stage, run, among, case, truths, gates=gates)
+    void = project.void(case.id)
+    return {
+        finding: Overlap.of(masks[finding][0], truth, void=void)
+        for finding, truth in truths.items()
+    }
+
+
 def settings_of(project: Project, stage: str, run: str) -> StageSettings:
     """Return how a stage's maps are cut.
 
@@ -125,8 +150,16 @@ def _open_masks(
     settings: StageSettings,
     case: Case,
     truths: Mapping[str, Mask],
+    *,
+    gates: tuple[float, ...] | None = None,
 ) -> dict[str, tuple[Mask, bool]]:
-    """Return each finding's mask with its gate open, and whether the gate is open."""
+    """Return each finding's mask, and whether its gate is open.
+
+    Parameters
+    ----------
+    gates
+        Those that the masks are cut behind; ``None``: open ones.
+    """
     maps = stages.read(project.folder, stage, run, case.id)
     if maps is None:
         raise DataError(
@@ -139,7 +172,7 @@ def _open_masks(
             f"run {run} does not know {', '.join(strange)}, which experts have drawn; "
             "train it again"
         )
-    always = replace(settings, gates=(0.0,) * len(settings.gates))
+    always = replace(settings, gates=gates or (0.0,) * len(settings.gates))
     masks = stage_masks(maps, always, case.shape)
     is_open = maps.present >= np.asarray(settings.gates)
     return {

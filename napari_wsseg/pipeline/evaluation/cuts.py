@@ -24,6 +24,8 @@ def told(project: Project, stage: str, run: str) -> dict[str, Any]:
     source = "weak masks of val" if found.get("weak") else "fixed"
     if tuned:
         source = "expert masks of val"
+    if stage == "cam" and found.get("cut") == "tuned on train":
+        source = "expert masks of train"
     if settings.rule == "otsu":
         source = "each film's own map (Otsu)"
     return {

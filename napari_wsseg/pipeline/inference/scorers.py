@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.ops import affinity, seeds
 from napari_wsseg.ops import crf as dense
-from napari_wsseg.pipeline.inference import variants
+from napari_wsseg.pipeline.inference import refining, variants
 from napari_wsseg.pipeline.inference.work import Work, resized
 from napari_wsseg.schema import Case, StageMaps
 
@@ -75,14 +74,21 @@ def crf(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
     size = work.films.size
     soft = how.get("odds", "hard") == "soft"
     threshold = work.header.get("thresholds", {}).get("cam", 0.5)
-    params = _crf_params(size, soft=soft)
+    params = refining.params_for(size, soft=soft)
     for case in batch:
         maps = work.below("cam", case)
         heat = resized(maps.score, size)
-        image = work.films.take([case.id])[0].astype(np.float32) / 255
-        if image.ndim == 3:  # colours, which the CRF wants last
-            image = np.moveaxis(image, 0, -1)
-        if soft:
+        image = refining.image_of(work, case)
+        if work.header.get("exclusive"):
+            sure, seed = refining.exclusive_seeds(
+                heat,
+                image,
+                refining.contenders(work, case, maps.present),
+                cuts=(how["foreground"], how["background"]),
+                params=params,
+                backend=how["backend"],
+            )
+        elif soft:
             sure, seed = _soft_seeds(
                 heat, image, params, {"threshold": threshold, **how}
             )
@@ -130,23 +136,8 @@ def crf_seeds(
     seeds : (K, H, W)
         1 finding, 0 background, `napari_wsseg.schema.IGNORE` between.
     """
-    sure, maybe = (_refined(heat >= cut, image, params, backend) for cut in cuts)
+    sure, maybe = (refining.alone(heat >= cut, image, params, backend) for cut in cuts)
     return sure, seeds.combine(sure >= 0.5, maybe >= 0.5)
-
-
-def _crf_params(size: int, *, soft: bool) -> dense.CrfParams:
-    """Return the papers' reach, 50 and 3 px on films of 512 px, for films of `size`.
-
-    Soft odds already know where they are sure: neighbours weigh less beside them.
-    """
-    plain = dense.CrfParams()
-    if soft:
-        plain = replace(plain, bilateral_compat=3.0, smooth_compat=1.0)
-    return replace(
-        plain,
-        bilateral_sigma_xy=plain.bilateral_sigma_xy * size / 512,
-        smooth_sigma_xy=max(0.5, plain.smooth_sigma_xy * size / 512),
-    )
 
 
 def _soft_seeds(
@@ -169,19 +160,6 @@ def _soft_seeds(
     )
 
 
-def _refined(
-    mask: NDArray[np.bool_],
-    image: NDArray[np.float32],
-    params: dense.CrfParams,
-    backend: dense.Backend,
-) -> NDArray[np.float32]:
-    """Run one two-label CRF per finding on masks held with certainty 0.7."""
-    unary = np.where(mask, 0.7, 0.3).astype(np.float32)
-    return np.asarray(
-        dense.dense_crf_binary(unary, image, params=params, backend=backend)
-    )
-
-
 @torch.no_grad()
 def irnet(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
     """Let the classifier's heat flow up to the boundaries that IRNet sees."""
@@ -201,14 +179,32 @@ def irnet(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
             beta=how["beta"],
             steps=how["steps"],
         )
+        score = _relative(work, case, walked.float().cpu().numpy(), maps.present)
         yield StageMaps(
-            score=seeds.normalise(walked.float().cpu().numpy()),
+            score=refining.behind(work, case, score, maps.present),
             present=maps.present,
             extra={
                 "boundary": boundary[None].cpu().numpy().astype(np.float16),
                 **extra,
             },
         )
+
+
+def _relative(
+    work: Work, case: Case, walked: NDArray[np.float32], present: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Divide walked heat by its peak: each finding's own, or that of all together.
+
+    Of findings that exclude each other the peak is that of those that may be there, so
+    that what is weak beside them stays weak.
+    """
+    if not work.header.get("exclusive"):
+        return seeds.normalise(walked)
+    who = refining.contenders(work, case, present) or list(range(len(walked)))
+    peak = float(walked[who].max())
+    if peak <= 0:
+        return np.zeros_like(walked)
+    return np.asarray((walked / peak).clip(0, 1), np.float32)
 
 
 def _displacements(
@@ -234,4 +230,5 @@ def segmentation(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
     for case, score in zip(batch, scores, strict=True):
         # The classifier learnt from every labelled film.
         gate = work.below("cam", case, work.header["classifier"]).present
-        yield StageMaps(score=resized(score, size), present=gate)
+        found = refining.behind(work, case, score, gate)
+        yield StageMaps(score=resized(found, min(size, found.shape[-1])), present=gate)

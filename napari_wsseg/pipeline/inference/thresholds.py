@@ -4,9 +4,9 @@ Gates come from image-level labels of the validation films. Thresholds of a stag
 that only weak labels went into are fixed, or each film's own (Otsu), or, of a
 segmenter, where it meets the weak masks of the validation films best: they never see a
 pixel of truth. Those of a segmenter that learnt from expert masks, and of maps whose
-settings say "tuned", are tuned on the validation films' masks and frozen for test
-(CheXseg appendix A.1, which tunes on the training films); so are such a segmenter's
-gates.
+settings say "tuned", are tuned on the validation films' masks and frozen for test;
+so are such a segmenter's gates. "tuned on train" is CheXseg's way (appendix A.1): the
+best pooled IoU on the training films.
 """
 
 from __future__ import annotations
@@ -43,12 +43,19 @@ def defaults(
         gates=_gates(project, stage, run, findings),
     )
     how = header.get("cut", "fixed")
+    settings = replace(
+        settings,
+        exclusive=bool(header.get("exclusive", False)),
+        min_area=float(header.get("post", {}).get("min_area", 0.0)),
+    )
     if own == "cam":
         settings = replace(settings, **header.get("mask", {}))
         if how == "otsu":
             settings = replace(settings, rule="otsu")
     if own == "cam" and how == "tuned":
         return _tuned.thresholds(project, stage, run, settings)
+    if own == "cam" and how == "tuned on train":
+        return _tuned.thresholds_pooled(project, stage, run, settings)
     if header.get("tune_on_expert_masks"):
         settings = _tuned.thresholds(project, stage, run, settings)
         return _tuned.gates(project, stage, run, settings)

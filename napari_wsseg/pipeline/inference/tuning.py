@@ -21,6 +21,10 @@ logger = logging.getLogger(__name__)
 GRID = tuple(round(0.1 + 0.05 * step, 2) for step in range(17))
 
 
+#: Thresholds tried by the pooled IoU of training masks, as CheXseg's code has them.
+POOLED_GRID = tuple(round(0.05 * step, 2) for step in range(20))
+
+
 #: Per finding and threshold tried, the IoU of every film.
 _Tried: TypeAlias = dict[str, dict[float, list[float]]]
 
@@ -47,6 +51,53 @@ def thresholds(
                 finding,
             )
     return _chosen(tried, settings)
+
+
+def thresholds_pooled(
+    project: Project, stage: str, run: str, settings: StageSettings
+) -> StageSettings:
+    """Return settings with, per finding, the threshold of the best IoU on train.
+
+    CheXseg's (appendix A.1): intersections and unions are summed over all training
+    films whose expert mask of the finding is known, empty ones too, gates open. A
+    finding that none shows keeps its threshold, which is logged.
+    """
+    counted: dict[str, list[list[int]]] = {}
+    for case_id in project.annotated("train"):
+        maps = stages.read(project.folder, stage, run, case_id)
+        if maps is None:
+            continue
+        shape, truths = project.case(case_id).shape, project.expert_masks(case_id)
+        for finding, score in zip(settings.findings, maps.score, strict=True):
+            truth = truths.get(finding)
+            if truth is None:
+                continue
+            film = geometry.unletterbox(score, shape)
+            sums = counted.setdefault(finding, [[0, 0] for _ in POOLED_GRID])
+            for one, threshold in zip(sums, POOLED_GRID, strict=True):
+                mask = cut(film, settings, threshold)
+                one[0] += int((mask & truth).sum())
+                one[1] += int((mask | truth).sum())
+    chosen = (
+        _best_pooled(counted.get(finding), finding, default)
+        for finding, default in zip(settings.findings, settings.thresholds, strict=True)
+    )
+    return replace(settings, thresholds=tuple(chosen))
+
+
+def _best_pooled(
+    counted: Sequence[Sequence[int]] | None, finding: str, default: float
+) -> float:
+    """Return the first threshold of the best ratio of (intersection, union)."""
+    ratios = [both / max(1, either) for both, either in counted or ()]
+    if not any(ratios):
+        logger.warning(
+            "%s: no training film has an expert mask that shows it, so its threshold "
+            "is not tuned",
+            finding,
+        )
+        return default
+    return POOLED_GRID[ratios.index(max(ratios))]
 
 
 def thresholds_of_weak(
