@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Generator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import add_json
-from napari_wsseg.jobs import UsageError
+from napari_wsseg.jobs import JobFailed, Progress, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from napari_wsseg.datasets import Importer
+    from napari_wsseg.datasets.importing.plan import Plan
     from napari_wsseg.datasets.importing.report import ImportReport
-    from napari_wsseg.jobs import Progress
 
     Job = Generator[Progress, None, ImportReport]
 
@@ -65,6 +65,12 @@ def add(command: argparse.ArgumentParser) -> None:
         help="whether the project has the films' file names, or other ones and a key "
         "file outside; auto hides those of DICOM files that do not say that identity "
         "was removed (docs/trust.md)",
+    )
+    command.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="read everything and say what would be imported, left out and why; "
+        "make nothing",
     )
     _archive_options(command.add_argument_group("films from an archive (PACS)"))
     add_json(command)
@@ -148,6 +154,8 @@ def _from_pacs(arguments: argparse.Namespace, importer: Importer) -> Job:
 
     if arguments.dataset != "folder":
         raise UsageError("--from-pacs: films of an archive are of no public data set")
+    if arguments.dry_run:
+        raise UsageError("--dry-run: films of an archive are fetched first; leave it")
     if not arguments.query or not arguments.films:
         raise UsageError(
             "--from-pacs: say which films with --query and where they land with --films"
@@ -171,47 +179,100 @@ def run(arguments: argparse.Namespace) -> int:
     """Import the films; say which were rejected and why."""
     from napari_wsseg.datasets import _options as _choices
     from napari_wsseg.datasets import datasets
+    from napari_wsseg.datasets.importing import plan as _plans
     from napari_wsseg.datasets.importing import resume as _resumed
 
     name = arguments.dataset
     importer = _choices.made(name, datasets[name], arguments.set)
-    job = _from_pacs if _is_from_pacs(arguments) else _from_folder
+    start = _from_pacs if _is_from_pacs(arguments) else _from_folder
+    job = start(arguments, importer)
+    if arguments.dry_run:
+        job = _checking(job, arguments.project)
+
+    def planned(plan: Plan) -> None:
+        if arguments.json:
+            _say.program(_planned(plan))
+        if arguments.dry_run:
+            raise _Known(plan)
+
     try:
-        report = _say.through(job(arguments, importer), _say.Teller(arguments.json))
+        with _plans.hearing(planned):
+            report = _say.through(job, _say.Teller(arguments.json))
     except KeyboardInterrupt:
         if _resumed.place(arguments.project.absolute()).exists():
             _say.person("what was read is kept: the same command goes on from there")
         raise
-    for warning in report.warnings:
-        _say.person(f"warning: {warning}")
-    for rejected in report.rejected:
-        _say.person(f"rejected: {rejected.path}: {rejected.reason}")
-    _say.person(
-        f"{report.imported} films imported into {arguments.project}"
+    for line in _lines(report, arguments):
+        _say.person(line)
+    if arguments.json:
+        _say.program(_last(report, dry_run=arguments.dry_run))
+    return 0
+
+
+class _Known(Exception):
+    """The plan is known, and the import goes no further."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+
+def _checking(job: Job, project: Path) -> Job:
+    """Go on with an import until its plan is known; then read, and make nothing."""
+    from napari_wsseg.datasets.importing import build as _build
+
+    try:
+        yield from job
+    except _Known as known:
+        return (yield from _build.check(known.plan, project))
+    raise JobFailed("this data set does not tell what it is about to do; import it")
+
+
+def _lines(report: ImportReport, arguments: argparse.Namespace) -> list[str]:
+    """Say what came of it, for a person."""
+    lines = [f"warning: {warning}" for warning in report.warnings]
+    lines += [f"rejected: {each.path}: {each.reason}" for each in report.rejected]
+    would = "would be imported" if arguments.dry_run else "imported"
+    lines.append(
+        f"{report.imported} films {would} into {arguments.project}"
         + (f", {len(report.rejected)} files rejected" if report.rejected else "")
     )
-    if report.key_file:
-        _say.person(
+    if report.summary is not None:
+        lines += [f"  {line}" for line in report.summary.lines()]
+    if arguments.dry_run:
+        lines.append("nothing was made; the same command without --dry-run makes it")
+    elif report.key_file:
+        lines.append(
             "the films' file names are not in the project but in the key file "
             f"{report.key_file}; wsseg names shows them"
         )
-    elif name == "folder":
-        _say.person(
+    elif arguments.dataset == "folder":
+        lines.append(
             "the films' file names are in the project as they are; if they could tell "
             "who a patient is, take --names hide"
         )
-    if arguments.json:
-        _say.program(
-            {
-                "status": "done",
-                "project": str(arguments.project),
-                "imported": report.imported,
-                "rejected": [
-                    {"path": str(each.path), "reason": each.reason}
-                    for each in report.rejected
-                ],
-                "warnings": list(report.warnings),
-                "key_file": str(report.key_file) if report.key_file else None,
-            }
-        )
-    return 0
+    return lines
+
+
+def _planned(plan: Plan) -> dict[str, object]:
+    """Return what is known before films are read, for a program."""
+    return {
+        "event": "plan",
+        "images": str(plan.images),
+        "summary": asdict(plan.summary()),
+        "rejected": [asdict(each) for each in plan.rejected],
+        "warnings": list(plan.warnings),
+        "names_hidden": plan.hide,
+    }
+
+
+def _last(report: ImportReport, *, dry_run: bool) -> dict[str, object]:
+    """Return the last line for a program."""
+    return {
+        "status": "checked" if dry_run else "done",
+        "project": str(report.project),
+        "imported": report.imported,
+        "rejected": [asdict(each) for each in report.rejected],
+        "warnings": list(report.warnings),
+        "key_file": str(report.key_file) if report.key_file else None,
+        "summary": asdict(report.summary) if report.summary else None,
+    }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -27,6 +28,9 @@ from napari_wsseg.io.external import film_matching as _matching
 from napari_wsseg.io.external import mask_values
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Split
+
+_SHOWN = 5
+"""Files that a remark names one by one."""
 
 Names: TypeAlias = Literal["auto", "keep", "hide"]
 
@@ -141,6 +145,7 @@ def steps(
             lateral=lateral,
             choice=mask_values.Choice(cut=cut),
             hide=names == "hide" or (names == "auto" and patients.personal),
+            how_split=_how_split(table, patients),
         )
     )
 
@@ -239,6 +244,13 @@ def _split(
     }
 
 
+def _how_split(table: LabelTable, patients: Patients) -> str:
+    if _are_given(table):
+        return "as the labels say"
+    together = ", all films of a patient together" if patients.told else ""
+    return f"dealt out 70 : 15 : 15, alike in findings{together}"
+
+
 def _odd_patients(
     patients: Patients, splits: Mapping[str, Split], *, given: bool
 ) -> list[str]:
@@ -272,13 +284,32 @@ def _oddities(
     findings: Sequence[str],
 ) -> list[str]:
     odd: list[str] = []
-    unlisted = sum(path not in table.rows for path in paths)
+    unlisted = [path for path in paths if path not in table.rows]
     if table.rows and unlisted:
-        odd.append(f"{unlisted} files have no line in the labels: theirs are unknown")
+        odd.append(
+            f"{len(unlisted)} files have no line in the labels, theirs are unknown: "
+            + _some(unlisted)
+        )
     splits = [row.split for row in table.rows.values()]
     if any(splits) and not all(splits):
         odd.append(f"{splits.count(None)} lines name no split: put into train")
     for name in _folders(masks):
         if _finding_of(name, findings) is None:
-            odd.append(f"mask folder {name!r} is no finding: left out")
+            odd.append(
+                f"mask folder {name!r} is no finding: left out; "
+                + (_meant(name, findings) or f"findings are {', '.join(findings)}")
+            )
     return odd
+
+
+def _meant(name: str, findings: Sequence[str]) -> str:
+    """Ask for the finding that a folder's name was meant to be, if one is near."""
+    plain = {_matching.plain(finding).casefold(): finding for finding in findings}
+    near = get_close_matches(_matching.plain(name).casefold(), plain, 1)
+    return f"did you mean {plain[near[0]]}?" if near else ""
+
+
+def _some(paths: Sequence[str]) -> str:
+    shown = ", ".join(paths[:_SHOWN])
+    more = len(paths) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

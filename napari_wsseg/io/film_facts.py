@@ -15,6 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from napari_wsseg.io import images
 from napari_wsseg.jobs import DataError
 
@@ -27,14 +31,22 @@ MOST_BYTES = 4 * 2**30
 _READY = "ready"
 
 
+THUMB_SIDE = 16
+"""Pixels of the small picture by which films are compared."""
+
+
 class Facts(NamedTuple):
-    """What a project keeps of a film; the pixels are let go."""
+    """What a project keeps of a film; the pixels are let go.
+
+    `thumb` is the film in `THUMB_SIDE`² grey values, hexadecimal.
+    """
 
     uid: str
     shape: tuple[int, int]
     spacing_mm: tuple[float, float] | None
     lateral: bool
     remarks: tuple[str, ...]
+    thumb: str = ""
 
 
 def of(path: Path) -> Facts | str:
@@ -50,7 +62,16 @@ def of(path: Path) -> Facts | str:
         radiograph.spacing_mm,
         radiograph.lateral,
         tuple(remarks),
+        _thumb(radiograph.pixels),
     )
+
+
+def _thumb(pixels: NDArray[np.float32]) -> str:
+    small = Image.fromarray(pixels).resize(
+        (THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX
+    )
+    greys = np.clip(np.asarray(small) * 255, 0, 255).astype(np.uint8)
+    return str(greys.tobytes().hex())
 
 
 def reason(path: Path, error: DataError) -> str:
@@ -71,10 +92,13 @@ def unpacked(values: list[Any]) -> Facts:
     TypeError, ValueError
         They are none.
     """
-    uid, (rows, columns), spacing, lateral, remarks = values
+    uid, (rows, columns), spacing, lateral, remarks, thumb = values
     between = None if spacing is None else (float(spacing[0]), float(spacing[1]))
     told = tuple(str(remark) for remark in remarks)
-    return Facts(str(uid), (int(rows), int(columns)), between, bool(lateral), told)
+    shape = int(rows), int(columns)
+    if len(bytes.fromhex(thumb)) not in (0, THUMB_SIDE**2):
+        raise ValueError("not a film's small picture")
+    return Facts(str(uid), shape, between, bool(lateral), told, str(thumb))
 
 
 class Reader:

@@ -122,6 +122,21 @@ def test_five_hundred_films_on_a_busy_machine_are_each_decided_once_and_seen(
     assert check(bench, place, order) == len(order)
 
 
+def test_a_burst_of_several_keys_that_runs_past_the_last_film_changes_nothing(
+    open_bench: Callable[..., Workbench], many: Callable[[int], Path], qtbot: Any
+) -> None:
+    place = many(2)
+    bench = open_bench(place)
+    order = list(bench.session.list.order)
+    focused(bench, qtbot)
+    words = ("key", "--delay", 250, "--repeat-delay", 250, "--repeat", 5)
+    wait(qtbot, xdotool(*words, "a", "g", "r"))
+    assert check(bench, place, order) == len(order)
+    wait(qtbot, xdotool("key", "r"))
+    assert decided(place)[-1][0] == order[-1]
+    assert len(decided(place)) == 3
+
+
 def _burn() -> None:
     while True:
         pass

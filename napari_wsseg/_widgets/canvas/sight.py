@@ -26,6 +26,9 @@ _NO_FINGER = 0.005
 _LONGEST_WAIT = 60.0
 """Seconds that a press may wait for a busy window."""
 
+_QUIET = 1.2
+"""Times the floor without a verdict key until a film that stays is decided anew."""
+
 
 class Sight(QObject):
     """Says whether a verdict that the reader's hand gives is about what he has seen.
@@ -57,6 +60,7 @@ class Sight(QObject):
         self._given: Verdict | None = None
         self._pressed: float | None = None
         self._down: float | None = None
+        self._tried = 0.0
         self._repeated = False
         self._let_go: tuple[int, float] = (0, 0.0)
         self._ahead: float | None = None
@@ -105,13 +109,22 @@ class Sight(QObject):
                 f"Nothing decided: shown for {max(seen, 0):.1f} s, a verdict counts "
                 f"from {floor:g} s on"
             )
-        if whole and self._given == verdict:
+        return self._too_soon(verdict, floor) if whole and self._given else ""
+
+    def _too_soon(self, verdict: Verdict, floor: float) -> str:
+        """Tell a change of mind from a burst of keys that ran past the last film."""
+        now = self._pressed or self._clock()
+        quiet, self._tried = now - self._tried, now
+        if self._given == verdict:
             return "This film has that verdict already"
+        if quiet < _QUIET * floor:
+            return "This film was decided a moment ago: wait, then decide it anew"
         return ""
 
     def took(self, verdict: Verdict) -> None:
         """Remember that the film shown was decided."""
         self._given = verdict
+        self._tried = self._pressed or self._clock()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Note when a key or button was pressed, and that the picture was painted."""

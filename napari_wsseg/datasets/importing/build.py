@@ -13,13 +13,17 @@ import secrets
 import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol
 
 import numpy as np
 
+from napari_wsseg.datasets.importing import likeness
 from napari_wsseg.datasets.importing.decoding import decoded
+from napari_wsseg.datasets.importing.plan import Film as Film
+from napari_wsseg.datasets.importing.plan import MaskSource as MaskSource
+from napari_wsseg.datasets.importing.plan import Plan, Shape, announce, count
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.datasets.importing.resume import Resumed
 from napari_wsseg.io import film_names as names
@@ -31,40 +35,13 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.io.project_folder import settings
 from napari_wsseg.io.project_folder.writer_lock import WriterLock
 from napari_wsseg.jobs import DataError, Progress
-from napari_wsseg.schema import Case, Mask, Split
+from napari_wsseg.schema import Case, Mask
 
 READER = "import"
 """Whose expert masks those of the data set are."""
 
 _SHOWN = 5
 """Films that a remark names one by one; of more it names the first."""
-
-Shape: TypeAlias = tuple[int, int]
-
-MaskSource: TypeAlias = Path | Sequence[Path] | Callable[[Shape], Mask] | None
-"""A mask file, or several that are united; what draws the mask of a film of a shape, or
-``None``, known to be absent in every pixel."""
-
-
-@dataclass(frozen=True, slots=True)
-class Film:
-    """One film to import.
-
-    Parameters
-    ----------
-    path
-        Relative to the image folder, POSIX.
-    masks
-        By finding.
-    void
-        Pixels that the source leaves to nobody: no loss and no figure counts them.
-    """
-
-    path: str
-    labels: Mapping[str, int | None]
-    split: Split
-    masks: Mapping[str, MaskSource] = field(default_factory=dict)
-    void: Callable[[Shape], Mask] | None = None
 
 
 def build(
@@ -79,8 +56,11 @@ def build(
     lateral: bool = True,
     hide: bool = False,
     choice: Choice = PLAIN,
+    how_split: str = "as the data set has it",
 ) -> Generator[Progress, None, ImportReport]:
     """Yield progress while the project is made; return the report.
+
+    Before anything is made the plan is told, see `plan.hearing`.
 
     With `colour`, networks are to see the pictures' red, green and blue. Without
     `lateral`, films that say they are lateral views are left out. With `hide`, the
@@ -94,33 +74,42 @@ def build(
     """
     folder = Path(folder).absolute()
     check_free(folder)
+    plan = Plan(
+        images,
+        findings,
+        films,
+        rejected,
+        warnings,
+        colour=colour,
+        lateral=lateral,
+        hide=hide,
+        choice=choice,
+        how_split=how_split,
+    )
+    announce(plan)
+    return (yield from _made(plan, folder))
+
+
+def _made(plan: Plan, folder: Path) -> Generator[Progress, None, ImportReport]:
     _sweep(folder)
     growing = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
-    left_out, remarks = list(rejected), list(warnings)
-    hidden = names.hide([film.path for film in films]) if hide else None
+    hidden = names.hide([film.path for film in plan.films]) if plan.hide else None
     key = ""
     resumed = Resumed(folder)
     stopped = True
     try:
         with Project.create(
             growing,
-            findings=findings,
-            images=images,
+            findings=plan.findings,
+            images=plan.images,
             name=folder.name,
-            colour=colour,
+            colour=plan.colour,
             hidden=hidden,
         ) as project:
             key = project.films.key
-            growth = _Growth(
-                project,
-                left_out,
-                remarks,
-                lateral=lateral,
-                hidden=hidden or {},
-                choice=choice,
-            )
+            growth = _Growth(plan, project, hidden or {})
             with project.transaction():
-                yield from growth.run(films, resumed)
+                yield from growth.run(resumed)
                 project.audit(READER, "import", {"cases": growth.imported})
         _take_place(growing, folder)
         stopped = False
@@ -132,13 +121,26 @@ def build(
         _forget_key(growing)
         resumed.close(keep=stopped)
         shutil.rmtree(growing, ignore_errors=True)
-    return ImportReport(
-        folder,
-        growth.imported,
-        tuple(left_out),
-        tuple(remarks),
-        key_file=key_file,
-    )
+    return replace(growth.report(folder), key_file=key_file)
+
+
+def check(plan: Plan, folder: Path) -> Generator[Progress, None, ImportReport]:
+    """Yield progress while films and masks are read and nothing is made of them.
+
+    What was read is kept beside `folder`, so that the import itself is quick.
+
+    Raises
+    ------
+    DataError
+        No film can be read.
+    """
+    resumed = Resumed(Path(folder).absolute())
+    growth = _Growth(plan, _Nowhere())
+    try:
+        yield from growth.run(resumed)
+    finally:
+        resumed.close(keep=True)
+    return growth.report(folder)
 
 
 def _sweep(folder: Path) -> None:
@@ -182,55 +184,95 @@ def _take_place(growing: Path, folder: Path) -> None:
         raise DataError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
+class _Store(Protocol):
+    """What keeps the films and masks that are taken: a project."""
+
+    def add_case(self, case: Case) -> object: ...
+
+    def put_mask(
+        self, case_id: str, finding: str, mask: Mask, *, reader: str, tool: str
+    ) -> object: ...
+
+    def put_void(self, case_id: str, mask: Mask) -> object: ...
+
+
+class _Nowhere:
+    """Keeps nothing."""
+
+    def add_case(self, case: Case) -> None: ...
+
+    def put_mask(
+        self, case_id: str, finding: str, mask: Mask, *, reader: str, tool: str
+    ) -> None: ...
+
+    def put_void(self, case_id: str, mask: Mask) -> None: ...
+
+
 @dataclass(slots=True)
 class _Growth:
     """A project while films are put into it."""
 
-    project: Project
-    rejected: list[Rejected]
-    warnings: list[str]
-    lateral: bool = True
+    plan: Plan
+    store: _Store
     hidden: Mapping[str, str] = field(default_factory=dict)
-    choice: Choice = PLAIN
-    known: dict[str, str] = field(default_factory=dict)
+    rejected: list[Rejected] = field(init=False)
+    warnings: list[str] = field(init=False)
+    known: dict[str, Film] = field(default_factory=dict)
     remarked: dict[str, list[str]] = field(default_factory=dict)
+    looks: dict[str, likeness.Look] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rejected = list(self.plan.rejected)
+        self.warnings = list(self.plan.warnings)
 
     @property
     def imported(self) -> int:
         return len(self.known)
 
-    def run(
-        self, films: Sequence[Film], resumed: Resumed
-    ) -> Generator[Progress, None, None]:
-        by_path = {film.path: film for film in films}
-        results = decoded(self.project.images, list(by_path), resumed)
+    def report(self, folder: Path) -> ImportReport:
+        """Return what was taken and what was not."""
+        plan = self.plan
+        summary = count(self.known.values(), plan.findings, plan.how_split)
+        return ImportReport(
+            folder,
+            self.imported,
+            tuple(self.rejected),
+            tuple(self.warnings),
+            summary=summary,
+        )
+
+    def run(self, resumed: Resumed) -> Generator[Progress, None, None]:
+        by_path = {film.path: film for film in self.plan.films}
+        results = decoded(self.plan.images, list(by_path), resumed)
         with closing(results):
             for step, (path, facts) in enumerate(results, start=1):
                 self._take(by_path[path], facts)
-                yield Progress(step, len(films), "reading films")
+                yield Progress(step, len(by_path), "reading films")
+        for remark, paths in likeness.odd(self.looks).items():
+            self.remarked.setdefault(remark, []).extend(paths)
         self.warnings += [
             _remark(remark, paths) for remark, paths in self.remarked.items()
         ]
         if not self.known:
-            raise DataError(_nothing_left(self.project.images, self.rejected))
+            raise DataError(_nothing_left(self.plan.images, self.rejected))
 
     def _take(self, film: Film, facts: Facts | str) -> None:
         if isinstance(facts, str):
             self.rejected.append(Rejected(film.path, facts))
             return
-        if facts.lateral and not self.lateral:
+        if facts.lateral and not self.plan.lateral:
             words = "a lateral view, left out; --set lateral=yes takes them"
             self.rejected.append(Rejected(film.path, words))
             return
         case_id = facts.uid[:16]
         twin = self.known.get(case_id)
         if twin is not None:
-            same = f"the same pixels as {twin}, which was imported"
+            same = f"the same pixels as {twin.path}, which was imported"
             self.rejected.append(Rejected(film.path, same))
             return
-        self.known[case_id] = film.path
+        self.known[case_id] = film
         shown = self.hidden.get(film.path, film.path)
-        self.project.add_case(
+        self.store.add_case(
             Case(
                 id=case_id,
                 path=shown,
@@ -240,8 +282,9 @@ class _Growth:
                 labels=film.labels,
             )
         )
+        self.looks[shown] = facts.shape, facts.thumb
         for remark in facts.remarks:
-            if not (self.project.colour and remark == image_files.LUMINANCE):
+            if not (self.plan.colour and remark == image_files.LUMINANCE):
                 self.remarked.setdefault(remark, []).append(shown)
         self._take_masks(film, case_id, facts.shape)
         if film.void is not None:
@@ -251,7 +294,7 @@ class _Growth:
         for finding, source in film.masks.items():
             mask = self._mask(film, finding, source, shape)
             if mask is not None:
-                self.project.put_mask(
+                self.store.put_mask(
                     case_id, finding, mask, reader=READER, tool="import"
                 )
                 shown = self.hidden.get(film.path, film.path)
@@ -272,7 +315,7 @@ class _Growth:
             self.warnings.append(f"{shown}: its void is unknown ({error})")
             return
         if void.any():
-            self.project.put_void(case_id, void)
+            self.store.put_void(case_id, void)
 
     def _mask(
         self, film: Film, finding: str, source: MaskSource, shape: Shape
@@ -306,7 +349,9 @@ class _Growth:
         remarks: list[str] = []
         for file in files:
             try:
-                mask = mask_files.read(file, shape, choice=self.choice, remarks=remarks)
+                mask = mask_files.read(
+                    file, shape, choice=self.plan.choice, remarks=remarks
+                )
             except DataError as error:
                 words = reason(file, error)
                 self.rejected.append(Rejected(f"{finding}/{file.name}", words))

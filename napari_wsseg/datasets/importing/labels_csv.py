@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import cast
 
+from napari_wsseg.datasets.importing.plan import WORDS
 from napari_wsseg.io.external import tables
 from napari_wsseg.io.external.spreadsheet import uncell
 from napari_wsseg.jobs import DataError
@@ -89,6 +90,61 @@ def read(path: Path) -> LabelTable:
     if not rows:
         raise DataError(f"{path}: has no rows below its header")
     return LabelTable(findings, rows, key)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How one column is understood.
+
+    Parameters
+    ----------
+    role
+        ``"image"``, ``"split"`` or ``"finding"``.
+    values
+        What its cells hold and how often: labels or splits by their words, films as
+        such, and what cannot be understood as it is written.
+    odd
+        The cells of `values` that the import refuses.
+    """
+
+    name: str
+    role: str
+    values: Mapping[str, int]
+    odd: tuple[str, ...] = ()
+
+
+def columns(path: Path) -> list[Column]:
+    """Return how the columns of a table are understood, also of one that is refused.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or is empty.
+    """
+    lines = tables.rows(path)
+    if not lines:
+        raise DataError(f"{path}: empty; its header is image,<finding>…[,split]")
+    header = [uncell(name.strip()) for name in lines[0][1]]
+    rows = [cells for _, cells in lines[1:] if any(cell.strip() for cell in cells)]
+    return [
+        _column(name, place, [row[place].strip() for row in rows if place < len(row)])
+        for place, name in enumerate(header)
+    ]
+
+
+def _column(name: str, place: int, cells: list[str]) -> Column:
+    if place == 0:
+        return Column(name, IMAGE, {"films": sum(map(bool, cells))})
+    if name == SPLIT:
+        known = {split: split for split in SPLITS} | {"": "left open"}
+        counts = Counter(known.get(cell.lower(), cell) for cell in cells)
+        odd = {cell for cell in cells if cell.lower() not in known}
+        return Column(name, SPLIT, counts, tuple(sorted(odd)))
+    odd = {cell for cell in cells if _whole(cell) not in _VALUES}
+    counts = Counter(
+        cell if cell in odd else WORDS[_VALUES[_whole(cell)]] for cell in cells
+    )
+    return Column(name, "finding", counts, tuple(sorted(odd)))
 
 
 def value(cell: str) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,42 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Summary:
+    """How many films, labels and masks there are, and how they are split.
+
+    Parameters
+    ----------
+    labels
+        By finding, how many films it is ``"present"``, ``"absent"``, ``"uncertain"``
+        or ``"unknown"`` on; only those that occur.
+    masks
+        By finding, how many films have a mask file, drawn by somebody.
+    splits
+        How many films each split has.
+    how_split
+        Who says which film is in which split.
+    """
+
+    films: int
+    labels: Mapping[str, Mapping[str, int]]
+    masks: Mapping[str, int]
+    splits: Mapping[str, int]
+    how_split: str
+
+    def lines(self) -> list[str]:
+        """Return it for a person, a line each finding, and one for the splits."""
+        told = []
+        for finding, counts in self.labels.items():
+            words = ", ".join(f"{count} {word}" for word, count in counts.items())
+            masks = self.masks.get(finding)
+            told.append(
+                f"{finding}: {words}" + (f"; {masks} with a mask" if masks else "")
+            )
+        shares = ", ".join(f"{count} {split}" for split, count in self.splits.items())
+        return [*told, f"split: {shares} ({self.how_split})"]
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport:
     """The outcome of an import.
 
@@ -38,6 +75,8 @@ class ImportReport:
         What was imported but deserves a look.
     key_file
         Where the films' own names are, if the project does not have them.
+    summary
+        What was imported, counted.
     """
 
     project: Path
@@ -45,3 +84,4 @@ class ImportReport:
     rejected: tuple[Rejected, ...] = ()
     warnings: tuple[str, ...] = ()
     key_file: Path | None = None
+    summary: Summary | None = None

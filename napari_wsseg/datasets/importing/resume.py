@@ -17,7 +17,7 @@ from typing import IO
 from napari_wsseg.io import film_facts as facts
 from napari_wsseg.io.film_facts import Facts
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the same file gives other facts than before."""
 
 WORTH_SECONDS = 5.0

@@ -31,6 +31,10 @@ warnings.filterwarnings("ignore", module=r"pydicom\b", append=True)
 # It logs the same again, with the value, which may be a name.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
+_PARTS = ("CHEST", "THORAX", "LUNG", "PULM", "HEART", "RIB", "TRUNK")
+"""Words of body parts that chest films are said to show; others are flagged."""
+_OTHER_PARTS = frozenset(("PX", "IO", "MG"))
+"""Radiographs of jaws, teeth and breasts."""
 _KINDS = frozenset("CR DX RF XA RG PX OT SC DR DF XC IO MG".split())
 """Modalities of projection and of saved screens."""
 
@@ -111,6 +115,11 @@ def _oddities(dataset: Dataset) -> list[str]:
     modality = words(dataset, "Modality", 16).upper()
     if modality and modality not in _KINDS:
         odd.append(f"modality {modality} is no radiograph's")
+    if modality in _OTHER_PARTS:
+        odd.append(f"modality {modality}: hardly a chest film; look before training")
+    part = words(dataset, "BodyPartExamined", 16).upper()
+    if part and not any(word in part for word in _PARTS):
+        odd.append(f"body part {part}: hardly a chest film; look before training")
     turned = _dicom_place.turned(dataset)
     if turned is not None:
         odd.append(turned)
