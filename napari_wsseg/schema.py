@@ -192,6 +192,32 @@ class Decision:
     after: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LabelVersion:
+    """What one reader said of one finding on one film; never changed.
+
+    Parameters
+    ----------
+    value
+        1 (present), 0 (absent), -1 (uncertain) or ``None`` (unknown).
+    reader
+        Empty for the label that the film came with.
+    source
+        How it was given, e.g. ``"window"``, ``"import"``.
+    undoes
+        Row id of the label that this one takes back, or ``None``.
+    """
+
+    id: int
+    case: str
+    finding: str
+    value: int | None
+    reader: str
+    source: str
+    created: str
+    undoes: int | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StageMaps:
     """What one stage says of one case: float maps, thresholds still movable.

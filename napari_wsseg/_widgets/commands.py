@@ -77,6 +77,9 @@ class Commands(QObject):
             "Shift-A": lambda: bench.decide_finding("accept"),
             "Shift-S": lambda: bench.decide_finding("accept with edits"),
             "Shift-R": lambda: bench.decide_finding("reject"),
+            "Shift-Y": lambda: bench.set_label(1),
+            "Shift-N": lambda: bench.set_label(0),
+            "Shift-U": lambda: bench.set_label(-1),
             "Alt-A": lambda: session.take(0),
             "Alt-B": lambda: session.take(1),
         }

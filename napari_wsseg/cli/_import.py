@@ -1,11 +1,11 @@
-"""``wsseg import``: masks that a reader made elsewhere, or somebody's classifier."""
+"""``wsseg import``: masks or labels made elsewhere, or somebody's classifier."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from napari_wsseg.cli import _import_classifier, add_json, add_project
+from napari_wsseg.cli import _import_classifier, _import_labels, add_json, add_project
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.export import importers
 from napari_wsseg.export import reading_back as taking
@@ -17,17 +17,21 @@ from napari_wsseg.jobs import DataError, UsageError
 
 def add(command: argparse.ArgumentParser) -> None:
     """Fill in the command's parser."""
-    command.add_argument("format", choices=[*importers.names(), "classifier"])
+    command.add_argument(
+        "format",
+        choices=[*importers.names(), "labels", "classifier"],
+    )
     command.add_argument(
         "file",
         type=Path,
         help="a file or folder as `wsseg export` or another program writes it, see "
-        "docs/formats.md; classifier: a state dict, .safetensors, .pt or .pth",
+        "docs/formats.md; labels: a table image,<finding>… as labels.csv; classifier: "
+        "a state dict, .safetensors, .pt or .pth",
     )
     add_project(command)
     add_json(command)
     masks = command.add_argument_group("masks")
-    masks.add_argument("--reader", help="whose masks these are; needed")
+    masks.add_argument("--reader", help="whose masks or labels these are; needed")
     masks.add_argument("--finding", help="of which finding, if the file does not say")
     masks.add_argument(
         "--set",
@@ -37,6 +41,7 @@ def add(command: argparse.ArgumentParser) -> None:
         help="how values are read that are not two: cut=NUMBER takes what is above, "
         "value=NUMBER one label of several",
     )
+    _import_labels.add(command.add_argument_group("labels"))
     _import_classifier.add(command.add_argument_group("a classifier"))
 
 
@@ -46,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError(f"{arguments.file} is not there")
     if arguments.format == "classifier":
         return _import_classifier.run(arguments)
+    if arguments.format == "labels":
+        return _import_labels.run(arguments, arguments.file)
     if not arguments.reader:
         raise UsageError("name the reader whose masks these are with --reader")
     return _masks(arguments)

@@ -60,7 +60,7 @@ def _found(path: Path, film: str, finding: str, choice: Choice) -> Found:
 
 def _labels(chosen: Selection) -> bytes:
     rows = []
-    for case in chosen.project.cases():
+    for case in chosen.every_case:
         values = [case.labels.get(name) for name in chosen.findings]
         blanks = ("" if value is None else value for value in values)
         rows.append([_sheet.path(case.path), *blanks, case.split])

@@ -64,6 +64,7 @@ def steps(
             "export; draw or accept some, or widen the choice"
         )
     notes = [] if name == "csv" else _identity.warnings(project, cases)
+    notes += [Note("warning", text) for text in chosen.contradictions()]
     out = _folder(out)
     files: list[Path] = []
     masks = sum(len(chosen.annotations(case)) for case in cases)

@@ -22,6 +22,7 @@ from napari_wsseg.io.index import audit as _audit
 from napari_wsseg.io.index import cases as _cases
 from napari_wsseg.io.index import database as _database
 from napari_wsseg.io.index import decisions as _decisions
+from napari_wsseg.io.index import labels as _labels
 from napari_wsseg.io.index import readers as _readers
 from napari_wsseg.io.project_folder import expert_masks as _expert
 from napari_wsseg.io.project_folder import fsck as _fsck
@@ -40,6 +41,7 @@ from napari_wsseg.schema import (
     Annotation,
     Case,
     Decision,
+    LabelVersion,
     Mask,
     Radiograph,
     Verdict,
@@ -280,13 +282,59 @@ class Project:
             self.films = names.Names(images)
         self.images = self.films.images
 
+    # Labels ------------------------------------------------------------------------
+
     def set_labels(
-        self, case_id: str, labels: Mapping[str, int | None], *, reader: str = ""
-    ) -> None:
-        """Change the labels that are named; the others stay."""
+        self,
+        case_id: str,
+        labels: Mapping[str, int | None],
+        *,
+        reader: str = "",
+        source: str = "",
+    ) -> list[LabelVersion]:
+        """Change the labels that are named; return the new versions.
+
+        The newest counts, whoever gave it; what was there before is kept.
+        """
+        case = self.case(case_id)
         with self.transaction():
-            _cases.set_labels(self._database, self.case(case_id), labels, self._names)
-            self.audit(reader, "labels", {"case": case_id, "labels": dict(labels)})
+            made = _labels.put(
+                *(self._database, case, labels, self._names),
+                reader=reader,
+                source=source,
+            )
+            self._audit_labels(reader, case_id, labels, made)
+        return [one for one in made if one.source != _labels.FIRST]
+
+    def undo_label(self, version: LabelVersion, *, actor: str) -> int | None:
+        """Take a label back; return the one that counts again."""
+        case, names = self.case(version.case), self._names
+        with self.transaction():
+            row = _labels.undo(self._database, case, version, names, actor=actor)
+            self._audit_labels(actor, case.id, {version.finding: row.value}, [row])
+        return row.value
+
+    def _audit_labels(
+        self,
+        actor: str,
+        case_id: str,
+        labels: Mapping[str, int | None],
+        made: Sequence[LabelVersion],
+    ) -> None:
+        rows = [(v.id, v.finding, v.value, v.source, v.undoes) for v in made]
+        told = {"case": case_id, "labels": dict(labels), "rows": rows}
+        self.audit(actor, "labels", told)
+
+    def label_history(self, case_id: str, finding: str) -> list[LabelVersion]:
+        """Return what was said of a finding on a film, oldest first.
+
+        The first is what the film came with; empty where nobody changed it.
+        """
+        return _labels.history(self._database, case_id, finding)
+
+    def own_labels(self, reader: str) -> dict[str, dict[str, int | None]]:
+        """Return the labels that one reader gave, by case id and finding."""
+        return _labels.own(self._database, reader)
 
     # Expert masks ------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
-from napari_wsseg.schema import Mask
+from napari_wsseg.schema import Decision, Mask
 from napari_wsseg.session import adjudication as adjudicating
 from napari_wsseg.session import open_case as opened
 from napari_wsseg.session.background import Background, Inline
@@ -25,6 +25,7 @@ from napari_wsseg.session.decision_commands import DecisionCommands
 from napari_wsseg.session.decisions import Deciding
 from napari_wsseg.session.drafts import Drafts
 from napari_wsseg.session.expert_masks import ExpertMasks, Recovered
+from napari_wsseg.session.label_commands import LabelCommands
 from napari_wsseg.session.open_case import OpenedCase, Shown
 from napari_wsseg.session.reader_commands import ReaderCommands
 from napari_wsseg.session.reading_list import ReadingList
@@ -70,6 +71,16 @@ class Session(State):
         self.undo_decision = decisions.undo_decision
         self.reopen = decisions.reopen
         self.finding_states = decisions.finding_states
+        labels = LabelCommands(self)
+        self.set_label = labels.set_label
+        self.can_undo_label = labels.can_undo_label
+        self.undo_label = labels.undo_label
+        self.label_versions = labels.label_versions
+        self.leave_label = labels.leave_label
+        self._check_label, self._check_area = labels.check_label, labels.check_area
+        self.decided.connect(self._on_decided)
+        self.mask_replaced.connect(labels.check_label)
+        self.case_changed.connect(labels.check_open)
         readers = ReaderCommands(self, self._change_reader)
         self.read_as = readers.read_as
         self.readers = readers.readers
@@ -120,7 +131,9 @@ class Session(State):
     def _begin(self, project: Project) -> ExpertMasks:
         """Read what this reader may see of a project, and nothing else."""
         reading, folder = self.reading, project.folder
-        self.opened = None
+        self.opened = self.last_label = None
+        self.contradictions.clear()
+        self.left_contradictions.clear()
         self.experts = ExpertMasks(project, self.reader, self.clock, reading.scope)
         self.list = ReadingList.of(project, reading)
         self.deciding = Deciding(project, self.list, reading, self.clock)
@@ -136,6 +149,7 @@ class Session(State):
             reading.scope,
             self.list.pairs,
             self.reader,
+            lambda case_id: self.list.cases[case_id],
         )
         self.looking.start(project.findings, Drafts.of(project, shown))
         return self.experts
@@ -247,6 +261,7 @@ class Session(State):
                 return
             self.succeed()
         self.edited.emit(finding)
+        self._check_label(finding)
 
     def tick(self) -> None:
         """Be called about twice a second: retries saving, folds strokes when idle."""
@@ -313,6 +328,14 @@ class Session(State):
                 f"{finding} is shown as it was last readable and cannot be drawn on "
                 f"until that is settled: {why}"
             )
+
+    def _on_decided(self, decision: Decision | None) -> None:
+        """Ask about labels that masks approved just now contradict."""
+        taken = self.deciding.last if self.deciding else None
+        if decision is not None and taken is not None:
+            self.last_label = None
+            for version in taken.approved:
+                self._check_area(version.case, version.finding, version.area_px)
 
     def _fold_waiting(self, case_id: str) -> None:
         experts = self.experts

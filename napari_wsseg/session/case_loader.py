@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from napari_wsseg.schema import Case
 from napari_wsseg.session import open_case as opened_cases
 from napari_wsseg.session.background import Background
 from napari_wsseg.session.open_case import OpenedCase, Shown
@@ -38,6 +39,8 @@ class Loader:
         Case id to the readers whose masks are read beside.
     drawing
         Who draws: her open strokes are on the masks.
+    case
+        Returns the case of an id with the labels that may be shown; ``None``: all.
     wanted
         The case that is to be shown next, until it is.
     """
@@ -51,6 +54,7 @@ class Loader:
     reader: str | None = None
     pairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     drawing: str = ""
+    case: Callable[[str], Case] | None = None
     wanted: str | None = None
     _ready: dict[str, OpenedCase] = field(default_factory=dict)
     _coming: set[str] = field(default_factory=set)
@@ -107,6 +111,8 @@ class Loader:
         self._coming.discard(opened.case.id)
         if self._closed:
             return
+        if self.case is not None:
+            opened = replace(opened, case=self.case(opened.case.id))
         if opened.case.id == self.wanted:
             self.show(opened)
         else:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from napari_wsseg.io.project import Project
@@ -59,7 +59,7 @@ class ReadingList:
         """Read what a reading may show of a project, in the order of its files."""
         reading = reading or Reading()
         found = cls(
-            {case.id: case for case in project.cases()},
+            {case.id: case for case in _cases(project, reading)},
             project.decisions(reader=reading.scope),
             seen=project.seen(reading.reader),
         )
@@ -137,6 +137,19 @@ class ReadingList:
             return None
         left = len(self.cases) - self.n_finished()
         return left * statistics.median(seconds) / 60
+
+
+def _cases(project: Project, reading: Reading) -> list[Case]:
+    """Return the cases, of a blind reading with this reader's own labels alone."""
+    if reading.mode != "blind" or project.settings.blind_labels:
+        return project.cases()
+    own = project.own_labels(reading.reader)
+    return [without_labels(case, own.get(case.id, {})) for case in project.cases()]
+
+
+def without_labels(case: Case, own: Mapping[str, int | None]) -> Case:
+    """Return a case without labels, but for those that the reader gave."""
+    return replace(case, labels={name: own.get(name) for name in case.labels})
 
 
 def _pairs(project: Project, judge: str) -> dict[str, tuple[str, ...]]:

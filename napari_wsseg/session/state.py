@@ -9,7 +9,7 @@ from psygnal import Signal
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
-from napari_wsseg.schema import Case, Mask
+from napari_wsseg.schema import Case, LabelVersion, Mask
 from napari_wsseg.session.background import Background
 from napari_wsseg.session.case_loader import Loader
 from napari_wsseg.session.decisions import Deciding
@@ -21,6 +21,24 @@ from napari_wsseg.session.reading_mode import Reading
 from napari_wsseg.session.shown_runs import Showing
 from napari_wsseg.session.versions import Comparing
 from napari_wsseg.session.view import Looking
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A film's label and mask of a finding that cannot both be right.
+
+    Parameters
+    ----------
+    label
+        1 (present) with an empty mask, or 0 (absent) with one that is not.
+    wanted
+        The label that would agree with the mask.
+    """
+
+    case: str
+    finding: str
+    label: int | None
+    wanted: int
 
 
 @dataclass(eq=False)
@@ -41,6 +59,12 @@ class State:
         Cases that were shown and are not yet noted in the project.
     shown_at
         When the open case was shown, by `clock`.
+    contradictions
+        What the reader is asked about, by case id and finding.
+    left_contradictions
+        What was asked about and is to stay as it is.
+    last_label
+        The last label that this reader changed in this sitting.
     """
 
     project_changed = Signal()  #: a project was opened or closed, or who reads it
@@ -57,6 +81,8 @@ class State:
     decided = Signal(object)  #: the `Decision`, or ``None`` when it was taken back
     recovered = Signal(object)  #: list of `Recovered` strokes, already applied
     message = Signal(str)
+    label_changed = Signal(str)  #: case id of which an image-level label was changed
+    contradictions_changed = Signal()  #: there is more, or less, to ask about
 
     reading: Reading
     background: Background
@@ -74,6 +100,9 @@ class State:
     problem: str = ""
     newly_seen: dict[str, None] = field(default_factory=dict)
     shown_at: float = 0.0
+    contradictions: dict[tuple[str, str], Contradiction] = field(default_factory=dict)
+    left_contradictions: set[Contradiction] = field(default_factory=set)
+    last_label: LabelVersion | None = None
 
     @property
     def case(self) -> Case | None:
@@ -104,6 +133,12 @@ class State:
     def readonly(self) -> bool:
         """Whether nothing can be written: no project, or another window has it."""
         return self.project is None or self.project.readonly
+
+    @property
+    def labels_hidden(self) -> bool:
+        """Whether this reader must not see what films are labelled with."""
+        shown = self.project is not None and self.project.settings.blind_labels
+        return self.reading.mode == "blind" and not shown
 
     @property
     def seen_seconds(self) -> float:

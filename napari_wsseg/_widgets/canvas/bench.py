@@ -220,6 +220,12 @@ class Workbench(QObject):
         if finding is not None and self._has_seen(verdict, whole=False):
             self.session.decide(verdict, finding=finding.name)
 
+    def set_label(self, value: int | None) -> None:
+        """Say of the current finding whether it is on the film."""
+        finding = self.session.looking.finding
+        if finding is not None:
+            self.session.set_label(finding.name, value)
+
     def _has_seen(self, verdict: Verdict, *, whole: bool) -> bool:
         """Whether a verdict is about what the reader has seen; else say why not."""
         why = self.sight.refusal(verdict, whole=whole)
@@ -228,8 +234,10 @@ class Workbench(QObject):
         return not why
 
     def undo_decision(self) -> None:
-        """Take the last decision back while it is young enough."""
-        if self.session.can_undo_decision():
+        """Take the last decision back while it is young enough, or the last label."""
+        if self.session.can_undo_label():
+            self.session.undo_label()
+        elif self.session.can_undo_decision():
             self.session.undo_decision()
         else:
             self.session.message.emit(

@@ -11,7 +11,7 @@ from napari_wsseg._widgets.parts.shortcuts import KEYS, NAPARI_KEYS
 
 RESEARCH_USE = "Research use only. Not a medical device."
 
-_TALLEST = 24
+_TALLEST = 30
 """Lines in a column of the list of shortcuts."""
 
 
@@ -22,6 +22,8 @@ class KeyList(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Shortcuts")
         label = QLabel(_table())
+        # A list of every key fits a screen of 1366 × 768.
+        label.setStyleSheet("font-size: 11px;")
         label.setTextFormat(Qt.TextFormat.RichText)
         layout = QVBoxLayout(self)
         layout.addWidget(label)

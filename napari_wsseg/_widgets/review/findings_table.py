@@ -20,11 +20,12 @@ from qtpy.QtWidgets import (
 from napari_wsseg._widgets.canvas import thumbnails as _pictures
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts.connections import listen
-from napari_wsseg.schema import STAGES
+from napari_wsseg._widgets.review.label_bar import label_menu
+from napari_wsseg.schema import STAGES, Case
 from napari_wsseg.session import Session
 
 COLUMNS = ("Finding", "Mask", "Label")
-_LABELS = {1: "present", 0: "absent", -1: "unsure", None: "—"}
+_LABELS = {1: "present", 0: "absent", -1: "uncertain", None: "—"}
 _ROW = 26
 _SWATCH = 18
 _SIGNS = {
@@ -78,7 +79,8 @@ class FindingsTable(QWidget):
             "with its area; ○ a machine's draft alone.\n"
             "One finding alone: Shift A accepts, Shift S accepts your edits, Shift R "
             "rejects.\n"
-            "Label: what the list of labels says of this film."
+            "Label: what is known of the film as a whole; click to change it, or "
+            "Shift Y present, Shift N absent, Shift U uncertain."
         )
         # Narrow cells leave the names, which are long, the room they need.
         self.table.setStyleSheet(
@@ -101,6 +103,7 @@ class FindingsTable(QWidget):
         listen(self, self._fill, session.project_changed)
         listen(self, self.refresh, session.case_changed)
         listen(self, self.refresh, session.edited, session.mask_replaced, max_args=1)
+        listen(self, self.refresh, session.label_changed)
         listen(
             self,
             self.refresh,
@@ -131,7 +134,7 @@ class FindingsTable(QWidget):
             size = area(pixels, case.spacing_mm) if pixels else "empty"
             texts = (
                 f"{_SIGNS[words]} {size if annotated else words}" if words else "—",
-                _LABELS[case.labels.get(finding.name)],
+                self._label(case, finding.name),
             )
             tip = f"{words}: {size}" if annotated else words
             mask = self.table.item(row, 1)
@@ -143,6 +146,11 @@ class FindingsTable(QWidget):
                 if item is not None and item.text() != text:
                     item.setText(text)
         self.table.blockSignals(blocked)
+
+    def _label(self, case: Case, finding: str) -> str:
+        value = case.labels.get(finding)
+        hidden = value is None and self.session.labels_hidden
+        return "hidden" if hidden else _LABELS[value]
 
     def _fill(self) -> None:
         findings = self.session.looking.findings
@@ -179,9 +187,16 @@ class FindingsTable(QWidget):
         if 0 <= row < len(self.session.looking.names):
             self.session.looking.set_finding(self.session.looking.names[row])
 
-    def _clicked(self, row: int, _column: int) -> None:
-        self.session.looking.set_finding(self.session.looking.names[row])
+    def _clicked(self, row: int, column: int) -> None:
+        name = self.session.looking.names[row]
+        self.session.looking.set_finding(name)
         self.bench.focus_canvas()
+        if COLUMNS[column] == "Label" and self.session.case is not None:
+            place = self.table.visualItemRect(self.table.item(row, column))
+            viewport = self.table.viewport()
+            if viewport is not None:
+                menu = label_menu(self.bench, name, self)
+                menu.popup(viewport.mapToGlobal(place.bottomLeft()))
 
     def _ticked(self, item: QTableWidgetItem) -> None:
         if item.column() == 0:

@@ -27,6 +27,7 @@ from napari_wsseg._widgets.review.decision_bar import DecidePanel
 from napari_wsseg._widgets.review.edit_tools import EditPanel
 from napari_wsseg._widgets.review.findings_table import FindingsTable
 from napari_wsseg._widgets.review.grey_window import TonePanel
+from napari_wsseg._widgets.review.label_bar import LabelBar
 from napari_wsseg._widgets.review.readout import Readout
 from napari_wsseg._widgets.review.stage_switcher import StagePanel
 from napari_wsseg._widgets.review.version_list import VersionsPanel
@@ -171,6 +172,7 @@ class Review(QWidget):
         self.findings = FindingsTable(bench)
         self.editing = EditPanel(bench)
         self.adjudicate = AdjudicatePanel(bench)
+        self.labels = LabelBar(bench)
         self.versions = VersionsPanel(bench)
         self.decide = DecidePanel(bench)
         column = QWidget()
@@ -207,6 +209,7 @@ class Review(QWidget):
         layout.setContentsMargins(6, 6, 6, 4)
         layout.setSpacing(4)
         layout.addWidget(self.banner)
+        layout.addWidget(self.labels)
         layout.addWidget(self.header)
         layout.addWidget(self.readout)
         layout.addWidget(self.adjudicate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
@@ -36,6 +37,7 @@ class Selection:
         self.scope = scope or Scope()
         self.identity = identity
         self.findings = tuple(finding.name for finding in project.findings)
+        self._annotations: dict[str, dict[str, Annotation]] = {}
 
     @cached_property
     def cases(self) -> list[Case]:
@@ -43,23 +45,56 @@ class Selection:
         annotated = self.project.annotated(self.scope.split)
         decisions = self.project.decisions() if self.scope.accepted else {}
         return [
-            case
+            self._agreeing(case)
             for case in self.project.cases(self.scope.split)
             if case.id in annotated
             and (not self.scope.accepted or _accepted(decisions, case))
             and (self.scope.reader is None or self.annotations(case))
         ]
 
+    @cached_property
+    def every_case(self) -> list[Case]:
+        """All films of the project, with the labels that are to be written."""
+        chosen = {case.id: case for case in self.cases}
+        return [chosen.get(case.id, case) for case in self.project.cases()]
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield, by film and finding, where a label does not fit the mask written.
+
+        A finding that has pixels is written as present, whatever it is labelled.
+        """
+        labelled = {case.id: case.labels for case in self.project.cases()}
+        for case in self.cases:
+            for finding, one in self.annotations(case).items():
+                label = labelled[case.id].get(finding)
+                if one.area_px and label == 0:
+                    yield (
+                        f"{case.path}, {finding!r}: labelled absent, but its mask is "
+                        "not empty: written as present; set the label, or empty the "
+                        "mask"
+                    )
+                elif not one.area_px and label == 1:
+                    yield (
+                        f"{case.path}, {finding!r}: labelled present, but its mask is "
+                        "empty: the label is written as it is"
+                    )
+
+    def _agreeing(self, case: Case) -> Case:
+        """Return a film whose labels deny no mask that is written with them."""
+        drawn = {f for f, one in self.annotations(case).items() if one.area_px}
+        labels = {
+            finding: 1 if finding in drawn and value == 0 else value
+            for finding, value in case.labels.items()
+        }
+        return replace(case, labels=labels)
+
     def annotations(self, case: Case) -> dict[str, Annotation]:
         """Return the versions that are written, by finding, in the project's order."""
-        reader = self.scope.reader
-        if reader is None:
-            return self.project.expert_annotations(case.id)
-        newest = {
-            name: self.project.latest(case.id, name, reader=reader)
-            for name in self.findings
-        }
-        return {name: one for name, one in newest.items() if one is not None}
+        if case.id not in self._annotations:
+            self._annotations[case.id] = self.project.expert_annotations(
+                case.id, reader=self.scope.reader
+            )
+        return self._annotations[case.id]
 
     def masks(self, case: Case) -> dict[str, Mask]:
         """Return the (H, W) masks of those versions."""

@@ -16,6 +16,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
             *("path", "split", "labels", "case_id", "reader", "mask_sha", "pixels_sha"),
             *("tool", "created", "reason", "verdict", "comment", "after_sha", "stage"),
             *("run", "actor", "action", "payload", "previous", "hash", "at"),
+            "source",
         ),
         _TEXT,
     ),
@@ -28,7 +29,8 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
         _WHOLE,
     ),
     **dict.fromkeys(
-        ("parent", "annotation", "confidence", "base", "newest"), (*_WHOLE, *_NONE)
+        ("parent", "annotation", "confidence", "base", "newest", "value", "undoes"),
+        (*_WHOLE, *_NONE),
     ),
     **dict.fromkeys(("row_mm", "column_mm", "seconds"), (*_NUMBER, *_NONE)),
     "id": (*_WHOLE, *_TEXT),

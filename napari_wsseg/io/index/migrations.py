@@ -144,11 +144,34 @@ def _decisions_by_row(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE decisions ADD COLUMN after INTEGER")
 
 
+def _label_versions(connection: sqlite3.Connection) -> None:
+    """Image-level labels that readers gave, each a version; older ones stay."""
+    connection.execute(
+        """CREATE TABLE labels (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            case_id TEXT NOT NULL REFERENCES cases (id),
+            finding TEXT NOT NULL,
+            value INTEGER CHECK (value IN (1, 0, -1)),
+            reader TEXT NOT NULL,
+            source TEXT NOT NULL,
+            undoes INTEGER REFERENCES labels (id),
+            created TEXT NOT NULL
+        )"""
+    )
+    connection.execute("CREATE INDEX labels_by_case ON labels (case_id, finding, id)")
+    for verb in ("UPDATE", "DELETE"):
+        connection.execute(
+            f"CREATE TRIGGER labels_no_{verb.lower()} BEFORE {verb} ON labels "
+            "BEGIN SELECT RAISE(ABORT, 'labels only grows'); END"
+        )
+
+
 MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [
     _first_index,
     _several_readers,
     _undone_decisions,
     _decisions_by_row,
+    _label_versions,
 ]
 """In order; the index's version is the number of them that have been run."""
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from napari_wsseg.io.index import labels
 from napari_wsseg.io.index.database import Database
 
 _UNDO = "undo decision"
@@ -26,6 +27,7 @@ def differences(database: Database) -> Iterator[str]:
     yield from _adoptions(database, entries)
     yield from _undone(database, entries)
     yield from _labels(database, entries)
+    yield from _label_versions(database, entries)
 
 
 def _entries(database: Database) -> Iterator[Entry]:
@@ -145,6 +147,33 @@ def _labels(database: Database, entries: list[Entry]) -> Iterator[str]:
             yield f"label {finding!r} of case {case} is not what row {seq} says"
 
 
+def _label_versions(database: Database, entries: list[Entry]) -> Iterator[str]:
+    """Compare every version of a label with the entry that put it down."""
+    named = ("id", "finding", "value", "source", "undoes")
+    told: dict[object, tuple[object, ...]] = {}
+    for _, actor, action, payload in entries:
+        if action == "labels":
+            for row in _label_rows(payload):
+                # What a film came with is nobody's.
+                reader = "" if row[3] == labels.FIRST else actor
+                told[row[0]] = (*row, payload.get("case"), reader)
+    rows = {
+        row["id"]: (*(row[n] for n in named), row["case_id"], row["reader"])
+        for row in database.rows("SELECT * FROM labels ORDER BY id")
+    }
+    for number in told.keys() | rows.keys():
+        if told.get(number) != rows.get(number):
+            yield f"version {number} of a label is not what the trail says"
+
+
+def _label_rows(payload: Mapping[str, Any]) -> list[list[Any]]:
+    rows = payload.get("rows")
+    if not isinstance(rows, list):
+        return []
+    lists = [row for row in rows if isinstance(row, list) and len(row) == 5]
+    return [row for row in lists if isinstance(row[0], int)]
+
+
 def _labels_of(payload: Mapping[str, Any]) -> Mapping[str, Any]:
-    labels = payload.get("labels")
-    return labels if isinstance(labels, dict) else {}
+    given = payload.get("labels")
+    return given if isinstance(given, dict) else {}

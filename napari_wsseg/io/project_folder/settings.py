@@ -67,6 +67,11 @@ class Settings:
         """How long a film must have been shown for a verdict to count; 0: no matter."""
         return float(self.defaults.get("seen_seconds", SEEN_SECONDS))
 
+    @property
+    def blind_labels(self) -> bool:
+        """Whether blind readers are shown the image-level labels; usually not."""
+        return bool(self.defaults.get("blind_labels", False))
+
 
 def coloured(names: Sequence[str]) -> tuple[Finding, ...]:
     """Give each finding its colour of the palette, in order.
@@ -234,6 +239,11 @@ def _defaults(table: Mapping[str, Any]) -> dict[str, Any]:
         raise DataError(
             f"{NAME}: seen_seconds is {seconds!r}; write a number of seconds from 0 to "
             f"{_LONGEST_SEEN} that a film must be shown for before a verdict counts"
+        )
+    if not isinstance(table.get("blind_labels", False), bool):
+        raise DataError(
+            f"{NAME}: blind_labels is {table['blind_labels']!r}; write true if blind "
+            "readers are to see the image-level labels, else false"
         )
     return dict(table)
 

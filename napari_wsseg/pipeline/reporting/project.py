@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -16,7 +17,7 @@ from napari_wsseg.io import project_files, runs
 from napari_wsseg.io import sweeps as sweep_files
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline.reporting.html import Figure, image, part, table
-from napari_wsseg.schema import SPLITS, STAGES
+from napari_wsseg.schema import SPLITS, STAGES, Annotation, Case
 
 _PACKAGES = ("napari-wsseg", "torch", "numpy", "segmentation-models-pytorch")
 
@@ -27,6 +28,12 @@ _SWEPT = ("pos_iou", "all_iou", "pooled_miou", "emptiness")
 def snapshot(project: Project) -> Markup:
     """Return what data the figures are of: counts, and hashes to know it again."""
     cases, annotated = project.cases(), project.annotated()
+    latest = {
+        (case, finding): newest
+        for case, findings in sorted(annotated.items())
+        for finding in findings
+        if (newest := project.latest(case, finding)) is not None
+    }
     rows: list[list[object]] = []
     for finding in project.findings:
         for split in SPLITS:
@@ -40,29 +47,34 @@ def snapshot(project: Project) -> Markup:
                     *(labels.count(value) for value in (1, 0, -1)),
                     sum(label is None for label in labels),
                     drawn,
+                    sum(_denied(c, finding.name, latest) for c in here),
                 ]
             )
     head = ["finding · split", "films", "present", "absent", "uncertain", "unknown"]
     films = [(c.id, c.split, sorted(c.labels.items(), key=str)) for c in cases]
-    masks = [
-        (case, finding, latest.mask_sha)
-        for case, findings in sorted(annotated.items())
-        for finding in findings
-        if (latest := project.latest(case, finding)) is not None
-    ]
+    masks = [(*key, newest.mask_sha) for key, newest in latest.items()]
     drafts = sum(
         any(version.source_run for version in project.history(case, finding))
         for case, finding, _ in masks
     )
     return part(
         "snapshot",
-        table([*head, "expert masks"], rows),
+        table([*head, "expert masks", "drawn, yet absent"], rows),
         len(masks),
         drafts,
         len(project.decisions()),
         _hash(films),
         _hash(masks),
     )
+
+
+def _denied(
+    case: Case, finding: str, latest: Mapping[tuple[str, str], Annotation]
+) -> bool:
+    """Whether a film is labelled without what an expert drew on it."""
+    newest = latest.get((case.id, finding))
+    drawn = newest is not None and newest.area_px > 0
+    return drawn and case.labels.get(finding) == 0
 
 
 def runs_in_use(project: Project) -> Markup:
