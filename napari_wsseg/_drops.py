@@ -6,7 +6,7 @@ Listing them imports neither pydicom nor nibabel; a file is parsed only when it 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +55,21 @@ def layers(path: Path, name: str) -> Iterator[tuple[Any, dict[str, Any], str]]:
     DataError
         The file is damaged, or holds more masks than a viewer shows.
     """
-    from napari_wsseg.export import Found, importers
+    from napari_wsseg.export.exporting import foreign_masks
 
     if name == "nifti":
         yield _volume(path)
         return
-    found = [one for one in importers[name](path) if isinstance(one, Found)]
+    with foreign_masks.opened(name, path) as each:
+        yield from _shown(path, name, each)
+
+
+def _shown(
+    path: Path, name: str, each: Iterable[Any]
+) -> Iterator[tuple[Any, dict[str, Any], str]]:
+    from napari_wsseg.export import Found
+
+    found = [one for one in each if isinstance(one, Found)]
     if not found:
         raise DataError(f"{path}: holds no masks")
     if len(found) > _MOST_LAYERS:

@@ -48,19 +48,19 @@ def steps(
     """
     images = _films.folder(images)
     _build.check_free(Path(folder).absolute())
-    drawn = _localised.read(_place(masks, images))
-    tables = _chexpert_rows.tables(labels, images)
-    rows = _chexpert_rows.read(tables, _localised.FINDINGS, blanks_absent=False)
-    return (
-        yield from chexpert.build(
-            Path(folder),
-            images,
-            rows,
-            drawn,
-            findings=_localised.FINDINGS,
-            lateral=lateral,
+    with _localised.opened(_place(masks, images)) as drawn:
+        tables = _chexpert_rows.tables(labels, images)
+        rows = _chexpert_rows.read(tables, _localised.FINDINGS, blanks_absent=False)
+        return (
+            yield from chexpert.build(
+                Path(folder),
+                images,
+                rows,
+                drawn,
+                findings=_localised.FINDINGS,
+                lateral=lateral,
+            )
         )
-    )
 
 
 def _place(masks: Path | None, images: Path) -> Path:

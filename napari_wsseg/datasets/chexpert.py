@@ -51,15 +51,15 @@ def steps(
     """
     images = _films.folder(images)
     _build.check_free(Path(folder).absolute())
-    drawn = _localised.read(masks) if masks else {}
     findings = _chexpert_rows.FINDINGS
-    tables = _chexpert_rows.tables(labels, images)
-    rows = _chexpert_rows.read(tables, findings, blanks_absent=blanks_absent)
-    return (
-        yield from build(
-            Path(folder), images, rows, drawn, findings=findings, lateral=lateral
+    with _localised.opened(masks) as drawn:
+        tables = _chexpert_rows.tables(labels, images)
+        rows = _chexpert_rows.read(tables, findings, blanks_absent=blanks_absent)
+        return (
+            yield from build(
+                Path(folder), images, rows, drawn, findings=findings, lateral=lateral
+            )
         )
-    )
 
 
 def build(

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import build as _build
 from napari_wsseg.datasets.importing import discover as _found
+from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing import header_labels as _header_labels
 from napari_wsseg.datasets.importing import labels_csv as _labels
 from napari_wsseg.datasets.importing import mask_files as _mask_files
@@ -95,7 +96,7 @@ def steps(
     images = _found.root(images)
     masks = _existing(masks, "mask folder") if masks else None
     _build.check_free(Path(folder).absolute())
-    table = _labels.read(Path(labels)) if labels else LabelTable((), {})
+    table = _guarded.labels(Path(labels)) if labels else LabelTable((), {})
     findings = table.findings or _folders(masks)
     if not findings:
         raise DataError(

@@ -8,7 +8,7 @@ same patient and study, and refers to the film itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -195,7 +195,7 @@ def _found(path: Path) -> Iterator[Found]:
                 for frame, segments, uids in frames
                 if number in segments and (uid is None or uid in uids)
             ]
-            draw = partial(_mask, path, segmentation, own, number)
+            draw = partial(_mask, path, own, number)
             yield Found(film, label, draw, sop_uid=uid, guess=meaning)
 
 
@@ -252,10 +252,17 @@ def _of_file(segmentation: Any) -> list[str]:
 
 
 def _opened(path: Path) -> Any:
+    """Return a file's segmentation; the last one is kept while the file is the same."""
+    _film.check_file(path)
+    state = path.stat()
+    return _parsed(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=1)
+def _parsed(path: Path, changed: int, size: int) -> Any:
     import highdicom
     from pydicom import dcmread
 
-    _film.check_file(path)
     try:
         with path.open("rb") as file:
             guard.check(path, file)
@@ -290,13 +297,8 @@ def _without_bare_spacing(dataset: Any) -> None:
             del group.PixelMeasuresSequence
 
 
-def _mask(
-    path: Path,
-    segmentation: Any,
-    frames: Sequence[int],
-    number: int,
-    shape: Shape | None,
-) -> Mask:
+def _mask(path: Path, frames: Sequence[int], number: int, shape: Shape | None) -> Mask:
+    segmentation = _opened(path)
     size = (int(segmentation.Rows), int(segmentation.Columns))
     if shape is not None and size != shape:
         raise DataError(

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from napari_wsseg.export import Found, Note, importers
+from napari_wsseg.export.exporting import foreign_masks as _foreign
 from napari_wsseg.export.exporting import identity as _identity
 from napari_wsseg.io.external import film_matching as _matching
 from napari_wsseg.io.external import mask_values
@@ -82,21 +84,22 @@ def steps(
     findings = _Findings([one.name for one in project.findings], finding)
     rejected: list[str] = []
     warnings: list[str] = []
-    found = _found(name, path, choice, rejected)
-    findings.look_at(found)
-    films = _Films(project, found)
-    groups = _grouped(found, films, findings, rejected)
     taken = 0
-    for (case_id, named), masks in groups.items():
-        case = films.by_id[case_id]
-        mask = _united(masks, case, named, rejected, warnings)
-        if mask is None:
-            continue
-        words = mask_values.warn(mask, case.labels.get(named))
-        warnings += [f"{case.path}, {named!r}: {each}" for each in words]
-        project.put_mask(case.id, named, mask, reader=reader, tool="import")
-        taken += 1
-        yield Progress(taken, len(groups), "importing")
+    with _opened(name, path, choice) as each:
+        found = _found(each, rejected)
+        findings.look_at(found)
+        films = _Films(project, found)
+        groups = _grouped(found, films, findings, rejected)
+        for (case_id, named), masks in groups.items():
+            case = films.by_id[case_id]
+            mask = _united(masks, case, named, rejected, warnings)
+            if mask is None:
+                continue
+            words = mask_values.warn(mask, case.labels.get(named))
+            warnings += [f"{case.path}, {named!r}: {word}" for word in words]
+            project.put_mask(case.id, named, mask, reader=reader, tool="import")
+            taken += 1
+            yield Progress(taken, len(groups), "importing")
     if not taken:
         why = "; ".join(rejected[:3]) or "there is none"
         raise DataError(f"no mask in {path} fits a film of this project ({why})")
@@ -108,14 +111,19 @@ def choices(name: str) -> bool:
     return "choice" in inspect.signature(importers[name]).parameters
 
 
-def _found(name: str, path: Path, choice: Choice, rejected: list[str]) -> list[Found]:
+def _opened(
+    name: str, path: Path, choice: Choice
+) -> AbstractContextManager[Iterator[Found | Note]]:
     if choice != PLAIN and not choices(name):
         raise UsageError(
             f"{name}: says itself what a mask is; there is nothing to --set"
         )
-    more = {} if choice == PLAIN else {"choice": choice}
+    return _foreign.opened(name, path, choice)
+
+
+def _found(each: Iterable[Found | Note], rejected: list[str]) -> list[Found]:
     found: list[Found] = []
-    for one in importers[name](path, **more):
+    for one in each:
         if isinstance(one, Note):
             rejected.append(one.text)
         else:

@@ -11,7 +11,7 @@ import io
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -106,7 +106,7 @@ def _found(path: Path, film: str, choice: Choice) -> Iterator[Found]:
         if len(layers) > 1:
             raise DataError(f"{path}: {len(layers)} layers and no segment is named")
         remarks: list[str] = []
-        draw = partial(_of_values, path, layers[0], choice, remarks)
+        draw = partial(_of_values, path, choice, remarks)
         yield Found(bare, "", draw, guess=path.parent.name, remarks=remarks)
         return
     for segment in segments:
@@ -116,7 +116,7 @@ def _found(path: Path, film: str, choice: Choice) -> Iterator[Found]:
         if not 0 <= layer < len(layers):
             raise DataError(f"{path}: {key} is in layer {layer} of {len(layers)}")
         finding = str(header[segment[0]])
-        yield Found(bare, finding, partial(_labelled, path, layers[layer], value))
+        yield Found(bare, finding, partial(_labelled, path, layer, value))
 
 
 def _number(path: Path, header: Mapping[str, Any], key: str, otherwise: str) -> int:
@@ -128,11 +128,11 @@ def _number(path: Path, header: Mapping[str, Any], key: str, otherwise: str) -> 
 
 def _of_values(
     path: Path,
-    values: NDArray[Any],
     choice: Choice,
     remarks: list[str],
     shape: Shape | None,
 ) -> Mask:
+    _, (values,) = _opened(path)
     try:
         mask = mask_values.drawn(values, choice, remarks)
     except DataError as error:
@@ -140,10 +140,9 @@ def _of_values(
     return _fitting(path, mask, shape)
 
 
-def _labelled(
-    path: Path, values: NDArray[Any], value: int, shape: Shape | None
-) -> Mask:
-    return _fitting(path, np.asarray(values == value), shape)
+def _labelled(path: Path, layer: int, value: int, shape: Shape | None) -> Mask:
+    _, layers = _opened(path)
+    return _fitting(path, np.asarray(layers[layer] == value), shape)
 
 
 def _fitting(path: Path, mask: Mask, shape: Shape | None) -> Mask:
@@ -156,10 +155,21 @@ def _fitting(path: Path, mask: Mask, shape: Shape | None) -> Mask:
 
 
 def _opened(path: Path) -> tuple[Mapping[str, Any], list[NDArray[Any]]]:
-    """Return a file's header, and its layers (H, W) as they are hung."""
+    """Return a file's header, and its layers (H, W) as they are hung.
+
+    The last one is kept while the file is the same.
+    """
+    _film.check_file(path)
+    state = path.stat()
+    return _parsed(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=1)
+def _parsed(
+    path: Path, changed: int, size: int
+) -> tuple[Mapping[str, Any], list[NDArray[Any]]]:
     import nrrd
 
-    _film.check_file(path)
     try:
         with path.open("rb") as file:
             header = nrrd.read_header(file)

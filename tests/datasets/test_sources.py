@@ -23,6 +23,7 @@ from napari_wsseg.datasets.folder import import_folder
 from napari_wsseg.datasets.importing import resume as _resumed
 from napari_wsseg.datasets.importing.report import ImportReport
 from napari_wsseg.io import film_facts as facts
+from napari_wsseg.io import guarded_reader
 from napari_wsseg.io.project import Project
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -163,7 +164,7 @@ for line in sys.stdin:
         os.kill(os.getpid(), signal.SIGSEGV)
     if "hang" in line:
         time.sleep(60)
-    print(json.dumps("was read"), flush=True)
+    print(json.dumps(["value", "was read", 0]), flush=True)
 """
 
 
@@ -173,7 +174,7 @@ def test_a_crash_or_a_hang_costs_one_film(monkeypatch: pytest.MonkeyPatch) -> No
     def fake(words: list[str], **options: object) -> object:
         return real([words[0], "-c", SERVER], **options)
 
-    monkeypatch.setattr(facts.subprocess, "Popen", fake)
+    monkeypatch.setattr(guarded_reader.subprocess, "Popen", fake)
     reader = facts.Reader(seconds=1.5)
     start = time.monotonic()
     told = [reader.facts(Path(name)) for name in ("a", "crash", "b", "hang", "c")]
@@ -188,7 +189,7 @@ def test_where_no_process_can_be_started_the_film_is_read_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = save(film(1), tmp_path / "a.dcm")
-    monkeypatch.setattr(facts.sys, "executable", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(guarded_reader.sys, "executable", str(tmp_path / "nowhere"))
     found = facts.Reader().facts(path)
     assert found == facts.of(path)
 

@@ -7,11 +7,16 @@ it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from napari_wsseg.datasets.importing.build import MaskSource
 from napari_wsseg.io.external import json_masks as drawn
+from napari_wsseg.io.external.json_masks import Draw
+from napari_wsseg.io.guarded_masks import GuardedMasks
+from napari_wsseg.io.guarded_reader import Drawing, borrowed
 from napari_wsseg.jobs import DataError
 
 FINDINGS = (
@@ -31,7 +36,36 @@ FINDINGS = (
 _PATTERNS = ("gt_segmentations_*.json", "gt_annotations_*.json")
 
 
-def read(place: Path) -> dict[str, dict[str, MaskSource]]:
+@contextmanager
+def opened(
+    place: Path | None,
+) -> Iterator[Mapping[str, Mapping[str, MaskSource]]]:
+    """Open masks that a process of its own parses and draws; raises as `read`."""
+    if place is None:
+        yield {}
+        return
+    with borrowed() as reader:
+        masks = GuardedMasks(reader, f"{__name__}:drawings", str(place))
+        films: dict[str, dict[str, MaskSource]] = {}
+        number = 0
+        for film, finding, has_mask in masks.listed():
+            draw = masks.drawing(number, []) if has_mask else None
+            films.setdefault(film, {})[finding] = draw
+            number += has_mask
+        yield films
+
+
+def drawings(place: str) -> Iterator[Any]:
+    """Yield film, finding and whether there is a mask, which then can be drawn."""
+    for film, masks in read(Path(place)).items():
+        for finding, source in masks.items():
+            if source is None:
+                yield [film, finding, False]
+            else:
+                yield Drawing([film, finding, True], source, [])
+
+
+def read(place: Path) -> dict[str, dict[str, Draw | None]]:
     """Return the masks of every listed film, by finding; all ten are there.
 
     Parameters
@@ -45,7 +79,7 @@ def read(place: Path) -> dict[str, dict[str, MaskSource]]:
     DataError
         No such file, not JSON, or not of either form; names film and finding.
     """
-    films: dict[str, dict[str, MaskSource]] = {}
+    films: dict[str, dict[str, Draw | None]] = {}
     for path in _files(Path(place)):
         for film, entry in drawn.by_film(path).items():
             if film in films:
@@ -64,8 +98,8 @@ def _files(place: Path) -> list[Path]:
     raise DataError(f"{place}: has no {' and no '.join(_PATTERNS)}")
 
 
-def _film(path: Path, film: str, entry: Any) -> dict[str, MaskSource]:
-    masks: dict[str, MaskSource] = dict.fromkeys(FINDINGS)
+def _film(path: Path, film: str, entry: Any) -> dict[str, Draw | None]:
+    masks: dict[str, Draw | None] = dict.fromkeys(FINDINGS)
     for name, draw in drawn.localised(path, film, entry):
         finding = drawn.CHEXPERT_NAMES.get(name, name)
         if finding not in masks:

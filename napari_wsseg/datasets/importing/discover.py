@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing.report import Rejected
 from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.io.dicom import dicomdir
@@ -82,7 +83,7 @@ def _inside(images: Path, path: str, left_out: list[Rejected]) -> list[str]:
 
 
 def _members(archive: Path, prefix: str, left_out: list[Rejected]) -> list[str]:
-    names, refused = _archive.listing(archive)
+    names, refused = _guarded.archive_listing(archive)
     left_out += [Rejected(prefix + name, reason) for name, reason in refused]
     nested = [name for name in names if name.lower().endswith(".zip")]
     words = "an archive in an archive is not opened; unpack the outer one"
@@ -105,7 +106,7 @@ def _listed(
     """Keep, of a DICOMDIR's folder, what it lists."""
     rest = [each for each in paths if each != path]
     try:
-        names = dicomdir.images(images / path)
+        names = _guarded.dicomdir_images(images / path)
     except DataError as error:
         words = str(error).removeprefix(f"{images / path}: ")
         remarks.append(f"{path}: {words}; its folder was searched instead")

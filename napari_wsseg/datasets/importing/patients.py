@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from napari_wsseg.io import film_identity as whose
+from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.io.film_identity import Whose
 from napari_wsseg.jobs import Progress
 from napari_wsseg.schema import SPLITS, Split
@@ -51,8 +51,8 @@ class Patients:
 def read(images: Path, paths: Sequence[str]) -> Generator[Progress, None, Patients]:
     """Yield progress while headers are read; return who is who."""
     found: dict[str, Whose] = {}
-    for step, path in enumerate(paths, start=1):
-        owner = whose.of(images / path)
+    owners = _guarded.owners([images / path for path in paths])
+    for step, (path, owner) in enumerate(zip(paths, owners, strict=True), start=1):
         if owner is not None:
             found[path] = owner
             yield Progress(step, len(paths), "reading headers")

@@ -1,0 +1,101 @@
+"""What an import asks of foreign files but pixels, parsed by a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_wsseg.datasets.importing import labels_csv as _labels
+from napari_wsseg.datasets.importing.labels_csv import LabelTable, Row
+from napari_wsseg.io import film_identity as _whose
+from napari_wsseg.io.dicom import dicomdir as _dicomdir
+from napari_wsseg.io.film_identity import Whose
+from napari_wsseg.io.films import archive as _archive
+from napari_wsseg.io.films.archive import Listing
+from napari_wsseg.io.guarded_reader import Lost, borrowed
+from napari_wsseg.jobs import DataError
+
+
+def labels(path: Path) -> LabelTable:
+    """Return a label table; raises as `labels_csv.read`."""
+    with borrowed() as reader:
+        told = _lines(path, reader.each(f"{__name__}:labels_told", str(path)))
+        key, names = next(told)
+        findings = tuple(str(name) for name in names)
+        rows = {
+            str(image): Row(int(line), dict(zip(findings, values, strict=True)), split)
+            for image, line, values, split in told
+        }
+    return LabelTable(findings, rows, str(key))
+
+
+def labels_told(path: str) -> Iterator[Any]:
+    """Yield a label table as JSON values: what it goes by and its findings; rows."""
+    table = _labels.read(Path(path))
+    yield [table.key, list(table.findings)]
+    for image, row in table.rows.items():
+        values = [row.labels[finding] for finding in table.findings]
+        yield [image, row.line, values, row.split]
+
+
+def dicomdir_images(path: Path) -> list[str]:
+    """Return the files that a DICOMDIR lists; raises as `dicomdir.images`."""
+    with borrowed() as reader:
+        return [*_lines(path, reader.each(f"{__name__}:images_told", str(path)))]
+
+
+def images_told(path: str) -> Iterator[str]:
+    """Yield the files that a DICOMDIR lists."""
+    yield from _dicomdir.images(Path(path))
+
+
+def archive_listing(path: Path) -> Listing:
+    """Return what an archive holds; raises as `archive.listing`."""
+    names: list[str] = []
+    refused: list[tuple[str, str]] = []
+    with borrowed() as reader:
+        for name, reason in _lines(
+            path, reader.each(f"{__name__}:members_told", str(path))
+        ):
+            if reason is None:
+                names.append(name)
+            else:
+                refused.append((name, reason))
+    return Listing(names, refused)
+
+
+def members_told(path: str) -> Iterator[tuple[str, str | None]]:
+    """Yield the members of an archive, with the reason why one is refused."""
+    names, refused = _archive.listing(Path(path))
+    for name in names:
+        yield name, None
+    yield from refused
+
+
+def owners(paths: Sequence[Path]) -> Iterator[Whose | None]:
+    """Yield whose each film is; one that ends the reader is nobody's."""
+    rest = [str(path) for path in paths]
+    with borrowed() as reader:
+        while rest:
+            try:
+                for told in reader.each(f"{__name__}:owners_told", rest):
+                    rest.pop(0)
+                    yield None if told is None else Whose(*told)
+            except Lost:
+                rest.pop(0)
+                yield Whose()
+
+
+def owners_told(paths: Sequence[str]) -> Iterator[Whose | None]:
+    """Yield whose each film is, as JSON values."""
+    for path in paths:
+        yield _whose.of(Path(path))
+
+
+def _lines(path: Path, told: Iterator[Any]) -> Iterator[Any]:
+    """Yield what is told of a file; a reader that was lost is told with its name."""
+    try:
+        yield from told
+    except Lost as error:
+        raise DataError(f"{path}: {error}") from error

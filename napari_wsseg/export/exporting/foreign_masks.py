@@ -1,0 +1,63 @@
+"""What an importer yields, parsed by a process of its own; see `guarded_reader`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from napari_wsseg.export.exporting.items import Found, Note
+from napari_wsseg.io.external.mask_values import PLAIN, Choice
+from napari_wsseg.io.guarded_masks import GuardedMasks
+from napari_wsseg.io.guarded_reader import Drawing, borrowed
+
+
+@contextmanager
+def opened(
+    name: str, path: Path, choice: Choice = PLAIN
+) -> Iterator[Iterator[Found | Note]]:
+    """Open a file of an import format; masks are drawn while it is open.
+
+    Raises
+    ------
+    DataError
+        Of the importer; or the file took more memory or time than one may.
+    """
+    function = f"{__name__}:drawings"
+    words = (name, str(path), [choice.cut, choice.value])
+    with borrowed() as reader:
+        yield _found(GuardedMasks(reader, function, *words))
+
+
+def _found(masks: GuardedMasks) -> Iterator[Found | Note]:
+    number = 0
+    for value in masks.listed():
+        if "film" not in value:
+            yield Note(**value)
+            continue
+        remarks: list[str] = []
+        draw = masks.drawing(number, remarks)
+        yield Found(**value, mask=draw, remarks=remarks)
+        number += 1
+
+
+def drawings(
+    name: str, path: str, choice: tuple[float | None, float | None]
+) -> Iterator[Any]:
+    """Yield an importer's words, and its masks to draw."""
+    from napari_wsseg.export import importers
+
+    chosen = Choice(*choice)
+    more: dict[str, Any] = {} if chosen == PLAIN else {"choice": chosen}
+    for one in importers[name](Path(path), **more):
+        if isinstance(one, Note):
+            yield {"kind": one.kind, "text": one.text}
+            continue
+        value = {
+            "film": one.film,
+            "finding": one.finding,
+            "sop_uid": one.sop_uid,
+            "guess": one.guess,
+        }
+        yield Drawing(value, one.mask, one.remarks)

@@ -1,0 +1,200 @@
+"""Foreign files are parsed by a process of their own, bounded in memory and time."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+
+from helpers.noise_dicom import film, save
+from napari_wsseg import cli
+from napari_wsseg.io import guarded_reader
+from napari_wsseg.io.external import json_masks, tables
+from napari_wsseg.io.guarded_masks import GuardedMasks
+from napari_wsseg.io.guarded_reader import GuardedReader, Lost
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError
+
+LIMITED = pytest.mark.skipif(os.name == "nt", reason="the system sets no limits")
+
+HOSTILE = """
+import os
+import numpy as np
+from napari_wsseg.io.guarded_reader import Drawing
+from napari_wsseg.jobs import DataError
+
+def drawings(bad):
+    for number in range(6):
+        remarks = []
+        def draw(shape, number=number, remarks=remarks):
+            if number in bad:
+                os.abort()
+            if number == 5:
+                raise DataError("holds nothing")
+            remarks.append(f"the {number}th")
+            return np.arange(12).reshape(3, 4) == number
+        yield Drawing({"film": str(number)}, draw, remarks)
+
+def endless(length):
+    yield "a" * length
+
+def refused():
+    yield "one"
+    raise DataError("damaged after the first")
+"""
+
+
+@pytest.fixture
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GuardedReader]:
+    (tmp_path / "hostile_masks.py").write_text(HOSTILE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    made = GuardedReader(computing=1, most_bytes=2**29)
+    yield made
+    made.close()
+
+
+@LIMITED
+def test_what_takes_too_much_is_refused_and_the_next_is_answered(
+    reader: GuardedReader,
+) -> None:
+    with pytest.raises(Lost, match="after 1 s of computing"):
+        reader.ask("builtins:pow", 3, 10**9)
+    with pytest.raises(DataError, match="more memory than one file may take"):
+        reader.ask("numpy:ones", 2**28)
+    with pytest.raises(Lost, match="decoder crash"):
+        reader.ask("os:abort")
+    assert reader.ask("builtins:pow", 3, 4) == 81
+
+
+def test_who_does_not_answer_is_given_up() -> None:
+    reader = GuardedReader(seconds=1)
+    with pytest.raises(Lost, match="could not be read in 1 s"):
+        reader.ask("time:sleep", 60)
+    reader.close()
+    with pytest.raises(Lost, match="stopped"):
+        reader.ask("builtins:pow", 3, 4)
+
+
+def test_what_is_yielded_before_a_refusal_is_heard(reader: GuardedReader) -> None:
+    told = reader.each("hostile_masks:refused")
+    assert next(told) == "one"
+    with pytest.raises(DataError, match="damaged after"):
+        next(told)
+    with pytest.raises(DataError, match="a name in it is longer"):
+        list(reader.each("hostile_masks:endless", 2**24))
+
+
+def test_a_mask_that_crashes_costs_that_one_alone(reader: GuardedReader) -> None:
+    masks = GuardedMasks(reader, "hostile_masks:drawings", [1, 3])
+    listed = [value["film"] for value in masks.listed()]
+    assert listed == ["0", "1", "2", "3", "4", "5"]
+    remarks: list[str] = []
+    draws = [masks.drawing(number, remarks) for number in range(6)]
+    for number, draw in enumerate(draws):
+        if number in (1, 3):
+            with pytest.raises(Lost, match="crash"):
+                draw((3, 4))
+        elif number == 5:
+            with pytest.raises(DataError, match="holds nothing"):
+                draw((3, 4))
+        else:
+            expected = np.arange(12).reshape(3, 4) == number
+            assert np.array_equal(draw(None), expected)
+            with pytest.raises(DataError, match="3 × 4"):
+                draw((4, 3))
+    assert set(remarks) == {"the 0th", "the 2th", "the 4th"}
+
+
+def test_a_file_whose_masks_keep_crashing_is_given_up(reader: GuardedReader) -> None:
+    masks = GuardedMasks(reader, "hostile_masks:drawings", [0, 1, 2, 3])
+    draws = [masks.drawing(number, []) for number, _ in enumerate(masks.listed())]
+    for draw in draws[:3]:
+        with pytest.raises(Lost):
+            draw((3, 4))
+    with pytest.raises(DataError, match="others of the same file"):
+        draws[3]((3, 4))
+
+
+def test_without_a_process_the_answer_is_the_same(
+    reader: GuardedReader, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    monkeypatch.setattr(guarded_reader.sys, "executable", nowhere)
+    masks = GuardedMasks(reader, "hostile_masks:drawings", [])
+    draws = [masks.drawing(number, []) for number, _ in enumerate(masks.listed())]
+    assert np.array_equal(draws[2]((3, 4)), np.arange(12).reshape(3, 4) == 2)
+    with pytest.raises(DataError, match="damaged after"):
+        list(reader.each("hostile_masks:refused"))
+
+
+def _never(*words: Any, **more: Any) -> Any:
+    raise AssertionError("parsed in the process of the command")
+
+
+def test_commands_parse_no_foreign_file_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = tmp_path / "images"
+    for number in range(2):
+        save(film(number, PatientIdentityRemoved="YES"), images / f"{number}.dcm")
+    with zipfile.ZipFile(images / "more.zip", "w") as archive:
+        archive.write(save(film(5), tmp_path / "five.dcm"), "five.dcm")
+    shape = film(0).pixel_array.shape
+    (images / "disc").mkdir()
+    (images / "disc" / "DICOMDIR").write_bytes(bytes(128) + b"DICM" + bytes(50))
+    (tmp_path / "labels.csv").write_text("image,nodule\n0.dcm,1\n1.dcm,0\n")
+    mask = np.zeros(shape, np.uint8)
+    mask[3:9, 4:12] = 255
+    foreign = _foreign_files(tmp_path / "foreign", mask)
+    for place, name in (
+        (pydicom, "dcmread"),
+        (json_masks, "load"),
+        (tables, "rows"),
+        (zipfile.ZipFile, "infolist"),
+        (nibabel.Nifti1Image, "from_bytes"),
+        (Image, "open"),
+    ):
+        monkeypatch.setattr(place, name, _never)
+    project = str(tmp_path / "project")
+    words = ["init", project, "--images", str(images), "--names", "keep"]
+    assert cli.main([*words, "--labels", str(tmp_path / "labels.csv")]) == 0
+    for name, path in foreign.items():
+        words = ["import", name, str(path), "-p", project, "--reader", name]
+        assert cli.main([*words, "--finding", "nodule"]) == 0, name
+    monkeypatch.undo()
+    with Project.open(tmp_path / "project") as opened:
+        case = next(case for case in opened.cases() if case.path == "0.dcm")
+        for name in foreign:
+            drawn = opened.expert_masks(case.id, reader=name)["nodule"]
+            assert np.array_equal(drawn, mask > 0), name
+
+
+def _foreign_files(folder: Path, mask: np.ndarray) -> dict[str, Path]:
+    folder.mkdir()
+    rows, columns = mask.shape
+    corners = [4, 3, 12, 3, 12, 9, 4, 9]
+    Image.fromarray(mask).save(folder / "0.png")
+    told = {
+        "images": [{"id": 1, "file_name": "0.dcm", "height": rows, "width": columns}],
+        "categories": [{"id": 1, "name": "nodule"}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [corners]}
+        ],
+    }
+    (folder / "coco.json").write_text(json.dumps(told))
+    image = nibabel.Nifti1Image(mask.T[:, :, None], np.diag([-1, -1, 1, 1]))
+    nibabel.save(image, folder / "0.nii.gz")
+    return {
+        "png": folder / "0.png",
+        "coco": folder / "coco.json",
+        "nifti": folder / "0.nii.gz",
+    }
