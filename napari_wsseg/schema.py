@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -99,6 +99,25 @@ class Finding:
     colour: str
 
 
+IMAGE_ENDINGS = (
+    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2"),
+    *(".dcm", ".dicom", ".dic", ".ima", ".img", ".nii.gz", ".nii", ".seg.nrrd"),
+    *(".nrrd", ".mha"),
+)
+"""Of files that hold images; whatever else follows a dot is part of the name."""
+
+
+def without_ending(name: str) -> str:
+    """Return a name or path without the ending of a known kind of image.
+
+    The dots of ``1.2.826.0.1`` are no ending.
+    """
+    low = name.lower()
+    ending = next((each for each in IMAGE_ENDINGS if low.endswith(each)), "")
+    kept = name[: len(name) - len(ending)]
+    return kept if kept and not kept.endswith("/") else name
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One radiograph of a project with its image-level labels.
@@ -129,7 +148,7 @@ class Case:
     @property
     def name(self) -> str:
         """File name without its ending, the words a list shows."""
-        return Path(self.path).stem
+        return without_ending(PurePosixPath(self.path).name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,7 @@ def steps(
     paths = sorted(found.paths, key=lambda path: path not in table.rows)
     of_finding = _masks_of(masks, findings)
     of_film, strays = _mask_files.matched(of_finding, paths)
+    _check_masks(masks, of_film, strays)
     patients = yield from _patients.read(images, paths)
     splits = _split(paths, table, patients)
     films = [
@@ -191,6 +192,29 @@ def _finding_of(folder: str, findings: Sequence[str]) -> str | None:
     return alike[0] if len(alike) == 1 else None
 
 
+def _check_masks(
+    masks: Path | None,
+    of_film: Mapping[str, Mapping[str, object]],
+    strays: Sequence[Rejected],
+) -> None:
+    """Refuse a mask folder that has files, and not one that is a film's.
+
+    Raises
+    ------
+    DataError
+    """
+    if masks is None or any(of_film.values()):
+        return
+    there = _scan.files(masks)
+    if there:
+        why = "; ".join(f"{one.path}: {one.reason}" for one in strays[:3])
+        why = why or "masks lie in folders that are called as the findings"
+        raise DataError(
+            f"{masks}: none of its {len(there)} files is the mask of a finding on a "
+            f"film that is there ({why}); nothing was made"
+        )
+
+
 def _rows_of_films(
     table: LabelTable, found: Sequence[str], labels: Path | None
 ) -> tuple[LabelTable, list[Rejected]]:
@@ -204,9 +228,11 @@ def _rows_of_films(
     films = _matching.FilmNames((path, path) for path in found)
     matched, reasons = _matching.match(table.rows, films)
     missing = [
-        Rejected(name, f"{_no_file(words)}; line {row.line} of {labels} lists it")
+        Rejected(
+            name,
+            f"{_no_file(words)}; line {table.rows[name].line} of {labels} lists it",
+        )
         for name, words in reasons.items()
-        for row in [table.rows[name]]
     ]
     if table.rows and found and not matched:
         first = missing[0]
@@ -216,7 +242,13 @@ def _rows_of_films(
         )
     rows: dict[str, Row] = {}
     for name, path in matched.items():
-        rows.setdefault(path, table.rows[name])
+        row = table.rows[name]
+        before = rows.setdefault(path, row)
+        if (before.labels, before.split) != (row.labels, row.split):
+            raise DataError(
+                f"{labels}: lines {before.line} and {row.line} are both of {path}, and "
+                "differ; remove one"
+            )
     return replace(table, rows=rows), missing
 
 

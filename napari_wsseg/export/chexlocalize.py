@@ -13,11 +13,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from napari_wsseg.export import File, Found, Item, Note, formats, importers
+from napari_wsseg.export.exporting import several_files
 from napari_wsseg.export.exporting.selection import Selection
+from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.io.external import json_masks as drawn
-from napari_wsseg.io.external.film_matching import bare
+from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import run_lengths
-from napari_wsseg.schema import Case, Mask
+from napari_wsseg.schema import Case, Mask, without_ending
 
 _CHEXPERT = re.compile(r"patient\d+/study\d+/view\d+_\w+")
 
@@ -38,16 +40,26 @@ def write(chosen: Selection) -> Iterator[Item]:
 @importers.register("chexlocalize")
 def read(path: Path) -> Iterator[Found | Note]:
     """Yield the masks of a file of either form, or of the folder of such files."""
-    for file in sorted(path.glob("gt_*.json")) if path.is_dir() else [path]:
-        for film, entry in drawn.by_film(file).items():
+    files = [path]
+    if path.is_dir():
+        listed = _scan.with_ending(path, (".json",))
+        files = [file for file in listed if file.name.lower().startswith("gt_")]
+    yield from several_files.each(path, files, _found)
+
+
+def _found(file: Path) -> Iterator[Found | Note]:
+    for film, entry in drawn.by_film(file).items():
+        try:
             for finding, draw in drawn.localised(file, film, entry):
                 other = drawn.CHEXPERT_NAMES.get(finding, "")
                 yield Found(film, finding, draw, guess=other)
+        except DataError as error:
+            yield Note("skipped", str(error))
 
 
 def key(chosen: Selection, case: Case) -> str:
     """Return what the file calls a film, CheXpert's in the publishers' way."""
-    path = PurePosixPath(bare(case.path))
+    path = PurePosixPath(without_ending(case.path))
     last = "/".join(path.parts[-3:])
     return last.replace("/", "_") if _CHEXPERT.fullmatch(last) else chosen.name(case)
 

@@ -23,6 +23,7 @@ from napari_wsseg.export import (
     formats,
     importers,
 )
+from napari_wsseg.export.exporting import several_files
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.io.external import json_masks as drawn
@@ -47,16 +48,19 @@ def read(path: Path) -> Iterator[Found | Note]:
     costs that one alone. Roboflow puts a file into each of its folders.
     """
     files = _scan.with_ending(path, (".json",)) if path.is_dir() else [path]
-    for file in [path / NAME] if (path / NAME).is_file() else files:
-        told = drawn.load(file, "COCO")
-        if not isinstance(told, dict):
-            raise DataError(f"{file}: not COCO: a list, not images and annotations")
-        try:
-            yield from _found(told)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DataError(
-                f"{file}: not COCO: {error} is missing or of the wrong kind"
-            ) from error
+    files = [path / NAME] if (path / NAME).is_file() else files
+    yield from several_files.each(path, files, _read)
+
+
+def _read(file: Path) -> Iterator[Found | Note]:
+    told = drawn.load(file, "COCO")
+    if not isinstance(told, dict):
+        raise DataError(f"{file}: not COCO: a list, not images and annotations")
+    lists = ("images", "annotations", "categories")
+    missing = [name for name in lists if not isinstance(told.get(name), list)]
+    if missing:
+        raise DataError(f"{file}: not COCO: it has no list of {' or '.join(missing)}")
+    yield from _found(told)
 
 
 def document(chosen: Selection, segment: Callable[[Mask], Any]) -> Iterator[Item]:
@@ -110,17 +114,14 @@ def _run_lengths(mask: Mask) -> dict[str, Any]:
 
 
 def _found(told: Mapping[str, Any]) -> Iterator[Found | Note]:
-    names, several = _by_id(told["categories"], "name")
-    films, many = _by_id(told["images"], "file_name")
-    yield from [
-        Note("skipped", f"category {one}: several have this id") for one in several
-    ]
-    yield from [
-        Note("skipped", f"image {one}: several films have this id") for one in many
-    ]
+    notes: list[Note] = []
+    names, several = _by_id(told["categories"], "category", "name", notes)
+    films, many = _by_id(told["images"], "image", "file_name", notes)
+    yield from notes
     parts: dict[str, dict[str, list[Any]]] = {key: {} for key in films}
     for key, one in films.items():
-        for finding in one.get("drawn", []):
+        listed = one.get("drawn")
+        for finding in listed if isinstance(listed, list) else ():
             parts[key][str(finding)] = []
     for one in told["annotations"]:
         if not isinstance(one, dict):
@@ -141,14 +142,21 @@ def _found(told: Mapping[str, Any]) -> Iterator[Found | Note]:
             yield Found(film, finding, draw, remarks=remarks)
 
 
-def _by_id(entries: Any, key: str) -> tuple[dict[str, dict[str, Any]], list[str]]:
+def _by_id(
+    entries: Sequence[Any], kind: str, key: str, notes: list[Note]
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Return entries by their id, and the ids of several that differ in `key`."""
     by_id: dict[str, dict[str, Any]] = {}
     several: dict[str, None] = {}
     for one in entries:
+        if not isinstance(one, dict) or not {"id", key} <= one.keys():
+            notes.append(Note("skipped", f"{kind} {str(one)[:40]}: no id and {key}"))
+            continue
         known = by_id.setdefault(str(one["id"]), one)
         if str(known[key]) != str(one[key]):
             several[str(one["id"])] = None
+    many = "several films" if kind == "image" else "several"
+    notes += [Note("skipped", f"{kind} {one}: {many} have this id") for one in several]
     return {name: one for name, one in by_id.items() if name not in several}, [*several]
 
 

@@ -55,7 +55,10 @@ def write(chosen: Selection) -> Iterator[Item]:
 def read(path: Path) -> Iterator[Found | Note]:
     """Yield the masks of a file."""
     path = path / NAME if path.is_dir() else path
-    for image in _opened(path).iter("image"):
+    root = _opened(path)
+    if next(root.iter("track"), None) is not None:
+        raise DataError(f"{path}: of CVAT for video; export it as CVAT for images 1.1")
+    for image in root.iter("image"):
         yield from _found(path, image)
 
 

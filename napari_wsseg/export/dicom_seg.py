@@ -27,9 +27,11 @@ from napari_wsseg.export import (
     with_identity,
 )
 from napari_wsseg.export.exporting import dicom_codes as _codes
+from napari_wsseg.export.exporting import several_files
 from napari_wsseg.export.exporting import stand_in_dicom as _stand_in
 from napari_wsseg.export.exporting.identity import made_uid
 from napari_wsseg.export.exporting.selection import Selection
+from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.io.dicom import guard
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
@@ -82,10 +84,12 @@ def write(chosen: Selection) -> Iterator[Item]:
 @importers.register("dicom_seg")
 def read(path: Path) -> Iterator[Found | Note]:
     """Yield the masks of a file, or of every segmentation in a folder."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    for file in files:
-        if path.is_file() or (file.is_file() and is_one(file)):
-            yield from _found(file)
+    if path.is_dir():
+        below = (path / name for name in _scan.files(path))
+        files = [file for file in below if is_one(file)]
+    else:
+        files = [path]
+    yield from several_files.each(path, files, _found)
 
 
 def is_one(path: Path) -> bool:
@@ -180,10 +184,11 @@ def _segment(
 
 def _found(path: Path) -> Iterator[Found]:
     segmentation = _opened(path)
-    film = path.name[: -len(ENDING)] if path.name.endswith(ENDING) else path.stem
+    named = path.name.lower().endswith(ENDING)
+    film = path.name[: -len(ENDING)] if named else path.stem
     frames = _frames(segmentation)
-    named = dict.fromkeys(uid for _, _, uids in frames for uid in uids)
-    films: list[str | None] = [*named] or [None]
+    sources = dict.fromkeys(uid for _, _, uids in frames for uid in uids)
+    films: list[str | None] = [*sources] or [None]
     for number in map(int, segmentation.segment_numbers):
         told = segmentation.get_segment_description(number)
         meaning = str(told.segmented_property_type.meaning)

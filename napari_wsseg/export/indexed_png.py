@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -66,8 +66,10 @@ def read(path: Path) -> Iterator[Found | Note]:
                 raise
             yield Note("skipped", str(error))
             continue
+        remarks: list[str] = []
         for index, finding in said.items():
-            yield Found(named, finding, partial(_mask, file, index))
+            draw = partial(_mask, file, index, [*said], remarks)
+            yield Found(named, finding, draw, remarks=remarks)
 
 
 def names(path: Path) -> dict[int, str]:
@@ -141,13 +143,23 @@ def _table(findings: tuple[Finding, ...]) -> bytes:
     return _sheet.table(["index", "finding", "colour"], rows)
 
 
-def _mask(path: Path, index: int, shape: Shape | None) -> Mask:
+def _mask(
+    path: Path,
+    index: int,
+    named: Sequence[int],
+    remarks: list[str],
+    shape: Shape | None,
+) -> Mask:
     values = indices(path)
     if shape is not None and values.shape != shape:
         raise DataError(
             f"{path}: the masks are {values.shape[0]} × {values.shape[1]}, their film "
             f"{shape[0]} × {shape[1]}; export them at the film's size"
         )
+    strange = sorted(set(np.unique(values).tolist()) - {0, *named})
+    if strange:
+        listed = ", ".join(map(str, strange[:8]))
+        remarks.append(f"indices that no finding has were left out: {listed}")
     return np.asarray(values == index)
 
 

@@ -28,6 +28,7 @@ from napari_wsseg.export import (
     formats,
     importers,
 )
+from napari_wsseg.export.exporting import several_files
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.io.external import json_masks as drawn
@@ -55,8 +56,7 @@ def write(chosen: Selection) -> Iterator[Item]:
 def read(path: Path) -> Iterator[Found | Note]:
     """Yield the masks of a file, or of every file in a folder."""
     files = _scan.with_ending(path, (".json",)) if path.is_dir() else [path]
-    for file in files:
-        yield from _found(file)
+    yield from several_files.each(path, files, _found)
 
 
 def _document(case: Case, found: Mapping[str, Mask]) -> bytes:

@@ -58,15 +58,17 @@ def read(path: Path, *, choice: Choice = PLAIN) -> Iterator[Found | Note]:
         yield _found(path, path.name, "", choice)
         return
     for name in _scan.files(path):
-        finding, _, film = name.partition("/")
+        finding, _, film = name.partition("/") if "/" in name else ("", "", name)
         if film.lower().endswith(ENDINGS):
             yield _found(path / name, film, finding, choice)
+        else:
+            yield Note("skipped", f"{name}: does not end in .nii or .nii.gz")
 
 
 def _found(path: Path, film: str, finding: str, choice: Choice) -> Found:
     remarks: list[str] = []
     draw = partial(_mask, path, choice, remarks)
-    guess = "" if finding else path.parent.name
+    guess = "" if finding else path.absolute().parent.name
     return Found(_bare(film), finding, draw, guess=guess, remarks=remarks)
 
 

@@ -41,6 +41,7 @@ NAME = "dataset.json"
 
 _FOLDERS = ("labelsTr", "labelsTs")
 _ENDINGS = (".png", ".tif", ".tiff", ".nii.gz", ".nii")
+_ROUNDED = 1e-3
 _NOT_FINDINGS = ("background", "ignore")
 
 
@@ -90,14 +91,22 @@ def read(path: Path) -> Iterator[Found | Note]:
     table = path / NAME if path.is_dir() else path
     told = drawn.load(table, "nnU-Net's dataset.json")
     labels = _numbers(table, told)
+    ending = str(told.get("file_ending", ".png"))
+    if ending.lower() not in _ENDINGS:
+        raise DataError(
+            f"{table}: label maps that end in {ending[:20]} are not read; convert them "
+            f"to one of {', '.join(_ENDINGS)}"
+        )
     films, listed = (_dictionary(told, key) for key in ("films", "drawn"))
     for folder in (table.parent / name for name in _FOLDERS):
         for file in _scan.with_ending(folder, _ENDINGS) if folder.is_dir() else ():
+            remarks: list[str] = []
             name = _bare(file.relative_to(folder).as_posix())
             findings = [*map(str, listed.get(name, labels))]
             for finding in (one for one in labels if one in findings):
-                draw = partial(_mask, file, labels, finding)
-                yield Found(str(films.get(name, name)), finding, draw)
+                draw = partial(_mask, file, labels, finding, remarks)
+                film = str(films.get(name, name))
+                yield Found(film, finding, draw, remarks=remarks)
 
 
 def _is_there(project: Project, case: Case) -> bool:
@@ -163,15 +172,31 @@ def _mask(
     path: Path,
     labels: Mapping[str, Sequence[int]],
     finding: str,
+    remarks: list[str],
     shape: Shape | None,
 ) -> Mask:
-    values = _values(path)
+    values = _whole(path, _values(path))
     if shape is not None and values.shape != shape:
         raise DataError(
             f"{path}: the label map is {values.shape[0]} × {values.shape[1]}, its film "
             f"{shape[0]} × {shape[1]}"
         )
+    named = {number for own in labels.values() for number in own}
+    strange = sorted(set(np.unique(values).tolist()) - named - {0})
+    if strange:
+        listed = ", ".join(str(one) for one in strange[:8])
+        remarks.append(f"values that {NAME} does not name were left out: {listed}")
     return np.asarray(np.isin(values, labels[finding]))
+
+
+def _whole(path: Path, values: NDArray[Any]) -> NDArray[Any]:
+    """Return the numbers of labels, which may be stored as reals or scaled."""
+    if values.dtype.kind in "biu":
+        return values
+    numbers = np.rint(values)
+    if not np.isfinite(numbers).all() or np.abs(values - numbers).max() > _ROUNDED:
+        raise DataError(f"{path}: has values that are not the whole numbers of labels")
+    return np.asarray(numbers, np.int64)
 
 
 def _values(path: Path) -> NDArray[Any]:

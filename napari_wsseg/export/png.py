@@ -19,6 +19,8 @@ from napari_wsseg.io.external import spreadsheet as _sheet
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.project_folder import mask_store as _masks
 
+LABELS = "labels.csv"
+
 
 @formats.register("png")
 def write(chosen: Selection) -> Iterator[Item]:
@@ -26,7 +28,7 @@ def write(chosen: Selection) -> Iterator[Item]:
 
     Films keep their sub-folders, so that no two masks meet.
     """
-    yield File("labels.csv", partial(_labels, chosen))
+    yield File(LABELS, partial(_labels, chosen))
     for case, drawn in chosen.each():
         yield case
         for finding, mask in drawn.items():
@@ -44,18 +46,22 @@ def read(path: Path, *, choice: Choice = PLAIN) -> Iterator[Found | Note]:
         yield _found(path, path.stem, "", choice)
         return
     for name in _scan.files(path):
-        finding, _, film = name.partition("/")
+        # Masks in the folder itself are of what it is called, or as a person says.
+        finding, _, film = name.partition("/") if "/" in name else ("", "", name)
         stem, ending = os.path.splitext(film)
         if ending.lower() in masks.ENDINGS:
-            yield _found(path / name, stem, finding, choice)
-        elif film:
+            guess = "" if finding else path.absolute().name
+            yield _found(path / name, stem, finding, choice, guess)
+        elif name != LABELS:
             yield Note("skipped", f"{name}: not an image, so no mask")
 
 
-def _found(path: Path, film: str, finding: str, choice: Choice) -> Found:
+def _found(
+    path: Path, film: str, finding: str, choice: Choice, guess: str = ""
+) -> Found:
     remarks: list[str] = []
     draw = partial(masks.read, path, choice=choice, remarks=remarks)
-    return Found(film, finding, draw, remarks=remarks)
+    return Found(film, finding, draw, guess=guess, remarks=remarks)
 
 
 def _labels(chosen: Selection) -> bytes:

@@ -26,7 +26,7 @@ from napari_wsseg.io.external import mask_values
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress, UsageError
-from napari_wsseg.schema import Case, Mask
+from napari_wsseg.schema import Case, Mask, without_ending
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+){5,}")
 _CHEXPERT = re.compile(r"patient\d+/study\d+/view\d+_\w+")
@@ -242,8 +242,18 @@ class _Films:
         for case_id in by_uid:
             return case_id
         if found.film in self._found:
+            self._check_uid(found)
             return self._found[found.film]
         raise DataError(f"{found.film}: {self._reasons[found.film]}")
+
+    def _check_uid(self, found: Found) -> None:
+        """Refuse a name that means a film other than the one that was drawn on."""
+        own = _identity.sop_uid(self._project, self.by_id[self._found[found.film]])
+        if found.sop_uid and own:
+            raise DataError(
+                f"{found.film}: was drawn on the film with SOP Instance UID "
+                f"{found.sop_uid}, which is none of this project's"
+            )
 
     def _of_uid(self, uid: str | None) -> set[str]:
         return set() if uid is None else self._by_uid.get(uid, set())
@@ -251,7 +261,7 @@ class _Films:
     @staticmethod
     def _uid_in(name: str) -> str | None:
         """Return the UID that stands for a film's name, as archives have it."""
-        last = _matching.bare(_matching.plain(name).rpartition("/")[2])
+        last = without_ending(_matching.plain(name).rpartition("/")[2])
         return last if _UID.fullmatch(last) else None
 
     @cached_property
@@ -270,6 +280,6 @@ def _names_of(project: Project, case: Case) -> Iterator[str]:
     for name in {case.path, project.films.films.get(case.path, case.path)}:
         yield name
         # What CheXlocalize calls CheXpert's films.
-        last = "/".join(PurePosixPath(_matching.bare(name)).parts[-3:])
+        last = "/".join(PurePosixPath(without_ending(name)).parts[-3:])
         if _CHEXPERT.fullmatch(last):
             yield last.replace("/", "_")

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
+from napari_wsseg.export.exporting import several_files
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.export.nifti import hung
 from napari_wsseg.io import folder_files as _scan
@@ -59,9 +60,12 @@ def write(chosen: Selection) -> Iterator[Item]:
 def read(path: Path, *, choice: Choice = PLAIN) -> Iterator[Found | Note]:
     """Yield the masks of a file, or of every file in a folder."""
     files = _scan.with_ending(path, (".nrrd",)) if path.is_dir() else [path]
-    for file in files:
-        named = file.relative_to(path).as_posix() if path.is_dir() else file.name
-        yield from _found(file, named, choice)
+    root = path if path.is_dir() else path.parent
+    yield from several_files.each(
+        path,
+        files,
+        lambda file: _found(file, file.relative_to(root).as_posix(), choice),
+    )
 
 
 def _encoded(

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
+from napari_wsseg.export.exporting import several_files
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.io.external import spreadsheet as _sheet
@@ -54,20 +55,24 @@ def read(path: Path) -> Iterator[Found | Note]:
 
     A film may have several rows, which are united.
     """
-    for file in _scan.with_ending(path, (".csv",)) if path.is_dir() else [path]:
-        for film, runs in _rows(file).items():
-            if not any(run.strip() for run in runs):
-                yield Note("skipped", f"{film}: {file.name} has no run lengths of it")
-                continue
-            remarks: list[str] = []
-            draw = partial(_mask, runs, remarks)
-            yield Found(film, "", draw, guess=file.stem, remarks=remarks)
+    files = _scan.with_ending(path, (".csv",)) if path.is_dir() else [path]
+    yield from several_files.each(path, files, _found)
 
 
 def is_one(header: str) -> bool:
     """Whether the first line of a file is that of such a csv."""
     names = [name.strip().strip('"') for name in header.lstrip("\ufeff").split(",")]
     return set(_COLUMNS) <= set(names)
+
+
+def _found(file: Path) -> Iterator[Found | Note]:
+    for film, runs in _rows(file).items():
+        if not any(run.strip() for run in runs):
+            yield Note("skipped", f"{film}: {file.name} has no run lengths of it")
+            continue
+        remarks: list[str] = []
+        draw = partial(_mask, runs, remarks)
+        yield Found(film, "", draw, guess=file.stem, remarks=remarks)
 
 
 def _mask(runs: Sequence[str], remarks: list[str], shape: Shape | None) -> Mask:

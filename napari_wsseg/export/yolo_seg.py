@@ -24,6 +24,7 @@ from napari_wsseg.export import (
     formats,
     importers,
 )
+from napari_wsseg.export.exporting import several_files
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.io.external import json_masks as drawn
@@ -33,6 +34,8 @@ from napari_wsseg.ops import outlines
 from napari_wsseg.schema import Mask
 
 NAMES, DRAWN, LABELS = "data.yaml", "drawn.json", "labels"
+_BEYOND = 0.02
+"""How far shares may lie beyond 0 and 1, as careless hands draw them."""
 _TABLES = (NAMES, "data.yml", "dataset.yaml", "classes.txt")
 
 
@@ -59,12 +62,18 @@ def read(path: Path) -> Iterator[Found | Note]:
     names = _names(root)
     files = _scan.with_ending(path, (".txt",)) if path.is_dir() else [path]
     listed = _listed(root / DRAWN)
-    for file in files:
-        if file.name in _TABLES or file.name.lower().startswith("readme"):
-            continue
+
+    def read_one(file: Path) -> Iterator[Found | Note]:
         parts = PurePosixPath(file.relative_to(root).as_posix()[: -len(".txt")]).parts
         film = "/".join(part for part in parts if part != LABELS)
-        yield from _found(file, film, names, listed.get(film, ()))
+        return _found(file, film, names, listed.get(film, ()))
+
+    texts = (file for file in files if not _is_table(file))
+    yield from several_files.each(path, texts, read_one)
+
+
+def _is_table(file: Path) -> bool:
+    return file.name in _TABLES or file.name.lower().startswith("readme")
 
 
 def _lines(findings: Sequence[str], masks: Mapping[str, Mask]) -> bytes:
@@ -135,7 +144,7 @@ def _found(
             continue
         try:
             number, *shares = (float(word) for word in line.split())
-            finding = names[int(number)]
+            finding = names[_whole(number)]
         except (ValueError, KeyError, OverflowError):
             yield Note("skipped", f"{film}, line {place}: no class and shares of YOLO")
             continue
@@ -147,6 +156,12 @@ def _found(
         remarks: list[str] = []
         draw = partial(_united, film, own, remarks)
         yield Found(film, finding, draw, remarks=remarks)
+
+
+def _whole(number: float) -> int:
+    if number != int(number):
+        raise ValueError("a class is a whole number")
+    return int(number)
 
 
 def _united(
@@ -162,7 +177,7 @@ def _united(
     for shares in polygons:
         sides = np.asarray(shares).reshape(-1, 2) * (shape[1], shape[0])
         part = None
-        if np.isfinite(sides).all() and np.abs(shares).max() <= 2:
+        if -_BEYOND <= np.min(shares) and np.max(shares) <= 1 + _BEYOND:
             # Shares are rounded when they are written: an edge stays where it was.
             corners = np.round(sides, 9).ravel().tolist()
             part = drawn.polygons([corners], shape, shape)
@@ -171,7 +186,7 @@ def _united(
         else:
             mask |= part
     if bad and bad == len(polygons):
-        raise DataError(f"{film}: its polygons hold no pixel of the film")
+        raise DataError(f"{film}: its polygons hold no pixel, or are not shares")
     if bad:
-        remarks.append(f"left out, {bad} polygons without a pixel of the film")
+        remarks.append(f"left out, {bad} polygons without a pixel, or not in shares")
     return mask

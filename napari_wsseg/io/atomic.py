@@ -120,4 +120,4 @@ def read_text(path: Path, most: int) -> str:
         data: bytes = file.read(most + 1)
     if len(data) > most:
         raise ValueError(f"over {most >> 20} MiB")
-    return data.decode("utf-8")
+    return data.decode("utf-8-sig")  # an editor of Windows puts its mark before

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_wsseg.io.external import film_matching
 from napari_wsseg.io.external.film_matching import FilmNames, match
 from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import without_ending
 
 UID = "1.2.826.0.1.3680043.10.999.7.{}"
 
@@ -101,6 +101,6 @@ def test_every_path_is_found_among_any_others(paths: list[str], slash: str) -> N
 
 
 def test_only_known_endings_are_endings() -> None:
-    assert film_matching.bare("a.nii.gz") == "a"
-    assert film_matching.bare("1.2.3") == "1.2.3"
-    assert film_matching.bare("d/.png") == "d/.png"
+    assert without_ending("a.nii.gz") == "a"
+    assert without_ending("1.2.3") == "1.2.3"
+    assert without_ending("d/.png") == "d/.png"

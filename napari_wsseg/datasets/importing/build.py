@@ -268,6 +268,9 @@ class _Growth:
         twin = self.known.get(case_id)
         if twin is not None:
             same = f"the same pixels as {twin.path}, which was imported"
+            drawn = [name for name, source in film.masks.items() if source is not None]
+            if drawn:
+                same += f"; its masks of {', '.join(drawn)} were not taken"
             self.rejected.append(Rejected(film.path, same))
             return
         self.known[case_id] = film

@@ -168,6 +168,9 @@ def _findings(path: Path, header: list[str]) -> tuple[str, ...]:
     twice = sorted(name for name, count in Counter(header).items() if count > 1)
     if twice:
         raise DataError(f"{path}: column {twice[0]!r} is there twice; remove one")
+    if "" in header:
+        place = header.index("") + 1
+        raise DataError(f"{path}: column {place} has no name; name or remove it")
     return tuple(name for name in header[1:] if name != SPLIT)
 
 

@@ -9,9 +9,8 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from napari_wsseg.export.exporting.items import Identity, Scope
-from napari_wsseg.io.external.film_matching import bare
 from napari_wsseg.io.project import Project
-from napari_wsseg.schema import ACCEPTING, Annotation, Case, Mask
+from napari_wsseg.schema import ACCEPTING, Annotation, Case, Mask, without_ending
 
 
 class Selection:
@@ -109,7 +108,7 @@ class Selection:
         Sub-folders stay, and the old ending where two films differ in that alone, so
         that no two films meet.
         """
-        stem = bare(case.path)
+        stem = without_ending(case.path)
         return f"{case.path if self._bare[stem] > 1 else stem}{ending}"
 
     def name(self, case: Case) -> str:
@@ -125,7 +124,7 @@ class Selection:
 
     @cached_property
     def _bare(self) -> Counter[str]:
-        return Counter(bare(case.path) for case in self.project.cases())
+        return Counter(without_ending(case.path) for case in self.project.cases())
 
     def unmarked(self) -> int:
         """Count the findings on films in scope that nobody has drawn or left empty."""
@@ -139,7 +138,7 @@ class Selection:
 
 
 def _name(case: Case) -> str:
-    return PurePosixPath(bare(case.path)).name
+    return PurePosixPath(without_ending(case.path)).name
 
 
 def _accepted(decisions: Mapping[str, object], case: Case) -> bool:

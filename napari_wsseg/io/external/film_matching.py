@@ -16,17 +16,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Generic, TypeVar
+from urllib.parse import unquote
 
 from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import IMAGE_ENDINGS, without_ending
 
 T = TypeVar("T")
 
-ENDINGS = (
-    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2"),
-    *(".dcm", ".dicom", ".dic", ".ima", ".img", ".nii.gz", ".nii", ".seg.nrrd"),
-    *(".nrrd", ".mha"),
-)
-"""Of files that hold images; whatever else follows a dot is part of the name."""
+ENDINGS = IMAGE_ENDINGS
+
+_BLANK = " \t\r\n\v\f\u00a0\ufeff"
+"""Around a name; the last is the mark that some editors put before a text."""
 
 _DRIVE = re.compile(r"^[A-Za-z]:/*")
 _DECORATIONS = (
@@ -41,17 +41,24 @@ _DECORATIONS = (
 
 def plain(name: str) -> str:
     """Return a name with `/`, without drive, dots or slash before it, composed."""
-    composed = unicodedata.normalize("NFC", name.strip()).replace("\\", "/")
+    composed = unicodedata.normalize("NFC", name.strip(_BLANK)).replace("\\", "/")
     parts = _DRIVE.sub("", composed).split("/")
     return "/".join(part for part in parts if part not in ("", ".", ".."))
 
 
-def bare(name: str) -> str:
-    """Return a name without the ending of a known kind of image."""
-    low = name.lower()
-    ending = next((each for each in ENDINGS if low.endswith(each)), "")
-    kept = name[: len(name) - len(ending)]
-    return kept if kept and not kept.endswith("/") else name
+def readings(name: str) -> list[str]:
+    """Return a name, and what it was before a service or a network changed it.
+
+    Label Studio writes addresses, with ``%20`` for a blank and, of local files, the
+    path behind ``?d=``; nnU-Net leaves out the ``_0000`` of a film's first channel.
+    """
+    found = [name]
+    address = unquote(name.partition("?d=")[2] or name)
+    for each in (address, undecorated(name), undecorated(address)):
+        if each and each not in found:
+            found.append(each)
+    stem = without_ending(plain(name))
+    return [*found, f"{stem}_0000"]
 
 
 def undecorated(name: str) -> str | None:
@@ -70,9 +77,9 @@ _MANY = 3
 
 _FORMS: tuple[Callable[[str], str], ...] = (
     str,
-    bare,
+    without_ending,
     str.casefold,
-    lambda name: bare(name).casefold(),
+    lambda name: without_ending(name).casefold(),
 )
 
 
@@ -126,8 +133,7 @@ class FilmNames(Generic[T]):
         DataError
             It means none, or more than one.
         """
-        other = undecorated(name)
-        for each in (name,) if other is None else (name, other):
+        for each in readings(name):
             films = self._films(plain(each))
             if len(films) > 1:
                 count = str(len(films)) if len(films) < _MANY else "several"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from napari_wsseg.io.films import limits as _film
@@ -27,6 +28,9 @@ Draw: TypeAlias = Callable[[tuple[int, int] | None], Mask]
 """Draws the mask of a film of a shape, or of the size that the file says."""
 
 SIZE = "img_size"
+
+_OUTSIDE, _OUTSIDE_PIXELS = 0.02, 2.0
+"""Share of a side, or pixels, that careless hands draw beyond it."""
 
 _FULL_SIZE = "masks are for the films at full size, not for CheXpert-v1.0-small"
 
@@ -119,9 +123,30 @@ def polygons(
     check((rows, columns), shape)
     try:
         corners = [np.reshape(np.asarray(one, float), (-1, 2)) for one in flat]
+        for one in corners:
+            _check_corners(one, rows, columns)
         return outlines.filled(corners, (rows, columns))
     except (TypeError, ValueError) as error:
         raise DataError(f"its polygons are not lists of x and y ({error})") from error
+
+
+def _check_corners(corners: NDArray[np.float64], rows: int, columns: int) -> None:
+    """Refuse corners that are shares, or lie where the film is not."""
+    if not corners.size or not np.isfinite(corners).all():
+        return  # told where they are drawn
+    low, high = corners.min(0), corners.max(0)
+    if high.max() <= 1 and (corners != np.rint(corners)).any():
+        raise DataError(
+            "its corners lie between 0 and 1: shares of the film's sides, not pixels"
+        )
+    sides = np.array([columns, rows])
+    room = np.maximum(_OUTSIDE_PIXELS, _OUTSIDE * sides)
+    if (low < -room).any() or (high > sides + room).any():
+        x, y = (high if (high > sides + room).any() else low).tolist()
+        raise DataError(
+            f"its corners reach to ({x:g}, {y:g}), and the film has {columns} columns "
+            f"and {rows} rows: drawn on another image, or at another size"
+        )
 
 
 def _outlined(

@@ -82,7 +82,8 @@ def _mask(
     white_is_zero: bool,
 ) -> Mask:
     try:
-        if image.mode in ("1", "L", "F") or image.mode.startswith("I"):
+        grey = image.mode in ("1", "L", "F") or image.mode.startswith("I")
+        if grey and "transparency" not in image.info:
             values = np.asarray(image)
             if white_is_zero and image.mode not in ("1", "L"):  # Pillow turns these
                 values = _turned(values)

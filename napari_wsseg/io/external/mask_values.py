@@ -151,6 +151,8 @@ def warn(mask: Mask, label: int | None) -> list[str]:
         said.append(f"its mask covers {share:.0%} of the film")
     if label == 0 and mask.any():
         said.append("labelled absent, but its mask is not empty")
+    if label == 1 and not mask.any():
+        said.append("labelled present, but its mask is empty")
     return said
 
 

@@ -1,0 +1,602 @@
+"""Files of others that mean something else than they seem to, told or refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import nibabel
+import nrrd
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers.small_project import dicom_film, grey, save_dicom
+from napari_wsseg import jobs
+from napari_wsseg.export import reading_back as taking
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError
+from napari_wsseg.ops.run_lengths import siim_encode
+from napari_wsseg.schema import Case
+
+SHAPE = (64, 48)
+BOX = np.zeros(SHAPE, bool)
+BOX[10:20, 5:25] = True
+CORNERS = [5, 10, 25, 10, 25, 20, 5, 20]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    (tmp_path / "images").mkdir()
+    with Project.create(
+        tmp_path / "project", findings=["nodule", "mass"], images=tmp_path / "images"
+    ) as made:
+        names = ("a.png", "b.dcm", "c d.png", "scan_0000.png", "1.2.3.4.5.101.png")
+        for number, name in enumerate(names):
+            labels = {"nodule": 1, "mass": 0}
+            made.add_case(Case(f"{number:016}", name, SHAPE, None, "train", labels))
+        yield made
+
+
+def take(project: Project, name: str, path: Path, **more: Any) -> taking.Taken:
+    return jobs.finish(taking.steps(project, name, path, reader="bea", **more))
+
+
+def drawn(project: Project) -> dict[tuple[str, str], np.ndarray]:
+    """Return what was taken, by film and finding."""
+    return {
+        (case.path, finding): mask
+        for case in project.cases()
+        for finding, mask in project.expert_masks(case.id, reader="bea").items()
+    }
+
+
+def only(project: Project, film: str, finding: str = "nodule") -> bool:
+    """Whether one mask was taken, of a film and a finding, and it is the box."""
+    taken = drawn(project)
+    assert [*taken] == [(film, finding)]
+    return bool(np.array_equal(taken[film, finding], BOX))
+
+
+# One way to write one mask of `nodule` in every format ------------------------
+
+
+def coco(place: Path, film: str, corners: object = CORNERS, **image: Any) -> Path:
+    size = {"height": SHAPE[0], "width": SHAPE[1], **image}
+    told = {
+        "images": [{"id": 1, "file_name": film, **size}],
+        "categories": [{"id": 1, "name": "nodule"}],
+        "annotations": [
+            {"id": 7, "image_id": 1, "category_id": 1, "segmentation": [corners]}
+        ],
+    }
+    path = place / "coco.json"
+    path.write_text(json.dumps(told))
+    return path
+
+
+def labelme(place: Path, film: str, corners: object = CORNERS) -> Path:
+    told = {
+        "shapes": [
+            {"label": "nodule", "points": np.reshape(corners, (-1, 2)).tolist()}
+        ],
+        "imagePath": film,
+        "imageHeight": SHAPE[0],
+        "imageWidth": SHAPE[1],
+    }
+    path = place / "labelme.json"
+    path.write_text(json.dumps(told))
+    return path
+
+
+def cvat(place: Path, film: str, corners: object = CORNERS) -> Path:
+    root = ElementTree.Element("annotations")
+    size = {"height": str(SHAPE[0]), "width": str(SHAPE[1])}
+    image = ElementTree.SubElement(root, "image", name=film, **size)
+    pairs = np.reshape(corners, (-1, 2)).tolist()
+    points = ";".join(f"{x},{y}" for x, y in pairs)
+    ElementTree.SubElement(image, "polygon", label="nodule", points=points)
+    path = place / "annotations.xml"
+    path.write_bytes(ElementTree.tostring(root))
+    return path
+
+
+def yolo_seg(place: Path, film: str, corners: object = CORNERS) -> Path:
+    (place / "data.yaml").write_text("names: [nodule]\n")
+    shares = (np.reshape(corners, (-1, 2)) / (SHAPE[1], SHAPE[0])).ravel()
+    path = place / f"{film}.txt"
+    path.write_text(" ".join(["0", *map(str, shares)]))
+    return path
+
+
+def siim_rle(place: Path, film: str) -> Path:
+    path = place / "nodule.csv"
+    path.write_text(f"ImageId,EncodedPixels\n{film},{siim_encode(BOX)}\n")
+    return path
+
+
+def png(place: Path, film: str) -> Path:
+    path = place / "nodule" / f"{film}.png"
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(BOX).save(path)
+    return place
+
+
+def nifti(place: Path, film: str) -> Path:
+    path = place / "nodule" / f"{film}.nii.gz"
+    path.parent.mkdir(exist_ok=True)
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    nibabel.save(nibabel.Nifti1Image(BOX.T[..., None].astype("u1"), affine), path)
+    return place
+
+
+def seg_nrrd(place: Path, film: str) -> Path:
+    path = place / f"{film}.seg.nrrd"
+    header = {"Segment0_Name": "nodule", "Segment0_LabelValue": "1"}
+    nrrd.write(str(path), BOX.T.astype("u1"), header)
+    return path
+
+
+def nnunet(place: Path, film: str, values: object = BOX, **more: Any) -> Path:
+    told = {"labels": {"background": 0, "nodule": 1}, "file_ending": ".png", **more}
+    (place / "dataset.json").write_text(json.dumps(told))
+    (place / "labelsTr").mkdir(exist_ok=True)
+    Image.fromarray(np.asarray(values, np.uint8)).save(
+        place / "labelsTr" / f"{film}.png"
+    )
+    return place
+
+
+Write = Callable[[Path, str], Path]
+BY_NAME: dict[str, Write] = {
+    "coco": coco,
+    "labelme": labelme,
+    "cvat": cvat,
+    "yolo_seg": yolo_seg,
+    "siim_rle": siim_rle,
+    "png": png,
+    "nifti": nifti,
+    "seg_nrrd": seg_nrrd,
+    "nnunet": nnunet,
+}
+every_format = pytest.mark.parametrize("name", BY_NAME)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    made = tmp_path / "theirs"
+    made.mkdir()
+    return made
+
+
+@every_format
+def test_a_name_with_dots_is_that_film_or_none(
+    name: str, project: Project, place: Path
+) -> None:
+    project.add_case(Case("9" * 16, "1.2.3.4.5.png", SHAPE, None, "train", {}))
+    path = BY_NAME[name](place, "1.2.3.4.5.555")
+    with pytest.raises(DataError, match=r"no film is called 1\.2\.3\.4\.5\.555"):
+        take(project, name, path)
+    take(project, name, BY_NAME[name](place, "1.2.3.4.5.101"))
+    assert only(project, "1.2.3.4.5.101.png")
+
+
+@every_format
+def test_the_form_of_a_name_does_not_matter(
+    name: str, project: Project, place: Path
+) -> None:
+    project.add_case(Case("9" * 16, "Thorax Müller.png", SHAPE, None, "train", {}))
+    take(project, name, BY_NAME[name](place, "thorax mu\u0308ller"))
+    assert only(project, "Thorax Müller.png")
+
+
+@every_format
+def test_the_first_channel_of_nnunet_is_the_film(
+    name: str, project: Project, place: Path
+) -> None:
+    take(project, name, BY_NAME[name](place, "scan"))
+    assert only(project, "scan_0000.png")
+    project.add_case(Case("9" * 16, "scan.png", SHAPE, None, "train", {}))
+    take(project, name, BY_NAME[name](place, "scan"))
+    assert ("scan.png", "nodule") in drawn(project), "the film of that name comes first"
+
+
+@pytest.mark.parametrize("name", ["coco", "labelme", "cvat", "siim_rle"])
+@pytest.mark.parametrize(
+    "film",
+    [
+        "/data/local-files/?d=films/c%20d.png",
+        "s3://bucket/films/c%20d.png",
+        "../../media/upload/1/3f2a1b4c-c%20d.png",
+        "images/c d_png.rf.0123456789abcdef0123456789abcdef.jpg",
+        "C:\\films\\C D.PNG",
+        "\ufeffc d.png",
+    ],
+)
+def test_names_as_services_write_them(
+    name: str, film: str, project: Project, place: Path
+) -> None:
+    take(project, name, BY_NAME[name](place, film))
+    assert only(project, "c d.png")
+
+
+@pytest.mark.parametrize("write", [coco, labelme, cvat, yolo_seg])
+@pytest.mark.parametrize(
+    ("corners", "words"),
+    [
+        ([0.1, 0.2, 0.5, 0.2, 0.5, 0.6], "shares"),
+        ([50, 100, 250, 100, 250, 200, 50, 200], "another image, or at another size"),
+        ([-30, 10, 20, 10, 20, 20], "another image, or at another size"),
+        ([5, 10, 5, 10], "no pixel"),
+        ([5, 10, float("nan"), 10, 9, 20], "x and y|without end|no pixel|numbers"),
+    ],
+)
+def test_a_polygon_that_is_of_no_such_film_is_refused(
+    write: Callable[..., Path],
+    corners: list[float],
+    words: str,
+    project: Project,
+    place: Path,
+) -> None:
+    path = write(place, "a", corners)
+    if write is yolo_seg:  # shares of shares are as good as any
+        words = "no pixel, or are not shares|a box or less|no class and shares"
+        if max(corners) < 1:
+            return
+    with pytest.raises(DataError, match=words):
+        take(project, write.__name__, path)
+    assert not drawn(project)
+
+
+def test_a_corner_that_lies_a_little_outside_is_cut_off(
+    project: Project, place: Path
+) -> None:
+    corners = [-1.5, 10, 25, 10, 25, 20, -1.5, 20]
+    take(project, "coco", coco(place, "a", corners))
+    assert drawn(project)["a.png", "nodule"][10:20, :25].all()
+
+
+def test_a_coco_image_or_category_that_is_off_costs_that_one(
+    project: Project, place: Path
+) -> None:
+    path = coco(place, "a")
+    told = json.loads(path.read_text())
+    told["images"] += [{"id": 2}, "b", None, {"id": 1.5, "file_name": 3}]
+    told["categories"] += [{"name": "no id"}, 7]
+    told["images"][0]["drawn"] = "nodule"
+    told["annotations"] += [{"image_id": 2, "category_id": 1}, 5]
+    path.write_text(json.dumps(told))
+    taken = take(project, "coco", path)
+    assert only(project, "a.png")
+    assert len([word for word in taken.rejected if "no id and" in word]) == 5
+
+
+@pytest.mark.parametrize(
+    "told", [{"images": {}, "annotations": [], "categories": []}, {"images": []}, []]
+)
+def test_what_is_not_coco_is_told_in_its_words(
+    told: object, project: Project, place: Path
+) -> None:
+    path = place / "x.json"
+    path.write_text(json.dumps(told))
+    with pytest.raises(DataError, match="not COCO"):
+        take(project, "coco", path)
+
+
+FOLDERS: dict[str, tuple[Write, str]] = {
+    "labelme": (labelme, "more.json"),
+    "seg_nrrd": (seg_nrrd, "more.nrrd"),
+    "siim_rle": (siim_rle, "more.csv"),
+    "coco": (coco, "more.json"),
+    "png": (png, "nodule/more.png"),
+    "nifti": (nifti, "nodule/more.nii.gz"),
+    "yolo_seg": (yolo_seg, "more.txt"),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_file_of_a_folder_that_is_off_costs_that_one(
+    name: str, project: Project, place: Path
+) -> None:
+    write, other = FOLDERS[name]
+    write(place, "a")
+    (place / other).write_bytes(b"\xff\xfe{junk")
+    taken = take(project, name, place)
+    assert only(project, "a.png")
+    assert any("more" in word for word in taken.rejected)
+    if name not in ("png", "nifti"):
+        with pytest.raises(DataError, match="more"):
+            take(project, name, place / other)
+
+
+@pytest.mark.parametrize("name", ["png", "nifti"])
+def test_masks_that_lie_in_the_folder_itself_are_of_what_it_is_called(
+    name: str, project: Project, place: Path
+) -> None:
+    BY_NAME[name](place, "a")
+    take(project, name, place / "nodule")
+    assert only(project, "a.png")
+    (place / "nodule").rename(place / "other")
+    with pytest.raises(DataError, match="--finding"):
+        take(project, name, place / "other")
+    take(project, name, place / "other", finding="mass")
+    assert set(drawn(project)) == {("a.png", "nodule"), ("a.png", "mass")}
+
+
+def test_labels_of_a_map_that_nothing_names_are_told(
+    project: Project, place: Path
+) -> None:
+    values = BOX.astype(np.uint8)
+    values[40:50, 30:40] = 3
+    taken = take(project, "nnunet", nnunet(place, "a", values))
+    assert only(project, "a.png")
+    assert any("left out: 3" in word for word in taken.warnings)
+    paletted = Image.fromarray(values).convert("P")
+    paletted.putpalette([0, 0, 0, 255, 0, 0, 0, 0, 255, 0, 255, 0])
+    paletted.save(place / "a.png")
+    (place / "findings.csv").write_text("\ufeffindex,finding\n1,nodule\n")
+    taken = take(project, "indexed_png", place / "a.png")
+    assert only(project, "a.png")
+    assert any("left out: 3" in word for word in taken.warnings)
+
+
+def test_a_label_map_of_reals_has_the_numbers_that_it_means(
+    project: Project, place: Path
+) -> None:
+    nnunet(place, "a", file_ending=".nii.gz")
+    (place / "labelsTr" / "a.png").unlink()
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    for factor in (0.99999, 0.4):
+        values = BOX.T[..., None].astype(np.float32) * factor
+        nibabel.save(nibabel.Nifti1Image(values, affine), place / "labelsTr/a.nii.gz")
+        if factor > 0.9:
+            take(project, "nnunet", place)
+            assert only(project, "a.png")
+        else:
+            with pytest.raises(DataError, match="not the whole numbers"):
+                take(project, "nnunet", place)
+
+
+def test_a_set_of_maps_in_another_format_is_refused(
+    project: Project, place: Path
+) -> None:
+    with pytest.raises(DataError, match=r"\.mha are not read"):
+        take(project, "nnunet", nnunet(place, "a", file_ending=".mha"))
+
+
+def test_a_class_is_a_whole_number(project: Project, place: Path) -> None:
+    path = yolo_seg(place, "a")
+    path.write_text(path.read_text() + "\n" + "0.7" + path.read_text()[1:])
+    taken = take(project, "yolo_seg", path)
+    assert only(project, "a.png")
+    assert taken.rejected == ("a, line 2: no class and shares of YOLO",)
+
+
+def test_a_video_of_cvat_is_refused(project: Project, place: Path) -> None:
+    path = place / "annotations.xml"
+    path.write_text('<annotations><track id="0" label="nodule"/></annotations>')
+    with pytest.raises(DataError, match="CVAT for video"):
+        take(project, "cvat", path)
+
+
+def test_a_grey_picture_whose_white_is_transparent_shows_nothing(
+    project: Project, place: Path
+) -> None:
+    path = png(place, "a") / "nodule" / "a.png"
+    values = np.where(BOX, 200, 0).astype(np.uint8)
+    values[40:50] = 255
+    Image.fromarray(values).save(path, transparency=255)
+    take(project, "png", place)
+    assert only(project, "a.png")
+
+
+def test_an_empty_mask_of_a_present_finding_is_told(
+    project: Project, place: Path
+) -> None:
+    png(place, "a")
+    Image.fromarray(BOX & False).save(place / "nodule" / "a.png")
+    taken = take(project, "png", place)
+    assert any("labelled present, but its mask is empty" in w for w in taken.warnings)
+
+
+@pytest.mark.parametrize("name", ["png", "nifti"])
+def test_two_files_that_could_mean_one_film_are_of_neither(
+    name: str, project: Project, place: Path
+) -> None:
+    """Two names that differ, one film: nothing says which is somebody else's."""
+    BY_NAME[name](place, "a")
+    BY_NAME[name](place, "A.dcm")
+    with pytest.raises(DataError, match="the same film as"):
+        take(project, name, place)
+
+
+def test_a_labelme_mask_of_a_turned_film_is_as_it_is_shown(
+    tmp_path: Path, place: Path
+) -> None:
+    """Labelme, CVAT and this program show a film as its EXIF orientation says."""
+    images = tmp_path / "turned"
+    images.mkdir()
+    stored = Image.fromarray(grey(1, (48, 64)))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored.save(images / "a.jpg", exif=exif)
+    with Project.create(
+        tmp_path / "p", findings=["nodule", "mass"], images=images
+    ) as project:
+        case = Case("0" * 16, "a.jpg", SHAPE, None, "train", {})
+        project.add_case(case)
+        for name in ("coco", "labelme", "cvat", "yolo_seg"):
+            take(project, name, BY_NAME[name](place, "a"))
+            assert only(project, "a.jpg"), name
+        path = coco(place, "a", height=48, width=64)
+        with pytest.raises(DataError, match="48 × 64, its film 64 × 48"):
+            take(project, "coco", path)
+
+
+def test_a_mask_pasted_by_labelme_lies_where_it_was(
+    project: Project, place: Path
+) -> None:
+    file = BytesIO()
+    Image.fromarray(BOX[10:20, 5:25]).save(file, "PNG")
+    data = base64.b64encode(file.getvalue()).decode()
+    path = labelme(place, "a")
+    told = json.loads(path.read_text())
+    points = [[5, 10], [24, 19]]
+    told["shapes"][0] |= {"shape_type": "mask", "points": points, "mask": data}
+    path.write_text(json.dumps(told))
+    take(project, "labelme", path)
+    assert only(project, "a.png")
+
+
+# DICOM segmentations ------------------------------------------------------------------
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Iterator[Project]:
+    """Return a project of two DICOM films."""
+    images = tmp_path / "dicom"
+    images.mkdir()
+    with Project.create(
+        tmp_path / "p", findings=["nodule", "mass"], images=images
+    ) as made:
+        for number in range(2):
+            dataset = _film(number)
+            save_dicom(dataset, images / f"film{number}.dcm")
+            name = f"film{number}.dcm"
+            made.add_case(Case(f"{number:016}", name, SHAPE, None, "train", {}))
+        yield made
+
+
+def _film(number: int) -> Any:
+    return dicom_film(
+        grey(number, SHAPE),
+        SOPInstanceUID=f"1.2.3.4.5.6.7.{number}",
+        StudyInstanceUID="1.2.3.4.5.6.8",
+        SeriesInstanceUID="1.2.3.4.5.6.9",
+        PatientID="P1",
+        PatientName="Invented",
+        PatientBirthDate="",
+        PatientSex="",
+        StudyDate="",
+        StudyTime="",
+        StudyID="",
+        AccessionNumber="",
+        ReferringPhysicianName="",
+        FrameOfReferenceUID="1.2.3.4.5.6.10",
+        ImageType=["ORIGINAL", "PRIMARY"],
+        PatientOrientation=["L", "F"],
+    )
+
+
+def _seg(number: int, path: Path) -> Any:
+    import highdicom
+    from pydicom.sr.codedict import codes
+
+    segment = highdicom.seg.SegmentDescription(
+        segment_number=1,
+        segment_label="nodule",
+        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+        segmented_property_type=codes.SCT.Nodule,
+        algorithm_type="MANUAL",
+    )
+    made = highdicom.seg.Segmentation(
+        source_images=[_film(number)],
+        pixel_array=BOX.astype(np.uint8)[None],
+        segmentation_type="BINARY",
+        segment_descriptions=[segment],
+        series_instance_uid="1.2.3.4.5.6.11",
+        series_number=1,
+        sop_instance_uid="1.2.3.4.5.6.12",
+        instance_number=1,
+        manufacturer="Somebody",
+        manufacturer_model_name="x",
+        software_versions="1",
+        device_serial_number="1",
+    )
+    made.save_as(path)
+    return made
+
+
+def test_a_segmentation_is_of_the_film_that_it_names_whatever_it_is_called(
+    films: Project, place: Path
+) -> None:
+    _seg(1, place / "film0.seg.dcm")
+    take(films, "dicom_seg", place / "film0.seg.dcm")
+    assert only(films, "film1.dcm")
+
+
+def test_a_segmentation_of_a_strange_film_is_nobodys(
+    films: Project, place: Path
+) -> None:
+    _seg(5, place / "film0.seg.dcm")
+    with pytest.raises(DataError, match="none of this project's"):
+        take(films, "dicom_seg", place)
+    assert not drawn(films)
+
+
+def _only_place(made: Any, keyword: str) -> None:
+    """Leave the film's UID in one of the places where the standard lets it stand."""
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence
+
+    for group in [*made.SharedFunctionalGroupsSequence]:
+        group.pop("DerivationImageSequence", None)
+    for group in made.PerFrameFunctionalGroupsSequence:
+        group.pop("DerivationImageSequence", None)
+    for each in (
+        "ReferencedSeriesSequence",
+        "SourceImageSequence",
+        "ReferencedImageSequence",
+    ):
+        made.pop(each, None)
+    source = Dataset()
+    source.ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
+    source.ReferencedSOPInstanceUID = "1.2.3.4.5.6.7.1"
+    series, study = Dataset(), Dataset()
+    series.SeriesInstanceUID, study.StudyInstanceUID = "1.2.3.4", "1.2.3.5"
+    if keyword == "shared derivation":
+        derivation = Dataset()
+        derivation.SourceImageSequence = Sequence([source])
+        made.SharedFunctionalGroupsSequence[0].DerivationImageSequence = Sequence(
+            [derivation]
+        )
+    elif keyword in ("SourceImageSequence", "ReferencedImageSequence"):
+        setattr(made, keyword, Sequence([source]))
+    elif keyword == "ReferencedSeriesSequence":
+        series.ReferencedInstanceSequence = Sequence([source])
+        made.ReferencedSeriesSequence = Sequence([series])
+    elif keyword == "StudiesContainingOtherReferencedInstancesSequence":
+        series.ReferencedInstanceSequence = Sequence([source])
+        study.ReferencedSeriesSequence = Sequence([series])
+        setattr(made, keyword, Sequence([study]))
+    else:
+        series.ReferencedSOPSequence = Sequence([source])
+        study.ReferencedSeriesSequence = Sequence([series])
+        made.SourceImageEvidenceSequence = Sequence([study])
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        "shared derivation",
+        "SourceImageSequence",
+        "ReferencedImageSequence",
+        "ReferencedSeriesSequence",
+        "StudiesContainingOtherReferencedInstancesSequence",
+        "SourceImageEvidenceSequence",
+    ],
+)
+def test_a_segmentation_names_its_film_in_any_place_of_the_standard(
+    keyword: str, films: Project, place: Path
+) -> None:
+    path = place / "X.SEG.DCM"
+    made = _seg(1, path)
+    _only_place(made, keyword)
+    made.save_as(path)
+    take(films, "dicom_seg", path)
+    assert only(films, "film1.dcm")
