@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from napari_wsseg._widgets.processes.events import (
 from napari_wsseg._widgets.processes.failure_messages import explain, system_kill
 
 LONGEST_LINE = 65536
+_LOG = "wsseg-"
 NICENESS = 10
 PLAIN_OUTPUT = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
 
@@ -75,7 +77,8 @@ class Child:
     def __init__(self, command: Sequence[str]) -> None:
         self.killed = False
         self.asked_to_stop = False
-        handle, name = tempfile.mkstemp(prefix="wsseg-", suffix=".log")
+        _sweep_logs()
+        handle, name = tempfile.mkstemp(f".{os.getpid()}.log", _LOG)
         self.errors = Path(name)
         with os.fdopen(handle, "wb") as stderr:
             self.process = subprocess.Popen(
@@ -203,6 +206,15 @@ class Child:
                         break
                     except queue.Full:
                         continue
+
+
+def _sweep_logs() -> None:
+    """Delete what programs left that were killed: a log bears the number of its own."""
+    for log in Path(tempfile.gettempdir()).glob(f"{_LOG}*.log"):
+        number = log.name.split(".")[-2]
+        if number.isdigit() and not psutil.pid_exists(int(number)):
+            with suppress(OSError):  # another user's
+                log.unlink()
 
 
 def _step_back(pid: int) -> None:

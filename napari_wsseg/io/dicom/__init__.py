@@ -37,6 +37,17 @@ _OTHER_PARTS = frozenset(("PX", "IO", "MG"))
 """Radiographs of jaws, teeth and breasts."""
 _KINDS = frozenset("CR DX RF XA RG PX OT SC DR DF XC IO MG".split())
 """Modalities of projection and of saved screens."""
+_OTHER_KINDS = frozenset(
+    "CT MR NM US PT BI ES GM SM OP OPT OCT IVUS ECG EPS HD IVOCT LS TG SEG SR PR KO "
+    "DOC REG RTIMAGE RTDOSE RTSTRUCT RTPLAN M3D STAIN TEXTUREMAP".split()
+)
+"""Modalities of other pictures (PS3.3 C.7.3.1.1.1)."""
+_BODY_PARTS = frozenset(
+    "ABDOMEN ANKLE ARM BREAST CALCANEUS CLAVICLE COCCYX CSPINE ELBOW EXTREMITY FEMUR "
+    "FINGER FOOT FOREARM HAND HEAD HIP HUMERUS JAW KNEE LEG LSPINE MANDIBLE NECK "
+    "PELVIS SHOULDER SKULL SPINE SSPINE STERNUM THUMB TOE TSPINE WRIST".split()
+)
+"""Parts of the body as the standard calls them (PS3.16 annex L)."""
 
 
 class Read(NamedTuple):
@@ -114,16 +125,23 @@ def _oddities(dataset: Dataset) -> list[str]:
     odd = []
     modality = words(dataset, "Modality", 16).upper()
     if modality and modality not in _KINDS:
-        odd.append(f"modality {modality} is no radiograph's")
+        told = _told("modality", modality, _OTHER_KINDS)
+        odd.append(f"{told} is no radiograph's")
     if modality in _OTHER_PARTS:
         odd.append(f"modality {modality}: hardly a chest film; look before training")
     part = words(dataset, "BodyPartExamined", 16).upper()
     if part and not any(word in part for word in _PARTS):
-        odd.append(f"body part {part}: hardly a chest film; look before training")
+        told = _told("body part", part, _BODY_PARTS)
+        odd.append(f"{told}: hardly a chest film; look before training")
     turned = _dicom_place.turned(dataset)
     if turned is not None:
         odd.append(turned)
     return odd
+
+
+def _told(what: str, value: str, known: frozenset[str]) -> str:
+    """Repeat a value of the standard's list; another may be anything, a name as well."""
+    return f"{what} {value}" if value in known else f"its {what}"
 
 
 def _dataset(path: Path, file: BinaryIO) -> Dataset:

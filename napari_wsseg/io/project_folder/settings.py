@@ -43,7 +43,7 @@ class Settings:
     readers
         Names of the people who annotate.
     defaults
-        Free settings by name.
+        ``seen_seconds``, where it is set.
     colour
         Whether networks see red, green and blue rather than greys.
     key
@@ -232,7 +232,14 @@ def _settings(document: Mapping[str, Any]) -> Settings:
     )
 
 
-def _defaults(table: Mapping[str, Any]) -> dict[str, Any]:
+def _defaults(table: object) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        raise DataError(f"{NAME}: defaults is {table!r}; write a table [defaults]")
+    strange = sorted(set(table) - {"seen_seconds"})
+    if strange:
+        raise DataError(
+            f"{NAME}: [defaults] has no {strange[0]!r}; there is: seen_seconds"
+        )
     seconds = table.get("seen_seconds", SEEN_SECONDS)
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if not number or not 0 <= seconds <= _LONGEST_SEEN:
