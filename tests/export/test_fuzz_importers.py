@@ -1,0 +1,224 @@
+"""Damaged and odd files of every import format: masks or a message, nothing else.
+
+``WSSEG_FUZZ_SECONDS`` says how long the slow variant goes on (an hour unless said
+otherwise); each failure names its seed, which ``WSSEG_FUZZ_SEED`` repeats.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import re
+import shutil
+import sys
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from helpers.export_project import SHAPE, make_project
+from napari_wsseg.datasets.importing import labels_csv
+from napari_wsseg.export import Found, formats, importers, writing
+from napari_wsseg.io.films import archive
+from napari_wsseg.jobs import DataError
+
+MOST_SECONDS = 15.0
+MOST_BYTES = 2**30
+CI_ROUNDS = 12
+
+ODD: list[Any] = [
+    *(None, True, False, 0, -1, 1, 2.5, 2**31, 2**63, -(2**70), 1e308, -0.0),
+    *(float("inf"), float("nan"), "", " ", "x", "nodule", "../../x", "a" * 5000),
+    *("\0", "\ud800", "1e999", "ü" * 300, "-1", "1,2;3", [], [1], [[]], {}, {"a": 1}),
+    *([None], ["x"], [[1, 2], "3"], [[0.1] * 8], [[1e308] * 8], {"counts": "o" * 99}),
+]
+WORDS = [b"", b"-1", b"1e999", b"nan", b"inf", b"x", b"\xff", b"99999999999", b"0.5"]
+
+
+def sources(place: Path) -> dict[str, Path]:
+    """Return a file or folder of every format."""
+    made = {}
+    with make_project(place, overlap=False) as project:
+        for name in importers.names():
+            if name in formats:
+                made[name] = place / name
+                writing.export(project, name, made[name])
+    table = place / "labels"
+    table.mkdir()
+    (table / "labels.csv").write_text("image,nodule,mass,split\na.png,1,0,val\n")
+    packed = place / "zip"
+    packed.mkdir()
+    with zipfile.ZipFile(packed / "films.zip", "w", zipfile.ZIP_DEFLATED) as zipped:
+        for number in range(20):
+            zipped.writestr(f"films/{number}.txt", "film" * (number + 1))
+    return {**made, "labels": table, "zip": packed}
+
+
+def _labels(path: Path) -> None:
+    labels_csv.read(path / "labels.csv")
+
+
+def _zip(path: Path) -> None:
+    for name in archive.listing(path / "films.zip").names:
+        archive.read(path / "films.zip", name)
+
+
+OTHERS: dict[str, Callable[[Path], None]] = {"labels": _labels, "zip": _zip}
+
+
+def read(name: str, path: Path) -> str:
+    """Read and draw whatever there is; return what came of it."""
+    try:
+        if name in OTHERS:
+            OTHERS[name](path)
+            return "read"
+        found = list(islice(importers[name](path), 300))
+    except DataError:
+        return "refused"
+    outcome = "read"
+    for one in found:
+        for shape in (SHAPE, None) if name != "yolo_seg" else (SHAPE,):
+            try:
+                if isinstance(one, Found):
+                    mask = one.mask(shape)
+                    assert mask.ndim == 2
+                    assert mask.dtype == bool
+                    assert shape is None or mask.shape == shape
+            except DataError:
+                outcome = "partly"
+    return outcome
+
+
+def _nodes(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield place
+    if isinstance(value, dict | list):
+        keys = value if isinstance(value, dict) else range(min(len(value), 40))
+        for key in keys:
+            yield from _nodes(value[key], (*place, key))
+
+
+def _odd_json(data: bytes, chance: random.Random) -> bytes:
+    value = json.loads(data)
+    place = chance.choice(list(_nodes(value)))
+    if not place:
+        return json.dumps(chance.choice(ODD)).encode()
+    holder = value
+    for step in place[:-1]:
+        holder = holder[step]
+    if chance.random() < 0.2:
+        del holder[place[-1]]
+    else:
+        holder[place[-1]] = chance.choice(ODD)
+    return json.dumps(value).encode()
+
+
+def _odd_words(data: bytes, chance: random.Random) -> bytes:
+    """Change one word or number of a text."""
+    found = [*re.finditer(rb"[\w.\-]+", data)]
+    if not found:
+        return data
+    one = chance.choice(found)
+    return data[: one.start()] + chance.choice(WORDS) + data[one.end() :]
+
+
+def _odd_bytes(data: bytes, chance: random.Random) -> bytes:
+    changed = bytearray(data)
+    for _ in range(chance.choice((1, 1, 2, 8))):
+        where = chance.randrange(max(1, len(changed)))
+        kind = chance.choice(("flip", "cut", "put", "number", "again"))
+        if kind == "flip" and changed:
+            changed[where] ^= 1 << chance.randrange(8)
+        elif kind == "cut" and chance.random() < 0.3:
+            del changed[where:]
+        elif kind == "put":
+            changed[where:where] = bytes(chance.randrange(1, 40))
+        elif kind == "number":
+            odd = chance.choice((0, 1, 2**15, 2**31 - 1, 2**32 - 1))
+            changed[where : where + 4] = odd.to_bytes(
+                4, chance.choice(("big", "little"))
+            )
+        elif kind == "again":
+            changed[where:where] = changed[where : where + chance.randrange(1, 99)]
+    return bytes(changed)
+
+
+def mutate(folder: Path, chance: random.Random) -> str:
+    """Change one file of a folder; return which."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    path = chance.choice(files)
+    data = path.read_bytes()
+    packed = path.suffix == ".gz"
+    if packed:
+        data = gzip.decompress(data)
+    if path.suffix == ".json" and chance.random() < 0.7:
+        data = _odd_json(data, chance)
+    elif path.suffix in (".xml", ".txt", ".csv", ".yaml", ".json", ".nrrd"):
+        how = _odd_words if chance.random() < 0.7 else _odd_bytes
+        data = how(data, chance)
+    else:
+        data = _odd_bytes(data, chance)
+    path.write_bytes(gzip.compress(data) if packed else data)
+    return path.name
+
+
+def one_round(made: dict[str, Path], place: Path, seed: int) -> tuple[str, str]:
+    """Change a file of one format and read it; return the format and the outcome."""
+    chance = random.Random(seed)
+    name = chance.choice([*made])
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(made[name], place)
+    where = mutate(place, chance)
+    began = time.process_time()
+    try:
+        outcome = read(name, place)
+    except Exception as error:
+        raise AssertionError(f"seed {seed}: {name}, {where}: {error!r}") from error
+    assert time.process_time() - began < MOST_SECONDS, f"seed {seed}: {name}, {where}"
+    return name, outcome
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return sources(tmp_path_factory.mktemp("sources"))
+
+
+def test_every_source_is_read_before_it_is_changed(made: dict[str, Path]) -> None:
+    assert {name: read(name, path) for name, path in made.items()} == dict.fromkeys(
+        made, "read"
+    )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_no_change_of_a_file_raises(made: dict[str, Path], tmp_path: Path) -> None:
+    for seed in range(CI_ROUNDS):
+        one_round(made, tmp_path / "copy", seed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+@pytest.mark.filterwarnings("ignore")
+def test_no_change_raises_for_an_hour(made: dict[str, Path], tmp_path: Path) -> None:
+    seed = int(os.environ.get("WSSEG_FUZZ_SEED", time.time_ns() % 2**32))
+    until = time.monotonic() + float(os.environ.get("WSSEG_FUZZ_SECONDS", "3600"))
+    seen: Counter[tuple[str, str]] = Counter()
+    bad: list[str] = []
+    while time.monotonic() < until:
+        try:
+            seen[one_round(made, tmp_path / "copy", seed)] += 1
+        except AssertionError as error:
+            bad.append(str(error))
+        seed += 1
+    held = psutil.Process().memory_info().rss
+    sys.stdout.write(
+        f"{seen.total()} files, {held / 2**20:.0f} MiB: {sorted(seen.items())}\n"
+    )
+    assert held < MOST_BYTES
+    assert bad == []
