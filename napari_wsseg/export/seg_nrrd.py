@@ -202,9 +202,11 @@ def _values(path: Path, header: Mapping[str, Any], file: BinaryIO) -> NDArray[An
     expected = int(np.prod(sizes)) * dtype.itemsize
     data = file.read()
     if encoding != "raw":
-        data = zlib.decompressobj(wbits=47).decompress(data, expected)
+        data = zlib.decompressobj(wbits=47).decompress(data, expected + 1)
     if len(data) < expected:
         raise DataError(f"{path}: truncated: {len(data)} of {expected} bytes")
+    if len(data) > expected:
+        raise DataError(f"{path}: holds more than the {expected} bytes of {sizes}")
     return np.frombuffer(data[:expected], dtype).reshape(sizes, order="F")
 
 

@@ -39,7 +39,7 @@ MOST_SECONDS = 120.0
 MOST_COMPUTING = 30
 """Seconds of computing for one answer, where the system can limit it."""
 
-MOST_BYTES = 2**30
+MOST_BYTES = 896 * 2**20
 """Memory of a reading process, where the system can limit it."""
 
 _MOST_LINE = 16 * 2**20

@@ -11,6 +11,7 @@ from napari_wsseg.export.exporting.items import Found, Note
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.guarded_masks import GuardedMasks
 from napari_wsseg.io.guarded_reader import Drawing, borrowed
+from napari_wsseg.jobs import DataError
 
 
 @contextmanager
@@ -27,7 +28,18 @@ def opened(
     function = f"{__name__}:drawings"
     words = (name, str(path), [choice.cut, choice.value])
     with borrowed() as reader:
-        yield _found(GuardedMasks(reader, function, *words))
+        yield _named(path, _found(GuardedMasks(reader, function, *words)))
+
+
+def _named(path: Path, each: Iterator[Found | Note]) -> Iterator[Found | Note]:
+    """Yield what there is; a refusal that does not say of what file says it."""
+    try:
+        yield from each
+    except DataError as error:
+        words = str(error)
+        if path.name in words:
+            raise
+        raise DataError(f"{path}: {words}") from error
 
 
 def _found(masks: GuardedMasks) -> Iterator[Found | Note]:
