@@ -75,22 +75,43 @@ def members_told(path: str) -> Iterator[tuple[str, str | None]]:
 
 def owners(paths: Sequence[Path]) -> Iterator[Whose | None]:
     """Yield whose each film is; one that ends the reader is nobody's."""
-    rest = [str(path) for path in paths]
-    with borrowed() as reader:
-        while rest:
-            try:
-                for told in reader.each(f"{__name__}:owners_told", rest):
-                    rest.pop(0)
-                    yield None if told is None else Whose(*told)
-            except Lost:
-                rest.pop(0)
-                yield Whose()
+    for told in _each(paths, "owners_told"):
+        yield Whose() if told is _LOST else None if told is None else Whose(*told)
 
 
 def owners_told(paths: Sequence[str]) -> Iterator[Whose | None]:
     """Yield whose each film is, as JSON values."""
     for path in paths:
         yield _whose.of(Path(path))
+
+
+def elements(paths: Sequence[Path], keyword: str) -> Iterator[str]:
+    """Yield an element of each film's header, empty where there is none."""
+    for told in _each(paths, "elements_told", keyword):
+        yield "" if told is _LOST else str(told)
+
+
+def elements_told(paths: Sequence[str], keyword: str) -> Iterator[str]:
+    """Yield an element of each film's header."""
+    for path in paths:
+        yield _whose.element(Path(path), keyword)
+
+
+_LOST = object()
+
+
+def _each(paths: Sequence[Path], function: str, *words: str) -> Iterator[Any]:
+    """Yield what is told of each film; of one that ends the reader, `_LOST`."""
+    rest = [str(path) for path in paths]
+    with borrowed() as reader:
+        while rest:
+            try:
+                for told in reader.each(f"{__name__}:{function}", list(rest), *words):
+                    rest.pop(0)
+                    yield told
+            except Lost:
+                rest.pop(0)
+                yield _LOST
 
 
 def _lines(path: Path, told: Iterator[Any]) -> Iterator[Any]:

@@ -6,9 +6,9 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing.labels_csv import LabelTable, Row
 from napari_wsseg.datasets.importing.report import Rejected
-from napari_wsseg.io import film_identity
 from napari_wsseg.jobs import DataError, Progress
 
 
@@ -25,8 +25,8 @@ def rows_of_films(
         No line means a film that is there.
     """
     named: dict[str, str] = {}
-    for step, path in enumerate(paths, start=1):
-        value = film_identity.element(images / path, table.key)
+    values = _guarded.elements([images / path for path in paths], table.key)
+    for step, (path, value) in enumerate(zip(paths, values, strict=True), start=1):
         if value:
             named[path] = value
         yield Progress(step, len(paths), "matching labels")
