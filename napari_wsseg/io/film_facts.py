@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_wsseg.io import images
-from napari_wsseg.io.guarded_reader import GuardedReader
+from napari_wsseg.io.guarded.reader import GuardedReader
 from napari_wsseg.jobs import DataError
 
 MOST_SECONDS = 120.0

@@ -23,7 +23,7 @@ from napari_wsseg.datasets.folder import import_folder
 from napari_wsseg.datasets.importing import resume as _resumed
 from napari_wsseg.datasets.importing.report import ImportReport
 from napari_wsseg.io import film_facts as facts
-from napari_wsseg.io import guarded_reader
+from napari_wsseg.io.guarded import reader as guarded_reader
 from napari_wsseg.io.project import Project
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

@@ -17,10 +17,10 @@ from PIL import Image
 
 from helpers.noise_dicom import film, save
 from napari_wsseg import cli
-from napari_wsseg.io import guarded_reader
 from napari_wsseg.io.external import json_masks, tables
-from napari_wsseg.io.guarded_masks import GuardedMasks
-from napari_wsseg.io.guarded_reader import GuardedReader, Lost
+from napari_wsseg.io.guarded import reader as guarded_reader
+from napari_wsseg.io.guarded.drawings import GuardedMasks
+from napari_wsseg.io.guarded.reader import GuardedReader, Lost
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 
@@ -29,7 +29,7 @@ LIMITED = pytest.mark.skipif(os.name == "nt", reason="the system sets no limits"
 HOSTILE = """
 import os
 import numpy as np
-from napari_wsseg.io.guarded_reader import Drawing
+from napari_wsseg.io.guarded.reader import Drawing
 from napari_wsseg.jobs import DataError
 
 def drawings(bad):

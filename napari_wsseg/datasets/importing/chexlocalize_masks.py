@@ -15,8 +15,8 @@ from typing import Any
 from napari_wsseg.datasets.importing.build import MaskSource
 from napari_wsseg.io.external import json_masks as drawn
 from napari_wsseg.io.external.json_masks import Draw
-from napari_wsseg.io.guarded_masks import GuardedMasks
-from napari_wsseg.io.guarded_reader import Drawing, borrowed
+from napari_wsseg.io.guarded.drawings import GuardedMasks
+from napari_wsseg.io.guarded.reader import Drawing, borrowed
 from napari_wsseg.jobs import DataError
 
 FINDINGS = (

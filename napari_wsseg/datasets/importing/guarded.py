@@ -13,7 +13,7 @@ from napari_wsseg.io.dicom import dicomdir as _dicomdir
 from napari_wsseg.io.film_identity import Whose
 from napari_wsseg.io.films import archive as _archive
 from napari_wsseg.io.films.archive import Listing
-from napari_wsseg.io.guarded_reader import Lost, borrowed
+from napari_wsseg.io.guarded.reader import Lost, borrowed
 from napari_wsseg.jobs import DataError
 
 
@@ -102,15 +102,16 @@ _LOST = object()
 
 def _each(paths: Sequence[Path], function: str, *words: str) -> Iterator[Any]:
     """Yield what is told of each film; of one that ends the reader, `_LOST`."""
-    rest = [str(path) for path in paths]
+    names = [str(path) for path in paths]
+    done = 0
     with borrowed() as reader:
-        while rest:
+        while done < len(names):
             try:
-                for told in reader.each(f"{__name__}:{function}", list(rest), *words):
-                    rest.pop(0)
+                for told in reader.each(f"{__name__}:{function}", names[done:], *words):
+                    done += 1
                     yield told
             except Lost:
-                rest.pop(0)
+                done += 1
                 yield _LOST
 
 

@@ -1,4 +1,4 @@
-"""What an importer yields, parsed by a process of its own; see `guarded_reader`."""
+"""What an importer yields, parsed by a process of its own; see `io.guarded`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from napari_wsseg.export.exporting.items import Found, Note
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
-from napari_wsseg.io.guarded_masks import GuardedMasks
-from napari_wsseg.io.guarded_reader import Drawing, borrowed
+from napari_wsseg.io.guarded.drawings import GuardedMasks
+from napari_wsseg.io.guarded.reader import Drawing, borrowed
 from napari_wsseg.jobs import DataError
 
 

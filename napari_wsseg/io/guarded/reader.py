@@ -283,7 +283,7 @@ def _started(limits: Sequence[int | None]) -> subprocess.Popen[bytes] | None:
             [
                 sys.executable,
                 "-m",
-                "napari_wsseg.io.guarded_reader",
+                "napari_wsseg.io.guarded.reader",
                 json.dumps(limits),
             ],
             stdin=subprocess.PIPE,
@@ -306,7 +306,7 @@ def _started(limits: Sequence[int | None]) -> subprocess.Popen[bytes] | None:
 
 def _import_paths() -> str:
     """Return where this process finds its modules, those of outside packages, too."""
-    here = str(Path(__file__).resolve().parents[2])
+    here = str(Path(__file__).resolve().parents[3])
     return os.pathsep.join(dict.fromkeys([here, *filter(None, sys.path)]))
 
 
@@ -444,6 +444,6 @@ def _limit_computing(seconds: int | None) -> None:
 
 if __name__ == "__main__":
     # Not this copy: what is yielded knows the other one's classes.
-    importlib.import_module("napari_wsseg.io.guarded_reader")._serve(
+    importlib.import_module("napari_wsseg.io.guarded.reader")._serve(
         *json.loads(sys.argv[1])
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from napari_wsseg.io.guarded_reader import GuardedReader, Lost, Shape
+from napari_wsseg.io.guarded.reader import GuardedReader, Lost, Shape
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 

@@ -1,0 +1,1 @@
+"""Foreign files, parsed by a process of their own within bounds."""
