@@ -20,7 +20,7 @@ from typing import Any
 from napari_wsseg.datasets import folder as _folder
 from napari_wsseg.datasets.folder import Names
 from napari_wsseg.datasets.importing import build as _build
-from napari_wsseg.datasets.importing import labels_csv as _labels
+from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.io import atomic, film_identity
 from napari_wsseg.io.dicomweb.archive import Archive, Instance, Refused, Unreachable
@@ -97,7 +97,7 @@ def steps(
         raise UsageError(f"{films}: lies in the project; name a folder outside it")
     _build.check_free(project)
     if labels:
-        _labels.read(Path(labels))  # mistakes are told before anything is fetched
+        _guarded.labels(Path(labels))  # mistakes are told before anything is fetched
     elif not masks:
         raise DataError(
             f"{archive.host}: no finding is named; give labels with a column for each"

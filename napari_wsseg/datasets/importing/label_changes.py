@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_wsseg.datasets.importing import labels_csv
+from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing.labels_csv import LabelTable
 from napari_wsseg.io.external import film_matching
 from napari_wsseg.io.project import Project
@@ -80,7 +80,7 @@ def preview(project: Project, path: Path) -> Preview:
     DataError
         The file is no such table, or none of its columns or lines fits the project.
     """
-    table = labels_csv.read(path)
+    table = _guarded.labels(path)
     names = [finding.name for finding in project.findings]
     columns = [name for name in table.findings if name in names]
     if not columns:

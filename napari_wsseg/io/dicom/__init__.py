@@ -140,7 +140,7 @@ def _oddities(dataset: Dataset) -> list[str]:
 
 
 def _told(what: str, value: str, known: frozenset[str]) -> str:
-    """Repeat a value of the standard's list; another may be anything, a name as well."""
+    """Repeat a value of the standard's list; another may be a name as well."""
     return f"{what} {value}" if value in known else f"its {what}"
 
 
