@@ -18,6 +18,8 @@ from trainers.engine.recipe import Context, Events, recipe
 from trainers.settings import segmenter as _encoder
 from trainers.tasks import masks as _masks
 from trainers.tasks import preflight as _checks
+from trainers.tasks import presence as _presence
+from trainers.tasks import source_choice as _choice
 from trainers.tasks import weak_masks as _weak
 
 
@@ -35,7 +37,8 @@ class ChexsegConfig(_masks.MaskConfig):
             "label": "Weak masks from",
             "tooltip": "The stage whose masks stand in where no expert has drawn; "
             "planted: lesions put into films without; anatomy: hearts as found on any "
-            "film; segmentation: a segmenter trained before, for a second round",
+            "film; auto: what suits each finding, from trials on train and val; "
+            "segmentation: a segmenter trained before, for a second round",
         },
     ] = "irnet"
     p: Annotated[
@@ -101,10 +104,11 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         in use that p < 1 asks for.
     """
     project, labels = context.project, _data.Labels.of(context.project)
+    plain = labels
     known = labels.known_in("train")
     experts, others = _films(project, labels, config)
     gate = _targets.in_use(project, "cam", config.classifier_run)
-    source = ""
+    source, chosen = "", dict[str, _choice.Chosen]()
     if config.p < 1:
         source = _weak.source(project, config)
     films = yield from cache.films(project, config.size)
@@ -112,13 +116,18 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
     context.lock.extend(_targets.lock_rows(project, labels, targets, "expert"))
     if config.p < 1:
         count = len(labels.cases)
+        if config.labels == "auto":
+            chosen = yield from _choice.choose(context, labels, config)
+        sources = {name: each.source for name, each in chosen.items()}
         films, labels, weak = yield from _weak.of_films(
-            context, films, labels, others, config, source
+            context, films, labels, others, config, source, sources
         )
         others = [*others, *range(count, len(labels.cases))]
         if context.cancel.is_set():
             return
-        context.lock.extend(_targets.lock_rows(project, labels, weak, config.labels))
+        context.lock.extend(
+            _targets.lock_rows(project, labels, weak, config.labels, sources)
+        )
         targets.packed.update(weak.packed)
     others = [row for row in others if row in targets.rows()]
     if not experts and not others:
@@ -140,10 +149,11 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         config.seed,
     )
     tally = Tally(sampler, frozenset(experts))
+    feed = _data.Feed(films, labels.ids, config)
     task = _masks.task(
         config,
         model=model,
-        feed=_data.Feed(films, labels.ids, config),
+        feed=feed,
         labels=labels,
         targets=targets,
         validation=val,
@@ -155,9 +165,19 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         tuned=True,
         start=start,
         source=source,
+        chosen=chosen,
         told=lambda done: {"expert_share": tally.share(done)},
     )
-    yield from fit(task, config, context)
+    yield from _presence.with_presence(
+        fit(task, config, context),
+        context,
+        joint=config.joint_gate,
+        model=model,
+        feed=feed,
+        labels=plain,
+        classifier_run=gate,
+        device=config.device,
+    )
 
 
 def _films(

@@ -13,6 +13,8 @@ from trainers.engine.loop import fit
 from trainers.engine.recipe import Context, Events, recipe
 from trainers.settings import segmenter as _encoder
 from trainers.tasks import masks as _masks
+from trainers.tasks import presence as _presence
+from trainers.tasks import source_choice as _choice
 from trainers.tasks import weak_masks as _weak
 
 
@@ -48,10 +50,14 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
     source = _weak.source(project, config)
     gate = _targets.in_use(project, "cam", config.classifier_run)
     films = yield from cache.films(project, config.size)
-    labels = _data.Labels.of(project)
+    plain = labels = _data.Labels.of(project)
     known = labels.known_in("train") + labels.known_in("val")
+    chosen = {}
+    if config.labels == "auto":
+        chosen = yield from _choice.choose(context, labels, config)
+    sources = {name: each.source for name, each in chosen.items()}
     films, labels, targets = yield from _weak.of_films(
-        context, films, labels, known, config, source
+        context, films, labels, known, config, source, sources
     )
     if context.cancel.is_set():
         return
@@ -63,13 +69,16 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
             f"the stage {config.labels} shows nothing on any training film; "
             "train its recipe longer, or lower its threshold"
         )
-    context.lock.extend(_targets.lock_rows(project, labels, learnt, config.labels))
+    context.lock.extend(
+        _targets.lock_rows(project, labels, learnt, config.labels, sources)
+    )
     model, start = _encoder.network(config, project, len(labels.findings), gate)
     yield Progress(0, 0, f"the encoder starts from {start}")
+    feed = _data.Feed(films, labels.ids, config)
     task = _masks.task(
         config,
         model=model,
-        feed=_data.Feed(films, labels.ids, config),
+        feed=feed,
         labels=labels,
         targets=learnt,
         validation=_only(targets, in_val),
@@ -79,8 +88,18 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
         tuned=False,
         start=start,
         source=source,
+        chosen=chosen,
     )
-    yield from fit(task, config, context)
+    yield from _presence.with_presence(
+        fit(task, config, context),
+        context,
+        joint=config.joint_gate,
+        model=model,
+        feed=feed,
+        labels=plain,
+        classifier_run=gate,
+        device=config.device,
+    )
 
 
 def _sampler(

@@ -16,7 +16,7 @@ from napari_wsseg.cli import add_json, add_project
 def add(command: argparse.ArgumentParser) -> None:
     """Fill in the command's parser."""
     add_project(command)
-    _jobs.add_settings(command)
+    _jobs.add_settings(command, preset="auto")
     add_json(command)
 
 
@@ -32,9 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
     ends: dict[str, Any] = {}
     status, code, message = "done", 0, ""
     given = settings_from(arguments.set)
+    _tell_way(arguments)
     with _jobs.watched(arguments, cancel) as told:
         for recipe in _order(arguments.preset):
-            settings = _jobs.preset_settings(arguments.preset, recipe)
+            settings = _jobs.suited_settings(
+                arguments.project, arguments.preset, recipe
+            )
             settings |= _of(recipe, given)
             settings = {**_upstream(recipe, settings, done), **settings}
             with Project.open(arguments.project) as project:
@@ -72,8 +75,10 @@ def run(arguments: argparse.Namespace) -> int:
     warnings = []
     if status == "done":
         warnings = _jobs.warnings(arguments.project, done, told)
+    chosen = _jobs.tell_choices(arguments.project, done)
     last = protocol.finished(
         status,
+        choices=chosen,
         runs=done,
         metrics=ends,
         seconds=round(time.monotonic() - began, 1),
@@ -88,6 +93,20 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _say.program(last)
     return code
+
+
+def _tell_way(arguments: argparse.Namespace) -> None:
+    """Say which classifier preset auto trains, and why."""
+    if arguments.preset != "auto":
+        return
+    lesions = _jobs.lesions(arguments.project)
+    _say.person(
+        f"auto: {', '.join(lesions)} may lie anywhere and be small, so the classifier "
+        "starts from random weights and is read on a finer map (as in focal)"
+        if lesions
+        else "auto: every finding is an organ grown too large, so the classifier "
+        "starts from synthetic films (as in fast)"
+    )
 
 
 def _order(preset: str) -> list[str]:
@@ -111,6 +130,9 @@ def _upstream(
     from trainers import recipes
 
     made = {stage: run for name, run in done.items() for stage in recipes[name].stages}
+    if "irnet" in made:
+        # Of the weak stages to choose from, the one that has a run of its own.
+        made["auto"] = made["irnet"]
     upstream = recipes[recipe].upstream(settings)
     return {key: made[stage] for key, stage in upstream.items() if stage in made}
 

@@ -17,17 +17,23 @@ from napari_wsseg.io.project import Project, ProjectLocked
 from napari_wsseg.jobs import DataError, UsageError
 from trainers import presets, recipes
 from trainers.engine import cancellation as _watch
+from trainers.settings.presets import LESIONS
 
 End = dict[str, Any]
 
 
-def add_settings(command: argparse.ArgumentParser, *, adopts: bool = True) -> None:
+def add_settings(
+    command: argparse.ArgumentParser, *, adopts: bool = True, preset: str = "fast"
+) -> None:
     """Add ``--set``, ``--preset``, ``--parent`` and, if it `adopts`, ``--no-adopt``."""
     command.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="key=value"
     )
     command.add_argument(
-        "--preset", default="fast", metavar="NAME", help=", ".join(presets)
+        "--preset",
+        default=preset,
+        metavar="NAME",
+        help=f"{', '.join(presets)} (default: {preset})",
     )
     if adopts:
         command.add_argument(
@@ -49,6 +55,30 @@ def preset_settings(preset: str, recipe: str) -> dict[str, Any]:
     if recipe not in recipes:
         raise UsageError(f"no recipe {recipe!r}; there are: {', '.join(recipes)}")
     return dict(presets[preset].get(recipe, {}))
+
+
+def suited_settings(project: Path, preset: str, recipe: str) -> dict[str, Any]:
+    """Return a preset's settings of a recipe, as they suit a project's findings.
+
+    Raises
+    ------
+    UsageError
+        As `preset_settings`.
+    """
+    settings = preset_settings(preset, recipe)
+    if preset == "auto" and lesions(project):
+        settings |= LESIONS.get(recipe, {})
+    return settings
+
+
+def lesions(project: Path) -> list[str]:
+    """Return the findings of a project that are no organ grown too large."""
+    from napari_wsseg.pipeline.inference.evidence import structures_of
+
+    with Project.open(project) as opened:
+        organs = structures_of(opened)
+        names = [finding.name for finding in opened.findings]
+    return [name for name in names if name not in organs]
 
 
 @contextmanager
@@ -166,6 +196,19 @@ def warnings(
             return []
     found: list[dict[str, Any]] = result["warnings"]
     return [{**each, "split": "val"} for each in found]
+
+
+def tell_choices(project: Path, runs: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Tell a person what runs, by recipe, chose for each finding; return it."""
+    told = {
+        recipe: choices
+        for recipe, run in runs.items()
+        if (choices := runs_of.find(project, run).choices())
+    }
+    for recipe, choices in told.items():
+        for finding, why in choices.items():
+            _say.person(f"{recipe}, {finding}: weak masks from {why}")
+    return told
 
 
 def tell_end(end: End, project: Path, recipe: str) -> None:

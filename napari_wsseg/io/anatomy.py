@@ -18,12 +18,17 @@ def run_in_use(project: Project) -> str:
     return project.adopted(ANATOMY) or SHIPPED
 
 
-def masks(project: Project, case: Case) -> dict[str, Mask]:
+def masks(project: Project, case: Case, run: str | None = None) -> dict[str, Mask]:
     """Return structure to (H, W) mask of a film; empty where it was not looked at.
 
     Of heart and lungs the largest piece is kept.
+
+    Parameters
+    ----------
+    run
+        Whose maps; ``None`` for those in use.
     """
-    run = run_in_use(project)
+    run = run or run_in_use(project)
     maps = stages.read(project.folder, ANATOMY, run, case.id)
     settings = stages.read_settings(project.folder, ANATOMY, run)
     if maps is None or settings is None:

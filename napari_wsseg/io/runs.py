@@ -259,6 +259,15 @@ class RunFolder:
         presence.check_is_project(self.path)
         atomic.write_json(self.path / "evaluation.json", found)
 
+    def choices(self) -> dict[str, str]:
+        """Return what the run chose by itself and why, by finding; mostly empty."""
+        return _object(self.path / "choices.json", {str: str})
+
+    def keep_choices(self, choices: Mapping[str, str]) -> None:
+        """Keep what the run chose by itself, by finding, in words."""
+        presence.check_is_project(self.path)
+        atomic.write_json(self.path / "choices.json", dict(choices))
+
     def _state(self) -> dict[str, Any]:
         path = self.path / "state.json"
         return _object(path, _STATE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,11 +36,26 @@ def measure(masks: Mapping[str, Mask]) -> ChestMeasures:
     Rows and columns are taken to be as far apart, as they are on films.
     """
     heart, left, right = (masks[name] for name in ("heart", "left_lung", "right_lung"))
-    ratio = None
-    if heart.any() and left.any() and right.any():
-        ratio = _width(heart) / _width(left | right)
+    ratio = width_ratio(masks, ("heart",))
     shares = (float(mask.mean()) for mask in (heart, left, right))
     return ChestMeasures(ratio, *shares)
+
+
+def width_ratio(masks: Mapping[str, Mask], structures: Sequence[str]) -> float | None:
+    """Return the width of some structures together over that of both lungs.
+
+    ``None`` where they are not found, or a lung is not.
+    """
+    organ = np.logical_or.reduce([masks[name] for name in structures])
+    return share_of_width(organ, masks)
+
+
+def share_of_width(organ: Mask, masks: Mapping[str, Mask]) -> float | None:
+    """Return the width of a mask over that of both lungs, see `width_ratio`."""
+    left, right = masks["left_lung"], masks["right_lung"]
+    if not (organ.any() and left.any() and right.any()):
+        return None
+    return _width(organ) / _width(left | right)
 
 
 def _width(mask: Mask) -> int:

@@ -128,7 +128,7 @@ def best_threshold(
     scores: ArrayLike,
     labels: ArrayLike,
     *,
-    criterion: Literal["f1", "youden"] = "f1",
+    criterion: Literal["f1", "youden", "accuracy"] = "f1",
 ) -> float | None:
     """Return t so that ``scores >= t`` does best; ``None`` when one class is missing.
 
@@ -140,7 +140,8 @@ def best_threshold(
     scores, labels : (N,)
         As in `auroc`.
     criterion
-        ``"f1"``, or ``"youden"``: sensitivity + specificity − 1.
+        ``"f1"``; ``"youden"``: sensitivity + specificity − 1; ``"accuracy"``: the share
+        of images that it is right about.
     """
     values, truth = _scored(scores, labels)
     n_positive = int(truth.sum())
@@ -153,6 +154,8 @@ def best_threshold(
     called, hits = last + 1, hits[last]  # a cut cannot part equal scores
     if criterion == "f1":
         merit = 2 * hits / (called + n_positive)
+    elif criterion == "accuracy":
+        merit = (hits + n_negative - (called - hits)) / truth.size
     else:
         merit = hits / n_positive - (called - hits) / n_negative
     best = int(np.argmax(merit))

@@ -91,11 +91,11 @@ def infer(
             cancel=cancel,
         )
     limits = places.for_stage(project, header)
-    if limits:
+    for anatomy_run in _anatomy_runs(header, limits):
         yield from infer(
             project,
             ANATOMY,
-            limits.run,
+            anatomy_run,
             first=first,
             only=only,
             device=device,
@@ -128,6 +128,13 @@ def _loaded(
     if run == anatomy.SHIPPED:
         return anatomy.shipped(where)
     return networks.load(project.folder, run, device=where)
+
+
+def _anatomy_runs(header: dict[str, Any], limits: places.Places | None) -> set[str]:
+    """Return the runs whose anatomy a run's maps are limited or gated by."""
+    gated = header.get("presence", {})
+    by_gate = {str(gated["anatomy"])} if gated.get("findings") else set()
+    return by_gate | ({limits.run} if limits else set())
 
 
 def _variant(

@@ -134,7 +134,7 @@ def test_one_class_alone_has_no_auroc_and_no_threshold() -> None:
     assert metrics.f1([0, 0], [0, 0]) is None
 
 
-@pytest.mark.parametrize("criterion", ["f1", "youden"])
+@pytest.mark.parametrize("criterion", ["f1", "youden", "accuracy"])
 @pytest.mark.parametrize("levels", [4, 10_000])
 def test_best_threshold_beats_every_other(criterion: str, levels: int) -> None:
     rng = np.random.default_rng(1)
@@ -145,7 +145,11 @@ def test_best_threshold_beats_every_other(criterion: str, levels: int) -> None:
         called = scores >= threshold
         if criterion == "f1":
             return float(theirs.f1_score(labels, called, zero_division=0))
-        return float(theirs.balanced_accuracy_score(labels, called))
+        score = {
+            "youden": theirs.balanced_accuracy_score,
+            "accuracy": theirs.accuracy_score,
+        }[criterion]
+        return float(score(labels, called))
 
     best = metrics.best_threshold(scores, labels, criterion=criterion)
     others = [merit(t) for t in np.unique(scores)]

@@ -17,6 +17,7 @@ from napari_wsseg.phantom import generate, planting
 from napari_wsseg.phantom.dataset import write_dataset
 from napari_wsseg.phantom.planting import KINDS, kind_of, plant
 from napari_wsseg.schema import Mask
+from trainers.tasks.weak_masks import organ
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +121,32 @@ def test_findings_that_the_generator_does_not_know_are_said(
         DataError, match=r"the generator plants nodule, .*knows none of"
     ):
         train(chests, "segmentation", labels="planted", size=64, epochs=1, batch=4)
+
+
+def test_labels_auto_chooses_for_each_finding_and_says_why(chests: Path) -> None:
+    run = train(chests, "segmentation", labels="auto", size=64, epochs=1, batch=4)
+    with Project.open(chests) as project:
+        findings = {finding.name for finding in project.findings}
+    choices = run.folder.choices()
+    assert set(choices) == findings
+    assert choices["nodule"].startswith("planted")
+    card = (run.folder.path / "card.md").read_text()
+    assert all(why in card for why in choices.values())
+    locked = json.loads((run.folder.path / "data.lock.json").read_text())
+    sources = {row["finding"]: row["source"] for row in locked}
+    assert all(choices[name].startswith(source) for name, source in sources.items())
+
+
+def test_an_organ_has_no_dents_and_takes_no_lung() -> None:
+    heart = np.zeros((40, 40), bool)
+    heart[10:30, 10:30] = True
+    heart[10:20, 18:22] = False  # a dent
+    lung = np.zeros_like(heart)
+    lung[10:14, 18:22] = True
+    found = {"heart": heart, "left_lung": lung, "right_lung": np.zeros_like(lung)}
+    drawn = organ(found, ["heart"])
+    assert drawn[15:20, 18:22].all()
+    assert not drawn[lung].any()
+    assert drawn[heart].all()
+    nothing = dict.fromkeys(found, np.zeros_like(heart))
+    assert not organ(nothing, ["heart"]).any()

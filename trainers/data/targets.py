@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -173,14 +173,28 @@ def _maker(stage: str) -> str:
 
 
 def lock_rows(
-    project: Project, labels: Labels, targets: Targets, source: str
+    project: Project,
+    labels: Labels,
+    targets: Targets,
+    source: str,
+    own: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Return what a run learns from these masks, for data.lock.json."""
+    """Return what a run learns from these masks, for data.lock.json.
+
+    Parameters
+    ----------
+    own
+        Source of the findings that have one of their own.
+    """
     rows = []
     for row, k in targets.packed:
         # A planted film is one of the project's, and more.
         case, finding = labels.cases[row].id.partition("+")[0], labels.findings[k]
-        entry: dict[str, Any] = {"case": case, "finding": finding, "source": source}
+        entry: dict[str, Any] = {
+            "case": case,
+            "finding": finding,
+            "source": (own or {}).get(finding, source),
+        }
         if source == "expert":
             latest = project.latest(case, finding)
             entry["mask"] = latest.mask_sha if latest else None

@@ -25,7 +25,7 @@ Findings: {", ".join(header["findings"])}
 {_not_learnt(header)}Network: {header["network"]}
 {_start(header)}{_taught(header)}Input: {_input(header)}
 
-{rest}"""
+{_chosen(header)}{rest}"""
     atomic.write(folder.path / "card.md", lambda file: file.write(text.encode()))
 
 
@@ -38,6 +38,19 @@ def _input(header: Mapping[str, Any]) -> str:
 
 def _start(header: Mapping[str, Any]) -> str:
     return f"Encoder started from: {header['start']}\n" if "start" in header else ""
+
+
+def choices(header: Mapping[str, Any]) -> dict[str, str]:
+    """Return, by finding, what a run chose to learn from and why, in words."""
+    return {
+        name: f"{each['source']}: {each['why']}"
+        for name, each in header.get("chosen", {}).items()
+    }
+
+
+def _chosen(header: Mapping[str, Any]) -> str:
+    lines = "".join(f"- {name}: {why}\n" for name, why in choices(header).items())
+    return f"## Weak masks, chosen by finding\n\n{lines}\n" if lines else ""
 
 
 def _taught(header: Mapping[str, Any]) -> str:

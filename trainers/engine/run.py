@@ -185,6 +185,8 @@ class Run:
             self.metrics = dict(event.metrics)
             checkpoints.write(self.folder.best, event)
             _card.write(self.folder, event)
+            if choices := _card.choices(event.header):
+                self.folder.keep_choices(choices)
         if event.resume is not None:
             state = {**event.resume, ROWS: self._logged}
             checkpoints.write_resume(self.folder.last, state)

@@ -65,6 +65,7 @@ _FAST: Preset = {
         "positive_weight": 1.0,
         "absent_weight": 0.5,
         "places": True,
+        "joint_gate": True,
     },
     "chexseg": {
         "size": 128,
@@ -79,6 +80,7 @@ _FAST: Preset = {
         "positive_weight": 1.0,
         "absent_weight": 0.3,
         "places": True,
+        "joint_gate": True,
     },
     "distillation": {
         "size": 128,
@@ -158,7 +160,34 @@ _FOCAL: Preset = {
     "moco": {"flip": True},
 }
 
+# What `wsseg run` does without a word. Maps are kept to places, so seeds are cut lower
+# than in `fast`, and soft odds let the CRF sharpen them; each finding is then learnt
+# from what suits it.
+_AUTO: Preset = {
+    "classifier": {
+        "cam_threshold": 0.35,
+        "crf_odds": "soft",
+        "crf_steepness": 10.0,
+        "seed_foreground": 0.6,
+        "seed_background": 0.4,
+    },
+    "irnet": {"walk_threshold": 0.25},
+    "segmentation": {"labels": "auto"},
+    "chexseg": {"labels": "auto"},
+}
+
+# The same where a finding is a lesion, no organ grown too large: from random weights,
+# on a finer map, as in `focal`. Planting makes films many, so they are seen less often.
+LESIONS: Preset = {
+    **_FOCAL,
+    "classifier": {**_FOCAL["classifier"], **_AUTO["classifier"]},
+    "irnet": {**_FOCAL["irnet"], **_AUTO["irnet"]},
+    "segmentation": {**_FOCAL["segmentation"], "epochs": 10},
+}
+"""What preset ``auto`` has otherwise in a project with such a finding."""
+
 presets: dict[str, Preset] = {
+    "auto": {name: {**how, **_AUTO.get(name, {})} for name, how in _FAST.items()},
     "fast": _FAST,
     "focal": {name: {**how, **_FOCAL.get(name, {})} for name, how in _FAST.items()},
     **papers,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import torch
@@ -16,11 +16,13 @@ from trainers.data.targets import Targets
 from trainers.engine.loop import Task
 from trainers.settings import post_processing as _post
 from trainers.settings.segmenter import SegmenterConfig
+from trainers.tasks.source_choice import Chosen
 
 WEAK_STAGES = ("irnet", "crf", "cam")
 
-WEAK_SOURCES = (*WEAK_STAGES, "planted", "anatomy")
-"""Where weak masks may come from; the last two need no weak stage."""
+WEAK_SOURCES = (*WEAK_STAGES, "planted", "anatomy", "auto")
+"""Where weak masks may come from; planted and anatomy need no weak stage, and auto
+chooses for each finding, see `trainers.tasks.source_choice`."""
 
 
 Balance = Annotated[
@@ -46,7 +48,7 @@ class MaskConfig(SegmenterConfig):
             "label": "Weak masks from",
             "tooltip": "The stage whose masks stand in where no expert has drawn; "
             "planted: lesions put into films without; anatomy: hearts as found on any "
-            "film",
+            "film; auto: what suits each finding, from trials on train and val",
         },
     ] = "irnet"
     labels_run: Annotated[
@@ -86,6 +88,15 @@ class MaskConfig(SegmenterConfig):
             "label": "Keep to places",
             "tooltip": "Dim what lies where the finding cannot be, see [places] in "
             "wsseg.toml; needs no training",
+        },
+    ] = False
+    joint_gate: Annotated[
+        bool,
+        {
+            "label": "Gate by all evidence",
+            "tooltip": "Whether a finding is there is told by the classifier and, "
+            "where that parts the validation films better, by the chest's measures and "
+            "by what the segmenter finds",
         },
     ] = False
     present_weight: Annotated[
@@ -134,6 +145,7 @@ def task(
     tuned: bool,
     start: str,
     source: str,
+    chosen: Mapping[str, Chosen] | None = None,
     told: Callable[[int], Mapping[str, float]] = lambda _done: {},
 ) -> Task:
     """Return the loop's task for a segmenter that learns `targets`.
@@ -142,6 +154,8 @@ def task(
     ----------
     source
         Run of the weak stage that is learnt from.
+    chosen
+        What each finding is learnt from, where that differs.
     validation
         Masks that the best checkpoint is picked by.
     tuned
@@ -172,17 +186,20 @@ def task(
         loss=loss,
         validate=validate,
         steps=steps,
-        header=header(
-            config,
-            model,
-            labels.findings,
-            classifier_run=classifier_run,
-            tuned=tuned,
-            start=start,
-            weak={"stage": config.labels, "run": source}
-            if not tuned and config.labels in WEAK_STAGES
-            else None,
-        ),
+        header={
+            **header(
+                config,
+                model,
+                labels.findings,
+                classifier_run=classifier_run,
+                tuned=tuned,
+                start=start,
+                weak={"stage": config.labels, "run": source}
+                if not tuned and config.labels in WEAK_STAGES
+                else None,
+            ),
+            "chosen": {name: asdict(each) for name, each in (chosen or {}).items()},
+        },
         criterion="val_dice",
         rates=config.rates,
         told=told,

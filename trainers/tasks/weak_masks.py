@@ -6,6 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from skimage.morphology import convex_hull_image
 
 from napari_wsseg.io import anatomy
 from napari_wsseg.io.film_cache import Films
@@ -13,8 +14,8 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import geometry
 from napari_wsseg.pipeline.infer import infer
-from napari_wsseg.pipeline.inference import places
-from napari_wsseg.schema import ANATOMY
+from napari_wsseg.pipeline.inference import evidence
+from napari_wsseg.schema import ANATOMY, Mask
 from trainers.data import targets as _targets
 from trainers.data.batches import Labels
 from trainers.data.targets import Targets
@@ -24,21 +25,17 @@ from trainers.tasks import planting as _planting
 #: Sources that are no stage of weak masks: nothing is to be tuned to them.
 MADE = ("planted", ANATOMY)
 
-#: Structures that are a finding as a whole, by the finding's place.
-_STRUCTURES: Mapping[str, tuple[str, ...]] = {
-    "heart": ("heart",),
-    "mediastinum": ("heart", "mediastinum"),
-}
-
 
 def source(project: Project, config: Any) -> str:
-    """Return the run that weak masks come from.
+    """Return the run that weak masks come from; empty if each finding has its own.
 
     Raises
     ------
     DataError
         If no run is in use for the stage.
     """
+    if config.labels == "auto":
+        return ""
     if config.labels in MADE:
         return anatomy.run_in_use(project)
     return _targets.in_use(project, config.labels, config.labels_run)
@@ -51,11 +48,22 @@ def of_films(
     rows: Sequence[int],
     config: Any,
     run: str,
+    sources: Mapping[str, str] | None = None,
 ) -> Generator[Progress, None, tuple[Films, Labels, Targets]]:
     """Yield progress; return the masks of `rows`, and films and labels they are of.
 
     Planted films come behind those there are; see `trainers.tasks.planting`.
+
+    Parameters
+    ----------
+    run
+        See `source`.
+    sources
+        With labels=auto, each finding's own source; ``planted+STAGE`` plants lesions
+        into negative films and takes the stage's masks of positive ones.
     """
+    if sources:
+        return (yield from _of_each(context, films, labels, rows, config, sources))
     if config.labels == "planted":
         return (
             yield from _planting.planted(
@@ -63,7 +71,7 @@ def of_films(
             )
         )
     if config.labels == ANATOMY:
-        found = yield from _structures(context, labels, rows, config, run)
+        found = yield from structures(context, labels, rows, config, run)
         return films, labels, found
     found = yield from _targets.weak(
         context, labels, rows, config.size, config.labels, run, config.device
@@ -71,20 +79,23 @@ def of_films(
     return films, labels, found
 
 
-def _structures(
+def structures(
     context: Context, labels: Labels, rows: Sequence[int], config: Any, run: str
 ) -> Generator[Progress, None, Targets]:
     """Return the structure that a finding is, on every film, whatever its label.
 
     The heart is on films without cardiomegaly, too, and learnt best from all; that they
     stay empty is for the gate.
+
+    Raises
+    ------
+    DataError
+        If none of the findings is a structure grown too large.
     """
     project = context.project
-    where = places.of_project(project)
     wanted = {
-        k: _STRUCTURES[where[name]]
-        for k, name in enumerate(labels.findings)
-        if where.get(name, "") in _STRUCTURES
+        labels.findings.index(name): names
+        for name, names in evidence.structures_of(project).items()
     }
     if not wanted:
         raise DataError(
@@ -97,9 +108,66 @@ def _structures(
     for row in rows:
         if context.cancel.is_set():
             break
-        found = anatomy.masks(project, labels.cases[row])
+        found = anatomy.masks(project, labels.cases[row], run)
         for k, names in wanted.items():
-            mask = np.logical_or.reduce([found[name] for name in names])
+            mask = organ(found, names)
             if mask.any():
                 targets.put(row, k, geometry.letterbox_mask(mask, config.size))
     return targets
+
+
+def organ(found: Mapping[str, Mask], names: Sequence[str]) -> Mask:
+    """Return structures together, their outline without dents, where no lung is.
+
+    Hearts bulge; a dent in the outline of one is the network's.
+
+    Parameters
+    ----------
+    found
+        Structure to (H, W) mask, as the anatomy stage gives them.
+    """
+    mask = np.logical_or.reduce([found[name] for name in names])
+    if not mask.any():
+        return mask
+    hull = np.asarray(convex_hull_image(mask), bool)
+    return hull & (mask | ~(found["left_lung"] | found["right_lung"]))
+
+
+def _of_each(
+    context: Context,
+    films: Films,
+    labels: Labels,
+    rows: Sequence[int],
+    config: Any,
+    sources: Mapping[str, str],
+) -> Generator[Progress, None, tuple[Films, Labels, Targets]]:
+    """Return masks of which each finding's come from its own source."""
+    together = Targets(config.size, len(labels.findings))
+    parts = {name: source.split("+") for name, source in sources.items()}
+    known = {part for each in parts.values() for part in each}
+    longer, more = films, labels
+    # A stage's masks of positives count before what planting knows of negatives alone.
+    for source in sorted(known, key=lambda one: one == "planted"):
+        if source == "planted":
+            longer, more, found = yield from _planting.planted(
+                context, films, labels, rows, config.seed, config.device
+            )
+        elif source == ANATOMY:
+            run = anatomy.run_in_use(context.project)
+            found = yield from structures(context, labels, rows, config, run)
+        else:
+            run = stage_run(context.project, config, source)
+            found = yield from _targets.weak(
+                context, labels, rows, config.size, source, run, config.device
+            )
+        for (row, k), mask in found.packed.items():
+            if source in parts[labels.findings[k]]:
+                together.packed.setdefault((row, k), mask)
+    return longer, more, together
+
+
+def stage_run(project: Project, config: Any, stage: str) -> str:
+    """Return the run that a weak stage is of, with labels=auto; empty if none is."""
+    if stage == "irnet":
+        return str(config.labels_run) or project.adopted(stage) or ""
+    return str(config.classifier_run) or project.adopted(stage) or ""

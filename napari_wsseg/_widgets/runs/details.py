@@ -9,7 +9,7 @@ from typing import Any
 from napari_wsseg._widgets.parts import formatting as _words
 from napari_wsseg._widgets.processes.recipes import known
 from napari_wsseg.io import atomic
-from napari_wsseg.io.runs import RunInfo
+from napari_wsseg.io.runs import RunFolder, RunInfo
 from napari_wsseg.jobs import DataError
 
 Row = tuple[str, ...]
@@ -26,6 +26,8 @@ def details(project: Path, info: RunInfo) -> list[Row]:
     ]
     if info.message:
         rows.append(("Message", info.message))
+    chosen = RunFolder(project / "runs" / info.id).choices()
+    rows += [(f"{name}: weak masks", why) for name, why in chosen.items()]
     rows += [(_words.metric_name(k), _value(v)) for k, v in info.metrics.items()]
     rows += evaluated(info).items()
     usual = defaults(info.recipe)

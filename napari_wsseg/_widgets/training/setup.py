@@ -28,6 +28,7 @@ from napari_wsseg.recipe_facts import EXPERT_MASKS
 EVERYTHING = "All stages, one after the other"
 
 _PRESETS: Mapping[str, str] = {
+    "auto": "auto: what suits each finding, without a GPU, too",
     "fast": "fast: minutes, without a GPU, too",
     "focal": "focal: as fast, for small findings",
     "wsmis": "wsmis: as in the paper, for a GPU",

@@ -83,6 +83,12 @@ PLACES: Mapping[str, Callable[[Mapping[str, Map]], Map]] = {
 }
 """What ``[places]`` in wsseg.toml may say; none is on markers, text or air outside."""
 
+STRUCTURES: Mapping[str, tuple[str, ...]] = {
+    "heart": ("heart",),
+    "mediastinum": ("heart", "mediastinum"),
+}
+"""Places that are organs: a finding there is the organ itself, grown too large."""
+
 DEFAULTS: Mapping[str, str] = {
     **dict.fromkeys(
         ("atelectasis", "consolidation", "edema", "emphysema", "fibrosis",

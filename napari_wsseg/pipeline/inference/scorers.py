@@ -19,7 +19,7 @@ from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.ops import affinity, seeds
 from napari_wsseg.ops import crf as dense
-from napari_wsseg.pipeline.inference import refining, variants
+from napari_wsseg.pipeline.inference import evidence, refining, variants
 from napari_wsseg.pipeline.inference.work import Work, resized
 from napari_wsseg.schema import Case, StageMaps
 
@@ -220,7 +220,11 @@ def _displacements(
 
 @torch.no_grad()
 def segmentation(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
-    """Ask a segmenter; the gate is the word of the classifier it goes back to."""
+    """Ask a segmenter; the gate is the word of the classifier it goes back to.
+
+    Joined with what else tells that a finding is there, where its run has learnt that.
+    """
+    rules = work.header.get("presence", {})
     images = work.input(batch)
     masks, _ = work.model(images)
     if work.flip:
@@ -230,5 +234,29 @@ def segmentation(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
     for case, score in zip(batch, scores, strict=True):
         # The classifier learnt from every labelled film.
         gate = work.below("cam", case, work.header["classifier"]).present
+        if rules.get("findings"):
+            gate = evidence.joined(
+                _evidence(work, case, gate, score, str(rules["anatomy"])),
+                rules["findings"],
+                work.header["findings"],
+            )
         found = refining.behind(work, case, score, gate)
         yield StageMaps(score=resized(found, min(size, found.shape[-1])), present=gate)
+
+
+def _evidence(
+    work: Work,
+    case: Case,
+    gate: NDArray[np.float32],
+    score: NDArray[np.float32],
+    anatomy_run: str,
+) -> dict[str, NDArray[np.float64]]:
+    return evidence.evidence(
+        work.project,
+        case,
+        work.header["findings"],
+        classifier=gate,
+        score=score,
+        run=anatomy_run,
+        structures=evidence.structures_of(work.project),
+    )

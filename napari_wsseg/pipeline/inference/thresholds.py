@@ -18,6 +18,7 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import metrics
 from napari_wsseg.pipeline.inference import tuning as _tuned
+from napari_wsseg.pipeline.inference.evidence import GATE
 from napari_wsseg.schema import ANATOMY, StageSettings
 
 FIXED = {"cam": 0.3, "crf": 0.5, "irnet": 0.3, "segmentation": 0.5, "anatomy": 0.5}
@@ -42,6 +43,7 @@ def defaults(
         thresholds=(float(chosen),) * len(findings),
         gates=_gates(project, stage, run, findings),
     )
+    settings = _with_joined_gates(settings, header)
     how = header.get("cut", "fixed")
     settings = replace(
         settings,
@@ -58,10 +60,23 @@ def defaults(
         return _tuned.thresholds_pooled(project, stage, run, settings)
     if header.get("tune_on_expert_masks"):
         settings = _tuned.thresholds(project, stage, run, settings)
-        return _tuned.gates(project, stage, run, settings)
+        settings = _tuned.gates(project, stage, run, settings)
+        return _with_joined_gates(settings, header)
     if header.get("weak"):
         return _tuned.thresholds_of_weak(project, stage, run, settings, header["weak"])
     return settings
+
+
+def _with_joined_gates(
+    settings: StageSettings, header: dict[str, Any]
+) -> StageSettings:
+    """Return settings whose joined evidence is cut where its rule was learnt to be."""
+    rules = header.get("presence", {}).get("findings", {})
+    gates = (
+        GATE if finding in rules else gate
+        for finding, gate in zip(settings.findings, settings.gates, strict=True)
+    )
+    return replace(settings, gates=tuple(gates))
 
 
 def _gates(

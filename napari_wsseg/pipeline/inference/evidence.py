@@ -1,0 +1,129 @@
+"""Whether a finding is on a film: the classifier's word, joined with what is measured.
+
+A classifier is one witness. The chest's own measures are another, where a finding is an
+organ that is too large; a segmenter that has found no lesion on a film says something,
+too. How much each counts is learnt from image-level labels, see
+`trainers.tasks.presence`, and stands in a segmenter's header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from napari_wsseg.io import anatomy
+from napari_wsseg.io.project import Project
+from napari_wsseg.ops import geometry
+from napari_wsseg.ops.chest import share_of_width, width_ratio
+from napari_wsseg.ops.masks import keep_largest
+from napari_wsseg.pipeline.inference import places
+from napari_wsseg.schema import Case, Mask
+
+Values = NDArray[np.float64]
+
+_SURE = 1e-3  # probabilities beyond it say no more
+_TOP = 0.005  # of the film: the part of a map that tells if it has found anything
+
+_DRAWN = 0.5
+
+GATE = 0.5
+"""Probability from which a finding with evidence of several kinds is present."""
+
+
+def joined(
+    found: Mapping[str, Values], rules: Mapping[str, Any], findings: Sequence[str]
+) -> NDArray[np.float32]:
+    """Return (K,) probabilities from evidence (K,) by kind.
+
+    Parameters
+    ----------
+    found
+        As `evidence` returns it.
+    rules
+        Of some findings: ``"weights"`` by kind of evidence, ``"centre"`` and
+        ``"scale"`` of each, and ``"cut"``, the sum from which it is present. Of others
+        the classifier's probability stays.
+    """
+    present = special.expit(found["classifier"])
+    for k, name in enumerate(findings):
+        if name in rules:
+            values = {kind: float(each[k]) for kind, each in found.items()}
+            present[k] = special.expit(_sum(values, rules[name]) - rules[name]["cut"])
+    return np.asarray(present, np.float32)
+
+
+def _sum(values: Mapping[str, float], rule: Mapping[str, Any]) -> float:
+    """Return the weighted sum of even evidence; what is unknown adds nothing."""
+    total = 0.0
+    for kind, weight in rule["weights"].items():
+        value = (values[kind] - rule["centre"][kind]) / rule["scale"][kind]
+        total += 0.0 if np.isnan(value) else weight * value
+    return total
+
+
+def evidence(
+    project: Project,
+    case: Case,
+    findings: Sequence[str],
+    *,
+    classifier: NDArray[np.floating],
+    score: NDArray[np.floating],
+    run: str,
+    structures: Mapping[str, Sequence[str]],
+) -> dict[str, Values]:
+    """Return (K,) of each kind of evidence that a finding is on a film.
+
+    Parameters
+    ----------
+    classifier : (K,)
+        Its probabilities.
+    score : (K, S, S)
+        A segmenter's map.
+    run
+        Of the stage anatomy, which has seen the film.
+    structures
+        Finding to the structures that it is an enlargement of, see `structures_of`.
+    """
+    ordered = np.sort(score.reshape(len(score), -1), axis=1)
+    top = ordered[:, -max(1, round(_TOP * ordered.shape[1])) :].mean(1)
+    chest = np.full(len(findings), np.nan)
+    masks = anatomy.masks(project, case, run) if structures else {}
+    for k, name in enumerate(findings):
+        if name in structures and masks:
+            chest[k] = _width(score[k], masks, structures[name], case.shape)
+    return {"classifier": _odds(classifier), "mask": _odds(top), "chest": chest}
+
+
+def _width(
+    score: NDArray[np.floating],
+    masks: Mapping[str, Mask],
+    structures: Sequence[str],
+    shape: tuple[int, int],
+) -> float:
+    """Return an organ's share of the chest's width, as anatomy and segmenter see it."""
+    drawn = geometry.unletterbox(score.astype(np.float32), shape) >= _DRAWN
+    ratios = (
+        width_ratio(masks, structures),
+        share_of_width(keep_largest(drawn), masks),
+    )
+    known = [ratio for ratio in ratios if ratio is not None]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def structures_of(project: Project) -> dict[str, tuple[str, ...]]:
+    """Return, of the findings that are a structure grown too large, which it is."""
+    where = places.of_project(project)
+    return {
+        name: places.STRUCTURES[place]
+        for name, place in where.items()
+        if place in places.STRUCTURES
+    }
+
+
+def _odds(probability: NDArray[np.floating]) -> Values:
+    sure = np.clip(np.asarray(probability, np.float64), _SURE, 1 - _SURE)
+    return np.asarray(special.logit(sure))

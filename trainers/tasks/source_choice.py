@@ -1,0 +1,188 @@
+"""Which weak masks suit each finding: cheap trials, and what they said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_wsseg.io import anatomy, stages
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError, Progress
+from napari_wsseg.ops import metrics
+from napari_wsseg.ops.chest import width_ratio
+from napari_wsseg.phantom import planting
+from napari_wsseg.pipeline import label_conditioned_masks
+from napari_wsseg.pipeline.infer import infer
+from napari_wsseg.pipeline.inference import evidence
+from napari_wsseg.schema import ANATOMY, Mask
+from trainers.data.batches import Labels
+from trainers.engine.recipe import Context
+from trainers.tasks import weak_masks as _weak
+
+_LEAST = 3
+"""Validation films with an expert mask below which overlap decides nothing."""
+
+_TELLS = 0.7
+"""AUROC from which a measure that learnt no label is believed to go with it."""
+
+_KNOWS = 0.8
+"""AUROC of a classifier on val from which its maps are believed to show the finding."""
+
+_OVERLAPS = 0.35
+"""Mean IoU with val's expert masks from which a weak stage teaches beside planting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Where the weak masks of a finding come from, and why, for a person to read."""
+
+    source: str
+    why: str
+
+
+def choose(
+    context: Context, labels: Labels, config: Any
+) -> Generator[Progress, None, dict[str, Chosen]]:
+    """Yield progress; return, by finding, the weak masks that suit it.
+
+    Where validation films have expert masks, whichever source overlaps them most; else
+    whether a measure that has learnt no label goes with the labels, and whether the
+    classifier does on validation films. A finding that can be planted is, and a stage
+    that is worth little teaches nothing of positive films. Test films are not looked
+    at.
+
+    Raises
+    ------
+    DataError
+        If no weak stage is in use.
+    """
+    project = context.project
+    runs = _runs(project, config)
+    for stage, run in runs.items():
+        how = {"device": config.device, "cancel": context.cancel}
+        yield from infer(project, stage, run, **how)
+    organs = evidence.structures_of(project)
+    if organs:
+        yield from infer(
+            project,
+            ANATOMY,
+            anatomy.run_in_use(project),
+            device=config.device,
+            cancel=context.cancel,
+        )
+    if context.cancel.is_set():
+        return {}
+    chosen = {}
+    for k, name in enumerate(labels.findings):
+        chosen[name] = _chosen(project, labels, k, runs, organs.get(name, ()))
+        told = f"{name}: weak masks from {chosen[name].source}, {chosen[name].why}"
+        yield Progress(0, 0, told)
+    return chosen
+
+
+def _runs(project: Project, config: Any) -> dict[str, str]:
+    """Return the weak stages there are, and their runs, the last first."""
+    each = {
+        stage: _weak.stage_run(project, config, stage)
+        for stage in ("irnet", "crf", "cam")
+    }
+    return {stage: run for stage, run in each.items() if run}
+
+
+def _chosen(
+    project: Project,
+    labels: Labels,
+    k: int,
+    runs: Mapping[str, str],
+    organ: Sequence[str],
+) -> Chosen:
+    overlaps = _overlaps(project, labels, k, runs, organ)
+    if overlaps:
+        best = max(overlaps, key=lambda source: overlaps[source])
+        listed = ", ".join(f"{name} {value:.2f}" for name, value in overlaps.items())
+        why = f"overlap with expert masks of validation films: {listed}"
+        worth = overlaps[best] >= _OVERLAPS
+    elif organ and (tells := _auroc_of_width(project, labels, k, organ)) is not None:
+        best = ANATOMY if tells >= _TELLS else next(iter(runs))
+        why = f"AUROC of the {organ[-1]}'s width for the labels: {tells:.2f}"
+        worth = True
+    else:
+        best = next(iter(runs))
+        knows = _auroc_of_classifier(project, labels, k, runs["cam"])
+        worth = (knows or 0.0) >= _KNOWS
+        heard = "unknown" if knows is None else f"{knows:.2f}"
+        why = f"AUROC of the classifier on validation films: {heard}"
+    if best == ANATOMY or planting.kind_of(labels.findings[k]) is None:
+        return Chosen(best, why)
+    if worth:
+        return Chosen(f"planted+{best}", f"planted into negative films, and {why}")
+    return Chosen("planted", f"of positive films no stage knows enough ({why})")
+
+
+def _overlaps(
+    project: Project,
+    labels: Labels,
+    k: int,
+    runs: Mapping[str, str],
+    organ: Sequence[str],
+) -> dict[str, float]:
+    """Return each source's mean IoU with val's expert masks; empty if few."""
+    found: dict[str, list[float]] = {}
+    name = labels.findings[k]
+    for case_id in project.annotated("val"):
+        truth = project.expert_masks(case_id).get(name)
+        if truth is None or not truth.any():
+            continue
+        for source, run in runs.items():
+            mask = _weak_mask(project, source, run, case_id, k)
+            found.setdefault(source, []).append(metrics.iou(mask, truth))
+        if organ:
+            drawn = _weak.organ(anatomy.masks(project, project.case(case_id)), organ)
+            found.setdefault(ANATOMY, []).append(metrics.iou(drawn, truth))
+    return {
+        source: float(np.mean(each))
+        for source, each in found.items()
+        if len(each) >= _LEAST
+    }
+
+
+def _weak_mask(project: Project, stage: str, run: str, case_id: str, k: int) -> Mask:
+    maps = stages.read(project.folder, stage, run, case_id)
+    settings = stages.read_settings(project.folder, stage, run)
+    case = project.case(case_id)
+    if maps is None or settings is None:
+        raise DataError(f"stage {stage} of run {run} lost {case.path}")
+    known = [int(finding == k) for finding in range(len(settings.findings))]
+    return label_conditioned_masks(maps, settings, case.shape, known)[k]
+
+
+def _auroc_of_width(
+    project: Project, labels: Labels, k: int, organ: Sequence[str]
+) -> float | None:
+    """Return how well the organ's width tells the labels of train and val."""
+    rows = labels.known_in("train") + labels.known_in("val")
+    pairs = []
+    for row in rows:
+        label = float(labels.targets[row, k])
+        masks = anatomy.masks(project, labels.cases[row])
+        ratio = width_ratio(masks, organ) if masks else None
+        if ratio is not None and label in (0.0, 1.0):
+            pairs.append((ratio, int(label)))
+    if len(pairs) < len(rows) / 2:
+        return None
+    return metrics.auroc(*zip(*pairs, strict=True))
+
+
+def _auroc_of_classifier(
+    project: Project, labels: Labels, k: int, run: str
+) -> float | None:
+    pairs = []
+    for row in labels.known_in("val"):
+        label = float(labels.targets[row, k])
+        told = stages.read_present(project.folder, "cam", run, labels.cases[row].id)
+        if told is not None and label in (0.0, 1.0):
+            pairs.append((float(told[k]), int(label)))
+    return metrics.auroc(*zip(*pairs, strict=True)) if pairs else None
