@@ -22,8 +22,12 @@ test: testing $(VENV)/.tested
 	  -m "not slow and not gui" $(PYTEST)
 	$(DISPLAY_CMD) $(BIN)/python -m pytest -m "gui and not slow" $(PYTEST)
 
-slow: testing $(VENV)/.tested
+slow: testing $(VENV)/.tested .node/node_modules/dcmjs
 	$(DISPLAY_CMD) $(BIN)/python -m pytest -m slow $(PYTEST)
+
+# A reader of browsers, which slow tests compare with.
+.node/node_modules/dcmjs:
+	npm install --silent --no-audit --no-fund --prefix .node dcmjs
 
 # Every warning is an error: no dead link, no page left out.
 docs: $(VENV)/.tested

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Generator
 from pathlib import Path
+from typing import get_args
 
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import add_json, add_project
@@ -14,9 +15,13 @@ from napari_wsseg.export import (
     Summary,
     formats,
     models,
+    storing,
     summary,
     writing,
 )
+from napari_wsseg.export.storing import Sent, Stored
+from napari_wsseg.io.dicomweb import access
+from napari_wsseg.io.dicomweb.archive import Archive, Status
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress, UsageError
 from napari_wsseg.schema import SPLITS
@@ -30,7 +35,16 @@ def add(command: argparse.ArgumentParser) -> None:
     command.epilog = "formats:\n" + "\n".join(lines)
     command.add_argument("format", choices=names, metavar="FORMAT")
     add_project(command)
-    command.add_argument("-o", "--out", type=Path, required=True, help="a folder")
+    command.add_argument("-o", "--out", type=Path, help="a folder")
+    command.add_argument(
+        "--to-pacs",
+        metavar="URL",
+        help="instead of a folder, the archive at this DICOMweb address: accepted "
+        "masks alone, each once (docs/pacs.md)",
+    )
+    command.add_argument(
+        "--ca", type=Path, metavar="FILE", help="certificates that sign the archive's"
+    )
     command.add_argument(
         "--dry-run", action="store_true", help="write nothing, say what would be"
     )
@@ -44,8 +58,8 @@ def add(command: argparse.ArgumentParser) -> None:
     scope.add_argument(
         "--identity",
         choices=IDENTITIES,
-        help="of DICOM: nothing leads back to the patient (default), or the same "
-        "patient and study as the film, for the archive that has it",
+        help="of DICOM: nothing leads back to the patient (default in a folder), or "
+        "the same patient and study as the film, for the archive that has it",
     )
     network = command.add_argument_group("a network")
     network.add_argument("--run", dest="network", help="default, the one in use")
@@ -53,6 +67,12 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the expert masks in scope, or a run's network."""
+    if bool(arguments.out) == bool(arguments.to_pacs):
+        raise UsageError("name a folder with -o, or an archive with --to-pacs URL")
+    if arguments.to_pacs:
+        return _to_archive(arguments)
+    if arguments.ca:
+        raise UsageError("--ca: only with --to-pacs")
     with Project.open(arguments.project) as project:
         found = _say.finish(_steps(project, arguments), arguments.json)
     would = "would be " if found.dry_run else ""
@@ -70,6 +90,72 @@ def run(arguments: argparse.Namespace) -> int:
         for path in found.files:
             _say.person(f"  {path}")
     return 0
+
+
+def _to_archive(arguments: argparse.Namespace) -> int:
+    """Store accepted masks in an archive; tell what it answered, one by one."""
+    identity = arguments.identity
+    if arguments.network or arguments.format in models:
+        raise UsageError(f"{arguments.format}: an archive takes DICOM masks alone")
+    if identity is None:
+        raise UsageError(
+            "say whose the masks are: --identity same-patient joins them to the films "
+            "that the archive has; --identity de-identified stores films and masks of "
+            "nobody, with new UIDs"
+        )
+    archive = Archive(access.to(arguments.to_pacs, ca=arguments.ca))
+    scope = Scope(arguments.split, arguments.reader)
+    _say.person(f"identity: {identity}; to: {archive.host}")
+    with Project.open(arguments.project) as project:
+        job = storing.steps(
+            project,
+            arguments.format,
+            archive,
+            scope,
+            identity=identity,
+            dry_run=arguments.dry_run,
+        )
+        stored = _say.finish(job, arguments.json)
+    _tell_stored(stored, arguments)
+    return 4 if stored.count("refused") else 0
+
+
+def _tell_stored(stored: Stored, arguments: argparse.Namespace) -> None:
+    for text in stored.warnings:
+        _say.person(f"warning: {text}")
+    for text in stored.skipped:
+        _say.person(f"left out: {text}")
+    for one in stored.sent:
+        answer = one.answer
+        said = "would be stored" if answer is None else answer.status
+        more = f": {answer.words}" if answer and answer.words else ""
+        _say.person(f"  {one.name}: {said}{more}")
+    counts = {each: stored.count(each) for each in get_args(Status)}
+    if not stored.dry_run:
+        _say.person(", ".join(f"{count} {each}" for each, count in counts.items()))
+    if arguments.json:
+        _say.program(
+            {
+                "status": "failed" if counts["refused"] else "done",
+                "format": stored.format,
+                "identity": arguments.identity,
+                "answers": [_answer(one) for one in stored.sent],
+                "skipped": list(stored.skipped),
+                "warnings": list(stored.warnings),
+                "dry_run": stored.dry_run,
+            }
+        )
+
+
+def _answer(one: Sent) -> dict[str, object]:
+    if one.answer is None:
+        return {"name": one.name, "status": "would be stored"}
+    return {
+        "name": one.name,
+        "sop_instance_uid": one.answer.uid,
+        "status": one.answer.status,
+        "words": one.answer.words,
+    }
 
 
 def _steps(

@@ -7,14 +7,12 @@ same patient and study, and refers to the film itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ImageColor
 
 from napari_wsseg.export import (
     File,
@@ -26,59 +24,33 @@ from napari_wsseg.export import (
     importers,
     with_identity,
 )
-from napari_wsseg.export.exporting import dicom_codes as _codes
+from napari_wsseg.export.exporting import dicom_objects as _objects
 from napari_wsseg.export.exporting import several_files
-from napari_wsseg.export.exporting import stand_in_dicom as _stand_in
-from napari_wsseg.export.exporting.identity import made_uid
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _scan
 from napari_wsseg.io.dicom import guard
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
-from napari_wsseg.schema import Annotation, Case, Mask
+from napari_wsseg.schema import Mask
 
 ENDING = ".seg.dcm"
 SOP_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """Segmentation Storage, and the one of label maps."""
 
 _MOST_FRAMES = 512
-_SERIES = 9001  # behind whatever the study has
-
-_DE_IDENTIFIED = (
-    "identity: de-identified. Every film is written as a secondary capture beside its "
-    "masks, both with new UIDs and no patient; look at the pixels for names burned in. "
-    "The archive that has the films cannot attach these masks: for that, choose the "
-    "identity “same-patient”"
-)
-_SAME_PATIENT = (
-    "identity: same-patient. Name, id and study of every patient are in these files, "
-    "as in the films: store them in the archive that has the films, and nowhere else"
-)
 
 
 @formats.register("dicom_seg")
 @with_identity
 def write(chosen: Selection) -> Iterator[Item]:
     """Yield ``<film>.seg.dcm``; de-identified, the film as ``<film>.dcm``, too."""
-    same = chosen.identity == "same-patient"
-    yield Note("warning", _SAME_PATIENT if same else _DE_IDENTIFIED)
-    for case, masks in chosen.each():
-        yield case
-        try:
-            if same:
-                film = _stand_in.of_same_patient(chosen.project, case)
-                source = _stand_in.bare(film)
-            else:
-                film, source = None, _stand_in.capture(chosen.project, case)
-                capture = partial(_stand_in.encoded, source)
-                yield File(chosen.place(case, ".dcm"), capture)
-        except DataError as error:
-            yield Note("skipped", str(error))
+    for one in _objects.films(chosen):
+        if not isinstance(one, tuple):
+            yield one
             continue
-        yield File(
-            chosen.place(case, ENDING),
-            partial(_encoded, chosen, case, source, film, masks),
-        )
+        case, source, masks = one
+        made = partial(_objects.segmentation, chosen, case, source, masks)
+        yield File(chosen.place(case, ENDING), _objects.file(made))
 
 
 @importers.register("dicom_seg")
@@ -101,84 +73,6 @@ def is_one(path: Path) -> bool:
         return False
     return head[128:132] == b"DICM" and any(
         uid.encode() + end in head for uid in SOP_CLASSES for end in (b"\0", b"\x02")
-    )
-
-
-def _encoded(
-    chosen: Selection,
-    case: Case,
-    source: Any,
-    film: Any | None,
-    masks: Mapping[str, Mask],
-) -> bytes:
-    import highdicom
-
-    annotations = chosen.annotations(case)
-    colours = {one.name: one.colour for one in chosen.project.findings}
-    segments = [
-        _segment(number, chosen, case, annotations[finding], colours[finding])
-        for number, finding in enumerate(masks, start=1)
-    ]
-    made = highdicom.seg.Segmentation(
-        source_images=[source],
-        pixel_array=np.stack([*masks.values()], axis=-1)[None].astype(np.uint8),
-        segmentation_type="BINARY",
-        segment_descriptions=segments,
-        series_instance_uid=_uid(chosen, case, "masks"),
-        series_number=_SERIES,
-        sop_instance_uid=_uid(chosen, case, *_versions(annotations)),
-        instance_number=1,
-        manufacturer=_stand_in.MANUFACTURER,
-        manufacturer_model_name="wsseg",
-        software_versions=version("napari-wsseg"),
-        device_serial_number="0",
-        content_label="FINDINGS",
-        content_description="Research use only",
-        series_description="Findings. Research use only.",
-        omit_empty_frames=False,
-        specific_character_set="ISO_IR 192",
-    )
-    made.PatientOrientation = None  # type 2C; the film says it
-    if film is None:
-        _stand_in.mark(made)
-    else:
-        _stand_in.join(made, film)
-    _codes.declare(made)
-    return _stand_in.encoded(made)
-
-
-def _uid(chosen: Selection, case: Case, *words: str) -> str:
-    """Return a UID that the same masks get again, and other masks never."""
-    return made_uid(chosen.project.secret, chosen.identity, case.id, *words)
-
-
-def _versions(annotations: Mapping[str, Annotation]) -> list[str]:
-    return [f"{one.id} {one.mask_sha}" for one in annotations.values()]
-
-
-def _segment(
-    number: int, chosen: Selection, case: Case, one: Annotation, colour: str
-) -> Any:
-    import highdicom
-    from pydicom.sr.codedict import codes
-
-    kind, run = _codes.algorithm(chosen.project, one)
-    red, green, blue = ImageColor.getrgb(colour)[:3]
-    algorithm = None
-    if run:
-        algorithm = highdicom.AlgorithmIdentificationSequence(
-            name=run, family=codes.DCM.ArtificialIntelligence, version="1"
-        )
-    return highdicom.seg.SegmentDescription(
-        segment_number=number,
-        segment_label=one.finding,
-        segmented_property_category=_codes.category(one.finding),
-        segmented_property_type=_codes.property_type(one.finding),
-        algorithm_type=kind,
-        algorithm_identification=algorithm,
-        tracking_id=one.finding,
-        tracking_uid=_uid(chosen, case, "finding", one.finding),
-        display_color=highdicom.color.CIELabColor.from_rgb(red, green, blue),
     )
 
 

@@ -8,7 +8,9 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
+from napari_wsseg.export.exporting.dicom_codes import CodeTable
 from napari_wsseg.export.exporting.items import Identity, Scope
+from napari_wsseg.io.dicomweb.archive import Archive
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import ACCEPTING, Annotation, Case, Mask, without_ending
 
@@ -24,6 +26,8 @@ class Selection:
         What to choose.
     identity
         What formats that can name a patient say of him.
+    archive
+        Where DICOM objects are stored, if not in files.
     """
 
     def __init__(
@@ -31,10 +35,12 @@ class Selection:
         project: Project,
         scope: Scope | None = None,
         identity: Identity = "de-identified",
+        archive: Archive | None = None,
     ) -> None:
         self.project = project
         self.scope = scope or Scope()
         self.identity = identity
+        self.archive = archive
         self.findings = tuple(finding.name for finding in project.findings)
         self._annotations: dict[str, dict[str, Annotation]] = {}
 
@@ -86,6 +92,11 @@ class Selection:
             for finding, value in case.labels.items()
         }
         return replace(case, labels=labels)
+
+    @cached_property
+    def codes(self) -> CodeTable:
+        """What DICOM calls the findings."""
+        return CodeTable(self.project)
 
     def annotations(self, case: Case) -> dict[str, Annotation]:
         """Return the versions that are written, by finding, in the project's order."""

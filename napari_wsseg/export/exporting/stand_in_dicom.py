@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from napari_wsseg.export.exporting import identity as _identity
+from napari_wsseg.export.exporting.selection import Selection
+from napari_wsseg.io.dicomweb.archive import Instance
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case
@@ -39,19 +41,41 @@ _STUDY = (
 )
 """Patient, General Study and Patient Study module (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2)."""
 
+_PLACE = ("FrameOfReferenceUID", "PositionReferenceIndicator")
+_SPACING = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+
+_LOOK = (
+    *("Modality", "SamplesPerPixel", "PhotometricInterpretation", "BitsStored"),
+    *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
+    *("RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence"),
+)
+"""What a presentation state repeats of a film, so that it looks the same."""
+
 MANUFACTURER = "napari-wsseg"
 
 
-def of_same_patient(project: Project, case: Case) -> Any:
+def of_same_patient(chosen: Selection, case: Case) -> Any:
     """Return the film's header, with its own patient, study and UIDs.
+
+    Towards an archive they are those that the archive has for the film: a patient may
+    have got another number or name there since the film was fetched.
 
     Raises
     ------
     DataError
-        The film is not DICOM, or lacks what a segmentation has to refer to.
+        The film is not DICOM, lacks what a segmentation has to refer to, or is not in
+        the archive that is stored to.
     """
-    words = [*_NEEDED, *_PATIENT, *_STUDY, "SpecificCharacterSet"]
-    found = _identity.header(project.image_path(case), words)
+    words = [
+        *_NEEDED,
+        *_PATIENT,
+        *_STUDY,
+        *_PLACE,
+        *_SPACING,
+        *_LOOK,
+        "SpecificCharacterSet",
+    ]
+    found = _identity.header(chosen.project.image_path(case), words)
     if found is None:
         raise DataError(
             f"{case.name}: is not DICOM, so there is no patient and no study that its "
@@ -71,16 +95,39 @@ def of_same_patient(project: Project, case: Case) -> Any:
             f"{case.name}: its patient and study cannot be read in the character set "
             "that it names, so no segmentation can join it"
         ) from error
+    return found if chosen.archive is None else _as_archived(chosen, case, found)
+
+
+def _as_archived(chosen: Selection, case: Case, film: Any) -> Any:
+    assert chosen.archive is not None
+    one = Instance(
+        str(film.StudyInstanceUID),
+        str(film.SeriesInstanceUID),
+        str(film.SOPInstanceUID),
+    )
+    found = chosen.archive.header(one)
+    if found is None or str(found.get("SOPInstanceUID", "")) != one.uid:
+        raise DataError(
+            f"{case.name}: is not in that archive, so nothing of its patient is stored "
+            "there"
+        )
+    if (found.get("Rows"), found.get("Columns")) != (film.Rows, film.Columns):
+        raise DataError(f"{case.name}: has another size in that archive")
+    if "SpecificCharacterSet" not in found:
+        found.SpecificCharacterSet = "ISO_IR 192"  # as DICOM JSON is
     return found
 
 
 def bare(film: Any) -> Any:
-    """Return what a segmentation refers to, UIDs and size, its patient left blank."""
+    """Return what objects refer to, UIDs, size and look, its patient left blank."""
     from pydicom.dataset import Dataset
 
     made = Dataset()
     for word in _NEEDED:
         setattr(made, word, film.get(word))
+    for word in _LOOK:
+        if word in film:
+            made[word] = film[word]
     return _blank(made, "")
 
 

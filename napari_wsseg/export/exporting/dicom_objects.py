@@ -1,0 +1,235 @@
+"""What DICOM objects of a film have in common: whose it is, UIDs, history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from PIL import ImageColor
+
+from napari_wsseg.export.exporting import dicom_codes as _codes
+from napari_wsseg.export.exporting import stand_in_dicom as _stand_in
+from napari_wsseg.export.exporting.identity import made_uid
+from napari_wsseg.export.exporting.items import File, Item, Note
+from napari_wsseg.export.exporting.selection import Selection
+from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import Annotation, Case, Mask
+
+SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+
+SERIES = {"masks": 9001, "report": 9002, "outlines": 9003}
+"""Series numbers behind whatever a study has, by what we call a series."""
+
+_DE_IDENTIFIED = (
+    "identity: de-identified. Every film is written as a secondary capture beside its "
+    "masks, both with new UIDs and no patient; look at the pixels for names burned in. "
+    "The archive that has the films cannot attach these masks: for that, choose the "
+    "identity “same-patient”"
+)
+_SAME_PATIENT = (
+    "identity: same-patient. Name, id and study of every patient are in these files, "
+    "as in the films: store them in the archive that has the films, and nowhere else"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The film that objects refer to.
+
+    Parameters
+    ----------
+    image
+        Its UIDs and size; the whole secondary capture if it is de-identified.
+    film
+        Header with whose it is; ``None`` if it is de-identified.
+    """
+
+    image: Any
+    film: Any | None
+
+    def finish(self, dataset: Any) -> Any:
+        """Return a data set that is this patient's, or says that it is nobody's."""
+        if self.film is None:
+            _stand_in.mark(dataset)
+        else:
+            _stand_in.join(dataset, self.film)
+        _codes.declare(dataset)
+        return dataset
+
+
+def films(chosen: Selection) -> Iterator[Item | tuple[Case, Source, dict[str, Mask]]]:
+    """Yield each film with its source and masks, behind the items that come first."""
+    same = chosen.identity == "same-patient"
+    yield Note("warning", _SAME_PATIENT if same else _DE_IDENTIFIED)
+    for case, masks in chosen.each():
+        yield case
+        try:
+            if same:
+                film = _stand_in.of_same_patient(chosen, case)
+                source = Source(_stand_in.bare(film), film)
+            else:
+                source = Source(_stand_in.capture(chosen.project, case), None)
+                capture = partial(_stand_in.encoded, source.image)
+                yield File(chosen.place(case, ".dcm"), capture)
+        except DataError as error:
+            yield Note("skipped", str(error))
+            continue
+        yield case, source, masks
+
+
+def file(made: Callable[[], Any]) -> Callable[[], bytes]:
+    """Return what makes the bytes of the file of the data set that `made` makes."""
+    return lambda: _stand_in.encoded(made())
+
+
+def uid(chosen: Selection, case: Case, *words: str) -> str:
+    """Return a UID that the same masks get again, and other masks never."""
+    return made_uid(chosen.project.secret, chosen.identity, case.id, *words)
+
+
+def versions(annotations: Mapping[str, Annotation]) -> list[str]:
+    """Return what tells these versions of masks from all others."""
+    return [f"{one.id} {one.mask_sha}" for one in annotations.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What every object of highdicom's takes, and what was stored before it.
+
+    Parameters
+    ----------
+    arguments
+        Keywords: UIDs, numbers, who made it.
+    earlier
+        UIDs in the same series of the archive that is stored to, oldest first.
+    """
+
+    arguments: dict[str, Any]
+    earlier: tuple[str, ...]
+
+
+def common(
+    chosen: Selection, case: Case, source: Source, kind: str, *words: str
+) -> Common:
+    """Return what an object is called; `words` are what else it is made of."""
+    series = uid(chosen, case, kind)
+    # Masks had their UIDs before other kinds came: those that are stored stay theirs.
+    begin = () if kind == "masks" else (kind, "of", *words)
+    own = uid(chosen, case, *begin, *versions(chosen.annotations(case)))
+    earlier = _earlier(chosen, str(source.image.StudyInstanceUID), series, own)
+    arguments = {
+        "series_instance_uid": series,
+        "series_number": SERIES[kind],
+        "sop_instance_uid": own,
+        "instance_number": 1 + len(earlier),
+        "manufacturer": _stand_in.MANUFACTURER,
+        "manufacturer_model_name": "wsseg",
+        "software_versions": version("napari-wsseg"),
+        "device_serial_number": "0",
+    }
+    return Common(arguments, tuple(earlier))
+
+
+def _earlier(chosen: Selection, study: str, series: str, own: str) -> list[str]:
+    """Return the UIDs of a series before our own, oldest first; an archive knows."""
+    if chosen.archive is None:
+        return []
+    uids = [each for each, _ in chosen.archive.series(study, series)]
+    return uids[: uids.index(own)] if own in uids else uids
+
+
+def segmentation(
+    chosen: Selection, case: Case, source: Source, masks: Mapping[str, Mask]
+) -> Any:
+    """Return a segmentation of a film, a binary segment a finding."""
+    import highdicom
+
+    annotations = chosen.annotations(case)
+    shared = common(chosen, case, source, "masks")
+    colours = {one.name: one.colour for one in chosen.project.findings}
+    made = highdicom.seg.Segmentation(
+        source_images=[source.image],
+        pixel_array=np.stack([*masks.values()], axis=-1)[None].astype(np.uint8),
+        segmentation_type="BINARY",
+        segment_descriptions=[
+            _segment(number, chosen, case, annotations[finding], colours[finding])
+            for number, finding in enumerate(masks, start=1)
+        ],
+        content_label="FINDINGS",
+        content_description="Research use only",
+        series_description="Findings. Research use only.",
+        omit_empty_frames=False,
+        specific_character_set="ISO_IR 192",
+        **shared.arguments,
+    )
+    made.PatientOrientation = None  # type 2C; the film says it
+    # A spacing without a slice's thickness, which no projection has, is unreadable to
+    # highdicom itself; the film says its spacing.
+    for group in made.SharedFunctionalGroupsSequence:
+        group.pop("PixelMeasuresSequence", None)
+    # Projections have no place in space, but share what they have with the film.
+    film = source.film
+    if film is not None and film.get("FrameOfReferenceUID"):
+        made.FrameOfReferenceUID = film.FrameOfReferenceUID
+        made.PositionReferenceIndicator = film.get("PositionReferenceIndicator")
+    if shared.earlier:
+        made.ReferencedImageSequence = [_predecessor(shared.earlier[-1])]
+    return source.finish(made)
+
+
+def _predecessor(before: str) -> Any:
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    item.ReferencedSOPClassUID = SEGMENTATION
+    item.ReferencedSOPInstanceUID = before
+    item.PurposeOfReferenceCodeSequence = [
+        _codes.item("PREDECESSOR", _codes.SCHEME, "Earlier version that this replaces")
+    ]
+    return item
+
+
+def tracking_uid(chosen: Selection, case: Case, finding: str) -> str:
+    """Return the UID of a finding on a film, the same for all versions of its mask."""
+    return uid(chosen, case, "finding", finding)
+
+
+def colour(value: str) -> Any:
+    """Return a colour as DICOM has it."""
+    import highdicom
+
+    red, green, blue = ImageColor.getrgb(value)[:3]
+    return highdicom.color.CIELabColor.from_rgb(red, green, blue)
+
+
+def _segment(
+    number: int, chosen: Selection, case: Case, one: Annotation, colour_name: str
+) -> Any:
+    import highdicom
+    from pydicom.sr.codedict import codes
+
+    kind, run = _codes.algorithm(chosen.project, one)
+    algorithm = None
+    if run:
+        algorithm = highdicom.AlgorithmIdentificationSequence(
+            name=run,
+            family=codes.DCM.ArtificialIntelligence,
+            version=version("napari-wsseg"),
+            source=_stand_in.MANUFACTURER,
+        )
+    code = chosen.codes.code(one.finding)
+    return highdicom.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=one.finding,
+        segmented_property_category=code.category,
+        segmented_property_type=code.type,
+        algorithm_type=kind,
+        algorithm_identification=algorithm,
+        tracking_id=one.finding,
+        tracking_uid=tracking_uid(chosen, case, one.finding),
+        display_color=colour(colour_name),
+    )
