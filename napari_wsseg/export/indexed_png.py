@@ -87,7 +87,11 @@ def names(path: Path) -> dict[int, str]:
             return {int(index): str(name) for index, name in json.loads(text).items()}
         with tables.opened(table) as file:
             rows = csv.DictReader(tables.lines(table, file))
-            return {int(row["index"]): _sheet.uncell(row["finding"]) for row in rows}
+            found = [(int(r["index"]), _sheet.uncell(r["finding"])) for r in rows]
+        named = dict(found)
+        if len(named) < len(set(found)):
+            raise DataError(f"{table}: one index has two findings")
+        return named
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError(
             f"{path}: nothing says which finding an index is; put a findings.csv with "

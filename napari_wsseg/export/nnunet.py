@@ -161,6 +161,9 @@ def _numbers(table: Path, told: object) -> dict[str, tuple[int, ...]]:
         raise DataError(
             f"{table}: not nnU-Net's dataset.json: labels are missing or off ({error})"
         ) from error
+    plain = [own for own in found.values() if len(own) == 1]
+    if len(set(plain)) < len(plain):
+        raise DataError(f"{table}: two labels have one number: {dict(found)}"[:300])
     return {one: own for one, own in found.items() if one not in _NOT_FINDINGS}
 
 

@@ -8,6 +8,7 @@ run that reaches the last pixel; ours keeps it, and any decoder reads it.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,9 @@ from napari_wsseg.schema import Mask
 
 SHAPE = (1024, 1024)
 """The challenge's films; taken where nothing else says a size."""
+
+_CLASS = re.compile("class|label|finding|categor|patholog|diseas", re.IGNORECASE)
+"""What a column of findings may be called."""
 
 _COLUMNS = ("ImageId", "EncodedPixels")
 
@@ -100,6 +104,11 @@ def _rows(path: Path) -> dict[str, list[str]]:
                 if set(_COLUMNS) - set(named):
                     raise DataError(
                         f"{path.name} has no columns {' and '.join(_COLUMNS)}"
+                    )
+                if several := [name for name in named if _CLASS.search(name)]:
+                    raise DataError(
+                        f"{path.name} has a column {several[0]!r}: make a file of each "
+                        "finding, for one file is of one"
                     )
                 name, runs = (named[column] or "" for column in _COLUMNS)
                 rows.setdefault(_sheet.uncell(name.strip()), []).append(runs)

@@ -110,9 +110,12 @@ def _read_names(table: Path) -> dict[int, str]:
     try:
         text = table.read_text(encoding="utf-8-sig")
         if table.suffix == ".txt":
-            return dict(enumerate(filter(None, map(str.strip, text.splitlines()))))
+            lines = enumerate(map(str.strip, text.splitlines()))
+            return {number: name for number, name in lines if name}
         told: Any = yaml.safe_load(text)
         names = told["names"]
+        if not isinstance(names, dict | list):
+            raise TypeError(f"names is {str(names)[:40]!r}, no list")
         pairs = names.items() if isinstance(names, dict) else enumerate(names)
         return {int(number): str(name) for number, name in pairs}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -453,6 +453,74 @@ def test_a_mask_pasted_by_labelme_lies_where_it_was(
     assert only(project, "a.png")
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("chexlocalize", '{"a": {"nodule": %s}, "a": {"mass": %s}}'),
+        ("chexlocalize", '{"a": {"nodule": %s, "nodule": %s}}'),
+        ("coco", '{"images": [], "images": [], "x": [%s, %s]}'),
+        ("labelme", '{"shapes": [], "shapes": [%s, %s]}'),
+    ],
+)
+def test_what_a_json_file_says_twice_is_not_taken_once(
+    name: str, text: str, project: Project, place: Path
+) -> None:
+    runs = json.dumps({"size": SHAPE, "counts": [SHAPE[0] * SHAPE[1]]})
+    path = place / "gt_x.json"
+    path.write_text(text % (runs, runs))
+    with pytest.raises(DataError, match="is there twice in one object"):
+        take(project, name, path)
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("classes.txt", {0: "nodule", 2: "mass"}),
+        ("data.yaml", {0: "nodule", 2: "mass"}),
+    ],
+)
+def test_classes_keep_the_numbers_of_their_lines(
+    table: str, expected: dict[int, str], project: Project, place: Path
+) -> None:
+    path = yolo_seg(place, "a")
+    (place / "data.yaml").unlink()
+    text = (
+        "nodule\n\nmass\n" if table == "classes.txt" else "names: {0: nodule, 2: mass}"
+    )
+    (place / table).write_text("\ufeff" + text)
+    path.write_text("2" + path.read_text()[1:])
+    take(project, "yolo_seg", path)
+    assert only(project, "a.png", expected[2])
+
+
+def test_one_word_is_no_list_of_classes(project: Project, place: Path) -> None:
+    path = yolo_seg(place, "a")
+    (place / "data.yaml").write_text("names: nodule\n")
+    with pytest.raises(DataError, match="names no classes"):
+        take(project, "yolo_seg", path)
+
+
+def test_run_lengths_of_several_findings_in_one_table_are_not_united(
+    project: Project, place: Path
+) -> None:
+    path = place / "nodule.csv"
+    runs = siim_encode(BOX)
+    path.write_text(f"ImageId,EncodedPixels,ClassId\na,{runs},nodule\na,{runs},mass\n")
+    with pytest.raises(DataError, match="has a column 'ClassId'"):
+        take(project, "siim_rle", path)
+
+
+def test_one_number_of_two_labels_is_of_neither(project: Project, place: Path) -> None:
+    labels = {"background": 0, "nodule": 1, "mass": 1}
+    with pytest.raises(DataError, match="two labels have one number"):
+        take(project, "nnunet", nnunet(place, "a", labels=labels))
+    values = Image.fromarray(BOX.astype(np.uint8)).convert("P")
+    values.save(place / "a.png")
+    (place / "findings.csv").write_text("index,finding\n1,nodule\n1,mass\n")
+    with pytest.raises(DataError, match="one index has two findings"):
+        take(project, "indexed_png", place / "a.png")
+
+
 # DICOM segmentations ------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from helpers.small_project import CASE, SHAPE, blot, new_project
 from napari_wsseg.io.index import database as _database
 from napari_wsseg.io.project import Project
+from napari_wsseg.io.project_folder import mask_store
 from napari_wsseg.io.project_folder import strokes as journal
 from napari_wsseg.jobs import DataError
 
@@ -103,6 +104,29 @@ def test_a_damaged_stroke_is_told(project: Project) -> None:
         pytest.raises(DataError, match="damaged"),
     ):
         again.fold(CASE, "nodule", "ann")
+
+
+def test_strokes_on_a_lost_mask_lie_on_that_mask_made_again(project: Project) -> None:
+    project.put_mask(CASE, "nodule", blot(20), reader="ann")
+    version = project.put_mask(CASE, "nodule", blot(), reader="ann")
+    file = mask_store.place(project.folder, CASE, "nodule", version.mask_sha)
+    file.unlink()
+    project.journal_stroke(CASE, "nodule", "ann", blot(), blot(8))
+    assert file.is_file()
+    row = project._database.row("SELECT count(*), min(base), sum(bridge) FROM strokes")
+    assert row is not None
+    assert tuple(row) == (1, version.id, 0)
+
+
+def test_strokes_beside_a_lost_mask_lie_on_a_blank(project: Project) -> None:
+    version = project.put_mask(CASE, "nodule", blot(), reader="ann")
+    file = mask_store.place(project.folder, CASE, "nodule", version.mask_sha)
+    kept = file.read_bytes()
+    file.write_bytes(b"damaged")
+    project.journal_stroke(CASE, "nodule", "ann", blot(20), blot(8))
+    np.testing.assert_array_equal(project.recover(CASE, "nodule", "ann"), blot(8))
+    file.write_bytes(kept)  # found again, it is no ground of theirs
+    np.testing.assert_array_equal(project.recover(CASE, "nodule", "ann"), blot(8))
 
 
 @settings(max_examples=15, deadline=None)

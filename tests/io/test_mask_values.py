@@ -11,6 +11,7 @@ from PIL import Image
 
 from napari_wsseg.io.external import mask_files, mask_values
 from napari_wsseg.io.external.mask_values import Choice
+from napari_wsseg.io.films import limits
 from napari_wsseg.jobs import DataError, UsageError
 
 SHAPE = (64, 48)
@@ -146,3 +147,61 @@ def test_what_covers_nearly_all_or_contradicts_the_label_is_told() -> None:
     assert mask_values.warn(TRUTH, 1) == []
     assert "absent" in mask_values.warn(TRUTH, 0)[0]
     assert "covers 100%" in mask_values.warn(np.ones(SHAPE, bool), None)[0]
+
+
+def test_a_mask_file_that_is_none_is_refused_in_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusal(data: bytes | Image.Image | None, name: str = "m.png") -> str:
+        path = tmp_path / name
+        path.unlink(missing_ok=True)
+        if isinstance(data, Image.Image):
+            data.save(path)
+        elif data is not None:
+            path.write_bytes(data)
+        with pytest.raises(DataError) as told:
+            mask_files.read(path, (4, 5))
+        words = str(told.value)
+        assert words.startswith(f"{path}: ")
+        return words.removeprefix(f"{path}: ")
+
+    mask = Image.fromarray(np.eye(4, 5, dtype=np.uint8) * 255)
+    assert "cannot be read" in refusal(None)
+    assert refusal(b"") == "empty file"
+    assert refusal(b"\x89PNG\r\n\x1a\njunk").startswith("not a mask image (")
+    assert "the mask is 5 × 4, its film 4 × 5; export" in refusal(mask.transpose(4))
+    mask.save(tmp_path / "m.tif", save_all=True, append_images=[mask])
+    assert refusal((tmp_path / "m.tif").read_bytes(), "m.tif") == (
+        "2 pages; a mask has one"
+    )
+    mask.save(tmp_path / "m.webp", lossless=True)
+    assert "not a mask image" in refusal((tmp_path / "m.webp").read_bytes(), "m.webp")
+    assert "its values are" in refusal(
+        Image.fromarray(np.arange(20, dtype=np.uint8).reshape(4, 5))
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "MAX_PIXELS", 19)
+        assert "over the cap" in refusal(mask)
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 10)
+    assert "that one film may have" in refusal(mask)
+
+
+def test_a_mask_of_any_shape_or_turned_as_its_exif_says(tmp_path: Path) -> None:
+    mask = np.eye(4, 5, dtype=bool)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(mask)).save(tmp_path / "m.png", exif=exif)
+    assert np.array_equal(mask_files.read(tmp_path / "m.png", None), mask)
+    assert np.array_equal(mask_files.read(tmp_path / "m.png", (4, 5)), mask)
+    assert mask_files.blank((4, 5)).shape == (4, 5)
+    assert not mask_files.blank((4, 5)).any()
+
+
+def test_white_that_is_zero_turns_reals_about_their_middle(tmp_path: Path) -> None:
+    mask = np.eye(4, 5, dtype=bool)
+    for values in (np.where(mask, 0.25, 1.0).astype("f4"), np.where(mask, 0, 65535)):
+        image = Image.fromarray(
+            values.astype(values.dtype if values.dtype.kind == "f" else "u2")
+        )
+        image.save(tmp_path / "m.tif", tiffinfo={262: 0})
+        assert np.array_equal(mask_files.read(tmp_path / "m.tif", (4, 5)), mask)
