@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_wsseg.jobs import DataError
 
     folder = runs.find(arguments.project, arguments.run_id)
-    if not folder.best.exists():
+    if not folder.best.exists() and not folder.info().is_draft:
         raise DataError(f"run {folder.id} has no finished weights to use")
     stages = folder.info().facts.stages
     if not stages:

@@ -81,17 +81,13 @@ def steps(
         A choice was made of a format that leaves none.
     """
     path = Path(path)
-    findings = _Findings([one.name for one in project.findings], finding)
-    rejected: list[str] = []
     warnings: list[str] = []
     taken = 0
     with _opened(name, path, choice) as each:
-        found = _found(each, rejected)
-        findings.look_at(found)
-        films = _Films(project, found)
-        groups = _grouped(found, films, findings, rejected)
+        located = locate(project, each, finding)
+        groups, rejected = located.groups, located.rejected
         for (case_id, named), masks in groups.items():
-            case = films.by_id[case_id]
+            case = located.cases[case_id]
             mask = _united(masks, case, named, rejected, warnings)
             if mask is None:
                 continue
@@ -104,6 +100,54 @@ def steps(
         why = "; ".join(rejected[:3]) or "there is none"
         raise DataError(f"no mask in {path} fits a film of this project ({why})")
     return Taken(taken, tuple(rejected), tuple(warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """What a file holds, by film and finding of a project.
+
+    Parameters
+    ----------
+    groups
+        By case id and finding, in the file's order.
+    rejected
+        What fits no film or finding, and why.
+    cases
+        The project's films by id.
+    """
+
+    groups: Mapping[tuple[str, str], list[Found]]
+    rejected: list[str]
+    cases: Mapping[str, Case]
+
+
+def locate(
+    project: Project, items: Iterable[Found | Note], finding: str | None
+) -> Located:
+    """Find the film and finding of everything that a reader of a format yields.
+
+    Parameters
+    ----------
+    finding
+        Of which finding they are, where the file does not say.
+
+    Raises
+    ------
+    DataError
+        No such finding, or the file is not of its format.
+    """
+    findings = _Findings([one.name for one in project.findings], finding)
+    found: list[Found] = []
+    rejected: list[str] = []
+    for one in items:
+        if isinstance(one, Note):
+            rejected.append(one.text)
+        else:
+            found.append(one)
+    findings.look_at(found)
+    films = _Films(project, found)
+    groups = _grouped(found, films, findings, rejected)
+    return Located(groups, rejected, films.by_id)
 
 
 def choices(name: str) -> bool:
@@ -119,16 +163,6 @@ def _opened(
             f"{name}: says itself what a mask is; there is nothing to --set"
         )
     return _foreign.opened(name, path, choice)
-
-
-def _found(each: Iterable[Found | Note], rejected: list[str]) -> list[Found]:
-    found: list[Found] = []
-    for one in each:
-        if isinstance(one, Note):
-            rejected.append(one.text)
-        else:
-            found.append(one)
-    return found
 
 
 def _grouped(

@@ -95,6 +95,11 @@ class RunInfo:
         return recipe_facts.read(self.recipe, self.own_facts)
 
     @property
+    def is_draft(self) -> bool:
+        """Whether it stands for another program's predictions: it has no weights."""
+        return "draft" in self.notes
+
+    @property
     def evaluated(self) -> bool:
         """Whether it was measured on films kept apart, against what people said.
 

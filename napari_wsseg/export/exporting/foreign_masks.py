@@ -25,8 +25,16 @@ def opened(
     DataError
         Of the importer; or the file took more memory or time than one may.
     """
-    function = f"{__name__}:drawings"
-    words = (name, str(path), [choice.cut, choice.value])
+    words = (name, str(path), [choice.cut, choice.value, choice.soft])
+    with opened_by(f"{__name__}:drawings", path, *words) as each:
+        yield each
+
+
+@contextmanager
+def opened_by(
+    function: str, path: Path, *words: Any
+) -> Iterator[Iterator[Found | Note]]:
+    """Open a file by a function as `drawings`; raises as `opened`."""
     with borrowed() as reader:
         yield _named(path, _found(GuardedMasks(reader, function, *words)))
 
@@ -55,7 +63,7 @@ def _found(masks: GuardedMasks) -> Iterator[Found | Note]:
 
 
 def drawings(
-    name: str, path: str, choice: tuple[float | None, float | None]
+    name: str, path: str, choice: tuple[float | None, float | None, bool]
 ) -> Iterator[Any]:
     """Yield an importer's words, and its masks to draw."""
     from napari_wsseg.export import importers

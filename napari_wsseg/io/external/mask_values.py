@@ -29,6 +29,10 @@ _NEAR = 0.25
 """Share of the range that noise may lie beside one of two values."""
 _SAME = 0.01
 """The same for what rounding leaves of two real values."""
+_ROUNDING = 1e-3
+"""How far a probability may lie outside 0 to 1 by rounding."""
+_LABELS = 32
+"""Whole values up to here are the numbers of labels rather than shades."""
 _FLAT = 0.2
 """Share of noise that may lie in flat regions; labels do throughout."""
 
@@ -43,13 +47,18 @@ class Choice:
         What is above is the finding.
     value
         What has it is the finding: one label of several.
+    soft
+        What is no mask is probabilities, which stay what they are: for drafts, whose
+        cut can move.
     """
 
     cut: float | None = None
     value: float | None = None
+    soft: bool = False
 
 
 PLAIN = Choice()
+SOFT = Choice(soft=True)
 
 
 def chosen(choice: Choice, word: str) -> Choice:
@@ -69,13 +78,13 @@ def chosen(choice: Choice, word: str) -> Choice:
         raise UsageError(f"{word!r}: say cut=NUMBER or value=NUMBER")
     if choice != PLAIN:
         raise UsageError("choose a cut or a value, and one of them once")
-    return replace(choice, **{name: level})
+    return replace(choice, cut=level) if name == "cut" else replace(choice, value=level)
 
 
 def drawn(
     values: NDArray[Any], choice: Choice = PLAIN, remarks: list[str] | None = None
-) -> Mask:
-    """Return the (H, W) mask in (H, W) values.
+) -> NDArray[Any]:
+    """Return the (H, W) mask in (H, W) values; float32 where the choice is soft.
 
     Parameters
     ----------
@@ -90,6 +99,8 @@ def drawn(
         They are not those of a mask; says them and how to choose.
     """
     values = np.asarray(values)
+    if choice.soft:
+        return probabilities(values)
     if values.dtype == bool and choice == PLAIN:
         return values.copy()
     numbers = _numbers(values)
@@ -115,9 +126,37 @@ def drawn(
     raise DataError(_refusal(found))
 
 
+def probabilities(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Return (H, W) values as probabilities in [0, 1].
+
+    A mask is 0 and 1. Real values are what they are; whole ones are shares of the
+    highest that their kind of image holds.
+
+    Raises
+    ------
+    DataError
+        They lie outside 0 to 1, or are the numbers of several labels.
+    """
+    numbers = _numbers(values)
+    found = np.unique(numbers)
+    low, high = float(found[0]), float(found[-1])
+    if values.dtype.kind == "f":
+        if low < -_ROUNDING or high > 1 + _ROUNDING:
+            raise DataError(
+                f"values from {low:.3g} to {high:.3g} are no probabilities; apply the "
+                "sigmoid or softmax first"
+            )
+        return np.asarray(np.clip(numbers, 0, 1), np.float32)
+    if len(found) <= 2:
+        return np.asarray(drawn(values), np.float32)
+    if low < 0 or high <= _LABELS:
+        raise DataError(_refusal(found))
+    return np.asarray(numbers / (255 if high <= 255 else 65535), np.float32)
+
+
 def of_colours(
     colours: NDArray[Any], choice: Choice = PLAIN, remarks: list[str] | None = None
-) -> Mask:
+) -> NDArray[Any]:
     """Return the (H, W) mask in (H, W, 3 or 4) colours, the fourth being opacity.
 
     Colours are laid on black; where all that is seen has one colour, opacity is the

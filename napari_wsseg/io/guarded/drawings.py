@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from numpy.typing import NDArray
+
 from napari_wsseg.io.guarded.reader import GuardedReader, Lost, Shape
 from napari_wsseg.jobs import DataError
-from napari_wsseg.schema import Mask
 
 _MOST_LOST = 3
 """Masks of one file that may end their process before the rest is given up."""
@@ -38,11 +39,13 @@ class GuardedMasks:
 
     def drawing(
         self, number: int, remarks: list[str]
-    ) -> Callable[[Shape | None], Mask]:
+    ) -> Callable[[Shape | None], NDArray[Any]]:
         """Return what draws the `number`-th drawing, adding to remarks."""
         return partial(self._draw, number, remarks)
 
-    def _draw(self, number: int, remarks: list[str], shape: Shape | None) -> Mask:
+    def _draw(
+        self, number: int, remarks: list[str], shape: Shape | None
+    ) -> NDArray[Any]:
         if self._lost >= _MOST_LOST:
             raise DataError("not read, for others of the same file crashed its decoder")
         if self._listed_by != self._reader.generation:

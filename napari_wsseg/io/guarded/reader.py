@@ -28,10 +28,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
-from napari_wsseg.schema import Mask
 
 MOST_SECONDS = 120.0
 """Without an answer, after which a file is given up; busy machines are slow."""
@@ -46,6 +46,9 @@ _MOST_LINE = 16 * 2**20
 """Bytes of one answer; a film's name and finding have some hundred."""
 
 _READY = "ready"
+
+_SHADES = 255
+"""Steps in which probabilities go from process to process."""
 
 Shape: TypeAlias = tuple[int, int]
 
@@ -64,7 +67,7 @@ class Drawing(NamedTuple):
     """
 
     value: Any
-    draw: Callable[[Shape | None], Mask]
+    draw: Callable[[Shape | None], NDArray[Any]]
     remarks: list[str]
 
 
@@ -137,8 +140,10 @@ class GuardedReader:
             if answer.kind == "item":
                 yield answer.value
 
-    def draw(self, number: int, shape: Shape | None) -> tuple[Mask, list[str]]:
+    def draw(self, number: int, shape: Shape | None) -> tuple[NDArray[Any], list[str]]:
         """Return the mask of the `number`-th `Drawing` that was yielded, and remarks.
+
+        Of probabilities, float32 in steps of 1/255.
 
         Raises
         ------
@@ -341,13 +346,16 @@ def _checked(answer: Answer) -> Answer:
     return answer
 
 
-def _unpacked(size: Any, data: bytes, shape: Shape | None) -> Mask:
-    rows, columns = (int(side) for side in size)
+def _unpacked(size: Any, data: bytes, shape: Shape | None) -> NDArray[Any]:
+    rows, columns, *depth = (int(side) for side in size)
     if shape is not None and (rows, columns) != tuple(shape):
         raise DataError(
             f"the mask is {rows} × {columns}, its film {shape[0]} × {shape[1]}"
         )
     _film.check_shape(Path("the mask"), rows, columns)
+    if depth:
+        shades = np.frombuffer(data, np.uint8, rows * columns)
+        return shades.reshape(rows, columns).astype(np.float32) / _SHADES
     bits = np.unpackbits(np.frombuffer(data, np.uint8), count=rows * columns)
     return bits.reshape(rows, columns).astype(bool)
 
@@ -389,6 +397,9 @@ def _drawn(number: int, shape: list[int] | None) -> Answer:
     one = _drawings[number]
     del one.remarks[:]
     mask = one.draw(None if shape is None else (shape[0], shape[1]))
+    if mask.dtype != bool:
+        shades = np.rint(mask * _SHADES).astype(np.uint8).tobytes()
+        return Answer("value", [[*mask.shape, 8], one.remarks], shades)
     packed = np.packbits(mask).tobytes()
     return Answer("value", [list(mask.shape), one.remarks], packed)
 

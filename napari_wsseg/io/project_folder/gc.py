@@ -55,14 +55,19 @@ def clear(found: list[Waste]) -> None:
 
 
 def _maps(folder: Path, adopted: dict[str, str | None]) -> Iterator[tuple[Path, str]]:
-    """Yield maps of runs that are not in use; ``wsseg infer`` makes them again."""
+    """Yield maps of runs that are not in use; ``wsseg infer`` makes them again.
+
+    Not those of another program, which nobody here can make again.
+    """
+    drafts = {info.id for info in runs.listing(folder) if info.is_draft}
     for stage in STAGES:
         # Variants of a stage lie beside it, as stages/cam~layer-cam@4.
         for place in sorted((folder / "stages").glob(f"{stage}*")):
             if not _is_folder(place) or place.name.partition("~")[0] != stage:
                 continue
             for run in sorted(place.glob("*")):
-                if _is_folder(run) and run.name != adopted.get(stage):
+                used = run.name == adopted.get(stage) or run.name in drafts
+                if _is_folder(run) and not used:
                     yield run, "maps of a run that is not in use"
 
 

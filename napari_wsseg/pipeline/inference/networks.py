@@ -57,6 +57,12 @@ def load(
         If the run has no finished weights, or they do not fit their own header.
     """
     folder = runs.find(project, run)
+    if folder.info().is_draft:
+        raise DataError(
+            f"run {run} holds another program's predictions and no weights: nothing "
+            "can be computed by it; import its drafts of the other films, or use a run "
+            "of this program"
+        )
     header, weights = checkpoints.read(folder.best)
     try:
         if not 16 <= int(header.get("size", 16)) <= MAX_SIZE:
