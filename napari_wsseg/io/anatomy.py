@@ -18,7 +18,9 @@ def run_in_use(project: Project) -> str:
     return project.adopted(ANATOMY) or SHIPPED
 
 
-def masks(project: Project, case: Case, run: str | None = None) -> dict[str, Mask]:
+def masks(
+    project: Project, case: Case, run: str | None = None, *, side: int | None = None
+) -> dict[str, Mask]:
     """Return structure to (H, W) mask of a film; empty where it was not looked at.
 
     Of heart and lungs the largest piece is kept.
@@ -27,20 +29,28 @@ def masks(project: Project, case: Case, run: str | None = None) -> dict[str, Mas
     ----------
     run
         Whose maps; ``None`` for those in use.
+    side
+        Longest side of the masks, where the film's own is longer; ``None``: the film's.
     """
     run = run or run_in_use(project)
     maps = stages.read(project.folder, ANATOMY, run, case.id)
     settings = stages.read_settings(project.folder, ANATOMY, run)
     if maps is None or settings is None:
         return {}
+    shape = case.shape if side is None else _at_most(case.shape, side)
     found = {}
     for name, score, cut in zip(
         settings.findings, maps.score, settings.thresholds, strict=True
     ):
-        mask = geometry.unletterbox(score, case.shape) >= cut
+        mask = geometry.unletterbox(score, shape) >= cut
         one = name in ("heart", "left_lung", "right_lung")
         found[name] = keep_largest(mask) if one else mask
     return found
+
+
+def _at_most(shape: tuple[int, int], side: int) -> tuple[int, int]:
+    scale = min(1.0, side / max(shape))
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
 def measures(project: Project, case: Case) -> ChestMeasures | None:

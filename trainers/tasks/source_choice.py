@@ -167,7 +167,7 @@ def _auroc_of_width(
     pairs = []
     for row in rows:
         label = float(labels.targets[row, k])
-        masks = anatomy.masks(project, labels.cases[row])
+        masks = anatomy.masks(project, labels.cases[row], side=evidence.SIDE)
         ratio = width_ratio(masks, organ) if masks else None
         if ratio is not None and label in (0.0, 1.0):
             pairs.append((ratio, int(label)))

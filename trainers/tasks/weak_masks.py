@@ -108,7 +108,7 @@ def structures(
     for row in rows:
         if context.cancel.is_set():
             break
-        found = anatomy.masks(project, labels.cases[row], run)
+        found = anatomy.masks(project, labels.cases[row], run, side=2 * config.size)
         for k, names in wanted.items():
             mask = organ(found, names)
             if mask.any():

@@ -30,6 +30,9 @@ _TOP = 0.005  # of the film: the part of a map that tells if it has found anythi
 
 _DRAWN = 0.5
 
+SIDE = 256
+"""Longest side of the masks that a chest is measured on."""
+
 GATE = 0.5
 """Probability from which a finding with evidence of several kinds is present."""
 
@@ -91,10 +94,10 @@ def evidence(
     ordered = np.sort(score.reshape(len(score), -1), axis=1)
     top = ordered[:, -max(1, round(_TOP * ordered.shape[1])) :].mean(1)
     chest = np.full(len(findings), np.nan)
-    masks = anatomy.masks(project, case, run) if structures else {}
+    masks = anatomy.masks(project, case, run, side=SIDE) if structures else {}
     for k, name in enumerate(findings):
         if name in structures and masks:
-            chest[k] = _width(score[k], masks, structures[name], case.shape)
+            chest[k] = _width(score[k], masks, structures[name])
     return {"classifier": _odds(classifier), "mask": _odds(top), "chest": chest}
 
 
@@ -102,9 +105,9 @@ def _width(
     score: NDArray[np.floating],
     masks: Mapping[str, Mask],
     structures: Sequence[str],
-    shape: tuple[int, int],
 ) -> float:
     """Return an organ's share of the chest's width, as anatomy and segmenter see it."""
+    shape = masks["left_lung"].shape
     drawn = geometry.unletterbox(score.astype(np.float32), shape) >= _DRAWN
     ratios = (
         width_ratio(masks, structures),
