@@ -237,6 +237,71 @@ class LabelVersion:
     undoes: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A spell of one reader's work on a film, as it is kept beside decisions.
+
+    Parameters
+    ----------
+    finding
+        The finding in hand; ``None`` where the project has none.
+    arm
+        What the reader was offered, one of `ARMS`; empty outside of a study.
+    seconds
+        Active seconds: window in focus, pauses of more than 20 s left out.
+    gestures
+        How often each tool changed the mask or was moved: ``{"paint": 3, "undo": 1}``.
+    earlier
+        Row id of the newest decision at that time: the work belongs to the reader's
+        next decision on the film.
+    """
+
+    id: int
+    case: str
+    finding: str | None
+    reader: str
+    arm: str
+    seconds: float
+    gestures: Mapping[str, int]
+    earlier: int
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one finding's draft, as it is kept with a decision.
+
+    Parameters
+    ----------
+    decision
+        Row id of the decision.
+    start
+        What the mask began with: a stage (``"irnet"``, ``"cam~layer-cam@4 snapped"``),
+        ``"version 2"``, ``"mask"`` for one that was there before, or ``"blank"``.
+    source_run
+        Run of that stage.
+    offered_px
+        Area of the draft that was offered; ``None`` where none was, as in the arm
+        ``"blank"``.
+    added_px, removed_px
+        Pixels that the mask has beyond that draft, and lacks of it.
+    mask_px
+        Area of the mask.
+    unedited
+        Whether the mask is the draft as it was offered.
+    """
+
+    decision: int
+    finding: str
+    start: str
+    source_run: str | None
+    offered_px: int | None
+    added_px: int
+    removed_px: int
+    mask_px: int
+    unedited: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StageMaps:
     """What one stage says of one case: float maps, thresholds still movable.

@@ -12,6 +12,7 @@ from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts import shortcuts
 
 if TYPE_CHECKING:
+    from napari_wsseg._widgets.overlays.candidate_strip import CandidateStrip
     from napari_wsseg._widgets.overlays.gallery import Gallery
     from napari_wsseg._widgets.overlays.swipe import Comparison
     from napari_wsseg._widgets.worklist.agreement_window import AgreementWindow
@@ -32,6 +33,7 @@ class Commands(QObject):
         self.session = bench.session
         self.gallery: Gallery | None = None
         self.comparison: Comparison | None = None
+        self.strip: CandidateStrip | None = None
         self.help: QWidget | None = None
         self.agreement: AgreementWindow | None = None
         bench.session.looking.view_changed.connect(self._compare)
@@ -63,6 +65,8 @@ class Commands(QObject):
             "N": bench.toggle_grow,
             "8": bench.toggle_ruler,
             "T": self.toggle_gallery,
+            "B": self.take_best,
+            "C": self.pick,
             "9": bench.next_tone,
             "0": bench.reset_tone,
             "W": lambda: looking.step_finding(1),
@@ -128,6 +132,23 @@ class Commands(QObject):
     def show_maps(self) -> None:
         """Show every map of the film side by side."""
         self._show_gallery("maps")
+
+    def pick(self) -> None:
+        """Show what the current finding's mask could begin with, 1 to 6 to take."""
+        window = self.bench.window
+        if window is None or self.session.case is None or self.session.locked:
+            return
+        from napari_wsseg._widgets.overlays.candidate_strip import CandidateStrip
+
+        if self.strip is None:
+            self.strip = CandidateStrip(self.bench, window.centralWidget())
+        self.strip.toggle()
+
+    def take_best(self) -> None:
+        """Begin the current finding's mask with the best guess of a draft."""
+        from napari_wsseg._widgets.overlays import candidate_strip
+
+        candidate_strip.take_best(self.bench)
 
     def _show_gallery(self, what: Literal["stages", "maps"]) -> None:
         if self.bench.window is None or self.session.case is None:

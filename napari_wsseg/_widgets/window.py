@@ -59,6 +59,7 @@ def open_window(
     reader: str | None = None,
     mode: Mode = "open",
     stages: bool = True,
+    arm: str = "",
     demo: bool = False,
 ) -> napari.Viewer:
     """Build the viewer with every panel docked and open a project in it.
@@ -71,6 +72,8 @@ def open_window(
         In whose name masks and decisions are kept; by default the computer's user.
     mode, stages
         How this reader reads, and whether stages are shown (`Reading`).
+    arm
+        What a study offers the reader (`Reading`).
     demo
         Open the synthetic sample project when no folder is named.
 
@@ -84,7 +87,7 @@ def open_window(
     # Films are read on black, in a light theme too.
     viewer.canvas.background_color_override = "black"
     bench = workbench_of(viewer, reader)
-    bench.session.read_as(bench.session.reader, mode, stages=stages)
+    bench.session.read_as(bench.session.reader, mode, stages=stages, arm=arm)
     left = _dock(viewer, worklist_panel(viewer), "Worklist", "left")
     right = _dock(viewer, review_panel(viewer), "Review", "right")
     rest = (("Train", train_panel), ("Runs", runs_panel), ("Export", export_panel))

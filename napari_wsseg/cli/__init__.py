@@ -25,6 +25,7 @@ COMMANDS = {
     "adopt": "use a run for its stage, or go back to an earlier one",
     "evaluate": "score every stage against expert masks",
     "agreement": "tell how far readers of the same films agree",
+    "study": "tell what masks cost their readers, by what was offered to them",
     "report": "write a page with figures and pictures",
     "sweep": "train one recipe at several values of a setting, several times each",
     "export": "write reviewed masks in a format others read",

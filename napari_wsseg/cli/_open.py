@@ -36,6 +36,13 @@ def add(command: argparse.ArgumentParser) -> None:
         help="end disagreements: films that two other readers have read",
     )
     command.add_argument(
+        "--arm",
+        choices=("blank", "draft", "loop", "random"),
+        default="",
+        help="read for a study (wsseg study): with no draft, with those of the first "
+        "runs, with those of the runs in use, or each film in one of the three",
+    )
+    command.add_argument(
         "--hide-stages", action="store_true", help="show nothing the machine found"
     )
 
@@ -51,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         reader=arguments.reader,
         mode=arguments.mode or "open",
         stages=not arguments.hide_stages,
+        arm=arguments.arm,
     )
 
 
@@ -75,6 +83,7 @@ def show(
     reader: str | None = None,
     mode: str = "open",
     stages: bool = True,
+    arm: str = "",
     demo: bool = False,
 ) -> int:
     """Open the window on a project.
@@ -100,7 +109,7 @@ def show(
     # Found by name, so that this room does not depend on the one above it.
     window = importlib.import_module("napari_wsseg._widgets.window")
     viewer = window.open_window(
-        project, reader=reader, mode=mode, stages=stages, demo=demo
+        project, reader=reader, mode=mode, stages=stages, arm=arm, demo=demo
     )
     window.spare_window(viewer)
     importlib.import_module("napari").run()

@@ -10,6 +10,7 @@ import functools
 import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -22,8 +23,11 @@ from napari_wsseg.io.index import audit as _audit
 from napari_wsseg.io.index import cases as _cases
 from napari_wsseg.io.index import database as _database
 from napari_wsseg.io.index import decisions as _decisions
+from napari_wsseg.io.index import effort as _effort
 from napari_wsseg.io.index import labels as _labels
 from napari_wsseg.io.index import readers as _readers
+from napari_wsseg.io.index import work as _work
+from napari_wsseg.io.index.effort import Effort
 from napari_wsseg.io.project_folder import expert_masks as _expert
 from napari_wsseg.io.project_folder import fsck as _fsck
 from napari_wsseg.io.project_folder import links as _links
@@ -43,8 +47,10 @@ from napari_wsseg.schema import (
     Decision,
     LabelVersion,
     Mask,
+    Outcome,
     Radiograph,
     Verdict,
+    Work,
 )
 
 INDEX = "index.sqlite"
@@ -516,6 +522,60 @@ class Project:
         """Return every reader's own decision that holds, by case id and reader."""
         return _decisions.newest_of_readers(self._database)
 
+    # Work --------------------------------------------------------------------------
+
+    def note_work(
+        self,
+        case_id: str,
+        finding: str | None,
+        *,
+        reader: str,
+        seconds: float,
+        gestures: Mapping[str, int],
+        arm: str = "",
+    ) -> Work:
+        """Enter a spell of a reader's work on a film; see `schema.Work`."""
+        with self.transaction():
+            work = _work.insert(
+                self._database,
+                case_id=case_id,
+                finding=finding,
+                reader=reader,
+                arm=arm,
+                seconds=seconds,
+                gestures=gestures,
+            )
+            told = {
+                **{"case": case_id, "finding": finding, "arm": arm},
+                **{"seconds": work.seconds, "gestures": work.gestures},
+                "earlier": work.earlier,
+            }
+            self.audit(reader, "work", told)
+        return work
+
+    def note_outcome(self, outcome: Outcome, *, actor: str) -> None:
+        """Enter what became of a finding's draft, with a decision."""
+        told = {**asdict(outcome), "unedited": int(outcome.unedited)}
+        with self.transaction():
+            _work.insert_outcome(self._database, outcome)
+            self.audit(actor, "outcome", told)
+
+    def work(self, *, reader: str | None = None) -> list[Work]:
+        """Return all work that was entered, of one reader or of all, oldest first."""
+        return _work.select(self._database, reader)
+
+    def outcomes(self) -> list[Outcome]:
+        """Return what became of drafts, of decisions taken back, too, oldest first."""
+        return _work.outcomes(self._database)
+
+    def efforts(self, *, reader: str | None = None) -> list[Effort]:
+        """Return what every decision on a film cost its reader, oldest first."""
+        decisions = _decisions.all_that_hold(self._database)
+        chosen = [d for d in decisions if reader in (None, d.reader)]
+        return _effort.efforts(
+            chosen, self.work(reader=reader), self.outcomes(), self.adoptions()
+        )
+
     def finding_decisions(
         self, case_id: str, *, reader: str | None = None
     ) -> dict[str, Decision]:
@@ -535,6 +595,17 @@ class Project:
     def runs_in_use(self) -> dict[str, str]:
         """Return the run that each stage shows, in the stages' order; none: missing."""
         return {stage: run for stage in STAGES if (run := self.adopted(stage))}
+
+    def adoptions(self) -> list[tuple[str, str, str]]:
+        """Return stage, run and time of every adoption, oldest first."""
+        return _decisions.adoptions(self._database)
+
+    def runs_used_first(self) -> dict[str, str]:
+        """Return the run that each stage showed first, in the stages' order."""
+        first: dict[str, str] = {}
+        for stage, run, _ in self.adoptions():
+            first.setdefault(stage, run)
+        return {stage: first[stage] for stage in STAGES if stage in first}
 
     def adopted_before(self, stage: str) -> str | None:
         """Return the run that `stage` showed before this one, or ``None``."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
-from napari_wsseg.schema import Decision, Mask
+from napari_wsseg.schema import STAGES, Decision, Mask
 from napari_wsseg.session import adjudication as adjudicating
 from napari_wsseg.session import open_case as opened
 from napari_wsseg.session.background import Background, Inline
@@ -24,6 +24,9 @@ from napari_wsseg.session.case_loader import Loader
 from napari_wsseg.session.decision_commands import DecisionCommands
 from napari_wsseg.session.decisions import Deciding
 from napari_wsseg.session.drafts import Drafts
+from napari_wsseg.session.effort import starts
+from napari_wsseg.session.effort.active_time import ActiveTime
+from napari_wsseg.session.effort.arms import Arms
 from napari_wsseg.session.expert_masks import ExpertMasks, Recovered
 from napari_wsseg.session.label_commands import LabelCommands
 from napari_wsseg.session.open_case import OpenedCase, Shown
@@ -56,6 +59,8 @@ class Session(State):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(Reading(reader), background or Inline(), clock)
+        self.work = ActiveTime(clock)
+        self.looking.finding_changed.connect(self._turn_finding)
         # Panels ask the session; which of the three groups answers is its own matter.
         stages = StageCommands(self)
         self.adopt = stages.adopt
@@ -134,10 +139,14 @@ class Session(State):
         self.opened = self.last_label = None
         self.contradictions.clear()
         self.left_contradictions.clear()
+        self.work.turn(None, None)
         self.experts = ExpertMasks(project, self.reader, self.clock, reading.scope)
         self.list = ReadingList.of(project, reading)
         self.deciding = Deciding(project, self.list, reading, self.clock)
-        shown = Shown(project.runs_in_use()) if reading.stages else Shown()
+        self.arms = Arms.of(project, reading) if reading.arm else None
+        # In a study, which maps may be read is a matter of each film.
+        free = reading.stages and self.arms is None
+        shown = Shown(project.runs_in_use()) if free else Shown()
         self.showing.start(folder, shown)
         self.loader = Loader(
             folder,
@@ -150,6 +159,7 @@ class Session(State):
             self.list.pairs,
             self.reader,
             lambda case_id: self.list.cases[case_id],
+            self.shown_on if self.arms else None,
         )
         self.looking.start(project.findings, Drafts.of(project, shown))
         return self.experts
@@ -164,6 +174,7 @@ class Session(State):
             experts.retry()
             experts.fold_all()
             self._note_seen()
+            self.keep_work()
             for name in (self.reader, reading.reader):
                 project.add_reader(name)
         # Whatever is still being read is of what the reader before may see.
@@ -200,6 +211,8 @@ class Session(State):
                 # Every stroke is in the journal, so the next opening folds it.
                 self.message.emit(str(error))
             self.tried(self._note_seen)
+            self.keep_work()
+        self.work.turn(None, None)
         self.closing.emit()
         if self.loader is not None:
             self.loader.close()
@@ -239,11 +252,13 @@ class Session(State):
         *,
         tool: str = "brush",
         source_run: str | None = None,
+        gesture: str = "",
     ) -> None:
         """Keep what the reader has made of a finding; on disk when this returns.
 
-        A disk that refuses is told by `save_failed`; the change then waits in memory
-        and `tick` tries again.
+        `gesture` says with which tool the hand did it, for the count of strokes. A disk
+        that refuses is told by `save_failed`; the change then waits in memory and
+        `tick` tries again.
         """
         if self.locked or self.experts is None:
             return
@@ -260,16 +275,32 @@ class Session(State):
             if not changed[0]:
                 return
             self.succeed()
+        self._note_edit(finding, after, tool, source_run, gesture)
         self.edited.emit(finding)
         self._check_label(finding)
 
+    def _note_edit(
+        self, finding: str, after: Mask, tool: str, run: str | None, gesture: str
+    ) -> None:
+        start = starts.start_of(tool, after, run)
+        if start is not None:
+            self.starts[finding] = start
+        self.work.gesture(gesture or tool)
+
+    def _turn_finding(self) -> None:
+        finding = self.looking.finding
+        self.work.turn_finding(finding.name if finding else None)
+
     def tick(self) -> None:
         """Be called about twice a second: retries saving, folds strokes when idle."""
-        if self.experts is None or self.readonly:
+        experts = self.experts
+        if experts is None or self.readonly:
             return
-        if self.experts.unsaved and self.tried(self.experts.retry):
+        if experts.unsaved and self.tried(experts.retry):
             self.succeed()
-        self.tried(self.experts.fold_if_idle)
+        folded: list[bool] = []
+        if self.tried(lambda: folded.append(experts.fold_if_idle())) and folded[0]:
+            self.keep_work()
         if self.newly_seen:
             self.tried(self._note_seen)
 
@@ -316,6 +347,9 @@ class Session(State):
             return
         if last is not None:
             self.loader.keep(replace(last, masks=drawn))
+        if last is None or last.case.id != ready.case.id:
+            self._turn_work(ready.case.id)
+            self._turn_arm(ready)
         self.opened, self.shown_at = ready, self.clock()
         if self.list.unreadable.pop(ready.case.id, None):
             self.status_changed.emit(ready.case.id)
@@ -336,6 +370,22 @@ class Session(State):
             self.last_label = None
             for version in taken.approved:
                 self._check_area(version.case, version.finding, version.area_px)
+
+    def _turn_arm(self, ready: OpenedCase) -> None:
+        """Offer what the film's arm allows, from its last stage on."""
+        if self.arms is None or self.project is None:
+            return
+        self.looking.drafts = Drafts.of(self.project, ready.shown)
+        if not ready.maps and self.arms.arm(ready.case.id) != "blank":
+            self.message.emit("No draft has been computed for this film yet")
+        last = next((stage for stage in reversed(STAGES) if stage in ready.maps), None)
+        self.looking.view, self.looking.compared = last or "expert", None
+
+    def _turn_work(self, case_id: str) -> None:
+        self.keep_work()
+        self.starts = {}
+        finding = self.looking.finding
+        self.work.turn(case_id, finding.name if finding else None)
 
     def _fold_waiting(self, case_id: str) -> None:
         experts = self.experts

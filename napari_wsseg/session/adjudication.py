@@ -55,7 +55,7 @@ def offer(
         asked = work()
         accepting = asked.verdict in ACCEPTING
         masks = agreed(opened, drawn) if accepting else {}
-        return replace(asked, drafts=masks, tool="agreed by both", run=None)
+        return replace(asked, drafts=masks, tool="agreed by both", run=None, changed=())
 
     return adjudicate
 

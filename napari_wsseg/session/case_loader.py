@@ -39,6 +39,8 @@ class Loader:
         Case id to the readers whose masks are read beside.
     drawing
         Who draws: her open strokes are on the masks.
+    shown_on
+        Which maps to read of a case instead, in a study.
     case
         Returns the case of an id with the labels that may be shown; ``None``: all.
     wanted
@@ -55,6 +57,7 @@ class Loader:
     pairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     drawing: str = ""
     case: Callable[[str], Case] | None = None
+    shown_on: Callable[[str], Shown] | None = None
     wanted: str | None = None
     _ready: dict[str, OpenedCase] = field(default_factory=dict)
     _coming: set[str] = field(default_factory=set)
@@ -76,7 +79,8 @@ class Loader:
             return
         self._coming.add(case_id)
         self.before_read(case_id)
-        shown, reader, others = self.shown, self.reader, self.pairs.get(case_id, ())
+        shown = self.shown_on(case_id) if self.shown_on else self.shown
+        reader, others = self.reader, self.pairs.get(case_id, ())
         self.background.submit(
             lambda: opened_cases.read(
                 self.folder,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from napari_wsseg.schema import ACCEPTING, Verdict
 from napari_wsseg.session import adjudication as adjudicating
 from napari_wsseg.session.decisions import Asked, finding_state, offer
+from napari_wsseg.session.effort.starts import Start, start_before
 from napari_wsseg.session.open_case import OpenedCase
 from napari_wsseg.session.state import State
 
@@ -56,11 +57,16 @@ class DecisionCommands:
         if why := self._not_yet(verdict, finding, drawn):
             state.message.emit(why)
             return False
+        state.work.signal()
+        state.keep_work()
+        if finding is None:
+            state.work.rest()
         work = offer(
             state.opened,
             state.looking,
             verdict,
-            drawn=drawn,
+            drawn=state.experts.drawn(),
+            starts=self._starts(state.experts.annotated),
             confidence=confidence,
             comment=comment,
             seconds=state.clock() - state.shown_at,
@@ -81,6 +87,7 @@ class DecisionCommands:
         taken = state.deciding.last if state.deciding else None
         if state.deciding is None or taken is None or state.experts is None:
             return
+        state.work.signal()
         # What was drawn since becomes a version of its own before masks go back.
         experts, case = state.experts, taken.decision.case
         folded = state.tried(experts.fold) and state.tried(
@@ -126,6 +133,21 @@ class DecisionCommands:
             )
             for drawn in [experts.annotated]
             for name in state.looking.names
+        }
+
+    def _starts(self, drawn: Collection[str]) -> dict[str, Start]:
+        """Return what the masks that are drawn began with, earlier sittings included.
+
+        Of what was recovered from the journal that is not known.
+        """
+        state = self.state
+        if state.project is None or state.opened is None:
+            return {}
+        history, case_id = state.project.history, state.opened.case.id
+        return {
+            name: state.starts.get(name)
+            or start_before(history(case_id, name, reader=state.reader), drawn=True)
+            for name in drawn
         }
 
     def _not_yet(self, verdict: Verdict, finding: str | None, drawn: set[str]) -> str:

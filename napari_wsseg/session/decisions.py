@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import ACCEPTING, Annotation, Decision, Mask, Verdict
+from napari_wsseg.session.effort.starts import BLANK, Changed, Start
 from napari_wsseg.session.open_case import OpenedCase
 from napari_wsseg.session.reading_list import ReadingList
 from napari_wsseg.session.reading_mode import Reading
@@ -33,7 +34,9 @@ class Asked:
     finding
         The one finding that is decided on; ``None``: the film.
     seconds
-        Time that the reader spent on the case.
+        Time since the case was shown.
+    changed
+        Masks that the verdict leaves, beside the drafts that were offered.
     """
 
     case_id: str
@@ -45,6 +48,7 @@ class Asked:
     comment: str = ""
     seconds: float = 0.0
     finding: str | None = None
+    changed: tuple[Changed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ def offer(
     looking: Looking,
     verdict: Verdict,
     *,
-    drawn: Collection[str],
+    drawn: Mapping[str, Mask],
+    starts: Mapping[str, Start],
     confidence: int | None,
     comment: str,
     seconds: float,
@@ -73,9 +78,13 @@ def offer(
     An accepting verdict takes the drafts of the stage that is looked at for every
     finding that is not `drawn`; where the film or expert masks are looked at, none.
     With `finding`, the verdict is about that one alone; rejected, its mask is empty.
+
+    A draft was offered for a finding if one was laid in (`starts`), else if the stage
+    that is looked at has one; of findings that are `drawn` it is compared with that.
     """
     stage, case, drafts = looking.view, opened.case, looking.drafts.copy()
     run, snap = opened.shown.runs.get(stage), looking.snap
+    drawn, starts = dict(drawn), dict(starts)
     accepting = verdict in ACCEPTING
     asked = looking.names if finding is None else (finding,)
     wanted = [name for name in asked if name not in drawn] if accepting else []
@@ -83,19 +92,50 @@ def offer(
 
     def work() -> Asked:
         maps = opened.stage_maps(stage, snap=snap)
-        found = {
+        offered = {
             name: drafts.draft(maps, stage, name, case.shape, case.labels)
-            for name in wanted
+            for name in (asked if accepting or absent else ())
             if maps is not None
         }
+        found = {name: offered[name] for name in wanted if name in offered}
         found |= {name: np.zeros(case.shape, bool) for name in absent}
         kept = opened.shown.kept(stage) + (" snapped" if snap else "")
         tool = "rejected" if absent else f"accepted {kept}"
+        changed = (
+            _changed(
+                *(name, found.get(name), drawn.get(name), offered.get(name)),
+                starts.get(name, Start(BLANK)),
+                *(kept, run),
+            )
+            for name in (asked if accepting or absent else ())
+            if name in found or name in drawn
+        )
         return Asked(
-            *(case.id, verdict, found, tool, run, confidence, comment, seconds, finding)
+            *(case.id, verdict, found, tool, run, confidence, comment, seconds),
+            *(finding, tuple(changed)),
         )
 
     return work
+
+
+def _changed(
+    finding: str,
+    taken: Mask | None,
+    drawn: Mask | None,
+    offered: Mask | None,
+    start: Start,
+    stage: str,
+    run: str | None,
+) -> Changed:
+    """Return a mask beside its draft: `taken` as it was offered, or `drawn`."""
+    if drawn is None and taken is not None:
+        return Changed(finding, Start(stage, offered, run), taken)
+    mask = taken if taken is not None else drawn
+    if mask is None:
+        raise ValueError(f"{finding} was neither taken nor drawn")
+    if start.offered is None:
+        start = replace(start, offered=offered)
+    return Changed(finding, start, mask)
 
 
 @dataclass(eq=False)
@@ -139,6 +179,10 @@ class Deciding:
                 seconds=round(asked.seconds, 1),
                 finding=asked.finding,
             )
+            for changed in asked.changed:
+                outcome = changed.outcome(decision.id)
+                if outcome is not None:
+                    self.project.note_outcome(outcome, actor=self.reading.reader)
         if asked.finding is None:
             self.cases.decisions[asked.case_id] = decision
         self.last = Taken(decision, approved, tuple(settling), self.clock())

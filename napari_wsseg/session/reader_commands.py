@@ -21,19 +21,29 @@ class ReaderCommands:
     state: State
     change_reader: Callable[[Reading], None]
 
-    def read_as(self, reader: str, mode: Mode = "open", *, stages: bool = True) -> None:
+    def read_as(
+        self,
+        reader: str,
+        mode: Mode = "open",
+        *,
+        stages: bool = True,
+        arm: str | None = None,
+    ) -> None:
         """Let another reader take over, or the same one read otherwise.
+
+        `arm` is that of a study (`Reading`); by default it stays as it is.
 
         Everything drawn so far is saved in the name of who drew it. Training goes on.
 
         Raises
         ------
         UsageError
-            The name is empty.
+            The name is empty, or there is no such arm.
         DataError
             The disk refuses strokes of the reader before; nothing has changed.
         """
-        reading = Reading(reader.strip(), mode, stages)
+        kept = self.state.reading.arm if arm is None else arm
+        reading = Reading(reader.strip(), mode, stages, kept)
         if reading != self.state.reading:
             self.change_reader(reading)
 

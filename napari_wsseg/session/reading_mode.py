@@ -10,6 +10,12 @@ from napari_wsseg.jobs import UsageError
 Mode: TypeAlias = Literal["open", "blind", "adjudicate"]
 MODES: tuple[Mode, ...] = ("open", "blind", "adjudicate")
 
+ARMS = ("blank", "draft", "loop")
+"""What a study offers a reader on a film; see `napari_wsseg.session.effort.arms`."""
+
+RANDOM = "random"
+"""Every film in an arm of its own, which the reader is not told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -26,22 +32,28 @@ class Reading:
         are done with; their masks are shown beside the one that will be final.
     stages
         Whether what the machine found is shown.
+    arm
+        One of `ARMS` or `RANDOM`; empty: no study.
 
     Raises
     ------
     UsageError
-        The name is empty, or there is no such mode.
+        The name is empty, or there is no such mode or arm.
     """
 
     reader: str = "reader"
     mode: Mode = "open"
     stages: bool = True
+    arm: str = ""
 
     def __post_init__(self) -> None:
         if not self.reader.strip():
             raise UsageError("a reader needs a name; give one")
         if self.mode not in MODES:
             raise UsageError(f"no mode {self.mode!r}; there are: {', '.join(MODES)}")
+        if self.arm and self.arm not in (*ARMS, RANDOM):
+            known = ", ".join((*ARMS, RANDOM))
+            raise UsageError(f"no arm {self.arm!r}; there are: {known}")
 
     @property
     def scope(self) -> str | None:

@@ -9,6 +9,7 @@ from napari_wsseg.jobs import UsageError
 from napari_wsseg.schema import Mask, StageMaps
 from napari_wsseg.session import open_case as opened
 from napari_wsseg.session.drafts import Drafts
+from napari_wsseg.session.effort.arms import Arms
 from napari_wsseg.session.open_case import Shown
 from napari_wsseg.session.state import State
 
@@ -69,6 +70,9 @@ class StageCommands:
         if state.project is None or state.loader is None:
             return
         shown = state.showing.shown
+        if state.arms is not None:
+            state.loader.forget()
+            return
         if state.opened is not None and set(shown.runs) - set(state.opened.maps):
             self._show_maps(shown)
             return
@@ -94,6 +98,12 @@ class StageCommands:
     def _show_maps(self, shown: Shown) -> None:
         state = self.state
         if state.project is None:
+            return
+        if state.arms is not None:
+            # What a film of a study offers is settled; later films follow new runs.
+            state.arms = Arms.of(state.project, state.reading)
+            if state.loader is not None:
+                state.loader.forget()
             return
         state.showing.start(state.project.folder, shown)
         state.looking.drafts = Drafts.of(state.project, shown)

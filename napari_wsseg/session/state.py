@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from psygnal import Signal
 
+from napari_wsseg.io.index import effort
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case, LabelVersion, Mask
 from napari_wsseg.session.background import Background
 from napari_wsseg.session.case_loader import Loader
 from napari_wsseg.session.decisions import Deciding
+from napari_wsseg.session.effort import candidates
+from napari_wsseg.session.effort.active_time import ActiveTime
+from napari_wsseg.session.effort.arms import Arms
+from napari_wsseg.session.effort.candidates import Candidate
+from napari_wsseg.session.effort.starts import Start
 from napari_wsseg.session.expert_masks import ExpertMasks
 from napari_wsseg.session.grey_window import Toning
-from napari_wsseg.session.open_case import OpenedCase
+from napari_wsseg.session.open_case import OpenedCase, Shown
 from napari_wsseg.session.reading_list import ReadingList
 from napari_wsseg.session.reading_mode import Reading
 from napari_wsseg.session.shown_runs import Showing
@@ -65,6 +72,14 @@ class State:
         What was asked about and is to stay as it is.
     last_label
         The last label that this reader changed in this sitting.
+    work
+        Active seconds and gestures on the open case.
+    starts
+        What masks of the open case began with in this sitting, by finding.
+    arms
+        What each film offers in a study; ``None`` outside of one.
+    pace
+        How long films took this reader today, in words; empty before the first.
     """
 
     project_changed = Signal()  #: a project was opened or closed, or who reads it
@@ -80,6 +95,7 @@ class State:
     status_changed = Signal(str)  #: case id whose place in the worklist changed
     decided = Signal(object)  #: the `Decision`, or ``None`` when it was taken back
     recovered = Signal(object)  #: list of `Recovered` strokes, already applied
+    pace_changed = Signal()  #: how long films took today was worked out again
     message = Signal(str)
     label_changed = Signal(str)  #: case id of which an image-level label was changed
     contradictions_changed = Signal()  #: there is more, or less, to ask about
@@ -103,6 +119,10 @@ class State:
     contradictions: dict[tuple[str, str], Contradiction] = field(default_factory=dict)
     left_contradictions: set[Contradiction] = field(default_factory=set)
     last_label: LabelVersion | None = None
+    work: ActiveTime = field(default_factory=ActiveTime)
+    starts: dict[str, Start] = field(default_factory=dict)
+    arms: Arms | None = None
+    pace: str = ""
 
     @property
     def case(self) -> Case | None:
@@ -183,6 +203,73 @@ class State:
         if self.project is not None:
             self.list.refresh(self.project, self.reading)
         self.status_changed.emit(case_id)
+
+    def arm_of(self, case_id: str) -> str:
+        """Return what a film is offered in: an arm, ``"blind"``, or nothing said."""
+        if self.arms is not None:
+            return self.arms.arm(case_id)
+        return "blind" if self.reading.mode == "blind" else ""
+
+    def shown_on(self, case_id: str) -> Shown:
+        """Return the runs whose maps a film of a study may show."""
+        arms = self.arms
+        return arms.shown(case_id) if arms and self.reading.stages else Shown()
+
+    def candidates(self) -> Sequence[Candidate]:
+        """Return what the current finding's mask could begin with, best guess first.
+
+        Where the reader is to see nothing of the machine, its drafts are not among
+        them; in a study nothing but what the film's arm offers is.
+        """
+        opened, project, finding = self.opened, self.project, self.looking.finding
+        if opened is None or project is None or finding is None:
+            return []
+        if self.arms is not None or not self.reading.stages:
+            return candidates.every(opened, self.looking)
+        history = project.history(opened.case.id, finding.name, reader=self.reader)
+        return candidates.every(
+            opened, self.looking, earlier=project, versions=history[::-1]
+        )
+
+    def keep_work(self) -> None:
+        """Enter what was done on the open case so far; kept for later if refused."""
+        case_id, spells = self.work.case, self.work.take()
+        project, reading = self.project, self.reading
+        if project is None or project.readonly or case_id is None or not spells:
+            return
+
+        def enter() -> None:
+            with project.transaction():
+                for spell in spells:
+                    project.note_work(
+                        case_id,
+                        spell.finding,
+                        reader=reading.reader,
+                        seconds=spell.seconds,
+                        gestures=spell.gestures,
+                        arm=self.arm_of(case_id),
+                    )
+
+        if not self.tried(enter):
+            self.work.give_back(spells)
+
+    def measure_pace(self) -> None:
+        """Work out, in the background, how long films took this reader today."""
+        if self.project is None:
+            return
+        folder, reader = self.project.folder, self.reader
+
+        def measure() -> str:
+            with Project.open(folder) as project:
+                found = project.efforts(reader=reader)
+            today = effort.day(found, datetime.now(UTC).date().isoformat())
+            return today.line() if today else ""
+
+        def done(line: str) -> None:
+            self.pace = line
+            self.pace_changed.emit()
+
+        self.background.submit(measure, done, lambda error: None)
 
     def tried(self, action: Callable[[], object]) -> bool:
         """Do something to the disk; return whether it let us, else say why not."""

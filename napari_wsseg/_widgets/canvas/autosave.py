@@ -87,7 +87,8 @@ class Autosave:
             tool, run = self._tool
             if tool == "brush" and getattr(event, "type", "") == "paint":
                 drawn = self._kept_within(name, layer, drawn)
-            self._session.edit(name, drawn, tool=tool, source_run=run)
+            gesture = tool if tool != "brush" else _gesture(layer, event)
+            self._session.edit(name, drawn, tool=tool, source_run=run, gesture=gesture)
 
         return heard
 
@@ -117,3 +118,8 @@ class Autosave:
         layer, slot = self._heard.pop(name)
         for event in _EVENTS:
             getattr(layer.events, event).disconnect(slot)
+
+
+def _gesture(layer: Labels, event: object) -> str:
+    """Name what the hand did: the tool of a stroke, or ``"undo"`` for undo and redo."""
+    return str(layer.mode) if getattr(event, "type", "") == "paint" else "undo"

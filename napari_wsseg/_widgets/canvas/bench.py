@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_wsseg._widgets.canvas.activity import Activity
 from napari_wsseg._widgets.canvas.autosave import Autosave
 from napari_wsseg._widgets.canvas.case_layers import CaseLayers
 from napari_wsseg._widgets.canvas.case_switch import FilmTurn
@@ -101,6 +102,7 @@ class Workbench(QObject):
         self.held = HeldKeys(viewer, self)
         self.session.case_changed.connect(self.held.end_all)
         self.sight = Sight(self.session, self.turn, self.canvas, self)
+        self.activity = Activity(self.session.work, self)
         self.session.case_changed.connect(self.turn.begin, priority=2)
         self.turn.drawn.connect(self._name_film)
         self.grow.failed.connect(self.session.message.emit)
@@ -118,6 +120,7 @@ class Workbench(QObject):
             if canvas is not None:
                 canvas.installEventFilter(self)
             self.sight.watch(window, canvas)
+            self.activity.watch(window)
             self.held.watch(window, canvas)
             app = QApplication.instance()
             if app is not None:

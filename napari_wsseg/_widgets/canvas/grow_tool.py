@@ -169,6 +169,7 @@ class GrowTool(QObject):
         opened, strokes = self.session.opened, self.strokes
         if opened is None or strokes is None:
             return
+        self.session.work.gesture("grow stroke")
         drawn = np.full(strokes.data.shape, scribble.NOTHING, np.uint8)
         drawn[strokes.data == IN] = scribble.INSIDE
         drawn[strokes.data == OUT] = scribble.OUTSIDE

@@ -63,6 +63,8 @@ KEYS = (
     Key("Shift-Y", "Shift Y", "Finding", "Label: present on the film"),
     Key("Shift-N", "Shift N", "Finding", "Label: absent from the film"),
     Key("Shift-U", "Shift U", "Finding", "Label: uncertain"),
+    Key("B", "B", "Draw", "Begin with the best draft there is"),
+    Key("C", "C", "Draw", "Candidates that differ most: point to see, 1 to 6 to take"),
     Key("N", "N", "Draw", "Grow: stroke inside, with Ctrl outside; again: put away"),
     Key("8", "8", "Draw", "Ruler: drag to measure; again: put it away"),
     Key("F2", "F2", "Readers", "Who reads: openly, blind, as adjudicator"),

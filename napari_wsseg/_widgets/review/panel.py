@@ -120,6 +120,8 @@ class CaseHeader(QWidget):
         facts = [size, case.split, *([view] if view else [])]
         if self.session.reading.mode == "blind":
             facts.append("<b>blind</b>")
+        elif self.session.arm_of(case.id) == "blank":
+            pass  # What a machine measured is no help to be offered here.
         elif project is not None and (chest := _chest(project, case)):
             facts.append(chest)
         if project is not None and project.readonly:

@@ -72,6 +72,12 @@ class Worklist(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(6)
         self.progress = QLabel()
+        self.pace = QLabel()
+        self.pace.setStyleSheet("color: palette(mid); font-size: 11px;")
+        self.pace.setToolTip(
+            "Active seconds: the window in focus and hand or eye at work. A pause of\n"
+            "more than 20 s is left out. As offered: masks that are the draft itself."
+        )
         self._lay_out()
         # A keystroke in the search field waits for the next one, then filters once.
         self._typed = QTimer(self)
@@ -79,6 +85,8 @@ class Worklist(QWidget):
         self._typed.setInterval(120)
         self._typed.timeout.connect(self._filter)
         self._connect()
+        self._write_pace()
+        self.session.measure_pace()
         self._on_project()
 
     # Building -----------------------------------------------------------------------
@@ -134,6 +142,7 @@ class Worklist(QWidget):
         layout.addWidget(self.empty, 1)
         layout.addWidget(self.bar)
         layout.addWidget(self.progress)
+        layout.addWidget(self.pace)
 
     def _connect(self) -> None:
         session = self.session
@@ -141,6 +150,8 @@ class Worklist(QWidget):
         listen(self, self._on_case, session.case_changed)
         listen(self, self._on_status, session.status_changed, max_args=1)
         listen(self, self._score, session.stages_changed)
+        listen(self, session.measure_pace, session.project_changed, session.decided)
+        listen(self, self._write_pace, session.pace_changed)
         listen(self, self._on_edited, session.edited, max_args=1)
         self.search.textChanged.connect(lambda _: self._typed.start())
         self.search.returnPressed.connect(self.bench.focus_canvas)
@@ -168,7 +179,8 @@ class Worklist(QWidget):
         reading = self.session.reading
         words = {"blind": " · BLIND", "adjudicate": " · adjudicates"}
         self.who.setText(f"{reading.reader}{words.get(reading.mode, '')}  F2")
-        blind = reading.mode == "blind"
+        # A study's films come by chance: an order by the machine would tell its mind.
+        blind = reading.mode == "blind" or bool(reading.arm)
         wanted = ordering.RANDOM if blind else self.model.order
         if reading.mode == "adjudicate":
             wanted = ordering.READERS
@@ -262,6 +274,10 @@ class Worklist(QWidget):
             "" if minutes is None or done == total else f" · ~{_minutes(minutes)} left"
         )
         self.progress.setText(f"{done}/{total} reviewed{left}")
+
+    def _write_pace(self) -> None:
+        self.pace.setText(self.session.pace)
+        self.pace.setVisible(bool(self.session.pace))
 
     def _sort(self, column: int) -> None:
         """Order by a column whose header was clicked, where there is such an order."""

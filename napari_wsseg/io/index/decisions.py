@@ -93,6 +93,12 @@ def newest_of_readers(database: Database) -> dict[str, dict[str, Decision]]:
     return found
 
 
+def all_that_hold(database: Database) -> list[Decision]:
+    """Return every decision that was not taken back, oldest first."""
+    rows = database.rows(f"SELECT * FROM decisions WHERE {_HOLDS} ORDER BY id")
+    return [_decision(row) for row in rows]
+
+
 def newest_of_findings(
     database: Database, case_id: str, reader: str | None
 ) -> dict[str, Decision]:
@@ -130,6 +136,12 @@ def adopted(database: Database, stage: str) -> str | None:
         "SELECT run FROM adoptions WHERE stage = ? ORDER BY id DESC LIMIT 1", stage
     )
     return None if row is None else str(row["run"])
+
+
+def adoptions(database: Database) -> list[tuple[str, str, str]]:
+    """Return stage, run and time of every adoption, oldest first."""
+    rows = database.rows("SELECT * FROM adoptions ORDER BY id")
+    return [(row["stage"], row["run"], row["created"]) for row in rows]
 
 
 def adopted_before(database: Database, stage: str) -> str | None:

@@ -17,6 +17,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
             *("tool", "created", "reason", "verdict", "comment", "after_sha", "stage"),
             *("run", "actor", "action", "payload", "previous", "hash", "at"),
             "source",
+            *("arm", "gestures", "start"),
         ),
         _TEXT,
     ),
@@ -24,12 +25,16 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(
         (
             *("height", "width", "version", "area_px", "bridge", "y", "x", "seq"),
-            *("decision", "strokes"),
+            *("decision", "strokes", "earlier", "added_px", "removed_px"),
+            *("mask_px", "unedited"),
         ),
         _WHOLE,
     ),
     **dict.fromkeys(
-        ("parent", "annotation", "confidence", "base", "newest", "value", "undoes"),
+        (
+            *("parent", "annotation", "confidence", "base", "newest", "value"),
+            *("undoes", "offered_px"),
+        ),
         (*_WHOLE, *_NONE),
     ),
     **dict.fromkeys(("row_mm", "column_mm", "seconds"), (*_NUMBER, *_NONE)),

@@ -166,12 +166,52 @@ def _label_versions(connection: sqlite3.Connection) -> None:
         )
 
 
+def _work_of_readers(connection: sqlite3.Connection) -> None:
+    """Active seconds and gestures by film and finding, and what became of drafts."""
+    connection.execute(
+        """CREATE TABLE work (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            case_id TEXT NOT NULL REFERENCES cases (id),
+            finding TEXT,
+            reader TEXT NOT NULL,
+            arm TEXT NOT NULL,
+            seconds REAL NOT NULL CHECK (seconds >= 0),
+            gestures TEXT NOT NULL,
+            earlier INTEGER NOT NULL,
+            created TEXT NOT NULL
+        )"""
+    )
+    connection.execute("CREATE INDEX work_by_case ON work (case_id, id)")
+    connection.execute(
+        """CREATE TABLE outcomes (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            decision INTEGER NOT NULL REFERENCES decisions (id),
+            finding TEXT NOT NULL,
+            start TEXT NOT NULL,
+            source_run TEXT,
+            offered_px INTEGER,
+            added_px INTEGER NOT NULL,
+            removed_px INTEGER NOT NULL,
+            mask_px INTEGER NOT NULL,
+            unedited INTEGER NOT NULL,
+            UNIQUE (decision, finding)
+        )"""
+    )
+    for table in ("work", "outcomes"):
+        for verb in ("UPDATE", "DELETE"):
+            connection.execute(
+                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} only grows'); END"
+            )
+
+
 MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [
     _first_index,
     _several_readers,
     _undone_decisions,
     _decisions_by_row,
     _label_versions,
+    _work_of_readers,
 ]
 """In order; the index's version is the number of them that have been run."""
 

@@ -26,6 +26,8 @@ def differences(database: Database) -> Iterator[str]:
     yield from _finals(database, entries)
     yield from _adoptions(database, entries)
     yield from _undone(database, entries)
+    yield from _work(database, entries)
+    yield from _outcomes(database, entries)
     yield from _labels(database, entries)
     yield from _label_versions(database, entries)
 
@@ -82,6 +84,45 @@ def _adoptions(database: Database, entries: list[Entry]) -> Iterator[str]:
         for row in database.rows("SELECT * FROM adoptions ORDER BY id")
     ]
     yield from _in_order("adoption", told, rows)
+
+
+_WORK = ("case", "finding", "arm", "seconds", "gestures", "earlier")
+_OUTCOME = (
+    *("decision", "finding", "start", "source_run", "offered_px", "added_px"),
+    *("removed_px", "mask_px", "unedited"),
+)
+
+
+def _work(database: Database, entries: list[Entry]) -> Iterator[str]:
+    told = [
+        (seq, (*(p.get(name) for name in _WORK), actor))
+        for seq, actor, action, p in entries
+        if action == "work"
+    ]
+    rows = [
+        (
+            row["id"],
+            (
+                *(row["case_id"], row["finding"], row["arm"], row["seconds"]),
+                *(_object(row["gestures"]), row["earlier"], row["reader"]),
+            ),
+        )
+        for row in database.rows("SELECT * FROM work ORDER BY id")
+    ]
+    yield from _in_order("work", told, rows)
+
+
+def _outcomes(database: Database, entries: list[Entry]) -> Iterator[str]:
+    told = [
+        (seq, tuple(p.get(name) for name in _OUTCOME))
+        for seq, _, action, p in entries
+        if action == "outcome"
+    ]
+    rows = [
+        (row["id"], tuple(row[name] for name in _OUTCOME))
+        for row in database.rows("SELECT * FROM outcomes ORDER BY id")
+    ]
+    yield from _in_order("outcome", told, rows)
 
 
 def _undone(database: Database, entries: list[Entry]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,16 +28,22 @@ class Waste(NamedTuple):
     bytes: int
 
 
-def waste(folder: Path, adopted: dict[str, str | None]) -> list[Waste]:
+def waste(
+    folder: Path,
+    adopted: dict[str, str | None],
+    studied: Mapping[str, str] | None = None,
+) -> list[Waste]:
     """Return what can go of the project in `folder`.
 
     Parameters
     ----------
     adopted
         The run that each stage shows.
+    studied
+        The run that each stage shows in a study's arm ``"draft"``, if there is one.
     """
     found = [
-        *_maps(folder, adopted),
+        *_maps(folder, adopted, studied or {}),
         *_caches(folder),
         *_old_films(folder),
         *_half_written(folder),
@@ -54,7 +60,9 @@ def clear(found: list[Waste]) -> None:
             project_files.remove(each.path)
 
 
-def _maps(folder: Path, adopted: dict[str, str | None]) -> Iterator[tuple[Path, str]]:
+def _maps(
+    folder: Path, adopted: dict[str, str | None], studied: Mapping[str, str]
+) -> Iterator[tuple[Path, str]]:
     """Yield maps of runs that are not in use; ``wsseg infer`` makes them again.
 
     Not those of another program, which nobody here can make again.
@@ -66,7 +74,8 @@ def _maps(folder: Path, adopted: dict[str, str | None]) -> Iterator[tuple[Path, 
             if not _is_folder(place) or place.name.partition("~")[0] != stage:
                 continue
             for run in sorted(place.glob("*")):
-                used = run.name == adopted.get(stage) or run.name in drafts
+                shown = (adopted.get(stage), studied.get(stage))
+                used = run.name in shown or run.name in drafts
                 if _is_folder(run) and not used:
                     yield run, "maps of a run that is not in use"
 

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from napari_wsseg.io import project_files, runs
 from napari_wsseg.io import sweeps as sweep_files
 from napari_wsseg.io.project import Project
+from napari_wsseg.pipeline import study
 from napari_wsseg.pipeline.reporting.html import Figure, image, part, table
 from napari_wsseg.schema import SPLITS, STAGES, Annotation, Case
 
@@ -132,6 +133,16 @@ def sweeps(project: Project) -> Markup:
         return Markup()
     note = part("said", "Test films; mean ± standard deviation over trials.", "note")
     return part("section", "Sweeps", note + Markup().join(parts))
+
+
+def effort(project: Project) -> Markup:
+    """Return what masks cost their readers; nothing where no work was recorded."""
+    summary = study.table(project)
+    if not summary["rows"]:
+        return Markup()
+    note = part("said", study.RULE, "note")
+    shown = table(study.HEADS, study.cells(summary))
+    return part("section", "Readers' time", note + shown)
 
 
 def _mean(cell: dict[str, Any]) -> object:

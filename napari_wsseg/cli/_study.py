@@ -1,0 +1,53 @@
+"""``wsseg study``: what masks cost their readers, by arm and round."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import add_json, add_project
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Fill in the command's parser."""
+    add_project(command)
+    add_json(command)
+    command.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        help="also write a CSV file, a row a film and finding; it names nobody",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Tell the work that was recorded; readers and films are not named."""
+    from napari_wsseg.io import atomic
+    from napari_wsseg.io.external import spreadsheet
+    from napari_wsseg.io.project import Project
+    from napari_wsseg.pipeline import study
+
+    with Project.open(arguments.project) as project:
+        told = study.table(project)
+        films = list(study.films(project)) if arguments.out else []
+    if not told["rows"]:
+        _say.person(
+            "no work was recorded yet: read films with "
+            f"`wsseg open {arguments.project} --arm blank|draft|loop|random`"
+        )
+    else:
+        _say.person(_say.table([study.HEADS, *study.cells(told)]))
+        _say.person(study.RULE)
+        if told["synthetic"]:
+            _say.person("These films are synthetic, not of patients.")
+    if films:
+        heads = list(films[0])
+        data = spreadsheet.table(
+            heads, [[row[name] for name in heads] for row in films]
+        )
+        atomic.write(arguments.out, lambda file: file.write(data))
+        _say.person(f"written: {arguments.out}")
+    if arguments.json:
+        _say.program(told)
+    return 0

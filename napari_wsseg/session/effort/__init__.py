@@ -1,0 +1,1 @@
+"""What reading costs: active seconds, what masks begin with, a study's arms."""
