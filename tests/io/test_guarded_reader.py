@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,6 +135,44 @@ def test_without_a_process_the_answer_is_the_same(
     assert np.array_equal(draws[2]((3, 4)), np.arange(12).reshape(3, 4) == 2)
     with pytest.raises(DataError, match="damaged after"):
         list(reader.each("hostile_masks:refused"))
+
+
+NONSENSE = """
+import sys
+print("ready", flush=True)
+for line in sys.stdin:
+    print(sys.argv[1], flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "no JSON",
+        "[1, 2]",
+        '["value", null, -1]',
+        '["value", null, 1e99]',
+        '["value", null, 0]',
+        '["value", [["x", 4], []], 0]',
+        '["value", [[3, 4], []], 0]',
+        '["value", [[3, 4, 8], []], 0]',
+        '["value", [[99999999, 99999999], []], 0]',
+        "[" * 100_000,
+    ],
+)
+def test_a_process_that_answers_nonsense_is_not_believed(
+    answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = subprocess.Popen
+
+    def fake(words: list[str], **options: Any) -> Any:
+        return real([words[0], "-c", NONSENSE, answer], **options)
+
+    monkeypatch.setattr(guarded_reader.subprocess, "Popen", fake)
+    reader = GuardedReader()
+    with pytest.raises(DataError):
+        reader.draw(0, (3, 4))
+    reader.close()
 
 
 def _never(*words: Any, **more: Any) -> Any:

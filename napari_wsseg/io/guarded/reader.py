@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from napari_wsseg.io.films import limits as _film
 from napari_wsseg.jobs import DataError
 
-MOST_SECONDS = 120.0
+MOST_SECONDS = 300.0
 """Without an answer, after which a file is given up; busy machines are slow."""
 
 MOST_COMPUTING = 30
@@ -153,8 +153,13 @@ class GuardedReader:
             It ended the process, or took too long.
         """
         (answer,) = self._answers({"draw": number, "shape": shape})
-        size, remarks = answer.value
-        return _unpacked(size, answer.data, shape), [str(each) for each in remarks]
+        try:
+            size, remarks = answer.value
+            mask = _unpacked(size, answer.data, shape)
+        except (TypeError, ValueError) as error:
+            self._end()
+            raise Lost(f"its process answered nonsense ({error})") from error
+        return mask, [str(each) for each in remarks]
 
     def close(self) -> None:
         """End the process, also while it reads."""
@@ -353,6 +358,9 @@ def _unpacked(size: Any, data: bytes, shape: Shape | None) -> NDArray[Any]:
             f"the mask is {rows} × {columns}, its film {shape[0]} × {shape[1]}"
         )
     _film.check_shape(Path("the mask"), rows, columns)
+    expected = rows * columns if depth else -(-rows * columns // 8)
+    if len(data) != expected:
+        raise ValueError(f"{len(data)} bytes, not {expected}")
     if depth:
         shades = np.frombuffer(data, np.uint8, rows * columns)
         return shades.reshape(rows, columns).astype(np.float32) / _SHADES
