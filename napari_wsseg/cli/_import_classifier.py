@@ -3,17 +3,58 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.jobs import UsageError
+
+if TYPE_CHECKING:
+    from trainers.tasks.known_classifiers import KnownClassifier
 
 SIZE = 320
 NORMALISATION = "imagenet"
 
 
-def add(group: Any) -> None:
-    """Fill in the parser's group of arguments."""
+class _From(argparse.Action):
+    """Take ``--from``, which stands in for the positional file."""
+
+    def __init__(self, *words: Any, file: argparse.Action, **options: Any) -> None:
+        super().__init__(*words, **options)
+        self._file = file
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Put the words down; no file is needed any more."""
+        self._file.required = False
+        setattr(namespace, self.dest, values)
+
+
+def add(group: Any, file: argparse.Action) -> None:
+    """Fill in the parser's group of arguments; `file` is the positional one."""
+    group.add_argument(
+        "--from",
+        dest="source",
+        nargs="+",
+        action=_From,
+        file=file,
+        metavar="SOURCE",
+        help="torchxrayvision NAME or timm NAME, whose own package fetches the weights "
+        "here; or a FILE whose keys say what it is",
+    )
+    group.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="FINDING=OUTPUT",
+        help="with --from: which output stands for a finding, where names do not say",
+    )
     group.add_argument(
         "--arch", help="resnet18, resnet34, resnet50, vgg16 or densenet121; needed"
     )
@@ -75,6 +116,114 @@ def run(arguments: argparse.Namespace) -> int:
             }
         )
     return 0
+
+
+def run_from(arguments: argparse.Namespace) -> int:
+    """Take over a classifier that a library or a file's keys describe."""
+    if arguments.file is not None or arguments.arch:
+        raise UsageError("--from says what the network is: leave out FILE and --arch")
+    from napari_wsseg.cli import _training as _jobs
+    from napari_wsseg.io.project import Project
+    from trainers.tasks import imported_classifier as _foreign
+    from trainers.tasks import known_classifiers as _known
+
+    known = _settled(arguments, _found(arguments.source))
+    with Project.open(arguments.project) as project:
+        findings = [finding.name for finding in project.findings]
+        outputs = _known.matched(known.outputs, findings, _named(arguments.map))
+        taken = _foreign.take_known(
+            project,
+            known,
+            outputs,
+            channels=arguments.channels,
+            output_stride=arguments.output_stride,
+        )
+    _say.person(f"{known.name} is run {taken.run}; no tensor is missing")
+    for name, value in known.origin.items():
+        _say.person(f"  {name}: {value}")
+    if taken.left_out:
+        _say.person(f"not findings of this project: {', '.join(taken.left_out)}")
+    if not arguments.no_adopt:
+        _jobs.adopt(arguments.project, {"classifier": taken.run})
+    _say.person(
+        f"next: wsseg infer cam -p {arguments.project}, whose maps need no training"
+    )
+    if arguments.json:
+        _say.program(
+            {
+                "status": "done",
+                "run": taken.run,
+                "missing": [],
+                "unexpected": list(taken.unexpected),
+                "left_out": list(taken.left_out),
+                "outputs": outputs,
+                "size": known.size,
+                "normalisation": known.normalisation,
+                **dict(known.origin),
+            }
+        )
+    return 0
+
+
+def _found(source: list[str]) -> KnownClassifier:
+    from trainers.tasks import known_classifiers as _known
+
+    if source[0] in _known.LIBRARIES:
+        if len(source) != 2:
+            raise UsageError(f"--from {source[0]} NAME: say which one")
+        return _known.from_library(source[0], source[1], _say.person)
+    path = Path(source[0])
+    if len(source) != 1 or not path.is_file():
+        raise UsageError(
+            f"--from {' '.join(source)}: neither a file nor one of "
+            f"{', '.join(_known.LIBRARIES)} with a name"
+        )
+    return _known.from_file(path)
+
+
+def _settled(arguments: argparse.Namespace, known: KnownClassifier) -> KnownClassifier:
+    """Return a classifier with what a person says where its source does not.
+
+    Raises
+    ------
+    UsageError
+        A person contradicts its makers, or something is said by neither.
+    """
+    told = arguments.findings
+    said = {
+        "outputs": tuple(name.strip() for name in told.split(",")) if told else (),
+        "size": arguments.size,
+        "normalisation": arguments.normalisation,
+    }
+    words = {"outputs": "--findings", "size": "--size"}
+    for name, value in said.items():
+        theirs = getattr(known, name)
+        option = words.get(name, f"--{name}")
+        if value and theirs and name != "size" and value != theirs:
+            raise UsageError(
+                f"{option}: {known.name} has {_text(theirs)}, as its makers trained "
+                f"it, not {_text(value)}; leave the option out"
+            )
+        if not value and not theirs:
+            raise UsageError(
+                f"{known.name} does not say its {name}; say it with {option}, as it "
+                "was trained"
+            )
+    return replace(known, **{name: value for name, value in said.items() if value})
+
+
+def _text(value: object) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _named(words: list[str]) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for word in words:
+        finding, equals, output = (part.strip() for part in word.partition("="))
+        if not equals or not finding or not output:
+            raise UsageError(f"--map {word!r}: say FINDING=OUTPUT")
+        named[finding] = output
+    return named
 
 
 def _tell(arguments: argparse.Namespace, taken: Any) -> None:

@@ -63,9 +63,14 @@ def _not_learnt(header: Mapping[str, Any]) -> str:
 
 
 def _origin(origin: Mapping[str, Any]) -> str:
+    more = "".join(
+        f"{name.title()}: {origin[name]}\n"
+        for name in ("library", "licence", "source")
+        if name in origin
+    )
     return f"""## Imported
 
-From {origin["file"]} (SHA-256 {origin["sha256"]}),
+{more}From {origin["file"]} (SHA-256 {origin["sha256"]}),
 whose outputs were named as {", ".join(origin["outputs"])}.
 What it was learnt from, only its makers know; nothing of this project went into it, and
 its figures on this project's films are what wsseg evaluate says.

@@ -20,9 +20,7 @@ from trainers.engine import model_card as _card
 from trainers.engine.recipe import configure, recipes, settings_of
 from trainers.settings import classifier as _classifier
 from trainers.settings.classifier import ClassifierConfig
-
-#: Written for an output that no finding of the project stands for.
-NOBODY = "-"
+from trainers.tasks.known_classifiers import NOBODY, KnownClassifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +56,37 @@ def take(
     channels: int | None = None,
     output_stride: int = 32,
 ) -> Taken:
-    """Make a run of the recipe classifier from a weights file.
+    """Make a run of the recipe classifier from a weights file; see `take_known`."""
+    known = KnownClassifier(
+        file.name,
+        pretrained.read(file) if arch in TRUNKS else {},
+        arch,
+        outputs=tuple(outputs),
+        size=size,
+        normalisation=normalisation,
+        origin={"sha256": hashlib.sha256(file.read_bytes()).hexdigest()},
+    )
+    return take_known(
+        project, known, outputs, channels=channels, output_stride=output_stride
+    )
+
+
+def take_known(
+    project: Project,
+    known: KnownClassifier,
+    outputs: Sequence[str],
+    *,
+    channels: int | None = None,
+    output_stride: int = 32,
+) -> Taken:
+    """Make a run of the recipe classifier from a classifier that is wholly known.
 
     Nothing is written unless everything fits.
 
     Parameters
     ----------
     outputs
-        What each output of the file stands for, all of them in order.
+        What each output stands for, all of them in order, by the project's names.
     channels
         1 or 3; ``None`` for what the first filters take.
 
@@ -77,16 +98,16 @@ def take(
         If the file is damaged or would run code, is of another architecture, or its
         outputs are not those named, or a finding of the project is not among them.
     """
+    arch = known.arch
     if arch not in TRUNKS:
         raise UsageError(f"no architecture {arch!r}; there are: {', '.join(TRUNKS)}")
     findings = [finding.name for finding in project.findings]
-    state = pretrained.read(file)
-    weights = foreign.sort(state, arch)
+    weights = foreign.sort(known.state, arch)
     rows = _rows(outputs, len(weights.weight), findings)
     config = _config(
         arch=arch,
-        size=size,
-        normalisation=normalisation,
+        size=known.size,
+        normalisation=known.normalisation,
         channels=channels or weights.in_channels,
         output_stride=output_stride,
         cam_stride=output_stride,
@@ -106,10 +127,13 @@ def take(
         "classifier",
         settings_of(config),
         findings=tuple(findings),
-        notes={"imported": _origin(file, outputs, weights)},
+        notes={"imported": _origin(known, outputs, weights)},
         facts=recipes["classifier"],
     )
     header = _classifier.header(config, model, findings)
+    points = _operating_points(known, outputs, findings)
+    if points:
+        header["operating_points"] = points
     _keep(folder, Checkpoint(header, model.state_dict(), {}, best=True))
     left_out = [name for name in outputs if name not in findings and name != NOBODY]
     return Taken(folder.id, weights.unexpected, tuple(left_out), config.channels)
@@ -143,12 +167,21 @@ def _rows(outputs: Sequence[str], n: int, findings: Sequence[str]) -> list[int]:
     return [list(outputs).index(name) for name in findings]
 
 
+def _operating_points(
+    known: KnownClassifier, outputs: Sequence[str], findings: Sequence[str]
+) -> dict[str, float]:
+    """Return by finding from which probability its makers take it for present."""
+    theirs = dict(zip(outputs, known.outputs, strict=True))
+    found = {name: known.operating_points.get(theirs[name]) for name in findings}
+    return {name: point for name, point in found.items() if point is not None}
+
+
 def _origin(
-    file: Path, outputs: Sequence[str], weights: foreign.Weights
+    known: KnownClassifier, outputs: Sequence[str], weights: foreign.Weights
 ) -> dict[str, Any]:
     return {
-        "file": file.name,
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "file": known.name,
+        **known.origin,
         "outputs": list(outputs),
         "unexpected": list(weights.unexpected),
     }

@@ -11,6 +11,7 @@ best pooled IoU on the training films.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -41,7 +42,7 @@ def defaults(
     settings = StageSettings(
         findings=findings,
         thresholds=(float(chosen),) * len(findings),
-        gates=_gates(project, stage, run, findings),
+        gates=_gates(project, stage, run, findings, header.get("operating_points", {})),
     )
     settings = _with_joined_gates(settings, header)
     how = header.get("cut", "fixed")
@@ -80,9 +81,16 @@ def _with_joined_gates(
 
 
 def _gates(
-    project: Project, stage: str, run: str, findings: tuple[str, ...]
+    project: Project,
+    stage: str,
+    run: str,
+    findings: tuple[str, ...],
+    points: Mapping[str, float],
 ) -> tuple[float, ...]:
     """Per finding, the probability that best parts present from absent on val.
+
+    Where val does not say, it is the operating point that a classifier of others came
+    with, else one half.
 
     A variant that has not seen every film takes the probabilities of the run's own.
     """
@@ -103,5 +111,5 @@ def _gates(
         if rows:
             scores, labels = zip(*rows, strict=True)
             cut = metrics.best_threshold(scores, labels, criterion="youden")
-        gates.append(0.5 if cut is None else cut)
+        gates.append(points.get(finding, 0.5) if cut is None else cut)
     return tuple(gates)
