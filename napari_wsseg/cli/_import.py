@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_wsseg.cli import _import_classifier, _import_labels, add_json, add_project
+from napari_wsseg.cli import (
+    _import_classifier,
+    _import_draft,
+    _import_labels,
+    add_json,
+    add_project,
+)
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.export import importers
 from napari_wsseg.export import reading_back as taking
@@ -19,14 +25,15 @@ def add(command: argparse.ArgumentParser) -> None:
     """Fill in the command's parser."""
     command.add_argument(
         "format",
-        choices=[*importers.names(), "labels", "classifier"],
+        choices=[*importers.names(), "labels", "draft", "classifier"],
     )
     file = command.add_argument(
         "file",
-        type=Path,
+        nargs="+",
+        metavar="[FORMAT] FILE",
         help="a file or folder as `wsseg export` or another program writes it, see "
-        "docs/formats.md; labels: a table image,<finding>… as labels.csv; classifier: "
-        "a state dict, .safetensors, .pt or .pth",
+        "docs/formats.md; labels: a table image,<finding>… as labels.csv; draft: a "
+        "format, then its file; classifier: a state dict, .safetensors, .pt or .pth",
     )
     add_project(command)
     add_json(command)
@@ -42,19 +49,30 @@ def add(command: argparse.ArgumentParser) -> None:
         "value=NUMBER one label of several",
     )
     _import_labels.add(command.add_argument_group("labels"))
+    _import_draft.add(command.add_argument_group("another program's drafts"))
     _import_classifier.add(command.add_argument_group("a classifier"), file)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Take masks or a classifier over."""
-    if arguments.format == "classifier" and arguments.source:
-        return _import_classifier.run_from(arguments)
+    """Take masks, labels, drafts or a classifier over."""
     if arguments.source:
-        raise UsageError("--from: only of a classifier")
+        if arguments.format != "classifier":
+            raise UsageError("--from: only of a classifier")
+        return _import_classifier.run_from(arguments)
+    *kind, file = arguments.file
+    if len(kind) != (arguments.format == "draft"):
+        raise UsageError(
+            "say wsseg import draft FORMAT FILE --name NAME"
+            if arguments.format == "draft"
+            else "one file or folder at a time"
+        )
+    arguments.file = Path(file)
     if not arguments.file.exists():
         raise DataError(f"{arguments.file} is not there")
     if arguments.format == "classifier":
         return _import_classifier.run(arguments)
+    if arguments.format == "draft":
+        return _import_draft.run(arguments, kind[0], _choice(arguments.set))
     if arguments.format == "labels":
         return _import_labels.run(arguments, arguments.file)
     if not arguments.reader:

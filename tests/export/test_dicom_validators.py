@@ -24,7 +24,7 @@ from napari_wsseg.schema import Case, Mask
 FORMATS = ("dicom_seg", "dicom_sr", "dicom_gsps")
 FORMS = ("overlapping", "empty", "rotated")
 SIZES = (
-    *((2, 2), (1, 9), (7, 1), (8, 8), (13, 20), (20, 13)),
+    *((2, 2), (2, 9), (7, 2), (8, 8), (13, 20), (20, 13)),
     *((31, 33), (64, 48), (127, 65), (100, 256), (255, 255), (301, 200)),
 )
 NODE = Path(__file__).parents[2] / ".node"

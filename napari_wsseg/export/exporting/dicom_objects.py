@@ -147,6 +147,7 @@ def segmentation(
 ) -> Any:
     """Return a segmentation of a film, a binary segment a finding."""
     import highdicom
+    from pydicom.pixels.utils import pack_bits
 
     annotations = chosen.annotations(case)
     shared = common(chosen, case, source, "masks")
@@ -167,6 +168,8 @@ def segmentation(
         **shared.arguments,
     )
     made.PatientOrientation = None  # type 2C; the film says it
+    # Frames follow each other without a gap (PS3.5 8.1.1), those under a byte, too.
+    made.PixelData = pack_bits(np.stack([*masks.values()]).ravel().astype(np.uint8))
     # A spacing without a slice's thickness, which no projection has, is unreadable to
     # highdicom itself; the film says its spacing.
     for group in made.SharedFunctionalGroupsSequence:
