@@ -20,7 +20,8 @@ from napari_wsseg.schema import Mask
 Grey = NDArray[np.float32]
 Planter = Callable[[Grey, Mask, np.random.Generator], tuple[Grey, Mask]]
 
-_SMALLEST_LUNG = 0.015  # of the film: what is smaller is no lung to plant into
+SMALLEST_LUNG = 0.015
+"""Share of the film; what is smaller is no lung to plant into."""
 
 
 def kind_of(finding: str) -> str | None:
@@ -54,7 +55,7 @@ def plant(
         For another kind.
     """
     planter = KINDS[kind]
-    usable = [lung for lung in lungs if lung.mean() > _SMALLEST_LUNG]
+    usable = [lung for lung in lungs if lung.mean() > SMALLEST_LUNG]
     if not usable:
         return film, np.zeros(film.shape, bool)
     return planter(film, usable[int(rng.integers(len(usable)))], rng)

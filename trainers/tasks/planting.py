@@ -36,11 +36,17 @@ def planted(
     rows: Sequence[int],
     seed: int,
     device: str,
+    only: Sequence[str] | None = None,
 ) -> Generator[Progress, None, tuple[Films, Labels, Targets]]:
     """Yield progress; return films and labels with planted ones behind, and targets.
 
     Targets know the negatives of `rows` as they are and with each of their lesions; of
     other findings on a planted film they know what its label says is absent.
+
+    Parameters
+    ----------
+    only
+        Findings to plant; ``None``: all that the generator knows.
 
     Raises
     ------
@@ -49,6 +55,8 @@ def planted(
         labelled negative, the films are in colour, or no lung is found on any.
     """
     kinds = _kinds(labels.findings)
+    if only is not None:
+        kinds = {k: v for k, v in kinds.items() if labels.findings[k] in only}
     if films.pixels.ndim != 3:
         raise DataError("labels=planted wants films in greys; these are in colour")
     project = context.project
@@ -69,7 +77,7 @@ def planted(
         film = films.take([case.id])[0].astype(np.float32) / 255
         lungs = _lungs(context, run, case.id, films.size)
         for copy in range(COPIES):
-            k = here[copy % len(here)]
+            k = here[(row + copy) % len(here)]
             rng = np.random.default_rng([seed, row, copy])
             changed, mask = planting.plant(film, lungs, kinds[k], rng)
             if not mask.any():

@@ -25,6 +25,12 @@ from trainers.tasks import weak_masks as _weak
 _LEAST = 3
 """Validation films with an expert mask below which overlap decides nothing."""
 
+_FREE = 4
+"""Negative training films with lungs below which nothing is planted."""
+
+_SAMPLE = 32
+"""Negative training films that are looked at for lungs."""
+
 _TELLS = 0.7
 """AUROC from which a measure that learnt no label is believed to go with it."""
 
@@ -65,7 +71,8 @@ def choose(
         how = {"device": config.device, "cancel": context.cancel}
         yield from infer(project, stage, run, **how)
     organs = evidence.structures_of(project)
-    if organs:
+    kinds = [name for name in labels.findings if planting.kind_of(name) is not None]
+    if organs or kinds:
         yield from infer(
             project,
             ANATOMY,
@@ -115,11 +122,24 @@ def _chosen(
         worth = (knows or 0.0) >= _KNOWS
         heard = "unknown" if knows is None else f"{knows:.2f}"
         why = f"AUROC of the classifier on validation films: {heard}"
-    if best == ANATOMY or planting.kind_of(labels.findings[k]) is None:
+    if best == ANATOMY or not _plantable(project, labels, k):
         return Chosen(best, why)
     if worth:
         return Chosen(f"planted+{best}", f"planted into negative films, and {why}")
     return Chosen("planted", f"of positive films no stage knows enough ({why})")
+
+
+def _plantable(project: Project, labels: Labels, k: int) -> bool:
+    """Whether the generator knows a finding, and there are lungs to plant it into."""
+    if planting.kind_of(labels.findings[k]) is None or project.colour:
+        return False
+    free = [row for row in labels.known_in("train") if labels.targets[row, k] == 0]
+    with_lungs = 0
+    for row in free[:_SAMPLE]:
+        found = anatomy.masks(project, labels.cases[row], side=evidence.SIDE)
+        lungs = [found[name] for name in ("left_lung", "right_lung") if name in found]
+        with_lungs += any(lung.mean() > planting.SMALLEST_LUNG for lung in lungs)
+    return with_lungs >= _FREE
 
 
 def _overlaps(

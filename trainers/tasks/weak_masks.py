@@ -143,6 +143,7 @@ def _of_each(
 ) -> Generator[Progress, None, tuple[Films, Labels, Targets]]:
     """Return masks of which each finding's come from its own source."""
     together = Targets(config.size, len(labels.findings))
+    planted = [name for name, source in sources.items() if source.startswith("planted")]
     parts = {name: source.split("+") for name, source in sources.items()}
     known = {part for each in parts.values() for part in each}
     longer, more = films, labels
@@ -150,7 +151,7 @@ def _of_each(
     for source in sorted(known, key=lambda one: one == "planted"):
         if source == "planted":
             longer, more, found = yield from _planting.planted(
-                context, films, labels, rows, config.seed, config.device
+                context, films, labels, rows, config.seed, config.device, planted
             )
         elif source == ANATOMY:
             run = anatomy.run_in_use(context.project)
