@@ -33,8 +33,8 @@ ACCEPTING: tuple[Verdict, ...] = ("accept", "accept with edits")
 """Verdicts that let a film's masks count."""
 
 #: Okabe and Ito's colour-blind-safe palette (https://jfly.uni-koeln.de/color/),
-#: without black, in the order in which findings take them; then five more, as far from
-#: it and from each other as its own are, also without red or green cones.
+#: without black, in the order in which findings take them; then thirteen more, each as
+#: far as could be from all before it, also without red, green or blue cones.
 PALETTE = (
     "#E69F00",
     "#56B4E9",
@@ -48,6 +48,31 @@ PALETTE = (
     "#BF2040",
     "#BF0080",
     "#6080FF",
+    "#661AFF",
+    "#FFFF99",
+    "#80CC66",
+    "#006666",
+    "#CC0000",
+    "#FFCC99",
+    "#CC1AB3",
+    "#FF6680",
+)
+
+GROUPS = ("lesions", "devices", "anatomy")
+"""In the order in which findings are listed under them."""
+
+_ANATOMY = (
+    *("lung", "heart", "clavicle", "rib", "spine", "aorta", "trachea", "diaphragm"),
+    *("mediastin", "hilum", "hilar", "scapula", "carina", "airway", "anatomy"),
+)
+_DEVICES = (
+    *("tube", "line", "catheter", "pacemaker", "device", "wire", "lead", "clip"),
+    *("stent", "valve", "port", "drain", "ecg", "electrode", "prosthes", "tubing"),
+    *("probe", "monitor", "sensor", "implant"),
+)
+_LESIONS = (
+    *("cardiomegaly", "enlarged", "opacit", "lesion", "pneumo", "effusion", "lung_"),
+    *("lung ", "fracture", "edema", "oedema"),
 )
 
 
@@ -93,10 +118,42 @@ class Radiograph:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One pathology or structure, with the colour it is shown in (``#RRGGBB``)."""
+    """One pathology or structure, with the colour it is shown in (``#RRGGBB``).
+
+    Parameters
+    ----------
+    display
+        What it is called on screen; empty: its name with blanks.
+    group
+        What it is listed under; empty: `kind` guesses by its name.
+    """
 
     name: str
     colour: str
+    display: str = ""
+    group: str = ""
+
+    @property
+    def title(self) -> str:
+        """What it is called on screen."""
+        return self.display or self.name.replace("_", " ")
+
+    @property
+    def kind(self) -> str:
+        """The group it is listed under, of `GROUPS` or one of the project's own."""
+        return self.group or _kind(self.name.casefold())
+
+
+def _kind(name: str) -> str:
+    """Guess a group by words in a name: ``left_lung`` is anatomy, ``lung_opacity`` not.
+
+    A name that is two things is what may be wrong: a lesion.
+    """
+    if any(word in name for word in _LESIONS) and not name.endswith(("lung", "lungs")):
+        return "lesions"
+    if any(part.startswith(_DEVICES) for part in name.replace("_", " ").split()):
+        return "devices"
+    return "anatomy" if any(word in name for word in _ANATOMY) else "lesions"
 
 
 IMAGE_ENDINGS = (

@@ -16,6 +16,7 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.canvas.tool_bar import ToolBar
 from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.parts.quiet_controls import QuietControls
 from napari_wsseg._widgets.review.panel import WIDTH, Review
@@ -24,8 +25,8 @@ from napari_wsseg._widgets.workbench import workbench_of
 from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.session.reading_mode import Mode
 
-WORKLIST_WIDTH, WIDE_WORKLIST = 300, 370
-WIDE_SCREEN = 1600
+WORKLIST_WIDTH, WIDE_WORKLIST, WIDEST_WORKLIST = 300, 370, 560
+WIDE_SCREEN, WIDEST_SCREEN = 1600, 1900
 """From so many pixels on a film leaves room at its sides: the worklist takes some."""
 
 
@@ -90,8 +91,9 @@ def open_window(
     bench.session.read_as(bench.session.reader, mode, stages=stages, arm=arm)
     left = _dock(viewer, worklist_panel(viewer), "Worklist", "left")
     right = _dock(viewer, review_panel(viewer), "Review", "right")
+    tools = _tool_bar(viewer, left, right)
     rest = (("Train", train_panel), ("Runs", runs_panel), ("Export", export_panel))
-    docks = [left, right]
+    docks = [left, right, *([tools] if tools else [])]
     for name, make in rest:
         docks.append(_dock(viewer, make(viewer), name, "right", tabify_with=right))
     for dock in docks:
@@ -180,6 +182,25 @@ def export_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
     return Panel(bench, ExportPanel(bench.session))
 
 
+def _tool_bar(
+    viewer: napari.Viewer, left: QDockWidget, right: QDockWidget
+) -> QDockWidget | None:
+    """Dock the tools between the worklist and the film, without a title."""
+    review = right.findChild(Review)
+    if review is None:
+        return None
+    edit = review.editing
+    bar = ToolBar(workbench_of(viewer), edit.tools, edit.undo, edit.redo)
+    edit.toolbox.hide()
+    dock = _dock(viewer, bar, "Tools", "left")
+    dock.setTitleBarWidget(QWidget())
+    dock.setFeatures(QDockWidget.DockWidgetFeature.NoDockWidgetFeatures)
+    window = dock.window()
+    if isinstance(window, QMainWindow):
+        window.splitDockWidget(left, dock, Qt.Orientation.Horizontal)
+    return dock
+
+
 def _dock(
     viewer: napari.Viewer,
     panel: QWidget,
@@ -206,6 +227,7 @@ def _tidy(window: QMainWindow, left: QDockWidget, right: QDockWidget) -> None:
 def _share_width(window: QMainWindow, left: QDockWidget, right: QDockWidget) -> None:
     """Give the panels the width that they need, and the film the rest."""
     screen = window.screen()
-    wide = screen is not None and screen.availableGeometry().width() >= WIDE_SCREEN
-    listed = WIDE_WORKLIST if wide else WORKLIST_WIDTH
+    room = screen.availableGeometry().width() if screen is not None else 0
+    listed = WIDE_WORKLIST if room >= WIDE_SCREEN else WORKLIST_WIDTH
+    listed = WIDEST_WORKLIST if room >= WIDEST_SCREEN else listed
     window.resizeDocks([left, right], [listed, WIDTH], Qt.Orientation.Horizontal)

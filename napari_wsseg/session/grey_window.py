@@ -27,6 +27,7 @@ class Toning:
     def __init__(self) -> None:
         self.preset = "auto"
         self.carried = False
+        self.inverted = False
         self._by_hand: dict[str, Window] = {}
         self._last: Window | None = None
 
@@ -54,6 +55,12 @@ class Toning:
         self.preset, self._last = preset, None
         self._by_hand.pop(case_id, None)
         self.changed.emit()
+
+    def set_inverted(self, inverted: bool) -> None:
+        """Show dense as black instead of white, on every film, or no longer."""
+        if inverted != self.inverted:
+            self.inverted = inverted
+            self.changed.emit()
 
     def next_preset(self, case_id: str) -> None:
         """Turn to the next preset, round and round; from by hand back to its own."""

@@ -18,6 +18,12 @@ Comparing = Literal["blend", "swipe", "beside"]
 """How two views are compared: one through the other, with a divider, side by side."""
 
 
+Drawing = Literal["filled", "outlined", "off"]
+"""How expert masks are drawn."""
+
+DRAWINGS: tuple[Drawing, ...] = ("filled", "outlined", "off")
+
+
 class Looking:
     """The reader's choice of finding, view, blend and thresholds, kept across cases."""
 
@@ -35,12 +41,16 @@ class Looking:
         self.blend = 0.5
         self.snap = False
         self.numbers = True
+        self.alone = False
+        self.drawing: Drawing = "filled"
+        self.put_away: frozenset[str] = frozenset()
 
     def start(self, findings: tuple[Finding, ...], drafts: Drafts) -> None:
         """Begin with another project: first finding, last stage that has run."""
         self.findings, self.index, self.drafts = findings, 0, drafts
         ran = [stage for stage in STAGES if stage in drafts.settings]
         self.view, self.compared = ran[-1] if ran else "expert", None
+        self.alone, self.put_away = False, frozenset()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -116,6 +126,36 @@ class Looking:
         if numbers != self.numbers:
             self.numbers = numbers
             self.threshold_changed.emit()
+
+    def set_alone(self, alone: bool) -> None:
+        """Show the finding that is looked at alone, or every one."""
+        if alone != self.alone:
+            self.alone = alone
+            self.view_changed.emit()
+
+    def set_drawing(self, drawing: Drawing) -> None:
+        """Draw expert masks filled, as outlines, or not at all."""
+        if drawing != self.drawing:
+            self.drawing = drawing
+            self.view_changed.emit()
+
+    def step_drawing(self) -> None:
+        """Draw expert masks in the next way, round and round."""
+        place = (DRAWINGS.index(self.drawing) + 1) % len(DRAWINGS)
+        self.set_drawing(DRAWINGS[place])
+
+    def put(self, names: Collection[str], *, away: bool) -> None:
+        """Put the masks and outlines of findings away, or show them again."""
+        kept = self.put_away | set(names) if away else self.put_away - set(names)
+        if kept != self.put_away:
+            self.put_away = frozenset(kept)
+            self.view_changed.emit()
+
+    def shows(self, finding: str) -> bool:
+        """Whether a finding is to be seen: not put away, nor another one alone."""
+        if self.alone and self.finding is not None:
+            return finding == self.finding.name
+        return finding not in self.put_away
 
     def set_threshold(self, stage: str, finding: str, threshold: float) -> None:
         """Move the threshold of one finding at one stage, for every case."""

@@ -71,9 +71,17 @@ def test_twelve_findings_have_twelve_colours_that_stay_apart_for_the_colour_blin
                 [-0.011820, 0.042940, 0.968881],
             ]
         ),
+        np.array(
+            [
+                [1.255528, -0.076749, -0.178779],
+                [-0.078411, 0.930809, 0.147602],
+                [0.004733, 0.691367, 0.303900],
+            ]
+        ),
     )
     rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in PALETTE]) / 255
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    assert len({*PALETTE}) == len(PALETTE) == 20
     for matrix in without:
         seen = (linear @ matrix.T).clip(0, 1)
         shown = np.where(
@@ -81,7 +89,8 @@ def test_twelve_findings_have_twelve_colours_that_stay_apart_for_the_colour_blin
         )
         lab = rgb2lab(shown)
         apart = deltaE_ciede2000(lab[:, None], lab[None])
-        assert apart[np.triu_indices(len(PALETTE), 1)].min() >= 11
+        assert apart[np.triu_indices(len(PALETTE), 1)].min() >= 7.5
+        assert apart[:12, :12][np.triu_indices(12, 1)].min() >= 8
 
 
 def test_a_number_stands_beside_each_mask_in_its_own_value() -> None:

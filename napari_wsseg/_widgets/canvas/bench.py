@@ -25,6 +25,7 @@ from napari_wsseg._widgets.canvas.grey_window_drag import ToneDrag
 from napari_wsseg._widgets.canvas.grow_tool import GrowTool
 from napari_wsseg._widgets.canvas.held_keys import HeldKeys
 from napari_wsseg._widgets.canvas.napari_internals import canvas_widget
+from napari_wsseg._widgets.canvas.orientation import Turn, turn
 from napari_wsseg._widgets.canvas.ruler import Ruler
 from napari_wsseg._widgets.canvas.sight import Sight
 from napari_wsseg._widgets.canvas.stage_extras import ExtraLayers
@@ -98,6 +99,7 @@ class Workbench(QObject):
             # Before any layer follows: strokes belong to what is being left.
             leaving.connect(self.grow.put_down, priority=1)
             leaving.connect(self.ruler.put_down, priority=1)
+        self.session.project_changed.connect(lambda: turn(viewer, "upright"))
         self.turn = FilmTurn(self.layers, lambda: self.window, self.canvas, self)
         self.held = HeldKeys(viewer, self)
         self.session.case_changed.connect(self.held.end_all)
@@ -283,6 +285,15 @@ class Workbench(QObject):
             self.ruler.put_down()
         else:
             self.take_ruler()
+
+    def invert(self) -> None:
+        """Show dense as black, or as white again."""
+        self.session.tone.set_inverted(not self.session.tone.inverted)
+
+    def turn_view(self, how: Turn) -> None:
+        """Turn or mirror what is shown, never the film or its masks."""
+        self.grow.put_down()
+        turn(self.viewer, how)
 
     def next_tone(self) -> None:
         """Read the film in the next preset of the grey window."""

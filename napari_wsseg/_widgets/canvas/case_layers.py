@@ -25,7 +25,7 @@ from napari_wsseg._widgets.canvas.layer_updates import (
     show,
     watch,
 )
-from napari_wsseg._widgets.canvas.napari_internals import arrange, has_history
+from napari_wsseg._widgets.canvas.napari_internals import arrange, has_history, stack
 from napari_wsseg._widgets.canvas.outlines import Outlines
 from napari_wsseg._widgets.canvas.strokes import drop_unclosed
 from napari_wsseg.schema import STAGES
@@ -43,6 +43,10 @@ STAGE_NAMES = {
 """What a view is called on screen."""
 
 _HEAT = Colormap(_pictures.HEAT, name="wsseg heat")
+_FILL = 0.5
+"""Opacity of a filled mask."""
+_RIM = 300
+"""Widths of an outline that a film is long."""
 _BLANK = np.zeros((2, 2), np.float32)
 
 
@@ -79,7 +83,6 @@ class CaseLayers:
         self.covered: set[str] = set()
         self.guests: list[Layer] = []
         self._closed = False
-        self._put_away: dict[str, bool] = {}
         self._tools: dict[str, str] = {}
         self._links: list[tuple[object, Callable[..., object]]] = [
             (session.project_changed, self._on_project),
@@ -148,6 +151,7 @@ class CaseLayers:
         """Let layers be visible as the session's view says."""
         with arranged_once(self.viewer, self.all):
             self._show_view()
+        self._stack()
 
     def _show_view(self) -> None:
         looking = self.session.looking
@@ -180,11 +184,34 @@ class CaseLayers:
                 mask = experts.masks.get(name) if experts is not None else None
                 drawn = mask is not None and mask.any()
                 wanted = (layer is self.active or bool(drawn)) and not bare
-                self._show_expert(name, layer, wanted)
+                if looking.drawing == "off":
+                    wanted = False
+                self._draw_as(layer, outlined=looking.drawing == "outlined")
+                self._show_expert(name, layer, wanted and looking.shows(name))
+
+    def _draw_as(self, layer: Labels, *, outlined: bool) -> None:
+        """Draw a mask as an outline in the film's pixels, or filled."""
+        shape = self.session.case.shape if self.session.case else (1, 1)
+        contour = max(1, round(max(shape) / _RIM)) if outlined else 0
+        if bool(layer.contour) != outlined:
+            layer.opacity = 1.0 if outlined else _FILL
+        if layer.contour != contour:
+            layer.contour = contour
+
+    def _stack(self) -> None:
+        """Draw small masks over large ones, so that a nodule is seen in its lung."""
+        experts = self.session.experts
+        if experts is None or self._closed:
+            return
+        masks = experts.masks
+        drawn = [name for name, layer in self.experts.items() if layer.visible]
+        areas = {n: int(np.count_nonzero(masks[n])) for n in drawn if n in masks}
+        order = sorted(areas, key=lambda name: -areas[name])
+        first = len(self.all) - len(self.experts)
+        stack(self.viewer, [self.experts[name] for name in order], first)
 
     def _show_expert(self, name: str, layer: Labels, wanted: bool) -> None:
         """Show an expert mask or hide it; napari forgets the tool, we do not."""
-        wanted = wanted and self._put_away.get(name, True)
         if layer.visible and not wanted:
             self._tools[name] = str(layer.mode)
         shown = show(layer, wanted)
@@ -192,9 +219,8 @@ class CaseLayers:
             layer.mode = self._tools.pop(name, "pan_zoom")
 
     def set_finding_visible(self, name: str, visible: bool) -> None:
-        """Show or put away the expert mask of one finding."""
-        self._put_away[name] = visible
-        self.show_view()
+        """Show or put away the masks of one finding."""
+        self.session.looking.put([name], away=not visible)
 
     # Building -----------------------------------------------------------------------
 
@@ -208,14 +234,18 @@ class CaseLayers:
                     self.viewer.layers.remove(layer)
             self.film, self.heats, self.experts = None, {}, {}
             self.outlines.layer = None
-            self._put_away = {}
 
     def _build(self) -> None:
         """Add whatever layer is missing, each at its place."""
         with self.quietly(), in_one_go(self.viewer):
             if self.film is None:
                 self.film = Image(
-                    _BLANK, name="Film", colormap="gray", contrast_limits=(0, 1)
+                    _BLANK,
+                    name="Film",
+                    colormap="gray",
+                    contrast_limits=(0, 1),
+                    # Enlarged, a film has no blocks.
+                    interpolation2d="linear",
                 )
                 watch(self.film)
                 self.film.contrast_limits_range = (0, 1)
@@ -238,7 +268,7 @@ class CaseLayers:
                 if finding.name not in self.experts:
                     both = {1: finding.colour, None: finding.colour}
                     self.experts[finding.name] = new_labels(
-                        f"Expert · {finding.name}", both, 0.5
+                        f"Expert · {finding.name}", both, _FILL
                     )
             for place, layer in enumerate(self.all):
                 if layer not in self.viewer.layers:
@@ -311,6 +341,7 @@ class CaseLayers:
         if self._unarranged and not self._closed:
             arrange(self.viewer)
         self._unarranged = False
+        self._stack()
 
     def _scene(self) -> list[tuple[bool, object]]:
         """Return what the canvas arranges its scene by."""
@@ -326,6 +357,10 @@ class CaseLayers:
         opened = self.session.opened
         if opened is None or self.film is None:
             return
+        colours = "gray_r" if self.session.tone.inverted else "gray"
+        if self.film.colormap.name != colours:
+            with self.quietly():
+                self.film.colormap = colours
         window = self.session.tone.window(opened.case.id, opened.radiograph.pixels)
         if not np.allclose(self.film.contrast_limits, window, atol=1e-4):
             with self.quietly():
@@ -388,6 +423,7 @@ class CaseLayers:
         self._fill_heats()
         with arranged_once(self.viewer, self.all):
             self._show_experts()
+        self._stack()
         self._select()
 
     def _fill_heats(self) -> None:

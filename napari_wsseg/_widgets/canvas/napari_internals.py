@@ -149,6 +149,25 @@ def arrange(viewer: Viewer) -> None:
         getattr(canvas, lay_out)()
 
 
+def stack(viewer: Viewer, layers: list[Layer], first: int) -> None:
+    """Draw layers over each other in this order, whatever their order in the list.
+
+    Parameters
+    ----------
+    first
+        Place of the lowest of them among all layers.
+    """
+    moved = False
+    for place, layer in enumerate(layers, first):
+        visual = visual_of(viewer, layer)
+        if getattr(visual, "order", place) != place:
+            visual.order, moved = place, True
+    scene = getattr(canvas_of(viewer), "_scene_canvas", None)
+    if moved and scene is not None:
+        getattr(scene, "_draw_order", {}).clear()
+        scene.update()
+
+
 def begun_on(layer: Layer, name: str) -> Any:
     """Return what a tool has begun on a layer, e.g. ``"polygon"``; ``None``: nothing.
 

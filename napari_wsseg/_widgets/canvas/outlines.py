@@ -63,7 +63,7 @@ class Outlines:
             colours: dict[int | None, str] = {
                 value: finding.colour for value, finding in enumerate(findings, 1)
             }
-            colours[_pictures.GROUND] = "#000000"
+            colours[_pictures.GROUND] = colours[_pictures.HALO] = "#000000"
             self.layer = new_labels("Machine outline", colours, 1.0)
             self.layer.editable = False
 
@@ -97,6 +97,8 @@ class Outlines:
         snap, masks = looking.snap, dict(experts.masks)
         known = opened.case.labels
         numbered = looking.numbers and len(names) > 1
+        shown = {name for name in names if looking.shows(name)}
+        rimmed = looking.drawing != "off"
         finest = (_FINER * opened.case.shape[0], _FINER * opened.case.shape[1])
         shape = _pictures.small_shape(finest, SIDE)
         key = opened.case.id, stage
@@ -105,10 +107,17 @@ class Outlines:
             rims: list[NDArray[np.bool_]] = []
             if stage in opened.maps:
                 maps = opened.stage_maps(stage, snap=snap) or opened.maps[stage]
-                rims = [drafts.draft(maps, stage, name, shape, known) for name in names]
-            labels = _pictures.outlines(rims, shape, max(1, max(shape) // 500))
+                rims = [
+                    drafts.draft(maps, stage, name, shape, known) & (name in shown)
+                    for name in names
+                ]
+            width = max(1, max(shape) // 500)
+            labels = _pictures.outlines(rims, shape, width)
+            drawn = [
+                _pictures.shrink(masks[name], shape) & (name in shown) for name in names
+            ]
+            _pictures.halo(labels, [*rims, *(drawn if rimmed else ())], width)
             if numbered:
-                drawn = [_pictures.shrink(masks[name], shape) for name in names]
                 # Where nothing is drawn, the number stands at the draft.
                 where = [
                     mask if mask.any() or not rims else rims[index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from qtpy.QtCore import QSettings
@@ -32,6 +33,19 @@ def fold_is_open(name: str, usual: bool) -> bool:
 def remember_fold(name: str, is_open: bool) -> None:
     """Keep whether a part of a panel is open."""
     _settings().setValue(f"open/{name}", is_open)
+
+
+def widths() -> dict[int, int]:
+    """Return the widths that the reader gave the worklist's columns, by column."""
+    stored = str(_settings().value("worklist/widths", "") or "")
+    pairs = (pair.partition(":") for pair in stored.split(",") if pair)
+    return {int(c): int(w) for c, _, w in pairs if c.isdigit() and w.isdigit()}
+
+
+def remember_widths(kept: Mapping[int, int]) -> None:
+    """Keep the widths of the worklist's columns."""
+    words = ",".join(f"{column}:{width}" for column, width in kept.items())
+    _settings().setValue("worklist/widths", words)
 
 
 def _settings() -> QSettings:

@@ -94,7 +94,9 @@ class EditPanel(QWidget):
         self.refresh()
 
     def _lay_out(self) -> None:
-        tools = QGridLayout()
+        self.toolbox = QWidget()
+        tools = QGridLayout(self.toolbox)
+        tools.setContentsMargins(0, 0, 0, 0)
         tools.setSpacing(2)
         for place, (mode, name, tip) in enumerate(_TOOLS):
             button = _button(name, tip)
@@ -115,7 +117,7 @@ class EditPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.starting)
-        layout.addLayout(tools)
+        layout.addWidget(self.toolbox)
         layout.addWidget(self.grow)
         layout.addLayout(brush)
         layout.addWidget(self.within)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from qtpy.QtCore import QRectF, QSize, Qt
+from qtpy.QtCore import QRectF, QSize, Qt, QTimer
 from qtpy.QtGui import QColor, QIcon, QKeyEvent, QPainter, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
+    QComboBox,
+    QHBoxLayout,
     QHeaderView,
     QTableWidget,
     QTableWidgetItem,
@@ -21,13 +23,15 @@ from napari_wsseg._widgets.canvas import thumbnails as _pictures
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.review.label_bar import label_menu
-from napari_wsseg.schema import STAGES, Case
+from napari_wsseg.schema import GROUPS, STAGES, Case, Finding
 from napari_wsseg.session import Session
+from napari_wsseg.session.view import DRAWINGS
 
 COLUMNS = ("Finding", "Mask", "Label")
 _LABELS = {1: "present", 0: "absent", -1: "uncertain", None: "—"}
 _ROW = 26
 _SWATCH = 18
+_DRAWINGS = {"filled": "Filled", "outlined": "Outlines", "off": "No masks"}
 _SIGNS = {
     "drawn": "●",
     "accepted": "✓",
@@ -36,6 +40,9 @@ _SIGNS = {
     "flagged": "⚑",
     "draft": "○",
 }
+_CHECKED, _UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.Unchecked
+_ROWS, _TALL_ROWS, _TALL_SCREEN = 8, 16, 1000
+"""Rows that are seen without scrolling, on a low screen and on one of such a height."""
 _GLANCE = 96
 """Longest side, in pixels, at which a draft is looked for."""
 
@@ -52,13 +59,26 @@ class Table(QTableWidget):
 
 
 class FindingsTable(QWidget):
-    """Number and colour, eye, area of the expert mask, state, label of each finding."""
+    """Number and colour, eye, area of the expert mask, state, label of each finding.
+
+    Findings of several groups stand under their group's name, which folds them and
+    hides them together.
+
+    Attributes
+    ----------
+    row_of
+        Row of each finding, by name.
+    """
 
     def __init__(self, bench: Workbench) -> None:
         super().__init__()
         self.bench = bench
         self.session = bench.session
         self.table = Table(0, len(COLUMNS))
+        self.row_of: dict[str, int] = {}
+        self._groups: dict[int, str] = {}
+        self._folded: set[str] = set()
+        self._just_ticked = False
         self.table.setHorizontalHeaderLabels(COLUMNS)
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setDefaultSectionSize(_ROW)
@@ -89,7 +109,7 @@ class FindingsTable(QWidget):
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        self.numbers = QCheckBox("Numbers on the film")
+        self.numbers = QCheckBox("Numbers")
         self.numbers.setToolTip(
             "Write the number of a finding beside its mask, so that nothing hangs on "
             "telling colours apart"
@@ -98,8 +118,22 @@ class FindingsTable(QWidget):
         self.numbers.toggled.connect(bench.session.looking.set_numbers)
         layout.setSpacing(2)
         layout.addWidget(self.table)
-        layout.addWidget(self.numbers)
+        self.alone = QCheckBox("Alone  O")
+        self.alone.setToolTip("Hide every other finding, until it is pressed again (O)")
+        self.alone.toggled.connect(self._alone)
+        self.drawing = QComboBox()
+        self.drawing.addItems(_DRAWINGS.values())
+        self.drawing.setToolTip("How expert masks are drawn  (Y: the next way)")
+        # Words of it may be cut before the column is made wider than its panel.
+        self.drawing.setMinimumWidth(40)
+        self.drawing.activated.connect(self._drawing)
+        below = QHBoxLayout()
+        below.setSpacing(6)
+        for widget in (self.numbers, self.alone, self.drawing):
+            below.addWidget(widget, int(widget is self.drawing))
+        layout.addLayout(below)
         session = self.session
+        listen(self, self._follow_view, session.looking.view_changed)
         listen(self, self._fill, session.project_changed)
         listen(self, self.refresh, session.case_changed)
         listen(self, self.refresh, session.edited, session.mask_replaced, max_args=1)
@@ -125,7 +159,8 @@ class FindingsTable(QWidget):
         blocked = self.table.blockSignals(True)
         masks, drawn = experts.masks, experts.annotated
         states = self.session.finding_states()
-        for row, finding in enumerate(self.session.looking.findings):
+        for finding in self.session.looking.findings:
+            row = self.row_of.get(finding.name, -1)
             if only not in (None, finding.name):
                 continue
             annotated = finding.name in drawn  # what is not has no pixels to count
@@ -147,6 +182,21 @@ class FindingsTable(QWidget):
                     item.setText(text)
         self.table.blockSignals(blocked)
 
+    def _alone(self, on: bool) -> None:
+        self.session.looking.set_alone(on)
+        self.bench.focus_canvas()
+
+    def _drawing(self, place: int) -> None:
+        self.session.looking.set_drawing(DRAWINGS[place])
+        self.bench.focus_canvas()
+
+    def _follow_view(self) -> None:
+        looking = self.session.looking
+        blocked = self.alone.blockSignals(True)
+        self.alone.setChecked(looking.alone)
+        self.alone.blockSignals(blocked)
+        self.drawing.setCurrentIndex(DRAWINGS.index(looking.drawing))
+
     def _label(self, case: Case, finding: str) -> str:
         value = case.labels.get(finding)
         hidden = value is None and self.session.labels_hidden
@@ -155,42 +205,100 @@ class FindingsTable(QWidget):
     def _fill(self) -> None:
         findings = self.session.looking.findings
         blocked = self.table.blockSignals(True)
-        self.table.setRowCount(len(findings))
-        for row, finding in enumerate(findings):
-            icon = _swatch(finding.colour, row + 1)
-            name = QTableWidgetItem(icon, finding.name)
-            name.setFlags(
-                Qt.ItemFlag.ItemIsEnabled
-                | Qt.ItemFlag.ItemIsSelectable
-                | Qt.ItemFlag.ItemIsUserCheckable
-            )
-            name.setCheckState(Qt.CheckState.Checked)
-            name.setToolTip(finding.name)
-            self.table.setItem(row, 0, name)
-            for column in range(1, len(COLUMNS)):
-                self.table.setItem(row, column, QTableWidgetItem("—"))
+        self.table.clearSpans()
+        self.table.setRowCount(0)
+        self.row_of, self._groups = {}, {}
+        kinds = _kinds(findings)
+        for kind, members in kinds.items():
+            if len(kinds) > 1:
+                self._add_group(kind)
+            for number in members:
+                self._add(findings[number], number + 1)
         self.table.blockSignals(blocked)
-        header = self.table.horizontalHeader().sizeHint().height()
-        shown = min(max(len(findings), 1), 8)
-        self.table.setFixedHeight(header + shown * _ROW + 6)
+        self._fold()
         self.numbers.setVisible(len(findings) > 1)
         self._select()
         self.refresh()
 
+    def _add(self, finding: Finding, number: int) -> None:
+        row = self.table.rowCount()
+        self.table.insertRow(row)
+        self.row_of[finding.name] = row
+        name = QTableWidgetItem(_swatch(finding.colour, number), finding.title)
+        name.setFlags(
+            Qt.ItemFlag.ItemIsEnabled
+            | Qt.ItemFlag.ItemIsSelectable
+            | Qt.ItemFlag.ItemIsUserCheckable
+        )
+        shown = finding.name not in self.session.looking.put_away
+        name.setCheckState(_CHECKED if shown else _UNCHECKED)
+        name.setToolTip(finding.name)
+        self.table.setItem(row, 0, name)
+        for column in range(1, len(COLUMNS)):
+            self.table.setItem(row, column, QTableWidgetItem("—"))
+
+    def _add_group(self, kind: str) -> None:
+        row = self.table.rowCount()
+        self.table.insertRow(row)
+        self._groups[row] = kind
+        item = QTableWidgetItem(kind)
+        item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
+        item.setCheckState(_CHECKED)
+        font = item.font()
+        font.setBold(True)
+        item.setFont(font)
+        item.setToolTip("Click: fold or unfold. Tick: hide or show all of them.")
+        self.table.setItem(row, 0, item)
+        self.table.setSpan(row, 0, 1, len(COLUMNS))
+
+    def _fold(self) -> None:
+        """Hide the rows of folded groups, and be as high as the others are."""
+        folded = False
+        for row in range(self.table.rowCount()):
+            kind = self._groups.get(row)
+            if kind is None:
+                self.table.setRowHidden(row, folded)
+                continue
+            folded = kind in self._folded
+            item = self.table.item(row, 0)
+            if item is not None:
+                blocked = self.table.blockSignals(True)
+                item.setText(f"{'▸' if folded else '▾'} {kind}")
+                self.table.blockSignals(blocked)
+        rows = range(self.table.rowCount())
+        shown = sum(not self.table.isRowHidden(row) for row in rows)
+        header = self.table.horizontalHeader().sizeHint().height()
+        screen = self.screen()
+        tall = (
+            screen is not None and screen.availableGeometry().height() >= _TALL_SCREEN
+        )
+        most = _TALL_ROWS if tall else _ROWS
+        self.table.setFixedHeight(header + min(max(shown, 1), most) * _ROW + 6)
+
     def _select(self) -> None:
-        if self.session.looking.findings:
+        finding = self.session.looking.finding
+        if finding is not None and finding.name in self.row_of:
             blocked = self.table.blockSignals(True)
-            self.table.selectRow(self.session.looking.index)
+            self.table.selectRow(self.row_of[finding.name])
             self.table.blockSignals(blocked)
 
+    def _name_at(self, row: int) -> str | None:
+        return next((name for name, own in self.row_of.items() if own == row), None)
+
     def _moved(self, row: int, *_: int) -> None:
-        if 0 <= row < len(self.session.looking.names):
-            self.session.looking.set_finding(self.session.looking.names[row])
+        if (name := self._name_at(row)) is not None:
+            self.session.looking.set_finding(name)
 
     def _clicked(self, row: int, column: int) -> None:
-        name = self.session.looking.names[row]
-        self.session.looking.set_finding(name)
+        name = self._name_at(row)
         self.bench.focus_canvas()
+        if name is None:
+            if self._just_ticked:
+                return
+            self._folded ^= {self._groups[row]}
+            self._fold()
+            return
+        self.session.looking.set_finding(name)
         if COLUMNS[column] == "Label" and self.session.case is not None:
             place = self.table.visualItemRect(self.table.item(row, column))
             viewport = self.table.viewport()
@@ -198,11 +306,36 @@ class FindingsTable(QWidget):
                 menu = label_menu(self.bench, name, self)
                 menu.popup(viewport.mapToGlobal(place.bottomLeft()))
 
+    def _forget_tick(self) -> None:
+        self._just_ticked = False
+
     def _ticked(self, item: QTableWidgetItem) -> None:
-        if item.column() == 0:
-            shown = item.checkState() == Qt.CheckState.Checked
-            name = self.session.looking.names[item.row()]
-            self.bench.layers.set_finding_visible(name, shown)
+        if item.column() != 0:
+            return
+        away = item.checkState() != _CHECKED
+        kind = self._groups.get(item.row())
+        if kind is None:
+            names = [name] if (name := self._name_at(item.row())) else []
+        else:
+            # A click on the name folds; this one was on the box.
+            self._just_ticked = True
+            QTimer.singleShot(0, self._forget_tick)
+            names = [f.name for f in self.session.looking.findings if f.kind == kind]
+            blocked = self.table.blockSignals(True)
+            for name in names:
+                own = self.table.item(self.row_of[name], 0)
+                if own is not None:
+                    own.setCheckState(item.checkState())
+            self.table.blockSignals(blocked)
+        self.session.looking.put(names, away=away)
+
+
+def _kinds(findings: Sequence[Finding]) -> dict[str, list[int]]:
+    """Return the places of findings by group, groups of ours first and in order."""
+    found: dict[str, list[int]] = {kind: [] for kind in GROUPS}
+    for place, finding in enumerate(findings):
+        found.setdefault(finding.kind, []).append(place)
+    return {kind: places for kind, places in found.items() if places}
 
 
 def state(session: Session, finding: str, states: Mapping[str, str]) -> str:

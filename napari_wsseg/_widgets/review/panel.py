@@ -182,13 +182,13 @@ class Review(QWidget):
         stack.setContentsMargins(0, 0, 4, 0)
         stack.setSpacing(4)
         self.folds = {
+            "Findings": _section("Findings  (Q, W)", "One is painted", self.findings),
             "Stages": _section("Stages  (D)", "Where drafts come from", self.stages),
             "Grey window": _section(
                 "Grey window  (9, hold J)",
                 "Brighter, harder: level and width",
                 self.tone,
             ),
-            "Findings": _section("Findings  (Q, W)", "One is painted", self.findings),
             "Edit": _section("Edit", "Tools for the expert mask", self.editing),
         }
         for name, fold in self.folds.items():

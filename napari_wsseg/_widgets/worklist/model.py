@@ -76,6 +76,8 @@ class WorklistModel(QAbstractTableModel):
         self._texts: dict[str, str] = {}
         self.shown: list[str] = []
         self._rows: dict[str, int] = {}
+        self.sorted_by: tuple[int, bool] | None = None
+        self.cut = ("", "")
 
     def forget(self) -> None:
         """Start anew with another list of cases."""
@@ -89,9 +91,27 @@ class WorklistModel(QAbstractTableModel):
         cases = self._cases()
         passing = cases if everything else [c for c in cases if self._passes(c)]
         self.shown = self._ordered(passing)
+        if self.sorted_by is not None:
+            column, down = self.sorted_by
+            known = self.session.list.cases
+            self.shown.sort(key=lambda one: self._key(known[one], column), reverse=down)
         self._rows = {case_id: row for row, case_id in enumerate(self.shown)}
         self.session.list.set_order(self.shown)
         self.endResetModel()
+
+    def sort_by(self, column: int | None, *, down: bool = False) -> None:
+        """Sort by what a column shows, or in the chosen order again."""
+        self.sorted_by = None if column is None else (column, down)
+
+    def _key(self, case: Case, column: int) -> tuple[float, str]:
+        score = self.scores.get(case.id, -1.0) if column == 3 else 0.0
+        return score, self._cell(case, column).casefold()
+
+    def cut_names(self, begin: str, end: str) -> None:
+        """Leave out what all names begin and end with."""
+        if (begin, end) != self.cut:
+            self.cut = begin, end
+            self.dataChanged.emit(self.index(0, 1), self.index(len(self.shown) - 1, 1))
 
     def row_of(self, case_id: str) -> int:
         """Return the row of a case, or -1 when the filter hides it."""
@@ -148,9 +168,13 @@ class WorklistModel(QAbstractTableModel):
             status = self.session.list.status(case.id)
             return f"{ICONS[status]} {status}"
         if column == 1:
-            return case.name
+            begin, end = self.cut
+            kept = case.name[len(begin) : len(case.name) - len(end)]
+            return f"{'…' if begin else ''}{kept}{'…' if end else ''}"
         if column == 2:
-            return ", ".join(f for f, label in case.labels.items() if label == 1) or "—"
+            titles = {f.name: f.title for f in self.session.looking.findings}
+            present = (f for f, label in case.labels.items() if label == 1)
+            return ", ".join(titles.get(f, f) for f in present) or "—"
         if column == 3:
             score = self.scores.get(case.id)
             return "" if score is None else f"{score:.2f}"

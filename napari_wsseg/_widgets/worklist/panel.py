@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from qtpy.QtCore import QModelIndex, Qt, QTimer
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
+    QApplication,
     QButtonGroup,
     QComboBox,
     QGridLayout,
@@ -24,12 +26,45 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.worker_thread import Latest
 from napari_wsseg._widgets.worklist import uncertainty as _uncertainty
 from napari_wsseg._widgets.worklist.model import COLUMNS, FILTERS, WorklistModel
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session import reading_order as ordering
+
+_WIDTHS = (80, 112, 92, 62, 56, 44)
+"""Of the columns, until they are given what room there is."""
+
+_NARROWEST = 56
+_LISTED = 96
+"""Pixels that findings are given before longer names are."""
+_NAMES = 220
+"""Pixels of a name for which columns that matter less give way."""
+_MEASURED = 400
+"""Names, of thousands, by which the column is made wide enough."""
+
+_UNCERTAIN = COLUMNS.index("Uncertain")
+_ORDERS = {1: ordering.NAME, _UNCERTAIN: ordering.UNCERTAIN}
+"""Columns that there is an order of."""
+
+
+def shared(names: Sequence[str]) -> tuple[str, str]:
+    """Return what all names begin and end with, so long that leaving it out helps.
+
+    Something of every name is left.
+    """
+    if len(names) < 2:
+        return "", ""
+    begin = _prefix(names)[: min(map(len, names)) - 1]
+    end = _prefix([name[len(begin) + 1 :][::-1] for name in names])[::-1]
+    return (begin if len(begin) > 2 else ""), (end if len(end) > 2 else "")
+
+
+def _prefix(names: Sequence[str]) -> str:
+    first, last = min(names), max(names)
+    return first[: next((n for n, c in enumerate(first) if last[n : n + 1] != c), None)]
 
 
 class Worklist(QWidget):
@@ -64,6 +99,8 @@ class Worklist(QWidget):
             "Random: the same shuffle each time, different for every reader."
         )
         self.chips = _chips(self)
+        self._fitting = False
+        self._own_widths = preferences.widths()
         self.table = self._table()
         self.empty = QLabel()
         self.empty.setWordWrap(True)
@@ -112,10 +149,59 @@ class Worklist(QWidget):
         header.setStretchLastSection(True)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         header.setSectionsClickable(True)
+        header.setSectionsMovable(True)
         header.sectionClicked.connect(self._sort)
-        for column, width in enumerate((80, 112, 92, 62, 56, 44)):
+        header.sectionResized.connect(self._resized)
+        for column, width in enumerate(_WIDTHS):
             table.setColumnWidth(column, width)
+        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         return table
+
+    # Widths -------------------------------------------------------------------------
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Give the names and findings what room there is."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Let columns fill the table: names as long as they are, then findings.
+
+        Widths that the reader set are kept, from sitting to sitting; what does not fit
+        of a name is what all names share.
+        """
+        room = self.table.viewport()
+        if room is None or self._fitting:
+            return
+        self._fitting = True
+        kept = {**dict(enumerate(_WIDTHS)), **self._own_widths}
+        names = [case.name for case in self.session.list.cases.values()]
+        metrics = self.table.fontMetrics()
+        longest = max(
+            (metrics.horizontalAdvance(n) for n in names[:_MEASURED]), default=0
+        )
+        wanted = min(longest + 14, _NAMES) + _LISTED
+        left = room.width() - kept[0]
+        for column in (3, 4, 5):
+            # What matters least gives way first where there is little room.
+            fits = left - kept[column] >= wanted
+            self.table.setColumnHidden(column, not fits)
+            left -= kept[column] if fits else 0
+        left = max(left, 2 * _NARROWEST)
+        film = self._own_widths.get(1, min(longest + 14, left - _LISTED))
+        film = max(_NARROWEST, min(film, left - _NARROWEST))
+        for column, width in {**kept, 1: film, 2: left - film}.items():
+            self.table.setColumnWidth(column, width)
+        begin, end = shared(names) if longest + 14 > film else ("", "")
+        self.model.cut_names(begin, end)
+        self._fitting = False
+
+    def _resized(self, column: int, before: int, after: int) -> None:
+        """Keep a width that the reader dragged."""
+        mouse = QApplication.mouseButtons() & Qt.MouseButton.LeftButton
+        if not self._fitting and mouse:
+            self._own_widths[column] = after
+            preferences.remember_widths(self._own_widths)
 
     def _lay_out(self) -> None:
         chips = QGridLayout()
@@ -170,6 +256,7 @@ class Worklist(QWidget):
         self.title.setText(project.name if project else "")
         self.title.setToolTip(str(project.folder) if project else "")
         self.model.forget()
+        self._fit()
         self._follow_reader()
         self._filter()
         self._score()
@@ -230,6 +317,8 @@ class Worklist(QWidget):
 
     def _reorder(self, order: str) -> None:
         self.model.order = order
+        self.model.sort_by(None)
+        self.table.horizontalHeader().setSortIndicatorShown(False)
         self._filter()
         self._score()
         self.bench.focus_canvas()
@@ -280,11 +369,31 @@ class Worklist(QWidget):
         self.pace.setVisible(bool(self.session.pace))
 
     def _sort(self, column: int) -> None:
-        """Order by a column whose header was clicked, where there is such an order."""
-        wanted = {1: ordering.NAME, 3: ordering.UNCERTAIN}.get(column)
-        if wanted is not None and self.order.isEnabled():
-            self.order.setCurrentText(wanted)
+        """Sort by a column whose header was clicked; again: the other way; then not.
+
+        A blind reader's order is not to be changed.
+        """
+        if self.order.isEnabled():
+            wanted = _ORDERS.get(column)
+            if wanted is not None and self.order.currentText() != wanted:
+                self.order.setCurrentText(wanted)
+            else:
+                self._turn(column)
+                self._filter()
         self.bench.focus_canvas()
+
+    def _turn(self, column: int) -> None:
+        """Sort by a column, the other way, or in the chosen order again."""
+        usual, now = column == _UNCERTAIN, self.model.sorted_by
+        down = usual
+        if column in _ORDERS or (now is not None and now[0] == column):
+            down = not usual
+        again = now == (column, not usual)
+        self.model.sort_by(None if again else column, down=down)
+        header = self.table.horizontalHeader()
+        header.setSortIndicatorShown(not again)
+        up = Qt.SortOrder.AscendingOrder
+        header.setSortIndicator(column, Qt.SortOrder.DescendingOrder if down else up)
 
     def _clicked(self, index: QModelIndex) -> None:
         if index.isValid():

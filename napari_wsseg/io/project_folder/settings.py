@@ -116,7 +116,7 @@ def write(folder: Path, settings: Settings) -> None:
         "schema": SCHEMA,
         "name": settings.name,
         "images": settings.images,
-        "findings": [{"name": f.name, "colour": f.colour} for f in settings.findings],
+        "findings": [_finding(finding) for finding in settings.findings],
         "readers": [{"name": reader} for reader in settings.readers],
         "defaults": dict(settings.defaults),
     }
@@ -130,6 +130,12 @@ def write(folder: Path, settings: Settings) -> None:
         document["places"] = dict(settings.places)
     data = tomli_w.dumps(document).encode()
     atomic.write(folder / NAME, lambda file: file.write(data))
+
+
+def _finding(finding: Finding) -> dict[str, str]:
+    table = {"name": finding.name, "colour": finding.colour}
+    more = {"display": finding.display, "group": finding.group}
+    return table | {key: value for key, value in more.items() if value}
 
 
 def read(folder: Path) -> Settings:
@@ -217,8 +223,13 @@ def _settings(document: Mapping[str, Any]) -> Settings:
     entries = document["findings"]
     named = coloured([str(entry["name"]) for entry in entries])
     findings = tuple(
-        Finding(finding.name, _colour(entry.get("colour", finding.colour)))
-        for finding, entry in zip(named, entries, strict=True)
+        Finding(
+            finding.name,
+            _own_colour(place, entry.get("colour", finding.colour)),
+            _words(entry, "display"),
+            _words(entry, "group"),
+        )
+        for place, (finding, entry) in enumerate(zip(named, entries, strict=True))
     )
     return Settings(
         name=str(document["name"]),
@@ -230,6 +241,27 @@ def _settings(document: Mapping[str, Any]) -> Settings:
         key=str(document.get("key", "")),
         places=_places(document.get("places", {})),
     )
+
+
+_FORMER = 12
+"""Colours that earlier versions went through before they began again."""
+
+
+def _own_colour(place: int, text: object) -> str:
+    """Return a colour; where it was a finding's before it, that of its own place."""
+    colour = _colour(text)
+    again = place >= _FORMER and colour.upper() == PALETTE[place % _FORMER]
+    return PALETTE[place % len(PALETTE)] if again else colour
+
+
+def _words(entry: Mapping[str, Any], key: str) -> str:
+    text = entry.get(key, "")
+    if not isinstance(text, str) or len(text) > 64 or not (text or "x").isprintable():
+        raise DataError(
+            f"{NAME}: {key} of finding {entry.get('name')!r} is {text!r}; write up to "
+            "64 characters on one line"
+        )
+    return text.strip()
 
 
 def _defaults(table: object) -> dict[str, Any]:
