@@ -38,9 +38,8 @@ def fingerprint(project: Project, recipe: str, settings: Mapping[str, Any]) -> s
                 latest = project.latest(case_id, finding)
                 if latest is not None:
                     experts.append((case_id, finding, latest.mask_sha))
-    text = json.dumps(
-        [recipe, dict(sorted(settings.items())), cases, experts], default=str
-    )
+    decisive = {key: settings[key] for key in sorted(settings) if key != "tracker"}
+    text = json.dumps([recipe, decisive, cases, experts], default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

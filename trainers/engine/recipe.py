@@ -15,6 +15,7 @@ from napari_wsseg.nn.normalise import KINDS
 from napari_wsseg.recipe_facts import RecipeFacts
 from napari_wsseg.schema import ANATOMY, STAGES
 from napari_wsseg.setting_fields import SettingField, fields_of
+from trainers.engine.tracking import TRACKERS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -157,6 +158,14 @@ class TrainingConfig:
             "tooltip": "auto: bf16 where the device computes it natively",
         },
     ] = "auto"
+    tracker: Annotated[
+        str,
+        {
+            "choices": list(TRACKERS),
+            "tooltip": "Who else gets the settings and figures of a run; wandb and "
+            "mlflow may send them to a server",
+        },
+    ] = "none"
 
     def networks(self, n_findings: int, built_on: Mapping[str, Any]) -> list[nn.Module]:
         """Return the networks that are learnt one after the other, by the settings.

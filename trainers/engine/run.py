@@ -16,6 +16,7 @@ from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import Checkpoint, JobFailed, Progress, UsageError, WssegError
 from trainers.engine import fingerprint as _inputs
 from trainers.engine import model_card as _card
+from trainers.engine import tracking
 from trainers.engine.recipe import (
     Context,
     TrainingConfig,
@@ -55,6 +56,7 @@ class Run:
     status: str = "running"
     seconds: float = 0.0
     _logged: int = field(default=0, init=False)
+    _tracking: tracking.Tracking | None = field(default=None, init=False)
 
     @classmethod
     def prepare(
@@ -94,6 +96,7 @@ class Run:
                 if isinstance(config, TrainingConfig)
                 else configure(name, config or {})
             )
+            tracking.check(settings.tracker)
             folder = runs.new(
                 where,
                 name,
@@ -108,6 +111,12 @@ class Run:
     def __iter__(self) -> Iterator[Progress | Checkpoint]:
         began = time.monotonic()
         message = ""
+        self._tracking = tracking.Tracking(
+            self.config.tracker,
+            self.folder.id,
+            self.folder.path,
+            settings_of(self.config),
+        )
         try:
             resume = self._resume_state()
             self.folder.begin(self._logged)
@@ -127,6 +136,7 @@ class Run:
             self.status, message = "failed", f"{type(error).__name__}: {error}"
             raise
         finally:
+            self._tracking.close()
             self.seconds = time.monotonic() - began
             self.folder.end(
                 self.status if self.status != "running" else "failed",  # type: ignore[arg-type]
@@ -180,6 +190,8 @@ class Run:
                     {"step": event.step, "total": event.total, **event.metrics}
                 )
                 self._logged += 1
+                if self._tracking is not None:
+                    self._tracking.log(event.step, event.metrics)
             return
         if event.best:
             self.metrics = dict(event.metrics)
