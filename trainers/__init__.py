@@ -10,9 +10,18 @@ from typing import Any
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, Progress
 from trainers.engine.recipe import Recipe, TrainingConfig, configure, recipes
+from trainers.settings.preset_notes import notes as preset_notes
 from trainers.settings.presets import presets
 
-__all__ = ["Recipe", "TrainingConfig", "configure", "presets", "recipes", "run"]
+__all__ = [
+    "Recipe",
+    "TrainingConfig",
+    "configure",
+    "preset_notes",
+    "presets",
+    "recipes",
+    "run",
+]
 
 
 def run(

@@ -21,6 +21,7 @@ COMMANDS = {
     "init": "start a project from a folder of films",
     "train": "train one recipe",
     "infer": "compute a stage's maps for every film",
+    "presets": "say what each preset is, and where it is not what its paper says",
     "run": "train and compute every stage, in order",
     "adopt": "use a run for its stage, or go back to an earlier one",
     "evaluate": "score every stage against expert masks",

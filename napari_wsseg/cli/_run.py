@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     status, code, message = "done", 0, ""
     given = settings_from(arguments.set)
     _tell_way(arguments)
+    _jobs.tell_notes(arguments.preset)
     with _jobs.watched(arguments, cancel) as told:
         for recipe in _order(arguments.preset):
             settings = _jobs.suited_settings(

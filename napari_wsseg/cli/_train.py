@@ -27,6 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
     with _jobs.watched(arguments, cancel) as told:
         settings = _jobs.preset_settings(arguments.preset, arguments.recipe)
         settings |= settings_from(arguments.set)
+        if settings:
+            _jobs.tell_notes(arguments.preset)
         end = _jobs.execute(
             arguments.project,
             arguments.recipe,

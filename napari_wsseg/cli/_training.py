@@ -15,8 +15,9 @@ from napari_wsseg.io import project_files, stages
 from napari_wsseg.io import runs as runs_of
 from napari_wsseg.io.project import Project, ProjectLocked
 from napari_wsseg.jobs import DataError, UsageError
-from trainers import presets, recipes
+from trainers import preset_notes, presets, recipes
 from trainers.engine import cancellation as _watch
+from trainers.settings.paper_presets import papers
 from trainers.settings.presets import LESIONS
 
 End = dict[str, Any]
@@ -79,6 +80,12 @@ def lesions(project: Path) -> list[str]:
         organs = structures_of(opened)
         names = [finding.name for finding in opened.findings]
     return [name for name in names if name not in organs]
+
+
+def tell_notes(preset: str) -> None:
+    """Tell a person where a paper's preset is not what its paper says."""
+    for note in preset_notes.get(preset, ()) if preset in papers else ():
+        _say.person(f"preset {preset}: {note}")
 
 
 @contextmanager

@@ -6,7 +6,8 @@ and K including each pixel's kernel with itself. Three backends mean the same th
 the same parameters:
 
 - ``"grid"``: a bilateral grid over rows, columns and grey levels; any size, any device.
-  Colour has too many coordinates for it and takes a sparse lattice, on the CPU.
+  Colour has too many coordinates for it and takes a sparse lattice, on the CPU; up to
+  64 × 64 pixels the full sum.
 - ``"exact"``: the full N × N sum in double precision; the truth, for small images.
 - ``"pydensecrf"``: the usual C++ package, optional, always in a process of its own.
 """

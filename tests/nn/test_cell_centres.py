@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -78,27 +81,80 @@ def test_every_levels_map_of_a_point_lies_on_it_within_a_tenth_of_a_cell(
         assert abs(found[1] - x) < 0.1 * cells.stride, (level, cells, found)
 
 
-@pytest.mark.parametrize("flip", [False, True])
-@pytest.mark.parametrize("scales", [(1.0,), (1.0, 0.5, 1.5)])
-def test_so_do_sums_over_scales_mirrors_and_levels(
-    flip: bool, scales: tuple[float, ...]
+#: Three quarters of a cell of the coarsest map of the film at half its side: what is
+#: narrower than that falls between cells, which no drawing puts right.
+WIDE = 0.75 * 32 / 0.5
+
+
+@pytest.fixture
+def large_film(monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
+    """Return a film on which a source that wide is not cut off by the border."""
+    monkeypatch.setattr(sys.modules[__name__], "SIDE", 512)
+    return source(262.0, 238.0, WIDE)
+
+
+def light(level: int) -> Any:
+    """Return a way to read a map that is the light itself that comes through."""
+
+    def read(net: Any, film: torch.Tensor, findings: Any = None) -> torch.Tensor:
+        with torch.no_grad():
+            return net.stages(film)[level - 1].sum(1, keepdim=True)
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("arch", "stride", "scales"),
+    [
+        ("resnet18", 32, (0.5,)),
+        ("resnet18", 32, (1.0, 0.5)),
+        pytest.param("resnet18", 32, (0.75, 1.5), marks=pytest.mark.slow),
+        pytest.param("resnet18", 8, (0.5, 1.5), marks=pytest.mark.slow),
+        pytest.param("resnet34", 16, (0.5,), marks=pytest.mark.slow),
+        pytest.param("resnet50", 32, (0.5,), marks=pytest.mark.slow),
+        pytest.param("densenet121", 32, (0.5,), marks=pytest.mark.slow),
+        pytest.param("densenet121", 8, (0.5, 0.75), marks=pytest.mark.slow),
+        pytest.param("vgg16", 16, (0.5, 0.75), marks=pytest.mark.slow),
+        pytest.param("vgg16", 8, (0.5, 0.75), marks=pytest.mark.slow),
+    ],
+)
+def test_so_do_maps_of_films_of_another_size(
+    large_film: torch.Tensor, arch: str, stride: int, scales: tuple[float, ...]
 ) -> None:
-    net, film = linear("resnet18", 32), source(131.0, 119.0, 24.0)
-    how = {"scales": scales, "flip": flip, "grid": 64}
+    """A tenth of the cell that the map has of the film as it is, whatever the size."""
+    net = linear(arch, stride)
+    for level, cells in enumerate(cell_centres.levels(net), 1):
+        heat = multi_scale(
+            light(level),
+            net,
+            large_film,
+            scales=scales,
+            flip=False,
+            cells=cells,
+            grid=128,
+        )
+        tenth = 0.1 * cells.stride
+        assert centre(heat) == pytest.approx((262, 238), abs=tenth), (level, cells)
+
+
+@pytest.mark.parametrize("flip", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_so_do_sums_over_scales_mirrors_and_levels(
+    large_film: torch.Tensor, flip: bool
+) -> None:
+    net, how = linear("resnet18", 32), {"scales": (1.0, 0.5), "flip": flip, "grid": 128}
     cells = cell_centres.levels(net)
-    for level in (4, 5):
+    for level in (3, 4, 5):
         heat = multi_scale(
             methods["layer-cam"],
             AtLevel(net, level),
-            film,
+            large_film,
             cells=cells[level - 1],
             **how,
         )
-        # A tenth of a cell of the film at its smallest scale, as above.
-        tenth = 0.1 * cells[level - 1].stride / min(scales)
-        assert centre(heat) == pytest.approx((131, 119), abs=tenth)
-    fused = multi_level(net, film, levels=(3, 4, 5), **how)
-    assert centre(fused) == pytest.approx((131, 119), abs=tenth)
+        tenth = 0.1 * cells[level - 1].stride
+        assert centre(heat) == pytest.approx((262, 238), abs=tenth), level
+    fused = multi_level(net, large_film, levels=(3, 4, 5), **how)
+    assert centre(fused) == pytest.approx((262, 238), abs=0.8)
 
 
 def test_drawn_as_if_cells_tiled_the_film_it_is_half_a_cell_off() -> None:

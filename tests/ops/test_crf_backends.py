@@ -63,7 +63,7 @@ def test_pydensecrf_agrees_on_a_film_and_on_several_labels() -> None:
 @needs_pydensecrf
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_all_backends_mean_the_same_in_colour(seed: int) -> None:
-    image, heat = colour_film(48, seed), heats(48, seed)
+    image, heat = colour_film(66, seed), heats(66, seed)  # by the lattice
     found = {
         (backend, params): crf.dense_crf_binary(
             heat, image, params=params, backend=backend
@@ -115,9 +115,31 @@ def test_ten_findings_share_one_grid(
         return build(*words)
 
     monkeypatch.setattr(room, name, counted)
-    image = colour_film(20) if colour else film(20)
-    heat = np.random.default_rng(0).random((10, 20, 20))
+    side = 66 if colour else 20  # a small picture in colour has none
+    image = colour_film(side) if colour else film(side)
+    heat = np.random.default_rng(0).random((10, side, side))
     together = crf.dense_crf_binary(heat, image)
     assert len(built) == 1
     alone = [crf.dense_crf_binary(one[None], image)[0] for one in heat]
     assert np.abs(together - np.stack(alone)).max() < 1e-5
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("side", [20, 40])
+def test_on_smooth_pictures_in_colour_the_grid_is_the_full_sum(
+    side: int, seed: int
+) -> None:
+    draw = np.random.default_rng(seed)
+    yy, xx = np.mgrid[:side, :side] / side
+    image = np.stack(
+        [
+            0.5 + 0.4 * np.sin(a * yy + b * xx + c)
+            for a, b, c in draw.uniform(-4, 4, (3, 3))
+        ],
+        axis=-1,
+    ).astype(np.float32)
+    heat = heats(side, seed)
+    exact = crf.dense_crf_binary(heat, image, params=ONCE, backend="exact")
+    assert np.abs(crf.dense_crf_binary(heat, image, params=ONCE) - exact).max() < 0.01
+    exact = labels(crf.dense_crf_binary(heat, image, backend="exact"))
+    assert (labels(crf.dense_crf_binary(heat, image)) == exact).mean() >= 0.99

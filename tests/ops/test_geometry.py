@@ -58,7 +58,9 @@ def test_placement_puts_a_map_pixel_on_what_it_was_made_from(
         assert last == pytest.approx(shape[axis] - 0.5)
 
 
-FILMS = [(1250, 1500), (390, 320), (600, 1000), (512, 614), (97, 60), (512, 512)]
+#: As large as radiographs come; what they are asked does not depend on their size.
+LARGE = pytest.param((2500, 3000), marks=pytest.mark.slow)
+FILMS = [LARGE, (1250, 1500), (390, 320), (600, 1000), (512, 614), (97, 60), (512, 512)]
 GRIDS = [(128, 8), (256, 16), (128, 32), (128, 64), (96, 12), (320, 10)]
 
 

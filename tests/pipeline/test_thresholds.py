@@ -11,7 +11,7 @@ import pytest
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry
-from napari_wsseg.pipeline.inference import thresholds
+from napari_wsseg.pipeline.inference import thresholds, truth_free
 from napari_wsseg.pipeline.inference import tuning as _tuned
 from napari_wsseg.schema import StageMaps
 
@@ -179,3 +179,61 @@ def test_a_segmenter_of_weak_masks_that_are_gone_is_cut_at_one_half(
     weak = {"stage": "irnet", "run": "irnet-20261121-000000-cccc"}
     found = thresholds.defaults(scored, "segmentation", RUN, header(weak=weak))
     assert found.thresholds == (0.5,)
+
+
+@pytest.fixture
+def discs(spots_project: Project) -> Project:
+    """Give training films cones on their discs, and views that agree up to 0.5.
+
+    A cone of height 1 whose cut at 0.4 has a known area; above 0.5 each view has more
+    of its own, elsewhere.
+    """
+    yy, xx = np.mgrid[:SIZE, :SIZE]
+    for number, case in enumerate(spots_project.cases()):
+        away = np.hypot(yy - 32, xx - 30)
+        cone = (1 - away / 25).clip(0, 1)
+        # Below one half the views differ by chance, at it they are the same disc.
+        noise = np.random.default_rng(number).uniform(0, 0.45, (2, SIZE, SIZE))
+        views = np.where(away < 10, 0.55, noise)[:, None].astype(np.float16)
+        stages.write(
+            spots_project.folder,
+            "cam",
+            RUN,
+            case.id,
+            StageMaps(cone[None].astype(np.float32), np.ones(1), {"views": views}),
+        )
+    return spots_project
+
+
+def test_a_threshold_by_area_gives_masks_of_that_area_without_any_truth(
+    discs: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discs, "expert_masks", None)
+    shape = discs.cases()[0].shape
+    square = max(shape) ** 2 / (shape[0] * shape[1])  # the map is of the square
+    wanted = np.pi * (25 * 0.6) ** 2 / SIZE**2 * square
+    for areas in ({"spot": wanted}, {"": wanted}):
+        found = thresholds.defaults(discs, "cam", RUN, header(cut="area", areas=areas))
+        assert found.thresholds[0] == pytest.approx(0.4, abs=0.03)
+    other = header(cut="area", areas={"another": 0.2})
+    assert thresholds.defaults(discs, "cam", RUN, other).thresholds == (0.3,)
+
+
+def test_a_threshold_by_agreement_is_where_two_views_show_the_same(
+    discs: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discs, "expert_masks", None)
+    found = thresholds.defaults(discs, "cam", RUN, header(cut="agreement"))
+    assert 0.44 <= found.thresholds[0] <= 0.54
+
+
+def test_masks_of_everything_or_nothing_agree_by_chance_alone() -> None:
+    from sklearn.metrics import cohen_kappa_score
+
+    rng = np.random.default_rng(0)
+    one, other = rng.random((2, 400)) < 0.3
+    other |= one & (rng.random(400) < 0.5)
+    rows = [truth_free._counts(one, other), (400, 400, 400, 400), (0, 0, 0, 400)]
+    found = truth_free._kappa(np.array(rows, np.float64))
+    assert found[0] == pytest.approx(cohen_kappa_score(one, other))
+    assert found[1:].tolist() == [0, 0]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 import trainers
+from napari_wsseg._widgets.processes import describe_recipes
+from napari_wsseg.cli import main
 from trainers.engine.recipe import configure, settings_of
 from trainers.settings.paper_presets import papers
 
@@ -123,3 +126,31 @@ def test_maps_are_drawn_where_cells_look_unless_published_code_is_compared(
     published = preset.endswith("-compat")
     wanted = "grid" if published else "looks"
     assert of(preset, "classifier")["cam_placement"] == wanted
+
+
+@pytest.mark.parametrize("preset", list(trainers.presets))
+def test_every_preset_says_what_it_is_and_every_papers_where_it_differs(
+    preset: str,
+) -> None:
+    told = trainers.preset_notes[preset]
+    assert told
+    assert all(note.endswith(".") for note in told)
+    if preset in papers:
+        assert len(told) > 1
+
+
+def test_presets_are_told_by_the_command_line_and_to_the_window(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["presets", "wsmis"]) == 0
+    shown = capsys.readouterr().out
+    for note in trainers.preset_notes["wsmis"]:
+        assert note in shown
+    assert main(["presets", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert list(told) == list(trainers.presets)
+    assert told["tdn"]["settings"]["tied_deconv"]["crop"] == 0.06
+    assert main(["presets", "nothing"]) == 2
+    assert "there are: fast" in capsys.readouterr().err
+    described = describe_recipes.describe()
+    assert described["preset_notes"]["tdn"] == list(trainers.preset_notes["tdn"])

@@ -57,6 +57,7 @@ LOADED = Loaded(
     },
     ("fast", "wsmis"),
     "CPU, 2 cores; no graphics card found",
+    preset_notes={"wsmis": ("Regions below 0.2 % are dropped.",)},
 )
 
 #: Eight films need 1.8 GB, of 2 GB.
@@ -231,11 +232,17 @@ def test_a_recipe_nobody_has_heard_of_gets_a_form_too(open_panel: Open) -> None:
 def test_all_stages_run_by_a_preset(qtbot: QtBot, open_panel: Open) -> None:
     panel = open_panel()
     panel.setup.choose(None)
+    notes = panel.setup.notes
+    assert notes.isHidden()  # nothing is said of fast
     panel.setup.preset.setCurrentIndex(1)
+    assert notes.text() == "• Regions below 0.2 % are dropped."
+    assert not notes.isHidden()
     click(qtbot, panel.start_button)
     assert isinstance(panel.jobs, FakeJobs)
     request = panel.jobs.requests[0]
     assert (request.recipe, request.preset) == (None, "wsmis")
+    panel.setup.choose("classifier")
+    assert notes.isHidden()
 
 
 def test_both_plots_are_drawn_although_one_has_news_with_every_step(

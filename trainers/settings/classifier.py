@@ -76,13 +76,31 @@ class ClassifierConfig(NetworkConfig):
     cam_cut: Annotated[
         str,
         {
-            "choices": ["fixed", "otsu", "tuned", "tuned on train"],
+            "choices": [
+                "fixed",
+                "otsu",
+                "tuned",
+                "tuned on train",
+                "area",
+                "agreement",
+            ],
             "label": "Map threshold by",
             "tooltip": "fixed: the number below; otsu: film by film, by its own map; "
             "tuned: per finding, what fits the expert masks of the validation films; "
-            "tuned on train: those of the training films, as CheXseg has it",
+            "tuned on train: those of the training films, as CheXseg has it; without "
+            "any mask: area: where masks cover the share of the film set below; "
+            "agreement: where those of a film and of its mirror image agree best",
         },
     ] = "fixed"
+    cam_area: Annotated[
+        str,
+        {
+            "label": "Known area",
+            "tooltip": "With the threshold by area: share of the film that a finding "
+            "covers where it is there, e.g. 0.12, or by finding: Effusion=0.05,"
+            "Nodule=0.005",
+        },
+    ] = ""
     cam_threshold: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.05}] = 0.3
     cam_rule: Annotated[
         str,
@@ -167,11 +185,35 @@ class ClassifierConfig(NetworkConfig):
         super().__post_init__()
         if min(self.scales) <= 0:
             raise UsageError(f"cam_scales={self.cam_scales}; give numbers above 0")
+        if self.cam_cut == "area" and not self.areas:
+            raise UsageError(
+                "cam_cut=area needs the share of the film that the finding covers: set "
+                "cam_area=0.12, or cam_area=Effusion=0.05,Nodule=0.005"
+            )
         if self.uncertain == "class" and (self.mixup or self.smoothing):
             raise UsageError(
                 "uncertain=class has three answers, which mixup and smoothing do not "
                 "blend; set both to 0, or take uncertain=ignore"
             )
+
+    @property
+    def areas(self) -> dict[str, float]:
+        """Share of the film by finding; ``""`` stands for those that are not named."""
+        found = {}
+        for word in filter(None, map(str.strip, self.cam_area.split(","))):
+            finding, _, share = word.rpartition("=")
+            try:
+                found[finding.strip()] = float(share)
+            except ValueError as error:
+                raise UsageError(
+                    f"cam_area={self.cam_area}: {share!r} is not a number; give 0.12, "
+                    "or Effusion=0.05,Nodule=0.005"
+                ) from error
+        if not all(0 < share < 1 for share in found.values()):
+            raise UsageError(
+                f"cam_area={self.cam_area}; a share of the film lies between 0 and 1"
+            )
+        return found
 
     @property
     def scales(self) -> tuple[float, ...]:
@@ -209,6 +251,7 @@ def header(
             "background": config.seed_background,
         },
         "cut": config.cam_cut,
+        "areas": config.areas,
         "mask": {
             "rule": config.cam_rule,
             "top": config.cam_top,

@@ -42,6 +42,9 @@ def describe() -> dict[str, Any]:
     return {
         "recipes": recipes,
         "presets": list(trainers.presets),
+        "preset_notes": {
+            name: list(trainers.preset_notes.get(name, ())) for name in trainers.presets
+        },
         "device": device(),
         "problems": [str(each) for each in _plugins.problems()],
     }

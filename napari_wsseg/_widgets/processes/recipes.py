@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass, replace
 from typing import Annotated, Any
 
@@ -39,6 +39,8 @@ class Loaded:
     ----------
     presets
         Names of ways to run every stage.
+    preset_notes
+        What each of them is, and where it is not what its paper says.
     device
         What a training will run on, for a person.
     problems
@@ -49,6 +51,7 @@ class Loaded:
     presets: tuple[str, ...]
     device: str
     problems: tuple[str, ...] = ()
+    preset_notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 #: Recipes do not change while the program runs, so they are asked for once.
@@ -143,4 +146,10 @@ def _read(told: Mapping[str, Any]) -> Loaded:
         for card in told["recipes"]
     }
     problems = tuple(told.get("problems", ()))
-    return Loaded(cards, tuple(told["presets"]), told["device"], problems)
+    return Loaded(
+        cards,
+        tuple(told["presets"]),
+        told["device"],
+        problems,
+        told.get("preset_notes", {}),
+    )

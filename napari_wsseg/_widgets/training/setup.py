@@ -77,6 +77,9 @@ class Setup(QWidget):
         self.about = Note()
         self.preset = _combo("How thoroughly every stage is trained")
         self.preset.currentIndexChanged.connect(self.changed)
+        self.preset.currentIndexChanged.connect(self._say_notes)
+        self.notes = Note()
+        self.notes.setToolTip("Where a preset is not what its paper, or its code, says")
         self.material = Note()
         self.material.setToolTip(
             "Expert films: of the train split, with a mask that a reader drew or "
@@ -90,7 +93,8 @@ class Setup(QWidget):
         self.device, self.estimate, self.room = Note(), Note(), RoomNote()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.choice, self.about, self.material, self.share, self.preset):
+        first = (self.choice, self.about, self.material, self.share, self.preset)
+        for widget in (*first, self.notes):
             layout.addWidget(widget)
         layout.addLayout(self._form_place)
         for widget in (self.device, self.room, self.estimate, self.sweep):
@@ -195,6 +199,7 @@ class Setup(QWidget):
             self.form = None
         card = self.card
         self.preset.setVisible(card is None)
+        self._say_notes()
         self.sweep.offer(card.config if card is not None else None)
         self.share.hide()
         if card is None:
@@ -207,6 +212,13 @@ class Setup(QWidget):
             self._show_form(card)
         self._say_share()
         self.changed.emit()
+
+    def _say_notes(self) -> None:
+        """Say what the chosen preset is, while it is to be chosen at all."""
+        known = self._loaded.preset_notes if self._loaded is not None else {}
+        told = known.get(self.preset.currentData() or "", ())
+        self.notes.setText("\n".join(f"• {note}" for note in told))
+        self.notes.setVisible(bool(told) and self.card is None)
 
     def _show_form(self, card: RecipeCard) -> None:
         usual = vars(card.config())

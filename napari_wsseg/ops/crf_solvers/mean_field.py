@@ -19,6 +19,11 @@ _BATCH = 80_000_000
 """Pixels times findings that a GPU solves at once; about 2 GiB at its peak."""
 
 
+_SUMMED = 64 * 64
+"""Pixels of a colour picture up to which every pair is summed: its lattice would be
+coarser, and not much quicker."""
+
+
 def solve(
     unary: torch.Tensor, levels: torch.Tensor, params: CrfParams, backend: str
 ) -> torch.Tensor:
@@ -83,7 +88,8 @@ def solve_binary(
 def _messages(
     levels: torch.Tensor, params: CrfParams, backend: str, *, parts: int
 ) -> Messages:
-    if backend == "exact":
+    small = levels.ndim == 3 and levels.shape[0] * levels.shape[1] <= _SUMMED
+    if backend == "exact" or (backend == "grid" and small):
         return exact.messages(levels, params)
     if backend == "grid":
         return grid.messages(levels, params, parts=parts)

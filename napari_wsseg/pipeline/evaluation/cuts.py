@@ -13,6 +13,11 @@ from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import DataError
 from napari_wsseg.pipeline.evaluation.counts import settings_of
 
+_TRUTH_FREE = {
+    "area": "the area that the finding is known to cover",
+    "agreement": "agreement of two views of the training films",
+}
+
 
 def told(project: Project, stage: str, run: str) -> dict[str, Any]:
     """Return what an evaluation says of a stage's thresholds and gates."""
@@ -26,6 +31,8 @@ def told(project: Project, stage: str, run: str) -> dict[str, Any]:
         source = "expert masks of val"
     if stage == "cam" and found.get("cut") == "tuned on train":
         source = "expert masks of train"
+    if stage == "cam" and found.get("cut") in _TRUTH_FREE:
+        source = _TRUTH_FREE[found["cut"]]
     if settings.rule == "otsu":
         source = "each film's own map (Otsu)"
     return {

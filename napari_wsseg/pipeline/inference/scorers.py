@@ -19,7 +19,7 @@ from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.ops import affinity, seeds
 from napari_wsseg.ops import crf as dense
-from napari_wsseg.pipeline.inference import evidence, refining, variants
+from napari_wsseg.pipeline.inference import evidence, refining, truth_free, variants
 from napari_wsseg.pipeline.inference.work import Work, resized
 from napari_wsseg.schema import Case, StageMaps
 
@@ -31,24 +31,56 @@ def cam(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
     if not isinstance(model, Classifier):
         raise TypeError(f"{work.run} is a {type(model).__name__}, not a Classifier")
     images = work.input(batch)
+    heat = _heat(work, model, images, flip=work.flip)
+    scores = seeds.normalise(heat.float().cpu().numpy())
+    extras: list[dict[str, NDArray[np.float16]]] = [{} for _ in batch]
+    if work.header.get("cut") == "agreement":
+        extras = _views(work, model, images, scores.shape[-1])
+    gates = _present(work, model, images, batch)
+    for score, gate, extra in zip(scores, gates, extras, strict=True):
+        yield StageMaps(score=score, present=gate, extra=extra)
+
+
+def _heat(
+    work: Work, model: Classifier, images: Tensor, *, flip: bool, scale: float = 1.0
+) -> Tensor:
+    """Return the heat (B, K, h, w) of the variant asked for."""
     method, levels = variants.parts(work.variant)
     header = work.header["cam"]
     looks = header.get("placement", "looks") == "looks"
     # A quarter is IRNet's grid; finer than the cells, so that placing blurs nothing.
     how = {
-        "scales": header["scales"],
-        "flip": work.flip,
+        "scales": [scale * each for each in header["scales"]],
+        "flip": flip,
         "grid": max(1, work.films.size // 4) if looks else None,
     }
     if len(levels) > 1:
-        heat = fusion.multi_level(model, images, levels=levels, **how)
+        return fusion.multi_level(model, images, levels=levels, **how)
+    cut = AtLevel(model, levels[0])
+    how["cells"] = cell_centres.levels(model)[levels[0] - 1] if looks else None
+    return fusion.multi_scale(methods[method], cut, images, **how)
+
+
+def _views(
+    work: Work, model: Classifier, images: Tensor, side: int
+) -> list[dict[str, NDArray[np.float16]]]:
+    """Return every film's maps (2, K, h, w) by two views of it.
+
+    The film and its mirror image; the film smaller, where no mirrored film was learnt.
+    """
+    one = _heat(work, model, images, flip=False)
+    if work.flip:
+        other = _heat(work, model, images.flip(-1), flip=False).flip(-1)
     else:
-        cut = AtLevel(model, levels[0])
-        how["cells"] = cell_centres.levels(model)[levels[0] - 1] if looks else None
-        heat = fusion.multi_scale(methods[method], cut, images, **how)
-    scores = seeds.normalise(heat.float().cpu().numpy())
-    for score, gate in zip(scores, _present(work, model, images, batch), strict=True):
-        yield StageMaps(score=score, present=gate)
+        other = _heat(work, model, images, flip=False, scale=0.85)
+    both = [
+        np.stack([resized(each, side) for each in view])
+        for view in (
+            seeds.normalise(heat.float().cpu().numpy()) for heat in (one, other)
+        )
+    ]
+    stacked = np.stack(both, 1).astype(np.float16)
+    return [{truth_free.VIEWS: views} for views in stacked]
 
 
 def _present(

@@ -6,7 +6,8 @@ segmenter, where it meets the weak masks of the validation films best: they neve
 pixel of truth. Those of a segmenter that learnt from expert masks, and of maps whose
 settings say "tuned", are tuned on the validation films' masks and frozen for test;
 so are such a segmenter's gates. "tuned on train" is CheXseg's way (appendix A.1): the
-best pooled IoU on the training films.
+best pooled IoU on the training films. "area" and "agreement" need no truth, see
+`truth_free`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import metrics
+from napari_wsseg.pipeline.inference import truth_free
 from napari_wsseg.pipeline.inference import tuning as _tuned
 from napari_wsseg.pipeline.inference.evidence import GATE
 from napari_wsseg.schema import ANATOMY, StageSettings
@@ -57,6 +59,11 @@ def defaults(
             settings = replace(settings, rule="otsu")
     if own == "cam" and how == "tuned":
         return _tuned.thresholds(project, stage, run, settings)
+    if own == "cam" and how == "area":
+        areas = header.get("areas", {})
+        return truth_free.by_area(project, stage, run, settings, areas)
+    if own == "cam" and how == "agreement":
+        return truth_free.by_agreement(project, stage, run, settings)
     if own == "cam" and how == "tuned on train":
         return _tuned.thresholds_pooled(project, stage, run, settings)
     if header.get("tune_on_expert_masks"):
