@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from napari_wsseg.io import film_cache as cache
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.nn import classifier, irnet_loss, pretrained
 from napari_wsseg.nn.backbones import TRUNKS
 from napari_wsseg.nn.classifier import Classifier
@@ -152,9 +152,10 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
             "boundaries from; label some films as present"
         )
     exclusive = bool(header.get("exclusive", False))
-    _warn_of_no_pairs(
+    pairs = _with_pairs(
         project, run, labels, seeded, films.size, config.radius, exclusive=exclusive
     )
+    yield Progress(0, 0, pairs)
     context.lock.extend(labels.lock(seeded))
     torch.manual_seed(config.seed)
     placed = header["cam"].get("placement", "looks") == "looks"
@@ -191,6 +192,7 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
                 "network": {**header["network"], "kind": "irnet", "placed": placed},
                 "classifier": run,
                 "displacement": config.displacement,
+                "seeds": pairs,
                 "walk": {
                     "radius": config.walk_radius,
                     "beta": config.walk_beta,
@@ -339,7 +341,7 @@ def _on_one_map(seeds: Tensor) -> Tensor:
     return number
 
 
-def _warn_of_no_pairs(
+def _with_pairs(
     project: Project,
     run: str,
     labels: _data.Labels,
@@ -348,9 +350,12 @@ def _warn_of_no_pairs(
     radius: int,
     *,
     exclusive: bool = False,
-) -> None:
-    """Say so if the seeds of most films part nothing, which teaches no boundary."""
-    some, grid = _spread(rows), max(1, size // 4)
+) -> str:
+    """Return how many films with a finding have seeds of both sides of a boundary.
+
+    Where that is less than half of them it is a warning: such seeds teach no boundary.
+    """
+    some, grid = _spread(_seeded(labels, rows, True)), max(1, size // 4)
     parted = sum(
         bool(irnet_loss.pairs(seeds[None], radius=radius).different.any())
         for row in some
@@ -364,6 +369,7 @@ def _warn_of_no_pairs(
             len(some) - parted,
             len(some),
         )
+    return f"{parted} of {len(some)} films with a finding have seeds of a boundary"
 
 
 def _spread(rows: list[int]) -> list[int]:

@@ -10,11 +10,13 @@ import torch
 from helpers.spot_films import import_films, make_films
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import Progress
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.pipeline.infer import infer
 from napari_wsseg.pipeline.inference import networks
 from trainers import irnet
+from trainers.data.batches import Labels
 from trainers.engine.run import Run
 
 
@@ -103,7 +105,7 @@ def test_the_mean_is_taken_of_films_from_everywhere(count: int) -> None:
 
 
 @pytest.mark.parametrize("parts", [True, False])
-def test_seeds_that_part_nothing_are_told(
+def test_the_share_of_positive_films_with_pairs_is_told_and_a_small_one_warned_of(
     classified: Path,
     parts: bool,
     monkeypatch: pytest.MonkeyPatch,
@@ -113,8 +115,21 @@ def test_seeds_that_part_nothing_are_told(
     seeds[..., :4], seeds[..., 5 if parts else 12 :] = 1, 0
     monkeypatch.setattr(irnet, "_seeds", lambda *_, **__: seeds)
     with Project.open(classified) as project:
-        irnet._warn_of_no_pairs(project, "run", None, [0, 1, 2], 64, 4)  # type: ignore[arg-type]
+        labels = Labels.of(project)
+        rows = labels.known_in("train")
+        told = irnet._with_pairs(project, "run", labels, rows, 64, 4)
+    positive = sum(bool((labels.targets[row] == 1).any()) for row in rows)
+    assert positive < len(rows)  # a negative film has no boundary to show
+    assert told.startswith(f"{positive if parts else 0} of {positive} films")
     assert ("no finding beside background" in caplog.text) == (not parts)
+
+
+def test_a_runs_card_says_how_many_films_have_pairs(classified: Path) -> None:
+    small = {"epochs": 1, "batch": 4, "radius": 4, "device": "cpu"}
+    run = Run.prepare("irnet", classified, small)
+    messages = [event.message for event in run if isinstance(event, Progress)]
+    said = next(text for text in messages if "seeds of a boundary" in text)
+    assert said in (run.folder.path / "card.md").read_text()
 
 
 def test_a_new_irnet_lays_its_levels_where_they_look(classified: Path) -> None:

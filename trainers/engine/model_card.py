@@ -23,7 +23,7 @@ Research use only; not a medical device.
 Recipe: {config["recipe"]} · begun {config["created"]} (UTC)
 Findings: {", ".join(header["findings"])}
 {_not_learnt(header)}Network: {header["network"]}
-{_start(header)}{_taught(header)}Input: {_input(header)}
+{_start(header)}{_taught(header)}{_seeds(header)}Input: {_input(header)}
 
 {_chosen(header)}{rest}"""
     atomic.write(folder.path / "card.md", lambda file: file.write(text.encode()))
@@ -55,6 +55,10 @@ def _chosen(header: Mapping[str, Any]) -> str:
 
 def _taught(header: Mapping[str, Any]) -> str:
     return f"Taught by: run {header['teacher']}\n" if "teacher" in header else ""
+
+
+def _seeds(header: Mapping[str, Any]) -> str:
+    return f"Seeds: {header['seeds']}\n" if "seeds" in header else ""
 
 
 def _not_learnt(header: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -72,6 +73,12 @@ class Run:
         if name not in recipes:
             raise UsageError(
                 f"no recipe {name!r}; there are: {', '.join(recipes.names())}"
+            )
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise UsageError(
+                "a training is one process on one device; several, as accelerate or "
+                "torchrun start them, would each draw the same films and make a run of "
+                "its own; start it without them"
             )
         where = project.folder if isinstance(project, Project) else Path(project)
         if resume:

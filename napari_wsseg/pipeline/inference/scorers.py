@@ -49,7 +49,7 @@ def _heat(
     header = work.header["cam"]
     looks = header.get("placement", "looks") == "looks"
     # A quarter is IRNet's grid; finer than the cells, so that placing blurs nothing.
-    how = {
+    how: dict[str, Any] = {
         "scales": [scale * each for each in header["scales"]],
         "flip": flip,
         "grid": max(1, work.films.size // 4) if looks else None,

@@ -127,4 +127,4 @@ def _kappa(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     agree = (size - first - second + 2 * both) / size
     chance = (first * second + (size - first) * (size - second)) / size**2
     room = 1 - chance
-    return np.divide(agree - chance, room, out=np.zeros_like(room), where=room > 1e-9)
+    return np.where(room > 1e-9, (agree - chance) / np.maximum(room, 1e-9), 0.0)
