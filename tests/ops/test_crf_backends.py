@@ -8,6 +8,7 @@ import pytest
 from helpers.crf_films import ONCE, colour_film, film, heats, labels, needs_pydensecrf
 from napari_wsseg.ops import crf
 from napari_wsseg.ops.crf_solvers import grid as crf_grid
+from napari_wsseg.ops.crf_solvers import mean_field
 
 
 @pytest.mark.parametrize("bits", [8, None])
@@ -62,8 +63,11 @@ def test_pydensecrf_agrees_on_a_film_and_on_several_labels() -> None:
 
 @needs_pydensecrf
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_all_backends_mean_the_same_in_colour(seed: int) -> None:
-    image, heat = colour_film(66, seed), heats(66, seed)  # by the lattice
+def test_all_backends_mean_the_same_in_colour(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mean_field, "_SUMMED", 0)  # by the lattice, small as it is
+    image, heat = colour_film(48, seed), heats(48, seed)
     found = {
         (backend, params): crf.dense_crf_binary(
             heat, image, params=params, backend=backend
@@ -115,9 +119,9 @@ def test_ten_findings_share_one_grid(
         return build(*words)
 
     monkeypatch.setattr(room, name, counted)
-    side = 66 if colour else 20  # a small picture in colour has none
-    image = colour_film(side) if colour else film(side)
-    heat = np.random.default_rng(0).random((10, side, side))
+    monkeypatch.setattr(mean_field, "_SUMMED", 0)  # a small one in colour has none
+    image = colour_film(20) if colour else film(20)
+    heat = np.random.default_rng(0).random((10, 20, 20))
     together = crf.dense_crf_binary(heat, image)
     assert len(built) == 1
     alone = [crf.dense_crf_binary(one[None], image)[0] for one in heat]

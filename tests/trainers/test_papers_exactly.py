@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, UsageError
 from napari_wsseg.nn import classifier, losses
 from napari_wsseg.nn.tied_deconv import TiedDeconv
-from napari_wsseg.pipeline import infer
+from napari_wsseg.pipeline import infer, stage_masks
+from napari_wsseg.pipeline.evaluate import evaluate
 from napari_wsseg.pipeline.inference import networks
 from napari_wsseg.schema import IGNORE
 from trainers import irnet, tied_deconv
@@ -172,6 +174,55 @@ def test_irnet_looks_with_a_network_of_its_own_where_asked(tmp_path: Path) -> No
             "resnet50",
             "imagenet",
         )
+
+
+def done(project: Path, recipe: str, **settings: Any) -> str:
+    run = Run.prepare(recipe, project, {**SMALL, **settings})
+    for _ in run:
+        pass
+    with Project.open(project, write=True) as opened:
+        for stage in trainers.recipes[recipe].stages:
+            for _ in infer.infer(opened, stage, run.folder.id):
+                pass
+            opened.adopt(stage, run.folder.id, actor="test")
+    return run.folder.id
+
+
+@pytest.mark.slow
+def test_findings_that_exclude_each_other_do_so_from_the_crf_to_the_segmenter(
+    tmp_path: Path,
+) -> None:
+    films = make_films(tmp_path / "films")
+    table = films / "labels.csv"
+    head, *rows = table.read_text().splitlines()
+    other = [f"{row},{number // 2 % 2}" for number, row in enumerate(rows)]
+    table.write_text("\n".join([f"{head},other", *other]) + "\n")
+    project = import_films(films, tmp_path / "project")
+    done(project, "classifier", exclusive=True, cam_cut="agreement")
+    done(project, "irnet", radius=4, post_crf=True, walk_threshold=0.25)
+    done(project, "segmentation", exclusive=True, loss="softmax", init="random")
+    with Project.open(project) as opened:
+        runs = opened.runs_in_use()
+        for case in opened.cases():
+            for stage, run in runs.items():
+                maps = stages.read(project, stage, run, case.id)
+                cut = stages.read_settings(project, stage, run)
+                assert cut.exclusive
+                found = stage_masks(maps, replace(cut, gates=(0, 0)), case.shape)
+                assert not (found[0] & found[1]).any()
+        (both,) = [c for c in opened.cases("train") if c.name == "f03"]
+        seeds = stages.read(project, "crf", runs["crf"], both.id).extra["seed"]
+        np.testing.assert_array_equal(seeds[0] == 0, seeds[1] == 0)
+        assert evaluated(opened)["stages"]["irnet"]["pos_iou"] is not None
+
+
+def evaluated(project: Project) -> dict[str, Any]:
+    job = evaluate(project, "test", draws=0)
+    while True:
+        try:
+            next(job)
+        except StopIteration as end:
+            return dict(end.value)
 
 
 def test_only_wsmis_tidies_behind_every_step_as_its_paper_says() -> None:

@@ -151,6 +151,6 @@ def test_presets_are_told_by_the_command_line_and_to_the_window(
     assert list(told) == list(trainers.presets)
     assert told["tdn"]["settings"]["tied_deconv"]["crop"] == 0.06
     assert main(["presets", "nothing"]) == 2
-    assert "there are: fast" in capsys.readouterr().err
+    assert "there are: auto, fast" in capsys.readouterr().err
     described = describe_recipes.describe()
     assert described["preset_notes"]["tdn"] == list(trainers.preset_notes["tdn"])
