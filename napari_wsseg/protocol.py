@@ -136,13 +136,18 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Progress; `total` is 0 while unknown, `eta_s` in seconds or ``None``."""
+    """Progress; `total` is 0 while unknown, `eta_s` in seconds or ``None``.
+
+    `place` says which stage of how many, `whole_eta_s` the seconds left of all of them.
+    """
 
     step: int
     total: int
     message: str
     metrics: Mapping[str, float]
     eta_s: float | None
+    place: str = ""
+    whole_eta_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,14 +217,19 @@ def _started(said: Mapping[str, Any]) -> Started:
 
 
 def _step(said: Mapping[str, Any]) -> Step:
-    eta = said.get("eta_s")
     return Step(
         step=int(said["step"]),
         total=int(said["total"]),
         message=str(said.get("message", "")),
         metrics=numbers(said.get("metrics", {})),
-        eta_s=float(eta) if eta is not None and math.isfinite(eta) else None,
+        eta_s=_seconds(said.get("eta_s")),
+        place=str(said.get("place", "")),
+        whole_eta_s=_seconds(said.get("whole_eta_s")),
     )
+
+
+def _seconds(value: Any) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
 
 
 def _saved(said: Mapping[str, Any]) -> Saved:

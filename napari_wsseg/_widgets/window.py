@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import gc
 import importlib
+from contextlib import suppress
 from pathlib import Path
 
 import napari
@@ -17,10 +18,11 @@ from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.tool_bar import ToolBar
+from napari_wsseg._widgets.opening.start import UntilOpen
+from napari_wsseg._widgets.opening.start_page import StartPage
 from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.parts.quiet_controls import QuietControls
 from napari_wsseg._widgets.review.panel import WIDTH, Review
-from napari_wsseg._widgets.start import UntilOpen
 from napari_wsseg._widgets.workbench import workbench_of
 from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.session.reading_mode import Mode
@@ -84,7 +86,8 @@ def open_window(
         The folder is no project, or damaged, or of a newer version.
     """
     _spare_collections()
-    viewer = napari.Viewer(title="wsseg", show=False)
+    # What napari invites to does not fit: films come with a project.
+    viewer = napari.Viewer(title="wsseg", show=False, show_welcome_screen=False)
     # Films are read on black, in a light theme too.
     viewer.canvas.background_color_override = "black"
     bench = workbench_of(viewer, reader)
@@ -104,7 +107,7 @@ def open_window(
         bench.watch(window)
         _tidy(window, left, right)
     if demo and project_folder is None:
-        from napari_wsseg._widgets.start import sample_project
+        from napari_wsseg._widgets.opening.start import sample_project
 
         project_folder = sample_project()
     if project_folder is not None:
@@ -113,7 +116,9 @@ def open_window(
     viewer.show()
     if isinstance(window, QMainWindow):
         # Before it is shown, a window does not heed it.
-        _share_width(window, left, right)
+        settle = functools.partial(_share_width, window, left, right)
+        settle()
+        StartPage(bench, window, [*docks, *_napari_docks(window)], settle)
     bench.focus_canvas()
     return viewer
 
@@ -144,6 +149,22 @@ def spare_window(viewer: napari.Viewer) -> None:
         gc.freeze()
 
     turn.drawn.connect(spare)
+
+
+def fill_screen(viewer: napari.Viewer) -> None:
+    """Show the window as it was left, at first as large as the screen."""
+    window = workbench_of(viewer).window
+    if window is None:
+        return
+    kept = preferences.window_place()
+    if kept is None or not window.restoreGeometry(kept):
+        window.showMaximized()
+
+    def keep() -> None:
+        with suppress(RuntimeError):  # Qt may have deleted it by then
+            preferences.keep_window_place(window.saveGeometry())
+
+    workbench_of(viewer).closing.connect(keep)
 
 
 def worklist_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
@@ -218,10 +239,15 @@ def _dock(
 
 def _tidy(window: QMainWindow, left: QDockWidget, right: QDockWidget) -> None:
     """Put the worklist before napari's layer list, and give the film the room."""
-    for dock in window.findChildren(QDockWidget):
-        if dock.windowTitle() in ("layer list", "layer controls"):
-            window.tabifyDockWidget(left, dock)
+    for dock in _napari_docks(window):
+        window.tabifyDockWidget(left, dock)
     left.raise_()
+
+
+def _napari_docks(window: QMainWindow) -> list[QDockWidget]:
+    docks = window.findChildren(QDockWidget)
+    own = ("layer list", "layer controls")
+    return [dock for dock in docks if dock.windowTitle() in own]
 
 
 def _share_width(window: QMainWindow, left: QDockWidget, right: QDockWidget) -> None:
@@ -230,4 +256,6 @@ def _share_width(window: QMainWindow, left: QDockWidget, right: QDockWidget) -> 
     room = screen.availableGeometry().width() if screen is not None else 0
     listed = WIDE_WORKLIST if room >= WIDE_SCREEN else WORKLIST_WIDTH
     listed = WIDEST_WORKLIST if room >= WIDEST_SCREEN else listed
+    left.raise_()
+    right.raise_()
     window.resizeDocks([left, right], [listed, WIDTH], Qt.Orientation.Horizontal)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import add_json, add_project
+from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.tally import FIGURES
 
 if TYPE_CHECKING:
@@ -56,12 +57,31 @@ def run(arguments: argparse.Namespace) -> int:
             ),
             _say.Teller(arguments.json),
         )
+    _refuse_nothing(arguments, result)
     if folder:
         folder.keep_evaluation(arguments.split, result)
     _say.person(words(result))
     if arguments.json:
         _say.program(result)
     return 0
+
+
+def _refuse_nothing(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Raise `DataError` where there is no figure at all, and say what to do."""
+    scored, split = result["n_with_expert_masks"], result["split"]
+    known = result["classifier"]["auroc"] is not None or result["anatomy"]
+    if known or (scored and result["stages"]):
+        return
+    if not scored:
+        raise DataError(
+            f"nothing to score: no film of the split {split!r} has an expert mask; "
+            f"draw or accept some (wsseg open {arguments.project}), import them "
+            "(wsseg import png), or choose another --split"
+        )
+    raise DataError(
+        f"nothing to score: no run is in use; train with wsseg run -p "
+        f"{arguments.project}, or name one with --run"
+    )
 
 
 def _stages_of(folder: RunFolder) -> dict[str, str]:

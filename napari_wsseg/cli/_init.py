@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import add_json
-from napari_wsseg.jobs import JobFailed, Progress, UsageError
+from napari_wsseg.jobs import DataError, JobFailed, Progress, UsageError
 
 if TYPE_CHECKING:
     from napari_wsseg.datasets import Importer
@@ -183,6 +184,8 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_wsseg.datasets.importing import resume as _resumed
 
     name = arguments.dataset
+    if arguments.json and arguments.labels and name == "folder":
+        _tell_columns(arguments.labels)
     importer = _choices.made(name, datasets[name], arguments.set)
     start = _from_pacs if _is_from_pacs(arguments) else _from_folder
     job = start(arguments, importer)
@@ -207,6 +210,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _say.program(_last(report, dry_run=arguments.dry_run))
     return 0
+
+
+def _tell_columns(labels: Path) -> None:
+    """Tell a program how the columns of a table are understood, if it can be read."""
+    from napari_wsseg.datasets.importing import labels_csv
+
+    with suppress(DataError):  # the import says so itself
+        columns = [asdict(column) for column in labels_csv.columns(labels)]
+        _say.program({"event": "columns", "columns": columns})
 
 
 class _Known(Exception):

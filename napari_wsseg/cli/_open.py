@@ -111,6 +111,7 @@ def show(
     viewer = window.open_window(
         project, reader=reader, mode=mode, stages=stages, arm=arm, demo=demo
     )
+    window.fill_screen(viewer)
     window.spare_window(viewer)
     importlib.import_module("napari").run()
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -37,18 +37,23 @@ class Teller:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
+        #: What is added to every line, see `napari_wsseg.cli._whole_run`.
+        self.amend: Callable[[dict[str, Any]], dict[str, Any]] | None = None
         self._bar: Any = None
         self._what = ""
 
     def __call__(self, line: dict[str, Any]) -> None:
         """Tell one line."""
+        if self.amend is not None:
+            line = self.amend(line)
         if self.as_json:
             program(line)
         elif protocol.is_a("progress", line):
             self._draw(line)
         elif protocol.is_a("started", line):
             self.close()
-            person(f"{line['recipe']}: run {line['run']} on {line['device']}")
+            place = f" ({line['place']})" if line.get("place") else ""
+            person(f"{line['recipe']}{place}: run {line['run']} on {line['device']}")
 
     def close(self) -> None:
         """Finish the bar that is drawn."""
@@ -66,6 +71,8 @@ class Teller:
                 total=line["total"] or None, desc=what, file=sys.stderr, leave=True
             )
             self._what = what
+        if left := line.get("whole_eta_s"):
+            self._bar.set_description(f"{what}, {_minutes(left)} in all", refresh=False)
         self._bar.total = line["total"] or None
         self._bar.n = line["step"]
         if line["metrics"]:
@@ -74,6 +81,10 @@ class Teller:
         self._bar.refresh(nolock=True) if line["step"] == line["total"] else (
             self._bar.update(0)
         )
+
+
+def _minutes(seconds: float) -> str:
+    return f"~{seconds / 60:.0f} min" if seconds >= 90 else f"~{seconds:.0f} s"
 
 
 def through(job: Generator[Progress, None, Result], tell: Teller) -> Result:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 import threading
 import time
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from napari_wsseg import protocol
 from napari_wsseg.cli import _output as _say
 from napari_wsseg.cli import _training as _jobs
 from napari_wsseg.cli import add_json, add_project
+from napari_wsseg.cli._whole_run import WholeRun
+from napari_wsseg.io import runs
+
+if TYPE_CHECKING:
+    from trainers import Recipe
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -35,7 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
     _tell_way(arguments)
     _jobs.tell_notes(arguments.preset)
     with _jobs.watched(arguments, cancel) as told:
-        for recipe in _order(arguments.preset):
+        order = _order(arguments.preset)
+        told.amend = whole = WholeRun(order, _took(arguments.project))
+        for recipe in [one.name for one in order]:
+            whole.begin(recipe)
             settings = _jobs.suited_settings(
                 arguments.project, arguments.preset, recipe
             )
@@ -110,12 +119,19 @@ def _tell_way(arguments: argparse.Namespace) -> None:
     )
 
 
-def _order(preset: str) -> list[str]:
+def _took(project: Path) -> dict[str, float]:
+    """Return the seconds of the last finished run of each recipe."""
+    done = [info for info in runs.listing(project) if info.state == "done"]
+    newest_last = sorted(done, key=lambda info: info.created)
+    return {info.recipe: info.seconds for info in newest_last}
+
+
+def _order(preset: str) -> list[Recipe]:
     """Return the recipes to train, in order."""
     from trainers import presets
     from trainers.engine.recipe import in_turn
 
-    return [one.name for one in in_turn(presets.get(preset, {}))]
+    return in_turn(presets.get(preset, {}))
 
 
 def _upstream(

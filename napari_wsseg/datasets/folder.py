@@ -117,7 +117,7 @@ def steps(
     paths = sorted(found.paths, key=lambda path: path not in table.rows)
     of_finding = _masks_of(masks, findings)
     of_film, strays = _mask_files.matched(of_finding, paths)
-    _check_masks(masks, of_film, strays)
+    _check_masks(masks, of_film, strays, findings)
     patients = yield from _patients.read(images, paths)
     splits = _split(paths, table, patients)
     films = [
@@ -196,6 +196,7 @@ def _check_masks(
     masks: Path | None,
     of_film: Mapping[str, Mapping[str, object]],
     strays: Sequence[Rejected],
+    findings: Sequence[str],
 ) -> None:
     """Refuse a mask folder that has files, and not one that is a film's.
 
@@ -208,6 +209,9 @@ def _check_masks(
     there = _scan.files(masks)
     if there:
         why = "; ".join(f"{one.path}: {one.reason}" for one in strays[:3])
+        unknown = [n for n in _folders(masks) if _finding_of(n, findings) is None]
+        meant = [f"{name!r}: {_meant(name, findings)}" for name in unknown]
+        why = why or "; ".join(each for each in meant if not each.endswith(": "))
         why = why or "masks lie in folders that are called as the findings"
         raise DataError(
             f"{masks}: none of its {len(there)} files is the mask of a finding on a "

@@ -101,7 +101,7 @@ class RunInfo:
 
     @property
     def evaluated(self) -> bool:
-        """Whether it was measured on films kept apart, against what people said.
+        """Whether it was measured on held-out films, against what people said.
 
         A recipe that learns from weak masks is validated against weak masks, which
         says nothing of how right they are.

@@ -30,9 +30,10 @@ def source(tmp_path: Path) -> Path:
         "f0.png,1,0,train\nf1.png,0,,val\nf2.png,-1,1,test\nf3.png,1,1,train\n"
         "gone.png,1,1,train\n"
     )
-    mask = tmp_path / "masks" / "nodul" / "f0.png"
-    mask.parent.mkdir(parents=True)
-    Image.fromarray(np.full((24, 18), 255, np.uint8)).save(mask)
+    for folder in ("nodul", "effusion"):
+        mask = tmp_path / "masks" / folder / "f2.png"
+        mask.parent.mkdir(parents=True)
+        Image.fromarray(np.full((24, 18), 255, np.uint8)).save(mask)
     return tmp_path
 
 
@@ -57,6 +58,14 @@ def test_a_dry_run_says_what_the_import_then_does_and_makes_nothing(
     assert sorted(source.iterdir()) == before
     plan = next(line for line in told if line.get("event") == "plan")
     assert plan["summary"]["films"] == 6  # type: ignore[index]
+    columns = next(line["columns"] for line in told if line.get("event") == "columns")
+    assert [each["role"] for each in columns] == [
+        "image",
+        "finding",
+        "finding",
+        "split",
+    ]  # type: ignore[attr-defined]
+    assert columns[3]["values"] == {"train": 3, "val": 1, "test": 1}  # type: ignore[index]
     assert main(words(source, "--json")) == 0
     done = lines(capsys)[-1]
     assert told[-1] == done | {"status": "checked"}
@@ -67,7 +76,7 @@ def test_a_dry_run_says_what_the_import_then_does_and_makes_nothing(
             "nodule": {"present": 2, "absent": 1, "uncertain": 1, "unknown": 1},
             "effusion": {"present": 2, "absent": 1, "unknown": 2},
         },
-        "masks": {},
+        "masks": {"effusion": 1},
         "splits": {"train": 3, "val": 1, "test": 1},
         "how_split": "as the labels say",
     }
@@ -87,6 +96,14 @@ def test_an_import_counts_for_a_person_and_names_what_it_left_out(
         "gone.png: no such file; line 6 of",
     ):
         assert part in said
+
+
+def test_a_mask_folder_whose_only_name_is_off_is_asked_what_it_means(
+    source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source / "masks" / "effusion" / "f2.png").unlink()
+    assert main(words(source)) == 3
+    assert "'nodul': did you mean nodule?" in capsys.readouterr().err
 
 
 def test_columns_are_explained_even_where_the_table_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from napari_wsseg import protocol
-from napari_wsseg.io import stages
+from napari_wsseg.io import project_files, stages
 from napari_wsseg.jobs import Checkpoint, Progress, WssegError
 from napari_wsseg.pipeline import infer
 from napari_wsseg.pipeline.inference import networks
@@ -29,16 +29,21 @@ class Eta:
     """Seconds left, from the speed of the last half minute or so."""
 
     seen: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
+    what: str = ""
 
     def __call__(self, progress: Progress) -> float | None:
         """Return seconds left after a step, or ``None`` while nothing is known."""
         now = time.monotonic()
+        if self.what != progress.message and progress.message != "validating":
+            # Another phase has a speed of its own.
+            self.seen.clear()
+            self.what = progress.message
         if self.seen and progress.step < self.seen[-1][1]:
             self.seen.clear()
         self.seen.append((now, progress.step))
         (then, step), done = self.seen[0], progress.step
-        if done <= step or not progress.total:
-            return None
+        if done <= step or not progress.total or done >= progress.total:
+            return None  # at the end of a phase, nothing is known of what follows
         return round((progress.total - done) * (now - then) / (done - step), 1)
 
 
@@ -86,6 +91,9 @@ def narrate(run: Run, *, with_maps: bool) -> Iterator[Line]:
     except Exception as error:
         message, code = f"{type(error).__name__}: {error}", 4
         logger.exception("run %s failed", run.folder.id)
+    if run.refused:
+        # Nothing was learnt: a folder would only stand in the list of runs.
+        project_files.remove_tree(run.folder.path)
     status = "failed" if code else run.status
     if not code and run.cancel.is_set() and (message or status != "done"):
         status = "stopped"

@@ -102,7 +102,7 @@ class TrainingConfig:
             "min": 0.0,
             "max": 2.0,
             "step": 0.1,
-            "label": "Moving films",
+            "label": "Geometric augmentation",
             "tooltip": "Rotation, zoom and shift while training; 0: none",
         },
     ] = 1.0
@@ -112,7 +112,7 @@ class TrainingConfig:
             "min": 0.0,
             "max": 4.0,
             "step": 0.1,
-            "label": "Changing greys",
+            "label": "Intensity augmentation",
             "tooltip": "Contrast, brightness, blur and noise while training; 0: none",
         },
     ] = 1.0

@@ -45,6 +45,8 @@ class Run:
         Validation figures of the checkpoint that the run offers so far.
     status
         ``"running"``, then ``"done"``, ``"stopped"`` or ``"failed"``.
+    refused
+        Whether its checks of films, labels and settings failed: it never took a step.
     """
 
     name: str
@@ -56,8 +58,10 @@ class Run:
     metrics: dict[str, float] = field(default_factory=dict)
     status: str = "running"
     seconds: float = 0.0
+    refused: bool = False
     _logged: int = field(default=0, init=False)
     _tracking: tracking.Tracking | None = field(default=None, init=False)
+    _steps: int = field(default=0, init=False)
 
     @classmethod
     def prepare(
@@ -135,6 +139,8 @@ class Run:
             raise
         except WssegError as error:
             self.status, message = "failed", str(error)
+            judged = not isinstance(error, JobFailed)
+            self.refused = judged and not (self._steps or self.resumes)
             raise
         except (RuntimeError, MemoryError) as error:
             self.status, message = "failed", _explained(error, self.config)
@@ -183,6 +189,7 @@ class Run:
                 if len(context.lock) > locked:
                     atomic.write_json(self.folder.path / "data.lock.json", context.lock)
                     locked = len(context.lock)
+                self._steps += 1
                 self._keep(event)
                 yield event
         finally:

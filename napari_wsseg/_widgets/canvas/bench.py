@@ -21,6 +21,7 @@ from napari_wsseg._widgets.canvas.autosave import Autosave
 from napari_wsseg._widgets.canvas.case_layers import CaseLayers
 from napari_wsseg._widgets.canvas.case_switch import FilmTurn
 from napari_wsseg._widgets.canvas.comparison_layers import ComparedLayers
+from napari_wsseg._widgets.canvas.fit import FilmFit
 from napari_wsseg._widgets.canvas.grey_window_drag import ToneDrag
 from napari_wsseg._widgets.canvas.grow_tool import GrowTool
 from napari_wsseg._widgets.canvas.held_keys import HeldKeys
@@ -105,6 +106,8 @@ class Workbench(QObject):
         self.session.case_changed.connect(self.held.end_all)
         self.sight = Sight(self.session, self.turn, self.canvas, self)
         self.activity = Activity(self.session.work, self)
+        self.fit = FilmFit(viewer, self.layers.fit, self)
+        self.layers.fitted.connect(self.fit.keep)
         self.session.case_changed.connect(self.turn.begin, priority=2)
         self.turn.drawn.connect(self._name_film)
         self.grow.failed.connect(self.session.message.emit)
@@ -123,6 +126,7 @@ class Workbench(QObject):
                 canvas.installEventFilter(self)
             self.sight.watch(window, canvas)
             self.activity.watch(window)
+            self.fit.watch(canvas)
             self.held.watch(window, canvas)
             app = QApplication.instance()
             if app is not None:

@@ -10,6 +10,7 @@ from napari.layers import Image, Labels, Layer
 from napari.layers.base import LayerLock
 from napari.utils.colormaps import Colormap
 from napari.viewer import Viewer
+from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_wsseg._widgets.canvas import thumbnails as _pictures
@@ -66,6 +67,9 @@ class CaseLayers:
     Of a film turned to, what is drawn is left to others: `draw_thumbnails`, `arrange`
     and `send` are to be called in this order before the canvas paints.
     """
+
+    fitted = Signal()
+    """The film has just been fitted to the canvas."""
 
     def __init__(
         self, viewer: Viewer, session: Session, background: Background
@@ -325,7 +329,13 @@ class CaseLayers:
             # The ground of a word, for an overlay without words: a blot in the circle.
             overlays["_brush_circle"].box = False
         if (opened.case.shape, tuple(spacing)) != before:
+            self.fit()
+
+    def fit(self) -> None:
+        """Fit the film to the canvas."""
+        if not self._closed and self.session.case is not None:
             self.viewer.reset_view(layers=[self.film])
+            self.fitted.emit()
 
     def draw_thumbnails(self) -> None:
         """Draw the thumbnails of the layers of a film just turned to."""

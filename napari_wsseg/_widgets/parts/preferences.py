@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from qtpy.QtCore import QSettings
+from qtpy.QtCore import QByteArray, QSettings
 
 RECENT = 6
 """How many projects are remembered."""
@@ -46,6 +46,17 @@ def remember_widths(kept: Mapping[int, int]) -> None:
     """Keep the widths of the worklist's columns."""
     words = ",".join(f"{column}:{width}" for column, width in kept.items())
     _settings().setValue("worklist/widths", words)
+
+
+def window_place() -> QByteArray | None:
+    """Return where and how large the window was left, ``None`` at first."""
+    kept = _settings().value("window/place")
+    return kept if isinstance(kept, QByteArray) else None
+
+
+def keep_window_place(place: QByteArray) -> None:
+    """Keep where and how large the window is."""
+    _settings().setValue("window/place", place)
 
 
 def _settings() -> QSettings:

@@ -32,7 +32,12 @@ class Key:
 
 
 KEYS = (
-    Key("A", "A", "Decide", "Accept: the outlines shown become expert masks"),
+    Key(
+        "A",
+        "A",
+        "Decide",
+        "Accept: outlines shown become masks; a mask drawn before stays",
+    ),
     Key("S", "S", "Decide", "Accept with edits: your masks, and outlines elsewhere"),
     Key("R", "R", "Decide", "Reject: nothing on this film is to be used"),
     Key("G", "G", "Decide", "Flag for a second reading"),

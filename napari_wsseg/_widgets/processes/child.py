@@ -155,6 +155,15 @@ class Child:
         if self.alive:
             self.process.terminate()
 
+    def interrupt(self, seconds: float) -> None:
+        """Let the process tidy up as after Ctrl-C, for so long at most; end it then."""
+        self.go_on()
+        if self.alive and os.name == "posix":
+            self.process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=seconds)
+        self.kill()
+
     def kill(self) -> None:
         """End the process and all it started, at once."""
         if self.alive:

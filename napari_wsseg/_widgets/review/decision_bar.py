@@ -25,7 +25,8 @@ _VERDICTS: tuple[tuple[Verdict, str, str], ...] = (
     (
         "accept",
         "Accept  A",
-        "The outlines of the stage shown are right: they become expert masks.\n"
+        "The outlines of the stage shown are right: they become expert masks\n"
+        "where none was drawn; a mask that is there stays as it is.\n"
         "Findings you have drawn keep your mask. Where no stage is shown, only your "
         "masks count.",
     ),
@@ -124,8 +125,8 @@ class DecidePanel(QWidget):
         self.comment.setPlaceholderText("Comment (optional)")
         self.comment.setToolTip("Kept with the decision; Enter leads back to the film")
         self.confidence = QComboBox()
-        self.confidence.addItems(["sure?", "1 unsure", "2", "3 sure"])
-        self.confidence.setToolTip("How sure you are, kept with the decision")
+        self.confidence.addItems(["Confidence", "1 low", "2 medium", "3 high"])
+        self.confidence.setToolTip("Your confidence in the decision, kept with it")
         self.previous = QPushButton("‹ Prev")
         self.previous.setToolTip("Previous film (Page up, Ctrl ←)")
         self.next = QPushButton("Next ›")

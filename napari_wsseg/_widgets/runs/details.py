@@ -69,7 +69,7 @@ def evaluated(info: RunInfo) -> dict[str, str]:
     """Return name and value of what a run scored against experts, with intervals."""
     rows = {}
     if info.state == "done" and not info.evaluated:
-        rows["Evaluated"] = "no: never compared with expert masks kept apart"
+        rows["Evaluated"] = "no: never compared with held-out expert masks"
     for split, result in info.evaluation.items():
         rows[f"Films with expert masks ({split})"] = str(result["n_with_expert_masks"])
         for stage, figures in result.get("stages", {}).items():

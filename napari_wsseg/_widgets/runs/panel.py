@@ -126,7 +126,7 @@ class RunsPanel(QWidget):
             self.note.setText(f"The run could not be resumed: {error}")
 
     def evaluate(self) -> None:
-        """Score the selected run against expert masks of films kept apart."""
+        """Score the selected run against held-out expert masks."""
         project, info = self.session.project, self._one()
         if project is not None and info is not None:
             split = _run_rules.split_to_score(project)
@@ -263,7 +263,11 @@ class RunsPanel(QWidget):
             fill(self.details, ("", *heads), rows)
         else:
             rows = _run_details.details(project.folder, picked[0])
-            fill(self.details, (short_title(picked[0].recipe), "* not the usual"), rows)
+            fill(
+                self.details,
+                (short_title(picked[0].recipe), "* differs from default"),
+                rows,
+            )
         self._refresh_buttons(picked)
 
     def _refresh_buttons(self, picked: Sequence[RunInfo]) -> None:

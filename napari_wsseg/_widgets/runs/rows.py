@@ -10,7 +10,7 @@ from napari_wsseg._widgets.training.setup import short_title
 from napari_wsseg.io.runs import RunInfo
 
 UNEVALUATED = (
-    "Unevaluated: it was never compared with expert masks of films kept apart. "
+    "Unevaluated: it was never compared with expert masks of held-out films. "
     "“Evaluate” does so."
 )
 

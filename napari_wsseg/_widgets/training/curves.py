@@ -37,7 +37,7 @@ class Curves(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         self.loss = _Plot("Loss: falls while it learns")
-        self.validation = _Plot("Figures on films kept apart: rise while it learns")
+        self.validation = _Plot("Figures on held-out films: rise while it learns")
         # Figures are of 0 to 1; what differs by less than this is the same.
         self.validation.canvas.getPlotItem().getViewBox().setLimits(minYRange=0.002)
         self._turns = [self.validation, self.loss]

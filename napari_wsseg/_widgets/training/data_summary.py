@@ -54,6 +54,8 @@ class Material:
 
     def summary(self) -> str:
         """Return it in one line for a person."""
+        if not self.weak:
+            return f"Expert films {self.expert:,} · no film with labels alone"
         return f"Expert films {self.expert:,} · weak {self.weak:,}"
 
     def lacking(self, recipe: str | None) -> str:
@@ -81,7 +83,7 @@ class Material:
         """Return what to know before trusting the result; empty when nothing."""
         if self.checked == 0:
             return "No expert mask in the val split: masks will be unevaluated."
-        return f"Checked on {count(self.checked, 'expert film')} kept apart."
+        return f"Checked on {count(self.checked, 'expert film')} held out."
 
 
 def share_in_words(p: float, batch: int) -> str:

@@ -109,7 +109,7 @@ def judge(
     stamped = any(info is not None and not info.evaluated for info in infos)
     if stamped:
         scores.append(
-            "Unevaluated: not compared with expert masks kept apart. The Runs panel "
+            "Unevaluated: not compared with held-out expert masks. The Runs panel "
             "evaluates it."
         )
     words = "\n".join(scores)

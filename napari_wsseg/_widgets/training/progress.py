@@ -186,6 +186,8 @@ def _situation(job: Job, step: Step | None) -> str:
     name = short_title(job.recipe)
     if job.request.sweep is not None:
         name = f"{_of_sweep(job)}\n{name}"
+    if job.silent_s and job.state == "starting":
+        return f"{name}: starting, torch is being loaded … ({passed})"
     if job.silent_s:
         silent = _words.duration(job.silent_s)
         return (
@@ -201,14 +203,19 @@ def _situation(job: Job, step: Step | None) -> str:
         case "running":
             if step is None:
                 return f"{name}: preparing … ({passed})"
-            left = (
-                f", about {_words.duration(step.eta_s)} left"
-                if step.eta_s is not None
-                else ""
-            )
             of = f" {step.step:,} of {step.total:,}" if step.total else ""
-            return f"{name}: {step.message}{of}\n{passed} so far{left}"
+            place = f" ({step.place})" if step.place else ""
+            return f"{name}{place}: {step.message}{of}\n{passed} so far{_left(step)}"
     return f"{name}: {_words.state(job.state)}"
+
+
+def _left(step: Step) -> str:
+    """Return how long it still takes: of several stages, all of them."""
+    seconds = step.eta_s if step.whole_eta_s is None else step.whole_eta_s
+    if seconds is None:
+        return ""
+    whole = " for all stages" if step.whole_eta_s is not None else ""
+    return f", about {_words.duration(seconds)} left{whole}"
 
 
 def _of_sweep(job: Job) -> str:

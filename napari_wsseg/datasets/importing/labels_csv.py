@@ -139,12 +139,12 @@ def _column(name: str, place: int, cells: list[str]) -> Column:
         known = {split: split for split in SPLITS} | {"": "left open"}
         counts = Counter(known.get(cell.lower(), cell) for cell in cells)
         odd = {cell for cell in cells if cell.lower() not in known}
-        return Column(name, SPLIT, counts, tuple(sorted(odd)))
+        return Column(name, SPLIT, dict(counts), tuple(sorted(odd)))
     odd = {cell for cell in cells if _whole(cell) not in _VALUES}
     counts = Counter(
         cell if cell in odd else WORDS[_VALUES[_whole(cell)]] for cell in cells
     )
-    return Column(name, "finding", counts, tuple(sorted(odd)))
+    return Column(name, "finding", dict(counts), tuple(sorted(odd)))
 
 
 def value(cell: str) -> int | None:

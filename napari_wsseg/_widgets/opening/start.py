@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QMimeData, Qt
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
     QFileDialog,
     QLabel,
@@ -35,13 +36,12 @@ class Start(QWidget):
         title.setStyleSheet("font-size: 15px; font-weight: bold;")
         words = QLabel(
             "A project is a folder that keeps films, masks and decisions together. "
-            "Make one from a folder of radiographs in a terminal:\n"
-            "wsseg init PROJECT --images FOLDER\n"
-            "and, to say what each film shows,\n"
-            "--labels labels.csv"
+            "Films stay where they are and are never changed."
         )
         words.setWordWrap(True)
-        words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.new = QPushButton("New project…")
+        self.new.setToolTip("From a folder of radiographs, a zip archive or a DICOMDIR")
+        self.new.setDefault(True)
         self.open = QPushButton("Open project…")
         self.open.setToolTip("Choose the folder that holds wsseg.toml")
         self.sample = QPushButton("Open the synthetic sample project")
@@ -52,11 +52,15 @@ class Start(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(14, 20, 14, 14)
         layout.setSpacing(8)
-        for widget in (title, words, self.open, self.sample):
+        hint = QLabel("or drop a folder, a zip archive, a DICOMDIR or a project here")
+        hint.setWordWrap(True)
+        for widget in (title, words, self.new, self.open, self.sample, hint):
             layout.addWidget(widget)
         layout.addLayout(self._recent)
         layout.addStretch(1)
         layout.addWidget(note)
+        self.setAcceptDrops(True)
+        self.new.clicked.connect(lambda: self.begin_new())
         self.open.clicked.connect(self._choose)
         self.sample.clicked.connect(self._open_sample)
         self.refresh()
@@ -76,6 +80,32 @@ class Start(QWidget):
             button.setStyleSheet("text-align: left; padding: 4px 8px;")
             button.clicked.connect(lambda _=False, p=path: self._open(p))
             self._recent.addWidget(button)
+
+    def begin_new(self, place: Path | None = None) -> None:
+        """Ask for films, labels and masks of a new project, from `place` if given."""
+        from napari_wsseg._widgets.opening.new_project import NewProject
+
+        dialog = NewProject(self.window(), place)
+        dialog.made.connect(self._open)
+        # Not modal: the window stays useful while an import is under way.
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.show()
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Take one folder or file."""
+        if event is not None and _dropped(event.mimeData()) is not None:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Open a project that was dropped; begin a new one from anything else."""
+        place = _dropped(event.mimeData()) if event is not None else None
+        if event is None or place is None:
+            return
+        event.acceptProposedAction()
+        if (place / "wsseg.toml").is_file():
+            self._open(place)
+        else:
+            self.begin_new(place)
 
     def _open(self, folder: Path) -> None:
         if self.bench.open_project(folder):
@@ -103,6 +133,14 @@ class Start(QWidget):
     def _rest(self) -> None:
         self.sample.setEnabled(True)
         self.sample.setText("Open the synthetic sample project")
+
+
+def _dropped(data: QMimeData | None) -> Path | None:
+    """Return the one folder or file of the disk that is dropped, if it is that."""
+    urls = data.urls() if data is not None else []
+    if len(urls) != 1 or not urls[0].isLocalFile():
+        return None
+    return Path(urls[0].toLocalFile())
 
 
 def sample_project() -> Path:

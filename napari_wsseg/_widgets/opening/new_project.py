@@ -1,0 +1,322 @@
+"""New project…: ``wsseg init`` with a preview, in the window."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtGui import QCloseEvent
+from qtpy.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QTextBrowser,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_wsseg._widgets.opening import import_preview as _preview
+from napari_wsseg._widgets.processes.command_job import CommandJob, is_end
+from napari_wsseg._widgets.processes.import_request import ImportRequest
+from napari_wsseg.datasets import datasets
+from napari_wsseg.datasets.importing import suggest
+
+PAUSE_MS = 500
+"""After the last change until the preview is made anew."""
+
+_NAMES = {
+    "auto": "hide them if they may name a patient",
+    "keep": "keep them in the project",
+    "hide": "hide them; a key file outside knows them",
+}
+_BEGIN = """
+<h3>What will be imported</h3>
+<p>Choose a folder of radiographs, a zip archive or a DICOMDIR. Films stay where they
+are and are never changed.</p>
+<p>A labels table says what each film shows: a column <b>image</b>, then one column for
+each finding (1 present, 0 absent, -1 uncertain, blank unknown) and, if you like,
+<b>split</b>.</p>
+<p>Here you then see how its columns are understood, what is left out and why, and how
+films are split, before anything is made.</p>
+"""
+
+
+class NewProject(QDialog):
+    """Choose films, labels and masks, see what becomes of them, make the project.
+
+    Signals
+    -------
+    made(Path)
+        The folder of a project that was made.
+    """
+
+    made = Signal(object)
+
+    def __init__(self, parent: QWidget | None, place: Path | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("New project")
+        self.images = _line("a folder, a zip archive or a DICOMDIR")
+        self.labels = _line("none: findings are the names of mask folders")
+        self.masks = _line("none: a folder for each finding")
+        self.project = _line("a new folder")
+        self.dataset, self.names = QComboBox(), QComboBox()
+        for name in datasets.names():
+            self.dataset.addItem("your own" if name == "folder" else name, name)
+        self.dataset.setCurrentIndex(self.dataset.findData("folder"))
+        for name, words in _NAMES.items():
+            self.names.addItem(words, name)
+        self.preview = QTextBrowser()
+        self.preview.setHtml(_BEGIN)
+        self.command = _line("")
+        self.command.setReadOnly(True)
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        self.bar = QProgressBar()
+        self.bar.hide()
+        self.copy = _button("Copy", "Copy the command", self._copy)
+        self.create_button = _button("Create project", "", self.create_project)
+        self.create_button.setDefault(True)
+        self.leave = _button("Cancel", "", self.reject)
+        self._looking, self._making = CommandJob(self), CommandJob(self)
+        self._columns = ""
+        self._due = QTimer(self, interval=PAUSE_MS, singleShot=True)
+        self._lay_out()
+        self._connect()
+        if place is not None:
+            self.point_at(place)
+        self._refresh()
+
+    # What the reader chooses --------------------------------------------------------
+
+    def point_at(self, place: Path) -> None:
+        """Take a folder or file for the films, and what lies beside it for the rest."""
+        found = suggest.suggest(place)
+        self.images.setText(str(found.images))
+        self.labels.setText(str(found.labels or ""))
+        self.masks.setText(str(found.masks or ""))
+        self.project.setText(str(found.project))
+
+    @property
+    def request(self) -> ImportRequest | None:
+        """What is asked for, or ``None`` while films or project are not named."""
+        images, project = _path(self.images), _path(self.project)
+        if images is None or project is None:
+            return None
+        return ImportRequest(
+            project,
+            images,
+            _path(self.labels),
+            _path(self.masks),
+            dataset=self.dataset.currentData(),
+            names=self.names.currentData(),
+        )
+
+    def _choose_folder(self, line: QLineEdit) -> None:
+        found = QFileDialog.getExistingDirectory(self, "Choose a folder", _near(line))
+        self._chosen(line, found)
+
+    def _choose_file(self, line: QLineEdit, kinds: str) -> None:
+        found, _ = QFileDialog.getOpenFileName(
+            self, "Choose a file", _near(line), kinds
+        )
+        self._chosen(line, found)
+
+    def _chosen(self, line: QLineEdit, found: str) -> None:
+        if found and line is self.images:
+            self.point_at(Path(found))
+        elif found:
+            line.setText(found)
+
+    # Preview ------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        self._looking.stop()
+        self._due.start()
+        self._refresh()
+
+    def look(self) -> None:
+        """Show what an import would do, in the words of a dry run."""
+        request = self.request
+        if request is None or self._making.busy:
+            return
+        self._columns = ""
+        self._show("<p>Looking …</p>")
+        self._looking.run(request.command(dry_run=True))
+        self._refresh()
+
+    def _show(self, text: str) -> None:
+        self.preview.setHtml(text + self._columns)
+
+    def _on_looked(self, said: dict[str, Any]) -> None:
+        if said.get("event") == "columns":
+            self._columns = _preview.columns_text(said["columns"])
+        elif said.get("event") == "plan":
+            self._show(_preview.plan_text(said))
+        elif said.get("event") == "failed":
+            self._show(_preview.failed_text(str(said["message"])))
+        elif is_end(said):
+            self._show(_preview.end_text(said))
+        self._on_progress(said, "Checking")
+
+    # Making -------------------------------------------------------------------------
+
+    def create_project(self) -> None:
+        """Make the project; what the preview has read is not read again."""
+        request = self.request
+        if request is None or self._making.busy:
+            return
+        self._due.stop()
+        self._looking.stop()
+        self.status.setText("Starting …")
+        self._making.run(request.command(dry_run=False))
+        self._refresh()
+
+    def _on_made(self, said: dict[str, Any]) -> None:
+        self._on_progress(said, "Importing")
+        if said.get("event") == "failed":
+            self._show(_preview.failed_text(str(said["message"])))
+            self.status.setText("Nothing was made. What was read is kept.")
+        elif said.get("status") == "done":
+            self.made.emit(Path(said["project"]))
+            self.accept()
+
+    def _on_progress(self, said: dict[str, Any], what: str) -> None:
+        if said.get("event") == "progress":
+            step, total = said["step"], said["total"]
+            self.bar.setRange(0, total)
+            self.bar.setValue(step)
+            self.status.setText(f"{what}: {said['message']}, {step} of {total}")
+        elif is_end(said):
+            self.status.setText("")
+        if is_end(said) or said.get("event") == "plan":
+            self._refresh()
+
+    def reject(self) -> None:
+        """Stop an import; without one, close."""
+        if self._making.busy:
+            self._making.stop()
+            self.status.setText(
+                "Stopped; no project was made. What was read is kept: Create project "
+                "goes on from there."
+            )
+            self._refresh()
+            return
+        self._stop_all()
+        super().reject()
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        """End what runs."""
+        self._stop_all()
+        super().closeEvent(event)
+
+    def _stop_all(self) -> None:
+        self._due.stop()
+        self._looking.stop()
+        self._making.stop()
+
+    def _copy(self) -> None:
+        clipboard = QApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(self.command.text())
+
+    # Showing ------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        request, making = self.request, self._making.busy
+        self.command.setText(request.shown() if request else "")
+        self.command.setCursorPosition(0)
+        self.create_button.setEnabled(request is not None and not making)
+        self.leave.setText("Stop" if making else "Cancel")
+        self.names.setEnabled(self.dataset.currentData() == "folder")
+        self.bar.setVisible(making or self._looking.busy)
+        for line in (self.images, self.labels, self.masks, self.project):
+            line.setReadOnly(making)
+
+    def _connect(self) -> None:
+        for line in (self.images, self.labels, self.masks, self.project):
+            line.textChanged.connect(self._changed)
+        for box in (self.dataset, self.names):
+            box.currentIndexChanged.connect(self._changed)
+        self._due.timeout.connect(self.look)
+        self._looking.said.connect(self._on_looked)
+        self._making.said.connect(self._on_made)
+
+    def _lay_out(self) -> None:
+        tables = "Tables (*.csv *.tsv *.txt);;All files (*)"
+        discs = "Archives and discs (*.zip DICOMDIR dicomdir);;All files (*)"
+        folder, file = self._choose_folder, self._choose_file
+        grid = QGridLayout()
+        rows: tuple[tuple[str, QWidget, tuple[tuple[str, Any], ...]], ...] = (
+            (
+                "Films",
+                self.images,
+                (
+                    ("Folder…", partial(folder, self.images)),
+                    ("File…", partial(file, self.images, discs)),
+                ),
+            ),
+            (
+                "Labels",
+                self.labels,
+                (("Table…", partial(file, self.labels, tables)),),
+            ),
+            ("Masks", self.masks, (("Folder…", partial(folder, self.masks)),)),
+            ("Project", self.project, (("Folder…", partial(folder, self.project)),)),
+            ("Data set", self.dataset, ()),
+            ("File names", self.names, ()),
+        )
+        for number, (name, widget, buttons) in enumerate(rows):
+            grid.addWidget(QLabel(name), number, 0)
+            grid.addWidget(widget, number, 1, 1, 3 - len(buttons))
+            for place, (words, action) in enumerate(buttons):
+                button = _button(words, "", action)
+                grid.addWidget(button, number, 4 - len(buttons) + place)
+        grid.setColumnStretch(1, 1)
+        below = QHBoxLayout()
+        below.addWidget(QLabel("The same in a terminal"))
+        below.addWidget(self.command, 1)
+        below.addWidget(self.copy)
+        ends = QHBoxLayout()
+        ends.addWidget(self.status, 1)
+        ends.addWidget(self.leave)
+        ends.addWidget(self.create_button)
+        layout = QVBoxLayout(self)
+        layout.addLayout(grid)
+        layout.addWidget(self.preview, 1)
+        layout.addLayout(below)
+        layout.addWidget(self.bar)
+        layout.addLayout(ends)
+        self.resize(860, 660)
+
+
+def _line(hint: str) -> QLineEdit:
+    line = QLineEdit()
+    line.setPlaceholderText(hint)
+    return line
+
+
+def _path(line: QLineEdit) -> Path | None:
+    text = line.text().strip()
+    return Path(text).expanduser() if text else None
+
+
+def _near(line: QLineEdit) -> str:
+    path = _path(line)
+    return str(path.parent if path else Path.home())
+
+
+def _button(words: str, tip: str, action: Any) -> QPushButton:
+    button = QPushButton(words)
+    button.setToolTip(tip)
+    button.setAutoDefault(False)
+    button.clicked.connect(lambda *_: action())
+    return button

@@ -1,0 +1,117 @@
+"""A short job in a process of its own, as a panel sees it: started, heard, ended."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QObject, Signal
+
+from napari_wsseg import protocol
+from napari_wsseg._widgets.processes.child import Child
+
+_FAREWELL_S = 3.0
+"""For a process that is ended to tidy up."""
+
+
+def lines(
+    command: Sequence[str], wanted: Callable[[], bool]
+) -> Iterator[dict[str, Any] | None]:
+    """Yield what a process says, ``None`` while it is silent; the last is its end.
+
+    For a worker, see `napari_wsseg._widgets.processes.recipes.load_softly`. When it
+    is not `wanted` any more the process is ended; files it has written are whole.
+    """
+    ended = False
+    try:
+        child = Child(command)
+        try:
+            while wanted():
+                gone = not child.alive and child.drained
+                for line in child.lines():
+                    said = _read(line)
+                    ended = ended or is_end(said)
+                    yield said
+                if gone:
+                    break
+                time.sleep(0.05)
+                yield None
+            else:
+                ended = True
+                child.interrupt(_FAREWELL_S)
+            reason = _reason(child.errors.read_text("utf-8", "replace"))
+        finally:
+            child.kill()
+            child.close()
+    except Exception as error:
+        reason, ended = f"{type(error).__name__}: {error}", False
+    if not ended:
+        yield protocol.failed(reason)
+
+
+def is_end(said: dict[str, Any]) -> bool:
+    """Whether nothing comes after a line: of an export, or of a command."""
+    return protocol.is_last(said) or ("status" in said and "event" not in said)
+
+
+def _reason(errors: str) -> str:
+    """Return what a command said last, all the lines of it."""
+    _, mark, message = errors.rpartition("wsseg: ")
+    found = message if mark else (errors.strip().splitlines() or [""])[-1]
+    return found.strip() or "It gave no reason."
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+class CommandJob(QObject):
+    """One process at a time; the newest takes all.
+
+    Signals
+    -------
+    said(dict)
+        What the process says, a line at a time.
+    """
+
+    said = Signal(dict)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        # Known to threads also when this object is gone.
+        self._current: list[object] = []
+        self.destroyed.connect(self._current.clear)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a process is at it."""
+        return bool(self._current)
+
+    def run(self, command: Sequence[str]) -> None:
+        """Start a process; what was under way is ended."""
+        mark, current = object(), self._current
+        current[:] = [mark]
+        worker = create_worker(
+            lines, list(command), lambda: mark in current, _start_thread=False
+        )
+
+        def heard(said: dict[str, Any] | None) -> None:
+            if said is None or mark not in current:
+                return
+            if is_end(said):
+                current.clear()
+            self.said.emit(said)
+
+        worker.yielded.connect(heard)
+        worker.start()
+
+    def stop(self) -> None:
+        """End it; files that were written stay, each of them whole."""
+        self._current.clear()

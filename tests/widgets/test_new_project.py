@@ -1,0 +1,169 @@
+"""From the empty window to a film: the start page, the wizard, and what is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QApplication, QDockWidget
+
+from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.opening.new_project import NewProject
+from napari_wsseg._widgets.opening.start_page import StartPage
+from napari_wsseg.datasets.importing.suggest import suggest
+
+pytestmark = pytest.mark.gui
+
+Open = Callable[..., Workbench]
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    """Return a folder with films, labels and a mask, as people keep them."""
+    folder = tmp_path / "ward films"
+    (folder / "images").mkdir(parents=True)
+    for number in range(6):
+        pixels = np.random.default_rng(number).integers(0, 256, (48, 40), np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"f{number}.png")
+    (folder / "images" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n no more")
+    (folder / "labels.csv").write_text(
+        "image,nodule\n" + "".join(f"f{n}.png,{n % 2}\n" for n in range(6))
+    )
+    for name in ("nodul", "nodule"):
+        mask = folder / "masks" / name / "f1.png"
+        mask.parent.mkdir(parents=True)
+        Image.fromarray(np.full((48, 40), 255, np.uint8)).save(mask)
+    return folder
+
+
+def page_of(bench: Workbench) -> StartPage:
+    page = bench.window.findChild(StartPage)
+    assert isinstance(page, StartPage)
+    return page
+
+
+def drop(page: StartPage, place: Path) -> None:
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(place))])
+    hand = Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton
+    hand = (*hand, Qt.KeyboardModifier.NoModifier)
+    entering = QDragEnterEvent(QPoint(20, 20), *hand)
+    QApplication.sendEvent(page, entering)
+    assert entering.isAccepted()
+    QApplication.sendEvent(page, QDropEvent(QPointF(20, 20), *hand))
+
+
+def wizard_of(bench: Workbench, qtbot: Any) -> NewProject:
+    found: list[NewProject] = []
+
+    def shown() -> bool:
+        found[:] = [w for w in bench.window.findChildren(NewProject) if w.isVisible()]
+        return bool(found)
+
+    qtbot.waitUntil(shown, timeout=5000)
+    return found[0]
+
+
+def test_a_folder_dropped_on_the_empty_window_becomes_a_project_on_screen(
+    open_bench: Open, films: Path, qtbot: Any
+) -> None:
+    bench = open_bench(None)
+    page = page_of(bench)
+    assert page.isVisible()
+    assert not any(d.isVisible() for d in bench.window.findChildren(QDockWidget))
+    drop(page, films)
+    wizard = wizard_of(bench, qtbot)
+    text = wizard.preview.toPlainText
+    qtbot.waitUntil(lambda: "can be imported" in text(), timeout=60_000)
+    for part in (
+        "6 films can be imported",
+        "nodule",
+        "3 present, 3 absent",
+        "did you mean nodule?",
+        "torn.png",
+        "dealt out 70 : 15 : 15",
+        "which film",
+    ):
+        assert part in text()
+    words = wizard.command.text()
+    assert words.startswith("wsseg init '")
+    assert "--labels" in words
+    wizard.create_button.click()
+    qtbot.waitUntil(lambda: bench.session.case is not None, timeout=60_000)
+    assert not page.isVisible()
+    assert len(bench.session.list.cases) == 6
+    assert bench.session.project.folder == films.parent / "ward films-project"
+    shown = {d.windowTitle() for d in bench.window.findChildren(QDockWidget)}
+    assert {"Worklist", "Review"} <= shown
+
+
+def test_a_table_that_is_refused_is_explained_column_by_column(
+    open_bench: Open, films: Path, qtbot: Any
+) -> None:
+    (films / "labels.csv").write_text("image,nodule\nf0.png,yes\nf1.png,0\n")
+    bench = open_bench(None)
+    page_of(bench).start.begin_new(films)
+    wizard = wizard_of(bench, qtbot)
+    text = wizard.preview.toPlainText
+    qtbot.waitUntil(lambda: "Nothing can be made yet" in text(), timeout=60_000)
+    assert "'yes' is not 1 (present), 0 (absent)" in text()
+    assert "not understood: write 1, 0, -1 or nothing" in text()
+    assert bench.session.project is None
+    wizard.close()
+
+
+def test_an_import_that_is_stopped_makes_nothing_and_goes_on(
+    open_bench: Open, films: Path, qtbot: Any
+) -> None:
+    bench = open_bench(None)
+    page_of(bench).start.begin_new(films)
+    wizard = wizard_of(bench, qtbot)
+    wizard.create_project()
+    assert wizard.leave.text() == "Stop"
+    wizard.leave.click()
+    assert "Stopped; no project was made" in wizard.status.text()
+    assert wizard.isVisible()
+    assert bench.session.project is None
+    wizard.create_button.click()
+    qtbot.waitUntil(lambda: bench.session.case is not None, timeout=60_000)
+
+
+def test_a_project_dropped_on_the_empty_window_is_opened(
+    open_bench: Open, place: Path, qtbot: Any
+) -> None:
+    bench = open_bench(None)
+    drop(page_of(bench), place)
+    qtbot.waitUntil(lambda: bench.session.case is not None, timeout=10_000)
+    assert bench.session.project.folder == place
+
+
+def test_what_lies_beside_films_is_suggested(films: Path) -> None:
+    found = suggest(films)
+    assert found.images == films / "images"
+    assert found.labels == films / "labels.csv"
+    assert found.masks == films / "masks"
+    assert suggest(films / "images").labels == films / "labels.csv"
+    found.project.mkdir()
+    assert suggest(films).project.name == "ward films-project-2"
+    disc = films / "DICOMDIR"
+    disc.write_bytes(b"")
+    assert suggest(disc).project.name == "ward films-project-2"
+
+
+def test_the_film_fits_until_the_reader_zooms(bench: Workbench, qtbot: Any) -> None:
+    camera, window = bench.viewer.camera, bench.window
+    window.resize(1000, 600)
+    qtbot.wait(300)
+    before = camera.zoom
+    window.resize(1400, 900)
+    qtbot.waitUntil(lambda: camera.zoom > 1.2 * before, timeout=5000)
+    camera.zoom = own = 2 * camera.zoom
+    window.resize(1000, 600)
+    qtbot.wait(300)
+    assert camera.zoom == pytest.approx(own)
