@@ -25,7 +25,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     cancel = threading.Event()
     with _jobs.watched(arguments, cancel) as told:
-        settings = _jobs.preset_settings(arguments.preset, arguments.recipe)
+        settings = _jobs.suited_settings(
+            arguments.project, arguments.preset, arguments.recipe
+        )
         settings |= settings_from(arguments.set)
         if settings:
             _jobs.tell_notes(arguments.preset)
@@ -41,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
             _jobs.adopt(arguments.project, {arguments.recipe: end["run"]})
     told.close()
     _jobs.tell_end(end, arguments.project, arguments.recipe)
+    if end["status"] == "done":
+        _jobs.tell_choices(arguments.project, {arguments.recipe: end["run"]})
     if arguments.json:
         _say.program(end)
     return int(end["exit_code"])

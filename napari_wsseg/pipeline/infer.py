@@ -132,9 +132,9 @@ def _loaded(
 
 def _anatomy_runs(header: dict[str, Any], limits: places.Places | None) -> set[str]:
     """Return the runs whose anatomy a run's maps are limited or gated by."""
-    gated = header.get("presence", {})
-    by_gate = {str(gated["anatomy"])} if gated.get("findings") else set()
-    return by_gate | ({limits.run} if limits else set())
+    by_gate = str(header.get("presence", {}).get("anatomy", ""))
+    runs = {by_gate, limits.run if limits else ""}
+    return {run for run in runs if run}
 
 
 def _variant(

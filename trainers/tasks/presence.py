@@ -64,7 +64,8 @@ def with_presence(
             judged = deepcopy(model)
             judged.load_state_dict(dict(event.weights))
             rules = _rules(context, judged, feed, labels, classifier_run, device)
-            run = anatomy.run_in_use(context.project)
+            measured = any("chest" in rule["weights"] for rule in rules.values())
+            run = anatomy.run_in_use(context.project) if measured else ""
             held = {"findings": rules, "anatomy": run}
             event = replace(event, header={**event.header, "presence": held})
         yield event

@@ -290,5 +290,5 @@ def _evidence(
         classifier=gate,
         score=score,
         run=anatomy_run,
-        structures=evidence.structures_of(work.project),
+        structures=evidence.structures_of(work.project) if anatomy_run else {},
     )
