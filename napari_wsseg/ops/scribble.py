@@ -33,6 +33,18 @@ _MOST = 1000
 _SINGLE = 300
 """Most steps of a walker for which single precision is within 1e-4."""
 
+CORRECTING_STEPS = 64.0
+"""Steps of a walker for `Graph.correct`: a correction stays near its stroke."""
+
+SOFT = 4.0
+"""Width of a draft's rim, in cells of the grid, over which it is unsure."""
+
+FORCE = 2.0
+"""How much more than the walk a correcting stroke moves (benchmarks/grow_clicks.py)."""
+
+LEAST = 0.05
+"""Move of a chance that is taken off every move, so that far away none is left."""
+
 Floats = NDArray[np.float32]
 
 
@@ -76,6 +88,7 @@ class Graph:
         degree = near.sum(0, dtype=np.float64)
         self._root = np.sqrt(degree).astype(self._kind)
         self._loss = 1 / steps
+        self._rest: tuple[Floats, Floats] | None = None
         # In √D x the system is symmetric: the loss, and what flows to neighbours. The
         # diagonal is not left to a difference that rounding would spoil.
         near *= -1
@@ -120,6 +133,53 @@ class Graph:
         grown[strokes == INSIDE] = 1
         grown[strokes == OUTSIDE] = 0
         return grown
+
+    def correct(self, strokes: NDArray[np.uint8], draft: NDArray[np.bool_]) -> Floats:
+        """Return the chance that each pixel belongs to a draft as strokes correct it.
+
+        Near strokes the draft is drawn anew, by the walk; further away it stays. The
+        draft is what a walker who gives up finds, the surer the further from its rim;
+        what strokes move is counted `FORCE` times.
+
+        Parameters
+        ----------
+        strokes : (H, W) uint8
+            As in `grow`; those outside alone are enough.
+        draft : (H, W) bool
+            On the same grid.
+
+        Returns
+        -------
+        (H, W) float32 in [0, 1]
+            Exactly 1 and 0 on the strokes; without strokes at least 0.5 on the draft
+            and nowhere else.
+
+        Raises
+        ------
+        ValueError
+            If strokes hold another value, or have another shape than the draft.
+        """
+        strokes = _checked(strokes)
+        if strokes.shape != draft.shape:
+            raise ValueError(f"strokes are {strokes.shape}, the draft {draft.shape}")
+        sure = _softened(draft, SOFT * draft.shape[0] / self.shape[0])
+        prior = _resized(sure, np.empty(self.shape))
+        cells = _on_grid(strokes, self.shape)
+        moved = self._solve(cells, prior) - self._at_rest(prior)
+        # What hardly moves is left alone: a draft is unsure at all of its rim.
+        moved = np.sign(moved) * np.maximum(np.abs(moved) - LEAST, 0)
+        chance = (sure + FORCE * _resized(moved, strokes)).clip(0, 1)
+        chance[strokes == INSIDE] = 1
+        chance[strokes == OUTSIDE] = 0
+        return np.asarray(chance, np.float32)
+
+    def _at_rest(self, prior: Floats) -> Floats:
+        """Return where the walk leads without strokes; kept until the draft changes."""
+        known = self._rest
+        if known is None or not np.array_equal(known[0], prior):
+            nothing = np.full(self.shape, NOTHING, np.uint8)
+            known = self._rest = prior, self._solve(nothing, prior)
+        return known[1]
 
     def _solve(self, cells: NDArray[np.uint8], prior: Floats | None) -> Floats:
         """Solve ``((1 + λ)D − A) x = λ D prior`` where no stroke holds x."""
@@ -194,6 +254,15 @@ def edges(image: NDArray[Any], *, stride: int = 4) -> Floats:
     cells = np.pad(slope * crest, short).reshape(height, stride, width, stride)
     boundary = 1 - np.exp(-((cells.max((1, 3)) / (3 * mean)) ** 2) / 2)
     return np.asarray(boundary, np.float32)
+
+
+def _softened(mask: NDArray[np.bool_], width: float) -> Floats:
+    """Return a chance from a mask by the distance to its rim, 0.5 on the rim."""
+    if not mask.any() or mask.all():
+        return np.asarray(mask, np.float32)
+    inside = ndimage.distance_transform_edt(mask)
+    outside = ndimage.distance_transform_edt(~mask)
+    return np.asarray(1 / (1 + np.exp((outside - inside) / width)), np.float32)
 
 
 def _derivative(pixels: Floats, axis: int, sigma: float) -> Floats:

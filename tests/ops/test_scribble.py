@@ -185,3 +185,43 @@ def test_what_cannot_be_grown_is_refused_with_a_remedy() -> None:
         scribble.Graph(boundary, steps=0)
     with pytest.raises(ValueError, match="grey film"):
         scribble.edges(np.zeros((8, 8, 3)))
+
+
+def disc(at: tuple[int, int], radius: float, side: int = 96) -> np.ndarray:
+    rows, columns = np.ogrid[:side, :side]
+    return (rows - at[0]) ** 2 + (columns - at[1]) ** 2 <= radius**2
+
+
+@pytest.fixture(scope="module")
+def flat() -> scribble.Graph:
+    """Return ground without edges, at half the resolution of the strokes."""
+    edge = np.zeros((48, 48), np.float32)
+    return scribble.Graph(edge, steps=scribble.CORRECTING_STEPS)
+
+
+def test_without_strokes_a_draft_stays_to_the_pixel(flat: scribble.Graph) -> None:
+    draft = disc((40, 40), 17) & ~disc((36, 44), 5)
+    nothing = np.full(draft.shape, scribble.NOTHING, np.uint8)
+    assert ((flat.correct(nothing, draft) >= 0.5) == draft).all()
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_stroke_corrects_a_draft_near_it_and_leaves_the_rest(
+    flat: scribble.Graph, inside: bool
+) -> None:
+    draft = disc((48, 30), 16) | disc((48, 80), 10)
+    strokes = np.full(draft.shape, scribble.NOTHING, np.uint8)
+    stroke = disc((24, 30), 3) if inside else disc((36, 30), 3)
+    strokes[stroke] = scribble.INSIDE if inside else scribble.OUTSIDE
+    found = flat.correct(strokes, draft) >= 0.5
+    assert (found[stroke] == inside).all()
+    changed = found != draft
+    assert changed.sum() > stroke.sum(), "more than the stroke itself"
+    assert (found[changed] == inside).all()
+    assert not changed[:, 60:].any(), "the other piece is far away"
+
+
+def test_strokes_and_draft_of_two_shapes_are_refused(flat: scribble.Graph) -> None:
+    strokes = np.full((96, 96), scribble.NOTHING, np.uint8)
+    with pytest.raises(ValueError, match="the draft"):
+        flat.correct(strokes, np.zeros((48, 48), bool))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import numpy as np
 from napari.layers import Labels
 from napari.viewer import Viewer
@@ -26,12 +28,17 @@ IN, OUT = 1, 2
 
 _OUTSIDE = "#FFFFFF"
 
+_Key: TypeAlias = tuple[str, bool, bool]
+"""Case id, whether boundaries were learned, whether a mask is corrected."""
+
 
 class GrowTool(QObject):
     """Strokes on a layer of their own, the proposal below, both of one film alone.
 
     The walk stops at IRNet's boundaries where there are any, else at the film's own
-    edges. Nothing reaches the expert mask before the reader takes it.
+    edges. Where the finding has a mask, strokes correct that mask near them and leave
+    the rest. Nothing reaches the expert mask before the reader takes it; undo on the
+    strokes' layer takes back one stroke.
 
     Signals
     -------
@@ -59,8 +66,10 @@ class GrowTool(QObject):
         self.strokes: Labels | None = None
         self.proposal: Labels | None = None
         self._latest = Latest(background)
-        self._graph: tuple[str, bool, scribble.Graph] | None = None
+        self._graph: tuple[_Key, scribble.Graph] | None = None
         self._chance: NDArray[np.float32] | None = None
+        self._base: NDArray[np.bool_] | None = None
+        self._heard: NDArray[np.uint8] = np.zeros((0, 0), np.uint8)
 
     @property
     def active(self) -> bool:
@@ -70,7 +79,12 @@ class GrowTool(QObject):
     @property
     def ready(self) -> bool:
         """Whether there is a proposal to be taken."""
-        return self._chance is not None and bool((self._chance >= 0.5).any())
+        if self._chance is None:
+            return False
+        proposed = self._chance >= 0.5
+        if self._base is not None:
+            return not np.array_equal(proposed, self._base)
+        return bool(proposed.any())
 
     @property
     def learned(self) -> bool:
@@ -83,7 +97,7 @@ class GrowTool(QObject):
         opened, finding = self.session.opened, self.session.looking.finding
         if self.active or opened is None or finding is None or self.session.readonly:
             return
-        self._chance = None
+        self._chance = self._base = None
         shape = _pictures.small_shape(opened.case.shape, SIDE)
         brush = self.layers.active
         pale = _pale(finding.colour)
@@ -106,6 +120,7 @@ class GrowTool(QObject):
         self.strokes.selected_label = IN
         self.strokes.mouse_drag_callbacks.insert(0, self._side_of_stroke)
         self.strokes.events.paint.connect(self._grow)
+        self.strokes.events.set_data.connect(self._undone)
         self.strokes.bind_key("Enter", lambda layer: self.take(), overwrite=True)
         self.strokes.bind_key("Escape", lambda layer: self.drop(), overwrite=True)
         self.changed.emit()
@@ -115,7 +130,7 @@ class GrowTool(QObject):
         if self.strokes is None or self.proposal is None:
             return
         strokes, proposal = self.strokes, self.proposal
-        self.strokes = self.proposal = self._chance = None
+        self.strokes = self.proposal = self._chance = self._base = None
         with self.layers.quietly():
             for layer in (strokes, proposal):
                 if layer in self.viewer.layers:
@@ -129,17 +144,24 @@ class GrowTool(QObject):
         opened, finding = self.session.opened, self.session.looking.finding
         if not self.ready or opened is None or finding is None or self._chance is None:
             return
-        mask = _at(self._chance, opened.case.shape) >= 0.5
-        layer = self.layers.experts[finding.name]
+        grown = _at(self._chance, opened.case.shape) >= 0.5
+        mask = self.layers.experts[finding.name].data != 0
+        if self._base is None:
+            mask = mask | grown
+        else:
+            # What the strokes did not change stays as it was drawn, to the pixel.
+            changed = _at(((self._chance >= 0.5) != self._base), mask.shape) > 0
+            mask = np.where(changed, grown, mask)
         run = opened.shown.runs.get("irnet") if self.learned else None
-        self.autosave.apply(finding.name, (layer.data != 0) | mask, "grow", run)
+        self.autosave.apply(finding.name, mask, "grow", run)
         self.drop()
 
     def drop(self) -> None:
         """Forget strokes and proposal; the tool stays in hand."""
         if self.strokes is None or self.proposal is None:
             return
-        self._chance = None
+        self._chance = self._base = None
+        self._heard = np.zeros_like(self.strokes.data)
         self.strokes.data = np.zeros_like(self.strokes.data)
         self.proposal.data = np.zeros_like(self.proposal.data)
         self.proposal.editable = False
@@ -170,25 +192,55 @@ class GrowTool(QObject):
         if opened is None or strokes is None:
             return
         self.session.work.gesture("grow stroke")
+        self._propose()
+
+    def _undone(self, event: object = None) -> None:
+        """Follow an undo or redo of one stroke."""
+        strokes = self.strokes
+        if strokes is None or np.array_equal(strokes.data, self._heard):
+            return
+        self.session.work.gesture("undo")
+        self._propose()
+
+    def _propose(self) -> None:
+        opened, strokes = self.session.opened, self.strokes
+        if opened is None or strokes is None:
+            return
+        self._heard = strokes.data.copy()
+        base = self._mask_in_hand(strokes.data.shape)
         drawn = np.full(strokes.data.shape, scribble.NOTHING, np.uint8)
         drawn[strokes.data == IN] = scribble.INSIDE
         drawn[strokes.data == OUT] = scribble.OUTSIDE
         known = self._graph
-        key = opened.case.id, self.learned
+        key = opened.case.id, self.learned, base is not None
 
         def work() -> tuple[scribble.Graph, NDArray[np.float32]]:
-            graph = known[2] if known and known[:2] == key else _graph(opened)
-            return graph, graph.grow(drawn)
+            kept = known is not None and known[0] == key
+            graph = known[1] if known and kept else _graph(opened, base is not None)
+            if base is None:
+                return graph, graph.grow(drawn)
+            if (drawn == scribble.NOTHING).all():
+                return graph, base.astype(np.float32)
+            return graph, graph.correct(drawn, base)
 
         def done(found: tuple[scribble.Graph, NDArray[np.float32]]) -> None:
-            self._graph = (*key, found[0])
+            self._graph = key, found[0]
             if self.strokes is strokes and self.proposal is not None:
-                self._chance = found[1]
+                self._chance, self._base = found[1], base
                 self.proposal.data = (found[1] >= 0.5).astype(np.uint8)
                 self.proposal.editable = False
                 self.changed.emit()
 
         self._latest.submit(work, done, lambda error: self.failed.emit(str(error)))
+
+    def _mask_in_hand(self, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+        """Return the finding's mask at a shape, ``None`` where there is none."""
+        finding = self.session.looking.finding
+        layer = self.layers.experts.get(finding.name) if finding else None
+        if layer is None or not layer.data.any():
+            return None
+        small = _pictures.shrink(layer.data != 0, (shape[0], shape[1]))
+        return np.asarray(small, bool)
 
 
 class _Back:
@@ -212,17 +264,21 @@ def _boundary(opened: OpenedCase) -> NDArray[np.float32] | None:
     return _pictures.cropped(boundary, opened.case.shape)
 
 
-def _graph(opened: OpenedCase) -> scribble.Graph:
+def _graph(opened: OpenedCase, correcting: bool) -> scribble.Graph:
     boundary = _boundary(opened)
     if boundary is None:
         stride = max(1, round(max(opened.case.shape) / 128))
         boundary = scribble.edges(opened.radiograph.pixels, stride=stride)
+    if correcting:
+        return scribble.Graph(boundary, steps=scribble.CORRECTING_STEPS)
     return scribble.Graph(boundary)
 
 
-def _at(chance: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+def _at(chance: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.float32]:
     factors = np.divide(shape, chance.shape)
-    full = ndimage.zoom(chance, factors, order=1, mode="nearest", grid_mode=True)
+    full = ndimage.zoom(
+        chance.astype(np.float32), factors, order=1, mode="nearest", grid_mode=True
+    )
     return np.asarray(full, np.float32)
 
 
