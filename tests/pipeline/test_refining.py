@@ -13,7 +13,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.ops import crf
 from napari_wsseg.pipeline import label_conditioned_masks, stage_masks
 from napari_wsseg.pipeline.evaluation import counts
-from napari_wsseg.pipeline.inference import refining, scorers, thresholds
+from napari_wsseg.pipeline.inference import refining, thresholds
 from napari_wsseg.pipeline.inference.work import Work
 from napari_wsseg.schema import IGNORE, Case, Split, StageMaps, StageSettings
 from napari_wsseg.session.drafts import Drafts
@@ -132,12 +132,12 @@ def test_labels_say_which_findings_contend_on_training_films_alone(
 def test_walked_heat_of_exclusive_findings_is_divided_by_the_peak_of_all() -> None:
     walked = np.zeros((2, 4, 4), np.float32)
     walked[0, 0, 0], walked[1, 1, 1] = 4, 1
-    found = scorers._relative(work(exclusive=True), case(), walked, BOTH)
+    found = refining.relative(work(exclusive=True), case(), walked, BOTH)
     assert (found[0].max(), found[1].max()) == (1, 0.25)
     only = np.array([0.1, 0.9], np.float32)  # only b is there
-    found = scorers._relative(work(exclusive=True), case(), walked, only)
+    found = refining.relative(work(exclusive=True), case(), walked, only)
     assert found[1].max() == 1
-    found = scorers._relative(work(), case(), walked, BOTH)
+    found = refining.relative(work(), case(), walked, BOTH)
     assert (found[0].max(), found[1].max()) == (1, 1)
 
 

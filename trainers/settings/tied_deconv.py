@@ -15,6 +15,7 @@ from napari_wsseg.nn.tied_deconv import FINEST, TiedDeconv
 from napari_wsseg.nn.tied_encoder import ARCHITECTURES, STRIDE, FirstClassifier
 from trainers.engine.recipe import InputConfig
 from trainers.settings.image_labels import ChooseBy, PositiveShare, Uncertain
+from trainers.settings.post_processing import Exclusive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +147,7 @@ class TiedDeconvConfig(InputConfig):
     seed_foreground: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.05}] = 0.5
     seed_background: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.05}] = 0.2
     crf_backend: Annotated[str, {"choices": ["grid", "pydensecrf"]}] = "grid"
+    exclusive: Exclusive = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -219,5 +221,6 @@ class TiedDeconvConfig(InputConfig):
                 "background": self.seed_background,
             },
             "cut": self.cam_cut,
+            "exclusive": self.exclusive,
             "thresholds": {"cam": self.cam_threshold},
         }

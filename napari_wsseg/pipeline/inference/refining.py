@@ -55,6 +55,21 @@ def contenders(work: Work, case: Case, present: Map) -> list[int]:
     return found
 
 
+def relative(work: Work, case: Case, heat: Map, present: Map) -> Map:
+    """Divide a film's heat by its peak: each finding's own, or that of all together.
+
+    Of findings that exclude each other the peak is that of those that may be there, so
+    that what is weak beside them stays weak.
+    """
+    if not work.header.get("exclusive"):
+        return seeds.normalise(heat)
+    who = contenders(work, case, present) or list(range(len(heat)))
+    peak = float(heat[who].max())
+    if peak <= 0:
+        return np.zeros_like(heat)
+    return np.asarray((heat / peak).clip(0, 1), np.float32)
+
+
 def among(
     heat: Map,
     image: Map,

@@ -211,7 +211,9 @@ def irnet(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
             beta=how["beta"],
             steps=how["steps"],
         )
-        score = _relative(work, case, walked.float().cpu().numpy(), maps.present)
+        score = refining.relative(
+            work, case, walked.float().cpu().numpy(), maps.present
+        )
         yield StageMaps(
             score=refining.behind(work, case, score, maps.present),
             present=maps.present,
@@ -220,23 +222,6 @@ def irnet(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
                 **extra,
             },
         )
-
-
-def _relative(
-    work: Work, case: Case, walked: NDArray[np.float32], present: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Divide walked heat by its peak: each finding's own, or that of all together.
-
-    Of findings that exclude each other the peak is that of those that may be there, so
-    that what is weak beside them stays weak.
-    """
-    if not work.header.get("exclusive"):
-        return seeds.normalise(walked)
-    who = refining.contenders(work, case, present) or list(range(len(walked)))
-    peak = float(walked[who].max())
-    if peak <= 0:
-        return np.zeros_like(walked)
-    return np.asarray((walked / peak).clip(0, 1), np.float32)
 
 
 def _displacements(

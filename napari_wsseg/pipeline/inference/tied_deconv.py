@@ -9,8 +9,7 @@ import torch
 from napari_wsseg.jobs import DataError
 from napari_wsseg.nn import tied_maps
 from napari_wsseg.nn.tied_deconv import Stages, TiedDeconv
-from napari_wsseg.ops import seeds
-from napari_wsseg.pipeline.inference import variants
+from napari_wsseg.pipeline.inference import refining, variants
 from napari_wsseg.pipeline.inference.work import Work
 from napari_wsseg.schema import Case, StageMaps
 
@@ -30,9 +29,9 @@ def maps(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
         mirrored = network.whole(images.flip(-1))
         heat = (heat + tied_maps.heat(mirrored, form).flip(-1)) / 2
         present = (present + tied_maps.present(mirrored, form, s)) / 2
-    scores = seeds.normalise(heat.float().cpu().numpy())
-    gates = present.float().cpu().numpy()
-    for score, gate in zip(scores, gates, strict=True):
+    heats, gates = heat.float().cpu().numpy(), present.float().cpu().numpy()
+    for case, found, gate in zip(batch, heats, gates, strict=True):
+        score = refining.relative(work, case, found, gate)
         yield StageMaps(score=score, present=gate)
 
 

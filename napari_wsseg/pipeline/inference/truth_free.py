@@ -72,7 +72,8 @@ def by_agreement(
 
     Agreement is Cohen's kappa over the pixels of all films that are labelled as
     showing the finding: masks of everything or of nothing agree by chance alone, and
-    that counts 0. A finding that no training film shows keeps its threshold.
+    that counts 0. A finding that no training film shows keeps its threshold. Views are
+    not dimmed to the finding's place, whose outline they would agree on.
     """
     counted: dict[str, NDArray[np.float64]] = {}
     for case, maps in _seen(project, stage, run):
