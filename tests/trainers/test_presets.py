@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import trainers
 from napari_wsseg._widgets.processes import describe_recipes
-from napari_wsseg.cli import main
+from napari_wsseg.cli import _training, main
 from trainers.engine.recipe import configure, settings_of
 from trainers.settings.paper_presets import papers
+from trainers.settings.presets import LESIONS
 
 
 def of(preset: str, recipe: str) -> dict[str, Any]:
@@ -154,3 +156,16 @@ def test_presets_are_told_by_the_command_line_and_to_the_window(
     assert "there are: auto, fast" in capsys.readouterr().err
     described = describe_recipes.describe()
     assert described["preset_notes"]["tdn"] == list(trainers.preset_notes["tdn"])
+
+
+def test_auto_reads_a_finer_map_where_a_finding_is_no_organ(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for found, level in ([], 4), (["nodule"], 3):
+        monkeypatch.setattr(_training, "lesions", lambda project, found=found: found)
+        settings = _training.suited_settings(Path(), "auto", "classifier")
+        assert settings_of(configure("classifier", settings))["cam_level"] == level
+    for recipe, how in LESIONS.items():
+        configure(recipe, {**trainers.presets["auto"].get(recipe, {}), **how})
+    fast = _training.suited_settings(Path(), "fast", "segmentation")
+    assert fast == trainers.presets["fast"]["segmentation"]
