@@ -34,9 +34,13 @@ docs: $(VENV)/.tested
 	$(BIN)/python -m mkdocs build --strict -d $(abspath $(SITE))
 
 $(VENV)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[qt]"
+	@echo "1 of 3: a Python environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@echo "2 of 3: torch, napari and Qt: some gigabytes are downloaded, once; minutes on a"
+	@echo "        quick line, half an hour on a slow one. pip says below what is coming."
+	@$(BIN)/python -m pip install -c constraints.txt -e ".[qt]"
+	@echo "3 of 3: done; the window opens in seconds"
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed | system

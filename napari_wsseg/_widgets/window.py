@@ -18,8 +18,10 @@ from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.tool_bar import ToolBar
+from napari_wsseg._widgets.opening.sample_stages import SampleStages
 from napari_wsseg._widgets.opening.start import UntilOpen
 from napari_wsseg._widgets.opening.start_page import StartPage
+from napari_wsseg._widgets.opening.tour import Tour
 from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.parts.quiet_controls import QuietControls
 from napari_wsseg._widgets.review.panel import WIDTH, Review
@@ -119,6 +121,8 @@ def open_window(
         settle = functools.partial(_share_width, window, left, right)
         settle()
         StartPage(bench, window, [*docks, *_napari_docks(window)], settle)
+        Tour(bench, window)
+        SampleStages(bench)
     bench.focus_canvas()
     return viewer
 

@@ -20,20 +20,27 @@ def add(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where films, project and report go; default: your cache folder",
     )
-    command.add_argument("--films", type=int, default=64, help="how many films")
+    command.add_argument(
+        "--films", type=int, help="how many films; by default 64, in the window 24"
+    )
     add_json(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the films and the project, then show them or work them through."""
-    from napari_wsseg.datasets._sample import default_folder, sample_project
+    from napari_wsseg.datasets import _sample, _sample_readings
 
     can_show = _open.has_window() and _open.has_display()
     headless = arguments.headless or not can_show
-    out = arguments.out or default_folder()
-    project = _say.through(
-        sample_project(out, arguments.films), _say.Teller(arguments.json)
+    out = arguments.out or _sample.default_folder()
+    making = (
+        _sample.sample_project(out, arguments.films or _sample.FILMS)
+        if headless
+        else _sample_readings.half_read_project(
+            out, arguments.films or _sample_readings.FILMS
+        )
     )
+    project = _say.through(making, _say.Teller(arguments.json))
     if headless:
         return _whole_loop(project, out / "report", as_json=arguments.json)
     _say.person(f"opening {project}; its films are synthetic, not of patients")

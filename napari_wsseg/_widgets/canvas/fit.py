@@ -52,5 +52,5 @@ class FilmFit(QObject):
         self.keep()
 
     def _camera(self) -> tuple[float, ...]:
-        camera = self._viewer.camera
+        camera = self._viewer.scene.camera
         return (float(camera.zoom), *(float(x) for x in camera.center))

@@ -22,9 +22,6 @@ from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.help import RESEARCH_USE
 from napari_wsseg.jobs import WssegError
 
-SAMPLE_FILMS = 64
-"""How many films the sample project has."""
-
 
 class Start(QWidget):
     """Open a project, one of the recent ones, or the synthetic sample."""
@@ -145,9 +142,9 @@ def _dropped(data: QMimeData | None) -> Path | None:
 
 def sample_project() -> Path:
     """Return the folder of the synthetic sample project, made on first use."""
-    from napari_wsseg.datasets import _sample
+    from napari_wsseg.datasets import _sample, _sample_readings
 
-    making = _sample.sample_project(_sample.default_folder(), SAMPLE_FILMS)
+    making = _sample_readings.half_read_project(_sample.default_folder())
     while True:
         try:
             next(making)
