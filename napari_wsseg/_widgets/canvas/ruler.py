@@ -1,4 +1,8 @@
-"""A ruler: drag from one point of the film to another and read the distance."""
+"""A ruler: drag over the film and read a distance; a second line, ratio and angle.
+
+The heart's width, then the chest's: their ratio is the cardiothoracic one. A third line
+begins anew.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,12 @@ from napari_wsseg.session import Session
 _COLOUR = "#F0E442"
 _LINE = 2
 """Width of the line, in pixels of the screen."""
+_RIM = 5
+"""Width of the dark line under it, by which it is seen on bone."""
+_LETTER, _TALL = 9, 20
+"""Pixels of the screen that a letter takes, on a dark ground of its own."""
+
+Line = tuple[tuple[float, float], tuple[float, float]]
 
 
 class Ruler(QObject):
@@ -43,6 +53,8 @@ class Ruler(QObject):
         self.words = ""
         self._layer: Shapes | None = None
         self._hand: Layer | None = None
+        self._before: Line | None = None
+        self._line: Line | None = None
 
     def take_up(self) -> None:
         """Let the next drag measure; the mask stays active, so every key works."""
@@ -79,7 +91,7 @@ class Ruler(QObject):
                 hand.mouse_pan = str(hand.mode) == "pan_zoom"
             if self._layer is not None and self._layer in self.viewer.layers:
                 self.viewer.layers.remove(self._layer)
-        self._layer = None
+        self._layer = self._before = self._line = None
         self.changed.emit()
 
     def measure(self, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -87,24 +99,37 @@ class Ruler(QObject):
         opened, layer = self.session.opened, self._layer
         if opened is None or layer is None:
             return
+        self._line = start, end
         self.words = distance(start, end, opened.radiograph)
+        if self._before is not None:
+            self.words += f" · {compared(self._before, self._line)}"
+        self._draw(layer)
+        self.changed.emit()
+
+    def _draw(self, layer: Shapes) -> None:
+        """Draw each line on a dark one, and the words on a dark ground."""
         zoom = max(float(self.viewer.camera.zoom), 1e-6)
-        layer.data = []
-        layer.features = {}
-        layer.add_lines(
-            np.array([start, end]), edge_color=_COLOUR, edge_width=_LINE / zoom
-        )
+        lines = [np.array(line) for line in (self._before, self._line) if line]
+        layer.data, layer.features, layer.text = [], {}, {"string": {"constant": ""}}
+        for colour, width in (("black", _RIM), (_COLOUR, _LINE)):
+            layer.add_lines(lines, edge_color=colour, edge_width=width / zoom)
+        middle = lines[-1].mean(0) - (1.5 * _TALL / zoom, 0)
+        half = np.array([_TALL, _LETTER * len(self.words)]) / 2 / zoom
+        corners = [(-1, -1), (-1, 1), (1, 1), (1, -1)]
+        ground = np.array([middle + half * corner for corner in corners])
+        layer.add_polygons([ground], face_color="black", edge_width=0)
+        layer.features = {"words": [*[""] * (2 * len(lines)), self.words]}
         layer.text = {
-            "string": {"constant": self.words},
+            "string": "{words}",
             "color": {"constant": _COLOUR},
             "size": 14,
             "anchor": "center",
-            "translation": (-20 / zoom, 0),
         }
-        self.changed.emit()
 
     def _dragged(self, viewer: Any, event: Any) -> Iterator[None]:
         start = tuple(float(value) for value in event.position[-2:])
+        # A line is laid against the one before, which was laid against none.
+        self._before, self._line = (None if self._before else self._line), None
         yield
         while event.type == "mouse_move":
             end = tuple(float(value) for value in event.position[-2:])
@@ -130,3 +155,17 @@ def distance(
         return f"{length:.0f} px"
     where = " at the detector" if film.spacing_kind == "detector" else ""
     return f"{length:.1f} mm{where}"
+
+
+def compared(first: Line, second: Line) -> str:
+    """Return two lines' ratio, the shorter to the longer, and angle, in words.
+
+    Of the widths of heart and chest it is the cardiothoracic ratio.
+    """
+    one, other = (np.subtract(end, start) for start, end in (first, second))
+    lengths = sorted((float(np.hypot(*one)), float(np.hypot(*other))))
+    if not lengths[0]:
+        return "a point"
+    cosine = abs(float(one @ other)) / (lengths[0] * lengths[1])
+    angle = np.degrees(np.arccos(min(cosine, 1.0)))
+    return f"ratio {lengths[0] / lengths[1]:.2f} · {angle:.0f}°"

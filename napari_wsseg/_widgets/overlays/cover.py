@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_wsseg._widgets.canvas import thumbnails as _pictures
 from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg.ops import metrics
 from napari_wsseg.session import Session
 
 SIDE = 1400
@@ -103,6 +104,9 @@ class Cover(QWidget):
             self.setGeometry(parent.rect())
 
 
+_EXPERT = "#FFFFFF"
+"""Colour of the expert's outline over a stage, whose own has the finding's."""
+
 Pictures = dict[str, NDArray[np.uint8]]
 
 
@@ -122,6 +126,8 @@ def stage_pictures(session: Session, least: int = 12) -> Callable[[], Pictures]:
     finding, colours = looking.finding, {f.name: f.colour for f in looking.findings}
     window = session.tone.window(opened.case.id, opened.radiograph.pixels)
     snap, numbered = looking.snap, looking.numbers and len(looking.names) > 1
+
+    own_mask = masks.get(finding.name) if finding else None
 
     def finished(
         picture: NDArray[np.uint8],
@@ -156,6 +162,41 @@ def stage_pictures(session: Session, least: int = 12) -> Callable[[], Pictures]:
                 for name in drafts.findings
             ]
             found[stage] = finished(picture, rims, filled=False)
+            if own_mask is not None and own_mask.any():
+                expert = [(_pictures.shrink(own_mask, shape), _EXPERT)]
+                found[stage] = _pictures.with_masks(found[stage], expert, filled=False)
+        return found
+
+    return work
+
+
+def stage_dices(session: Session) -> Callable[[], dict[str, float]]:
+    """Return work that compares every stage's draft with the expert's mask.
+
+    Of the current finding, in pixels of the film made smaller to `SIDE`; empty where no
+    expert has drawn it.
+    """
+    opened, experts, looking = session.opened, session.experts, session.looking
+    finding = looking.finding
+    if opened is None or experts is None or finding is None:
+        return dict
+    if finding.name not in experts.annotated:
+        return dict
+    mask, drafts, snap = (
+        experts.masks[finding.name],
+        looking.drafts.copy(),
+        looking.snap,
+    )
+    shape = _pictures.small_shape(opened.case.shape, SIDE)
+
+    def work() -> dict[str, float]:
+        truth = np.asarray(_pictures.shrink(mask, shape), bool)
+        found = {}
+        for stage, maps in opened.maps.items():
+            own = opened.stage_maps(stage, snap=snap) or maps
+            labels = opened.case.labels
+            draft = drafts.draft(own, stage, finding.name, shape, labels)
+            found[stage] = metrics.dice(draft, truth)
         return found
 
     return work

@@ -28,6 +28,7 @@ from napari_wsseg._widgets.overlays.cover import (
     Cover,
     Pictures,
     Window,
+    stage_dices,
     stage_pictures,
     whole,
 )
@@ -111,6 +112,8 @@ class Gallery(Cover):
         self.what: Literal["stages", "maps"] = "stages"
         self.empty = ""
         self.tiles: dict[str, Tile] = {}
+        self.titles: dict[str, QElidingLabel] = {}
+        self._words: dict[str, str] = {}
         self._cells = QWidget(self)
         self._latest = Latest(bench.drawing)
         layout = QVBoxLayout(self)
@@ -155,10 +158,11 @@ class Gallery(Cover):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(4)
         self.tiles = {key: Tile(key, title, self) for key, title in titles.items()}
+        self._words, self.titles = dict(titles), {}
         columns = math.ceil(math.sqrt(len(titles)))
         for place, (key, tile) in enumerate(self.tiles.items()):
             cell = QVBoxLayout()
-            title = QElidingLabel(titles[key])
+            title = self.titles[key] = QElidingLabel(titles[key])
             title.setToolTip(titles[key])
             title.setStyleSheet("font-weight: bold;")
             cell.addWidget(title)
@@ -187,7 +191,12 @@ class Gallery(Cover):
         if self.isVisible() and self.session.opened is not None:
             maps = self.what == "maps"
             work = self._maps() if maps else self._stages()
-            self._latest.submit(work, self._drawn, self._failed)
+            compare = dict if maps else stage_dices(self.session)
+            self._latest.submit(
+                lambda: (work(), compare()),
+                lambda found: self._drawn(*found),
+                self._failed,
+            )
 
     def _stages(self) -> Callable[[], Pictures]:
         """Return work that draws every view, its numbers legible in a tile."""
@@ -226,8 +235,16 @@ class Gallery(Cover):
 
         return work
 
-    def _drawn(self, pictures: dict[str, NDArray[np.uint8]]) -> None:
+    def _drawn(
+        self, pictures: dict[str, NDArray[np.uint8]], dices: Mapping[str, float]
+    ) -> None:
         for view, tile in self.tiles.items():
+            title = self.titles[view]
+            title.setText(self._words[view])
+            title.setToolTip(self._words[view])
+            if view in dices:
+                title.setText(f"{self._words[view]} · Dice {dices[view]:.2f}")
+                title.setToolTip("White: the expert's outline of the finding in hand")
             picture = pictures.get(view)
             tile.picture = None if picture is None else pixmap(picture)
         self._repaint()

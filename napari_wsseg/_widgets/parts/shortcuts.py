@@ -76,7 +76,7 @@ KEYS = (
     Key("B", "B", "Draw", "Begin with the best draft there is"),
     Key("C", "C", "Draw", "Candidates that differ most: point to see, 1 to 6 to take"),
     Key("N", "N", "Draw", "Grow: stroke inside, with Ctrl outside; again: put away"),
-    Key("8", "8", "Draw", "Ruler: drag to measure; again: put it away"),
+    Key("8", "8", "Draw", "Ruler; a second line: ratio (heart : chest), angle"),
     Key("F2", "F2", "Readers", "Who reads: openly, blind, as adjudicator"),
     Key("F3", "F3", "Readers", "Agreement of readers"),
     Key("F4", "F4", "Readers", "Versions of this finding's mask"),

@@ -55,7 +55,8 @@ _TOOLS = (
         RULER,
         "Ruler",
         "Drag over the film to measure: mm where the file tells its pixels' size, "
-        "else px (8)",
+        "else px. A second line tells ratio and angle to the first: heart, then chest, "
+        "is the cardiothoracic ratio (8)",
     ),
 )
 BIGGEST_BRUSH = 200

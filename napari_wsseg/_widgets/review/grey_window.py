@@ -47,9 +47,15 @@ class TonePanel(QWidget):
         self.reset = QPushButton("Reset  0")
         self.reset.setToolTip("Back to Auto on this film")
         self.level, self.level_value = _slider(0)
-        self.level.setToolTip("Middle of the window: lower makes the film brighter")
+        self.level.setToolTip(
+            "Middle of the window, in the greys that the film's bits allow, as the "
+            "readout tells them: lower makes the film brighter"
+        )
         self.width, self.width_value = _slider(round(0.01 * _STEPS))
         self.width.setToolTip("How many greys it spans: fewer make the film harder")
+        self.inverted = QCheckBox("Inverted  I")
+        self.inverted.setToolTip("Dense is black: lines and air are seen better (I)")
+        self.inverted.toggled.connect(self._invert)
         self.carried = QCheckBox("Same window on every film")
         self.carried.setToolTip(
             "A window set by hand stays with its film; with this it goes along. Both "
@@ -73,6 +79,9 @@ class TonePanel(QWidget):
         if opened is None:
             return
         window = tone.window(opened.case.id, opened.radiograph.pixels)
+        blocked = self.inverted.blockSignals(True)
+        self.inverted.setChecked(tone.inverted)
+        self.inverted.blockSignals(blocked)
         by_hand = tone.is_by_hand(opened.case.id)
         self.presets.setCurrentIndex(
             self.presets.findData(None if by_hand else tone.preset)
@@ -87,7 +96,7 @@ class TonePanel(QWidget):
             blocked = slider.blockSignals(True)
             slider.setValue(round(value * _STEPS))
             slider.blockSignals(blocked)
-            label.setText(f"{value:.2f}")
+            label.setText(str(round(value * (2**opened.radiograph.bits - 1))))
 
     def _lay_out(self) -> None:
         top = QHBoxLayout()
@@ -108,6 +117,7 @@ class TonePanel(QWidget):
         layout.setSpacing(4)
         layout.addLayout(top)
         layout.addLayout(sliders)
+        layout.addWidget(self.inverted)
         layout.addWidget(self.carried)
 
     def _chosen(self, place: int) -> None:
@@ -118,6 +128,10 @@ class TonePanel(QWidget):
 
     def _reset(self) -> None:
         self.bench.reset_tone()
+        self.bench.focus_canvas()
+
+    def _invert(self, on: bool) -> None:
+        self.session.tone.set_inverted(on)
         self.bench.focus_canvas()
 
     def _carried(self, on: bool) -> None:
@@ -136,6 +150,6 @@ def _slider(lowest: int) -> tuple[QSlider, QLabel]:
     slider.setRange(lowest, _STEPS)
     slider.setPageStep(_STEPS // 20)
     value = QLabel()
-    value.setMinimumWidth(34)
+    value.setMinimumWidth(44)
     value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return slider, value

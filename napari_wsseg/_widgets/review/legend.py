@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
@@ -15,12 +16,17 @@ from napari_wsseg.schema import STAGES
 _BAR = 10
 
 
+_SEED = ("background", "undecided", "finding")
+"""What the three values of a seed are called, the lowest first."""
+
+
 class Legend(QWidget):
     """A bar of the heat from 0 to 1 with the threshold on it; a line and a fill."""
 
     def __init__(self, bench: Workbench) -> None:
         super().__init__()
         self.session = bench.session
+        self._stepped: tuple[tuple[object, ...], bool] = ((), False)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setToolTip(
             "The brighter, the surer the stage is of the current finding; the mark is "
@@ -52,6 +58,8 @@ class Legend(QWidget):
         stage, finding = looking.view, looking.finding
         if stage not in self.session.stages() or finding is None:
             return "", "", ""
+        if self.is_stepped():
+            return _SEED
         cut = looking.drafts.threshold(stage, finding.name)
         return "0", f"{STAGE_NAMES[stage]} · cut {cut:.2f}", "1"
 
@@ -74,7 +82,37 @@ class Legend(QWidget):
         self._signs(painter, _BAR + line + 6)
         painter.end()
 
+    def is_stepped(self) -> bool:
+        """Whether the map shown has three values at most, as a CRF's seed."""
+        looking, opened = self.session.looking, self.session.opened
+        if opened is None or looking.finding is None or looking.view != "crf":
+            return False
+        key = (opened.case.id, opened.shown.runs.get("crf"), looking.finding.name)
+        if self._stepped[0] != key:
+            score = looking.drafts.score(
+                opened.maps["crf"], "crf", looking.finding.name
+            )
+            few = score is not None and len(np.unique(score)) <= len(_SEED)
+            self._stepped = key, few
+        return self._stepped[1]
+
+    def _steps(self, painter: QPainter) -> None:
+        """Draw the three values of a seed, each with its word."""
+        wide = self.width() / len(_SEED)
+        for place, value in enumerate((0.0, 0.5, 1.0)):
+            red, green, blue, alpha = _pictures.HEAT[
+                round(value * (len(_pictures.HEAT) - 1))
+            ]
+            box = QRectF(place * wide, 0, wide - 4, _BAR)
+            painter.fillRect(box, QColor("#404040"))
+            colour = QColor.fromRgbF(float(red), float(green), float(blue))
+            colour.setAlphaF(float(alpha))
+            painter.fillRect(box, colour)
+
     def _bar(self, painter: QPainter) -> None:
+        if self.is_stepped():
+            self._steps(painter)
+            return
         bar = QRectF(0, 0, self.width(), _BAR)
         painter.fillRect(bar, QColor("#404040"))
         shades = QLinearGradient(QPointF(0, 0), QPointF(self.width(), 0))

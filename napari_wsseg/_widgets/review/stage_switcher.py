@@ -25,6 +25,7 @@ from napari_wsseg._widgets.canvas.stage_extras import BACKGROUND_COLOUR, IGNORED
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.pixmaps import pixmap
 from napari_wsseg._widgets.parts.worker_thread import Latest
+from napari_wsseg._widgets.review import run_quality
 from napari_wsseg._widgets.review.cam_choice import MapChoice
 from napari_wsseg._widgets.review.compare_row import CompareRow
 from napari_wsseg._widgets.review.legend import Legend
@@ -118,6 +119,13 @@ class StagePanel(QWidget):
         self.maps = MapChoice(bench)
         self.extra = QCheckBox()
         self.scale = Legend(bench)
+        self.quality = QLabel()
+        self.quality.setWordWrap(True)
+        self.quality.setToolTip(
+            "Of the run in use for this stage, measured by Evaluate in Runs; the "
+            "brightness of a map says nothing of it"
+        )
+        self._quality: tuple[tuple[object, ...], str] = ((), "")
         self.legend = QLabel(_LEGEND)
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.legend.setWordWrap(True)
@@ -161,6 +169,7 @@ class StagePanel(QWidget):
         layout.addLayout(grid)
         layout.addWidget(self.compare)
         layout.addWidget(self.scale)
+        layout.addWidget(self.quality)
         layout.addWidget(self.maps)
         layout.addWidget(self.extra)
         layout.addWidget(self.legend)
@@ -234,6 +243,18 @@ class StagePanel(QWidget):
         self._on_view()
         self.bench.focus_canvas()
 
+    def _tell_quality(self, stage: str | None) -> None:
+        """Say beside a draft what is known of its run."""
+        opened, project = self.session.opened, self.session.project
+        run = opened.shown.runs.get(stage or "") if opened else None
+        self.quality.setVisible(run is not None)
+        if project is None or stage is None or run is None:
+            return
+        key = (stage, run, run_quality.measured_at(project.folder, run))
+        if self._quality[0] != key:
+            self._quality = key, run_quality.words(project.folder, stage, run)
+        self.quality.setText(self._quality[1])
+
     def _mark_threshold(self) -> None:
         """Show that a threshold is not the run's own, and the way back."""
         looking = self.session.looking
@@ -288,6 +309,7 @@ class StagePanel(QWidget):
         self.blend_value.setText(f"{looking.blend:.0%}")
         self.blend.setEnabled(looking.view in self.session.stages())
         stage = looking.view if looking.view in self.session.stages() else None
+        self._tell_quality(stage)
         self.threshold.setEnabled(stage is not None)
         self.snap.setEnabled(stage is not None)
         if stage and looking.finding:
