@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QPushButton
 
 from helpers import noise_project, pointer
 from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.canvas.tool_bar import ToolBar
 from napari_wsseg._widgets.review.draft_start import TALL
 from napari_wsseg._widgets.review.edit_tools import EditPanel
 
@@ -196,7 +197,9 @@ def test_a_mask_can_start_from_any_stage_or_an_earlier_version(
 
 
 def test_tools_are_large_enough_for_a_finger(panel: EditPanel) -> None:
-    buttons = [b for b in panel.findChildren(QPushButton) if b.isVisible()]
+    bar = panel.bench.window.findChild(ToolBar)
+    found = [*panel.findChildren(QPushButton), *bar.findChildren(QPushButton)]
+    buttons = [b for b in found if b.isVisible()]
     assert len(buttons) >= 14
     assert {b.text(): b.height() for b in buttons if b.height() < TALL} == {}
 

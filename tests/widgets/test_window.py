@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QWidget
 
 from helpers import noise_project, pointer
 from napari_wsseg._widgets import window
+from napari_wsseg._widgets.canvas import thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.parts import shortcuts as _keys
@@ -191,7 +192,7 @@ def test_the_outline_is_of_what_the_stage_offers(bench: Workbench) -> None:
     bench.drawing.drain()
     outline = bench.layers.outline
     assert isinstance(outline, Labels)
-    assert set(np.unique(outline.data)) <= {0, 1, 2}
+    assert set(np.unique(outline.data)) <= {0, 1, 2, thumbnails.HALO}
     assert outline.data.any()
     bench.session.looking.set_threshold("cam", "effusion", 1.0)
     bench.session.looking.set_threshold("cam", "nodule", 1.0)

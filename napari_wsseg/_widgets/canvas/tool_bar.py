@@ -17,6 +17,8 @@ from qtpy.QtWidgets import (
 from napari_wsseg._widgets.canvas.bench import Workbench
 
 WIDTH = 58
+_TALL = 32
+"""Height of a button that a finger can hit, in pixels."""
 
 
 class ToolBar(QWidget):
@@ -61,6 +63,7 @@ class ToolBar(QWidget):
         button.setToolTip(tip)
         button.setStyleSheet("padding: 3px 2px;")
         button.setMinimumWidth(30)
+        button.setMinimumHeight(_TALL)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
 
         def pressed() -> None:
