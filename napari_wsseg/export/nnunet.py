@@ -102,7 +102,8 @@ def read(path: Path) -> Iterator[Found | Note]:
         for file in _scan.with_ending(folder, _ENDINGS) if folder.is_dir() else ():
             remarks: list[str] = []
             name = _bare(file.relative_to(folder).as_posix())
-            findings = [*map(str, listed.get(name, labels))]
+            own = listed.get(name)
+            findings = [*map(str, own)] if isinstance(own, list) else [*labels]
             for finding in (one for one in labels if one in findings):
                 draw = partial(_mask, file, labels, finding, remarks)
                 film = str(films.get(name, name))

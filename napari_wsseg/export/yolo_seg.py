@@ -131,7 +131,8 @@ def _listed(path: Path) -> Mapping[str, Sequence[str]]:
     told = drawn.load(path, "the list of what was drawn")
     if not isinstance(told, dict):
         raise DataError(f"{path}: not findings by film")
-    return {film: [*map(str, own)] for film, own in told.items()}
+    lists = {film: own for film, own in told.items() if isinstance(own, list)}
+    return {film: [*map(str, own)] for film, own in lists.items()}
 
 
 def _found(

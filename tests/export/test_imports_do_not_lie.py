@@ -521,6 +521,27 @@ def test_one_number_of_two_labels_is_of_neither(project: Project, place: Path) -
         take(project, "indexed_png", place / "a.png")
 
 
+@pytest.mark.parametrize("odd", [0.5, True, None, "nodule", {"nodule": 1}])
+@pytest.mark.parametrize("name", ["coco", "labelme", "yolo_seg", "nnunet"])
+def test_a_list_of_what_was_drawn_that_is_none_is_passed_over(
+    name: str, odd: object, project: Project, place: Path
+) -> None:
+    path = BY_NAME[name](place, "a")
+    table = {"yolo_seg": "drawn.json", "nnunet": "dataset.json"}.get(name, path.name)
+    told = json.loads((place / table).read_text()) if name != "yolo_seg" else {}
+    if name == "coco":
+        told["images"][0]["drawn"] = odd
+    elif name == "labelme":
+        told["drawn"] = odd
+    else:
+        told = (
+            {**told, "a": odd} if name == "yolo_seg" else {**told, "drawn": {"a": odd}}
+        )
+    (place / table).write_text(json.dumps(told))
+    take(project, name, path)
+    assert only(project, "a.png")
+
+
 # DICOM segmentations ------------------------------------------------------------------
 
 
