@@ -261,10 +261,10 @@ def reached(ious: list[float], goal: float) -> int:
     return next((n for n, value in enumerate(ious) if value >= goal), MOST)
 
 
-def table(title: str, jobs: list[Job]) -> None:
+def table(title: str, jobs: list[Job], tools: Mapping[str, Tool]) -> None:
     """Print the clicks of every tool that these films have what it needs for."""
     print(f"SIMULATION {title}: {len(jobs)} masks", flush=True)
-    for name, tool in TOOLS.items():
+    for name, tool in tools.items():
         started, runs, calls = time.perf_counter(), [], 0
         try:
             for job in jobs:
@@ -293,17 +293,28 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="the folder with wingspan in it")
     parser.add_argument("--films", type=int, default=16)
     parser.add_argument("-p", "--project", type=Path)
+    parser.add_argument("--sets", default="", help="parts of names, by semicolons")
+    parser.add_argument("--tools", default="", help="parts of names, by semicolons")
     options = parser.parse_args()
     data, films = options.data, options.films
     if not (data / "wingspan").is_dir():
         sys.exit(f"{data}: no folder wingspan in it")
-    for organ in ("heart", "left_lung"):
-        table(organ, list(wingspan(data, organ, films, options.project)))
-    if (data / "covid_lesions").is_dir():
-        table("covid lesions", list(covid(data, LESIONS, films)))
-        table("covid tubes", list(covid(data, TUBES, films)))
-    table("nodule (phantom)", list(phantom(("nodule",), films)))
-    table("pneumothorax (ph.)", list(phantom(("pneumothorax",), films)))
+    tools = {
+        name: tool
+        for name, tool in TOOLS.items()
+        if any(word in name for word in options.tools.split(";"))
+    }
+    sets: dict[str, Callable[[], Iterator[Job]]] = {
+        "heart": lambda: wingspan(data, "heart", films, options.project),
+        "lung": lambda: wingspan(data, "left_lung", films, options.project),
+        "covid lesions": lambda: covid(data, LESIONS, films),
+        "covid tubes": lambda: covid(data, TUBES, films),
+        "nodule (phantom)": lambda: phantom(("nodule",), films),
+        "pneumothorax (ph.)": lambda: phantom(("pneumothorax",), films),
+    }
+    for title, jobs in sets.items():
+        if any(word in title for word in options.sets.split(";")):
+            table(title, list(jobs()), tools)
 
 
 if __name__ == "__main__":

@@ -108,21 +108,17 @@ def _row(
             **{"q1": float(first), "q3": float(third)},
         },
         "strokes": _median(np.array([one.strokes() for one in found], float)),
-        "changed_px": _median(np.array([_changed(one) for one in found], float)),
+        "changed_px": _median(np.array([one.changed_px() for one in found], float)),
         "unedited": _share([_unedited(one) for one in found]),
         "dice": _mean([value for value in dices if value is not None]),
     }
-
-
-def _changed(one: Effort) -> int:
-    return sum(each.added_px + each.removed_px for each in one.outcomes.values())
 
 
 def _unedited(one: Effort) -> tuple[int, int]:
     """Return masks taken as offered, and masks of which a draft was offered."""
     if one.decision.verdict not in ACCEPTING:
         return 0, 0
-    offered = [each for each in one.outcomes.values() if each.offered_px is not None]
+    offered = one.drafted()
     return sum(each.unedited for each in offered), len(offered)
 
 

@@ -103,3 +103,13 @@ def test_gestures_that_are_no_counts_are_refused_in_words(
         index.commit()
     with Project.open(folder) as project, pytest.raises(DataError, match="gestures"):
         project.work()
+
+
+def test_a_mask_that_was_there_before_is_no_drafts(project: Project) -> None:
+    project.note_work(CASE, None, reader="ann", seconds=3.0, gestures={})
+    decision = project.decide(CASE, "accept", reader="ann")
+    outcome = Outcome(decision.id, "nodule", "mask", None, 900, 0, 800, 100, False)
+    project.note_outcome(outcome, actor="ann")
+    (found,) = project.efforts()
+    assert found.drafted() == []
+    assert found.changed_px() == 0

@@ -62,6 +62,21 @@ def title(name: str) -> str:
     return f"{STAGE_NAMES.get(stage, stage)} {rest}".strip()
 
 
+def short(name: str) -> str:
+    """Return what fits under a small picture."""
+    stage, _, rest = name.partition(" ")
+    shown = STAGE_NAMES.get(stage, stage)
+    match rest:
+        case "lower cut":
+            return f"↓ {shown}"
+        case "higher cut":
+            return f"↑ {shown}"
+        case "of the run before":
+            return "Run before"
+        case _:
+            return f"{shown} {rest}".strip()
+
+
 class Tile(QFrame):
     """One candidate: its number, its picture, its name."""
 
@@ -83,7 +98,7 @@ class Tile(QFrame):
     def fill(self, candidate: Candidate, picture: QPixmap) -> None:
         """Show a candidate."""
         self.picture.setPixmap(picture)
-        self.name.setText(f"{self.number}  {title(candidate.name)}")
+        self.name.setText(f"{self.number}  {short(candidate.name)}")
         self.setToolTip(
             f"{title(candidate.name)}: press {self.number}, or click, to begin with it"
         )

@@ -60,6 +60,25 @@ class Effort:
             if tool in STROKES
         )
 
+    def drafted(self) -> list[Outcome]:
+        """Return outcomes of findings that a draft was offered for.
+
+        A mask that was there before, as an imported one, was no draft's.
+        """
+        return [
+            outcome
+            for outcome in self.outcomes.values()
+            if outcome.offered_px is not None and outcome.start != "mask"
+        ]
+
+    def changed_px(self) -> int:
+        """Count pixels changed against drafts, or drawn where none was offered."""
+        return sum(
+            outcome.added_px + outcome.removed_px
+            for outcome in self.outcomes.values()
+            if outcome.start != "mask"
+        )
+
     def tools(self, finding: str) -> str:
         """Name the tools of a finding and how often each was used."""
         used = sorted(self.gestures.get(finding, {}).items())
@@ -149,8 +168,7 @@ def share_unedited(found: Iterable[Effort]) -> float | None:
         outcome.unedited
         for one in found
         if one.decision.verdict in ACCEPTING
-        for outcome in one.outcomes.values()
-        if outcome.offered_px is not None
+        for outcome in one.drafted()
     ]
     return sum(kept) / len(kept) if kept else None
 
