@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from qtpy.QtCore import Qt
 
 from helpers.noise_project import make_project
 from napari_wsseg._widgets.worklist.model import FILTERS, WorklistModel
@@ -122,4 +123,23 @@ def test_of_equally_uncertain_films_those_seen_today_wait(long_list: Path) -> No
         session.list, ids, ordering.UNCERTAIN, reader="ann", scores=scores
     )
     assert order == [ids[2], ids[1], ids[0]]
+    session.close()
+
+
+def test_the_probability_stands_beside_the_uncertainty(long_list: Path) -> None:
+    session = Session(reader="ann", background=Nowhere())
+    session.open_project(long_list)
+    model = WorklistModel(session)
+    model.refresh()
+    first = model.shown[0]
+    model.scores = {first: 0.92}
+    cell, tip = Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole
+    assert model.data(model.index(0, 3), cell) == "0.92"
+    model.least_sure = {first: ("nodule", 0.34)}
+    assert model.data(model.index(0, 3), cell) == "0.92 · p 0.34"
+    assert "Probability of nodule, by the network: 0.34" in model.data(
+        model.index(0, 3), tip
+    )
+    model.order = ordering.READERS
+    assert model.data(model.index(0, 3), cell) == "0.92"
     session.close()

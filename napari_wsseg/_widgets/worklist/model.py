@@ -52,8 +52,8 @@ _OPEN = ("to review", "has mask")
 
 _UNCERTAINTY = (
     "How unsure the network in use is whether the findings are there: 1.00 is a coin "
-    "toss, 0.00 is certain of all, be they present or absent. Click to put the most "
-    "uncertain films first."
+    "toss, 0.00 is certain of all, be they present or absent. p is the probability of "
+    "the finding that it is least sure of. Click to put the most uncertain films first."
 )
 _DIFFERENCE = "How far masks differ: 1 less the lowest Dice of a finding."
 
@@ -71,6 +71,8 @@ class WorklistModel(QAbstractTableModel):
         self.words = ""
         self.order = ordering.NAME
         self.scores: Mapping[str, float] = {}
+        #: The finding that the network is least sure of, and its probability.
+        self.least_sure: Mapping[str, tuple[str, float]] = {}
         self.disagreeing: Mapping[str, float] = {}
         self._words: list[str] = []
         self._texts: dict[str, str] = {}
@@ -82,6 +84,7 @@ class WorklistModel(QAbstractTableModel):
     def forget(self) -> None:
         """Start anew with another list of cases."""
         self.scores, self.disagreeing, self._texts = {}, {}, {}
+        self.least_sure = {}
 
     def refresh(self) -> None:
         """Filter and order anew."""
@@ -176,12 +179,20 @@ class WorklistModel(QAbstractTableModel):
             present = (f for f, label in case.labels.items() if label == 1)
             return ", ".join(titles.get(f, f) for f in present) or "—"
         if column == 3:
-            score = self.scores.get(case.id)
-            return "" if score is None else f"{score:.2f}"
+            return self._uncertain(case.id)
         if column == 4:
             decision = self.session.list.decisions.get(case.id)
             return decision.reader if decision else ""
         return case.split
+
+    def _uncertain(self, case_id: str) -> str:
+        """Return how unsure the network is, and the probability that makes it so."""
+        score, known = self.scores.get(case_id), self.least_sure.get(case_id)
+        if score is None:
+            return ""
+        if known is None or self._apart():
+            return f"{score:.2f}"
+        return f"{score:.2f} · p {known[1]:.2f}"
 
     def _tip(self, case: Case) -> str:
         problem = self.session.list.unreadable.get(case.id)
@@ -194,6 +205,9 @@ class WorklistModel(QAbstractTableModel):
         apart = self.disagreeing.get(case.id)
         if apart is not None:
             lines.append(f"Lowest Dice between readers: {1 - apart:.2f}")
+        if (known := self.least_sure.get(case.id)) is not None:
+            name, probability = known
+            lines.append(f"Probability of {name}, by the network: {probability:.2f}")
         decision = self.session.list.decisions.get(case.id)
         if decision and decision.comment:
             lines.append(f"“{decision.comment}”")

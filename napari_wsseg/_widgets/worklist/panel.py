@@ -34,7 +34,7 @@ from napari_wsseg._widgets.worklist.model import COLUMNS, FILTERS, WorklistModel
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session import reading_order as ordering
 
-_WIDTHS = (80, 112, 92, 62, 56, 44)
+_WIDTHS = (80, 112, 92, 84, 56, 44)
 """Of the columns, until they are given what room there is."""
 
 _NARROWEST = 56
@@ -77,6 +77,7 @@ class Worklist(QWidget):
         self.model = WorklistModel(self.session)
         self._scores = Latest(bench.scoring)
         self._compared = Latest(bench.scoring)
+        self._sure = Latest(bench.scoring)
         self.title = QLabel()
         self.title.setStyleSheet("font-weight: bold;")
         self.search = QLineEdit()
@@ -425,6 +426,15 @@ class Worklist(QWidget):
             lambda scores: self._scored(order, scores),
             self._not_scored,
         )
+        self._sure.submit(
+            lambda: _uncertainty.least_sure(folder, stage, run),
+            self._show_sure,
+            self._not_scored,
+        )
+
+    def _show_sure(self, found: Mapping[str, tuple[str, float]]) -> None:
+        self.model.least_sure = found
+        self.table.viewport().update()
 
     def _score_readers(self) -> None:
         """Compare readers; of a blind reading nothing is compared."""

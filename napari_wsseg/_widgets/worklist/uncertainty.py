@@ -23,3 +23,17 @@ def scores(folder: Path, stage: str, run: str) -> dict[str, float]:
         if present is not None:
             found[case_id] = entropy(present)
     return found
+
+
+def least_sure(folder: Path, stage: str, run: str) -> dict[str, tuple[str, float]]:
+    """Return the finding that a run is least sure of, with its p, by case id."""
+    settings = stages.read_settings(folder, stage, run)
+    found: dict[str, tuple[str, float]] = {}
+    if settings is None:
+        return found
+    for case_id in stages.seen(folder, stage, run):
+        present = stages.read_present(folder, stage, run, case_id)
+        if present is not None and len(present) == len(settings.findings):
+            least = int(np.argmin(np.abs(present.astype(float) - 0.5)))
+            found[case_id] = settings.findings[least], float(present[least])
+    return found

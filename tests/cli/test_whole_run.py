@@ -1,0 +1,79 @@
+"""What a training of several stages says of the whole, and what it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers import noise_project
+from napari_wsseg.cli import main
+from napari_wsseg.cli._whole_run import WholeRun
+
+
+@dataclass
+class Named:
+    name: str
+    stages: tuple[str, ...]
+
+
+ORDER: Any = [
+    Named("classifier", ("cam", "crf")),
+    Named("irnet", ("irnet",)),
+    Named("segmentation", ("segmentation",)),
+]
+
+
+def whole(took: dict[str, float], times: list[float]) -> WholeRun:
+    clock: Callable[[], float] = lambda: times[0]  # noqa: E731
+    return WholeRun(ORDER, took, clock)
+
+
+def line(eta: float | None) -> dict[str, Any]:
+    return {"event": "progress", "step": 1, "total": 2, "message": "x", "eta_s": eta}
+
+
+def test_stages_are_counted_and_the_time_is_of_all_of_them() -> None:
+    times = [0.0]
+    told = whole({"classifier": 10.0, "irnet": 4.0, "segmentation": 20.0}, times)
+    told.begin("classifier")
+    times[0] = 10.0
+    said = told(line(10.0))  # twice as long as last time
+    assert said["place"] == "stages 1 and 2 of 4"
+    assert said["whole_eta_s"] == pytest.approx(10 + 2 * (4 + 20))
+    told.begin("segmentation")
+    said = told(line(7.0))
+    assert said["place"] == "stage 4 of 4"
+    assert said["whole_eta_s"] == 7.0
+
+
+def test_without_an_earlier_run_the_time_is_judged_by_usual_shares() -> None:
+    told = whole({}, [0.0])
+    told.begin("classifier")
+    assert told(line(100.0))["whole_eta_s"] > 200
+    assert "whole_eta_s" not in told(line(None))
+    assert told({"event": "heartbeat"}) == {"event": "heartbeat"}
+
+
+def test_evaluate_with_nothing_to_score_is_an_error_with_the_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = noise_project.make_project(tmp_path)
+    assert main(["evaluate", "-p", str(project), "--split", "all"]) == 3
+    said = capsys.readouterr().err
+    assert "nothing to score" in said
+    assert "wsseg open" in said
+
+
+def test_a_training_that_its_checks_refuse_leaves_no_run_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = noise_project.make_project(tmp_path)
+    code = main(["train", "segmentation", "-p", str(project)])
+    assert code == 3
+    assert capsys.readouterr().err
+    runs = project / "runs"
+    assert not runs.exists() or not [p for p in runs.iterdir() if p.is_dir()]
