@@ -24,6 +24,7 @@ COMMANDS = {
     "presets": "say what each preset is, and where it is not what its paper says",
     "run": "train and compute every stage, in order",
     "adopt": "use a run for its stage, or go back to an earlier one",
+    "propose": "let a promptable model of somebody else draw a mask for clicks",
     "evaluate": "score every stage against expert masks",
     "agreement": "tell how far readers of the same films agree",
     "study": "tell what masks cost their readers, by what was offered to them",

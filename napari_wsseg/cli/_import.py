@@ -25,7 +25,7 @@ def add(command: argparse.ArgumentParser) -> None:
     """Fill in the command's parser."""
     command.add_argument(
         "format",
-        choices=[*importers.names(), "labels", "draft", "classifier"],
+        choices=[*importers.names(), "labels", "draft", "classifier", "model"],
     )
     file = command.add_argument(
         "file",
@@ -33,7 +33,8 @@ def add(command: argparse.ArgumentParser) -> None:
         metavar="[FORMAT] FILE",
         help="a file or folder as `wsseg export` or another program writes it, see "
         "docs/formats.md; labels: a table image,<finding>… as labels.csv; draft: a "
-        "format, then its file; classifier: a state dict, .safetensors, .pt or .pth",
+        "format, then its file; classifier: a state dict, .safetensors, .pt or .pth; "
+        "model: a folder as `wsseg export hub` writes it",
     )
     add_project(command)
     add_json(command)
@@ -71,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError(f"{arguments.file} is not there")
     if arguments.format == "classifier":
         return _import_classifier.run(arguments)
+    if arguments.format == "model":
+        return _model(arguments)
     if arguments.format == "draft":
         return _import_draft.run(arguments, kind[0], _choice(arguments.set))
     if arguments.format == "labels":
@@ -78,6 +81,23 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.reader:
         raise UsageError("name the reader whose masks these are with --reader")
     return _masks(arguments)
+
+
+def _model(arguments: argparse.Namespace) -> int:
+    """Make a run of a model folder, and use it."""
+    from napari_wsseg.cli import _training as _jobs
+    from napari_wsseg.io import runs
+    from trainers.tasks import imported_run
+
+    with Project.open(arguments.project) as project:
+        run = imported_run.take(project, arguments.file)
+        info = runs.find(project.folder, run).info()
+    _say.person(f"{arguments.file.name} is run {run}")
+    if not arguments.no_adopt:
+        _jobs.adopt(arguments.project, {info.recipe: run})
+    if arguments.json:
+        _say.program({"status": "done", "run": run, "stages": list(info.facts.stages)})
+    return 0
 
 
 def _masks(arguments: argparse.Namespace) -> int:

@@ -57,6 +57,20 @@ def end_text(said: Mapping[str, Any]) -> str:
     return _counted(said.get("summary") or {}, "can be imported") + _left_out(said)
 
 
+def archive_text(address: str, folder: str) -> str:
+    """Return what will happen where films come from an archive."""
+    return (
+        "<h3>Films come from an archive</h3>"
+        f"<p>The archive at <b>{escape(address)}</b> is asked when you create the "
+        f"project; films land in <b>{escape(folder)}</b>, patients' names and all, and "
+        "stay there. Stopped, Create project goes on from there.</p>"
+        "<p>Your name and password are those of the environment "
+        "(WSSEG_PACS_USER, WSSEG_PACS_PASSWORD) or of the keyring, never of the "
+        "project. The labels may begin with <b>AccessionNumber</b>, "
+        "<b>StudyInstanceUID</b> or <b>SOPInstanceUID</b>.</p>"
+    )
+
+
 def failed_text(message: str) -> str:
     """Return why nothing can be made."""
     lines = "<br>".join(escape(line) for line in message.splitlines())

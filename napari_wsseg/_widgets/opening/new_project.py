@@ -68,6 +68,10 @@ class NewProject(QDialog):
         self.labels = _line("none: findings are the names of mask folders")
         self.masks = _line("none: a folder for each finding")
         self.project = _line("a new folder")
+        self.archive = _line("none; or a DICOMweb address, https://…")
+        self.query = _line("Modality=DX,CR;StudyDate=20260101-")
+        lines = (self.images, self.labels, self.masks, self.project)
+        self._lines = (*lines, self.archive, self.query)
         self.dataset, self.names = QComboBox(), QComboBox()
         for name in datasets.names():
             self.dataset.addItem("your own" if name == "folder" else name, name)
@@ -109,7 +113,8 @@ class NewProject(QDialog):
     def request(self) -> ImportRequest | None:
         """What is asked for, or ``None`` while films or project are not named."""
         images, project = _path(self.images), _path(self.project)
-        if images is None or project is None:
+        archive, query = self.archive.text().strip(), self.query.text().strip()
+        if images is None or project is None or (archive and not query):
             return None
         return ImportRequest(
             project,
@@ -118,6 +123,8 @@ class NewProject(QDialog):
             _path(self.masks),
             dataset=self.dataset.currentData(),
             names=self.names.currentData(),
+            archive=archive,
+            query=query,
         )
 
     def _choose_folder(self, line: QLineEdit) -> None:
@@ -149,6 +156,10 @@ class NewProject(QDialog):
         if request is None or self._making.busy:
             return
         self._columns = ""
+        if request.archive:  # what films it has is known when they are here
+            self._show(_preview.archive_text(request.archive, str(request.images)))
+            self._refresh()
+            return
         self._show("<p>Looking …</p>")
         self._looking.run(request.command(dry_run=True))
         self._refresh()
@@ -237,12 +248,13 @@ class NewProject(QDialog):
         self.create_button.setEnabled(request is not None and not making)
         self.leave.setText("Stop" if making else "Cancel")
         self.names.setEnabled(self.dataset.currentData() == "folder")
+        self.query.setEnabled(bool(self.archive.text().strip()))
         self.bar.setVisible(making or self._looking.busy)
-        for line in (self.images, self.labels, self.masks, self.project):
+        for line in self._lines:
             line.setReadOnly(making)
 
     def _connect(self) -> None:
-        for line in (self.images, self.labels, self.masks, self.project):
+        for line in self._lines:
             line.textChanged.connect(self._changed)
         for box in (self.dataset, self.names):
             box.currentIndexChanged.connect(self._changed)
@@ -271,6 +283,8 @@ class NewProject(QDialog):
             ),
             ("Masks", self.masks, (("Folder…", partial(folder, self.masks)),)),
             ("Project", self.project, (("Folder…", partial(folder, self.project)),)),
+            ("From PACS", self.archive, ()),
+            ("Which films", self.query, ()),
             ("Data set", self.dataset, ()),
             ("File names", self.names, ()),
         )

@@ -16,6 +16,10 @@ class ImportRequest:
     ----------
     names
         ``"auto"``, ``"keep"`` or ``"hide"``, as ``--names`` has it.
+    archive
+        DICOMweb address that films come from; they land in `images`.
+    query
+        Which films of the archive.
     """
 
     project: Path
@@ -24,10 +28,12 @@ class ImportRequest:
     masks: Path | None = None
     dataset: str = "folder"
     names: str = "auto"
+    archive: str = ""
+    query: str = ""
 
     def words(self) -> list[str]:
         """Return it as ``wsseg`` reads it; what is the default is left out."""
-        words = ["init", str(self.project), "--images", str(self.images)]
+        words = ["init", str(self.project), *self._source()]
         for option, path in (("--labels", self.labels), ("--masks", self.masks)):
             if path is not None:
                 words += [option, str(path)]
@@ -36,6 +42,12 @@ class ImportRequest:
         elif self.names != "auto":
             words += ["--names", self.names]
         return words
+
+    def _source(self) -> list[str]:
+        if not self.archive:
+            return ["--images", str(self.images)]
+        words = ["--from-pacs", self.archive, "--query", self.query]
+        return [*words, "--films", str(self.images)]
 
     def shown(self) -> str:
         """Return the command for a person, to be typed in a terminal."""
