@@ -12,7 +12,6 @@ from pydicom.uid import (
     JPEG2000,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
-    JPEGLSTransferSyntaxes,
     RLELossless,
 )
 
@@ -29,7 +28,6 @@ _DECODERS = {
     JPEG2000: "pylibjpeg",
     JPEG2000Lossless: "pylibjpeg",
     JPEGBaseline8Bit: "pillow",
-    **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
     **dict.fromkeys(_jpeg.SYNTAXES, _jpeg.NAME),
 }
 _jpeg.register()
