@@ -21,7 +21,7 @@ from napari_wsseg.export import (
 )
 from napari_wsseg.export.storing import Sent, Stored
 from napari_wsseg.io.dicomweb import access
-from napari_wsseg.io.dicomweb.archive import Archive, Status
+from napari_wsseg.io.dicomweb.client import Archive, Status
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress, UsageError
 from napari_wsseg.schema import SPLITS

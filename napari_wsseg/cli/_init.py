@@ -151,7 +151,7 @@ def _from_folder(arguments: argparse.Namespace, importer: Importer) -> Job:
 def _from_pacs(arguments: argparse.Namespace, importer: Importer) -> Job:
     from napari_wsseg.datasets import from_archive
     from napari_wsseg.io.dicomweb import access, query
-    from napari_wsseg.io.dicomweb.archive import Archive
+    from napari_wsseg.io.dicomweb.client import Archive
 
     if arguments.dataset != "folder":
         raise UsageError("--from-pacs: films of an archive are of no public data set")

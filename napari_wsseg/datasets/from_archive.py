@@ -23,7 +23,7 @@ from napari_wsseg.datasets.importing import build as _build
 from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.io import atomic, film_identity
-from napari_wsseg.io.dicomweb.archive import Archive, Instance, Refused, Unreachable
+from napari_wsseg.io.dicomweb.client import Archive, Instance, Refused, Unreachable
 from napari_wsseg.io.dicomweb.query import Query
 from napari_wsseg.jobs import DataError, JobFailed, Progress, UsageError
 

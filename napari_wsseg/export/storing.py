@@ -17,7 +17,7 @@ from napari_wsseg.export import (
 )
 from napari_wsseg.export.exporting import identity as _identity
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io.dicomweb.archive import Answer, Archive, Refused, Unreachable
+from napari_wsseg.io.dicomweb.client import Answer, Archive, Refused, Unreachable
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, Progress, UsageError
 from napari_wsseg.schema import Case

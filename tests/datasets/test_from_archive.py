@@ -18,7 +18,8 @@ from helpers.archive import NAME, PASSWORD, Archive, Liar, free_port, running
 from helpers.named_dicom import film
 from napari_wsseg.cli import main
 from napari_wsseg.datasets import from_archive
-from napari_wsseg.io.dicomweb import access, archive, query, sessions
+from napari_wsseg.io.dicomweb import access, query, sessions
+from napari_wsseg.io.dicomweb import client as archive
 from napari_wsseg.io.dicomweb.access import Access
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, UsageError, finish

@@ -19,7 +19,8 @@ from napari_wsseg.cli import main
 from napari_wsseg.datasets import from_archive
 from napari_wsseg.export import Identity, storing
 from napari_wsseg.io import images
-from napari_wsseg.io.dicomweb import access, archive, query
+from napari_wsseg.io.dicomweb import access, query
+from napari_wsseg.io.dicomweb import client as archive
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, UsageError, finish
 from napari_wsseg.schema import Case
