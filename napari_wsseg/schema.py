@@ -64,6 +64,7 @@ GROUPS = ("lesions", "devices", "anatomy")
 _ANATOMY = (
     *("lung", "heart", "clavicle", "rib", "spine", "aorta", "trachea", "diaphragm"),
     *("mediastin", "hilum", "hilar", "scapula", "carina", "airway", "anatomy"),
+    *("abdomen", "stomach", "oesophag", "esophag", "humerus", "sternum", "shoulder"),
 )
 _DEVICES = (
     *("tube", "line", "catheter", "pacemaker", "device", "wire", "lead", "clip"),

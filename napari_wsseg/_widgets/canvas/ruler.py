@@ -23,7 +23,7 @@ _LINE = 2
 """Width of the line, in pixels of the screen."""
 _RIM = 5
 """Width of the dark line under it, by which it is seen on bone."""
-_LETTER, _TALL = 9, 20
+_LETTER, _TALL = 13, 24
 """Pixels of the screen that a letter takes, on a dark ground of its own."""
 
 Line = tuple[tuple[float, float], tuple[float, float]]
