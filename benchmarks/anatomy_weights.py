@@ -21,7 +21,7 @@ import torch
 
 from napari_wsseg.io import checkpoints
 from napari_wsseg.jobs import Checkpoint, Progress
-from napari_wsseg.pipeline.inference import anatomy as shipped
+from napari_wsseg.pipeline.inference import anatomy as _anatomy
 from trainers.anatomy import AnatomyConfig, anatomy
 from trainers.engine.recipe import Context
 
@@ -56,7 +56,7 @@ FINISH = AnatomyConfig(
 def main(out: Path, *, finish_only: bool = False) -> None:
     if not finish_only:
         _learn(BEGIN, out, LEAVE_AT)
-    shipped.WEIGHTS = out  # where the second begins
+    _anatomy.WEIGHTS = out  # where the second begins
     _learn(FINISH, out, FINISH_AT)
 
 
@@ -67,8 +67,10 @@ def _learn(config: AnatomyConfig, out: Path, leave_at: int = 0) -> None:
     for event in anatomy(context, config):
         if isinstance(event, Progress):
             if event.step % 50 == 0:
-                told = ", ".join(f"{k} {v:.3g}" for k, v in event.metrics.items())
-                print(f"{event.message} {event.step}/{event.total} {told}", flush=True)
+                metrics = ", ".join(f"{k} {v:.3g}" for k, v in event.metrics.items())
+                print(
+                    f"{event.message} {event.step}/{event.total} {metrics}", flush=True
+                )
             continue
         checkpoints.write(out, _halved(event))
         print(f"{time.monotonic() - began:.0f} s", event.metrics, flush=True)
@@ -88,5 +90,5 @@ def _halved(event: Checkpoint) -> Checkpoint:
 
 if __name__ == "__main__":
     words = [word for word in sys.argv[1:] if word != "--finish"]
-    where = Path(words[0]) if words else shipped.WEIGHTS
+    where = Path(words[0]) if words else _anatomy.WEIGHTS
     main(where, finish_only="--finish" in sys.argv)

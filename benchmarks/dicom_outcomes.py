@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from napari_wsseg.io import film_facts as facts
+from napari_wsseg.io import film_facts
 
 
 def main(folder: Path) -> None:
@@ -22,12 +22,14 @@ def main(folder: Path) -> None:
     outcomes: Counter[str] = Counter()
     for path in sorted(p for p in folder.rglob("*") if p.suffix == ".dcm"):
         start = time.perf_counter()
-        found = facts.of(path)
+        found = film_facts.read_facts(path)
         seconds = time.perf_counter() - start
         worst = max(worst, (path.name, seconds), key=lambda each: each[1])
-        told = found if isinstance(found, str) else f"film, {', '.join(found.remarks)}"
-        outcomes[told.removesuffix(", ")] += 1
-        print(f"{path.relative_to(folder)}\t{seconds:.2f} s\t{told}")
+        outcome = (
+            found if isinstance(found, str) else f"film, {', '.join(found.remarks)}"
+        )
+        outcomes[outcome.removesuffix(", ")] += 1
+        print(f"{path.relative_to(folder)}\t{seconds:.2f} s\t{outcome}")
     print(f"\n{sum(outcomes.values())} files, slowest {worst[0]} {worst[1]:.2f} s")
     print(
         f"peak memory {peak() / 2**20:.0f} MiB, {before / 2**20:.0f} of them at start"

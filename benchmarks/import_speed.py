@@ -36,15 +36,17 @@ def main() -> None:
     words.add_argument("--syntax", choices=("native", "jpeg2000"), default="native")
     words.add_argument("--folder", type=Path, required=True)
     words.add_argument("--stop", type=float, default=0.0)
-    told = words.parse_args()
-    place = told.folder / f"import_speed_{told.syntax}"
+    arguments = words.parse_args()
+    place = arguments.folder / f"import_speed_{arguments.syntax}"
     place.mkdir(parents=True)
     try:
-        size = make(place / "images", told.films, told.syntax)
+        size = make(place / "images", arguments.films, arguments.syntax)
         (place / "masks" / "nodule").mkdir(parents=True)
-        print(f"{told.films} films, {told.syntax}, {size / 2**20:.1f} MiB each")
-        if told.stop:
-            measure(place, stop_at=int(told.stop * told.films))
+        print(
+            f"{arguments.films} films, {arguments.syntax}, {size / 2**20:.1f} MiB each"
+        )
+        if arguments.stop:
+            measure(place, stop_at=int(arguments.stop * arguments.films))
             print("left behind:", sorted(p.name for p in place.iterdir()))
         measure(place)
     finally:
@@ -130,8 +132,8 @@ def measure(place: Path, stop_at: int = 0) -> None:
 
 def used() -> float:
     """Return seconds of processor that all ended children and theirs have used."""
-    told = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return told.ru_utime + told.ru_stime
+    arguments = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return arguments.ru_utime + arguments.ru_stime
 
 
 def resident(process: psutil.Process) -> int:

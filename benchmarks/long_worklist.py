@@ -65,7 +65,7 @@ def measure(window: Window, table: Table, place: Path) -> None:
         window.wait(lambda: session.case is not None)
         window.settle()
     table.add("worklist of a project that is opened", opened)
-    panel: Any = window.bench.window.findChild(Worklist)
+    panel: Any = window.bench.main_window.findChild(Worklist)
     for chip in panel.chips.buttons():
         everything = panel.chips.buttons()[0]
         if chip is everything:

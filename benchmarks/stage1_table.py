@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from napari_wsseg import cam
 from napari_wsseg.cam.level import AtLevel
-from napari_wsseg.io import film_cache as cache
+from napari_wsseg.io import film_cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.normalise import as_input
@@ -132,7 +132,7 @@ def _scored(project: Project, run: str) -> dict[str, Any]:
     present = {id_: _present(model, image) for id_, image in images.items()}
     gates = tuple(_gate(val, present, finding, k) for k, finding in enumerate(findings))
     areas = [_auroc(test, present, finding, k) for k, finding in enumerate(findings)]
-    figures: dict[str, Any] = {"auroc": float(np.mean(areas)), "maps": {}}
+    scores: dict[str, Any] = {"auroc": float(np.mean(areas)), "maps": {}}
     for method, level in MAPS:
         maps = {
             id_: StageMaps(_heat(model, image, method, level), present[id_])
@@ -143,18 +143,18 @@ def _scored(project: Project, run: str) -> dict[str, Any]:
             GRID,
             key=lambda cut: _score(project, val, maps, findings, cut, open_)["pos_iou"],
         )
-        figures["maps"][f"{method}@{level}"] = {
+        scores["maps"][f"{method}@{level}"] = {
             "half": _score(project, test, maps, findings, 0.5, gates),
             "tuned": _score(project, test, maps, findings, best, gates),
             "threshold": best,
         }
-    return figures
+    return scores
 
 
 def _images(
     project: Project, header: dict[str, Any], cases: list[Case]
 ) -> Iterator[tuple[Case, torch.Tensor]]:
-    films = _finished(cache.films(project, header["size"]))
+    films = _finished(film_cache.films(project, header["size"]))
     for case in cases:
         pixels = torch.from_numpy(films.take([case.id]))
         yield (
@@ -233,8 +233,8 @@ def _score(
         )
         for case in cases
     ]
-    figures = metrics.evaluate(masks, truths)
-    return {name: figures[name] for name in ("pos_iou", "all_iou", "emptiness")}
+    scores = metrics.evaluate(masks, truths)
+    return {name: scores[name] for name in ("pos_iou", "all_iou", "emptiness")}
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
@@ -248,12 +248,14 @@ def _table(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         groups.setdefault((row["arch"], row["dropblock"]), []).append(row)
     for (arch, dropblock), members in groups.items():
-        cells = [_spread([row["auroc"] for row in members])]
+        cells = [_mean_and_std([row["auroc"] for row in members])]
         for method, level in MAPS:
             name = f"{method}@{level}"
             cells.append(
                 " / ".join(
-                    _spread([row["maps"][name][cut]["pos_iou"] for row in members])
+                    _mean_and_std(
+                        [row["maps"][name][cut]["pos_iou"] for row in members]
+                    )
                     for cut in ("half", "tuned")
                 )
             )
@@ -266,7 +268,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _spread(values: list[float]) -> str:
+def _mean_and_std(values: list[float]) -> str:
     return f"{np.mean(values):.3f} ± {np.std(values):.3f}"
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import stage1_table
-from napari_wsseg.io import film_cache as cache
+from napari_wsseg.io import film_cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline.inference import networks, variants
 from napari_wsseg.pipeline.inference import tied_deconv as _tied_deconv
@@ -77,18 +77,18 @@ def _row(options: argparse.Namespace, seed: int) -> dict[str, Any]:
 
 def _scored(project: Project, run: str) -> list[dict[str, Any]]:
     model, header = networks.load(project.folder, run)
-    films = stage1_table._finished(cache.films(project, header["size"]))
+    films = stage1_table._finished(film_cache.films(project, header["size"]))
     cases = [*project.cases("val"), *project.cases("test")]
     found = []
     for stage in range(header["network"]["stages"] + 1):
         name = f"{variants.TDN}{stage}"
         work = Work(project, run, model, header, films, name)
         maps = {case.id: next(_tied_deconv.maps(work, [case])) for case in cases}
-        found.append(_figures(project, maps, tuple(header["findings"])))
+        found.append(_metrics(project, maps, tuple(header["findings"])))
     return found
 
 
-def _figures(
+def _metrics(
     project: Project, maps: dict[str, StageMaps], findings: tuple[str, ...]
 ) -> dict[str, Any]:
     """Return AUROC and overlap on test, of one stage."""
@@ -124,7 +124,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
     for stage in range(min(len(row["stages"]) for row in rows)):
         members = [row["stages"][stage] for row in rows]
         cells = [
-            stage1_table._spread(values)
+            stage1_table._mean_and_std(values)
             for values in (
                 [one["auroc"] for one in members],
                 [one["half"]["pos_iou"] for one in members],

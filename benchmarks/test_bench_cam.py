@@ -86,14 +86,14 @@ def medians(names: list[str], rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         for name in names:
             taken[name].append(seconds(WAYS[name], net, film))
-    return {name: statistics.median(figures) for name, figures in taken.items()}
+    return {name: statistics.median(metrics) for name, metrics in taken.items()}
 
 
-def tell(figures: dict[str, float], unit: str) -> dict[str, float]:
+def report(metrics: dict[str, float], unit: str) -> dict[str, float]:
     """Print figures and how many forwards each is; return the latter."""
     print()
-    times = {name: value / figures[FORWARD] for name, value in figures.items()}
-    for name, value in figures.items():
+    times = {name: value / metrics[FORWARD] for name, value in metrics.items()}
+    for name, value in metrics.items():
         print(f"{name:28} {value:9.1f} {unit} {times[name]:7.2f} forwards")
     return times
 
@@ -107,7 +107,7 @@ def tell(figures: dict[str, float], unit: str) -> dict[str, float]:
 def test_time(names: list[str], rounds: int) -> None:
     print(f"\n{torch.get_num_threads()} threads, medians of {rounds} turns", end="")
     taken = {name: 1000 * value for name, value in medians(names, rounds).items()}
-    assert tell(taken, "ms").get(OURS, 0) <= 1.5
+    assert report(taken, "ms").get(OURS, 0) <= 1.5
 
 
 def peak_mib(name: str) -> float:
@@ -121,7 +121,7 @@ def peak_mib(name: str) -> float:
 @pytest.mark.timeout(0)
 @pytest.mark.skipif(sys.platform != "linux", reason="peaks are read from /proc")
 def test_memory() -> None:
-    assert tell({name: peak_mib(name) for name in WAYS}, "MiB")[OURS] <= 1.5
+    assert report({name: peak_mib(name) for name in WAYS}, "MiB")[OURS] <= 1.5
 
 
 def _held(what: str) -> int:

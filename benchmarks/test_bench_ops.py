@@ -44,7 +44,7 @@ def take_turns(ways: Ways, rounds: int) -> dict[str, float]:
             way()
             if turn:
                 taken[name].append(time.perf_counter() - began)
-    return {name: statistics.median(figures) for name, figures in taken.items()}
+    return {name: statistics.median(metrics) for name, metrics in taken.items()}
 
 
 def show(title: str, seconds: Mapping[str, float], unit: str) -> None:

@@ -134,7 +134,7 @@ class Window:
         self.opened_ms = (time.perf_counter() - began) * 1000
         self.app = QApplication.instance()
         self.qtest = QTest
-        self.bench.window.resize(1920, 1080)
+        self.bench.main_window.resize(1920, 1080)
         self.settle()
         self.canvas = self.bench.canvas()
 
@@ -148,7 +148,7 @@ class Window:
             QTest.qWait(2)
 
     def settle(self) -> None:
-        self.bench.reading.drain()
+        self.bench.loading.drain()
         self.bench.drawing.drain()
         self.qtest.qWait(400)
 
@@ -384,7 +384,7 @@ def main(words: list[str]) -> int:
         make(chosen.folder)
     window = Window(place)
     table = Table(
-        f"window {window.bench.window.size()}, picture {window.canvas.size()}"
+        f"window {window.bench.main_window.size()}, picture {window.canvas.size()}"
     )
     table.add("window and first film on screen", [window.opened_ms])
     measure(window, table)

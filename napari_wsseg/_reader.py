@@ -46,9 +46,9 @@ def _films(path: str | Sequence[str]) -> list[LayerData]:
 
 def _shown(path: Path) -> str:
     """Return a film's layer name: its file's, unless that may be a patient's."""
-    from napari_wsseg.io import film_identity as whose
+    from napari_wsseg.io import film_identity
 
-    owner = whose.of(path)
+    owner = film_identity.read_owner(path)
     return path.stem if owner is not None and owner.nameless else "film"
 
 

@@ -97,8 +97,8 @@ def finished(status: str | None = None, **more: Any) -> Line:
         Of a training: ``run`` or ``runs``, ``metrics``, ``seconds``, ``message`` and
         ``exit_code``.
     """
-    said = {} if status is None else {"status": status}
-    return {"event": "finished", **said, **more}
+    record = {} if status is None else {"status": status}
+    return {"event": "finished", **record, **more}
 
 
 def failed(message: str) -> Line:
@@ -159,7 +159,7 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class CellDone:
     """A training of a sweep is done and scored, `done` of `total`.
 
     Parameters
@@ -193,10 +193,10 @@ class Finished:
     message: str
 
 
-Record: TypeAlias = Started | Step | Saved | Cell | Beat | Finished
+Record: TypeAlias = Started | Step | Saved | CellDone | Beat | Finished
 
 
-def read(said: Mapping[str, Any]) -> Record:
+def read(record: Mapping[str, Any]) -> Record:
     """Return the record of a training's line.
 
     Raises
@@ -204,27 +204,27 @@ def read(said: Mapping[str, Any]) -> Record:
     KeyError, TypeError, ValueError
         It is none of a training's, or does not hold what its kind holds.
     """
-    return _READERS[said["event"]](said)
+    return _READERS[record["event"]](record)
 
 
-def _started(said: Mapping[str, Any]) -> Started:
+def _started(record: Mapping[str, Any]) -> Started:
     return Started(
-        run=str(said["run"]),
-        recipe=str(said["recipe"]),
-        pid=int(said.get("pid", 0)),
-        device=str(said.get("device", "")),
+        run=str(record["run"]),
+        recipe=str(record["recipe"]),
+        pid=int(record.get("pid", 0)),
+        device=str(record.get("device", "")),
     )
 
 
-def _step(said: Mapping[str, Any]) -> Step:
+def _step(record: Mapping[str, Any]) -> Step:
     return Step(
-        step=int(said["step"]),
-        total=int(said["total"]),
-        message=str(said.get("message", "")),
-        metrics=numbers(said.get("metrics", {})),
-        eta_s=_seconds(said.get("eta_s")),
-        place=str(said.get("place", "")),
-        whole_eta_s=_seconds(said.get("whole_eta_s")),
+        step=int(record["step"]),
+        total=int(record["total"]),
+        message=str(record.get("message", "")),
+        metrics=numbers(record.get("metrics", {})),
+        eta_s=_seconds(record.get("eta_s")),
+        place=str(record.get("place", "")),
+        whole_eta_s=_seconds(record.get("whole_eta_s")),
     )
 
 
@@ -232,37 +232,37 @@ def _seconds(value: Any) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def _saved(said: Mapping[str, Any]) -> Saved:
-    return Saved(bool(said.get("best")), numbers(said.get("metrics", {})))
+def _saved(record: Mapping[str, Any]) -> Saved:
+    return Saved(bool(record.get("best")), numbers(record.get("metrics", {})))
 
 
-def _cell(said: Mapping[str, Any]) -> Cell:
-    return Cell(
-        value=str(said["value"]),
-        trial=int(said["trial"]),
-        run=str(said["run"]),
-        done=int(said["done"]),
-        total=int(said["total"]),
-        folder=str(said["folder"]),
+def _cell(record: Mapping[str, Any]) -> CellDone:
+    return CellDone(
+        value=str(record["value"]),
+        trial=int(record["trial"]),
+        run=str(record["run"]),
+        done=int(record["done"]),
+        total=int(record["total"]),
+        folder=str(record["folder"]),
     )
 
 
-def _finished(said: Mapping[str, Any]) -> Finished:
-    if said["status"] not in ("done", "stopped", "failed"):
-        raise ValueError(f"status is {said['status']!r}; done, stopped or failed")
-    run = said.get("run")
+def _finished(record: Mapping[str, Any]) -> Finished:
+    if record["status"] not in ("done", "stopped", "failed"):
+        raise ValueError(f"status is {record['status']!r}; done, stopped or failed")
+    run = record.get("run")
     return Finished(
-        status=said["status"],
+        status=record["status"],
         run=str(run) if run else None,
         runs={
             str(k): v
-            for k, v in dict(said.get("runs") or {}).items()
+            for k, v in dict(record.get("runs") or {}).items()
             # A sweep has several runs of each value; its table tells of them.
             if isinstance(v, str)
         },
-        metrics=dict(said.get("metrics") or {}),
-        seconds=float(said.get("seconds") or 0.0),
-        message=str(said.get("message") or ""),
+        metrics=dict(record.get("metrics") or {}),
+        seconds=float(record.get("seconds") or 0.0),
+        message=str(record.get("message") or ""),
     )
 
 
@@ -280,6 +280,6 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], Record]] = {
     "progress": _step,
     "checkpoint": _saved,
     "cell": _cell,
-    "heartbeat": lambda said: Beat(),
+    "heartbeat": lambda record: Beat(),
     "finished": _finished,
 }

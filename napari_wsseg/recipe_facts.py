@@ -65,12 +65,12 @@ class RecipeFacts:
         return self.order, self.name
 
 
-def read(name: str, told: Mapping[str, Any]) -> RecipeFacts:
+def read(name: str, record: Mapping[str, Any]) -> RecipeFacts:
     """Return facts from JSON values; what is unknown or of another kind is left out."""
     plain = RecipeFacts(name=name)
     known: dict[str, Any] = {}
     for each in fields(RecipeFacts):
-        value, usual = told.get(each.name), getattr(plain, each.name)
+        value, usual = record.get(each.name), getattr(plain, each.name)
         if isinstance(usual, tuple) and isinstance(value, (list, tuple)):
             known[each.name] = tuple(str(one) for one in value)
         elif isinstance(value, type(usual)):

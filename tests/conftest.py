@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers.spot_films import import_films, make_films
-from napari_wsseg.io import film_names as names
+from napari_wsseg.io import film_names
 from napari_wsseg.io.project import Project
 
 SHARED = Path(
@@ -23,7 +23,7 @@ SHARED = Path(
 def _keys_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep key files of tests out of the user's own settings."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(names.VARIABLE, str(tmp_path_factory.mktemp("keys")))
+        patch.setenv(film_names.VARIABLE, str(tmp_path_factory.mktemp("keys")))
         yield
 
 

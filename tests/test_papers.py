@@ -10,16 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import fewer_films as fewer
-from benchmarks.papers import __main__ as papers
-from benchmarks.papers import tables as _paper_tables
+from benchmarks import fewer_films
+from benchmarks.papers import __main__ as main__
+from benchmarks.papers import tables as _tables
 from helpers.spot_films import make_films
-from napari_wsseg.cli import _training as _jobs
-from napari_wsseg.cli import parser
+from napari_wsseg.cli import _training, parser
 from trainers import configure
 from trainers.__main__ import settings_from
 
-TABLES = sorted(_paper_tables.tables)
+TABLES = sorted(_tables.tables)
 RECIPES = ("classifier", "irnet", "segmentation")
 
 
@@ -28,9 +27,9 @@ def test_every_command_of_a_table_is_one_that_wsseg_takes(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     work = tmp_path / "work"
-    assert papers.main([name, "--data", str(tmp_path), "-o", str(work)]) == 0
+    assert main__.main([name, "--data", str(tmp_path), "-o", str(work)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(_paper_tables.tables[name]().steps)
+    assert len(lines) == len(_tables.tables[name]().steps)
     assert not work.exists()
     for line in lines:
         program, *words = shlex.split(line)
@@ -54,17 +53,17 @@ def takes(words: list[str]) -> None:
         if words[0] == "run":
             start = f"{recipe}."
             own = {k[len(start) :]: v for k, v in given.items() if k.startswith(start)}
-        configure(recipe, _jobs.preset_settings(arguments.preset, recipe) | own)
+        configure(recipe, _training.preset_settings(arguments.preset, recipe) | own)
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_reads_only_results_of_its_own_steps(name: str) -> None:
-    table = _paper_tables.tables[name]()
+    table = _tables.tables[name]()
     steps = [step.name for step in table.steps]
     assert len(set(steps)) == len(steps)
     for row in table.rows:
         assert len(row.words) == len(table.heads)
-        assert len(row.paper) == len(row.ours) == len(table.figures)
+        assert len(row.paper) == len(row.ours) == len(table.metrics)
         assert {way[0] for way in row.ours} <= set(steps)
     for place, step in enumerate(table.steps):
         words = [*step.words, *map(str, step.settings.values())]
@@ -82,7 +81,7 @@ def test_a_table_is_made_to_the_end_on_films_of_ones_own(
     small = ["size=64", "width=0.25", "first_network=pooled", "batch=4", "checks=1"]
     small = [f"tied_deconv.{word}" for word in [*small, "stage_epochs=1"]]
     words = ["tdn-3", "--data", str(data), "-o", str(work), "--run"]
-    assert papers.main([*words, "--set", *epochs, *small]) == 0
+    assert main__.main([*words, "--set", *epochs, *small]) == 0
     table = (work / "table.md").read_text()
     assert "Not the paper's settings: tied_deconv.epochs=1" in table
     maps = json.loads((work / "maps.json").read_text())["stages"]
@@ -90,7 +89,7 @@ def test_a_table_is_made_to_the_end_on_films_of_ones_own(
     shown = maps["tdn-3"]["open_gates"]["pos_iou"]
     assert f"| stage 3 | 0.216 | 0.246 | – | {shown:.3f} |" in table
     capfd.readouterr()
-    assert papers.main([*words, "--set", *epochs, *small]) == 0
+    assert main__.main([*words, "--set", *epochs, *small]) == 0
     assert capfd.readouterr().out.strip() == table.strip()  # nothing was done again
 
 
@@ -99,7 +98,7 @@ def test_a_failed_command_stops_the_table_with_its_own_message(
 ) -> None:
     monkeypatch.chdir(Path(__file__).resolve().parents[1])
     words = ["wsmis-3", "--data", str(tmp_path / "nowhere"), "-o", str(tmp_path / "w")]
-    assert papers.main([*words, "--run"]) == 3
+    assert main__.main([*words, "--run"]) == 3
     told = capfd.readouterr()
     assert "stopped at init" in told.out
     assert "nowhere" in told.err
@@ -109,8 +108,8 @@ def test_fewer_weak_films_keep_every_expert_val_and_test_film(tmp_path: Path) ->
     data = make_films(tmp_path / "films")
     with (data / "labels.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    expert = fewer.drawn(data / "masks")
-    kept = fewer.fewer(rows, expert, "3", seed=0)
+    expert = fewer_films.drawn(data / "masks")
+    kept = fewer_films.fewer(rows, expert, "3", seed=0)
     weak = [
         r for r in kept if r["split"] == "train" and Path(r["image"]).stem not in expert
     ]
@@ -119,6 +118,6 @@ def test_fewer_weak_films_keep_every_expert_val_and_test_film(tmp_path: Path) ->
         r for r in rows if r["split"] != "train" or Path(r["image"]).stem in expert
     ]
     assert [r for r in kept if r not in weak] == others
-    assert kept == fewer.fewer(rows, expert, "3", seed=0)
-    assert kept != fewer.fewer(rows, expert, "3", seed=1)
-    assert fewer.fewer(rows, expert, "100%", seed=0) == rows
+    assert kept == fewer_films.fewer(rows, expert, "3", seed=0)
+    assert kept != fewer_films.fewer(rows, expert, "3", seed=1)
+    assert fewer_films.fewer(rows, expert, "100%", seed=0) == rows

@@ -285,12 +285,12 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 def test_an_interrupted_data_set_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_wsseg.phantom import dataset as module
+    from napari_wsseg.phantom import dataset as _dataset
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "write_film", stop)
+    monkeypatch.setattr(_dataset, "write_film", stop)
     with pytest.raises(KeyboardInterrupt):
         write_dataset(tmp_path / "films", n=2, size=64)
     assert list(tmp_path.iterdir()) == []

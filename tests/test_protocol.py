@@ -9,7 +9,7 @@ import pytest
 
 from napari_wsseg import protocol
 from napari_wsseg._widgets.processes.events import Noise, parse
-from napari_wsseg.protocol import Beat, Cell, Finished, Saved, Started, Step
+from napari_wsseg.protocol import Beat, CellDone, Finished, Saved, Started, Step
 
 LINES: list[tuple[dict[str, Any], protocol.Record]] = [
     (
@@ -33,7 +33,7 @@ LINES: list[tuple[dict[str, Any], protocol.Record]] = [
             total=6,
             folder="f",
         ),
-        Cell("0.2", 1, "r", 2, 6, "f"),
+        CellDone("0.2", 1, "r", 2, 6, "f"),
     ),
     (protocol.heartbeat(), Beat()),
     (

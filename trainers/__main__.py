@@ -66,12 +66,12 @@ def settings_from(pairs: list[str]) -> dict[str, str]:
 def _train(arguments: argparse.Namespace, say: Speaker) -> int:
     # torch takes seconds to load; a wrong word should not.
     settings = settings_from(arguments.set)
-    from trainers.engine import cancellation as _watch
-    from trainers.engine import narrate as _lines
+    from trainers.engine import cancellation as _cancellation
+    from trainers.engine import narrate as _narrate
     from trainers.engine.run import Run
 
     cancel = threading.Event()
-    _watch.on_signals(cancel)
+    _cancellation.on_signals(cancel)
     run = Run.prepare(
         arguments.recipe,
         arguments.project,
@@ -79,14 +79,14 @@ def _train(arguments: argparse.Namespace, say: Speaker) -> int:
         cancel=cancel,
         resume=arguments.resume,
     )
-    over = _watch.watch(
+    over = _cancellation.watch(
         cancel,
         lambda: runs.RunFolder(run.folder.path).stop_file,
         parent=arguments.parent,
         beat=lambda: say(protocol.heartbeat()),
     )
     code = 4
-    for line in _lines.narrate(run, with_maps=arguments.infer):
+    for line in _narrate.narrate(run, with_maps=arguments.infer):
         say(line)
         code = line.get("exit_code", code)
     over.set()

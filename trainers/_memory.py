@@ -52,7 +52,7 @@ class Need:
     fixed: int
     per_film: int
 
-    def of(self, batch: int) -> int:
+    def for_batch(self, batch: int) -> int:
         """Return what a batch of so many films needs."""
         return self.fixed + batch * self.per_film
 
@@ -96,14 +96,14 @@ def free(device: str) -> tuple[int, int]:
     return min(memory.available, total), total
 
 
-def tell(recipes: Mapping[str, TrainingConfig], project: Project) -> dict[str, Any]:
+def estimate(recipes: Mapping[str, TrainingConfig], project: Project) -> dict[str, Any]:
     """Return the need of the hungriest recipe, and what there is, as JSON values."""
     found = {}
     for name, config in recipes.items():
         backbone = _backbone(project, config)
         found[name] = (need(config, len(project.findings), backbone), config)
     name, (most, config) = max(
-        found.items(), key=lambda one: one[1][0].of(one[1][1].batch)
+        found.items(), key=lambda one: one[1][0].for_batch(one[1][1].batch)
     )
     device = accelerator(config).device.type
     available, total = free(device)
@@ -133,7 +133,7 @@ def main(argv: list[str] | None = None) -> int:
             wanted = _of_preset(arguments.preset)
         configs = {name: configure(name, dict(each)) for name, each in wanted.items()}
         with Project.open(arguments.project) as project:
-            answer = tell(configs, project)
+            answer = estimate(configs, project)
     except (WssegError, NotImplementedError, KeyError) as error:
         answer = {"unknown": str(error)}
     sys.stdout.write(json.dumps(answer) + "\n")

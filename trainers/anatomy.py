@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_wsseg.io import film_cache as cache
+from napari_wsseg.io import film_cache
 from napari_wsseg.jobs import DataError, Progress, UsageError
-from napari_wsseg.nn import anatomy as networks
+from napari_wsseg.nn import anatomy as _anatomy
 from napari_wsseg.nn import losses
 from napari_wsseg.nn.normalise import as_planes, normalise
 from napari_wsseg.phantom import STRUCTURES
 from napari_wsseg.pipeline.inference import anatomy as shipped
-from trainers.data import synthetic_anatomy as _synthetic
+from trainers.data import synthetic_anatomy as _synthetic_anatomy
 from trainers.data.randomise import randomised
 from trainers.data.samplers import ShuffledSampler
 from trainers.engine.loop import Task, fit
@@ -87,7 +87,7 @@ class AnatomyConfig(TrainingConfig):
 
     def networks(self, n_findings: int, built_on: Mapping[str, Any]) -> list[nn.Module]:
         """Return the anatomy network, whatever the findings are."""
-        return [networks.build(len(STRUCTURES))]
+        return [_anatomy.build(len(STRUCTURES))]
 
 
 @recipe(
@@ -114,15 +114,17 @@ def anatomy(context: Context, config: AnatomyConfig) -> Events:
     """
     size = round(config.size * _MARGIN)
     first = _FIRST_SEED + 100_000 * config.seed
-    learnt = yield from _synthetic.films(range(first, first + config.synthetic), size)
-    unseen = yield from _synthetic.films(
+    learnt = yield from _synthetic_anatomy.films(
+        range(first, first + config.synthetic), size
+    )
+    unseen = yield from _synthetic_anatomy.films(
         range(_FIRST_SEED_OF_VAL, _FIRST_SEED_OF_VAL + min(_VAL, config.synthetic)),
         config.size,
     )
     if context.cancel.is_set():
         return
     torch.manual_seed(config.seed)
-    model: nn.Module = networks.build(len(STRUCTURES))
+    model: nn.Module = _anatomy.build(len(STRUCTURES))
     if config.start == "shipped":
         model, _ = shipped.shipped()
     own = None
@@ -168,7 +170,7 @@ class _Own:
 def _own_films(
     context: Context, config: AnatomyConfig, model: nn.Module
 ) -> Generator[Progress, None, _Own]:
-    films = yield from cache.films(context.project, config.size)
+    films = yield from film_cache.films(context.project, config.size)
     ids = [case.id for case in context.project.cases("train")]
     if not ids:
         raise DataError("no film is in the training split; set own=0")
@@ -198,7 +200,7 @@ def averaged(model: nn.Module, films: Tensor) -> Tensor:
 
 def _loss(
     config: AnatomyConfig,
-    learnt: _synthetic.SyntheticFilms,
+    learnt: _synthetic_anatomy.SyntheticFilms,
     own: _Own | None,
     n_own: int,
 ) -> Any:
@@ -223,7 +225,7 @@ def _loss(
 
 
 def _validated(
-    model: nn.Module, device: torch.device, films: _synthetic.SyntheticFilms
+    model: nn.Module, device: torch.device, films: _synthetic_anatomy.SyntheticFilms
 ) -> dict[str, float]:
     """Return IoU on synthetic films of other seeds, mean of heart and lungs."""
     both = either = torch.zeros(len(STRUCTURES))

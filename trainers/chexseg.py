@@ -7,20 +7,20 @@ from typing import Annotated
 
 import numpy as np
 
-from napari_wsseg.io import film_cache as cache
+from napari_wsseg.io import film_cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
-from trainers.data import batches as _data
+from trainers.data import batches as _batches
 from trainers.data import targets as _targets
-from trainers.data.samplers import RatioSampler, Tally, TenthsSampler
+from trainers.data.samplers import RatioSampler, ShareCounter, TenthsSampler
 from trainers.engine.loop import fit
 from trainers.engine.recipe import Context, Events, recipe
-from trainers.settings import segmenter as _encoder
+from trainers.settings import segmenter as _segmenter
 from trainers.tasks import masks as _masks
-from trainers.tasks import preflight as _checks
+from trainers.tasks import preflight as _preflight
 from trainers.tasks import presence as _presence
-from trainers.tasks import source_choice as _choice
-from trainers.tasks import weak_masks as _weak
+from trainers.tasks import source_choice as _source_choice
+from trainers.tasks import weak_masks as _weak_masks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,23 +103,23 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         there are masks of unknown findings, or no test film; then if no weak stage is
         in use that p < 1 asks for.
     """
-    project, labels = context.project, _data.Labels.of(context.project)
+    project, labels = context.project, _batches.Labels.from_project(context.project)
     plain = labels
     known = labels.known_in("train")
     experts, others = _films(project, labels, config)
     gate = _targets.in_use(project, "cam", config.classifier_run)
-    source, chosen = "", dict[str, _choice.Chosen]()
+    source, chosen = "", dict[str, _source_choice.Chosen]()
     if config.p < 1:
-        source = _weak.source(project, config)
-    films = yield from cache.films(project, config.size)
+        source = _weak_masks.source(project, config)
+    films = yield from film_cache.films(project, config.size)
     targets = _targets.expert(project, labels, experts, config.size)
     context.lock.extend(_targets.lock_rows(project, labels, targets, "expert"))
     if config.p < 1:
         count = len(labels.cases)
         if config.labels == "auto":
-            chosen = yield from _choice.choose(context, labels, config)
+            chosen = yield from _source_choice.choose(context, labels, config)
         sources = {name: each.source for name, each in chosen.items()}
-        films, labels, weak = yield from _weak.of_films(
+        films, labels, weak = yield from _weak_masks.of_films(
             context, films, labels, others, config, source, sources
         )
         others = [*others, *range(count, len(labels.cases))]
@@ -137,7 +137,7 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         )
     if experts and not others and config.p < 1:
         yield Progress(0, 0, f"no weak film to mix: p is 1, not {config.p:g}")
-    model, start = _encoder.network(config, project, len(labels.findings), gate)
+    model, start = _segmenter.network(config, project, len(labels.findings), gate)
     yield Progress(0, 0, f"the encoder starts from {start}")
     val = _targets.expert(project, labels, labels.split("val"), config.size)
     mix = TenthsSampler if config.compat else RatioSampler
@@ -148,8 +148,8 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         config.batch,
         config.seed,
     )
-    tally = Tally(sampler, frozenset(experts))
-    feed = _data.Feed(films, labels.ids, config)
+    tally = ShareCounter(sampler, frozenset(experts))
+    feed = _batches.Feed(films, labels.ids, config)
     task = _masks.task(
         config,
         model=model,
@@ -166,7 +166,7 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         start=start,
         source=source,
         chosen=chosen,
-        told=lambda done: {"expert_share": tally.share(done)},
+        extra_metrics=lambda done: {"expert_share": tally.share(done)},
     )
     yield from _presence.with_presence(
         fit(task, config, context),
@@ -181,25 +181,25 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
 
 
 def _films(
-    project: Project, labels: _data.Labels, config: ChexsegConfig
+    project: Project, labels: _batches.Labels, config: ChexsegConfig
 ) -> tuple[list[int], list[int]]:
     """Return the expert films and the films for weak masks, once all is in order."""
-    _checks.findings_exist(project)
+    _preflight.findings_exist(project)
     if not config.untested:
-        _checks.can_be_tested(labels)
+        _preflight.can_be_tested(labels)
     drawn = {case for case, names in project.annotated("train").items() if names}
     experts = expert_rows(labels, drawn, config.n_expert, config.seed)
     known = labels.known_in("train")
     if config.p == 0 and not config.n_expert:
         return [], known
     others = [row for row in known if row not in set(experts)]
-    _checks.experts_for(config.p, experts, len(others))
+    _preflight.experts_for(config.p, experts, len(others))
     # At p = 0 their masks must reach nothing, the measured pixel weight included.
     return ([] if config.p == 0 else experts), others
 
 
 def expert_rows(
-    labels: _data.Labels, annotated: set[str], most: int, seed: int
+    labels: _batches.Labels, annotated: set[str], most: int, seed: int
 ) -> list[int]:
     """Return the training films with expert masks, at most `most` of them (0: all).
 

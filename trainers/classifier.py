@@ -10,19 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_wsseg.io import film_cache as cache
+from napari_wsseg.io import film_cache
 from napari_wsseg.jobs import Progress
 from napari_wsseg.nn import losses
 from napari_wsseg.nn.dropblock import strength
-from trainers.data import batches as _data
+from trainers.data import batches as _batches
 from trainers.data.augment import mixed
 from trainers.engine.loop import Task, fit
 from trainers.engine.recipe import Context, Events, recipe
 from trainers.settings import classifier as _classifier
-from trainers.settings import classifier_network as _network
+from trainers.settings import classifier_network as _classifier_network
 from trainers.settings.classifier import ClassifierConfig
-from trainers.tasks import image_labels as _labelled
-from trainers.tasks import synthetic_start as _synthetic
+from trainers.tasks import image_labels as _image_labels
+from trainers.tasks import synthetic_start as _synthetic_start
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +47,14 @@ def classifier(context: Context, config: ClassifierConfig) -> Events:
         If no training film has a known label, or there is no finding that is present
         on some and absent on others.
     """
-    films = yield from cache.films(context.project, config.size)
-    labels = _data.Labels.of(context.project, uncertain=config.uncertain)
+    films = yield from film_cache.films(context.project, config.size)
+    labels = _batches.Labels.from_project(context.project, uncertain=config.uncertain)
     train = labels.known_in("train")
-    not_learnt = _labelled.not_learnt(labels, train)
+    not_learnt = _image_labels.not_learnt(labels, train)
     for finding, why in not_learnt.items():
         logger.warning("%s is not learnt: %s", finding, why)
         yield Progress(0, 0, f"{finding} is not learnt: {why}")
-    sampler = _labelled.sampler(
+    sampler = _image_labels.sampler(
         labels,
         train,
         share=config.positive_share,
@@ -63,15 +63,15 @@ def classifier(context: Context, config: ClassifierConfig) -> Events:
     )
     context.lock.extend(labels.lock(train))
     torch.manual_seed(config.seed)
-    model = _network.network(
+    model = _classifier_network.network(
         config, len(labels.findings), weights=_weights(config.weights)
     )
     if config.weights == "synthetic" and context.resume is None:
-        warm = yield from _synthetic.warm_weights(context, config)
+        warm = yield from _synthetic_start.warm_weights(context, config)
         if warm is None:
             return
-        _synthetic.start_from(model, warm, labels.findings)
-    feed = _data.Feed(films, labels.ids, config)
+        _synthetic_start.start_from(model, warm, labels.findings)
+    feed = _batches.Feed(films, labels.ids, config)
     steps = max(1, round(config.epochs * len(train) / config.batch))
 
     def loss(model: nn.Module, step: int, device: torch.device) -> Tensor:
@@ -132,7 +132,7 @@ def _unwrapped(model: nn.Module) -> Any:
 
 
 def _validated(
-    model: nn.Module, device: torch.device, feed: _data.Feed, labels: _data.Labels
+    model: nn.Module, device: torch.device, feed: _batches.Feed, labels: _batches.Labels
 ) -> dict[str, float]:
     rows = labels.known_in("val")
     if not rows:
@@ -141,8 +141,8 @@ def _validated(
     for images in feed.viewing(rows, device):
         logits.append(model(images).float().cpu())
     scores, target = torch.cat(logits), labels.targets[rows]
-    figures = {"val_loss": float(losses.bce(scores, target))}
-    area = _labelled.mean_auroc(scores, target)
+    metrics = {"val_loss": float(losses.bce(scores, target))}
+    area = _image_labels.mean_auroc(scores, target)
     if area is not None:
-        figures["val_auroc"] = area
-    return figures
+        metrics["val_auroc"] = area
+    return metrics

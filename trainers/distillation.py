@@ -9,24 +9,23 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from napari_wsseg.io import checkpoints, runs
-from napari_wsseg.io import film_cache as cache
+from napari_wsseg.io import checkpoints, film_cache, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.nn import losses
 from napari_wsseg.pipeline.inference import networks
-from trainers.data import batches as _data
+from trainers.data import batches as _batches
 from trainers.data import targets as _targets
 from trainers.data.samplers import ShuffledSampler
 from trainers.engine.loop import Task, fit
 from trainers.engine.recipe import Context, Events, recipe
-from trainers.settings import segmenter as _encoder
+from trainers.settings import segmenter as _segmenter
 from trainers.tasks import masks as _masks
 from trainers.tasks import teacher as _teacher
 
 
 @dataclass(frozen=True, kw_only=True)
-class DistillationConfig(_encoder.SegmenterConfig):
+class DistillationConfig(_segmenter.SegmenterConfig):
     """Settings of a student."""
 
     teacher_run: Annotated[
@@ -90,7 +89,7 @@ def distillation(context: Context, config: DistillationConfig) -> Events:
         If no segmenter is in use, the run named is not one, or there is no training
         film.
     """
-    project, labels = context.project, _data.Labels.of(context.project)
+    project, labels = context.project, _batches.Labels.from_project(context.project)
     teacher = _targets.in_use(project, "segmentation", config.teacher_run)
     taught = _header(project, teacher, labels)
     config = _as_teacher(config, taught)
@@ -98,7 +97,7 @@ def distillation(context: Context, config: DistillationConfig) -> Events:
     train, val = labels.split("train"), labels.split("val")
     if not train:
         raise DataError("there is no training film to ask the teacher about")
-    said = yield from _teacher.logits(
+    teacher_logits = yield from _teacher.logits(
         context,
         teacher,
         labels.ids,
@@ -107,23 +106,23 @@ def distillation(context: Context, config: DistillationConfig) -> Events:
         keep=config.keep,
         device=config.device,
     )
-    if said is None:
+    if teacher_logits is None:
         return
-    films = yield from cache.films(project, config.size)
+    films = yield from film_cache.films(project, config.size)
     context.lock.extend(
         {"case": labels.cases[row].id, "source": "teacher", "run": teacher}
         for row in train
     )
-    model, start = _encoder.network(config, project, len(labels.findings), gate)
+    model, start = _segmenter.network(config, project, len(labels.findings), gate)
     yield Progress(0, 0, f"the encoder starts from {start}")
-    feed = _data.Feed(films, labels.ids, config)
+    feed = _batches.Feed(films, labels.ids, config)
     sampler = ShuffledSampler(train, config.batch, config.seed)
-    compare = _Comparison.of(project, labels, said, val, config.size)
+    compare = _Comparison.from_labels(project, labels, teacher_logits, val, config.size)
     tuned = bool(taught.get("tune_on_expert_masks"))
 
     def loss(model: nn.Module, step: int, device: torch.device) -> Tensor:
         rows = sampler(step)
-        images, targets = feed.training(rows, step, device, said.take(rows))
+        images, targets = feed.training(rows, step, device, teacher_logits.take(rows))
         return _loss(config, model(images), targets)
 
     def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:
@@ -153,7 +152,7 @@ def distillation(context: Context, config: DistillationConfig) -> Events:
     yield from fit(task, config, context)
 
 
-def _header(project: Project, run: str, labels: _data.Labels) -> dict[str, Any]:
+def _header(project: Project, run: str, labels: _batches.Labels) -> dict[str, Any]:
     header, _ = checkpoints.read(runs.find(project.folder, run).best)
     networks.require(header, "segmenter", run)
     if tuple(header["findings"]) != labels.findings:
@@ -182,13 +181,15 @@ def _as_teacher(
 
 
 def _loss(
-    config: DistillationConfig, logits: tuple[Tensor, Tensor], said: Tensor | None
+    config: DistillationConfig,
+    logits: tuple[Tensor, Tensor],
+    teacher_logits: Tensor | None,
 ) -> Tensor:
-    if said is None:
+    if teacher_logits is None:
         raise ValueError("a student needs what its teacher said")
     masks, present = logits
     total = losses.distillation(
-        masks, said, temperature=config.temperature, rescale=config.rescale
+        masks, teacher_logits, temperature=config.temperature, rescale=config.rescale
     )
     # Presence is the classifier's to say; its head here learns nothing.
     return total + 0 * present.sum()
@@ -211,23 +212,23 @@ class _Comparison:
     of_teacher: Mapping[str, float]
 
     @classmethod
-    def of(
+    def from_labels(
         cls,
         project: Project,
-        labels: _data.Labels,
-        said: _teacher.Logits,
+        labels: _batches.Labels,
+        teacher_logits: _teacher.Logits,
         val: list[int],
         size: int,
     ) -> _Comparison:
         expert = _targets.expert(project, labels, val, size)
         teacher = _targets.Targets(size, len(labels.findings))
         for row in val:
-            for k, mask in enumerate(said.take([row])[0] >= 0):
+            for k, mask in enumerate(teacher_logits.take([row])[0] >= 0):
                 teacher.put(row, k, mask.numpy())
-        shown = (said.take([row]) >= 0 for row in sorted(expert.rows()))
-        figures = _masks.pooled(shown, expert)
+        shown = (teacher_logits.take([row]) >= 0 for row in sorted(expert.rows()))
+        metrics = _masks.pooled(shown, expert)
         of_teacher = {
-            name.replace("val_", "teacher_"): value for name, value in figures.items()
+            name.replace("val_", "teacher_"): value for name, value in metrics.items()
         }
         return cls(expert, teacher, of_teacher)
 
@@ -237,11 +238,11 @@ class _Comparison:
         return bool(self.expert.positive_rows())
 
     def __call__(
-        self, model: nn.Module, feed: _data.Feed, device: torch.device
+        self, model: nn.Module, feed: _batches.Feed, device: torch.device
     ) -> dict[str, float]:
         """Return the student's figures, the teacher's, and how they agree."""
-        figures = _masks.validated(model, device, feed, self.expert)
+        metrics = _masks.validated(model, device, feed, self.expert)
         agreed = _masks.validated(model, device, feed, self.teacher)
         if agreed:
-            figures["val_agreement"] = agreed["val_dice"]
-        return {**figures, **self.of_teacher}
+            metrics["val_agreement"] = agreed["val_dice"]
+        return {**metrics, **self.of_teacher}

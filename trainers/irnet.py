@@ -12,23 +12,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_wsseg.io import film_cache as cache
-from napari_wsseg.io import stages
+from napari_wsseg.io import film_cache, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.nn import classifier, irnet_loss, pretrained
-from napari_wsseg.nn.backbones import TRUNKS
+from napari_wsseg.nn.backbones import BACKBONES
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.pipeline import infer
 from napari_wsseg.pipeline.inference import networks
 from napari_wsseg.schema import IGNORE
-from trainers.data import batches as _data
+from trainers.data import batches as _batches
 from trainers.data import targets as _targets
 from trainers.data.samplers import ShuffledSampler
 from trainers.engine.loop import Task, fit
 from trainers.engine.recipe import Context, Events, TrainingConfig, recipe
-from trainers.settings import post_processing as _post
+from trainers.settings import post_processing as _post_processing
 from trainers.settings.post_processing import PostCrf, PostMinArea
 
 logger = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ class IrnetConfig(TrainingConfig):
     trunk: Annotated[
         str,
         {
-            "choices": ["classifier", *TRUNKS],
+            "choices": ["classifier", *BACKBONES],
             "label": "Network",
             "tooltip": "classifier: the one that it builds on; the papers' IRNet looks "
             "at films with a resnet50 of its own",
@@ -143,8 +142,8 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
     )
     if context.cancel.is_set():
         return
-    films = yield from cache.films(project, header["size"])
-    labels = _data.Labels.of(project)
+    films = yield from film_cache.films(project, header["size"])
+    labels = _batches.Labels.from_project(project)
     seeded = _seeded(labels, labels.known_in("train"), config.positives_only)
     if not seeded:
         raise DataError(
@@ -165,7 +164,7 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
             parameter.requires_grad_(False)
     steps = max(1, round(config.epochs * len(seeded) / config.batch))
     sampler = ShuffledSampler(seeded, config.batch, config.seed)
-    feed = _data.Feed(films, labels.ids, _Feeding(config, header))
+    feed = _batches.Feed(films, labels.ids, _Feeding(config, header))
 
     def loss(model: nn.Module, step: int, device: torch.device) -> Tensor:
         rows = sampler(step)
@@ -175,7 +174,7 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
 
     def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:
         if config.displacement:
-            _centre(model, feed.viewing(_spread(seeded), device))
+            _centre(model, feed.viewing(_evenly_spaced(seeded), device))
         rows = _seeded(labels, labels.known_in("val"), True)
         return _validated(
             model, device, feed, project, run, labels, rows, config, exclusive=exclusive
@@ -201,7 +200,7 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
                 "thresholds": {
                     "irnet": 0.5 if config.post_crf else config.walk_threshold
                 },
-                "post": _post.header(
+                "post": _post_processing.header(
                     crf=config.post_crf,
                     min_area=config.post_min_area,
                     cut=config.walk_threshold,
@@ -289,7 +288,9 @@ def _network(backbone: nn.Module, *, placed: bool = False) -> IRNet:
     return IRNet(backbone, placed=placed)
 
 
-def _seeded(labels: _data.Labels, rows: list[int], positives_only: bool) -> list[int]:
+def _seeded(
+    labels: _batches.Labels, rows: list[int], positives_only: bool
+) -> list[int]:
     present = (labels.targets == 1).any(1)
     return [row for row in rows if present[row] or not positives_only]
 
@@ -297,7 +298,7 @@ def _seeded(labels: _data.Labels, rows: list[int], positives_only: bool) -> list
 def _seeds(
     project: Project,
     run: str,
-    labels: _data.Labels,
+    labels: _batches.Labels,
     rows: Sequence[int],
     size: int,
     *,
@@ -344,7 +345,7 @@ def _on_one_map(seeds: Tensor) -> Tensor:
 def _with_pairs(
     project: Project,
     run: str,
-    labels: _data.Labels,
+    labels: _batches.Labels,
     rows: list[int],
     size: int,
     radius: int,
@@ -355,7 +356,7 @@ def _with_pairs(
 
     Where that is less than half of them it is a warning: such seeds teach no boundary.
     """
-    some, grid = _spread(_seeded(labels, rows, True)), max(1, size // 4)
+    some, grid = _evenly_spaced(_seeded(labels, rows, True)), max(1, size // 4)
     parted = sum(
         bool(irnet_loss.pairs(seeds[None], radius=radius).different.any())
         for row in some
@@ -372,7 +373,7 @@ def _with_pairs(
     return f"{parted} of {len(some)} films with a finding have seeds of a boundary"
 
 
-def _spread(rows: list[int]) -> list[int]:
+def _evenly_spaced(rows: list[int]) -> list[int]:
     """Return at most `_CENTRING` rows, evenly."""
     return rows[:: max(1, -(-len(rows) // _CENTRING))]
 
@@ -408,10 +409,10 @@ def _loss(
 def _validated(
     model: nn.Module,
     device: torch.device,
-    feed: _data.Feed,
+    feed: _batches.Feed,
     project: Project,
     run: str,
-    labels: _data.Labels,
+    labels: _batches.Labels,
     rows: list[int],
     config: IrnetConfig,
     *,

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_wsseg.io import film_cache as cache
+from napari_wsseg.io import film_cache
 from napari_wsseg.jobs import Checkpoint, DataError
-from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import backbones as _backbones
 from napari_wsseg.nn import pretrained
 from napari_wsseg.nn.moco import Moco
-from trainers.data import batches as _data
+from trainers.data import batches as _batches
 from trainers.data.samplers import ShuffledSampler
 from trainers.engine.loop import Task, fit
 from trainers.engine.recipe import Context, Events, InputConfig, recipe
@@ -31,7 +31,7 @@ class MocoConfig(InputConfig):
     """Settings of momentum contrast."""
 
     arch: Annotated[
-        str, {"choices": list(trunks.TRUNKS), "basic": True, "label": "Network"}
+        str, {"choices": list(_backbones.BACKBONES), "basic": True, "label": "Network"}
     ] = "resnet18"
     init: Annotated[str, {"choices": ["random", "imagenet"], "label": "Start from"}] = (
         "random"
@@ -84,19 +84,19 @@ def moco(context: Context, config: MocoConfig) -> Events:
     DataError
         If there are fewer than two training films.
     """
-    labels = _data.Labels.of(context.project)
+    labels = _batches.Labels.from_project(context.project)
     train, val = labels.split("train"), labels.split("val")[:_TOLD_APART]
     if len(train) < 2:
         raise DataError(
             f"{len(train)} training films are too few to be told apart; import more, "
             "with or without labels"
         )
-    films = yield from cache.films(context.project, config.size)
+    films = yield from film_cache.films(context.project, config.size)
     context.lock.extend(
         {"case": labels.cases[row].id, "source": "film"} for row in train
     )
     model = _network(config, len(train))
-    feed = _data.Feed(films, labels.ids, config)
+    feed = _batches.Feed(films, labels.ids, config)
     sampler = ShuffledSampler(train, config.batch, config.seed)
 
     def loss(model: nn.Module, step: int, device: torch.device) -> Tensor:
@@ -153,7 +153,7 @@ def _header(
 
 def _fill(
     model: Moco,
-    feed: _data.Feed,
+    feed: _batches.Feed,
     train: list[int],
     config: MocoConfig,
     device: torch.device,
@@ -171,7 +171,7 @@ def _fill(
 
 def _told_apart(
     model: Any,
-    feed: _data.Feed,
+    feed: _batches.Feed,
     rows: list[int],
     config: MocoConfig,
     device: torch.device,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_wsseg.io import film_cache as cache
+from napari_wsseg.io import film_cache
 from napari_wsseg.jobs import DataError, Progress
-from trainers.data import batches as _data
+from trainers.data import batches as _batches
 from trainers.data import targets as _targets
 from trainers.data.samplers import RatioSampler, ShuffledSampler
 from trainers.engine.loop import fit
 from trainers.engine.recipe import Context, Events, recipe
-from trainers.settings import segmenter as _encoder
+from trainers.settings import segmenter as _segmenter
 from trainers.tasks import masks as _masks
 from trainers.tasks import presence as _presence
-from trainers.tasks import source_choice as _choice
-from trainers.tasks import weak_masks as _weak
+from trainers.tasks import source_choice as _source_choice
+from trainers.tasks import weak_masks as _weak_masks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,16 +47,16 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
         If no weak stage is in use, or it shows nothing on any training film.
     """
     project = context.project
-    source = _weak.source(project, config)
+    source = _weak_masks.source(project, config)
     gate = _targets.in_use(project, "cam", config.classifier_run)
-    films = yield from cache.films(project, config.size)
-    plain = labels = _data.Labels.of(project)
+    films = yield from film_cache.films(project, config.size)
+    plain = labels = _batches.Labels.from_project(project)
     known = labels.known_in("train") + labels.known_in("val")
     chosen = {}
     if config.labels == "auto":
-        chosen = yield from _choice.choose(context, labels, config)
+        chosen = yield from _source_choice.choose(context, labels, config)
     sources = {name: each.source for name, each in chosen.items()}
-    films, labels, targets = yield from _weak.of_films(
+    films, labels, targets = yield from _weak_masks.of_films(
         context, films, labels, known, config, source, sources
     )
     if context.cancel.is_set():
@@ -72,9 +72,9 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
     context.lock.extend(
         _targets.lock_rows(project, labels, learnt, config.labels, sources)
     )
-    model, start = _encoder.network(config, project, len(labels.findings), gate)
+    model, start = _segmenter.network(config, project, len(labels.findings), gate)
     yield Progress(0, 0, f"the encoder starts from {start}")
-    feed = _data.Feed(films, labels.ids, config)
+    feed = _batches.Feed(films, labels.ids, config)
     task = _masks.task(
         config,
         model=model,

@@ -11,17 +11,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_wsseg.io import film_cache as cache
+from napari_wsseg.io import film_cache
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.nn import losses, pretrained, tied_maps
 from napari_wsseg.nn.tied_deconv import LAST_STAGE, TiedDeconv
 from napari_wsseg.nn.tied_encoder import Encoder, FirstClassifier, from_vgg, imagenet
-from trainers.data import batches as _data
+from trainers.data import batches as _batches
 from trainers.engine.loop import Task
 from trainers.engine.phases import Kept, Phase, fit_in_turn
 from trainers.engine.recipe import Context, Events, recipe
 from trainers.settings.tied_deconv import TiedDeconvConfig
-from trainers.tasks import image_labels as _labelled
+from trainers.tasks import image_labels as _image_labels
 
 FIRST = "classification network"
 #: From a network's output (B, …) and labels (B, K) to a scalar.
@@ -47,18 +47,18 @@ def tied_deconv(context: Context, config: TiedDeconvConfig) -> Events:
         If no training film has a label, or there is no finding that is present on
         some and absent on others; if weights to start from do not fit.
     """
-    films = yield from cache.films(context.project, config.side)
-    labels = _data.Labels.of(context.project, uncertain=config.uncertain)
+    films = yield from film_cache.films(context.project, config.side)
+    labels = _batches.Labels.from_project(context.project, uncertain=config.uncertain)
     train = labels.known_in("train")
-    not_learnt = _labelled.not_learnt(labels, train)
+    not_learnt = _image_labels.not_learnt(labels, train)
     for finding, why in not_learnt.items():
         yield Progress(0, 0, f"{finding} is not learnt: {why}")
     context.lock.extend(labels.lock(train))
     lesson = _Lesson(
         config,
         labels,
-        _data.Feed(films, labels.ids, config),
-        _labelled.sampler(
+        _batches.Feed(films, labels.ids, config),
+        _image_labels.sampler(
             labels,
             train,
             share=config.positive_share,
@@ -76,8 +76,8 @@ class _Lesson:
     """What is learnt from, and the phases that learn from it."""
 
     config: TiedDeconvConfig
-    labels: _data.Labels
-    feed: _data.Feed
+    labels: _batches.Labels
+    feed: _batches.Feed
     sampler: Callable[[int], list[int]]
     n_train: int
     not_learnt: tuple[str, ...]
@@ -244,8 +244,8 @@ def _middle(images: Tensor, size: int) -> Tensor:
 def _validated(
     model: nn.Module,
     device: torch.device,
-    feed: _data.Feed,
-    labels: _data.Labels,
+    feed: _batches.Feed,
+    labels: _batches.Labels,
     measure: Loss,
     present: Callable[[Tensor], Tensor],
     size: int,
@@ -258,15 +258,15 @@ def _validated(
     total, place = 0.0, 0
     for images in feed.viewing(rows, device):
         # Fully connected layers take no film but of their own size.
-        said = (
+        logits = (
             model.whole(images)
             if isinstance(model, TiedDeconv)
             else model(_middle(images, size))
         ).float()
         batch = targets[place : place + len(images)]
-        total += float(measure(said, batch.to(device))) * len(images)
-        scores.append(present(said).cpu())
+        total += float(measure(logits, batch.to(device))) * len(images)
+        scores.append(present(logits).cpu())
         place += len(images)
-    figures = {"val_loss": total / len(rows)}
-    area = _labelled.mean_auroc(torch.cat(scores), targets)
-    return figures if area is None else {**figures, "val_auroc": area}
+    metrics = {"val_loss": total / len(rows)}
+    area = _image_labels.mean_auroc(torch.cat(scores), targets)
+    return metrics if area is None else {**metrics, "val_auroc": area}

@@ -149,8 +149,8 @@ def written(table: Table, work: Path, changed: Mapping[str, str]) -> str:
     """Return the table as Markdown: every figure of the paper, then ours."""
     results = _results(work)
     heads = [*table.heads]
-    for figure in table.figures:
-        heads += [f"{figure}, paper", f"{figure}, ours"]
+    for metric in table.metrics:
+        heads += [f"{metric}, paper", f"{metric}, ours"]
     lines = [f"# {table.title}", "", _line(heads), "|---" * len(heads) + "|"]
     for row in table.rows:
         cells = [*row.words]
@@ -159,8 +159,8 @@ def written(table: Table, work: Path, changed: Mapping[str, str]) -> str:
         lines.append(_line(cells))
     notes = [*table.notes]
     if changed:
-        told = ", ".join(f"{key}={value}" for key, value in changed.items())
-        notes.insert(0, f"Not the paper's settings: {told}.")
+        settings = ", ".join(f"{key}={value}" for key, value in changed.items())
+        notes.insert(0, f"Not the paper's settings: {settings}.")
     return "\n".join([*lines, "", *(f"- {note}" for note in notes), ""])
 
 
@@ -175,8 +175,8 @@ def _shown(results: Mapping[str, Any], way: tuple[str, ...]) -> str:
     if isinstance(found, Mapping):  # of several trials
         if found["mean"] is None:
             return "–"
-        spread = found["spread"]
-        return f"{found['mean']:.3f}" + (f" ± {spread:.3f}" if spread else "")
+        std = found["spread"]
+        return f"{found['mean']:.3f}" + (f" ± {std:.3f}" if std else "")
     return "–" if found is None else f"{found:.3f}"
 
 

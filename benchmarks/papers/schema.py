@@ -44,7 +44,7 @@ class Table:
 
     title: str
     heads: tuple[str, ...]
-    figures: tuple[str, ...]
+    metrics: tuple[str, ...]
     steps: tuple[Step, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]

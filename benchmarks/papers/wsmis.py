@@ -114,9 +114,9 @@ def wsmis_3() -> Table:
                 (words,),
                 paper[stage],
                 tuple(
-                    (split, "stages", stage, figure)
+                    (split, "stages", stage, metric)
                     for split in ("val", "test")
-                    for figure in ("pos_iou", "all_iou")
+                    for metric in ("pos_iou", "all_iou")
                 ),
             )
             for words, stage in _STEPS

@@ -14,7 +14,7 @@ from napari_wsseg._widgets.parts import shortcuts
 if TYPE_CHECKING:
     from napari_wsseg._widgets.overlays.candidate_strip import CandidateStrip
     from napari_wsseg._widgets.overlays.gallery import Gallery
-    from napari_wsseg._widgets.overlays.swipe import Comparison
+    from napari_wsseg._widgets.overlays.swipe import SwipeView
     from napari_wsseg._widgets.worklist.agreement_window import AgreementWindow
 
 
@@ -32,7 +32,7 @@ class Commands(QObject):
         self.bench = bench
         self.session = bench.session
         self.gallery: Gallery | None = None
-        self.comparison: Comparison | None = None
+        self.comparison: SwipeView | None = None
         self.strip: CandidateStrip | None = None
         self.help: QWidget | None = None
         self.agreement: AgreementWindow | None = None
@@ -89,8 +89,8 @@ class Commands(QObject):
             "Shift-Y": lambda: bench.set_label(1),
             "Shift-N": lambda: bench.set_label(0),
             "Shift-U": lambda: bench.set_label(-1),
-            "Alt-A": lambda: session.take(0),
-            "Alt-B": lambda: session.take(1),
+            "Alt-A": lambda: session.take_reader_mask(0),
+            "Alt-B": lambda: session.take_reader_mask(1),
         }
 
     # Dialogs ------------------------------------------------------------------------
@@ -102,7 +102,7 @@ class Commands(QObject):
         from napari_wsseg._widgets.review.reader_dialog import ReaderDialog
 
         self.bench.grow.put_down()
-        ReaderDialog(self.session, self.bench.window).exec()
+        ReaderDialog(self.session, self.bench.main_window).exec()
         self.bench.focus_canvas()
 
     def show_agreement(self) -> None:
@@ -110,7 +110,7 @@ class Commands(QObject):
         from napari_wsseg._widgets.worklist.agreement_window import AgreementWindow
 
         if self.agreement is None:
-            self.agreement = AgreementWindow(self.bench, self.bench.window)
+            self.agreement = AgreementWindow(self.bench, self.bench.main_window)
         self.agreement.refresh()
         self.agreement.show()
         self.agreement.raise_()
@@ -120,7 +120,7 @@ class Commands(QObject):
         from napari_wsseg._widgets.parts.help import KeyList
 
         if self.help is None:
-            self.help = KeyList(self.bench.window)
+            self.help = KeyList(self.bench.main_window)
         self.help.show()
         self.help.raise_()
 
@@ -140,7 +140,7 @@ class Commands(QObject):
 
     def pick(self) -> None:
         """Show what the current finding's mask could begin with, 1 to 6 to take."""
-        window = self.bench.window
+        window = self.bench.main_window
         if window is None or self.session.case is None or self.session.locked:
             return
         from napari_wsseg._widgets.overlays.candidate_strip import CandidateStrip
@@ -156,21 +156,21 @@ class Commands(QObject):
         candidate_strip.take_best(self.bench)
 
     def _show_gallery(self, what: Literal["stages", "maps"]) -> None:
-        if self.bench.window is None or self.session.case is None:
+        if self.bench.main_window is None or self.session.case is None:
             return
         from napari_wsseg._widgets.overlays.gallery import Gallery
 
         if self.gallery is None:
-            self.gallery = Gallery(self.bench, self.bench.window.centralWidget())
+            self.gallery = Gallery(self.bench, self.bench.main_window.centralWidget())
         self.gallery.open(what)
 
     def _compare(self) -> None:
         """Make what compares two views when it is first asked for."""
-        window, looking = self.bench.window, self.session.looking
+        window, looking = self.bench.main_window, self.session.looking
         if self.comparison is None and window is not None and looking.compared:
-            from napari_wsseg._widgets.overlays.swipe import Comparison
+            from napari_wsseg._widgets.overlays.swipe import SwipeView
 
-            self.comparison = Comparison(self.bench, window.centralWidget())
+            self.comparison = SwipeView(self.bench, window.centralWidget())
             self.comparison.follow()
 
     def blink(self, other: bool | None) -> None:

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import torch
 
-from napari_wsseg.cam import _explainable as _classifier
-from napari_wsseg.cam import methods
+from napari_wsseg.cam import _explainable, methods
 
 
 @methods.register("cam", title="CAM")
 def cam(
-    classifier: _classifier.Explainable,
+    classifier: _explainable.Explainable,
     images: torch.Tensor,
     findings: Sequence[int] | None = None,
 ) -> torch.Tensor:
@@ -23,11 +22,11 @@ def cam(
     ValueError
         When the head is not a mean and one linear layer.
     """
-    weight = _classifier.linear_weight(classifier, findings)
+    weight = _explainable.linear_weight(classifier, findings)
     if weight is None:
         raise ValueError(
             f"{type(classifier).__name__} has no linear layer on a mean, which CAM "
             "needs; use grad-cam"
         )
-    maps = _classifier.features(classifier, images)
+    maps = _explainable.features(classifier, images)
     return torch.einsum("kc,bchw->bkhw", weight, maps).relu()

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
-from napari_wsseg.cam import CamMethod
-from napari_wsseg.cam import _explainable as _classifier
+from napari_wsseg.cam import CamMethod, _explainable
 from napari_wsseg.cam._explainable import Explainable
 from napari_wsseg.cam.level import AtLevel
 from napari_wsseg.nn import cell_centres
@@ -154,8 +153,8 @@ def _layer_cams(
     def weigh(maps: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
         return (gradient.relu() * maps).sum(1)
 
-    maps = _classifier.features(cut, images)
-    return _classifier.heats_by_gradient(cut, maps, onward, findings, weigh)
+    maps = _explainable.features(cut, images)
+    return _explainable.heats_by_gradient(cut, maps, onward, findings, weigh)
 
 
 def _scaled(images: torch.Tensor, scale: float) -> torch.Tensor:

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import torch
 
-from napari_wsseg.cam import _explainable as _classifier
-from napari_wsseg.cam import methods
+from napari_wsseg.cam import _explainable, methods
 
 
 @methods.register("grad-cam", title="Grad-CAM", levels=(5, 4, 3))
 def grad_cam(
-    classifier: _classifier.Explainable,
+    classifier: _explainable.Explainable,
     images: torch.Tensor,
     findings: Sequence[int] | None = None,
 ) -> torch.Tensor:
@@ -20,8 +19,8 @@ def grad_cam(
 
     For a linear layer on a mean this is CAM / (h·w), for every finding at once.
     """
-    maps = _classifier.features(classifier, images)
-    weight = _classifier.linear_weight(classifier, findings)
+    maps = _explainable.features(classifier, images)
+    weight = _explainable.linear_weight(classifier, findings)
     if weight is not None:
         weight = weight / maps[0, 0].numel()
         return torch.einsum("kc,bchw->bkhw", weight, maps).relu()
@@ -29,4 +28,4 @@ def grad_cam(
     def weigh(gradient: torch.Tensor) -> torch.Tensor:
         return (gradient.mean((2, 3), keepdim=True) * maps).sum(1)
 
-    return _classifier.heat_by_gradient(classifier, maps, findings, weigh)
+    return _explainable.heat_by_gradient(classifier, maps, findings, weigh)

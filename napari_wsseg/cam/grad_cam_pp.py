@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import torch
 
-from napari_wsseg.cam import _explainable as _classifier
-from napari_wsseg.cam import methods
+from napari_wsseg.cam import _explainable, methods
 
 
 @methods.register("grad-cam++", title="Grad-CAM++", levels=(5, 4, 3))
 def grad_cam_pp(
-    classifier: _classifier.Explainable,
+    classifier: _explainable.Explainable,
     images: torch.Tensor,
     findings: Sequence[int] | None = None,
 ) -> torch.Tensor:
@@ -23,8 +22,8 @@ def grad_cam_pp(
     layer on a mean, g = W / (h·w) everywhere and the weight of a channel is
     relu(W) / (2 + mean(A)·relu(W)): every finding at once, no backward.
     """
-    maps = _classifier.features(classifier, images)
-    weight = _classifier.linear_weight(classifier, findings)
+    maps = _explainable.features(classifier, images)
+    weight = _explainable.linear_weight(classifier, findings)
     if weight is not None:
         positive = weight.relu()
         means = maps.mean((2, 3))[:, None]
@@ -34,7 +33,7 @@ def grad_cam_pp(
     def weigh(gradient: torch.Tensor) -> torch.Tensor:
         return (channel_weights(maps, gradient)[..., None, None] * maps).sum(1)
 
-    return _classifier.heat_by_gradient(classifier, maps, findings, weigh)
+    return _explainable.heat_by_gradient(classifier, maps, findings, weigh)
 
 
 def channel_weights(

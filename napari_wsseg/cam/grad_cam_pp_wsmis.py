@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import torch
 
-from napari_wsseg.cam import _explainable as _classifier
-from napari_wsseg.cam import methods
+from napari_wsseg.cam import _explainable, methods
 
 
 @methods.register("grad-cam++ (wsmis)", title="Grad-CAM++ as WSMIS has it")
 def grad_cam_pp_wsmis(
-    classifier: _classifier.Explainable,
+    classifier: _explainable.Explainable,
     images: torch.Tensor,
     findings: Sequence[int] | None = None,
 ) -> torch.Tensor:
@@ -24,13 +23,13 @@ def grad_cam_pp_wsmis(
     The code's other factor exp(S), on the whole map, is left out: it overflows, and a
     map is read against its own peak.
     """
-    maps = _classifier.features(classifier, images)
-    with _classifier.in_eval_mode(classifier), torch.no_grad():
+    maps = _explainable.features(classifier, images)
+    with _explainable.in_eval_mode(classifier), torch.no_grad():
         logits = classifier.head(maps)
     chosen = range(logits.shape[1]) if findings is None else findings
     # Beyond e^60 nothing changes but that float32 runs over.
     factors = logits[:, list(chosen)].clamp(max=60).exp()
-    weight = _classifier.linear_weight(classifier, findings)
+    weight = _explainable.linear_weight(classifier, findings)
     if weight is not None:
         positive = weight.relu()
         means = maps.mean((2, 3))[:, None]
@@ -44,7 +43,7 @@ def grad_cam_pp_wsmis(
 
 
 def _by_gradient(
-    classifier: _classifier.Explainable,
+    classifier: _explainable.Explainable,
     maps: torch.Tensor,
     finding: int,
     factor: torch.Tensor,
@@ -53,7 +52,7 @@ def _by_gradient(
         weights = channel_weights(maps, gradient, factor)
         return (weights[..., None, None] * maps).sum(1)
 
-    return _classifier.heat_by_gradient(classifier, maps, [finding], weigh)
+    return _explainable.heat_by_gradient(classifier, maps, [finding], weigh)
 
 
 def channel_weights(

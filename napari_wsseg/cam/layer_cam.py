@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import torch
 
-from napari_wsseg.cam import _explainable as _classifier
-from napari_wsseg.cam import methods
+from napari_wsseg.cam import _explainable, methods
 
 
 @methods.register("layer-cam", title="LayerCAM", levels=(5, 4, 3))
 def layer_cam(
-    classifier: _classifier.Explainable,
+    classifier: _explainable.Explainable,
     images: torch.Tensor,
     findings: Sequence[int] | None = None,
 ) -> torch.Tensor:
@@ -20,8 +19,8 @@ def layer_cam(
 
     For a linear layer on a mean, g = W / (h·w) everywhere: every finding at once.
     """
-    maps = _classifier.features(classifier, images)
-    weight = _classifier.linear_weight(classifier, findings)
+    maps = _explainable.features(classifier, images)
+    weight = _explainable.linear_weight(classifier, findings)
     if weight is not None:
         weight = weight.relu() / maps[0, 0].numel()
         return torch.einsum("kc,bchw->bkhw", weight, maps).relu()
@@ -29,4 +28,4 @@ def layer_cam(
     def weigh(gradient: torch.Tensor) -> torch.Tensor:
         return (gradient.relu() * maps).sum(1)
 
-    return _classifier.heat_by_gradient(classifier, maps, findings, weigh)
+    return _explainable.heat_by_gradient(classifier, maps, findings, weigh)

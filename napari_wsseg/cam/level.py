@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import backbones as _backbones
 from napari_wsseg.nn.classifier import Classifier
 
 
@@ -31,7 +31,7 @@ class AtLevel:
             raise ValueError(f"level is {level}; a classifier has levels 1 to 5")
         self.classifier = classifier
         self.level = level
-        self._cut = trunks.trunk(classifier.spec["arch"])
+        self._cut = _backbones.backbone_spec(classifier.spec["arch"])
         if level == 5:
             self.linear = classifier.linear
 
@@ -44,7 +44,7 @@ class AtLevel:
         if self.level == 5:
             return self.classifier.features(x)
         for earlier in range(self.level):
-            x = trunks.run(self.classifier.backbone, self._cut, earlier, x)
+            x = _backbones.run(self.classifier.backbone, self._cut, earlier, x)
         return self._rectified(x, self.level)
 
     def head(self, features: torch.Tensor, /) -> torch.Tensor:
@@ -79,7 +79,7 @@ class AtLevel:
             shorter = list(cut.levels)
             shorter[level] = cut.levels[level][1:]
             cut = replace(cut, levels=tuple(shorter))
-        x = trunks.run(classifier.backbone, cut, level, x)
+        x = _backbones.run(classifier.backbone, cut, level, x)
         if level == 4:
             return torch.as_tensor(classifier.extra(x))
         return self._rectified(x, level + 1)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import add_project
+from napari_wsseg.cli import _output, add_project
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -32,5 +31,5 @@ def run(arguments: argparse.Namespace) -> int:
     with Project.open(arguments.project, write=True) as project:
         for stage in stages:
             project.adopt(stage, folder.id, actor="command line")
-            _say.person(f"{stage}: run {folder.id} is in use")
+            _output.person(f"{stage}: run {folder.id} is in use")
     return 0

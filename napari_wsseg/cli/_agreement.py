@@ -6,8 +6,7 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import add_json, add_project
+from napari_wsseg.cli import _output, add_json, add_project
 
 _HEADS = ("readers", "finding", "films", "Dice", "HD95 mm", "HD95 px", "kappa")
 
@@ -24,27 +23,27 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_wsseg.pipeline import agreement
 
     with Project.open(arguments.project) as project:
-        told = agreement.report(project)
-    if not told["pairs"]:
-        _say.person(
+        report = agreement.report(project)
+    if not report["pairs"]:
+        _output.person(
             "no film has been read by two readers: read some again with "
             f"`wsseg open {arguments.project} --reader NAME --blind`"
         )
     else:
-        _say.person(_say.table([_HEADS, *_rows(told)]))
-        _say.person(
-            f"{told['n_double_read']} films read by two or more, "
-            f"{told['n_adjudicated']} adjudicated, "
-            f"{len(told['disagreements'])} findings to adjudicate"
+        _output.person(_output.table([_HEADS, *_rows(report)]))
+        _output.person(
+            f"{report['n_double_read']} films read by two or more, "
+            f"{report['n_adjudicated']} adjudicated, "
+            f"{len(report['disagreements'])} findings to adjudicate"
         )
     if arguments.json:
-        _say.program(told)
+        _output.program(report)
     return 0
 
 
-def _rows(told: Mapping[str, Any]) -> Iterator[list[object]]:
-    for pair in told["pairs"]:
+def _rows(report: Mapping[str, Any]) -> Iterator[list[object]]:
+    for pair in report["pairs"]:
         for finding, row in pair["findings"].items():
             words = " – ".join(pair["readers"])
-            figures = (row[k] for k in ("dice", "hd95_mm", "hd95_px", "kappa"))
-            yield [words, finding, row["n_kappa"], *figures]
+            metrics = (row[k] for k in ("dice", "hd95_mm", "hd95_px", "kappa"))
+            yield [words, finding, row["n_kappa"], *metrics]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import add_project
+from napari_wsseg.cli import _output, add_project
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -20,5 +19,5 @@ def run(arguments: argparse.Namespace) -> int:
 
     with Project.open(arguments.project) as project:
         project.verify_audit()
-    _say.person("the audit trail is whole")
+    _output.person("the audit trail is whole")
     return 0

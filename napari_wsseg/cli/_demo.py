@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_wsseg.cli import _open, add_json
-from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import _open, _output, add_json
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -40,10 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
             out, arguments.films or _sample_readings.FILMS
         )
     )
-    project = _say.through(making, _say.Teller(arguments.json))
+    project = _output.through(making, _output.Reporter(arguments.json))
     if headless:
         return _whole_loop(project, out / "report", as_json=arguments.json)
-    _say.person(f"opening {project}; its films are synthetic, not of patients")
+    _output.person(f"opening {project}; its films are synthetic, not of patients")
     return _open.show(project, demo=True)
 
 
@@ -52,14 +51,14 @@ def _whole_loop(project: Path, report: Path, *, as_json: bool) -> int:
     from napari_wsseg.cli import main
 
     project_words = ["-p", str(project)]
-    told = ["--json"] if as_json else []
+    options = ["--json"] if as_json else []
     for words in (
-        ["run", *project_words, *told],
-        ["train", "chexseg", *project_words, "--set", "p=0.8", "n_expert=16", *told],
-        ["evaluate", *project_words, *told],
-        ["report", *project_words, "-o", str(report), *told],
+        ["run", *project_words, *options],
+        ["train", "chexseg", *project_words, "--set", "p=0.8", "n_expert=16", *options],
+        ["evaluate", *project_words, *options],
+        ["report", *project_words, "-o", str(report), *options],
     ):
-        _say.person(f"\n$ wsseg {' '.join(words)}")
+        _output.person(f"\n$ wsseg {' '.join(words)}")
         code = main(words)
         if code:
             return code

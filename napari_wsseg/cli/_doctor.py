@@ -17,13 +17,12 @@ import psutil
 
 from napari_wsseg import _plugins
 from napari_wsseg._registry import OWN, Registry
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import add_json
+from napari_wsseg.cli import _output, add_json
 from napari_wsseg.cli._open import INSTALL, has_display, has_window
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Check:
     """One thing looked for.
 
     Parameters
@@ -50,12 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
     found = [check() for check in CHECKS] + _plug_ins()
     marks = {True: "ok     ", False: "MISSING", None: "–      "}
     for each in found:
-        _say.person(f"{marks[each.ok]} {each.name}: {each.detail}")
+        _output.person(f"{marks[each.ok]} {each.name}: {each.detail}")
         if each.ok is not True and each.advice:
-            _say.person(f"        → {each.advice}")
+            _output.person(f"        → {each.advice}")
     bad = any(each.ok is False for each in found)
     if arguments.json:
-        _say.program(
+        _output.program(
             {
                 "status": "failed" if bad else "done",
                 "checks": [asdict(each) for each in found],
@@ -64,9 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 4 if bad else 0
 
 
-def _machine() -> Found:
+def _machine() -> Check:
     memory, disk = psutil.virtual_memory(), shutil.disk_usage(os.getcwd())
-    return Found(
+    return Check(
         "machine",
         True,
         f"Python {platform.python_version()}, {platform.system()}, "
@@ -76,22 +75,22 @@ def _machine() -> Found:
     )
 
 
-def _packages() -> Found:
+def _packages() -> Check:
     names = ["napari-wsseg", "pydicom", "segmentation-models-pytorch"]
     if has_window():
         names.insert(1, "napari")
     try:
         words = ", ".join(f"{name} {version(name)}" for name in names)
     except PackageNotFoundError as error:
-        return Found("packages", False, f"{error} is not installed", INSTALL)
-    return Found("packages", True, words)
+        return Check("packages", False, f"{error} is not installed", INSTALL)
+    return Check("packages", True, words)
 
 
-def _qt() -> Found:
+def _qt() -> Check:
     """Import Qt in a process of its own: a broken binding can abort."""
     if not has_window():
         detail = "no window installed; commands without one work"
-        return Found("Qt", None, detail, f"to open one: {INSTALL}")
+        return Check("Qt", None, detail, f"to open one: {INSTALL}")
     script = (
         "import qtpy, qtpy.QtWidgets as w; w.QApplication([]);"
         "print(qtpy.API_NAME, qtpy.QT_VERSION)"
@@ -106,16 +105,16 @@ def _qt() -> Found:
             f"{INSTALL}; on Linux also: apt install libegl1 libgl1 libxkbcommon-x11-0 "
             "libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0"
         )
-        return Found("Qt", False, last, advice)
-    return Found("Qt", True, ended.stdout.strip())
+        return Check("Qt", False, last, advice)
+    return Check("Qt", True, ended.stdout.strip())
 
 
-def _opengl() -> Found:
+def _opengl() -> Check:
     """Ask a hidden window which OpenGL it got."""
     if not has_window():
-        return Found("OpenGL", None, "no window installed, so none is needed")
+        return Check("OpenGL", None, "no window installed, so none is needed")
     if not has_display():
-        return Found(
+        return Check(
             "OpenGL",
             None,
             "no display here, so no window; commands without one work",
@@ -130,46 +129,46 @@ def _opengl() -> Found:
     ended = _python(script, dict(os.environ))
     if ended.returncode:
         last = (ended.stderr.strip().splitlines() or ["it aborted"])[-1]
-        return Found(
+        return Check(
             "OpenGL",
             False,
             last,
             "install a graphics driver, or Mesa: apt install libgl1-mesa-dri",
         )
-    return Found("OpenGL", True, ended.stdout.strip())
+    return Check("OpenGL", True, ended.stdout.strip())
 
 
-def _torch() -> Found:
+def _torch() -> Check:
     try:
         torch = importlib.import_module("torch")
         importlib.import_module("torchvision")
     except Exception as error:  # a mismatched pair raises RuntimeError
-        return Found(
+        return Check(
             "torch",
             False,
             f"{type(error).__name__}: {error}",
             "install torch and torchvision of one release together: "
             "pip install --force-reinstall torch torchvision",
         )
-    return Found(
+    return Check(
         "torch", True, f"{torch.__version__}, {torch.get_num_threads()} threads"
     )
 
 
-def _device() -> Found:
+def _device() -> Check:
     try:
         torch = importlib.import_module("torch")
     except ImportError:
-        return Found("GPU", None, "unknown without torch")
+        return Check("GPU", None, "unknown without torch")
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         name = torch.cuda.get_device_name()
-        return Found(
+        return Check(
             "GPU", True, f"{name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
         )
     if torch.backends.mps.is_available():
-        return Found("GPU", True, "Apple GPU")
-    return Found(
+        return Check("GPU", True, "Apple GPU")
+    return Check(
         "GPU",
         None,
         "none; training runs on the processor",
@@ -177,11 +176,11 @@ def _device() -> Found:
     )
 
 
-def _pydensecrf() -> Found:
+def _pydensecrf() -> Check:
     try:
-        return Found("pydensecrf", True, f"pydensecrf2 {version('pydensecrf2')}")
+        return Check("pydensecrf", True, f"pydensecrf2 {version('pydensecrf2')}")
     except PackageNotFoundError:
-        return Found(
+        return Check(
             "pydensecrf",
             None,
             "not installed; the built-in grid CRF is used",
@@ -200,7 +199,7 @@ _REGISTRIES = (
 )
 
 
-def _plug_ins() -> list[Found]:
+def _plug_ins() -> list[Check]:
     """Say what other packages add, and which of it is broken and whose."""
     added: dict[str, list[str]] = {}
     for module, name in _REGISTRIES:
@@ -213,11 +212,11 @@ def _plug_ins() -> list[Found]:
             # Without torch some of ours cannot be imported; `_torch` says so.
             continue
     found = [
-        Found(f"plug-in {owner}", True, ", ".join(names))
+        Check(f"plug-in {owner}", True, ", ".join(names))
         for owner, names in sorted(added.items())
     ]
     return found + [
-        Found(f"plug-in {each.distribution}", None, each.reason)
+        Check(f"plug-in {each.distribution}", None, each.reason)
         for each in _plugins.problems()
     ]
 
@@ -235,7 +234,7 @@ def _python(
     )
 
 
-CHECKS: tuple[Callable[[], Found], ...] = (
+CHECKS: tuple[Callable[[], Check], ...] = (
     _machine,
     _packages,
     _qt,

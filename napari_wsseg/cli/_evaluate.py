@@ -6,10 +6,9 @@ import argparse
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import add_json, add_project
+from napari_wsseg.cli import _output, add_json, add_project
 from napari_wsseg.jobs import DataError
-from napari_wsseg.ops.tally import FIGURES
+from napari_wsseg.ops.tally import METRICS
 
 if TYPE_CHECKING:
     from napari_wsseg.io.runs import RunFolder
@@ -47,22 +46,22 @@ def run(arguments: argparse.Namespace) -> int:
         runs.find(arguments.project, arguments.run_id) if arguments.run_id else None
     )
     with Project.open(arguments.project) as project:
-        result = _say.through(
+        result = _output.through(
             evaluate(
                 project,
                 arguments.split,
                 runs=_stages_of(folder) if folder else None,
-                draws=max(0, arguments.draws),
+                n_resamples=max(0, arguments.draws),
                 seed=arguments.seed,
             ),
-            _say.Teller(arguments.json),
+            _output.Reporter(arguments.json),
         )
     _refuse_nothing(arguments, result)
     if folder:
         folder.keep_evaluation(arguments.split, result)
-    _say.person(words(result))
+    _output.person(evaluation_text(result))
     if arguments.json:
-        _say.program(result)
+        _output.program(result)
     return 0
 
 
@@ -88,13 +87,13 @@ def _stages_of(folder: RunFolder) -> dict[str, str]:
     return dict.fromkeys(folder.info().facts.stages, folder.id)
 
 
-def words(result: dict[str, Any]) -> str:
+def evaluation_text(result: dict[str, Any]) -> str:
     """Return the figures for a person: tables, warnings, and what each figure means."""
-    told = [
+    lines = [
         f"split {result['split']}: {result['n_cases']} films, "
         f"{result['n_positive']} with a finding, "
         f"{result['n_with_expert_masks']} with expert masks",
-        _say.table(_stage_rows(result)),
+        _output.table(_stage_rows(result)),
         *_label_conditioned(result),
         *_differences(result),
         *_findings(result),
@@ -103,32 +102,32 @@ def words(result: dict[str, Any]) -> str:
     teacher = result["teacher"]
     if teacher and "student_less_teacher" in teacher:
         pair = teacher["student_less_teacher"]["pos_iou"]
-        told.append(
+        lines.append(
             f"student less teacher: pos_iou "
             f"{_with(pair['difference'], pair['interval'], sign='+')}"
         )
     classifier = result["classifier"]
     if classifier["auroc"] is not None:
-        spread = classifier["interval"]
-        told.append(
-            f"classifier: AUROC {_with(classifier['auroc'], spread['auroc'])}, "
-            f"F1 {_with(classifier['f1'], spread['f1'])}"
+        bounds = classifier["interval"]
+        lines.append(
+            f"classifier: AUROC {_with(classifier['auroc'], bounds['auroc'])}, "
+            f"F1 {_with(classifier['f1'], bounds['f1'])}"
         )
-    told += [f"WARNING: {each['message']}" for each in result["warnings"]]
-    told.append(_conventions(result))
-    return "\n".join(told)
+    lines += [f"WARNING: {each['message']}" for each in result["warnings"]]
+    lines.append(_conventions(result))
+    return "\n".join(lines)
 
 
 def _stage_rows(result: dict[str, Any]) -> list[list[object]]:
-    rows: list[list[object]] = [["stage", *FIGURES]]
-    for stage, figures in result["stages"].items():
-        spread = figures["interval"]
-        rows.append([stage, *(_with(figures[name], spread[name]) for name in FIGURES)])
+    rows: list[list[object]] = [["stage", *METRICS]]
+    for stage, metrics in result["stages"].items():
+        bounds = metrics["interval"]
+        rows.append([stage, *(_with(metrics[name], bounds[name]) for name in METRICS)])
     experts = result["experts"]
     if experts:
-        spread = experts["interval"]
+        bounds = experts["interval"]
         rows.append(
-            ["experts", *(_with(experts[name], spread[name]) for name in FIGURES)]
+            ["experts", *(_with(experts[name], bounds[name]) for name in METRICS)]
         )
     rows.append(["blank masks", None, result["blank"]["all_iou"], None, None, None])
     return rows
@@ -136,21 +135,21 @@ def _stage_rows(result: dict[str, Any]) -> list[list[object]]:
 
 def _label_conditioned(result: dict[str, Any]) -> list[str]:
     """Return what the stages have where image-level labels open and shut the gates."""
-    told = []
-    for figure in ("pos_iou", "all_iou"):
+    lines = []
+    for metric in ("pos_iou", "all_iou"):
         known = {
-            stage: figures["label_conditioned"][figure]
-            for stage, figures in result["stages"].items()
+            stage: metrics["label_conditioned"][metric]
+            for stage, metrics in result["stages"].items()
         }
-        said = ", ".join(f"{s} {v:.3f}" for s, v in known.items() if v is not None)
-        if said:
-            told.append(f"label-conditioned {figure}: {said}")
-    return told
+        values = ", ".join(f"{s} {v:.3f}" for s, v in known.items() if v is not None)
+        if values:
+            lines.append(f"label-conditioned {metric}: {values}")
+    return lines
 
 
 def _differences(result: dict[str, Any]) -> list[str]:
     """Return each stage against the one before it."""
-    told = []
+    lines = []
     for before, stage in pairwise(result["stages"]):
         pair = next(
             row
@@ -159,8 +158,8 @@ def _differences(result: dict[str, Any]) -> list[str]:
         )["pos_iou"]
         if pair["difference"] is not None:
             value = _with(pair["difference"], pair["interval"], sign="+")
-            told.append(f"{stage} less {before}: pos_iou {value}")
-    return told
+            lines.append(f"{stage} less {before}: pos_iou {value}")
+    return lines
 
 
 def _findings(result: dict[str, Any]) -> list[str]:
@@ -171,23 +170,23 @@ def _findings(result: dict[str, Any]) -> list[str]:
             *("small third", "middle third", "large third"),
         ]
     ]
-    for stage, figures in result["stages"].items():
-        for finding, row in figures["per_finding"].items():
-            sizes = {part["size"]: part for part in figures["by_size"][finding]}
-            spread = figures["interval"]["per_finding"][finding]["pos_iou"]
+    for stage, metrics in result["stages"].items():
+        for finding, row in metrics["per_finding"].items():
+            sizes = {part["size"]: part for part in metrics["by_size"][finding]}
+            bounds = metrics["interval"]["per_finding"][finding]["pos_iou"]
             rows.append(
                 [
                     f"{finding} · {stage}",
                     row["n"],
                     row["n_positive"],
-                    _with(row["pos_iou"], spread),
+                    _with(row["pos_iou"], bounds),
                     *(
                         sizes[size]["pos_iou"] if size in sizes else None
                         for size in ("small", "middle", "large")
                     ),
                 ]
             )
-    return [_say.table(rows)] if len(rows) > 1 else []
+    return [_output.table(rows)] if len(rows) > 1 else []
 
 
 def _experts(result: dict[str, Any]) -> list[str]:
@@ -195,9 +194,9 @@ def _experts(result: dict[str, Any]) -> list[str]:
     if not found:
         return ["experts: no film has masks of two independent readers"]
     same = ", ".join(
-        f"{stage} {figures['pos_iou']:.3f}"
-        for stage, figures in found["stages"].items()
-        if figures["pos_iou"] is not None
+        f"{stage} {metrics['pos_iou']:.3f}"
+        for stage, metrics in found["stages"].items()
+        if metrics["pos_iou"] is not None
     )
     return [
         f"experts: {found['n_pairs']} comparisons of readers on {found['n_films']} "
@@ -216,11 +215,11 @@ def _conventions(result: dict[str, Any]) -> str:
     )
 
 
-def _with(value: float | None, spread: list[float] | None, sign: str = "") -> str:
+def _with(value: float | None, bounds: list[float] | None, sign: str = "") -> str:
     """Return a figure with its interval."""
     if value is None:
         return "–"
-    told = f"{value:{sign}.3f}"
-    if spread:
-        told += f" [{spread[0]:{sign}.3f}, {spread[1]:{sign}.3f}]"
-    return told
+    lines = f"{value:{sign}.3f}"
+    if bounds:
+        lines += f" [{bounds[0]:{sign}.3f}, {bounds[1]:{sign}.3f}]"
+    return lines

@@ -7,8 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import get_args
 
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import add_json, add_project
+from napari_wsseg.cli import _output, add_json, add_project
 from napari_wsseg.export import (
     IDENTITIES,
     Scope,
@@ -74,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.ca:
         raise UsageError("--ca: only with --to-pacs")
     with Project.open(arguments.project) as project:
-        found = _say.finish(_steps(project, arguments), arguments.json)
+        found = _output.finish(_steps(project, arguments), arguments.json)
     would = "would be " if found.dry_run else ""
     for word, texts in (
         ("warning", found.warnings),
@@ -82,13 +81,13 @@ def run(arguments: argparse.Namespace) -> int:
         ("not kept", found.lost),
     ):
         for text in texts:
-            _say.person(f"{word}: {text}")
-    _say.person(f"{len(found.files)} files {would}written to {arguments.out}")
+            _output.person(f"{word}: {text}")
+    _output.person(f"{len(found.files)} files {would}written to {arguments.out}")
     if arguments.json:
-        _say.program({"status": "done", **_told(found)})
+        _output.program({"status": "done", **_as_record(found)})
     elif found.dry_run:
         for path in found.files:
-            _say.person(f"  {path}")
+            _output.person(f"  {path}")
     return 0
 
 
@@ -105,7 +104,7 @@ def _to_archive(arguments: argparse.Namespace) -> int:
         )
     archive = Archive(access.to(arguments.to_pacs, ca=arguments.ca))
     scope = Scope(arguments.split, arguments.reader)
-    _say.person(f"identity: {identity}; to: {archive.host}")
+    _output.person(f"identity: {identity}; to: {archive.host}")
     with Project.open(arguments.project) as project:
         job = storing.steps(
             project,
@@ -115,26 +114,26 @@ def _to_archive(arguments: argparse.Namespace) -> int:
             identity=identity,
             dry_run=arguments.dry_run,
         )
-        stored = _say.finish(job, arguments.json)
+        stored = _output.finish(job, arguments.json)
     _tell_stored(stored, arguments)
     return 4 if stored.count("refused") else 0
 
 
 def _tell_stored(stored: Stored, arguments: argparse.Namespace) -> None:
     for text in stored.warnings:
-        _say.person(f"warning: {text}")
+        _output.person(f"warning: {text}")
     for text in stored.skipped:
-        _say.person(f"left out: {text}")
+        _output.person(f"left out: {text}")
     for one in stored.sent:
         answer = one.answer
         said = "would be stored" if answer is None else answer.status
         more = f": {answer.words}" if answer and answer.words else ""
-        _say.person(f"  {one.name}: {said}{more}")
+        _output.person(f"  {one.name}: {said}{more}")
     counts = {each: stored.count(each) for each in get_args(Status)}
     if not stored.dry_run:
-        _say.person(", ".join(f"{count} {each}" for each, count in counts.items()))
+        _output.person(", ".join(f"{count} {each}" for each, count in counts.items()))
     if arguments.json:
-        _say.program(
+        _output.program(
             {
                 "status": "failed" if counts["refused"] else "done",
                 "format": stored.format,
@@ -180,7 +179,7 @@ def _steps(
     return writing.steps(project, name, out, scope, identity=identity, dry_run=dry)
 
 
-def _told(found: Summary) -> dict[str, object]:
+def _as_record(found: Summary) -> dict[str, object]:
     return {
         "format": found.format,
         "files": [str(path) for path in found.files],

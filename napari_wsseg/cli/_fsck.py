@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import add_project
+from napari_wsseg.cli import _output, add_project
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -22,8 +21,8 @@ def run(arguments: argparse.Namespace) -> int:
         problems = project.fsck(repair=arguments.repair)
         left = project.fsck() if arguments.repair else problems
     for problem in problems:
-        _say.person(problem)
-    _say.person(
+        _output.person(problem)
+    _output.person(
         f"{len(problems)} problems, {len(left)} left" if problems else "no damage"
     )
     return 3 if left else 0

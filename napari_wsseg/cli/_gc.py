@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import add_project
+from napari_wsseg.cli import _output, add_project
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -34,9 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
         found = _gc.waste(project.folder, adopted, studied)
         for each in found:
             place = each.path.relative_to(project.folder).as_posix()
-            _say.person(f"{place}: {each.why}, {each.bytes >> 10} KiB")
+            _output.person(f"{place}: {each.why}, {each.bytes >> 10} KiB")
         if not arguments.dry_run:
             _gc.clear(found)
     freed = sum(each.bytes for each in found) / 2**20
-    _say.person(f"{freed:.1f} MiB {'could be ' if arguments.dry_run else ''}freed")
+    _output.person(f"{freed:.1f} MiB {'could be ' if arguments.dry_run else ''}freed")
     return 0

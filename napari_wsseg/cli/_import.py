@@ -9,12 +9,11 @@ from napari_wsseg.cli import (
     _import_classifier,
     _import_draft,
     _import_labels,
+    _output,
     add_json,
     add_project,
 )
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.export import importers
-from napari_wsseg.export import reading_back as taking
+from napari_wsseg.export import importers, reading_back
 from napari_wsseg.io.external import mask_values
 from napari_wsseg.io.external.mask_values import Choice
 from napari_wsseg.io.project import Project
@@ -85,26 +84,28 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _model(arguments: argparse.Namespace) -> int:
     """Make a run of a model folder, and use it."""
-    from napari_wsseg.cli import _training as _jobs
+    from napari_wsseg.cli import _training
     from napari_wsseg.io import runs
     from trainers.tasks import imported_run
 
     with Project.open(arguments.project) as project:
         run = imported_run.take(project, arguments.file)
         info = runs.find(project.folder, run).info()
-    _say.person(f"{arguments.file.name} is run {run}")
+    _output.person(f"{arguments.file.name} is run {run}")
     if not arguments.no_adopt:
-        _jobs.adopt(arguments.project, {info.recipe: run})
+        _training.adopt(arguments.project, {info.recipe: run})
     if arguments.json:
-        _say.program({"status": "done", "run": run, "stages": list(info.facts.stages)})
+        _output.program(
+            {"status": "done", "run": run, "stages": list(info.facts.stages)}
+        )
     return 0
 
 
 def _masks(arguments: argparse.Namespace) -> int:
     """Add a version of every mask that fits a film; list those that do not."""
     with Project.open(arguments.project, write=True) as project:
-        taken = _say.finish(
-            taking.steps(
+        taken = _output.finish(
+            reading_back.steps(
                 project,
                 arguments.format,
                 arguments.file,
@@ -115,12 +116,12 @@ def _masks(arguments: argparse.Namespace) -> int:
             arguments.json,
         )
     for warning in taken.warnings:
-        _say.person(f"warning: {warning}")
+        _output.person(f"warning: {warning}")
     for reason in taken.rejected:
-        _say.person(f"rejected: {reason}")
-    _say.person(f"{taken.masks} masks of reader {arguments.reader} taken")
+        _output.person(f"rejected: {reason}")
+    _output.person(f"{taken.masks} masks of reader {arguments.reader} taken")
     if arguments.json:
-        _say.program(
+        _output.program(
             {
                 "status": "done",
                 "imported": taken.masks,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import _output
 from napari_wsseg.jobs import UsageError
 
 if TYPE_CHECKING:
@@ -87,12 +87,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Take the classifier over, use it, and say what was not used of the file."""
     if not arguments.arch or not arguments.findings:
         raise UsageError("name the network with --arch and its outputs with --findings")
-    from napari_wsseg.cli import _training as _jobs
+    from napari_wsseg.cli import _training as training
     from napari_wsseg.io.project import Project
-    from trainers.tasks import imported_classifier as _foreign
+    from trainers.tasks import imported_classifier as _imported_classifier
 
     with Project.open(arguments.project) as project:
-        taken = _foreign.take(
+        taken = _imported_classifier.import_classifier(
             project,
             arguments.file,
             arch=arguments.arch,
@@ -102,11 +102,11 @@ def run(arguments: argparse.Namespace) -> int:
             channels=arguments.channels,
             output_stride=arguments.output_stride,
         )
-    _tell(arguments, taken)
+    _report(arguments, taken)
     if not arguments.no_adopt:
-        _jobs.adopt(arguments.project, {"classifier": taken.run})
+        training.adopt(arguments.project, {"classifier": taken.run})
     if arguments.json:
-        _say.program(
+        _output.program(
             {
                 "status": "done",
                 "run": taken.run,
@@ -125,12 +125,14 @@ def run_from(arguments: argparse.Namespace) -> int:
     from napari_wsseg.cli import _training as _jobs
     from napari_wsseg.io.project import Project
     from trainers.tasks import imported_classifier as _foreign
-    from trainers.tasks import known_classifiers as _known
+    from trainers.tasks import known_classifiers as _known_classifiers
 
     known = _settled(arguments, _found(arguments.source))
     with Project.open(arguments.project) as project:
         findings = [finding.name for finding in project.findings]
-        outputs = _known.matched(known.outputs, findings, _named(arguments.map))
+        outputs = _known_classifiers.matched(
+            known.outputs, findings, _named(arguments.map)
+        )
         taken = _foreign.take_known(
             project,
             known,
@@ -138,18 +140,18 @@ def run_from(arguments: argparse.Namespace) -> int:
             channels=arguments.channels,
             output_stride=arguments.output_stride,
         )
-    _say.person(f"{known.name} is run {taken.run}; no tensor is missing")
+    _output.person(f"{known.name} is run {taken.run}; no tensor is missing")
     for name, value in known.origin.items():
-        _say.person(f"  {name}: {value}")
+        _output.person(f"  {name}: {value}")
     if taken.left_out:
-        _say.person(f"not findings of this project: {', '.join(taken.left_out)}")
+        _output.person(f"not findings of this project: {', '.join(taken.left_out)}")
     if not arguments.no_adopt:
         _jobs.adopt(arguments.project, {"classifier": taken.run})
-    _say.person(
+    _output.person(
         f"next: wsseg infer cam -p {arguments.project}, whose maps need no training"
     )
     if arguments.json:
-        _say.program(
+        _output.program(
             {
                 "status": "done",
                 "run": taken.run,
@@ -171,7 +173,7 @@ def _found(source: list[str]) -> KnownClassifier:
     if source[0] in _known.LIBRARIES:
         if len(source) != 2:
             raise UsageError(f"--from {source[0]} NAME: say which one")
-        return _known.from_library(source[0], source[1], _say.person)
+        return _known.from_library(source[0], source[1], _output.person)
     path = Path(source[0])
     if len(source) != 1 or not path.is_file():
         raise UsageError(
@@ -226,12 +228,12 @@ def _named(words: list[str]) -> dict[str, str]:
     return named
 
 
-def _tell(arguments: argparse.Namespace, taken: Any) -> None:
-    _say.person(f"{arguments.file.name} is run {taken.run}; no tensor is missing")
+def _report(arguments: argparse.Namespace, taken: Any) -> None:
+    _output.person(f"{arguments.file.name} is run {taken.run}; no tensor is missing")
     if taken.unexpected:
-        _say.person(f"not used of the file: {', '.join(taken.unexpected)}")
+        _output.person(f"not used of the file: {', '.join(taken.unexpected)}")
     if taken.left_out:
-        _say.person(f"not findings of this project: {', '.join(taken.left_out)}")
+        _output.person(f"not findings of this project: {', '.join(taken.left_out)}")
     assumed = [
         f"--{name} {value}"
         for name, given, value in (
@@ -242,8 +244,8 @@ def _tell(arguments: argparse.Namespace, taken: Any) -> None:
         if given is None
     ]
     if assumed:
-        _say.person(f"assumed: {' '.join(assumed)}; it must be as it was trained")
-    _say.person(
+        _output.person(f"assumed: {' '.join(assumed)}; it must be as it was trained")
+    _output.person(
         f"next: wsseg infer crf -p {arguments.project} --run {taken.run}, which makes "
         "its maps (cam) on the way"
     )

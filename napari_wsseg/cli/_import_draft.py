@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import _output
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import UsageError
@@ -32,7 +32,7 @@ def add(group: Any) -> None:
 
 def run(arguments: argparse.Namespace, kind: str, choice: Choice) -> int:
     """Take drafts over, use them, and say which films have none."""
-    from napari_wsseg.pipeline.inference import foreign_drafts as _drafts
+    from napari_wsseg.pipeline.inference import foreign_drafts as _foreign_drafts
 
     if not arguments.name:
         raise UsageError("say what made the drafts with --name, e.g. --name nnunet")
@@ -41,14 +41,15 @@ def run(arguments: argparse.Namespace, kind: str, choice: Choice) -> int:
             "drafts are nobody's masks: leave out --reader, or import masks of a "
             "reader without the word draft"
         )
-    if kind not in _drafts.formats():
+    if kind not in _foreign_drafts.formats():
         raise UsageError(
-            f"no format {kind!r} of drafts; there are: {', '.join(_drafts.formats())}"
+            f"no format {kind!r} of drafts; there are: "
+            f"{', '.join(_foreign_drafts.formats())}"
         )
     outputs = [one.strip() for one in (arguments.findings or "").split(",") if one]
     with Project.open(arguments.project, write=not arguments.no_adopt) as project:
-        taken = _say.finish(
-            _drafts.steps(
+        taken = _output.finish(
+            _foreign_drafts.steps(
                 project,
                 kind,
                 arguments.file,
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace, kind: str, choice: Choice) -> int:
             project.adopt(arguments.stage, taken.run, actor="command line")
     _tell(arguments, taken)
     if arguments.json:
-        _say.program(
+        _output.program(
             {
                 "status": "done",
                 "run": taken.run,
@@ -82,16 +83,16 @@ def run(arguments: argparse.Namespace, kind: str, choice: Choice) -> int:
 
 def _tell(arguments: argparse.Namespace, taken: Any) -> None:
     for warning in taken.warnings:
-        _say.person(f"warning: {warning}")
+        _output.person(f"warning: {warning}")
     for reason in taken.rejected:
-        _say.person(f"rejected: {reason}")
+        _output.person(f"rejected: {reason}")
     used = "" if arguments.no_adopt else f"; stage {arguments.stage} shows it"
-    _say.person(
+    _output.person(
         f"drafts of {taken.films} films ({', '.join(taken.findings)}) are run "
         f"{taken.run}{used}"
     )
     if taken.without:
-        _say.person(
+        _output.person(
             f"{len(taken.without)} films have no draft, {taken.without[0]} among them; "
             "evaluation needs one of every film of a split: --missing empty, if the "
             "program found nothing on them"

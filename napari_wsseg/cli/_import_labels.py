@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import _output
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import UsageError
 
@@ -32,15 +32,15 @@ def add(group: Any) -> None:
 
 def run(arguments: argparse.Namespace, path: Path) -> int:
     """Show what would change, and with ``--apply`` change it."""
-    from napari_wsseg.datasets.importing import label_changes as _changes
+    from napari_wsseg.datasets.importing import label_changes as _label_changes
 
     if arguments.apply and not arguments.reader:
         raise UsageError("name the reader whose labels these are with --reader")
     taken = 0
     with Project.open(arguments.project, write=arguments.apply) as project:
-        found = _changes.preview(project, path)
+        found = _label_changes.preview(project, path)
         if arguments.apply:
-            taken = _changes.apply(
+            taken = _label_changes.apply(
                 project,
                 found,
                 reader=arguments.reader,
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, path: Path) -> int:
             )
     _tell(arguments, found, taken)
     if arguments.json:
-        _say.program(
+        _output.program(
             {
                 "status": "done" if arguments.apply else "preview",
                 "imported": taken,
@@ -74,26 +74,28 @@ def _row(change: Any) -> dict[str, object]:
 
 def _tell(arguments: argparse.Namespace, found: Any, taken: int) -> None:
     for warning in found.warnings:
-        _say.person(f"warning: {warning}")
+        _output.person(f"warning: {warning}")
     for reason in found.rejected:
-        _say.person(f"rejected: {reason}")
+        _output.person(f"rejected: {reason}")
     plain = [change for change in found.changes if not change.conflict]
     for word, changes in (("change", plain), ("conflict", found.conflicts)):
         for change in changes[:_SHOWN]:
             why = f" ({change.conflict})" if change.conflict else ""
-            _say.person(
+            _output.person(
                 f"{word}: {change.path}, {change.finding}: {_WORDS[change.before]} -> "
                 f"{_WORDS[change.after]}{why}"
             )
         if len(changes) > _SHOWN:
-            _say.person(f"{word}: and {len(changes) - _SHOWN} more; --json lists all")
-    _say.person(
+            _output.person(
+                f"{word}: and {len(changes) - _SHOWN} more; --json lists all"
+            )
+    _output.person(
         f"{found.same} labels are the same, {len(plain)} change, "
         f"{len(found.conflicts)} are in conflict"
     )
     if arguments.apply:
         kept = len(found.changes) - taken
         more = f", {kept} kept as they were (--conflicts take)" if kept else ""
-        _say.person(f"{taken} labels of reader {arguments.reader} taken{more}")
+        _output.person(f"{taken} labels of reader {arguments.reader} taken{more}")
     elif found.changes:
-        _say.person("nothing was changed; --apply --reader NAME takes them over")
+        _output.person("nothing was changed; --apply --reader NAME takes them over")

@@ -7,8 +7,7 @@ import threading
 from typing import Any
 
 from napari_wsseg import protocol
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import add_json, add_project
+from napari_wsseg.cli import _output, add_json, add_project
 from napari_wsseg.schema import ANATOMY, STAGES
 
 
@@ -38,10 +37,10 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_wsseg.jobs import DataError
     from napari_wsseg.pipeline.infer import infer
     from napari_wsseg.pipeline.inference import anatomy, variants
-    from trainers.engine import cancellation as _watch
+    from trainers.engine import cancellation as _cancellation
 
     cancel = threading.Event()
-    _watch.on_signals(cancel)
+    _cancellation.on_signals(cancel)
     with Project.open(arguments.project) as project:
         run_id = arguments.run_id or (
             anatomy.run_in_use(project)
@@ -71,15 +70,15 @@ def run(arguments: argparse.Namespace) -> int:
                 cancel=cancel,
                 again=arguments.again,
             )
-            _say.through(job, _say.Teller(arguments.json))
+            _output.through(job, _output.Reporter(arguments.json))
             kept, what = arguments.stage, arguments.stage
             if variant:
                 kept = variants.stage_name(variant, config)
-                what = f"{arguments.stage} ({variants.words(variant)})"
-            counts[what] = len(stages.seen(project.folder, kept, run_id))
+                what = f"{arguments.stage} ({variants.variant_title(variant)})"
+            counts[what] = len(stages.cases_with_maps(project.folder, kept, run_id))
         total = len(project.cases())
     for what, seen in counts.items():
-        _say.person(f"{what}: {seen} of {total} films by run {run_id}")
+        _output.person(f"{what}: {seen} of {total} films by run {run_id}")
     end = protocol.finished(
         "stopped" if cancel.is_set() else "done",
         run=run_id,
@@ -89,5 +88,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.map:
         end["map"] = arguments.map
     if arguments.json:
-        _say.program(end)
+        _output.program(end)
     return 130 if cancel.is_set() else 0

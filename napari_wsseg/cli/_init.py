@@ -10,8 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import add_json
+from napari_wsseg.cli import _output, add_json
 from napari_wsseg.jobs import DataError, JobFailed, Progress, UsageError
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def _choices_of_all() -> list[str]:
     from napari_wsseg.datasets import _options as _choices
     from napari_wsseg.datasets import datasets
 
-    choices = {name: _choices.of(datasets[name]) for name in datasets}
+    choices = {name: _choices.option_names(datasets[name]) for name in datasets}
     return [f"{name}: {', '.join(own)}" for name, own in choices.items() if own]
 
 
@@ -180,13 +179,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Import the films; say which were rejected and why."""
     from napari_wsseg.datasets import _options as _choices
     from napari_wsseg.datasets import datasets
-    from napari_wsseg.datasets.importing import plan as _plans
-    from napari_wsseg.datasets.importing import resume as _resumed
+    from napari_wsseg.datasets.importing import plan as _plan
+    from napari_wsseg.datasets.importing import resume as _resume
 
     name = arguments.dataset
     if arguments.json and arguments.labels and name == "folder":
         _tell_columns(arguments.labels)
-    importer = _choices.made(name, datasets[name], arguments.set)
+    importer = _choices.with_options(name, datasets[name], arguments.set)
     start = _from_pacs if _is_from_pacs(arguments) else _from_folder
     job = start(arguments, importer)
     if arguments.dry_run:
@@ -194,21 +193,21 @@ def run(arguments: argparse.Namespace) -> int:
 
     def planned(plan: Plan) -> None:
         if arguments.json:
-            _say.program(_planned(plan))
+            _output.program(_planned(plan))
         if arguments.dry_run:
             raise _Known(plan)
 
     try:
-        with _plans.hearing(planned):
-            report = _say.through(job, _say.Teller(arguments.json))
+        with _plan.hearing(planned):
+            report = _output.through(job, _output.Reporter(arguments.json))
     except KeyboardInterrupt:
-        if _resumed.place(arguments.project.absolute()).exists():
-            _say.person("what was read is kept: the same command goes on from there")
+        if _resume.place(arguments.project.absolute()).exists():
+            _output.person("what was read is kept: the same command goes on from there")
         raise
     for line in _lines(report, arguments):
-        _say.person(line)
+        _output.person(line)
     if arguments.json:
-        _say.program(_last(report, dry_run=arguments.dry_run))
+        _output.program(_last(report, dry_run=arguments.dry_run))
     return 0
 
 
@@ -218,7 +217,7 @@ def _tell_columns(labels: Path) -> None:
 
     with suppress(DataError):  # the import says so itself
         columns = [asdict(column) for column in labels_csv.columns(labels)]
-        _say.program({"event": "columns", "columns": columns})
+        _output.program({"event": "columns", "columns": columns})
 
 
 class _Known(Exception):

@@ -6,10 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import add_json, add_project
-from napari_wsseg.io import film_names as names
-from napari_wsseg.io import names_left as named
+from napari_wsseg.cli import _output, add_json, add_project
+from napari_wsseg.io import film_names, names_left
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
 
@@ -55,11 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
         ]
         key = project.films.key
     if key:
-        _say.person(f"key file: {names.key_file(key)}")
+        _output.person(f"key file: {film_names.key_file(key)}")
     if arguments.json:
-        _say.program({"status": "done", "key": key, "films": dict(rows)})
+        _output.program({"status": "done", "key": key, "films": dict(rows)})
     else:
-        sys.stdout.write(_say.table([("in the project", "file"), *rows]) + "\n")
+        sys.stdout.write(_output.table([("in the project", "file"), *rows]) + "\n")
     return 0
 
 
@@ -68,17 +66,19 @@ def _hide(arguments: argparse.Namespace) -> int:
         if not project.settings.key:
             project.hide_names()
         films = project.films.films
-        key_file = names.key_file(project.films.key)
-        left = named.left(project, list(films.values()))
+        key_file = film_names.key_file(project.films.key)
+        left = names_left.left(project, list(films.values()))
         if arguments.move_out:
-            named.move_out(project.folder, left, arguments.move_out)
-            left = [path for path in left if not named.is_foreign(path)]
-    _say.person(f"{len(films)} file names are now in {key_file} alone")
+            names_left.move_out(project.folder, left, arguments.move_out)
+            left = [path for path in left if not names_left.is_external(path)]
+    _output.person(f"{len(films)} file names are now in {key_file} alone")
     for path in left:
-        _say.person(f"warning: {path} still tells some of them: {named.advice(path)}")
+        _output.person(
+            f"warning: {path} still tells some of them: {names_left.advice(path)}"
+        )
     if arguments.json:
-        told = {"status": "done", "key_file": str(key_file), "left": left}
-        _say.program(told)
+        answer = {"status": "done", "key_file": str(key_file), "left": left}
+        _output.program(answer)
     return 3 if left else 0
 
 
@@ -86,14 +86,15 @@ def _find(arguments: argparse.Namespace) -> int:
     if not arguments.images.is_dir():
         raise DataError(f"{arguments.images}: no such folder")
     with Project.open(arguments.project, write=True) as project:
-        missing = _say.through(
-            project.find_films(arguments.images.absolute()), _say.Teller(arguments.json)
+        missing = _output.through(
+            project.find_films(arguments.images.absolute()),
+            _output.Reporter(arguments.json),
         )
         total = len(project.cases())
-    _say.person(f"{total - len(missing)} of {total} films found")
+    _output.person(f"{total - len(missing)} of {total} films found")
     for case in missing:
-        _say.person(f"not there: {case.path}")
+        _output.person(f"not there: {case.path}")
     if arguments.json:
-        told = {"found": total - len(missing), "missing": [c.path for c in missing]}
-        _say.program({"status": "done", **told})
+        answer = {"found": total - len(missing), "missing": [c.path for c in missing]}
+        _output.program({"status": "done", **answer})
     return 3 if missing else 0

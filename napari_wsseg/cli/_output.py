@@ -32,7 +32,7 @@ def program(value: dict[str, Any]) -> None:
         sys.stdout.flush()
 
 
-class Teller:
+class Reporter:
     """Tells a job's lines (see `trainers.engine.narrate`) to a person or program."""
 
     def __init__(self, as_json: bool) -> None:
@@ -87,16 +87,16 @@ def _minutes(seconds: float) -> str:
     return f"~{seconds / 60:.0f} min" if seconds >= 90 else f"~{seconds:.0f} s"
 
 
-def through(job: Generator[Progress, None, Result], tell: Teller) -> Result:
+def through(job: Generator[Progress, None, Result], reporter: Reporter) -> Result:
     """Run a job of progress to its end, telling it; return its result."""
     while True:
         try:
             progress = next(job)
         except StopIteration as end:
-            tell.close()
+            reporter.close()
             result: Result = end.value
             return result
-        tell(
+        reporter(
             protocol.progress(
                 progress.step,
                 progress.total,
@@ -108,7 +108,7 @@ def through(job: Generator[Progress, None, Result], tell: Teller) -> Result:
 
 def finish(job: Generator[Progress, None, Result], as_json: bool) -> Result:
     """Run a short job to its end: a bar for a person, nothing for a program."""
-    return jobs.finish(job) if as_json else through(job, Teller(as_json))
+    return jobs.finish(job) if as_json else through(job, Reporter(as_json))
 
 
 def table(rows: Iterable[Iterable[object]]) -> str:

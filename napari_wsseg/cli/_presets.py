@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import add_json
+from napari_wsseg.cli import _output, add_json
 from napari_wsseg.jobs import UsageError
 
 
@@ -25,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"no preset {arguments.name!r}; there are: {known}")
     chosen = list(presets) if arguments.name is None else [arguments.name]
     if arguments.json:
-        _say.program(
+        _output.program(
             {
                 name: {
                     "notes": list(preset_notes.get(name, ())),

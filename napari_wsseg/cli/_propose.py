@@ -6,8 +6,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import add_json, add_project
+from napari_wsseg.cli import _output, add_json, add_project
 from napari_wsseg.jobs import DataError, UsageError
 
 
@@ -70,9 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         name = guest.name
     data = _png(mask)
     atomic.write(arguments.out, lambda file: file.write(data))
-    _say.person(f"{name} proposes {int(mask.sum())} px of {arguments.finding}")
+    _output.person(f"{name} proposes {int(mask.sum())} px of {arguments.finding}")
     if arguments.json:
-        _say.program(
+        _output.program(
             {
                 "status": "done",
                 "guest": name,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import add_json, add_project
+from napari_wsseg.cli import _output, add_json, add_project
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -25,11 +24,11 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_wsseg.pipeline import report
 
     with Project.open(arguments.project) as project:
-        path = _say.through(
+        path = _output.through(
             report.write(project, arguments.out, arguments.split),
-            _say.Teller(arguments.json),
+            _output.Reporter(arguments.json),
         )
-    _say.person(f"written: {path}")
+    _output.person(f"written: {path}")
     if arguments.json:
-        _say.program({"status": "done", "report": str(path)})
+        _output.program({"status": "done", "report": str(path)})
     return 0

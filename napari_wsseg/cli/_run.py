@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_wsseg import protocol
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import _training as _jobs
-from napari_wsseg.cli import add_json, add_project
+from napari_wsseg.cli import _output, _training, add_json, add_project
 from napari_wsseg.cli._whole_run import WholeRun
 from napari_wsseg.io import runs
 
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 def add(command: argparse.ArgumentParser) -> None:
     """Fill in the command's parser."""
     add_project(command)
-    _jobs.add_settings(command, preset="auto")
+    _training.add_settings(command, preset="auto")
     add_json(command)
 
 
@@ -30,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Train what is missing, compute every stage's maps, and use them."""
     from napari_wsseg.io.project import Project
     from trainers.__main__ import settings_from
-    from trainers.engine import fingerprint as _inputs
+    from trainers.engine import fingerprint as _fingerprint
 
     began = time.monotonic()
     cancel = threading.Event()
@@ -39,53 +37,55 @@ def run(arguments: argparse.Namespace) -> int:
     status, code, message = "done", 0, ""
     given = settings_from(arguments.set)
     _tell_way(arguments)
-    _jobs.tell_notes(arguments.preset)
-    with _jobs.watched(arguments, cancel) as told:
+    _training.tell_notes(arguments.preset)
+    with _training.watched(arguments, cancel) as reporter:
         order = _order(arguments.preset)
-        told.amend = whole = WholeRun(order, _took(arguments.project))
+        reporter.amend = whole = WholeRun(order, _took(arguments.project))
         for recipe in [one.name for one in order]:
             whole.begin(recipe)
-            settings = _jobs.suited_settings(
+            settings = _training.suited_settings(
                 arguments.project, arguments.preset, recipe
             )
             settings |= _of(recipe, given)
             settings = {**_upstream(recipe, settings, done), **settings}
             with Project.open(arguments.project) as project:
-                known = _inputs.same(project, recipe, settings)
+                known = _fingerprint.same(project, recipe, settings)
                 why = "has the same inputs"
                 if not _of(recipe, given):
-                    brought = _inputs.imported(project, recipe)
+                    brought = _fingerprint.imported(project, recipe)
                     if brought:
                         known, why = brought, "was imported and is in use"
             if known.done:
-                told.close()
-                _say.person(f"{recipe}: run {known.done} {why}; kept")
-                _jobs.complete_maps(arguments.project, recipe, known.done, told, cancel)
-            end: _jobs.End = {"status": "done", "run": known.done}
+                reporter.close()
+                _output.person(f"{recipe}: run {known.done} {why}; kept")
+                _training.complete_maps(
+                    arguments.project, recipe, known.done, reporter, cancel
+                )
+            end: _training.End = {"status": "done", "run": known.done}
             end["metrics"] = dict(known.metrics)
             if not known.done:
-                end = _jobs.execute(
+                end = _training.execute(
                     arguments.project,
                     recipe,
                     settings,
-                    told,
+                    reporter,
                     cancel=cancel,
                     resume=known.resumable,
                 )
-            told.close()
+            reporter.close()
             ends[recipe] = end["metrics"]
             status, message = end["status"], end.get("message", "")
             code = end.get("exit_code", 0)
             if status != "done":
-                _jobs.tell_end(end, arguments.project, recipe)
+                _training.report_end(end, arguments.project, recipe)
                 break
             done[recipe] = end["run"]
             if not arguments.no_adopt:
-                _jobs.adopt(arguments.project, {recipe: end["run"]})
+                _training.adopt(arguments.project, {recipe: end["run"]})
     warnings = []
     if status == "done":
-        warnings = _jobs.warnings(arguments.project, done, told)
-    chosen = _jobs.tell_choices(arguments.project, done)
+        warnings = _training.warnings(arguments.project, done, reporter)
+    chosen = _training.tell_choices(arguments.project, done)
     last = protocol.finished(
         status,
         choices=chosen,
@@ -97,11 +97,11 @@ def run(arguments: argparse.Namespace) -> int:
         warnings=warnings,
     )
     if status == "done":
-        _say.person(f"every stage done in {last['seconds']:.0f} s")
+        _output.person(f"every stage done in {last['seconds']:.0f} s")
     for each in warnings:
-        _say.person(f"WARNING: {each['message']}")
+        _output.person(f"WARNING: {each['message']}")
     if arguments.json:
-        _say.program(last)
+        _output.program(last)
     return code
 
 
@@ -109,8 +109,8 @@ def _tell_way(arguments: argparse.Namespace) -> None:
     """Say which classifier preset auto trains, and why."""
     if arguments.preset != "auto":
         return
-    lesions = _jobs.lesions(arguments.project)
-    _say.person(
+    lesions = _training.lesions(arguments.project)
+    _output.person(
         f"auto: {', '.join(lesions)} may lie anywhere and be small, so the classifier "
         "starts from random weights and is read on a finer map (as in focal)"
         if lesions

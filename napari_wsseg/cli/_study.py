@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import add_json, add_project
+from napari_wsseg.cli import _output, add_json, add_project
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -32,22 +31,22 @@ def run(arguments: argparse.Namespace) -> int:
         told = study.table(project)
         films = list(study.films(project)) if arguments.out else []
     if not told["rows"]:
-        _say.person(
+        _output.person(
             "no work was recorded yet: read films with "
             f"`wsseg open {arguments.project} --arm blank|draft|loop|random`"
         )
     else:
-        _say.person(_say.table([study.HEADS, *study.cells(told)]))
-        _say.person(study.RULE)
+        _output.person(_output.table([study.HEADS, *study.cells(told)]))
+        _output.person(study.RULE)
         if told["synthetic"]:
-            _say.person("These films are synthetic, not of patients.")
+            _output.person("These films are synthetic, not of patients.")
     if films:
         heads = list(films[0])
         data = spreadsheet.table(
             heads, [[row[name] for name in heads] for row in films]
         )
         atomic.write(arguments.out, lambda file: file.write(data))
-        _say.person(f"written: {arguments.out}")
+        _output.person(f"written: {arguments.out}")
     if arguments.json:
-        _say.program(told)
+        _output.program(told)
     return 0

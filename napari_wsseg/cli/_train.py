@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 import threading
 
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import _training as _jobs
-from napari_wsseg.cli import add_json, add_project
+from napari_wsseg.cli import _output, _training, add_json, add_project
 
 
 def add(command: argparse.ArgumentParser) -> None:
     """Fill in the command's parser."""
     command.add_argument("recipe", help="classifier, irnet, segmentation, chexseg …")
     add_project(command)
-    _jobs.add_settings(command)
+    _training.add_settings(command)
     command.add_argument("--resume", metavar="RUN", help="go on with a stopped run")
     add_json(command)
 
@@ -24,27 +22,27 @@ def run(arguments: argparse.Namespace) -> int:
     from trainers.__main__ import settings_from
 
     cancel = threading.Event()
-    with _jobs.watched(arguments, cancel) as told:
-        settings = _jobs.suited_settings(
+    with _training.watched(arguments, cancel) as reporter:
+        settings = _training.suited_settings(
             arguments.project, arguments.preset, arguments.recipe
         )
         settings |= settings_from(arguments.set)
         if settings:
-            _jobs.tell_notes(arguments.preset)
-        end = _jobs.execute(
+            _training.tell_notes(arguments.preset)
+        end = _training.execute(
             arguments.project,
             arguments.recipe,
             settings,
-            told,
+            reporter,
             cancel=cancel,
             resume=arguments.resume,
         )
         if end["status"] == "done" and not arguments.no_adopt:
-            _jobs.adopt(arguments.project, {arguments.recipe: end["run"]})
-    told.close()
-    _jobs.tell_end(end, arguments.project, arguments.recipe)
+            _training.adopt(arguments.project, {arguments.recipe: end["run"]})
+    reporter.close()
+    _training.report_end(end, arguments.project, arguments.recipe)
     if end["status"] == "done":
-        _jobs.tell_choices(arguments.project, {arguments.recipe: end["run"]})
+        _training.tell_choices(arguments.project, {arguments.recipe: end["run"]})
     if arguments.json:
-        _say.program(end)
+        _output.program(end)
     return int(end["exit_code"])

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from napari_wsseg import protocol
-from napari_wsseg.cli import _output as _say
+from napari_wsseg.cli import _output
 from napari_wsseg.io import project_files, stages
-from napari_wsseg.io import runs as runs_of
+from napari_wsseg.io import runs as _runs
 from napari_wsseg.io.project import Project, ProjectLocked
 from napari_wsseg.jobs import DataError, UsageError
 from trainers import preset_notes, presets, recipes
-from trainers.engine import cancellation as _watch
+from trainers.engine import cancellation as _cancellation
 from trainers.settings.paper_presets import papers
 from trainers.settings.presets import LESIONS
 
@@ -85,32 +85,32 @@ def lesions(project: Path) -> list[str]:
 def tell_notes(preset: str) -> None:
     """Tell a person where a paper's preset is not what its paper says."""
     for note in preset_notes.get(preset, ()) if preset in papers else ():
-        _say.person(f"preset {preset}: {note}")
+        _output.person(f"preset {preset}: {note}")
 
 
 @contextmanager
 def watched(
     arguments: argparse.Namespace, cancel: threading.Event
-) -> Iterator[_say.Teller]:
+) -> Iterator[_output.Reporter]:
     """Tell a job's lines while signals, a stop file or the parent's end cancel it."""
-    told = _say.Teller(arguments.json)
-    _watch.on_signals(cancel)
+    reporter = _output.Reporter(arguments.json)
+    _cancellation.on_signals(cancel)
     stop = arguments.project / "runs" / "stop"
     project_files.remove(stop)
-    beat = (lambda: _say.program(protocol.heartbeat())) if arguments.json else None
-    over = _watch.watch(cancel, lambda: stop, parent=arguments.parent, beat=beat)
+    beat = (lambda: _output.program(protocol.heartbeat())) if arguments.json else None
+    over = _cancellation.watch(cancel, lambda: stop, parent=arguments.parent, beat=beat)
     try:
-        yield told
+        yield reporter
     finally:
         over.set()
-        told.close()
+        reporter.close()
 
 
 def execute(
     project: Path,
     recipe: str,
     settings: dict[str, Any],
-    told: _say.Teller,
+    reporter: _output.Reporter,
     *,
     cancel: threading.Event,
     resume: str | None = None,
@@ -120,19 +120,23 @@ def execute(
     from trainers.engine.run import Run
 
     run = Run.prepare(recipe, project, settings, cancel=cancel, resume=resume)
-    over = _watch.watch(cancel, lambda: run.folder.stop_file)
+    over = _cancellation.watch(cancel, lambda: run.folder.stop_file)
     try:
         for line in narrate(run, with_maps=True):
             if protocol.is_a("finished", line):
                 return line
-            told(line)
+            reporter(line)
     finally:
         over.set()
     raise RuntimeError("a job ended without a last word")
 
 
 def complete_maps(
-    project: Path, recipe: str, run: str, told: _say.Teller, cancel: threading.Event
+    project: Path,
+    recipe: str,
+    run: str,
+    reporter: _output.Reporter,
+    cancel: threading.Event,
 ) -> None:
     """Compute the maps that a run lacks because it was stopped, or films were added."""
     from napari_wsseg.pipeline import infer
@@ -141,7 +145,9 @@ def complete_maps(
         films = [case.id for case in opened.cases()]
         for stage in recipes[recipe].stages:
             if stages.missing(opened.folder, stage, run, films):
-                _say.through(infer.infer(opened, stage, run, cancel=cancel), told)
+                _output.through(
+                    infer.infer(opened, stage, run, cancel=cancel), reporter
+                )
 
 
 def adopt(project: Path, runs: dict[str, str]) -> None:
@@ -158,14 +164,16 @@ def adopt(project: Path, runs: dict[str, str]) -> None:
                     if used == run:
                         continue
                     if used and _worth_less(opened, run, used):
-                        _say.person(
+                        _output.person(
                             f"{stage}: run {run} is unevaluated, and {used}, which is "
                             f"not, stays in use; wsseg adopt {run} uses it all the same"
                         )
                         continue
                     opened.adopt(stage, run, actor="command line")
     except ProjectLocked as error:
-        _say.person(f"{error}\nThe run is finished; use it from the window's Runs tab.")
+        _output.person(
+            f"{error}\nThe run is finished; use it from the window's Runs tab."
+        )
 
 
 def _worth_less(project: Project, run: str, used: str) -> bool:
@@ -173,14 +181,14 @@ def _worth_less(project: Project, run: str, used: str) -> bool:
     if project.annotated("val"):
         # It can be evaluated at any time.
         return False
-    infos = {info.id: info for info in runs_of.listing(project.folder)}
+    infos = {info.id: info for info in _runs.listing(project.folder)}
     if run not in infos or used not in infos:
         return False
     return infos[used].evaluated and not infos[run].evaluated
 
 
 def warnings(
-    project: Path, runs: dict[str, str], told: _say.Teller
+    project: Path, runs: dict[str, str], reporter: _output.Reporter
 ) -> list[dict[str, Any]]:
     """Return what is wrong with the stages of these runs, by recipe, on val.
 
@@ -196,10 +204,10 @@ def warnings(
             return []
         in_order = {stage: made[stage] for stage in STAGES if stage in made}
         try:
-            result = _say.through(evaluate(opened, "val", runs=in_order), told)
+            result = _output.through(evaluate(opened, "val", runs=in_order), reporter)
         except DataError as error:
             # The runs are done all the same; `wsseg evaluate` says the same again.
-            _say.person(f"the stages could not be compared on val: {error}")
+            _output.person(f"the stages could not be compared on val: {error}")
             return []
     found: list[dict[str, Any]] = result["warnings"]
     return [{**each, "split": "val"} for each in found]
@@ -207,33 +215,33 @@ def warnings(
 
 def tell_choices(project: Path, runs: dict[str, str]) -> dict[str, dict[str, str]]:
     """Tell a person what runs, by recipe, chose for each finding; return it."""
-    told = {
+    reporter = {
         recipe: choices
         for recipe, run in runs.items()
-        if (choices := runs_of.find(project, run).choices())
+        if (choices := _runs.find(project, run).choices())
     }
-    for recipe, choices in told.items():
+    for recipe, choices in reporter.items():
         for finding, why in choices.items():
-            _say.person(f"{recipe}, {finding}: weak masks from {why}")
-    return told
+            _output.person(f"{recipe}, {finding}: weak masks from {why}")
+    return reporter
 
 
-def tell_end(end: End, project: Path, recipe: str) -> None:
+def report_end(end: End, project: Path, recipe: str) -> None:
     """Tell a person how a run ended and what to do next."""
-    figures = ", ".join(f"{name} {value:.3f}" for name, value in end["metrics"].items())
+    summary = ", ".join(f"{name} {value:.3f}" for name, value in end["metrics"].items())
     if end["status"] == "done":
-        _say.person(
-            f"{recipe} done in {end['seconds']:.0f} s; {figures or 'unevaluated'}"
+        _output.person(
+            f"{recipe} done in {end['seconds']:.0f} s; {summary or 'unevaluated'}"
         )
     elif end["status"] == "stopped" and end.get("message"):
-        _say.person(
+        _output.person(
             f"stopped: {end['message']}; compute the rest with: wsseg infer "
             f"{end['stages'][-1]} -p {project} --run {end['run']}"
         )
     elif end["status"] == "stopped":
-        _say.person(
+        _output.person(
             f"stopped; go on with: wsseg train {recipe} -p {project} "
             f"--resume {end['run']}"
         )
     else:
-        _say.person(f"wsseg: {recipe} failed: {end['message']}")
+        _output.person(f"wsseg: {recipe} failed: {end['message']}")

@@ -13,7 +13,7 @@ _NUMBER = "float | None"
 _WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
-def of(importer: Importer) -> tuple[str, ...]:
+def option_names(importer: Importer) -> tuple[str, ...]:
     """Return the names of an importer's choices."""
     parameters = inspect.signature(importer).parameters.values()
     return tuple(
@@ -23,7 +23,7 @@ def of(importer: Importer) -> tuple[str, ...]:
     )
 
 
-def made(name: str, importer: Importer, words: Sequence[str]) -> Importer:
+def with_options(name: str, importer: Importer, words: Sequence[str]) -> Importer:
     """Return the importer with its choices made.
 
     Parameters
@@ -38,7 +38,7 @@ def made(name: str, importer: Importer, words: Sequence[str]) -> Importer:
     UsageError
         There is no such choice, or it is neither yes nor no, or no number.
     """
-    known = of(importer)
+    known = option_names(importer)
     choices: dict[str, bool | float] = {}
     for word in words:
         choice, _, answer = word.partition("=")

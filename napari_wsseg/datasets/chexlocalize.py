@@ -7,9 +7,9 @@ from pathlib import Path
 
 from napari_wsseg.datasets import chexpert, datasets
 from napari_wsseg.datasets.importing import build as _build
-from napari_wsseg.datasets.importing import chexlocalize_masks as _localised
-from napari_wsseg.datasets.importing import chexpert_tables as _chexpert_rows
-from napari_wsseg.datasets.importing import film_files as _films
+from napari_wsseg.datasets.importing import chexlocalize_masks as _chexlocalize_masks
+from napari_wsseg.datasets.importing import chexpert_tables as _chexpert_tables
+from napari_wsseg.datasets.importing import film_files as _film_files
 from napari_wsseg.datasets.importing.report import ImportReport
 from napari_wsseg.jobs import DataError, Progress
 
@@ -46,18 +46,20 @@ def steps(
     DataError
         Masks or tables are missing or off, or no film can be read.
     """
-    images = _films.folder(images)
+    images = _film_files.folder(images)
     _build.check_free(Path(folder).absolute())
-    with _localised.opened(_place(masks, images)) as drawn:
-        tables = _chexpert_rows.tables(labels, images)
-        rows = _chexpert_rows.read(tables, _localised.FINDINGS, blanks_absent=False)
+    with _chexlocalize_masks.opened(_place(masks, images)) as drawn:
+        tables = _chexpert_tables.tables(labels, images)
+        rows = _chexpert_tables.read(
+            tables, _chexlocalize_masks.FINDINGS, blanks_absent=False
+        )
         return (
             yield from chexpert.build(
                 Path(folder),
                 images,
                 rows,
                 drawn,
-                findings=_localised.FINDINGS,
+                findings=_chexlocalize_masks.FINDINGS,
                 lateral=lateral,
             )
         )

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import build as _build
-from napari_wsseg.datasets.importing import chexlocalize_masks as _localised
-from napari_wsseg.datasets.importing import chexpert_tables as _chexpert_rows
-from napari_wsseg.datasets.importing import film_files as _films
-from napari_wsseg.datasets.importing.chexpert_tables import Row
+from napari_wsseg.datasets.importing import chexlocalize_masks as _chexlocalize_masks
+from napari_wsseg.datasets.importing import chexpert_tables as _chexpert_tables
+from napari_wsseg.datasets.importing import film_files as _film_files
+from napari_wsseg.datasets.importing.chexpert_tables import ChexpertRow
 from napari_wsseg.datasets.importing.report import ImportReport
 from napari_wsseg.jobs import Progress
 
@@ -49,12 +49,12 @@ def steps(
         A table is missing, lacks a column or has a cell that is off, or no film can be
         read.
     """
-    images = _films.folder(images)
+    images = _film_files.folder(images)
     _build.check_free(Path(folder).absolute())
-    findings = _chexpert_rows.FINDINGS
-    with _localised.opened(masks) as drawn:
-        tables = _chexpert_rows.tables(labels, images)
-        rows = _chexpert_rows.read(tables, findings, blanks_absent=blanks_absent)
+    findings = _chexpert_tables.FINDINGS
+    with _chexlocalize_masks.opened(masks) as drawn:
+        tables = _chexpert_tables.tables(labels, images)
+        rows = _chexpert_tables.read(tables, findings, blanks_absent=blanks_absent)
         return (
             yield from build(
                 Path(folder), images, rows, drawn, findings=findings, lateral=lateral
@@ -65,15 +65,15 @@ def steps(
 def build(
     folder: Path,
     images: Path,
-    rows: Mapping[str, Row],
+    rows: Mapping[str, ChexpertRow],
     drawn: Masks,
     *,
     findings: Sequence[str],
     lateral: bool,
 ) -> Generator[Progress, None, ImportReport]:
     """Yield progress while a project is made of the rows whose films are there."""
-    films, left_out = _films.by_key(
-        _films.paths(images, without=(folder,)), _chexpert_rows.key
+    films, left_out = _film_files.by_key(
+        _film_files.paths(images, without=(folder,)), _chexpert_tables.key
     )
     wanted = {name: row for name, row in rows.items() if lateral or row.frontal}
     remarks = []
@@ -85,7 +85,7 @@ def build(
     missing = []
     for table in dict.fromkeys(row.table for row in wanted.values()):
         lines = {name: row.line for name, row in wanted.items() if row.table == table}
-        gone, words = _films.missing(lines, films, table, one_of_several=True)
+        gone, words = _film_files.missing(lines, films, table, one_of_several=True)
         missing += gone
         remarks += words
     strays = sum(name not in rows for name in films)
@@ -106,13 +106,15 @@ def build(
             rejected=[*missing, *left_out],
             warnings=[
                 *remarks,
-                *_films.empty_splits(wanted[name].split for name in taken),
+                *_film_files.empty_splits(wanted[name].split for name in taken),
             ],
         )
     )
 
 
-def _masks(name: str, row: Row, drawn: Masks) -> Mapping[str, _build.MaskSource]:
+def _masks(
+    name: str, row: ChexpertRow, drawn: Masks
+) -> Mapping[str, _build.MaskSource]:
     """Return a film's masks.
 
     Where masks were drawn, on val and test, radiologists have labelled, so that the
@@ -124,12 +126,14 @@ def _masks(name: str, row: Row, drawn: Masks) -> Mapping[str, _build.MaskSource]
     if not drawn or row.split == "train":
         return {}
     return {
-        finding: None for finding in _localised.FINDINGS if row.labels.get(finding) == 0
+        finding: None
+        for finding in _chexlocalize_masks.FINDINGS
+        if row.labels.get(finding) == 0
     }
 
 
 def _without_film(
-    drawn: Masks, rows: Mapping[str, Row], taken: Mapping[str, str]
+    drawn: Masks, rows: Mapping[str, ChexpertRow], taken: Mapping[str, str]
 ) -> list[str]:
     known = {name.replace("/", "_"): name for name in rows}
     lost = [

@@ -14,18 +14,18 @@ from typing import Literal, TypeAlias
 
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import build as _build
-from napari_wsseg.datasets.importing import discover as _found
+from napari_wsseg.datasets.importing import discover as _discover
 from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing import header_labels as _header_labels
-from napari_wsseg.datasets.importing import labels_csv as _labels
+from napari_wsseg.datasets.importing import labels_csv as _labels_csv
 from napari_wsseg.datasets.importing import mask_files as _mask_files
 from napari_wsseg.datasets.importing import patients as _patients
 from napari_wsseg.datasets.importing import splits as _splits
-from napari_wsseg.datasets.importing.labels_csv import LabelTable, Row
+from napari_wsseg.datasets.importing.labels_csv import LabelRow, LabelTable
 from napari_wsseg.datasets.importing.patients import Patients
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
-from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io.external import film_matching as _matching
+from napari_wsseg.io import folder_files as _folder_files
+from napari_wsseg.io.external import film_matching as _film_matching
 from napari_wsseg.io.external import mask_values
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Split
@@ -93,7 +93,7 @@ def steps(
     DataError
         No film can be read, a label is off, or no finding is named; nothing is made.
     """
-    images = _found.root(images)
+    images = _discover.root(images)
     masks = _existing(masks, "mask folder") if masks else None
     _build.check_free(Path(folder).absolute())
     table = _guarded.labels(Path(labels)) if labels else LabelTable((), {})
@@ -104,10 +104,10 @@ def steps(
             "each, or masks with a folder for each"
         )
     without = {Path(p).absolute() for p in (folder, labels, masks) if p}
-    found = _found.found(images, without=without)
+    found = _discover.find_films(images, without=without)
     if only is not None:
         found = replace(found, paths=[path for path in found.paths if path in only])
-    if labels and table.key != _labels.IMAGE:
+    if labels and table.key != _labels_csv.IMAGE:
         table, missing = yield from _header_labels.rows_of_films(
             table, images, found.paths, labels
         )
@@ -163,7 +163,7 @@ def _folders(masks: Path | None) -> tuple[str, ...]:
     if masks is None:
         return ()
     names = (path.name for path in masks.iterdir() if path.is_dir())
-    return tuple(sorted(name for name in names if not _scan.is_litter(name)))
+    return tuple(sorted(name for name in names if not _folder_files.is_litter(name)))
 
 
 def _masks_of(
@@ -177,7 +177,7 @@ def _masks_of(
         if finding is not None:
             of_finding.setdefault(finding, []).append(masks / name)
     return {
-        finding: _mask_files.MaskFiles.of(*of_finding[finding])
+        finding: _mask_files.MaskFiles.in_folders(*of_finding[finding])
         for finding in findings
         if finding in of_finding
     }
@@ -187,8 +187,8 @@ def _finding_of(folder: str, findings: Sequence[str]) -> str | None:
     """Return the finding that a folder is called, or the one that differs in case."""
     if folder in findings:
         return folder
-    folded = _matching.plain(folder).casefold()
-    alike = [one for one in findings if _matching.plain(one).casefold() == folded]
+    folded = _film_matching.plain(folder).casefold()
+    alike = [one for one in findings if _film_matching.plain(one).casefold() == folded]
     return alike[0] if len(alike) == 1 else None
 
 
@@ -206,7 +206,7 @@ def _check_masks(
     """
     if masks is None or any(of_film.values()):
         return
-    there = _scan.files(masks)
+    there = _folder_files.files(masks)
     if there:
         why = "; ".join(f"{one.path}: {one.reason}" for one in strays[:3])
         unknown = [n for n in _folders(masks) if _finding_of(n, findings) is None]
@@ -229,8 +229,8 @@ def _rows_of_films(
     DataError
         None of them means a film.
     """
-    films = _matching.FilmNames((path, path) for path in found)
-    matched, reasons = _matching.match(table.rows, films)
+    films = _film_matching.FilmNames((path, path) for path in found)
+    matched, reasons = _film_matching.match(table.rows, films)
     missing = [
         Rejected(
             name,
@@ -244,7 +244,7 @@ def _rows_of_films(
             f"{labels}: none of its {len(table.rows)} lines names a film that is there "
             f"({first.path}: {first.reason}); nothing was made"
         )
-    rows: dict[str, Row] = {}
+    rows: dict[str, LabelRow] = {}
     for name, path in matched.items():
         row = table.rows[name]
         before = rows.setdefault(path, row)
@@ -284,7 +284,7 @@ def _split(
 def _how_split(table: LabelTable, patients: Patients) -> str:
     if _are_given(table):
         return "as the labels say"
-    together = ", all films of a patient together" if patients.told else ""
+    together = ", all films of a patient together" if patients.any_known else ""
     return f"dealt out 70 : 15 : 15, alike in findings{together}"
 
 
@@ -292,7 +292,7 @@ def _odd_patients(
     patients: Patients, splits: Mapping[str, Split], *, given: bool
 ) -> list[str]:
     if not given:
-        return [*patients.remarks, *_patients.lacking(patients, splits.values())]
+        return [*patients.remarks, *_patients.empty_splits(patients, splits.values())]
     if parted := patients.parted(splits):
         return [
             f"films of {parted} patients lie in several splits, as the labels have it: "
@@ -303,7 +303,7 @@ def _odd_patients(
 
 def _film(
     path: str,
-    row: Row | None,
+    row: LabelRow | None,
     findings: Sequence[str],
     split: Split,
     masks: Mapping[str, Sequence[Path]],
@@ -341,8 +341,8 @@ def _oddities(
 
 def _meant(name: str, findings: Sequence[str]) -> str:
     """Ask for the finding that a folder's name was meant to be, if one is near."""
-    plain = {_matching.plain(finding).casefold(): finding for finding in findings}
-    near = get_close_matches(_matching.plain(name).casefold(), plain, 1)
+    plain = {_film_matching.plain(finding).casefold(): finding for finding in findings}
+    near = get_close_matches(_film_matching.plain(name).casefold(), plain, 1)
     return f"did you mean {plain[near[0]]}?" if near else ""
 
 

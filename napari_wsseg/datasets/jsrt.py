@@ -16,17 +16,17 @@ import numpy as np
 
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import build as _build
-from napari_wsseg.datasets.importing import film_files as _films
+from napari_wsseg.datasets.importing import film_files as _film_files
 from napari_wsseg.datasets.importing import splits as _splits
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
-from napari_wsseg.io import folder_files as _scan
+from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.external import mask_files
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Mask
 
 FINDING = "nodule"
 _NAME = re.compile(r"JPC([LN])N\d{3}")
-_ENDINGS = (".img", *_films.ENDINGS)
+_ENDINGS = (".img", *_film_files.ENDINGS)
 
 
 @datasets.register("jsrt")
@@ -53,18 +53,18 @@ def steps(
     DataError
         No film can be read, or there are no masks where some were named.
     """
-    images = _films.folder(images)
+    images = _film_files.folder(images)
     if labels:
         raise DataError(f"{labels}: not needed; the label is in the film's name")
     _build.check_free(Path(folder).absolute())
-    masks = _films.folder(masks, "mask folder") if masks else None
+    masks = _film_files.folder(masks, "mask folder") if masks else None
     without = {Path(path).absolute() for path in (folder, masks) if path}
     found = [
         path
-        for path in _scan.files(images, without=without)
+        for path in _folder_files.files(images, without=without)
         if path.lower().endswith(_ENDINGS)
     ]
-    films, left_out = _films.by_key(found, lambda path: _stem(path).upper())
+    films, left_out = _film_files.by_key(found, lambda path: _stem(path).upper())
     strange = [stem for stem in films if not _NAME.fullmatch(stem)]
     left_out += [
         Rejected(films.pop(stem), "its name is not JPCLN or JPCNN and a number")
@@ -107,7 +107,7 @@ def _organs(
 ) -> dict[str, dict[str, _build.MaskSource]]:
     """Return masks by film and organ, which is the folder that they lie in."""
     organs: dict[str, dict[str, _build.MaskSource]] = {}
-    for path in _scan.files(masks):
+    for path in _folder_files.files(masks):
         pure = PurePosixPath(path)
         stem = pure.stem.upper()
         if not path.lower().endswith(mask_files.ENDINGS) or len(pure.parts) < 2:

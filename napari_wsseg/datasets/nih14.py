@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import build as _build
-from napari_wsseg.datasets.importing import film_files as _films
+from napari_wsseg.datasets.importing import film_files as _film_files
 from napari_wsseg.datasets.importing import splits as _splits
 from napari_wsseg.datasets.importing import tables as _tables
 from napari_wsseg.datasets.importing.report import ImportReport
@@ -75,14 +75,14 @@ def steps(
         A table is missing or lacks a column, names an unknown finding, or no film can
         be read.
     """
-    images = _films.folder(images)
+    images = _film_files.folder(images)
     _build.check_free(Path(folder).absolute())
-    table = _films.required(labels, TABLES, images, "the table with --labels")
+    table = _film_files.required(labels, TABLES, images, "the table with --labels")
     rows, lines = _read(table)
     boxes = _boxes(masks) if masks else {}
-    found = _films.paths(images, without=(folder,))
-    films, left_out = _films.by_key(found, lambda path: PurePosixPath(path).name)
-    missing, remarks = _films.missing(lines, films, table)
+    found = _film_files.paths(images, without=(folder,))
+    films, left_out = _film_files.by_key(found, lambda path: PurePosixPath(path).name)
+    missing, remarks = _film_files.missing(lines, films, table)
     unlisted = [name for name in films if name not in rows]
     if unlisted:
         remarks.append(f"{len(unlisted)} films have no row in {table.name}: left out")
@@ -100,7 +100,7 @@ def steps(
                 for name, path in taken.items()
             ],
             rejected=[*missing, *left_out],
-            warnings=[*remarks, *_films.empty_splits(splits.values())],
+            warnings=[*remarks, *_film_files.empty_splits(splits.values())],
         )
     )
 

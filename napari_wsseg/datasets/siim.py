@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import build as _build
-from napari_wsseg.datasets.importing import film_files as _films
+from napari_wsseg.datasets.importing import film_files as _film_files
 from napari_wsseg.datasets.importing import splits as _splits
 from napari_wsseg.datasets.importing import tables as _tables
 from napari_wsseg.datasets.importing.report import ImportReport
@@ -53,13 +53,13 @@ def steps(
     DataError
         No csv file, a column is missing, or no film can be read.
     """
-    images = _films.folder(images)
+    images = _film_files.folder(images)
     _build.check_free(Path(folder).absolute())
-    table = _films.required(labels or masks, TABLES, images, "it with --labels")
+    table = _film_files.required(labels or masks, TABLES, images, "it with --labels")
     runs, lines = _read(table)
-    found = _films.paths(images, without=(folder,))
-    films, left_out = _films.by_key(found, lambda path: PurePosixPath(path).stem)
-    missing, remarks = _films.missing(lines, films, table)
+    found = _film_files.paths(images, without=(folder,))
+    films, left_out = _film_files.by_key(found, lambda path: PurePosixPath(path).stem)
+    missing, remarks = _film_files.missing(lines, films, table)
     label_of = {path: _label(runs.get(name)) for name, path in films.items()}
     unlisted = sum(label is None for label in label_of.values())
     if unlisted:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import build as _build
-from napari_wsseg.datasets.importing import film_files as _films
+from napari_wsseg.datasets.importing import film_files as _film_files
 from napari_wsseg.datasets.importing import splits as _splits
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.jobs import DataError, Progress
@@ -53,15 +53,15 @@ def steps(
     DataError
         No film can be read, or there are no lung masks where some were named.
     """
-    images = _films.folder(images)
+    images = _film_files.folder(images)
     if labels:
         raise DataError(f"{labels}: not needed; the label is in the film's name")
     _build.check_free(Path(folder).absolute())
-    masks = _films.folder(masks, "mask folder") if masks else None
-    found = _films.paths(images, without=(folder, masks))
+    masks = _film_files.folder(masks, "mask folder") if masks else None
+    found = _film_files.paths(images, without=(folder, masks))
     if any(_FILM_FOLDER in PurePosixPath(path).parts for path in found):
         found = [p for p in found if _FILM_FOLDER in PurePosixPath(p).parts]
-    films, left_out = _films.by_key(found, lambda path: PurePosixPath(path).stem)
+    films, left_out = _film_files.by_key(found, lambda path: PurePosixPath(path).stem)
     nameless = [
         Rejected(path, "its name ends neither in _0 (normal) nor in _1 (ill)")
         for stem, path in films.items()
@@ -97,7 +97,7 @@ def _lungs(
     """Return the mask files by film and finding, and those of no film."""
     lungs: dict[str, dict[str, Path]] = {}
     strays = []
-    for path in _films.paths(masks):
+    for path in _film_files.paths(masks):
         pure = PurePosixPath(path)
         stem = pure.stem.removesuffix(_BOTH_ENDING)
         side = _LUNGS.get((masks / path).parent.name.lower(), _BOTH)

@@ -18,7 +18,7 @@ from PIL import Image
 
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import build as _build
-from napari_wsseg.datasets.importing import film_files as _films
+from napari_wsseg.datasets.importing import film_files as _film_files
 from napari_wsseg.datasets.importing import tables as _tables
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.jobs import DataError, Progress
@@ -81,22 +81,24 @@ def steps(
         A list or the pictures are missing, an object is of no class, or no picture can
         be read.
     """
-    images = _films.folder(images)
+    images = _film_files.folder(images)
     _build.check_free(Path(folder).absolute())
-    _films.folder(images / _PICTURES)
+    _film_files.folder(images / _PICTURES)
     lists = images / _LISTS
-    chosen = _films.required(labels, (*_AUGMENTED, "train.txt"), lists, "--labels")
+    chosen = _film_files.required(labels, (*_AUGMENTED, "train.txt"), lists, "--labels")
     lines = {chosen: _listed(chosen)}
     splits: dict[str, Split] = dict.fromkeys(lines[chosen], "train")
     if (lists / "val.txt").is_file():
         lines[lists / "val.txt"] = _listed(lists / "val.txt")
         splits |= dict.fromkeys(lines[lists / "val.txt"], "val")
-    trees = [_films.folder(masks, "mask folder")] if masks else _known_trees(images)
+    trees = (
+        [_film_files.folder(masks, "mask folder")] if masks else _known_trees(images)
+    )
     found = {path.stem: path for path in sorted((images / _PICTURES).iterdir())}
     missing: list[Rejected] = []
     remarks: list[str] = []
     for table, listed in lines.items():
-        gone, words = _films.missing(listed, found, table, one_of_several=True)
+        gone, words = _film_files.missing(listed, found, table, one_of_several=True)
         missing += gone
         remarks += words
     films = []
@@ -122,7 +124,10 @@ def steps(
             findings=CLASSES,
             films=films,
             rejected=missing,
-            warnings=[*remarks, *_films.empty_splits(film.split for film in films)],
+            warnings=[
+                *remarks,
+                *_film_files.empty_splits(film.split for film in films),
+            ],
             colour=True,
         )
     )

@@ -15,8 +15,8 @@ from typing import Any
 from napari_wsseg.export import File, Found, Item, Note, formats, importers
 from napari_wsseg.export.exporting import several_files
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io.external import json_masks as drawn
+from napari_wsseg.io import folder_files as _folder_files
+from napari_wsseg.io.external import json_masks
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import run_lengths
 from napari_wsseg.schema import Case, Mask, without_ending
@@ -31,7 +31,8 @@ def write(chosen: Selection) -> Iterator[Item]:
     for case, masks in chosen.each():
         yield case
         films[key(chosen, case)] = {
-            told(chosen, finding): _encoded(mask) for finding, mask in masks.items()
+            written_name(chosen, finding): _encoded(mask)
+            for finding, mask in masks.items()
         }
     yield from unmarked(chosen)
     yield File("gt_segmentations_wsseg.json", partial(dumped, films))
@@ -42,16 +43,16 @@ def read(path: Path) -> Iterator[Found | Note]:
     """Yield the masks of a file of either form, or of the folder of such files."""
     files = [path]
     if path.is_dir():
-        listed = _scan.with_ending(path, (".json",))
+        listed = _folder_files.with_ending(path, (".json",))
         files = [file for file in listed if file.name.lower().startswith("gt_")]
     yield from several_files.each(path, files, _found)
 
 
 def _found(file: Path) -> Iterator[Found | Note]:
-    for film, entry in drawn.by_film(file).items():
+    for film, entry in json_masks.by_film(file).items():
         try:
-            for finding, draw in drawn.localised(file, film, entry):
-                other = drawn.CHEXPERT_NAMES.get(finding, "")
+            for finding, draw in json_masks.localised(file, film, entry):
+                other = json_masks.CHEXPERT_NAMES.get(finding, "")
                 yield Found(film, finding, draw, guess=other)
         except DataError as error:
             yield Note("skipped", str(error))
@@ -64,9 +65,9 @@ def key(chosen: Selection, case: Case) -> str:
     return last.replace("/", "_") if _CHEXPERT.fullmatch(last) else chosen.name(case)
 
 
-def told(chosen: Selection, finding: str) -> str:
+def written_name(chosen: Selection, finding: str) -> str:
     """Return what the file calls a finding."""
-    for theirs, ours in drawn.CHEXPERT_NAMES.items():
+    for theirs, ours in json_masks.CHEXPERT_NAMES.items():
         if ours == finding and theirs not in chosen.findings:
             return theirs
     return finding

@@ -12,7 +12,7 @@ from typing import Any
 
 from napari_wsseg.export import File, Item, chexlocalize, formats, importers
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io.external import json_masks as drawn
+from napari_wsseg.io.external import json_masks
 from napari_wsseg.ops import outlines
 
 importers.register("chexlocalize_contours")(chexlocalize.read)
@@ -24,9 +24,9 @@ def write(chosen: Selection) -> Iterator[Item]:
     films: dict[str, dict[str, Any]] = {}
     for case, masks in chosen.each():
         yield case
-        entry: dict[str, Any] = {drawn.SIZE: list(case.shape)}
+        entry: dict[str, Any] = {json_masks.SIZE: list(case.shape)}
         for finding, mask in masks.items():
-            name = chexlocalize.told(chosen, finding)
+            name = chexlocalize.written_name(chosen, finding)
             entry[name] = [one.tolist() for one in outlines.borders(mask)]
         films[chexlocalize.key(chosen, case)] = entry
     yield from chexlocalize.unmarked(chosen)

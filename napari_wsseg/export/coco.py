@@ -25,8 +25,8 @@ from napari_wsseg.export import (
 )
 from napari_wsseg.export.exporting import several_files
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io.external import json_masks as drawn
+from napari_wsseg.io import folder_files as _folder_files
+from napari_wsseg.io.external import json_masks
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import run_lengths
 from napari_wsseg.schema import Case, Mask
@@ -47,20 +47,20 @@ def read(path: Path) -> Iterator[Found | Note]:
     Annotations of the same film and finding are united. One that is off is told, and
     costs that one alone. Roboflow puts a file into each of its folders.
     """
-    files = _scan.with_ending(path, (".json",)) if path.is_dir() else [path]
+    files = _folder_files.with_ending(path, (".json",)) if path.is_dir() else [path]
     files = [path / NAME] if (path / NAME).is_file() else files
     yield from several_files.each(path, files, _read)
 
 
 def _read(file: Path) -> Iterator[Found | Note]:
-    told = drawn.load(file, "COCO")
-    if not isinstance(told, dict):
+    record = json_masks.load(file, "COCO")
+    if not isinstance(record, dict):
         raise DataError(f"{file}: not COCO: a list, not images and annotations")
     lists = ("images", "annotations", "categories")
-    missing = [name for name in lists if not isinstance(told.get(name), list)]
+    missing = [name for name in lists if not isinstance(record.get(name), list)]
     if missing:
         raise DataError(f"{file}: not COCO: it has no list of {' or '.join(missing)}")
-    yield from _found(told)
+    yield from _found(record)
 
 
 def document(chosen: Selection, segment: Callable[[Mask], Any]) -> Iterator[Item]:
@@ -87,14 +87,14 @@ def document(chosen: Selection, segment: Callable[[Mask], Any]) -> Iterator[Item
         {"id": place, "name": finding, "supercategory": "finding"}
         for place, finding in enumerate(chosen.findings, start=1)
     ]
-    told = {
+    record = {
         "info": {"description": f"{chosen.project.name}. Research use only."},
         "images": images,
         "categories": categories,
         "annotations": annotations,
     }
     yield from chexlocalize.unmarked(chosen)
-    yield File(NAME, partial(chexlocalize.dumped, told))
+    yield File(NAME, partial(chexlocalize.dumped, record))
 
 
 def _image(number: int, case: Case, found: list[str]) -> dict[str, Any]:
@@ -113,17 +113,17 @@ def _run_lengths(mask: Mask) -> dict[str, Any]:
     return {"size": list(mask.shape), "counts": run_lengths.coco_encode(mask)}
 
 
-def _found(told: Mapping[str, Any]) -> Iterator[Found | Note]:
+def _found(record: Mapping[str, Any]) -> Iterator[Found | Note]:
     notes: list[Note] = []
-    names, several = _by_id(told["categories"], "category", "name", notes)
-    films, many = _by_id(told["images"], "image", "file_name", notes)
+    names, several = _by_id(record["categories"], "category", "name", notes)
+    films, many = _by_id(record["images"], "image", "file_name", notes)
     yield from notes
     parts: dict[str, dict[str, list[Any]]] = {key: {} for key in films}
     for key, one in films.items():
         listed = one.get("drawn")
         for finding in listed if isinstance(listed, list) else ():
             parts[key][str(finding)] = []
-    for one in told["annotations"]:
+    for one in record["annotations"]:
         if not isinstance(one, dict):
             yield Note("skipped", f"annotation {str(one)[:40]}: not one of COCO")
             continue
@@ -169,10 +169,10 @@ def _united(
 ) -> Mask:
     """Return the union of annotations; without any, the finding was found absent."""
     if shape is None or None not in size:
-        said = drawn.size_of(size)
-        drawn.check(said, shape)
-        shape = said
-    return drawn.union(
+        own_shape = json_masks.size_of(size)
+        json_masks.check(own_shape, shape)
+        shape = own_shape
+    return json_masks.union(
         film,
         drawings,
         shape,
@@ -184,9 +184,9 @@ def _united(
 
 def _drawn(segment: object, shape: Shape) -> Mask:
     if isinstance(segment, dict):
-        mask = drawn.decoded(segment, shape)
+        mask = json_masks.decoded(segment, shape)
     elif isinstance(segment, list) and segment:
-        mask = drawn.polygons(segment, shape, shape)
+        mask = json_masks.polygons(segment, shape, shape)
     else:
         raise DataError("has no segmentation: a box alone is no mask")
     if not mask.any():

@@ -18,10 +18,10 @@ from functools import partial
 from napari_wsseg.export import File, Item, Note, formats
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import anatomy
-from napari_wsseg.io.external import spreadsheet as _sheet
+from napari_wsseg.io.external import spreadsheet as _spreadsheet
 from napari_wsseg.io.index import effort
 from napari_wsseg.io.index.effort import Effort
-from napari_wsseg.ops import masks as regions
+from napari_wsseg.ops import masks as _masks
 from napari_wsseg.ops.chest import ChestMeasures
 from napari_wsseg.schema import Annotation, Case, Decision, Mask
 
@@ -67,7 +67,7 @@ def _measured(case: Case, mask: Mask) -> Sequence[object]:
     area = int(mask.sum())
     row, column = case.spacing_mm or (0.0, 0.0)
     square = f"{area * row * column:.2f}" if case.spacing_mm else None
-    return area, square, f"{area / mask.size:.6f}", regions.components(mask)[1]
+    return area, square, f"{area / mask.size:.6f}", _masks.components(mask)[1]
 
 
 def _made(one: Annotation) -> Sequence[object]:
@@ -110,9 +110,9 @@ def _chest(found: ChestMeasures | None) -> Sequence[object]:
         return (None,) * 4
     ratio = found.cardiothoracic_ratio
     shares = (found.heart, found.left_lung, found.right_lung)
-    told = [f"{share:.4f}" for share in shares]
-    return None if ratio is None else f"{ratio:.3f}", *told
+    cells = [f"{share:.4f}" for share in shares]
+    return None if ratio is None else f"{ratio:.3f}", *cells
 
 
 def _table(rows: Sequence[Sequence[object]]) -> bytes:
-    return _sheet.table(COLUMNS, rows)
+    return _spreadsheet.table(COLUMNS, rows)

@@ -26,9 +26,8 @@ from napari_wsseg.export import (
     importers,
 )
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io.external import json_masks as drawn
-from napari_wsseg.io.external import mask_files as masks
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.external import json_masks, mask_files
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case, Mask
 
@@ -98,7 +97,7 @@ def _add(
 
 
 def _opened(path: Path) -> ElementTree.Element:
-    _film.check_file(path)
+    _limits.check_file(path)
     try:
         data = path.read_bytes()
         if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
@@ -138,9 +137,11 @@ def _united(
     remarks: list[str],
     shape: Shape | None,
 ) -> Mask:
-    said = drawn.size_of(size)
-    drawn.check(said, shape)
-    return drawn.union(film, shapes, said, _drawn, lambda one: f"a {one.tag}", remarks)
+    own_shape = json_masks.size_of(size)
+    json_masks.check(own_shape, shape)
+    return json_masks.union(
+        film, shapes, own_shape, _drawn, lambda one: f"a {one.tag}", remarks
+    )
 
 
 def _drawn(one: ElementTree.Element, shape: Shape) -> Mask:
@@ -156,7 +157,7 @@ def _drawn(one: ElementTree.Element, shape: Shape) -> Mask:
         ]
     except (KeyError, ValueError, OverflowError) as error:
         raise DataError(f"lacks {error}, or has no numbers") from error
-    return drawn.polygons([points], shape, shape)
+    return json_masks.polygons([points], shape, shape)
 
 
 def _unpacked(one: ElementTree.Element, shape: Shape) -> Mask:
@@ -169,7 +170,7 @@ def _unpacked(one: ElementTree.Element, shape: Shape) -> Mask:
     if min(width, height) < 1 or min(runs) < 0 or sum(runs) != width * height:
         raise DataError(f"has run lengths of other than {width} × {height} pixels")
     turns = np.arange(len(runs)) % 2 == 1
-    mask = masks.blank(shape)
+    mask = mask_files.blank(shape)
     part = np.repeat(turns, runs).reshape(height, width)
     mask[top : top + height, left : left + width] = part
     return mask

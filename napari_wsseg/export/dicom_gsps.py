@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from napari_wsseg.export import File, Item, Note, formats, with_identity
-from napari_wsseg.export.exporting import dicom_objects as _objects
+from napari_wsseg.export.exporting import dicom_objects as _dicom_objects
 from napari_wsseg.export.exporting.dicom_objects import Source
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.ops import outlines
@@ -26,7 +26,7 @@ ENDING = ".pr.dcm"
 @with_identity
 def write(chosen: Selection) -> Iterator[Item]:
     """Yield ``<film>.pr.dcm``; a film without a drawn finding has none."""
-    for one in _objects.films(chosen):
+    for one in _dicom_objects.films(chosen):
         if not isinstance(one, tuple):
             yield one
             continue
@@ -41,7 +41,7 @@ def write(chosen: Selection) -> Iterator[Item]:
             yield Note("skipped", words)
             continue
         made = partial(state, chosen, case, source, drawn)
-        yield File(chosen.place(case, ENDING), _objects.file(made))
+        yield File(chosen.place(case, ENDING), _dicom_objects.file(made))
 
 
 def state(
@@ -56,7 +56,7 @@ def state(
             layer_name=f"FINDING_{number}",
             order=number,
             description=finding[:64],
-            display_color=_objects.colour(colours[finding]),
+            display_color=_dicom_objects.colour(colours[finding]),
         )
         for number, finding in enumerate(masks, start=1)
     }
@@ -75,7 +75,7 @@ def state(
             presentation_lut_shape="INVERSE" if inverse else "IDENTITY"
         ),
         specific_character_set="ISO_IR 192",
-        **_objects.common(chosen, case, source, "outlines").arguments,
+        **_dicom_objects.common(chosen, case, source, "outlines").arguments,
     )
     made.Laterality = None  # type 2C; the film says it
     return source.finish(made)
@@ -92,7 +92,7 @@ def _annotation(
             graphic_data=np.vstack([points, points[:1]]).astype(np.float32),
             units="PIXEL",
             tracking_id=finding,
-            tracking_uid=_objects.tracking_uid(chosen, case, finding),
+            tracking_uid=_dicom_objects.tracking_uid(chosen, case, finding),
         )
         for points in outlines.edges(mask)
     ]

@@ -24,12 +24,12 @@ from napari_wsseg.export import (
     importers,
     with_identity,
 )
-from napari_wsseg.export.exporting import dicom_objects as _objects
+from napari_wsseg.export.exporting import dicom_objects as _dicom_objects
 from napari_wsseg.export.exporting import several_files
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io import folder_files as _scan
+from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.dicom import guard
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 
@@ -44,20 +44,20 @@ _MOST_FRAMES = 512
 @with_identity
 def write(chosen: Selection) -> Iterator[Item]:
     """Yield ``<film>.seg.dcm``; de-identified, the film as ``<film>.dcm``, too."""
-    for one in _objects.films(chosen):
+    for one in _dicom_objects.films(chosen):
         if not isinstance(one, tuple):
             yield one
             continue
         case, source, masks = one
-        made = partial(_objects.segmentation, chosen, case, source, masks)
-        yield File(chosen.place(case, ENDING), _objects.file(made))
+        made = partial(_dicom_objects.segmentation, chosen, case, source, masks)
+        yield File(chosen.place(case, ENDING), _dicom_objects.file(made))
 
 
 @importers.register("dicom_seg")
 def read(path: Path) -> Iterator[Found | Note]:
     """Yield the masks of a file, or of every segmentation in a folder."""
     if path.is_dir():
-        below = (path / name for name in _scan.files(path))
+        below = (path / name for name in _folder_files.files(path))
         files = [file for file in below if is_one(file)]
     else:
         files = [path]
@@ -84,9 +84,9 @@ def _found(path: Path) -> Iterator[Found]:
     sources = dict.fromkeys(uid for _, _, uids in frames for uid in uids)
     films: list[str | None] = [*sources] or [None]
     for number in map(int, segmentation.segment_numbers):
-        told = segmentation.get_segment_description(number)
-        meaning = str(told.segmented_property_type.meaning)
-        label = str(told.segment_label)
+        description = segmentation.get_segment_description(number)
+        meaning = str(description.segmented_property_type.meaning)
+        label = str(description.segment_label)
         for uid in films:
             # A segment without a frame of a film is empty there (PS3.3 C.8.20.2).
             own = [
@@ -152,7 +152,7 @@ def _of_file(segmentation: Any) -> list[str]:
 
 def _opened(path: Path) -> Any:
     """Return a file's segmentation; the last one is kept while the file is the same."""
-    _film.check_file(path)
+    _limits.check_file(path)
     state = path.stat()
     return _parsed(path, state.st_mtime_ns, state.st_size)
 
@@ -169,7 +169,7 @@ def _parsed(path: Path, changed: int, size: int) -> Any:
         dataset = dcmread(path)
         if str(dataset.get("SOPClassUID")) not in SOP_CLASSES:
             raise DataError(f"{path}: DICOM, but not a segmentation")
-        _film.check_shape(path, int(dataset.Rows), int(dataset.Columns))
+        _limits.check_shape(path, int(dataset.Rows), int(dataset.Columns))
         frames = int(dataset.get("NumberOfFrames") or 1)
         if frames > _MOST_FRAMES:
             raise DataError(

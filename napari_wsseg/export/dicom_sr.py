@@ -13,9 +13,9 @@ from importlib.metadata import version
 from typing import Any
 
 from napari_wsseg.export import File, Item, formats, with_identity
-from napari_wsseg.export.exporting import dicom_codes as _codes
-from napari_wsseg.export.exporting import dicom_objects as _objects
-from napari_wsseg.export.exporting import stand_in_dicom as _stand_in
+from napari_wsseg.export.exporting import dicom_codes as _dicom_codes
+from napari_wsseg.export.exporting import dicom_objects as _dicom_objects
+from napari_wsseg.export.exporting import stand_in_dicom as _stand_in_dicom
 from napari_wsseg.export.exporting.dicom_objects import Source
 from napari_wsseg.export.exporting.identity import header as header_of
 from napari_wsseg.export.exporting.identity import made_uid
@@ -44,15 +44,15 @@ _VERDICTS = {
 @with_identity
 def write(chosen: Selection) -> Iterator[Item]:
     """Yield ``<film>.sr.dcm`` and the ``<film>.seg.dcm`` that it is about."""
-    for one in _objects.films(chosen):
+    for one in _dicom_objects.films(chosen):
         if not isinstance(one, tuple):
             yield one
             continue
         case, source, masks = one
-        made = partial(_objects.segmentation, chosen, case, source, masks)
-        yield File(chosen.place(case, ".seg.dcm"), _objects.file(made))
+        made = partial(_dicom_objects.segmentation, chosen, case, source, masks)
+        yield File(chosen.place(case, ".seg.dcm"), _dicom_objects.file(made))
         told = partial(report, chosen, case, source, masks)
-        yield File(chosen.place(case, ENDING), _objects.file(told))
+        yield File(chosen.place(case, ENDING), _dicom_objects.file(told))
 
 
 def report(
@@ -62,7 +62,7 @@ def report(
     import highdicom as hd
     from pydicom.sr.codedict import codes
 
-    segmented = _objects.segmentation(chosen, case, source, masks)
+    segmented = _dicom_objects.segmentation(chosen, case, source, masks)
     annotations = chosen.annotations(case)
     decision = chosen.project.decision(case.id, reader=chosen.scope.reader)
     groups = [
@@ -79,7 +79,7 @@ def report(
         imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,
     )
-    shared = _objects.common(
+    shared = _dicom_objects.common(
         chosen,
         case,
         source,
@@ -111,7 +111,7 @@ def _group(
     """Return what is measured of one finding."""
     import highdicom as hd
 
-    kind, run = _codes.algorithm(chosen.project, one)
+    kind, run = _dicom_codes.algorithm(chosen.project, one)
     evaluations = [_evaluation("ORIGIN", "How the mask was made", (kind, kind.title()))]
     if decision is not None:
         verdict = _VERDICTS[decision.verdict]
@@ -127,7 +127,7 @@ def _group(
     del segment[0].ReferencedSOPSequence[0].ReferencedFrameNumber
     return hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=hd.sr.TrackingIdentifier(
-            uid=_objects.tracking_uid(chosen, case, one.finding),
+            uid=_dicom_objects.tracking_uid(chosen, case, one.finding),
             identifier=one.finding,
         ),
         referenced_segment=segment,
@@ -146,7 +146,7 @@ def _algorithm(run: str) -> Any:
         name=run,
         version=version("napari-wsseg"),
         family=codes.DCM.ArtificialIntelligence,
-        manufacturer=_stand_in.MANUFACTURER,
+        manufacturer=_stand_in_dicom.MANUFACTURER,
     )
 
 
@@ -163,7 +163,7 @@ def _area(case: Case, one: Annotation, kind: str | None) -> Any:
         codes.SCT.Area,
         value=round(one.area_px * row * column, 3),
         unit=codes.UCUM.SquareMillimeter,
-        method=hd.sr.CodedConcept(value, _codes.SCHEME, meaning),
+        method=hd.sr.CodedConcept(value, _dicom_codes.SCHEME, meaning),
     )
 
 
@@ -178,8 +178,8 @@ def _evaluation(value: str, meaning: str, answer: tuple[str, str]) -> Any:
     import highdicom as hd
 
     return hd.sr.QualitativeEvaluation(
-        name=hd.sr.CodedConcept(value, _codes.SCHEME, meaning),
-        value=hd.sr.CodedConcept(answer[0], _codes.SCHEME, answer[1]),
+        name=hd.sr.CodedConcept(value, _dicom_codes.SCHEME, meaning),
+        value=hd.sr.CodedConcept(answer[0], _dicom_codes.SCHEME, answer[1]),
     )
 
 
@@ -209,7 +209,7 @@ def _device(chosen: Selection) -> Any:
         observer_type=codes.DCM.Device,
         observer_identifying_attributes=hd.sr.DeviceObserverIdentifyingAttributes(
             uid=made_uid(chosen.project.secret, chosen.identity, "device"),
-            manufacturer_name=_stand_in.MANUFACTURER,
+            manufacturer_name=_stand_in_dicom.MANUFACTURER,
             model_name="wsseg",
         ),
     )

@@ -20,10 +20,10 @@ from PIL import Image, ImageColor, PngImagePlugin
 
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io.external import spreadsheet as _sheet
+from napari_wsseg.io import folder_files as _folder_files
+from napari_wsseg.io.external import spreadsheet as _spreadsheet
 from napari_wsseg.io.external import tables
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Finding, Mask
 
@@ -56,19 +56,19 @@ def write(chosen: Selection) -> Iterator[Item]:
 @importers.register("indexed_png")
 def read(path: Path) -> Iterator[Found | Note]:
     """Yield the masks of a file, or of every file in a folder."""
-    for file in _scan.with_ending(path, (".png",)) if path.is_dir() else [path]:
+    for file in _folder_files.with_ending(path, (".png",)) if path.is_dir() else [path]:
         film = file.relative_to(path) if path.is_dir() else Path(file.name)
         named = film.as_posix()[: -len(film.suffix)]
         try:
-            said = names(file)
+            findings = names(file)
         except DataError as error:
             if file == path:
                 raise
             yield Note("skipped", str(error))
             continue
         remarks: list[str] = []
-        for index, finding in said.items():
-            draw = partial(_mask, file, index, [*said], remarks)
+        for index, finding in findings.items():
+            draw = partial(_mask, file, index, [*findings], remarks)
             yield Found(named, finding, draw, remarks=remarks)
 
 
@@ -87,7 +87,7 @@ def names(path: Path) -> dict[int, str]:
             return {int(index): str(name) for index, name in json.loads(text).items()}
         with tables.opened(table) as file:
             rows = csv.DictReader(tables.lines(table, file))
-            found = [(int(r["index"]), _sheet.uncell(r["finding"])) for r in rows]
+            found = [(int(r["index"]), _spreadsheet.uncell(r["finding"])) for r in rows]
         named = dict(found)
         if len(named) < len(set(found)):
             raise DataError(f"{table}: one index has two findings")
@@ -132,10 +132,10 @@ def _png(findings: tuple[Finding, ...], masks: Mapping[str, Mask]) -> bytes:
     image = Image.fromarray(values).convert("P")
     colours = [ImageColor.getrgb(finding.colour)[:3] for finding in findings]
     image.putpalette([0, 0, 0, *(level for colour in colours for level in colour)])
-    said = PngImagePlugin.PngInfo()
-    said.add_itxt(CHUNK, json.dumps({names.index(name) + 1: name for name in masks}))
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt(CHUNK, json.dumps({names.index(name) + 1: name for name in masks}))
     file = io.BytesIO()
-    image.save(file, "PNG", pnginfo=said)
+    image.save(file, "PNG", pnginfo=info)
     return file.getvalue()
 
 
@@ -144,7 +144,7 @@ def _table(findings: tuple[Finding, ...]) -> bytes:
         [index, finding.name, finding.colour]
         for index, finding in enumerate(findings, start=1)
     ]
-    return _sheet.table(["index", "finding", "colour"], rows)
+    return _spreadsheet.table(["index", "finding", "colour"], rows)
 
 
 def _mask(
@@ -168,10 +168,10 @@ def _mask(
 
 
 def _opened(path: Path) -> Image.Image:
-    _film.check_file(path)
+    _limits.check_file(path)
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            _film.check_shape(path, image.height, image.width)
+            _limits.check_shape(path, image.height, image.width)
             image.load()
     except DataError:
         raise

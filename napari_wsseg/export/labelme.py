@@ -30,10 +30,9 @@ from napari_wsseg.export import (
 )
 from napari_wsseg.export.exporting import several_files
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io.external import json_masks as drawn
-from napari_wsseg.io.external import mask_files as masks
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io import folder_files as _folder_files
+from napari_wsseg.io.external import json_masks, mask_files
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import outlines
 from napari_wsseg.schema import Case, Mask
@@ -47,15 +46,15 @@ def write(chosen: Selection) -> Iterator[Item]:
     """Yield ``<film>.json``."""
     for case, found in chosen.each():
         yield case
-        told = partial(_document, case, found)
-        yield File(chosen.place(case, ".json"), told)
+        record = partial(_document, case, found)
+        yield File(chosen.place(case, ".json"), record)
     yield from chexlocalize.unmarked(chosen)
 
 
 @importers.register("labelme")
 def read(path: Path) -> Iterator[Found | Note]:
     """Yield the masks of a file, or of every file in a folder."""
-    files = _scan.with_ending(path, (".json",)) if path.is_dir() else [path]
+    files = _folder_files.with_ending(path, (".json",)) if path.is_dir() else [path]
     yield from several_files.each(path, files, _found)
 
 
@@ -71,7 +70,7 @@ def _document(case: Case, found: Mapping[str, Mask]) -> bytes:
         for finding, mask in found.items()
         for points in outlines.edges(mask)
     ]
-    told: dict[str, Any] = {
+    record: dict[str, Any] = {
         "version": _VERSION,
         "flags": {},
         "shapes": shapes,
@@ -82,17 +81,17 @@ def _document(case: Case, found: Mapping[str, Mask]) -> bytes:
         "drawn": [*found],
         "description": "Research use only",
     }
-    return chexlocalize.dumped(told)
+    return chexlocalize.dumped(record)
 
 
 def _found(path: Path) -> Iterator[Found | Note]:
-    told = drawn.load(path, "labelme")
-    shapes = told.get("shapes") if isinstance(told, dict) else None
+    record = json_masks.load(path, "labelme")
+    shapes = record.get("shapes") if isinstance(record, dict) else None
     if not isinstance(shapes, list):
         raise DataError(f"{path}: not labelme: it has no list of shapes")
-    size = (told.get("imageHeight"), told.get("imageWidth"))
-    film = str(told.get("imagePath") or path.stem)
-    listed = told.get("drawn")
+    size = (record.get("imageHeight"), record.get("imageWidth"))
+    film = str(record.get("imagePath") or path.stem)
+    listed = record.get("drawn")
     by_finding: dict[str, list[Mapping[str, Any]]] = {
         str(finding): [] for finding in (listed if isinstance(listed, list) else [])
     }
@@ -116,10 +115,10 @@ def _united(
     shape: Shape | None,
 ) -> Mask:
     if shape is None or None not in size:
-        said = drawn.size_of(size)
-        drawn.check(said, shape)
-        shape = said
-    return drawn.union(
+        own_shape = json_masks.size_of(size)
+        json_masks.check(own_shape, shape)
+        shape = own_shape
+    return json_masks.union(
         film,
         shapes,
         shape,
@@ -138,13 +137,13 @@ def _drawn(one: Mapping[str, Any], shape: Shape) -> Mask:
     if not len(points) or not np.isfinite(points).all():
         raise DataError("has no points, or points without end")
     if kind == "polygon":
-        return drawn.polygons([points.ravel().tolist()], shape, shape)
+        return json_masks.polygons([points.ravel().tolist()], shape, shape)
     if len(points) < 2:
         raise DataError("has fewer than two points")
     (left, top), (right, bottom) = points[:2]
     if kind == "rectangle":
         corners = [left, top, right, top, right, bottom, left, bottom]
-        return drawn.polygons([corners], shape, shape)
+        return json_masks.polygons([corners], shape, shape)
     if kind == "circle":
         rows, columns = np.ogrid[: shape[0], : shape[1]]
         radius = np.hypot(right - left, bottom - top)
@@ -158,11 +157,11 @@ def _drawn(one: Mapping[str, Any], shape: Shape) -> Mask:
 
 def _pasted(data: object, left: int, top: int, shape: Shape) -> Mask:
     """Return the mask of a PNG in base64 whose first pixel is at `left` and `top`."""
-    mask = masks.blank(shape)
+    mask = mask_files.blank(shape)
     try:
         packed = BytesIO(base64.b64decode(str(data), validate=True))
         with Image.open(packed, formats=["PNG"]) as image:
-            _film.check_shape(Path("the mask"), image.height, image.width)
+            _limits.check_shape(Path("the mask"), image.height, image.width)
             part = np.asarray(image.convert("L")) > 0
     except (binascii.Error, OSError, SyntaxError, ValueError) as error:
         raise DataError(f"is not a PNG in base64 ({error})") from error

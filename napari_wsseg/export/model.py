@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from napari_wsseg.export import File, Note, models
-from napari_wsseg.export.exporting import model_card as _card
+from napari_wsseg.export.exporting import model_card as _model_card
 from napari_wsseg.io import project_files, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
@@ -30,7 +30,7 @@ def finished(project: Project, run: str) -> runs.RunFolder:
 
 def beside(project: Project, folder: runs.RunFolder) -> Iterator[File | Note]:
     """Yield what goes with a run's weights, whatever their form."""
-    text, evaluated = _card.text(project, folder)
+    text, evaluated = _model_card.text(project, folder)
     if not evaluated:
         yield Note(
             "warning",

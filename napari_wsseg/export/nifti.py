@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io import folder_files as _scan
+from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.external import mask_values
 from napari_wsseg.io.external import nifti as _nifti
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 
@@ -57,7 +57,7 @@ def read(path: Path, *, choice: Choice = PLAIN) -> Iterator[Found | Note]:
             )
         yield _found(path, path.name, "", choice)
         return
-    for name in _scan.files(path):
+    for name in _folder_files.files(path):
         finding, _, film = name.partition("/") if "/" in name else ("", "", name)
         if film.lower().endswith(ENDINGS):
             yield _found(path / name, film, finding, choice)
@@ -143,7 +143,7 @@ def slice_of(path: Path) -> Slice:
         # The axis from front to back is the one to drop, if it may be.
         drop = max(flat, key=lambda axis: (codes[axis] in ("A", "P"), axis))
         first, second = (axis for axis in range(3) if axis != drop)
-        _film.check_shape(path, shape[second], shape[first])
+        _limits.check_shape(path, shape[second], shape[first])
         plane = np.asarray(image.dataobj).reshape(shape[first], shape[second])
         zooms = (*map(float, image.header.get_zooms()), 0.0)
         spacing = (zooms[second], zooms[first])

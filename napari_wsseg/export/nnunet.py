@@ -30,9 +30,9 @@ from napari_wsseg.export import (
     nifti,
 )
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io.external import json_masks as drawn
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io import folder_files as _folder_files
+from napari_wsseg.io.external import json_masks
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case, Mask
@@ -73,7 +73,7 @@ def write(chosen: Selection) -> Iterator[Item]:
             yield Note("skipped", f"{case.path}: the film is not there, its masks are")
     yield from chexlocalize.unmarked(chosen)
     numbers = {one: number for number, one in enumerate(chosen.findings, start=1)}
-    told = {
+    record = {
         "channel_names": {"0": "radiograph"},
         "labels": {"background": 0, **numbers},
         "numTraining": training,
@@ -82,24 +82,26 @@ def write(chosen: Selection) -> Iterator[Item]:
         "films": films,
         "drawn": listed,
     }
-    yield File(NAME, partial(chexlocalize.dumped, told))
+    yield File(NAME, partial(chexlocalize.dumped, record))
 
 
 @importers.register("nnunet")
 def read(path: Path) -> Iterator[Found | Note]:
     """Yield the masks of a data set: the folder that has ``dataset.json``."""
     table = path / NAME if path.is_dir() else path
-    told = drawn.load(table, "nnU-Net's dataset.json")
-    labels = _numbers(table, told)
-    ending = str(told.get("file_ending", ".png"))
+    record = json_masks.load(table, "nnU-Net's dataset.json")
+    labels = _numbers(table, record)
+    ending = str(record.get("file_ending", ".png"))
     if ending.lower() not in _ENDINGS:
         raise DataError(
             f"{table}: label maps that end in {ending[:20]} are not read; convert them "
             f"to one of {', '.join(_ENDINGS)}"
         )
-    films, listed = (_dictionary(told, key) for key in ("films", "drawn"))
+    films, listed = (_dictionary(record, key) for key in ("films", "drawn"))
     for folder in (table.parent / name for name in _FOLDERS):
-        for file in _scan.with_ending(folder, _ENDINGS) if folder.is_dir() else ():
+        for file in (
+            _folder_files.with_ending(folder, _ENDINGS) if folder.is_dir() else ()
+        ):
             remarks: list[str] = []
             name = _bare(file.relative_to(folder).as_posix())
             own = listed.get(name)
@@ -135,15 +137,15 @@ def _png(values: NDArray[Any]) -> bytes:
     return file.getvalue()
 
 
-def _dictionary(told: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = told.get(key, {})
+def _dictionary(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = record.get(key, {})
     return value if isinstance(value, dict) else {}
 
 
-def _numbers(table: Path, told: object) -> dict[str, tuple[int, ...]]:
+def _numbers(table: Path, record: object) -> dict[str, tuple[int, ...]]:
     """Return the values of each finding; regions have several."""
     try:
-        pairs = told["labels"].items()  # type: ignore[index]
+        pairs = record["labels"].items()  # type: ignore[index]
         found = {
             # nnU-Net 1 has names by number.
             (str(value) if str(name).isdigit() else str(name)): tuple(
@@ -206,10 +208,10 @@ def _whole(path: Path, values: NDArray[Any]) -> NDArray[Any]:
 def _values(path: Path) -> NDArray[Any]:
     if path.name.lower().endswith((".nii", ".nii.gz")):
         return nifti.values(path)[0]
-    _film.check_file(path)
+    _limits.check_file(path)
     try:
         with Image.open(path, formats=["PNG", "TIFF"]) as image:
-            _film.check_shape(path, image.height, image.width)
+            _limits.check_shape(path, image.height, image.width)
             values = np.asarray(image)
     except DataError:
         raise

@@ -49,8 +49,8 @@ def _encoded(folder: RunFolder) -> bytes:
             f"ONNX needs more packages ({error}): pip install 'napari-wsseg[onnx]'"
         ) from error
     proto: Any = program.model_proto  # type: ignore[union-attr]
-    told = proto.metadata_props.add()
-    told.key, told.value = "wsseg", json.dumps(header)
+    entry = proto.metadata_props.add()
+    entry.key, entry.value = "wsseg", json.dumps(header)
     return bytes(proto.SerializeToString())
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from napari_wsseg.export import File, Found, Item, Note, formats, importers
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io.external import mask_files as masks
-from napari_wsseg.io.external import spreadsheet as _sheet
+from napari_wsseg.io import folder_files as _folder_files
+from napari_wsseg.io.external import mask_files
+from napari_wsseg.io.external import spreadsheet as _spreadsheet
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
-from napari_wsseg.io.project_folder import mask_store as _masks
+from napari_wsseg.io.project_folder import mask_store as _mask_store
 
 LABELS = "labels.csv"
 
@@ -33,7 +33,7 @@ def write(chosen: Selection) -> Iterator[Item]:
         yield case
         for finding, mask in drawn.items():
             path = f"{finding}/{chosen.place(case, '.png')}"
-            yield File(path, partial(_masks.encode, mask))
+            yield File(path, partial(_mask_store.encode, mask))
 
 
 @importers.register("png")
@@ -45,11 +45,11 @@ def read(path: Path, *, choice: Choice = PLAIN) -> Iterator[Found | Note]:
     if path.is_file():
         yield _found(path, path.stem, "", choice)
         return
-    for name in _scan.files(path):
+    for name in _folder_files.files(path):
         # Masks in the folder itself are of what it is called, or as a person says.
         finding, _, film = name.partition("/") if "/" in name else ("", "", name)
         stem, ending = os.path.splitext(film)
-        if ending.lower() in masks.ENDINGS:
+        if ending.lower() in mask_files.ENDINGS:
             guess = "" if finding else path.absolute().name
             yield _found(path / name, stem, finding, choice, guess)
         elif name != LABELS:
@@ -60,7 +60,7 @@ def _found(
     path: Path, film: str, finding: str, choice: Choice, guess: str = ""
 ) -> Found:
     remarks: list[str] = []
-    draw = partial(masks.read, path, choice=choice, remarks=remarks)
+    draw = partial(mask_files.read, path, choice=choice, remarks=remarks)
     return Found(film, finding, draw, guess=guess, remarks=remarks)
 
 
@@ -69,5 +69,5 @@ def _labels(chosen: Selection) -> bytes:
     for case in chosen.every_case:
         values = [case.labels.get(name) for name in chosen.findings]
         blanks = ("" if value is None else value for value in values)
-        rows.append([_sheet.path(case.path), *blanks, case.split])
-    return _sheet.table(["image", *chosen.findings, "split"], rows)
+        rows.append([_spreadsheet.path(case.path), *blanks, case.split])
+    return _spreadsheet.table(["image", *chosen.findings, "split"], rows)

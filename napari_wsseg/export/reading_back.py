@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from napari_wsseg.export import Found, Note, importers
-from napari_wsseg.export.exporting import foreign_masks as _foreign
+from napari_wsseg.export.exporting import foreign_masks as _foreign_masks
 from napari_wsseg.export.exporting import identity as _identity
-from napari_wsseg.io.external import film_matching as _matching
+from napari_wsseg.io.external import film_matching as _film_matching
 from napari_wsseg.io.external import mask_values
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.project import Project
@@ -33,7 +33,7 @@ _CHEXPERT = re.compile(r"patient\d+/study\d+/view\d+_\w+")
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ImportedMasks:
     """What an import took.
 
     Parameters
@@ -59,7 +59,7 @@ def steps(
     reader: str,
     finding: str | None = None,
     choice: Choice = PLAIN,
-) -> Generator[Progress, None, Taken]:
+) -> Generator[Progress, None, ImportedMasks]:
     """Yield progress while the masks in `path` become versions of `reader`'s.
 
     Parameters
@@ -99,7 +99,7 @@ def steps(
     if not taken:
         why = "; ".join(rejected[:3]) or "there is none"
         raise DataError(f"no mask in {path} fits a film of this project ({why})")
-    return Taken(taken, tuple(rejected), tuple(warnings))
+    return ImportedMasks(taken, tuple(rejected), tuple(warnings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def _opened(
         raise UsageError(
             f"{name}: says itself what a mask is; there is nothing to --set"
         )
-    return _foreign.opened(name, path, choice)
+    return _foreign_masks.opened(name, path, choice)
 
 
 def _grouped(
@@ -172,7 +172,7 @@ def _grouped(
     groups: dict[tuple[str, str], list[Found]] = defaultdict(list)
     for one in found:
         try:
-            groups[films.case_id(one), findings.of(one)].append(one)
+            groups[films.case_id(one), findings.project_finding(one)].append(one)
         except DataError as error:
             rejected.append(str(error))
     return groups
@@ -225,7 +225,7 @@ class _Findings:
         """Take note of whether a file names any finding of the project."""
         self._all_strange = not any(self._known(one.finding) for one in found)
 
-    def of(self, found: Found) -> str:
+    def project_finding(self, found: Found) -> str:
         """Return the project's finding; `DataError` if it is not clear which."""
         named = self._known(found.finding)
         if named is None and (not found.finding or self._all_strange):
@@ -257,12 +257,12 @@ class _Films:
     def __init__(self, project: Project, found: Iterable[Found]) -> None:
         self._project = project
         self.by_id = {case.id: case for case in project.cases()}
-        names = _matching.FilmNames(
+        names = _film_matching.FilmNames(
             (name, case.id)
             for case in self.by_id.values()
             for name in _names_of(project, case)
         )
-        self._found, self._reasons = _matching.match(
+        self._found, self._reasons = _film_matching.match(
             (one.film for one in found if not self._of_uid(one.sop_uid)), names
         )
 
@@ -295,7 +295,7 @@ class _Films:
     @staticmethod
     def _uid_in(name: str) -> str | None:
         """Return the UID that stands for a film's name, as archives have it."""
-        last = without_ending(_matching.plain(name).rpartition("/")[2])
+        last = without_ending(_film_matching.plain(name).rpartition("/")[2])
         return last if _UID.fullmatch(last) else None
 
     @cached_property

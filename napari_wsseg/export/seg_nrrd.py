@@ -23,10 +23,10 @@ from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importe
 from napari_wsseg.export.exporting import several_files
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.export.nifti import hung
-from napari_wsseg.io import folder_files as _scan
+from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.external import mask_values
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case, Mask
 
@@ -59,7 +59,7 @@ def write(chosen: Selection) -> Iterator[Item]:
 @importers.register("seg_nrrd")
 def read(path: Path, *, choice: Choice = PLAIN) -> Iterator[Found | Note]:
     """Yield the masks of a file, or of every file in a folder."""
-    files = _scan.with_ending(path, (".nrrd",)) if path.is_dir() else [path]
+    files = _folder_files.with_ending(path, (".nrrd",)) if path.is_dir() else [path]
     root = path if path.is_dir() else path.parent
     yield from several_files.each(
         path,
@@ -163,7 +163,7 @@ def _opened(path: Path) -> tuple[Mapping[str, Any], list[NDArray[Any]]]:
 
     The last one is kept while the file is the same.
     """
-    _film.check_file(path)
+    _limits.check_file(path)
     state = path.stat()
     return _parsed(path, state.st_mtime_ns, state.st_size)
 
@@ -195,7 +195,7 @@ def _values(path: Path, header: Mapping[str, Any], file: BinaryIO) -> NDArray[An
     encoding = str(header["encoding"]).lower()
     if kind is None or encoding not in ("raw", "gzip", "gz"):
         raise DataError(f"{path}: {header['type']} in {encoding}; save it as gzip")
-    if min(sizes) < 1 or int(np.prod(sizes, dtype=object)) > _film.MAX_PIXELS * 4:
+    if min(sizes) < 1 or int(np.prod(sizes, dtype=object)) > _limits.MAX_PIXELS * 4:
         raise DataError(f"{path}: {sizes} is more than films have")
     order = ">" if str(header.get("endian", "little")).lower() == "big" else "<"
     dtype = np.dtype(order + kind)

@@ -18,8 +18,8 @@ import numpy as np
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
 from napari_wsseg.export.exporting import several_files
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io.external import spreadsheet as _sheet
+from napari_wsseg.io import folder_files as _folder_files
+from napari_wsseg.io.external import spreadsheet as _spreadsheet
 from napari_wsseg.io.external import tables
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import run_lengths
@@ -59,7 +59,7 @@ def read(path: Path) -> Iterator[Found | Note]:
 
     A film may have several rows, which are united.
     """
-    files = _scan.with_ending(path, (".csv",)) if path.is_dir() else [path]
+    files = _folder_files.with_ending(path, (".csv",)) if path.is_dir() else [path]
     yield from several_files.each(path, files, _found)
 
 
@@ -111,7 +111,7 @@ def _rows(path: Path) -> dict[str, list[str]]:
                         "finding, for one file is of one"
                     )
                 name, runs = (named[column] or "" for column in _COLUMNS)
-                rows.setdefault(_sheet.uncell(name.strip()), []).append(runs)
+                rows.setdefault(_spreadsheet.uncell(name.strip()), []).append(runs)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a csv that can be read ({error})") from error
     return rows
@@ -122,4 +122,4 @@ def _csv(lines: Sequence[tuple[str, str]]) -> bytes:
     numbers = (
         (name, int(runs) if runs == run_lengths.EMPTY else runs) for name, runs in lines
     )
-    return _sheet.table(_COLUMNS, numbers)
+    return _spreadsheet.table(_COLUMNS, numbers)

@@ -152,7 +152,7 @@ def _summary(
     masks: int = 0,
     dry_run: bool,
 ) -> Summary:
-    def of(kind: str) -> tuple[str, ...]:
+    def texts(kind: str) -> tuple[str, ...]:
         return tuple(note.text for note in notes if note.kind == kind)
 
     return Summary(
@@ -160,8 +160,8 @@ def _summary(
         tuple(files),
         cases,
         masks,
-        of("lost"),
-        of("skipped"),
-        of("warning"),
+        texts("lost"),
+        texts("skipped"),
+        texts("warning"),
         dry_run,
     )

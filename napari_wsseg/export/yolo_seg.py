@@ -26,9 +26,9 @@ from napari_wsseg.export import (
 )
 from napari_wsseg.export.exporting import several_files
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io.external import json_masks as drawn
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io import folder_files as _folder_files
+from napari_wsseg.io.external import json_masks
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import outlines
 from napari_wsseg.schema import Mask
@@ -60,7 +60,7 @@ def read(path: Path) -> Iterator[Found | Note]:
     """Yield the masks of a folder, or of one file with the names beside or above it."""
     root = path if path.is_dir() else path.parent
     names = _names(root)
-    files = _scan.with_ending(path, (".txt",)) if path.is_dir() else [path]
+    files = _folder_files.with_ending(path, (".txt",)) if path.is_dir() else [path]
     listed = _listed(root / DRAWN)
 
     def read_one(file: Path) -> Iterator[Found | Note]:
@@ -106,14 +106,14 @@ def _names(root: Path) -> dict[int, str]:
 def _read_names(table: Path) -> dict[int, str]:
     import yaml
 
-    _film.check_file(table)
+    _limits.check_file(table)
     try:
         text = table.read_text(encoding="utf-8-sig")
         if table.suffix == ".txt":
             lines = enumerate(map(str.strip, text.splitlines()))
             return {number: name for number, name in lines if name}
-        told: Any = yaml.safe_load(text)
-        names = told["names"]
+        record: Any = yaml.safe_load(text)
+        names = record["names"]
         if not isinstance(names, dict | list):
             raise TypeError(f"names is {str(names)[:40]!r}, no list")
         pairs = names.items() if isinstance(names, dict) else enumerate(names)
@@ -128,10 +128,10 @@ def _read_names(table: Path) -> dict[int, str]:
 def _listed(path: Path) -> Mapping[str, Sequence[str]]:
     if not path.is_file():
         return {}
-    told = drawn.load(path, "the list of what was drawn")
-    if not isinstance(told, dict):
+    record = json_masks.load(path, "the list of what was drawn")
+    if not isinstance(record, dict):
         raise DataError(f"{path}: not findings by film")
-    lists = {film: own for film, own in told.items() if isinstance(own, list)}
+    lists = {film: own for film, own in record.items() if isinstance(own, list)}
     return {film: [*map(str, own)] for film, own in lists.items()}
 
 
@@ -184,7 +184,7 @@ def _united(
         if -_BEYOND <= np.min(shares) and np.max(shares) <= 1 + _BEYOND:
             # Shares are rounded when they are written: an edge stays where it was.
             corners = np.round(sides, 9).ravel().tolist()
-            part = drawn.polygons([corners], shape, shape)
+            part = json_masks.polygons([corners], shape, shape)
         if part is None or not part.any():
             bad += 1
         else:

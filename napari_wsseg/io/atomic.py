@@ -25,7 +25,7 @@ def write(
     fill: Callable[[IO[bytes]], object],
     *,
     private: bool = False,
-    room: Path | None = None,
+    staging: Path | None = None,
 ) -> None:
     """Write `path` by calling `fill` on an open binary file, or leave it untouched.
 
@@ -37,7 +37,7 @@ def write(
     DataError
         If the disk is full, read-only or gone; what was there before is unharmed.
     """
-    place = project_files.checked(room or path.parent)
+    place = project_files.checked(staging or path.parent)
     project_files.checked(path.parent)
     temporary = place / f".{path.name}.{uuid4().hex[:8]}{TEMPORARY}"
     try:

@@ -38,7 +38,7 @@ class Facts(NamedTuple):
     thumb: str = ""
 
 
-def of(path: Path) -> Facts | str:
+def read_facts(path: Path) -> Facts | str:
     """Read a film in this process; return its facts, or why it cannot be read."""
     try:
         radiograph, remarks = images.read_noting(path)
@@ -83,14 +83,14 @@ def unpacked(values: list[Any]) -> Facts:
     """
     uid, (rows, columns), spacing, lateral, remarks, thumb = values
     between = None if spacing is None else (float(spacing[0]), float(spacing[1]))
-    told = tuple(str(remark) for remark in remarks)
+    answer = tuple(str(remark) for remark in remarks)
     shape = int(rows), int(columns)
     if len(bytes.fromhex(thumb)) not in (0, THUMB_SIDE**2):
         raise ValueError("not a film's small picture")
-    return Facts(str(uid), shape, between, bool(lateral), told, str(thumb))
+    return Facts(str(uid), shape, between, bool(lateral), answer, str(thumb))
 
 
-class Reader(GuardedReader):
+class FactsReader(GuardedReader):
     """A process that reads one film after another; see `GuardedReader`."""
 
     def __init__(self, seconds: float = MOST_SECONDS) -> None:
@@ -99,16 +99,16 @@ class Reader(GuardedReader):
     def facts(self, path: Path) -> Facts | str:
         """Return a film's facts, or why it cannot be read."""
         try:
-            answer = self.ask("napari_wsseg.io.film_facts:told", str(path))
+            answer = self.ask("napari_wsseg.io.film_facts:facts_record", str(path))
         except DataError as error:
             return str(error)
         return answer if isinstance(answer, str) else unpacked(answer)
 
 
-def told(path: str) -> list[Any] | str:
+def facts_record(path: str) -> list[Any] | str:
     """Return a film's facts as JSON values, or why it cannot be read."""
     try:
-        found = of(Path(path))
+        found = read_facts(Path(path))
     except MemoryError:
         return "needs more memory than a film may take; damaged or hostile"
     return found if isinstance(found, str) else packed(found)

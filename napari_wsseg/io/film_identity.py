@@ -12,7 +12,7 @@ from napari_wsseg.jobs import DataError
 _TAGS = ("PatientIdentityRemoved", "PatientID", "StudyInstanceUID")
 
 
-class Whose(NamedTuple):
+class FilmOwner(NamedTuple):
     """What a film says of the person on it.
 
     Parameters
@@ -30,7 +30,7 @@ class Whose(NamedTuple):
     study: str = ""
 
 
-def of(path: Path) -> Whose | None:
+def read_owner(path: Path) -> FilmOwner | None:
     """Read whose film it is; ``None`` if it is not DICOM. Never raises.
 
     A damaged header says nothing, so that nobody vouches for its name.
@@ -38,13 +38,15 @@ def of(path: Path) -> Whose | None:
     try:
         with _source.opened(path) as file:
             return (
-                _told(path, file) if images.begins_dicom(path, file.read(132)) else None
+                _read_header(path, file)
+                if images.begins_dicom(path, file.read(132))
+                else None
             )
     except DataError:
         return None
 
 
-def _told(path: Path, file: BinaryIO) -> Whose:
+def _read_header(path: Path, file: BinaryIO) -> FilmOwner:
     from pydicom import dcmread
 
     from napari_wsseg.io.dicom import guard
@@ -58,8 +60,8 @@ def _told(path: Path, file: BinaryIO) -> Whose:
             str(found.get(tag) or "").strip().strip("\0") for tag in _TAGS
         )
     except Exception:  # damaged elements make pydicom raise nearly anything
-        return Whose()
-    return Whose(removed.upper() == "YES", patient, study)
+        return FilmOwner()
+    return FilmOwner(removed.upper() == "YES", patient, study)
 
 
 def element(path: Path, keyword: str) -> str:

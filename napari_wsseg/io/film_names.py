@@ -77,7 +77,7 @@ class Names:
             )
         return self.images / inside(self.films[shown])
 
-    def told(self, shown: str) -> str:
+    def shown_path(self, shown: str) -> str:
         """Return how a person is told of a film: by its file, or by its other name."""
         return shown if self.key else str(self.images / shown)
 
@@ -147,10 +147,10 @@ def read(key: str, folder: Path) -> Names:
     path = key_file(key)
     if not path.is_file():
         return Names(folder, key, found=False)
-    told = atomic.read_json(path, {"images": str, "films": {str: str}})
+    record = atomic.read_json(path, {"images": str, "films": {str: str}})
     try:
-        films = {str(shown): str(real) for shown, real in told["films"].items()}
-        images = Path(os.path.abspath(folder / str(told["images"])))
+        films = {str(shown): str(real) for shown, real in record["films"].items()}
+        images = Path(os.path.abspath(folder / str(record["images"])))
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not a key file of wsseg ({error})") from error
     return Names(images, key, films)

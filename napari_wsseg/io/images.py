@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from napari_wsseg.io.films import deep as _deep_channels
+from napari_wsseg.io.films import deep
 from napari_wsseg.io.films import jsrt as _jsrt
-from napari_wsseg.io.films import luminance as _colours
-from napari_wsseg.io.films import orientation as _upright
+from napari_wsseg.io.films import luminance as _luminance
+from napari_wsseg.io.films import orientation as _orientation
 from napari_wsseg.io.films import source as _source
 from napari_wsseg.io.films.limits import check_shape, uid_of
 from napari_wsseg.jobs import DataError
@@ -28,7 +28,7 @@ from napari_wsseg.schema import Radiograph
 
 DICOM_ENDINGS = (".dcm", ".dicom", ".dic", ".ima")
 
-LUMINANCE = _colours.LUMINANCE
+LUMINANCE = _luminance.LUMINANCE
 
 _MARKS = (
     b"\x89PNG\r\n\x1a\n",
@@ -110,13 +110,13 @@ def _picture(path: Path, file: BinaryIO) -> Read:
                 pages = getattr(image, "n_frames", 1)
                 if pages > 1:
                     raise DataError(f"{path}: {pages} pages; a radiograph has one")
-                values = _deep_channels.channels(file, image)
-                orientation = _deep_channels.orientation(image)
-                turned = (_upright.TURNED,) if _upright.load(image) else ()
+                values = deep.channels(file, image)
+                orientation = deep.orientation(image)
+                turned = (_orientation.TURNED,) if _orientation.load(image) else ()
                 if values is None:
                     pixels, bits, remarks = _greys(path, image)
                 else:
-                    values = _deep_channels.upright(values, orientation)
+                    values = deep.upright(values, orientation)
                     pixels, bits, remarks = _of_deep_channels(values)
                 colour = np.asarray(image.convert("RGB")) if remarks else None
     except DataError:
@@ -153,7 +153,7 @@ def _greys(
 def _of_colours(
     image: Image.Image,
 ) -> tuple[NDArray[np.float32], int, tuple[str, ...]]:
-    greys, coloured = _colours.luminance(np.asarray(image.convert("RGB")))
+    greys, coloured = _luminance.luminance(np.asarray(image.convert("RGB")))
     return greys, 8, (LUMINANCE,) if coloured else ()
 
 
@@ -164,7 +164,7 @@ def _of_deep_channels(
     if values.shape[2] == 2:
         values = values[:, :, :1]
     bits = max(8, int(values[:, :, :3].max()).bit_length())
-    greys, coloured = _colours.deep_luminance(values, bits)
+    greys, coloured = _luminance.deep_luminance(values, bits)
     return greys, bits, (LUMINANCE,) if coloured else ()
 
 
@@ -177,7 +177,7 @@ def _deep(
         raise DataError(f"{path}: values from {low} to {high}; 0 to 65535 are read")
     bits = max(8, high.bit_length())
     greys = _scaled(values, bits)
-    if _deep_channels.white_is_zero(image):
+    if deep.white_is_zero(image):
         greys = windowing.invert(greys)
     return greys, bits, ()
 

@@ -42,7 +42,7 @@ def left(project: Project, paths: Sequence[str]) -> list[str]:
     return found
 
 
-def is_foreign(path: str) -> bool:
+def is_external(path: str) -> bool:
     """Whether a file in a project is none of its own, such as an export."""
     parts = PurePosixPath(path).parts
     return len(parts) > 1 and parts[0] not in _OURS
@@ -52,7 +52,7 @@ def advice(path: str) -> str:
     """Return what to do about a file that tells names."""
     if path.startswith("index.sqlite: "):
         return "a comment or an old entry, which stays; do not pass the project on"
-    if is_foreign(path):
+    if is_external(path):
         return "--hide --move-out DIR moves it out of the project"
     return "edit it, or do not pass it on"
 
@@ -67,7 +67,7 @@ def move_out(folder: Path, paths: Sequence[str], to: Path) -> None:
     """
     if to.resolve().is_relative_to(folder.resolve()):
         raise DataError(f"{to}: is inside the project; name a folder outside")
-    for path in filter(is_foreign, paths):
+    for path in filter(is_external, paths):
         target = to / path
         if os.path.lexists(target):
             raise DataError(f"{target}: is there already; name another folder")

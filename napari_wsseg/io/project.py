@@ -15,8 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from napari_wsseg.io import atomic
-from napari_wsseg.io import film_names as names
+from napari_wsseg.io import atomic, film_names
 from napari_wsseg.io.images import read as read_radiograph
 from napari_wsseg.io.index import annotations as _annotations
 from napari_wsseg.io.index import audit as _audit
@@ -28,15 +27,15 @@ from napari_wsseg.io.index import labels as _labels
 from napari_wsseg.io.index import readers as _readers
 from napari_wsseg.io.index import work as _work
 from napari_wsseg.io.index.effort import Effort
-from napari_wsseg.io.project_folder import expert_masks as _expert
+from napari_wsseg.io.project_folder import expert_masks as _expert_masks
 from napari_wsseg.io.project_folder import fsck as _fsck
 from napari_wsseg.io.project_folder import links as _links
-from napari_wsseg.io.project_folder import mask_store as _masks
+from napari_wsseg.io.project_folder import mask_store as _mask_store
 from napari_wsseg.io.project_folder import relink as _relink
 from napari_wsseg.io.project_folder import rescue as _rescue
-from napari_wsseg.io.project_folder import settings as _toml
-from napari_wsseg.io.project_folder import strokes as journal
-from napari_wsseg.io.project_folder import void_pixels as _void
+from napari_wsseg.io.project_folder import settings as _settings
+from napari_wsseg.io.project_folder import strokes
+from napari_wsseg.io.project_folder import void_pixels as _void_pixels
 from napari_wsseg.io.project_folder.writer_lock import ProjectLocked as ProjectLocked
 from napari_wsseg.io.project_folder.writer_lock import WriterLock
 from napari_wsseg.jobs import DataError, Progress
@@ -67,7 +66,7 @@ class Project:
     def __init__(
         self,
         folder: Path,
-        settings: _toml.Settings,
+        settings: _settings.Settings,
         database: _database.Database,
         lock: WriterLock | None,
     ) -> None:
@@ -113,23 +112,23 @@ class Project:
             The folder is in use or cannot be written to, or a finding's name is off.
         """
         folder = Path(folder)
-        coloured = _toml.coloured(findings)
+        coloured = _settings.coloured(findings)
         try:
             if folder.exists() and any(folder.iterdir()):
                 raise DataError(f"{folder}: not empty; name a new folder")
             atomic.make_folder(folder.absolute())
         except OSError as error:
             raise DataError(f"{folder}: cannot be made ({error.strerror})") from error
-        stored = _toml.stored_images(folder, Path(images))
+        stored = _settings.stored_images(folder, Path(images))
         _database.create(folder / INDEX)
-        key = "" if hidden is None else names.new_key()
-        settings = _toml.Settings(
+        key = "" if hidden is None else film_names.new_key()
+        settings = _settings.Settings(
             name or folder.name, "" if key else stored, coloured, colour=colour, key=key
         )
         # The key's name first: a key file that no project names would be an orphan.
-        _toml.write(folder, settings)
+        _settings.write(folder, settings)
         if hidden is not None:
-            names.write(key, stored, {new: old for old, new in hidden.items()})
+            film_names.write(key, stored, {new: old for old, new in hidden.items()})
         return cls.open(folder, write=True)
 
     @classmethod
@@ -144,12 +143,12 @@ class Project:
             Not a project, made by a newer version, or damaged.
         """
         folder = Path(folder)
-        settings = _toml.read(folder)
+        settings = _settings.read(folder)
         if write:
             _links.check(folder)
         lock = WriterLock(folder) if write else None
         if lock:
-            _masks.sweep(folder)
+            _mask_store.remove_leftovers(folder)
         try:
             database = _database.Database(
                 folder / INDEX,
@@ -231,8 +230,8 @@ class Project:
             raise DataError(words) from error
         if not radiograph.uid.startswith(case.id):
             raise DataError(
-                f"{self.films.told(case.path)}: its pixels are no longer those of case "
-                f"{case.id}; put the original file back"
+                f"{self.films.shown_path(case.path)}: its pixels are no longer "
+                f"those of case {case.id}; put the original file back"
             )
         return radiograph
 
@@ -247,7 +246,7 @@ class Project:
         if self._lock:
             self._lock.presence.check()
         _relink.hide(self._database, self.folder, self.settings, self.cases())
-        self._settle(_toml.read(self.folder))
+        self._settle(_settings.read(self.folder))
 
     def texts(self) -> Iterator[tuple[str, Iterator[str]]]:
         """Yield each table of the index with every text in it."""
@@ -273,19 +272,19 @@ class Project:
         missing = yield from _relink.find(
             self._database, self.folder, self.settings, self.cases(), place
         )
-        self._settle(_toml.read(self.folder))
+        self._settle(_settings.read(self.folder))
         return missing
 
-    def _settle(self, settings: _toml.Settings) -> None:
+    def _settle(self, settings: _settings.Settings) -> None:
         """Take over where the films lie."""
         self.settings = settings
-        films = names.read(settings.key, self.folder) if settings.key else None
+        films = film_names.read(settings.key, self.folder) if settings.key else None
         # Stopped before the key file was written, a hiding has not begun.
         if films is not None and (films.found or not settings.images):
             self.films = films
         else:
             images = Path(os.path.abspath(self.folder / settings.images))
-            self.films = names.Names(images)
+            self.films = film_names.Names(images)
         self.images = self.films.images
 
     # Labels ------------------------------------------------------------------------
@@ -328,8 +327,8 @@ class Project:
         made: Sequence[LabelVersion],
     ) -> None:
         rows = [(v.id, v.finding, v.value, v.source, v.undoes) for v in made]
-        told = {"case": case_id, "labels": dict(labels), "rows": rows}
-        self.audit(actor, "labels", told)
+        entry = {"case": case_id, "labels": dict(labels), "rows": rows}
+        self.audit(actor, "labels", entry)
 
     def label_history(self, case_id: str, finding: str) -> list[LabelVersion]:
         """Return what was said of a finding on a film, oldest first.
@@ -365,8 +364,8 @@ class Project:
             Another shape than the film's, an unknown finding, a full disk.
         """
         case = self.case(case_id)
-        _expert.check(case, self._names, finding, reader, mask)
-        return _expert.save(
+        _expert_masks.check(case, self._names, finding, reader, mask)
+        return _expert_masks.save(
             self._database,
             self.folder,
             case,
@@ -380,10 +379,10 @@ class Project:
 
     def withdraw(self, annotation: Annotation, *, actor: str, reason: str) -> None:
         """Take a version out of use; its row and its mask stay on disk."""
-        told = {"annotation": annotation.id, "reason": reason}
+        entry = {"annotation": annotation.id, "reason": reason}
         with self.transaction():
             _annotations.withdraw(self._database, annotation.id, reason)
-            self.audit(actor, "withdraw", told)
+            self.audit(actor, "withdraw", entry)
 
     def latest(
         self, case_id: str, finding: str, *, reader: str | None = None
@@ -402,7 +401,7 @@ class Project:
 
     def read_mask(self, annotation: Annotation) -> Mask:
         """Read an annotation's (H, W) mask; `DataError` if it is lost or damaged."""
-        mask = _masks.read(
+        mask = _mask_store.read(
             self.folder, annotation.case, annotation.finding, annotation.mask_sha
         )
         shape = self.case(annotation.case).shape
@@ -460,11 +459,11 @@ class Project:
         """
         if self._lock:
             self._lock.presence.check()
-        _void.write(self.folder, self.case(case_id), mask)
+        _void_pixels.write(self.folder, self.case(case_id), mask)
 
     def void(self, case_id: str) -> Mask | None:
         """Return a case's void pixels (H, W), or ``None`` if it has none."""
-        return _void.read(self.folder, case_id)
+        return _void_pixels.read(self.folder, case_id)
 
     # Decisions and adoptions -------------------------------------------------------
 
@@ -499,16 +498,16 @@ class Project:
                 seconds=seconds,
                 finding=finding,
             )
-            told = {"case": case_id, "verdict": verdict, **about}
-            self.audit(reader, "decision", told)
+            entry = {"case": case_id, "verdict": verdict, **about}
+            self.audit(reader, "decision", entry)
         return decision
 
     def undo_decision(self, decision: Decision, *, actor: str) -> None:
         """Take a decision back: what held before it holds again."""
-        told = {"case": decision.case, "decision": decision.id}
+        entry = {"case": decision.case, "decision": decision.id}
         with self.transaction():
             _decisions.undo(self._database, decision, actor)
-            self.audit(actor, "undo decision", told)
+            self.audit(actor, "undo decision", entry)
 
     def decision(self, case_id: str, *, reader: str | None = None) -> Decision | None:
         """Return the decision on a case that holds, of one reader or of any."""
@@ -545,20 +544,20 @@ class Project:
                 seconds=seconds,
                 gestures=gestures,
             )
-            told = {
+            entry = {
                 **{"case": case_id, "finding": finding, "arm": arm},
                 **{"seconds": work.seconds, "gestures": work.gestures},
                 "earlier": work.earlier,
             }
-            self.audit(reader, "work", told)
+            self.audit(reader, "work", entry)
         return work
 
     def note_outcome(self, outcome: Outcome, *, actor: str) -> None:
         """Enter what became of a finding's draft, with a decision."""
-        told = {**asdict(outcome), "unedited": int(outcome.unedited)}
+        entry = {**asdict(outcome), "unedited": int(outcome.unedited)}
         with self.transaction():
             _work.insert_outcome(self._database, outcome)
-            self.audit(actor, "outcome", told)
+            self.audit(actor, "outcome", entry)
 
     def work(self, *, reader: str | None = None) -> list[Work]:
         """Return all work that was entered, of one reader or of all, oldest first."""
@@ -619,17 +618,17 @@ class Project:
             raise DataError(f"{self.folder}: opened read-only; open it for writing")
         if self._lock:
             self._lock.presence.check()
-        self.settings = _toml.add_reader(self.folder, name)
+        self.settings = _settings.add_reader(self.folder, name)
 
     def settle(
         self, case_id: str, finding: str, version: Annotation | None, *, actor: str
     ) -> None:
         """Make a version of a finding's mask final; ``None`` lets the newest count."""
         number = version.id if version else None
-        told = {"case": case_id, "finding": finding, "annotation": number}
+        entry = {"case": case_id, "finding": finding, "annotation": number}
         with self.transaction():
             _readers.settle(self._database, case_id, finding, number, actor)
-            self.audit(actor, "final", told)
+            self.audit(actor, "final", entry)
 
     def settled(self) -> dict[str, dict[str, str]]:
         """Return, by case id and finding, who made the mask final that counts."""
@@ -658,21 +657,24 @@ class Project:
         """
         case = self.case(case_id)
         for mask in (before, after):
-            _expert.check(case, self._names, finding, reader, mask)
-        key = journal.Key(case_id, finding, reader)
+            _expert_masks.check(case, self._names, finding, reader, mask)
+        key = strokes.StrokeKey(case_id, finding, reader)
         with self.transaction():
-            if not journal.leads_to(self._database, key, before):
+            if not strokes.leads_to(self._database, key, before):
                 self.fold(case_id, finding, reader, tool="recovered")
-            journal.record(self._database, self.folder, key, before, after)
+            strokes.record(self._database, self.folder, key, before, after)
 
     def journalled(self) -> list[tuple[str, str, str, int]]:
         """Return (case id, finding, reader, strokes) of every mask with strokes."""
-        return journal.pending(self._database)
+        return strokes.pending(self._database)
 
     def recover(self, case_id: str, finding: str, reader: str) -> Mask:
         """Return the reader's newest mask with the open strokes on it."""
-        key, shape = journal.Key(case_id, finding, reader), self.case(case_id).shape
-        return journal.recover(self._database, self.folder, key, shape)[0]
+        key, shape = (
+            strokes.StrokeKey(case_id, finding, reader),
+            self.case(case_id).shape,
+        )
+        return strokes.recover(self._database, self.folder, key, shape)[0]
 
     def fold(
         self,
@@ -699,12 +701,15 @@ class Project:
         DataError
             The disk refuses, or the mask under the strokes is lost; they stay open.
         """
-        key, shape = journal.Key(case_id, finding, reader), self.case(case_id).shape
-        if not journal.is_open(self._database, key):
+        key, shape = (
+            strokes.StrokeKey(case_id, finding, reader),
+            self.case(case_id).shape,
+        )
+        if not strokes.is_open(self._database, key):
             return None
         with self.transaction():
             newest = self.latest(case_id, finding, reader=reader)
-            mask, changed = journal.recover(
+            mask, changed = strokes.recover(
                 self._database, self.folder, key, shape, shown
             )
             line = (parent, newest.id if newest else None)
@@ -718,8 +723,8 @@ class Project:
                     parent=max((n for n in line if n), default=None),
                     source_run=source_run,
                 )
-                _expert.check_kept(self.folder, newest, mask)
-            journal.drop(self._database, key)
+                _expert_masks.check_kept(self.folder, newest, mask)
+            strokes.drop(self._database, key)
         return newest
 
     def rescue(self, case_id: str, finding: str, reader: str) -> list[Annotation]:
@@ -727,12 +732,12 @@ class Project:
 
         See `napari_wsseg.io.project_folder.rescue`.
         """
-        key = journal.Key(case_id, finding, reader)
+        key = strokes.StrokeKey(case_id, finding, reader)
         return _rescue.rescue(self._database, self.folder, self.case(case_id), key)
 
     def drop_strokes(self, case_id: str, finding: str, reader: str) -> None:
         """Forget the open strokes."""
-        journal.drop(self._database, journal.Key(case_id, finding, reader))
+        strokes.drop(self._database, strokes.StrokeKey(case_id, finding, reader))
 
     # Trust -------------------------------------------------------------------------
 

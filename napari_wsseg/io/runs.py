@@ -41,11 +41,11 @@ _STATE: Form = {
     "seconds?": NUMBER,
     "message?": str,
 }
-_FIGURES: Form = {str: (*NUMBER, _NOTHING, [object], {str: object}, str, bool)}
+_METRICS: Form = {str: (*NUMBER, _NOTHING, [object], {str: object}, str, bool)}
 _EVALUATION: Form = {
     str: {
         "n_with_expert_masks": int,
-        "stages?": {str: _FIGURES},
+        "stages?": {str: _METRICS},
     }
 }
 

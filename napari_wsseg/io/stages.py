@@ -163,7 +163,7 @@ def _load(path: Path) -> np.lib.npyio.NpzFile:
     return arrays
 
 
-def seen(project: Path, stage: str, run: str) -> set[str]:
+def cases_with_maps(project: Path, stage: str, run: str) -> set[str]:
     """Return the ids of the cases that the stage has maps of.
 
     Maps of an earlier drawing do not count: the stage has to be computed again.
@@ -179,7 +179,7 @@ def missing(project: Path, stage: str, run: str, films: Iterable[str]) -> set[st
     """
     if not (folder(project, stage, run) / "stage.json").exists():
         return set(films)
-    return set(films) - seen(project, stage, run)
+    return set(films) - cases_with_maps(project, stage, run)
 
 
 def write_settings(

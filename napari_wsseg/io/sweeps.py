@@ -10,18 +10,22 @@ from napari_wsseg.io.values import NUMBER, Form
 
 _NOTHING = type(None)
 _VALUE: Form = (str, bool, *NUMBER, _NOTHING)
-_SPREAD: Form = {"mean": (*NUMBER, _NOTHING), "spread": (*NUMBER, _NOTHING), "n": int}
+_MEAN_AND_STD: Form = {
+    "mean": (*NUMBER, _NOTHING),
+    "spread": (*NUMBER, _NOTHING),
+    "n": int,
+}
 
 _ROW: Form = {
     "value": _VALUE,
     "split": str,
     "finding": str,
     "trials": int,
-    "pos_iou": _SPREAD,
-    "all_iou": _SPREAD,
-    "pooled_miou": _SPREAD,
-    "dice": _SPREAD,
-    "emptiness": _SPREAD,
+    "pos_iou": _MEAN_AND_STD,
+    "all_iou": _MEAN_AND_STD,
+    "pooled_miou": _MEAN_AND_STD,
+    "dice": _MEAN_AND_STD,
+    "emptiness": _MEAN_AND_STD,
 }
 _CELL: Form = {"value": _VALUE, "trial": int, "seed": int, "run": str}
 

@@ -17,7 +17,7 @@ from napari_wsseg.nn import dilation
 
 
 @dataclass(frozen=True, slots=True)
-class Trunk:
+class BackboneSpec:
     """How one torchvision network is cut into five levels.
 
     Parameters
@@ -73,16 +73,20 @@ _VGG = (
     _numbered(43, 44),
 )
 
-TRUNKS = {
-    "resnet18": Trunk("resnet18", _RESNET, (64, 64, 128, 256, 512), ("avgpool", "fc")),
-    "resnet34": Trunk("resnet34", _RESNET, (64, 64, 128, 256, 512), ("avgpool", "fc")),
-    "resnet50": Trunk(
+BACKBONES = {
+    "resnet18": BackboneSpec(
+        "resnet18", _RESNET, (64, 64, 128, 256, 512), ("avgpool", "fc")
+    ),
+    "resnet34": BackboneSpec(
+        "resnet34", _RESNET, (64, 64, 128, 256, 512), ("avgpool", "fc")
+    ),
+    "resnet50": BackboneSpec(
         "resnet50", _RESNET, (64, 256, 512, 1024, 2048), ("avgpool", "fc")
     ),
-    "vgg16": Trunk(
+    "vgg16": BackboneSpec(
         "vgg16_bn", _VGG, (128, 256, 512, 512, 512), ("avgpool", "classifier")
     ),
-    "densenet121": Trunk(
+    "densenet121": BackboneSpec(
         "densenet121", _DENSENET, (64, 256, 512, 1024, 1024), ("classifier",), True
     ),
 }
@@ -90,11 +94,11 @@ TRUNKS = {
 STRIDES = (8, 16, 32)
 
 
-def trunk(arch: str) -> Trunk:
+def backbone_spec(arch: str) -> BackboneSpec:
     """Return the cut of `arch`; ValueError naming the known ones if there is none."""
-    if arch not in TRUNKS:
-        raise ValueError(f"no architecture {arch!r}; there are: {', '.join(TRUNKS)}")
-    return TRUNKS[arch]
+    if arch not in BACKBONES:
+        raise ValueError(f"no architecture {arch!r}; there are: {', '.join(BACKBONES)}")
+    return BACKBONES[arch]
 
 
 def build(arch: str, *, in_channels: int = 1, output_stride: int = 16) -> nn.Module:
@@ -108,14 +112,14 @@ def build(arch: str, *, in_channels: int = 1, output_stride: int = 16) -> nn.Mod
     """
     if output_stride not in STRIDES:
         raise ValueError(f"output stride is {output_stride}; give one of {STRIDES}")
-    cut = trunk(arch)
+    cut = backbone_spec(arch)
     network = _headless(cut)
     _set_in_channels(network, cut.levels[0][0], in_channels)
     dilate(network, arch, output_stride)
     return network
 
 
-def _headless(cut: Trunk) -> nn.Module:
+def _headless(cut: BackboneSpec) -> nn.Module:
     if cut.source == "vgg16_bn":
         return _vgg()
     network: nn.Module = torchvision.models.get_model(cut.source, weights=None)
@@ -144,7 +148,7 @@ STEM = 3
 
 def run(
     network: nn.Module,
-    cut: Trunk,
+    cut: BackboneSpec,
     level: int,
     x: torch.Tensor,
     *,
@@ -171,7 +175,7 @@ def dilate(network: nn.Module, arch: str, output_stride: int) -> None:
     carried = 1
     for level, stride in ((3, 16), (4, 32)):
         if stride > output_stride:
-            for name in trunk(arch).levels[level]:
+            for name in backbone_spec(arch).levels[level]:
                 carried = dilation.dilate(network.get_submodule(name), carried)
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import backbones as _backbones
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.dilation import DilatedAvgPool
 
@@ -51,7 +51,7 @@ class Cells(NamedTuple):
 
 def levels(classifier: Classifier) -> tuple[Cells, ...]:
     """Return the cells of the five maps of ``classifier.stages``."""
-    cut = trunks.trunk(classifier.spec["arch"])
+    cut = _backbones.backbone_spec(classifier.spec["arch"])
     cells, found = Cells(), []
     for names in cut.levels:
         for name in names:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import backbones as _backbones
 from napari_wsseg.nn import pretrained
 from napari_wsseg.nn.dropblock import DropBlock
 
@@ -91,8 +91,8 @@ class Classifier(nn.Module):
             "extra_convs": extra,
             **({"unsure": True} if unsure else {}),
         }
-        self._cut = trunks.trunk(arch)
-        self.backbone = trunks.build(
+        self._cut = _backbones.backbone_spec(arch)
+        self.backbone = _backbones.build(
             arch, in_channels=in_channels, output_stride=output_stride
         )
         self.dropblock = DropBlock(dropblock, block, compat=dropblock_compat)
@@ -130,7 +130,7 @@ class Classifier(nn.Module):
 
     def _through(self, level: int, x: torch.Tensor) -> torch.Tensor:
         levels = self.spec["dropblock_levels"]
-        x = trunks.run(
+        x = _backbones.run(
             self.backbone,
             self._cut,
             level,
@@ -194,11 +194,11 @@ def build(
     """
     classifier = Classifier(arch, n_findings, **options)
     if weights is not None:
-        load_trunk(classifier, weights)
+        load_backbone(classifier, weights)
     return classifier
 
 
-def load_trunk(
+def load_backbone(
     classifier: Classifier, weights: Literal["imagenet"] | Path | pretrained.State
 ) -> pretrained.LoadReport:
     """Fill the trunk; DataError unless `weights` are of this very architecture."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 
 from napari_wsseg.jobs import DataError
-from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import backbones as _backbones
 from napari_wsseg.nn import pretrained
-from napari_wsseg.nn.classifier import Classifier, load_trunk
+from napari_wsseg.nn.classifier import Classifier, load_backbone
 
 _HEAD = re.compile(r"(^|[._])(classifier|fc|head|linear)([._]|$)")
 _EXTRA = re.compile(r"^extra(?:_convs)?\.(\d+)\.(weight|bias)$")
@@ -52,21 +52,21 @@ def sort(state: pretrained.State, arch: str) -> Weights:
         When the trunk is of another architecture, or what follows it is anything but
         a mean over the map and one linear layer.
     """
-    trunk = trunks.build(arch, in_channels=3).state_dict()
-    found = pretrained.without_prefix(state, trunk)
-    stem = trunks.trunk(arch).levels[0][0] + ".weight"
+    backbone = _backbones.build(arch, in_channels=3).state_dict()
+    found = pretrained.without_prefix(state, backbone)
+    stem = _backbones.backbone_spec(arch).levels[0][0] + ".weight"
     if stem not in found:
         raise DataError(
             f"the weights are not of a {arch}: there is no {stem} in them; their first "
             f"keys are {', '.join(list(state)[:3])}"
         )
-    rest = {key: value for key, value in found.items() if key not in trunk}
+    rest = {key: value for key, value in found.items() if key not in backbone}
     extra = {key: rest.pop(key) for key in list(rest) if _EXTRA.match(key)}
     weight, bias = _head(rest, arch)
     layers = [
         key
         for key, value in rest.items()
-        if value.ndim > 1 and key.split(".")[0] not in _roots(trunk)
+        if value.ndim > 1 and key.split(".")[0] not in _roots(backbone)
     ]
     if layers:
         raise DataError(
@@ -105,7 +105,7 @@ def build(
         output_stride=output_stride,
         extra_convs=bool(weights.extra),
     )
-    load_trunk(model, weights.state)
+    load_backbone(model, weights.state)
     if weights.weight.shape[1] != model.linear.in_features:
         raise DataError(
             f"the head takes {weights.weight.shape[1]} channels, but the map of a "
@@ -126,8 +126,8 @@ def build(
     return model.eval()
 
 
-def _roots(trunk: pretrained.State) -> set[str]:
-    return {key.split(".")[0] for key in trunk}
+def _roots(backbone: pretrained.State) -> set[str]:
+    return {key.split(".")[0] for key in backbone}
 
 
 def _head(

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import backbones as _backbones
 
 
 class Tower(nn.Module):
@@ -21,8 +21,10 @@ class Tower(nn.Module):
 
     def __init__(self, arch: str, in_channels: int, dim: int) -> None:
         super().__init__()
-        self._cut = trunks.trunk(arch)
-        self.backbone = trunks.build(arch, in_channels=in_channels, output_stride=32)
+        self._cut = _backbones.backbone_spec(arch)
+        self.backbone = _backbones.build(
+            arch, in_channels=in_channels, output_stride=32
+        )
         channels = self._cut.channels[-1]
         self.head = nn.Sequential(
             nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, dim)
@@ -32,7 +34,7 @@ class Tower(nn.Module):
         """Return (B, dim) codes of unit length, float32."""
         x = images
         for level in range(len(self._cut.levels)):
-            x = trunks.run(self.backbone, self._cut, level, x)
+            x = _backbones.run(self.backbone, self._cut, level, x)
         return functional.normalize(self.head(x.mean((2, 3))).float(), dim=1)
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from napari_wsseg.jobs import DataError, JobFailed
-from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import backbones as _backbones
 
 State: TypeAlias = Mapping[str, torch.Tensor]
 Weights: TypeAlias = Literal["imagenet"] | Path | State | None
@@ -96,7 +96,9 @@ def imagenet(arch: str) -> dict[str, torch.Tensor]:
     JobFailed
         When they are not in the cache and the network does not give them.
     """
-    choices = torchvision.models.get_model_weights(trunks.trunk(arch).source)
+    choices = torchvision.models.get_model_weights(
+        _backbones.backbone_spec(arch).source
+    )
     try:
         state = choices["IMAGENET1K_V1"].get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from napari_wsseg.jobs import DataError, JobFailed
 from napari_wsseg.nn import _deeplab, pretrained
-from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import backbones as _backbones
 
 ARCHITECTURES = {
     "unet": smp.Unet,
@@ -25,8 +25,8 @@ ENCODERS = (
 )
 """Encoders that every architecture is tested with; `Segmenter` takes others, too."""
 
-TRUNK_OF = {"vgg16_bn": "vgg16"} | {
-    name: name for name in trunks.TRUNKS if name != "vgg16"
+BACKBONE_OF = {"vgg16_bn": "vgg16"} | {
+    name: name for name in _backbones.BACKBONES if name != "vgg16"
 }
 """Encoders that are torchvision's networks, and our classifiers', to the key."""
 
@@ -73,7 +73,7 @@ class Segmenter(nn.Module):
             "n_findings": n_findings,
             "in_channels": in_channels,
         }
-        if arch == "unet" or encoder not in TRUNK_OF:
+        if arch == "unet" or encoder not in BACKBONE_OF:
             self.net = _of_smp(arch, encoder, n_findings, in_channels)
         else:
             self.net = _deeplab.DeepLab(
@@ -130,8 +130,8 @@ def build(
     segmenter = Segmenter(arch, encoder, n_findings, in_channels=in_channels)
     if weights == "imagenet":
         state = (
-            pretrained.imagenet(TRUNK_OF[encoder])
-            if encoder in TRUNK_OF
+            pretrained.imagenet(BACKBONE_OF[encoder])
+            if encoder in BACKBONE_OF
             else _smp_imagenet(encoder)
         )
         load_encoder(segmenter, state)
@@ -181,7 +181,7 @@ def _dilated(encoder: str, in_channels: int, stride: int) -> Any:
     classifier's weights would see another image.
     """
     made = smp.encoders.get_encoder(encoder, in_channels=in_channels, weights=None)
-    trunks.dilate(made, TRUNK_OF[encoder], stride)
+    _backbones.dilate(made, BACKBONE_OF[encoder], stride)
     made._output_stride = stride
     return made
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_wsseg.ops import tally
-from napari_wsseg.ops.tally import FIGURES, PerFinding, Tally
+from napari_wsseg.ops.tally import METRICS, PerFinding, Tally
 
-DRAWS = 2000
+N_RESAMPLES = 2000
 LEVEL = 0.95
 
 #: Weights held at a time: 16 MiB of float64.
@@ -25,7 +25,7 @@ _AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Draws:
+class Resamples:
     """Figures of many resamples of the films of one tally.
 
     Parameters
@@ -40,33 +40,33 @@ class Draws:
     per_finding: dict[str, NDArray[np.float64]]
     support: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
-    def average(self, figure: str) -> NDArray[np.float64]:
+    def average(self, metric: str) -> NDArray[np.float64]:
         """(B,) the figure averaged over findings."""
-        return tally.average(self.per_finding[figure])
+        return tally.average(self.per_finding[metric])
 
     def intervals(self, level: float = LEVEL) -> dict[str, Any]:
         """Return figure to ``[low, high]`` or ``None``, and the same per finding."""
         per_finding = {
             name: {
-                figure: interval(self.per_finding[figure][:, k], level)
-                if self.support[figure][k] > 1
+                metric: interval(self.per_finding[metric][:, k], level)
+                if self.support[metric][k] > 1
                 else None
-                for figure in FIGURES
+                for metric in METRICS
             }
             for k, name in enumerate(self.findings)
         }
         averages = {
-            figure: interval(self.average(figure), level)
-            if self.support[figure].max(initial=0) > 1
+            metric: interval(self.average(metric), level)
+            if self.support[metric].max(initial=0) > 1
             else None
-            for figure in FIGURES
+            for metric in METRICS
         }
         return {**averages, "per_finding": per_finding}
 
 
-def draw(
-    tallies: Mapping[str, Tally], *, draws: int = DRAWS, seed: int = 0
-) -> dict[str, Draws]:
+def resample(
+    tallies: Mapping[str, Tally], *, n_resamples: int = N_RESAMPLES, seed: int = 0
+) -> dict[str, Resamples]:
     """Score `draws` resamples of the films of several tallies, the same films in each.
 
     Raises
@@ -80,20 +80,20 @@ def draw(
         raise ValueError(f"tallies of {sorted(n_films)} films; give those of the same")
     places = {name: np.searchsorted(films[name], t.film) for name, t in tallies.items()}
     parts: dict[str, list[PerFinding]] = {name: [] for name in tallies}
-    for weights in resamples(max(n_films, default=0), draws, seed):
+    for weights in resample_weights(max(n_films, default=0), n_resamples, seed):
         for name, one in tallies.items():
             parts[name].append(one.per_finding(weights[:, places[name]]))
     return {
-        name: Draws(
+        name: Resamples(
             one.findings,
             {
-                figure: np.concatenate(
+                metric: np.concatenate(
                     [
                         np.zeros((0, len(one.findings))),
-                        *(part[figure] for part in parts[name]),
+                        *(part[metric] for part in parts[name]),
                     ]
                 )
-                for figure in FIGURES
+                for metric in METRICS
             },
             _support(one),
         )
@@ -116,21 +116,23 @@ def interval(values: NDArray[np.float64], level: float = LEVEL) -> list[float] |
 
 
 def difference(
-    this: Draws, other: Draws, figure: str, level: float = LEVEL
+    this: Resamples, other: Resamples, metric: str, level: float = LEVEL
 ) -> list[float] | None:
     """Return the interval of this figure less the other's, draw by draw."""
-    return interval(this.average(figure) - other.average(figure), level)
+    return interval(this.average(metric) - other.average(metric), level)
 
 
-def resamples(films: int, draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
+def resample_weights(
+    films: int, n_resamples: int, seed: int
+) -> Iterator[NDArray[np.float64]]:
     """Yield (b, films) counts of how often each film was drawn, `draws` rows in all."""
     rng = np.random.default_rng(seed)
     at_once = max(1, _AT_ONCE // max(films, 1))
-    while films and draws > 0:
-        part = min(draws, at_once)
+    while films and n_resamples > 0:
+        part = min(n_resamples, at_once)
         chance = np.full(films, 1 / films)
         yield rng.multinomial(films, chance, size=part).astype(np.float64)
-        draws -= part
+        n_resamples -= part
 
 
 def aurocs(

@@ -25,12 +25,12 @@ Images: TypeAlias = Mapping[str, Masks] | Iterable[Masks]
 
 def iou(pred: Mask, truth: Mask) -> float:
     """Intersection over union of two masks, in [0, 1]; 1.0 when both are empty."""
-    return Overlap.of(pred, truth).iou
+    return Overlap.between(pred, truth).iou
 
 
 def dice(pred: Mask, truth: Mask) -> float:
     """Dice overlap of two masks, in [0, 1]; 1.0 when both are empty."""
-    return Overlap.of(pred, truth).dice
+    return Overlap.between(pred, truth).dice
 
 
 def evaluate(
@@ -76,9 +76,9 @@ def evaluate(
                     f"image {place}: the truth knows {finding!r} but the prediction "
                     f"has only {sorted(named)}; predict it, if only as an empty mask"
                 )
-            row[finding] = Overlap.of(named[finding], mask)
+            row[finding] = Overlap.between(named[finding], mask)
         rows.append(row)
-    return Tally.of(rows).figures()
+    return Tally.from_rows(rows).metrics()
 
 
 def blank_all_iou(

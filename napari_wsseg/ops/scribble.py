@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.sparse.linalg import LinearOperator, cg
 
-from napari_wsseg.ops import pixel_pairs as _paths
+from napari_wsseg.ops import pixel_pairs as _pixel_pairs
 from napari_wsseg.schema import IGNORE
 
 INSIDE, OUTSIDE, NOTHING = 1, 0, IGNORE
@@ -78,12 +78,12 @@ class Graph:
         edge = _probability(boundary, "boundary")
         if not steps >= 1:
             raise ValueError(f"steps is {steps}; a walker takes at least one")
-        offsets = [offset for offset, _ in _paths.path_offsets(radius)]
+        offsets = [offset for offset, _ in _pixel_pairs.path_offsets(radius)]
         # The longer the walk, the more a rounding weighs.
         self._kind = np.float32 if steps <= _SINGLE else np.float64
-        affinity = (1 - _paths.highest(edge.astype(self._kind), radius)) ** beta
+        affinity = (1 - _pixel_pairs.highest(edge.astype(self._kind), radius)) ** beta
         near = np.zeros((2 * len(offsets) + 1, *edge.shape), self._kind)
-        _paths.all_around(near, affinity, offsets)
+        _pixel_pairs.all_around(near, affinity, offsets)
         self.shape = edge.shape
         degree = near.sum(0, dtype=np.float64)
         self._root = np.sqrt(degree).astype(self._kind)
@@ -93,12 +93,12 @@ class Graph:
         # diagonal is not left to a difference that rounding would spoil.
         near *= -1
         for place, (dy, dx) in enumerate(offsets):
-            source, target = _paths.ends(edge.shape, dy, dx)
+            source, target = _pixel_pairs.ends(edge.shape, dy, dx)
             scale = self._root[source] * self._root[target]
             near[len(offsets) + 1 + place][source] /= scale
             near[len(offsets) - 1 - place][target] /= scale
         near[len(offsets)] = self._loss + (degree - 1) / degree
-        self._system = _paths.diagonals(near, offsets)
+        self._system = _pixel_pairs.diagonals(near, offsets)
 
     def grow(
         self, strokes: NDArray[np.uint8], heat: NDArray[np.floating[Any]] | None = None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_wsseg.schema import Mask
 
-FIGURES = ("pos_iou", "all_iou", "pooled_miou", "dice", "emptiness")
+METRICS = ("pos_iou", "all_iou", "pooled_miou", "dice", "emptiness")
 
 #: Figures by name: (B, K) per finding, NaN where a figure is not defined.
 PerFinding: TypeAlias = dict[str, NDArray[np.float64]]
@@ -31,7 +31,7 @@ class Overlap:
     pixels: int
 
     @classmethod
-    def of(cls, pred: Mask, truth: Mask, *, void: Mask | None = None) -> Overlap:
+    def between(cls, pred: Mask, truth: Mask, *, void: Mask | None = None) -> Overlap:
         """Count two masks of the same shape; `void` pixels count in neither."""
         ours, theirs = np.asarray(pred, bool), np.asarray(truth, bool)
         if ours.shape != theirs.shape:
@@ -84,7 +84,7 @@ class Tally:
     known: NDArray[np.bool_]
 
     @classmethod
-    def of(
+    def from_rows(
         cls,
         rows: Sequence[Mapping[str, Overlap]],
         *,
@@ -164,7 +164,7 @@ class Tally:
             "emptiness": mean(self.pred == 0, negative),
         }
 
-    def figures(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, Any]:
         """Score all rows: averages over findings, and ``per_finding``.
 
         ``None`` stands where a figure is not defined.
@@ -172,13 +172,13 @@ class Tally:
         found = self.per_finding(np.ones((1, len(self.film))))
         per_finding = {
             name: {
-                **{figure: _plain(found[figure][0, k]) for figure in FIGURES},
+                **{metric: _plain(found[metric][0, k]) for metric in METRICS},
                 "n": int(self.known[:, k].sum()),
                 "n_positive": int(self.positive[:, k].sum()),
             }
             for k, name in enumerate(self.findings)
         }
-        averages = {figure: _plain(average(found[figure])[0]) for figure in FIGURES}
+        averages = {metric: _plain(average(found[metric])[0]) for metric in METRICS}
         return {**averages, "per_finding": per_finding}
 
 

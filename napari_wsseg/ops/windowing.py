@@ -26,7 +26,7 @@ def rescale(values: Values, slope: float, intercept: float) -> Grey:
     return scaled
 
 
-def window(
+def apply_window(
     values: Values,
     center: float,
     width: float,
@@ -74,7 +74,7 @@ def percentile_window(
         bottom, top = float(counted.min()), float(counted.max())
     if top <= bottom:
         return np.zeros(values.shape, np.float32)
-    return window(values, (bottom + top) / 2, top - bottom, "LINEAR_EXACT")
+    return apply_window(values, (bottom + top) / 2, top - bottom, "LINEAR_EXACT")
 
 
 def look_up(values: Values, table: Values, first: int) -> Grey:

@@ -12,7 +12,7 @@ import numpy as np
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import agreement
 from napari_wsseg.ops.tally import Overlap
-from napari_wsseg.pipeline.evaluation import reader_ceiling as _agreement
+from napari_wsseg.pipeline.evaluation import reader_ceiling as _reader_ceiling
 from napari_wsseg.schema import ACCEPTING, Annotation, Case, Decision, Mask, Verdict
 
 FINISHED: tuple[Verdict, ...] = (*ACCEPTING, "reject")
@@ -131,7 +131,7 @@ def report(project: Project) -> dict[str, Any]:
     """
     verdicts, read = project.readings(), double_read(project)
     table = [one for film in pairs(project) for one in film]
-    told = []
+    rows = []
     for first, second in sorted({p for n in read.values() for p in combinations(n, 2)}):
         films = [c for c, names in read.items() if {first, second} <= set(names)]
         rejected = {
@@ -140,13 +140,13 @@ def report(project: Project) -> dict[str, Any]:
             if "reject" in (verdicts[c][first].verdict, verdicts[c][second].verdict)
         }
         ours = [one for one in table if one.readers == (first, second)]
-        told.append(
+        rows.append(
             {
                 "readers": [first, second],
                 "n_films": len(films),
                 "n_rejected": len(rejected),
                 "findings": {
-                    finding.name: _figures(
+                    finding.name: _pair_metrics(
                         [one for one in ours if one.finding == finding.name],
                         [c for c in films if c not in rejected],
                     )
@@ -158,7 +158,7 @@ def report(project: Project) -> dict[str, Any]:
     return {
         "n_double_read": len(read),
         "n_adjudicated": len(settled),
-        "pairs": told,
+        "pairs": rows,
         "disagreements": [
             {**asdict(one), "film": project.case(one.case).name}
             for one in table
@@ -181,13 +181,13 @@ def disagreement(project: Project) -> dict[str, float]:
     return found
 
 
-def _figures(compared: Sequence[Compared], films: Sequence[str]) -> dict[str, Any]:
+def _pair_metrics(compared: Sequence[Compared], films: Sequence[str]) -> dict[str, Any]:
     counted = [one for one in compared if one.case in films]
     free = {one.case: one for one in counted if one.independent}
     borrowed = {one.case for one in counted} - set(free)
     asked = [case_id for case_id in films if case_id not in borrowed]
     answers = [free[c].present if c in free else (False, False) for c in asked]
-    told: dict[str, Any] = {
+    metrics: dict[str, Any] = {
         "n": len(free),
         "n_borrowed": len(borrowed),
         "dice": _mean([one.dice for one in free.values()]),
@@ -200,9 +200,9 @@ def _figures(compared: Sequence[Compared], films: Sequence[str]) -> dict[str, An
             for one in free.values()
             if one.unit == unit and one.hd95 is not None
         ]
-        told[f"hd95_{unit}"] = float(np.median(known)) if known else None
-        told[f"n_hd95_{unit}"] = len(known)
-    return told
+        metrics[f"hd95_{unit}"] = float(np.median(known)) if known else None
+        metrics[f"n_hd95_{unit}"] = len(known)
+    return metrics
 
 
 def _compared(
@@ -219,7 +219,7 @@ def _compared(
         masks = [project.read_mask(one) for one in pair if one]
         if void is not None:
             masks = [mask & ~void for mask in masks]
-        dice = Overlap.of(masks[0], masks[1]).dice
+        dice = Overlap.between(masks[0], masks[1]).dice
         distance = agreement.hd95(*masks, spacing=case.spacing_mm or (1.0, 1.0))
     return Compared(
         case.id,
@@ -242,7 +242,7 @@ def _apart(
     first, second = pair
     if first is None or second is None:
         return True
-    return _agreement.independent(first, second, project.history(case_id, finding))
+    return _reader_ceiling.independent(first, second, project.history(case_id, finding))
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -9,14 +9,14 @@ from typing import Any
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import bootstrap
-from napari_wsseg.ops.tally import FIGURES, Tally
+from napari_wsseg.ops.tally import METRICS, Tally
 from napari_wsseg.pipeline.evaluation import anatomy as _anatomy
 from napari_wsseg.pipeline.evaluation import by_size as _by_size
-from napari_wsseg.pipeline.evaluation import classifier as _classified
-from napari_wsseg.pipeline.evaluation import counts as _tallies
+from napari_wsseg.pipeline.evaluation import classifier as _classifier
+from napari_wsseg.pipeline.evaluation import counts as _counts
 from napari_wsseg.pipeline.evaluation import cuts as _cuts
-from napari_wsseg.pipeline.evaluation import reader_ceiling as _agreement
-from napari_wsseg.pipeline.evaluation import teacher as _against_teacher
+from napari_wsseg.pipeline.evaluation import reader_ceiling as _reader_ceiling
+from napari_wsseg.pipeline.evaluation import teacher as _teacher
 from napari_wsseg.pipeline.evaluation import warnings as _warnings
 from napari_wsseg.pipeline.evaluation.conventions import CONVENTIONS
 from napari_wsseg.pipeline.evaluation.counts import Tallies
@@ -28,7 +28,7 @@ def evaluate(
     split: str = "test",
     *,
     runs: Mapping[str, str] | None = None,
-    draws: int = bootstrap.DRAWS,
+    n_resamples: int = bootstrap.N_RESAMPLES,
     seed: int = 0,
 ) -> Generator[Progress, None, dict[str, Any]]:
     """Yield progress; return the dictionary that ``wsseg evaluate --json`` prints.
@@ -56,7 +56,7 @@ def evaluate(
     annotated = project.annotated(chosen)
     scored = [case for case in cases if annotated.get(case.id)]
     in_use = project.runs_in_use() if runs is None else dict(runs)
-    counted = yield from _tallies.count(project, in_use if scored else {}, scored)
+    counted = yield from _counts.count(project, in_use if scored else {}, scored)
     result: dict[str, Any] = {
         "split": split,
         "n_cases": len(cases),
@@ -64,35 +64,35 @@ def evaluate(
         "n_with_expert_masks": len(scored),
         "blank": _blank(counted.truth),
         "stages": {},
-        "classifier": _classified.scores(
-            project, cases, in_use.get("cam"), draws=draws, seed=seed
+        "classifier": _classifier.scores(
+            project, cases, in_use.get("cam"), n_resamples=n_resamples, seed=seed
         ),
         "bootstrap": {
-            **{"draws": draws, "seed": seed, "level": bootstrap.LEVEL},
+            **{"draws": n_resamples, "seed": seed, "level": bootstrap.LEVEL},
             "unit": "film",
         },
         "conventions": CONVENTIONS,
     }
     yield Progress(0, 1, "drawing films again for intervals")
-    _score(project, counted, in_use, result, draws, seed)
+    _score(project, counted, in_use, result, n_resamples, seed)
     result["teacher"] = None
     if scored and (student := in_use.get("segmentation")):
-        result["teacher"] = yield from _against_teacher.compare(
+        result["teacher"] = yield from _teacher.compare(
             project,
             student,
             counted.gated["segmentation"],
             scored,
-            draws=draws,
+            n_resamples=n_resamples,
             seed=seed,
         )
-    result["experts"] = _agreement.ceiling(
-        _agreement.between_readers(project, scored),
+    result["experts"] = _reader_ceiling.ceiling(
+        _reader_ceiling.between_readers(project, scored),
         counted.gated,
-        draws=draws,
+        n_resamples=n_resamples,
         seed=seed,
     )
     result["anatomy"] = yield from _anatomy.scores(project, cases)
-    result["warnings"] = _warnings.of(result)
+    result["warnings"] = _warnings.evaluation_warnings(result)
     yield Progress(1, 1, "drawing films again for intervals")
     return result
 
@@ -106,12 +106,12 @@ def scored_cases(project: Project, split: str) -> list[Case]:
 
 def _blank(truth: Tally) -> dict[str, Any]:
     """Return what blank masks score, ``all_iou`` above all."""
-    figures = truth.figures()
+    metrics = truth.metrics()
     per_finding = {
-        name: {figure: row[figure] for figure in FIGURES}
-        for name, row in figures["per_finding"].items()
+        name: {metric: row[metric] for metric in METRICS}
+        for name, row in metrics["per_finding"].items()
     }
-    return {**{f: figures[f] for f in FIGURES}, "per_finding": per_finding}
+    return {**{f: metrics[f] for f in METRICS}, "per_finding": per_finding}
 
 
 def _score(
@@ -119,7 +119,7 @@ def _score(
     counted: Tallies,
     in_use: Mapping[str, str],
     result: dict[str, Any],
-    draws: int,
+    n_resamples: int,
     seed: int,
 ) -> None:
     """Fill in ``stages`` and ``differences``."""
@@ -130,37 +130,39 @@ def _score(
         for size in (None, *thirds)
     }
     names = {key: "|".join(str(part) for part in key) for key in tallies}
-    drawn = bootstrap.draw(
-        {names[key]: tally for key, tally in tallies.items()}, draws=draws, seed=seed
+    drawn = bootstrap.resample(
+        {names[key]: tally for key, tally in tallies.items()},
+        n_resamples=n_resamples,
+        seed=seed,
     )
     for stage, tally in counted.gated.items():
         others = {
-            "open_gates": counted.open_gates[stage].figures(),
-            "label_conditioned": counted.conditioned[stage].figures(),
+            "open_gates": counted.open_gates[stage].metrics(),
+            "label_conditioned": counted.conditioned[stage].metrics(),
         }
         result["stages"][stage] = {
-            **tally.figures(),
+            **tally.metrics(),
             "run": in_use[stage],
             "interval": drawn[names[stage, None]].intervals(),
             **{
-                mode: {figure: found[figure] for figure in FIGURES}
+                mode: {metric: found[metric] for metric in METRICS}
                 for mode, found in others.items()
             },
-            "by_size": _by_size.told(
+            "by_size": _by_size.metrics_by_size(
                 counted.truth,
                 thirds,
-                {size: tallies[stage, size].figures() for size in thirds},
+                {size: tallies[stage, size].metrics() for size in thirds},
                 {size: drawn[names[stage, size]].intervals() for size in thirds},
             ),
-            "cut": _cuts.told(project, stage, in_use[stage]),
+            "cut": _cuts.cut_settings(project, stage, in_use[stage]),
         }
     result["differences"] = [
         {
             "stage": stage,
             "against": other,
             **{
-                figure: _difference(result, drawn, names, stage, other, figure)
-                for figure in FIGURES
+                metric: _difference(result, drawn, names, stage, other, metric)
+                for metric in METRICS
             },
         }
         for other, stage in combinations(counted.gated, 2)
@@ -169,18 +171,18 @@ def _score(
 
 def _difference(
     result: Mapping[str, Any],
-    drawn: Mapping[str, bootstrap.Draws],
+    drawn: Mapping[str, bootstrap.Resamples],
     names: Mapping[tuple[str, str | None], str],
     stage: str,
     other: str,
-    figure: str,
+    metric: str,
 ) -> dict[str, Any]:
-    ours, theirs = (result["stages"][name][figure] for name in (stage, other))
-    both = [result["stages"][name]["interval"][figure] for name in (stage, other)]
+    ours, theirs = (result["stages"][name][metric] for name in (stage, other))
+    both = [result["stages"][name]["interval"][metric] for name in (stage, other)]
     span = None
     if all(both):
         span = bootstrap.difference(
-            drawn[names[stage, None]], drawn[names[other, None]], figure
+            drawn[names[stage, None]], drawn[names[other, None]], metric
         )
     value = None if ours is None or theirs is None else ours - theirs
     return {"difference": value, "interval": span}

@@ -10,8 +10,7 @@ from typing import Any
 from torch import nn
 
 from napari_wsseg._registry import find_group
-from napari_wsseg.io import film_cache as cache
-from napari_wsseg.io import runs, stages
+from napari_wsseg.io import film_cache, runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress, UsageError
 from napari_wsseg.pipeline.inference import (
@@ -101,9 +100,9 @@ def infer(
             device=device,
             cancel=cancel,
         )
-    films = yield from cache.films(project, header["size"])
+    films = yield from film_cache.films(project, header["size"])
     work = Work(project, run, model, header, films, variant, again)
-    seen = set() if again else stages.seen(project.folder, kept, run)
+    seen = set() if again else stages.cases_with_maps(project.folder, kept, run)
     cases = [case for case in project.cases() if case.id not in seen]
     if only:
         cases = [case for case in cases if case.id == first]

@@ -12,10 +12,10 @@ from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import metrics
 from napari_wsseg.pipeline import stage_masks
 from napari_wsseg.pipeline.evaluate import evaluate
-from napari_wsseg.pipeline.reporting import figures as tables
 from napari_wsseg.pipeline.reporting import html as _html
-from napari_wsseg.pipeline.reporting import project as about
-from napari_wsseg.pipeline.reporting import stage_strips as pictures
+from napari_wsseg.pipeline.reporting import metric_tables as _metric_tables
+from napari_wsseg.pipeline.reporting import project as _project
+from napari_wsseg.pipeline.reporting import stage_strips
 from napari_wsseg.schema import STAGES, Case
 
 
@@ -36,7 +36,7 @@ def write(
     strips = []
     for place, (why, finding, case) in enumerate(chosen):
         yield Progress(place, len(chosen), "drawing")
-        picture = pictures.strip(project, case, finding)
+        picture = stage_strips.strip(project, case, finding)
         strips.append(
             {
                 "why": why,
@@ -100,9 +100,9 @@ def _page(
         project=project,
         result=result,
         synthetic=project.synthetic,
-        blank=_html.Figure(result["blank"]["all_iou"]),
-        tables=tables,
-        about=about,
+        blank=_html.MetricCell(result["blank"]["all_iou"]),
+        tables=_metric_tables,
+        about=_project,
         strips=strips,
         limits=_limits(result),
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_wsseg.io.index.effort import Effort, newest
 from napari_wsseg.io.project import Project
-from napari_wsseg.ops.bootstrap import DRAWS, interval
+from napari_wsseg.ops.bootstrap import N_RESAMPLES, interval
 from napari_wsseg.pipeline import agreement
 from napari_wsseg.schema import ACCEPTING
 
@@ -138,17 +138,22 @@ def _dice(project: Project, one: Effort) -> float | None:
 
 
 def _median(values: NDArray[np.float64]) -> dict[str, Any]:
-    draws = np.concatenate([np.median(values[p], axis=1) for p in _resamples(values)])
-    return {"median": float(np.median(values)), "interval": _interval(values, draws)}
+    n_resamples = np.concatenate(
+        [np.median(values[p], axis=1) for p in _resamples(values)]
+    )
+    return {
+        "median": float(np.median(values)),
+        "interval": _interval(values, n_resamples),
+    }
 
 
 def _mean(values: Sequence[float]) -> dict[str, Any]:
     if not values:
         return {"mean": None, "n": 0, "interval": None}
     each = np.array(values)
-    draws = np.concatenate([each[p].mean(1) for p in _resamples(each)])
+    n_resamples = np.concatenate([each[p].mean(1) for p in _resamples(each)])
     told = {"mean": float(each.mean()), "n": len(each)}
-    return {**told, "interval": _interval(each, draws)}
+    return {**told, "interval": _interval(each, n_resamples)}
 
 
 def _share(pairs: Sequence[tuple[int, int]]) -> dict[str, Any]:
@@ -157,22 +162,26 @@ def _share(pairs: Sequence[tuple[int, int]]) -> dict[str, Any]:
         return {"share": None, "n": 0, "interval": None}
     sums = np.concatenate([each[p].sum(1) for p in _resamples(each)])
     with np.errstate(invalid="ignore", divide="ignore"):
-        draws = sums[:, 0] / sums[:, 1]
+        n_resamples = sums[:, 0] / sums[:, 1]
     told = {"share": float(each[:, 0].sum() / each[:, 1].sum())}
-    return {**told, "n": int(each[:, 1].sum()), "interval": _interval(each, draws)}
+    return {
+        **told,
+        "n": int(each[:, 1].sum()),
+        "interval": _interval(each, n_resamples),
+    }
 
 
 def _resamples(values: NDArray[np.float64]) -> Iterator[NDArray[np.int64]]:
     """Yield (B, n) places of values drawn with replacement, `DRAWS` in all."""
     rng = np.random.default_rng(0)
-    for _ in range(DRAWS // _AT_ONCE):
+    for _ in range(N_RESAMPLES // _AT_ONCE):
         yield rng.integers(0, len(values), (_AT_ONCE, len(values)))
 
 
 def _interval(
-    values: NDArray[np.float64], draws: NDArray[np.float64]
+    values: NDArray[np.float64], n_resamples: NDArray[np.float64]
 ) -> list[float] | None:
-    return interval(draws) if len(values) > 1 else None
+    return interval(n_resamples) if len(values) > 1 else None
 
 
 def _text(value: float | None, span: Sequence[float] | None, form: str) -> str:

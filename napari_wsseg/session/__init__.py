@@ -17,8 +17,7 @@ import numpy as np
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import STAGES, Decision, Mask
-from napari_wsseg.session import adjudication as adjudicating
-from napari_wsseg.session import open_case as opened
+from napari_wsseg.session import adjudication, open_case
 from napari_wsseg.session.background import Background, Inline
 from napari_wsseg.session.case_loader import Loader
 from napari_wsseg.session.decision_commands import DecisionCommands
@@ -92,7 +91,7 @@ class Session(State):
         self.versions = readers.versions
         self.compare_version = readers.compare_version
         self.restore = readers.restore
-        self.take = readers.take
+        self.take_reader_mask = readers.take_reader_mask
 
     # Project ------------------------------------------------------------------------
 
@@ -106,7 +105,7 @@ class Session(State):
         """
         if self.project is not None and self.project.folder == folder:
             return
-        project, note = opened.open_folder(folder)
+        project, note = open_case.open_folder(folder)
         try:
             self.close()
         except DataError:
@@ -141,7 +140,7 @@ class Session(State):
         self.left_contradictions.clear()
         self.work.turn(None, None)
         self.experts = ExpertMasks(project, self.reader, self.clock, reading.scope)
-        self.list = ReadingList.of(project, reading)
+        self.list = ReadingList.from_project(project, reading)
         self.deciding = Deciding(project, self.list, reading, self.clock)
         self.arms = Arms.of(project, reading) if reading.arm else None
         # In a study, which maps may be read is a matter of each film.
@@ -161,7 +160,7 @@ class Session(State):
             lambda case_id: self.list.cases[case_id],
             self.shown_on if self.arms else None,
         )
-        self.looking.start(project.findings, Drafts.of(project, shown))
+        self.looking.start(project.findings, Drafts.from_project(project, shown))
         return self.experts
 
     def _change_reader(self, reading: Reading) -> None:
@@ -355,7 +354,7 @@ class Session(State):
             self.status_changed.emit(ready.case.id)
         self.newly_seen[ready.case.id] = None
         self.list.seen[ready.case.id] = datetime.now(UTC).isoformat()
-        self.comparing.show(adjudicating.comparison(ready))
+        self.comparing.show(adjudication.comparison(ready))
         self.case_changed.emit()
         for finding, why in self.experts.unclear.items():
             self.message.emit(
@@ -375,7 +374,7 @@ class Session(State):
         """Offer what the film's arm allows, from its last stage on."""
         if self.arms is None or self.project is None:
             return
-        self.looking.drafts = Drafts.of(self.project, ready.shown)
+        self.looking.drafts = Drafts.from_project(self.project, ready.shown)
         if not ready.maps and self.arms.arm(ready.case.id) != "blank":
             self.message.emit("No draft has been computed for this film yet")
         last = next((stage for stage in reversed(STAGES) if stage in ready.maps), None)

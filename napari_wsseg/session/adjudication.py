@@ -11,15 +11,15 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.schema import ACCEPTING, Mask
 from napari_wsseg.session.decisions import Asked
 from napari_wsseg.session.open_case import OpenedCase
-from napari_wsseg.session.versions import Comparison
+from napari_wsseg.session.versions import VersionComparison
 
 
-def comparison(opened: OpenedCase) -> Comparison | None:
+def comparison(opened: OpenedCase) -> VersionComparison | None:
     """Return the two readers' masks of the open case; ``None`` if it has no two."""
     if len(opened.others) < 2:
         return None
     (first, ours), (second, theirs) = list(opened.others.items())[:2]
-    return Comparison(opened.case.id, (first, second), ours, theirs)
+    return VersionComparison(opened.case.id, (first, second), ours, theirs)
 
 
 def pair(opened: OpenedCase, finding: str) -> tuple[Mask, Mask]:
@@ -60,7 +60,7 @@ def offer(
     return adjudicate
 
 
-def take(
+def take_reader_mask(
     project: Project, case_id: str, finding: str, whose: str, *, reader: str
 ) -> Mask:
     """Make one reader's (H, W) mask the adjudicator's own, to draw on or make final.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from napari_wsseg.schema import Case
-from napari_wsseg.session import open_case as opened_cases
+from napari_wsseg.session import open_case
 from napari_wsseg.session.background import Background
 from napari_wsseg.session.open_case import OpenedCase, Shown
 
@@ -82,7 +82,7 @@ class Loader:
         shown = self.shown_on(case_id) if self.shown_on else self.shown
         reader, others = self.reader, self.pairs.get(case_id, ())
         self.background.submit(
-            lambda: opened_cases.read(
+            lambda: open_case.read(
                 self.folder,
                 case_id,
                 shown,

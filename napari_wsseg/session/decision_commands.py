@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from napari_wsseg.schema import ACCEPTING, Verdict
-from napari_wsseg.session import adjudication as adjudicating
+from napari_wsseg.session import adjudication
 from napari_wsseg.session.decisions import Asked, finding_state, offer
 from napari_wsseg.session.effort.starts import Start, start_before
 from napari_wsseg.session.open_case import OpenedCase
@@ -73,7 +73,7 @@ class DecisionCommands:
             finding=finding,
         )
         if state.reading.mode == "adjudicate" and finding is None:
-            work = adjudicating.offer(state.opened, drawn, work)
+            work = adjudication.offer(state.opened, drawn, work)
         state.background.submit(work, self._enter, state.fail)
         return True
 
@@ -184,7 +184,7 @@ class DecisionCommands:
 
 def still_open(opened: OpenedCase, drawn: Collection[str]) -> str:
     """Return why a disagreement is not ended yet; empty when it is."""
-    names = adjudicating.undecided(opened, drawn)
+    names = adjudication.undecided(opened, drawn)
     if not names:
         return ""
     first, second = list(opened.others)[:2]

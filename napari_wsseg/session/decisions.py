@@ -52,7 +52,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class EnteredDecision:
     """A decision that was entered, the masks it made and those it made final."""
 
     decision: Decision
@@ -99,7 +99,7 @@ def offer(
         }
         found = {name: offered[name] for name in wanted if name in offered}
         found |= {name: np.zeros(case.shape, bool) for name in absent}
-        kept = opened.shown.kept(stage) + (" snapped" if snap else "")
+        kept = opened.shown.maps_name(stage) + (" snapped" if snap else "")
         tool = "rejected" if absent else f"accepted {kept}"
         changed = (
             _changed(
@@ -146,9 +146,9 @@ class Deciding:
     cases: ReadingList
     reading: Reading
     clock: Callable[[], float] = time.monotonic
-    last: Taken | None = None
+    last: EnteredDecision | None = None
 
-    def enter(self, asked: Asked, settling: Collection[str] = ()) -> Taken:
+    def enter(self, asked: Asked, settling: Collection[str] = ()) -> EnteredDecision:
         """Save the approved drafts, then the verdict.
 
         Parameters
@@ -185,14 +185,14 @@ class Deciding:
                     self.project.note_outcome(outcome, actor=self.reading.reader)
         if asked.finding is None:
             self.cases.decisions[asked.case_id] = decision
-        self.last = Taken(decision, approved, tuple(settling), self.clock())
+        self.last = EnteredDecision(decision, approved, tuple(settling), self.clock())
         return self.last
 
     def can_undo(self) -> bool:
         """Whether the last decision is young enough to be taken back."""
         return self.last is not None and self.clock() - self.last.at < UNDO_SECONDS
 
-    def undo(self) -> Taken | None:
+    def undo(self) -> EnteredDecision | None:
         """Take the last decision back, with the drafts that it approved.
 
         Raises

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Mask, StageMaps, StageSettings
-from napari_wsseg.session import open_case as opened
+from napari_wsseg.session import open_case
 
 
 @dataclass(eq=False)
@@ -34,11 +34,11 @@ class Drafts:
     _own: dict[str, StageSettings] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, project: Project, shown: opened.Shown) -> Drafts:
+    def from_project(cls, project: Project, shown: open_case.Shown) -> Drafts:
         """Read the settings of what is shown."""
         names = tuple(finding.name for finding in project.findings)
         read = {
-            stage: stages.read_settings(project.folder, shown.kept(stage), run)
+            stage: stages.read_settings(project.folder, shown.maps_name(stage), run)
             for stage, run in shown.runs.items()
         }
         settings = {

@@ -31,7 +31,7 @@ class Toning:
         self._by_hand: dict[str, Window] = {}
         self._last: Window | None = None
 
-    def window(self, case_id: str, pixels: NDArray[np.float32]) -> Window:
+    def grey_window(self, case_id: str, pixels: NDArray[np.float32]) -> Window:
         """Return (low, high) of a film with (H, W) `pixels` in [0, 1]."""
         if self.carried and self._last is not None:
             return self._last

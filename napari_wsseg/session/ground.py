@@ -36,7 +36,7 @@ class Ground:
     unclear: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(
+    def from_case(
         cls,
         project: Project,
         case: Case,

@@ -43,7 +43,7 @@ class Shown:
     runs: Mapping[str, str] = field(default_factory=dict)
     maps: Mapping[str, str] = field(default_factory=dict)
 
-    def kept(self, stage: str) -> str:
+    def maps_name(self, stage: str) -> str:
         """Return the name under which the maps of a stage are kept."""
         return self.maps.get(stage, stage)
 
@@ -124,7 +124,7 @@ def read(
         case = project.case(case_id)
         radiograph = project.radiograph(case)
         versions = project.expert_annotations(case_id, reader=reader)
-        ground = Ground.of(project, case, versions, reader, drawing)
+        ground = Ground.from_case(project, case, versions, reader, drawing)
         verdicts = project.finding_decisions(case_id, reader=reader)
         compared = {name: project.expert_masks(case_id, reader=name) for name in others}
     maps = read_maps(folder, case_id, shown)
@@ -146,7 +146,7 @@ def read_maps(folder: Path, case_id: str, shown: Shown) -> dict[str, StageMaps]:
     """Read the maps of every run shown that has seen the case."""
     found: dict[str, StageMaps] = {}
     for stage, run in shown.runs.items():
-        maps = stages.read(folder, shown.kept(stage), run, case_id)
+        maps = stages.read(folder, shown.maps_name(stage), run, case_id)
         if maps is not None:
             found[stage] = maps
     return found

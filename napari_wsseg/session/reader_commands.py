@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Annotation, Mask
-from napari_wsseg.session import adjudication as adjudicating
-from napari_wsseg.session import versions
+from napari_wsseg.session import adjudication, versions
 from napari_wsseg.session.reading_mode import Mode, Reading
 from napari_wsseg.session.state import State
-from napari_wsseg.session.versions import Comparison
+from napari_wsseg.session.versions import VersionComparison
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class ReaderCommands:
         """Show how the mask differs from an earlier version; ``None``: no longer."""
         state = self.state
         if state.project is None or version is None:
-            judged = state.opened and adjudicating.comparison(state.opened)
+            judged = state.opened and adjudication.comparison(state.opened)
             state.comparing.show(judged or None)
             return
         try:
@@ -80,7 +79,7 @@ class ReaderCommands:
             return
         name = f"{version.reader} {version.version}"
         state.comparing.show(
-            Comparison(
+            VersionComparison(
                 version.case, (name, "now"), {version.finding: mask}, version=version
             )
         )
@@ -109,7 +108,7 @@ class ReaderCommands:
 
     # Adjudication -------------------------------------------------------------------
 
-    def take(self, place: int) -> None:
+    def take_reader_mask(self, place: int) -> None:
         """Take the mask of the first (0) or second (1) reader for the current finding.
 
         It becomes the adjudicator's own, to be drawn on or made final by a verdict.
@@ -127,7 +126,11 @@ class ReaderCommands:
 
         def bring() -> None:
             experts.fold()
-            made.append(adjudicating.take(project, case_id, name, whose, reader=reader))
+            made.append(
+                adjudication.take_reader_mask(
+                    project, case_id, name, whose, reader=reader
+                )
+            )
 
         if state.tried(bring):
             state.replace_mask(case_id, name, made[0])

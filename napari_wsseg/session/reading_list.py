@@ -55,7 +55,9 @@ class ReadingList:
     seen: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, project: Project, reading: Reading | None = None) -> ReadingList:
+    def from_project(
+        cls, project: Project, reading: Reading | None = None
+    ) -> ReadingList:
         """Read what a reading may show of a project, in the order of its files."""
         reading = reading or Reading()
         found = cls(

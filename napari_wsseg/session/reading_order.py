@@ -92,7 +92,7 @@ def machine_against_expert(folder: Path, stage: str, run: str) -> dict[str, floa
             shape = _small(project.case(case_id).shape)
             drafts = pipeline.stage_masks(maps, settings, shape)
             dices = [
-                Overlap.of(
+                Overlap.between(
                     np.asarray(drafts[settings.findings.index(name)], bool),
                     _nearest(mask, shape),
                 ).dice

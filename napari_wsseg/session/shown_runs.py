@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from napari_wsseg.io import runs as run_folders
+from napari_wsseg.io import runs as _runs
 from napari_wsseg.io import stages
 from napari_wsseg.jobs import DataError, UsageError
 from napari_wsseg.pipeline.inference import variants
@@ -43,7 +43,7 @@ class Showing:
     @property
     def map(self) -> str:
         """The map that the stage "cam" shows; empty before any run."""
-        other = self.shown.kept("cam").partition("~")[2]
+        other = self.shown.maps_name("cam").partition("~")[2]
         return other or (self.maps[0] if self.maps else "")
 
     def with_runs(self, runs: Mapping[str, str]) -> Shown:
@@ -75,7 +75,7 @@ def read_every_map(
     if showing.run is None:
         return found
     for variant in showing.maps:
-        kept = showing.with_map(variant).kept("cam")
+        kept = showing.with_map(variant).maps_name("cam")
         maps = stages.read(project, kept, showing.run, case_id)
         if maps is not None:
             found[variant] = maps
@@ -86,7 +86,7 @@ def _maps(project: Path, run: str | None) -> tuple[str, ...]:
     if run is None:
         return ()
     try:
-        return variants.of_run(run_folders.find(project, run).config())
+        return variants.of_run(_runs.find(project, run).config())
     except DataError:
         # Its maps may outlive a run's folder; there is nothing to choose then.
         return ()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.schema import Mask, StageMaps
-from napari_wsseg.session import open_case as opened
+from napari_wsseg.session import open_case
 from napari_wsseg.session.drafts import Drafts
 from napari_wsseg.session.effort.arms import Arms
 from napari_wsseg.session.open_case import Shown
@@ -77,7 +77,7 @@ class StageCommands:
             self._show_maps(shown)
             return
         state.loader.forget()
-        state.looking.drafts.take_new(Drafts.of(state.project, shown))
+        state.looking.drafts.take_new(Drafts.from_project(state.project, shown))
         state.stages_changed.emit()
 
     def stages(self) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ class StageCommands:
                 state.loader.forget()
             return
         state.showing.start(state.project.folder, shown)
-        state.looking.drafts = Drafts.of(state.project, shown)
+        state.looking.drafts = Drafts.from_project(state.project, shown)
         if state.loader is not None:
             state.loader.shown = shown
             state.loader.forget()
@@ -115,7 +115,7 @@ class StageCommands:
             return
         folder, case_id = state.project.folder, state.opened.case.id
         state.background.submit(
-            lambda: opened.read_maps(folder, case_id, shown),
+            lambda: open_case.read_maps(folder, case_id, shown),
             lambda maps: self._take_maps(case_id, maps, shown),
             lambda error: state.message.emit(str(error)),
         )

@@ -13,7 +13,7 @@ from napari_wsseg.schema import Annotation, Mask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
+class VersionComparison:
     """What is compared on the open case.
 
     Parameters
@@ -40,9 +40,9 @@ class Comparing:
     changed = Signal()
 
     def __init__(self) -> None:
-        self.now: Comparison | None = None
+        self.now: VersionComparison | None = None
 
-    def show(self, comparison: Comparison | None) -> None:
+    def show(self, comparison: VersionComparison | None) -> None:
         """Compare something else, or nothing."""
         if comparison is not None or self.now is not None:
             self.now = comparison

@@ -7,7 +7,7 @@ import torch
 
 from napari_wsseg.cam import methods
 from napari_wsseg.cam.level import AtLevel
-from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import backbones as _backbones
 from napari_wsseg.nn import classifier
 
 
@@ -54,7 +54,7 @@ def test_layer_cam_at_a_level_is_the_gradient_there(
     torch.testing.assert_close(heat[0, 0], expected.detach())
 
 
-@pytest.mark.parametrize("arch", trunks.TRUNKS)
+@pytest.mark.parametrize("arch", _backbones.BACKBONES)
 @pytest.mark.parametrize("output_stride", [8, 32])
 def test_every_level_of_every_network_is_a_rectified_map_on_the_way_to_the_logits(
     arch: str, output_stride: int

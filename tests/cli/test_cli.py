@@ -87,15 +87,15 @@ def test_the_whole_loop_headless(tmp_path: Path) -> None:
     assert end.returncode == 0, end.stderr
     scored = json.loads(end.stdout.splitlines()[-1])
     assert set(scored["stages"]) == {"cam", "crf", "irnet", "segmentation"}
-    for figures in scored["stages"].values():
-        assert set(figures) >= {
+    for scores in scored["stages"].values():
+        assert set(scores) >= {
             "pos_iou",
             "all_iou",
             "pooled_miou",
             "dice",
             "emptiness",
         }
-        assert set(figures["per_finding"]) == {"spot"}
+        assert set(scores["per_finding"]) == {"spot"}
     assert scored["blank"]["all_iou"] == pytest.approx(0.5)
     assert scored["n_cases"] == 4
     assert set(scored["classifier"]) >= {"auroc", "f1", "per_finding"}

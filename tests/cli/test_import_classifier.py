@@ -13,8 +13,7 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
-from napari_wsseg.cli import _training as _jobs
-from napari_wsseg.cli import main
+from napari_wsseg.cli import _training, main
 from napari_wsseg.io import checkpoints, runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.nn.classifier import build
@@ -159,7 +158,7 @@ def test_run_builds_on_the_classifier_that_was_imported(
         trained.append((recipe, settings["classifier_run"]))
         return {"status": "stopped", "run": "x", "metrics": {}, "exit_code": 130}
 
-    monkeypatch.setattr(_jobs, "execute", execute)
+    monkeypatch.setattr(_training, "execute", execute)
     assert main(["run", "-p", str(spots), "--no-adopt"]) == 130
     assert trained == [("irnet", run)]
 

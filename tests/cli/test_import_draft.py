@@ -168,7 +168,9 @@ def test_drafts_are_shown_picked_and_evaluated_like_ours(
     with Project.open(place, write=True) as project:
         project.adopt("segmentation", "another", actor="test")
     assert cli.main(["gc", "-p", str(place)]) == 0
-    assert stages.seen(place, "segmentation", said["run"]), "nobody can make them again"
+    assert stages.cases_with_maps(place, "segmentation", said["run"]), (
+        "nobody can make them again"
+    )
     assert cli.main(["adopt", said["run"], "-p", str(place)]) == 0
     assert cli.main(["infer", "segmentation", "-p", str(place)]) == 3
     assert "no weights" in capsys.readouterr().err

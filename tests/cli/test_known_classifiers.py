@@ -21,7 +21,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
 from napari_wsseg.nn.normalise import as_input
 from napari_wsseg.pipeline.inference import networks
-from trainers.tasks import known_classifiers as known
+from trainers.tasks import known_classifiers
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -31,7 +31,7 @@ NAME = "densenet121-res224-all"
 @pytest.fixture(scope="module")
 def theirs() -> nn.Module:
     """Return torchxrayvision's DenseNet with random weights that show."""
-    models = known._imported("torchxrayvision.models", "torchxrayvision")
+    models = known_classifiers._imported("torchxrayvision.models", "torchxrayvision")
     torch.manual_seed(0)
     network = models.DenseNet(weights=None, num_classes=18, in_channels=1)
     for module in network.modules():
@@ -45,8 +45,8 @@ def cached(
     theirs: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> nn.Module:
     """Put them where torchxrayvision keeps what it has fetched."""
-    utils = known._imported("torchxrayvision.utils", "torchxrayvision")
-    models = known._imported("torchxrayvision.models", "torchxrayvision")
+    utils = known_classifiers._imported("torchxrayvision.utils", "torchxrayvision")
+    models = known_classifiers._imported("torchxrayvision.models", "torchxrayvision")
     cache = tmp_path / "cache"
     cache.mkdir()
     monkeypatch.setattr(utils, "get_cache_dir", lambda: str(cache))
@@ -124,7 +124,9 @@ def test_its_maps_need_no_training_and_its_operating_points_are_gates(
             assert maps.score.shape[0] == 3
         settings = stages.read_settings(project.folder, "cam", run)
         assert settings is not None
-        models = known._imported("torchxrayvision.models", "torchxrayvision")
+        models = known_classifiers._imported(
+            "torchxrayvision.models", "torchxrayvision"
+        )
         points = models.model_urls[NAME]["op_threshs"]
         expected = [points[row] for row in _rows(cached)]
         assert settings.gates == pytest.approx(expected)
@@ -138,7 +140,7 @@ def test_a_file_of_it_is_known_by_its_keys(
 ) -> None:
     file = tmp_path / "state.pt"
     torch.save(theirs.state_dict(), file)
-    found = known.from_file(file)
+    found = known_classifiers.from_file(file)
     assert (found.arch, found.size, found.normalisation) == (
         *("densenet121", 224),
         "xrayvision",
@@ -224,16 +226,16 @@ def test_the_largest_network_that_is_whole_is_the_one(tmp_path: Path) -> None:
     for arch in ("resnet18", "resnet34", "resnet50"):
         network = torchvision.models.get_model(arch, weights=None, num_classes=2)
         torch.save(network.state_dict(), tmp_path / f"{arch}.pt")
-        assert known.from_file(tmp_path / f"{arch}.pt").arch == arch
+        assert known_classifiers.from_file(tmp_path / f"{arch}.pt").arch == arch
     torch.save({"a.weight": torch.zeros(2, 2)}, tmp_path / "odd.pt")
     with pytest.raises(DataError, match="none of the networks"):
-        known.from_file(tmp_path / "odd.pt")
+        known_classifiers.from_file(tmp_path / "odd.pt")
 
 
 def test_timm_brings_size_and_normalisation_and_asks_for_names(
     chest: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    timm = known._imported("timm", "timm")
+    timm = known_classifiers._imported("timm", "timm")
     make = timm.create_model
 
     def offline(name: str, pretrained: bool = False) -> nn.Module:
@@ -256,7 +258,7 @@ def test_timm_brings_size_and_normalisation_and_asks_for_names(
 def test_weights_that_cannot_be_fetched_are_told_with_the_way_round(
     chest: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    models = known._imported("torchxrayvision.models", "torchxrayvision")
+    models = known_classifiers._imported("torchxrayvision.models", "torchxrayvision")
 
     def away(*words: object, **named: object) -> None:
         raise ConnectionError("no route to host")
@@ -271,25 +273,30 @@ def test_weights_that_cannot_be_fetched_are_told_with_the_way_round(
 def test_findings_are_matched_by_name_case_and_synonym() -> None:
     outputs = ("Effusion", "Pleural_Thickening", "-", "Lung Opacity")
     findings = ["pleural effusion", "pleural thickening"]
-    assert known.matched(outputs, findings, {}) == [
+    assert known_classifiers.matched(outputs, findings, {}) == [
         *("pleural effusion", "pleural thickening"),
         *("-", "Lung Opacity"),
     ]
     with pytest.raises(DataError, match="--map 'heart=OUTPUT'"):
-        known.matched(outputs, ["heart"], {})
-    assert known.matched(outputs, ["heart"], {"heart": "Effusion"})[0] == "heart"
+        known_classifiers.matched(outputs, ["heart"], {})
+    assert (
+        known_classifiers.matched(outputs, ["heart"], {"heart": "Effusion"})[0]
+        == "heart"
+    )
 
 
 def test_operating_points_are_by_output_and_absent_ones_left_out() -> None:
-    assert known._points(("a", "b", "-"), (0.2, math.nan, 0.5)) == {"a": 0.2}
-    assert known._points(("a", "b"), (0.2,)) == {}
+    assert known_classifiers._points(("a", "b", "-"), (0.2, math.nan, 0.5)) == {
+        "a": 0.2
+    }
+    assert known_classifiers._points(("a", "b"), (0.2,)) == {}
 
 
 def test_the_warnings_of_the_process_stay_as_they_were() -> None:
     import warnings
 
     before = list(warnings.filters)
-    known._imported("torchxrayvision.models", "torchxrayvision")
+    known_classifiers._imported("torchxrayvision.models", "torchxrayvision")
     assert list(warnings.filters) == before
     with pytest.raises(UsageError, match="torchxrayvision, timm"):
-        known.from_library("keras", "x", print)
+        known_classifiers.from_library("keras", "x", print)

@@ -18,7 +18,7 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry
 from napari_wsseg.schema import StageMaps, StageSettings
-from trainers.data import batches as _data
+from trainers.data import batches as _batches
 from trainers.data import targets as _targets
 
 SPLITS = ("train", "train", "train", "val", "test")
@@ -110,7 +110,7 @@ def test_overlapping_masks_pass_import_training_evaluation_and_export_unchanged(
 
 def learnt_from_every_layer(project: Project) -> None:
     """Compare what a recipe is given with each mask letterboxed by itself."""
-    labels = _data.Labels.of(project)
+    labels = _batches.Labels.from_project(project)
     rows = labels.split("train")
     target = _targets.expert(project, labels, rows, SIDE).take(rows)
     for place, row in enumerate(rows):

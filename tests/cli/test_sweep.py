@@ -19,8 +19,8 @@ from napari_wsseg.cli import main
 from napari_wsseg.io import runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import UsageError
-from trainers.sweep import plan as _sweep
-from trainers.sweep import results as _sheet
+from trainers.sweep import plan as _plan
+from trainers.sweep import results as _results
 
 SMALL = ["size=64", "epochs=1", "batch=4", "labels=cam", "init=random", "device=cpu"]
 CLASSIFIER = ["size=64", "epochs=1", "batch=4", "weights=", "device=cpu"]
@@ -142,7 +142,7 @@ def test_other_masks_to_compare_with_are_scored_anew(
     now = json.loads(state.read_text())
     assert now["truth"] != was["truth"]
     found = [each["cells"][0]["test"]["per_finding"]["spot"] for each in (was, now)]
-    assert [figures["n_positive"] for figures in found] == [2, 3]
+    assert [metrics["n_positive"] for metrics in found] == [2, 3]
 
 
 @pytest.mark.parametrize(
@@ -189,20 +189,20 @@ def test_masks_that_are_missing_are_told_before_any_training(
 
 
 def test_a_folder_of_another_sweep_is_not_mixed_with_this(tmp_path: Path) -> None:
-    one = _sweep.plan("chexseg", "p", ["0"], 1, {})
-    other = _sweep.plan("chexseg", "p", ["0"], 1, {"epochs": 3})
+    one = _plan.plan("chexseg", "p", ["0"], 1, {})
+    other = _plan.plan("chexseg", "p", ["0"], 1, {"epochs": 3})
     assert one.name != other.name
-    figures = dict.fromkeys(_sheet.FIGURES, 0.5)
-    scores = {"test": {**figures, "per_finding": {"spot": figures}}}
-    _sheet.Sheet(tmp_path, one, ["test"], "").put(one.cells[0], "run", scores)
-    assert _sheet.Sheet(tmp_path, one, ["test"], "").known("run")
-    assert not _sheet.Sheet(tmp_path, one, ["test"], "changed").known("run")
+    metrics = dict.fromkeys(_results.METRICS, 0.5)
+    scores = {"test": {**metrics, "per_finding": {"spot": metrics}}}
+    _results.Sheet(tmp_path, one, ["test"], "").put(one.cells[0], "run", scores)
+    assert _results.Sheet(tmp_path, one, ["test"], "").known("run")
+    assert not _results.Sheet(tmp_path, one, ["test"], "changed").known("run")
     with pytest.raises(UsageError, match="another --name"):
-        _sheet.Sheet(tmp_path, other, ["test"], "")
+        _results.Sheet(tmp_path, other, ["test"], "")
 
 
 def test_any_setting_can_be_swept_words_too() -> None:
-    plan = _sweep.plan("chexseg", "labels", ["cam", "irnet"], 2, {"p": "0.9"})
+    plan = _plan.plan("chexseg", "labels", ["cam", "irnet"], 2, {"p": "0.9"})
     assert plan.values == ("cam", "irnet")
     assert [(c.settings["labels"], c.settings["seed"]) for c in plan.cells] == [
         *(("cam", 0), ("irnet", 0), ("cam", 1), ("irnet", 1))

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_wsseg.cli import _output as _say
-from napari_wsseg.cli import _training as _jobs
+from napari_wsseg.cli import _output, _training
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import StageMaps, StageSettings
@@ -35,7 +34,7 @@ def computed(spots: Path) -> Path:
 
 
 def test_the_stage_that_hurts_is_named_on_val(computed: Path) -> None:
-    (found,) = _jobs.warnings(computed, RUNS, _say.Teller(False))
+    (found,) = _training.warnings(computed, RUNS, _output.Reporter(False))
     assert (found["kind"], found["stage"], found["against"], found["split"]) == (
         *("below-the-stage-before", "irnet", "crf"),
         "val",
@@ -49,7 +48,7 @@ def test_without_expert_masks_on_val_nothing_is_said(computed: Path) -> None:
             latest = project.latest(case_id, "spot")
             assert latest is not None
             project.withdraw(latest, actor="test", reason="test")
-    assert _jobs.warnings(computed, RUNS, _say.Teller(False)) == []
+    assert _training.warnings(computed, RUNS, _output.Reporter(False)) == []
 
 
 def test_a_map_that_is_missing_does_not_undo_a_run(
@@ -58,5 +57,5 @@ def test_a_map_that_is_missing_does_not_undo_a_run(
     with Project.open(computed) as project:
         (case, *_) = project.annotated("val")
     (stages.folder(computed, "irnet", "i") / f"{case}.npz").unlink()
-    assert _jobs.warnings(computed, RUNS, _say.Teller(False)) == []
+    assert _training.warnings(computed, RUNS, _output.Reporter(False)) == []
     assert "could not be compared on val" in capsys.readouterr().err

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from napari_wsseg.cli import main
-from napari_wsseg.datasets import _options as _choices
-from napari_wsseg.datasets import datasets
+from napari_wsseg.datasets import _options, datasets
 from napari_wsseg.jobs import DataError, UsageError
 
 
@@ -52,13 +51,13 @@ def test_every_choice_is_a_bool_or_a_number_and_off_by_default(name: str) -> Non
         for each in inspect.signature(datasets[name]).parameters.values()
         if each.name not in known
     }
-    assert tuple(more) == _choices.of(datasets[name])
+    assert tuple(more) == _options.option_names(datasets[name])
     assert set(more.values()) <= {False, None}
 
 
 def test_a_choice_is_made_in_words() -> None:
-    assert _choices.of(datasets["chexpert"]) == ("lateral", "blanks_absent")
-    made = _choices.made(
+    assert _options.option_names(datasets["chexpert"]) == ("lateral", "blanks_absent")
+    made = _options.with_options(
         "chexpert", datasets["chexpert"], ["lateral=yes", "blanks_absent=No"]
     )
     assert made.keywords == {  # type: ignore[attr-defined]
@@ -78,7 +77,7 @@ def test_a_choice_is_made_in_words() -> None:
 )
 def test_a_choice_that_is_none_is_refused(name: str, word: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        _choices.made(name, datasets[name], [word])
+        _options.with_options(name, datasets[name], [word])
 
 
 def test_an_unknown_choice_ends_the_command_with_2(

@@ -10,8 +10,7 @@ from PIL import Image
 
 from helpers.dataset_trees import run, text
 from helpers.training import LEARNING, train_colours
-from napari_wsseg.io import film_cache as cache
-from napari_wsseg.io import images
+from napari_wsseg.io import film_cache, images
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import finish
 from napari_wsseg.nn.normalise import as_input
@@ -58,12 +57,12 @@ def test_a_folder_is_grey_with_a_warning_or_coloured_if_asked_for(
     assert "and 11 more" in warning
     with Project.open(plain.project) as project:
         assert not project.colour
-        films = finish(cache.films(project, 32))
+        films = finish(film_cache.films(project, 32))
         assert films.pixels.shape == (12, 32, 32)
     coloured = run("folder", tmp_path / "rgb", **given, colour=True)
     assert coloured.warnings == ()
     with Project.open(coloured.project) as project:
-        assert finish(cache.films(project, 32)).pixels.shape == (12, 3, 32, 32)
+        assert finish(film_cache.films(project, 32)).pixels.shape == (12, 3, 32, 32)
 
 
 def test_a_grey_network_sees_the_luminance_of_colours() -> None:

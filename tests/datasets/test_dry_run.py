@@ -125,7 +125,7 @@ def test_films_that_are_hardly_chest_films_are_flagged(tmp_path: Path) -> None:
     def add(name: str, pixels: np.ndarray) -> None:
         path = tmp_path / name
         Image.fromarray((255 * pixels).astype(np.uint8)).save(path)
-        facts = film_facts.of(path)
+        facts = film_facts.read_facts(path)
         assert not isinstance(facts, str)
         looks[name] = facts.shape, facts.thumb
 

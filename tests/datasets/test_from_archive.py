@@ -18,8 +18,7 @@ from helpers.archive import NAME, PASSWORD, Archive, Liar, free_port, running
 from helpers.named_dicom import film
 from napari_wsseg.cli import main
 from napari_wsseg.datasets import from_archive
-from napari_wsseg.io.dicomweb import access, query, sessions
-from napari_wsseg.io.dicomweb import client as archive
+from napari_wsseg.io.dicomweb import access, client, query, sessions
 from napari_wsseg.io.dicomweb.access import Access
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, UsageError, finish
@@ -58,8 +57,8 @@ def signed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WSSEG_PACS_USER", NAME)
     monkeypatch.setenv("WSSEG_PACS_PASSWORD", PASSWORD)
     monkeypatch.setenv("WSSEG_KEYS", str(tmp_path / "keys"))
-    monkeypatch.setattr(archive, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(archive, "LONGEST_WAIT", 0.02)
+    monkeypatch.setattr(client, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(client, "LONGEST_WAIT", 0.02)
 
 
 @pytest.fixture
@@ -70,8 +69,8 @@ def labels(tmp_path: Path) -> Path:
     return path
 
 
-def _line(url: str) -> archive.Archive:
-    return archive.Archive(access.to(url), wait=lambda seconds: None)
+def _line(url: str) -> client.Archive:
+    return client.Archive(access.to(url), wait=lambda seconds: None)
 
 
 def _steps(url: str, tmp_path: Path, labels: Path, ask: str = "Modality=DX,CR") -> Any:
@@ -358,7 +357,7 @@ def test_a_certificate_that_nobody_signed_is_not_believed(tmp_path: Path) -> Non
             target=lambda: plain.accept()[0].sendall(b"no TLS here"), daemon=True
         ).start()
         url = f"https://127.0.0.1:{plain.getsockname()[1]}/dicom-web"
-        line = archive.Archive(Access(url), wait=lambda seconds: None)
+        line = client.Archive(Access(url), wait=lambda seconds: None)
         with pytest.raises(JobFailed, match="--ca"):
             list(line.find(query.parse("Modality=DX")))
 
@@ -419,7 +418,7 @@ def test_a_table_that_is_off_is_told_before_anything_is_fetched(
 
 
 def test_a_uid_that_is_none_leads_nowhere(tmp_path: Path) -> None:
-    one = archive.Instance("1", "2", "../../evil")
+    one = client.Instance("1", "2", "../../evil")
     with pytest.raises(DataError, match="no UID"):
         from_archive._name(one)
 

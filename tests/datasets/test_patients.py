@@ -13,8 +13,8 @@ from helpers.noise_dicom import film, save
 from napari_wsseg.datasets.folder import import_folder
 from napari_wsseg.datasets.importing import splits as _splits
 from napari_wsseg.datasets.importing.report import ImportReport
-from napari_wsseg.io import film_identity as whose
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io import film_identity
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.io.project import Project
 
 
@@ -122,15 +122,17 @@ def test_whose_film_it_is_is_read_and_damage_says_nothing(
     known = {"PatientID": " P1 ", "PatientIdentityRemoved": "YES"}
     dataset = film(1, StudyInstanceUID="1.2.3", **known)
     path = save(dataset, tmp_path / "film.dcm")
-    assert whose.of(path) == (True, "P1", "1.2.3")
+    assert film_identity.read_owner(path) == (True, "P1", "1.2.3")
     path.write_bytes(path.read_bytes()[:200])
-    assert whose.of(path) == whose.Whose()
-    assert whose.of(tmp_path / "nowhere.dcm") is None
+    assert film_identity.read_owner(path) == film_identity.FilmOwner()
+    assert film_identity.read_owner(tmp_path / "nowhere.dcm") is None
     (tmp_path / "film.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    assert whose.of(tmp_path / "film.png") is None
+    assert film_identity.read_owner(tmp_path / "film.png") is None
     dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     dataset.PixelData = np.zeros(10_000, np.uint16).tobytes()
     bomb = save(dataset, tmp_path / "bomb.dcm")
-    assert whose.of(bomb) == (True, "P1", "1.2.3")
-    monkeypatch.setattr(_film, "MAX_FILE_BYTES", 10_000)
-    assert whose.of(bomb) == whose.Whose(), "nothing is inflated beyond the cap"
+    assert film_identity.read_owner(bomb) == (True, "P1", "1.2.3")
+    monkeypatch.setattr(_limits, "MAX_FILE_BYTES", 10_000)
+    assert film_identity.read_owner(bomb) == film_identity.FilmOwner(), (
+        "nothing is inflated beyond the cap"
+    )

@@ -20,10 +20,10 @@ from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from helpers.noise_dicom import film, save
 from napari_wsseg.datasets.folder import import_folder
-from napari_wsseg.datasets.importing import resume as _resumed
+from napari_wsseg.datasets.importing import resume as _resume
 from napari_wsseg.datasets.importing.report import ImportReport
-from napari_wsseg.io import film_facts as facts
-from napari_wsseg.io.guarded import reader as guarded_reader
+from napari_wsseg.io import film_facts
+from napari_wsseg.io.guarded import reader as _reader
 from napari_wsseg.io.project import Project
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -174,8 +174,8 @@ def test_a_crash_or_a_hang_costs_one_film(monkeypatch: pytest.MonkeyPatch) -> No
     def fake(words: list[str], **options: object) -> object:
         return real([words[0], "-c", SERVER], **options)
 
-    monkeypatch.setattr(guarded_reader.subprocess, "Popen", fake)
-    reader = facts.Reader(seconds=1.5)
+    monkeypatch.setattr(_reader.subprocess, "Popen", fake)
+    reader = film_facts.FactsReader(seconds=1.5)
     start = time.monotonic()
     told = [reader.facts(Path(name)) for name in ("a", "crash", "b", "hang", "c")]
     reader.close()
@@ -189,19 +189,19 @@ def test_where_no_process_can_be_started_the_film_is_read_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = save(film(1), tmp_path / "a.dcm")
-    monkeypatch.setattr(guarded_reader.sys, "executable", str(tmp_path / "nowhere"))
-    found = facts.Reader().facts(path)
-    assert found == facts.of(path)
+    monkeypatch.setattr(_reader.sys, "executable", str(tmp_path / "nowhere"))
+    found = film_facts.FactsReader().facts(path)
+    assert found == film_facts.read_facts(path)
 
 
 def test_a_reading_process_says_what_this_one_would(tmp_path: Path) -> None:
     good = save(film(1, ViewPosition="LL", Modality="CT"), tmp_path / "good.dcm")
     bad = tmp_path / "bad.dcm"
     bad.write_bytes(b"junk")
-    reader = facts.Reader()
+    reader = film_facts.FactsReader()
     try:
-        assert reader.facts(good) == facts.of(good)
-        assert reader.facts(bad) == facts.of(bad)
+        assert reader.facts(good) == film_facts.read_facts(good)
+        assert reader.facts(bad) == film_facts.read_facts(bad)
     finally:
         reader.close()
 
@@ -209,7 +209,7 @@ def test_a_reading_process_says_what_this_one_would(tmp_path: Path) -> None:
 def test_an_import_that_was_stopped_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_resumed, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(_resume, "WORTH_SECONDS", 0.0)
     images = tmp_path / "images"
     for number in range(8):
         save(film(number), images / f"{number}.dcm")
@@ -226,13 +226,13 @@ def test_an_import_that_was_stopped_goes_on_where_it_was(
     assert b"dcm" not in (tmp_path / ".project.reading").read_bytes()
     save(film(99), images / "0.dcm")  # changed meanwhile: read again
     asked = []
-    real = facts.Reader.facts
+    real = film_facts.FactsReader.facts
 
-    def ask(self: facts.Reader, path: Path) -> object:
+    def ask(self: film_facts.FactsReader, path: Path) -> object:
         asked.append(path.name)
         return real(self, path)
 
-    monkeypatch.setattr(facts.Reader, "facts", ask)
+    monkeypatch.setattr(film_facts.FactsReader, "facts", ask)
     assert run(tmp_path, images).imported == 8
     assert "0.dcm" in asked
     assert not {"1.dcm", "2.dcm"} & set(asked)

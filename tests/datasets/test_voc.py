@@ -11,8 +11,7 @@ from PIL import Image
 from helpers.dataset_trees import cases, initialised, masks, run, text
 from helpers.training import LEARNING, train_colours
 from napari_wsseg.datasets.voc import CLASSES
-from napari_wsseg.io import film_cache as cache
-from napari_wsseg.io import stages
+from napari_wsseg.io import film_cache, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, finish
 from napari_wsseg.pipeline import infer
@@ -145,7 +144,7 @@ def test_colours_reach_the_cache_that_networks_read(voc: Path, tmp_path: Path) -
     report = run("voc", tmp_path, images=voc)
     with Project.open(report.project) as project:
         assert project.colour
-        films = finish(cache.films(project, 40))
+        films = finish(film_cache.films(project, 40))
         case = next(case for case in project.cases() if case.name == NAMES[0])
         (taken,) = films.take([case.id])
     with Image.open(voc / "JPEGImages" / f"{NAMES[0]}.jpg") as image:
@@ -226,7 +225,7 @@ def test_no_loss_counts_the_pixels_that_nobody_decided_about(
 ) -> None:
     report = run("voc", tmp_path, images=voc)
     with Project.open(report.project) as project:
-        labels = Labels.of(project)
+        labels = Labels.from_project(project)
         targets = expert(project, labels, range(3), 40)
     (taken,) = targets.take([0]).numpy()
     void = classes() == 255

@@ -15,9 +15,8 @@ from pydicom.sr.codedict import codes
 
 from helpers.named_dicom import CANARY, COLUMNS, ROWS, film
 from napari_wsseg import jobs
-from napari_wsseg.export import IDENTITIES, Identity, dicom_seg, writing
-from napari_wsseg.export import reading_back as taking
-from napari_wsseg.export.exporting import dicom_codes as _codes
+from napari_wsseg.export import IDENTITIES, Identity, dicom_seg, reading_back, writing
+from napari_wsseg.export.exporting import dicom_codes as _dicom_codes
 from napari_wsseg.io import images
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
@@ -262,7 +261,7 @@ def test_it_finds_its_film_by_uid_whatever_either_is_called(
 ) -> None:
     exported(dicoms, tmp_path / "out", identity)
     strange = (tmp_path / "out" / "one.seg.dcm").rename(tmp_path / "IM7")
-    taken = jobs.finish(taking.steps(dicoms, "dicom_seg", strange, reader="bea"))
+    taken = jobs.finish(reading_back.steps(dicoms, "dicom_seg", strange, reader="bea"))
     assert (taken.masks, taken.rejected) == (3, ())
     case = dicoms.cases()[0]
     for finding in FINDINGS:
@@ -281,7 +280,9 @@ def test_a_spacing_without_a_thickness_does_not_hinder_reading(
     measures.PixelSpacing = [0.2, 0.3]
     made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence = [measures]
     made.save_as(tmp_path / "theirs.dcm")
-    steps = taking.steps(dicoms, "dicom_seg", tmp_path / "theirs.dcm", reader="bea")
+    steps = reading_back.steps(
+        dicoms, "dicom_seg", tmp_path / "theirs.dcm", reader="bea"
+    )
     assert jobs.finish(steps).masks == 3
 
 
@@ -322,10 +323,10 @@ def test_a_damaged_or_foreign_file_is_refused_in_words(
     broken.write_bytes(data[:keep])
     for path in (broken, dicoms.images / "one.dcm"):
         with pytest.raises(DataError):
-            jobs.finish(taking.steps(dicoms, "dicom_seg", path, reader="bea"))
+            jobs.finish(reading_back.steps(dicoms, "dicom_seg", path, reader="bea"))
 
 
-@pytest.mark.parametrize("keyword", sorted(set(_codes.KEYWORDS.values())))
+@pytest.mark.parametrize("keyword", sorted(set(_dicom_codes.KEYWORDS.values())))
 def test_every_code_is_in_the_standards_context_groups(keyword: str) -> None:
     assert getattr(codes.SCT, keyword).scheme_designator == "SCT"
 

@@ -11,8 +11,7 @@ import pytest
 from helpers.export_project import SHAPE, make_project
 from napari_wsseg import export, jobs
 from napari_wsseg.datasets.folder import import_folder
-from napari_wsseg.export import Scope, formats, importers, writing
-from napari_wsseg.export import reading_back as taking
+from napari_wsseg.export import Scope, formats, importers, reading_back, writing
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 
@@ -71,7 +70,7 @@ def test_masks_come_back_to_the_pixel(tmp_path: Path, name: str, overlap: bool) 
                 writing.export(project, name, tmp_path / "out")
             return
         writing.export(project, name, tmp_path / "out")
-        steps = taking.steps(project, name, tmp_path / "out", reader="bea")
+        steps = reading_back.steps(project, name, tmp_path / "out", reader="bea")
         taken = jobs.finish(steps)
         assert (taken.masks, taken.rejected) == (14, ())
         assert drawn(project, "bea") == drawn(project, "ann")
@@ -116,7 +115,7 @@ def test_what_fits_no_film_or_finding_is_named_and_the_rest_taken(
     writing.export(project, "png", out)
     (out / "mass" / "ward" / "full.png").rename(out / "mass" / "ward" / "what.png")
     (out / "nodule").rename(out / "lump")
-    taken = jobs.finish(taking.steps(project, "png", out, reader="bea"))
+    taken = jobs.finish(reading_back.steps(project, "png", out, reader="bea"))
     assert taken.masks == 6
     assert len(taken.rejected) == 1 + 7
     assert any("what" in words for words in taken.rejected)

@@ -15,8 +15,7 @@ from pycocotools.coco import COCO
 from helpers.export_project import SHAPE, make_project, special_masks
 from napari_wsseg import jobs
 from napari_wsseg.cli import main
-from napari_wsseg.export import reading_back as taking
-from napari_wsseg.export import writing
+from napari_wsseg.export import reading_back, writing
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case
@@ -60,12 +59,12 @@ def test_an_indexed_png_of_others_needs_its_table(tmp_path: Path) -> None:
         image.save(tmp_path / "ring.png")
         with pytest.raises(DataError, match=r"findings\.csv"):
             jobs.finish(
-                taking.steps(
+                reading_back.steps(
                     project, "indexed_png", tmp_path / "ring.png", reader="bea"
                 )
             )
         (out / "findings.csv").rename(tmp_path / "findings.csv")
-        steps = taking.steps(
+        steps = reading_back.steps(
             project, "indexed_png", tmp_path / "ring.png", reader="bea"
         )
         assert jobs.finish(steps).masks == 2
@@ -74,7 +73,7 @@ def test_an_indexed_png_of_others_needs_its_table(tmp_path: Path) -> None:
 def test_several_rows_of_a_film_are_united(project: Project, tmp_path: Path) -> None:
     path = tmp_path / "mass.csv"
     path.write_text("ImageId, EncodedPixels\nring, 0 2\nring, 174 2\nfull,  -1\n")
-    steps = taking.steps(project, "siim_rle", path, reader="bea")
+    steps = reading_back.steps(project, "siim_rle", path, reader="bea")
     assert jobs.finish(steps).masks == 2
     by_name = {case.name: case.id for case in project.cases()}
     one = project.latest(by_name["ring"], "mass", reader="bea")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from napari_wsseg import jobs
-from napari_wsseg.export import reading_back as taking
+from napari_wsseg.export import reading_back
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.run_lengths import siim_encode
@@ -40,8 +40,10 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 def take(
     project: Project, name: str, path: Path, finding: str | None = None
-) -> taking.Taken:
-    return jobs.finish(taking.steps(project, name, path, reader="bea", finding=finding))
+) -> reading_back.ImportedMasks:
+    return jobs.finish(
+        reading_back.steps(project, name, path, reader="bea", finding=finding)
+    )
 
 
 def got(project: Project, finding: str = "nodule") -> np.ndarray | None:

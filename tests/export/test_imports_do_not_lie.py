@@ -18,7 +18,7 @@ from PIL import Image
 
 from helpers.small_project import dicom_film, grey, save_dicom
 from napari_wsseg import jobs
-from napari_wsseg.export import reading_back as taking
+from napari_wsseg.export import reading_back
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.run_lengths import siim_encode
@@ -43,8 +43,10 @@ def project(tmp_path: Path) -> Iterator[Project]:
         yield made
 
 
-def take(project: Project, name: str, path: Path, **more: Any) -> taking.Taken:
-    return jobs.finish(taking.steps(project, name, path, reader="bea", **more))
+def take(
+    project: Project, name: str, path: Path, **more: Any
+) -> reading_back.ImportedMasks:
+    return jobs.finish(reading_back.steps(project, name, path, reader="bea", **more))
 
 
 def drawn(project: Project) -> dict[tuple[str, str], np.ndarray]:

@@ -14,8 +14,7 @@ import pytest
 from PIL import Image
 
 from napari_wsseg import jobs
-from napari_wsseg.export import importers
-from napari_wsseg.export import reading_back as taking
+from napari_wsseg.export import importers, reading_back
 from napari_wsseg.io.external.mask_values import Choice
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
@@ -48,8 +47,10 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 def take(
     project: Project, name: str, path: Path, finding: str | None = None, **more: object
-) -> taking.Taken:
-    steps = taking.steps(project, name, path, reader="bea", finding=finding, **more)  # type: ignore[arg-type]
+) -> reading_back.ImportedMasks:
+    steps = reading_back.steps(
+        project, name, path, reader="bea", finding=finding, **more
+    )  # type: ignore[arg-type]
     return jobs.finish(steps)
 
 

@@ -19,8 +19,7 @@ from napari_wsseg.cli import main
 from napari_wsseg.datasets import from_archive
 from napari_wsseg.export import Identity, storing
 from napari_wsseg.io import images
-from napari_wsseg.io.dicomweb import access, query
-from napari_wsseg.io.dicomweb import client as archive
+from napari_wsseg.io.dicomweb import access, client, query
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, UsageError, finish
 from napari_wsseg.schema import Case
@@ -83,8 +82,8 @@ def signed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WSSEG_KEYS", str(tmp_path / "keys"))
 
 
-def _line(url: str) -> archive.Archive:
-    return archive.Archive(access.to(url), wait=lambda seconds: None)
+def _line(url: str) -> client.Archive:
+    return client.Archive(access.to(url), wait=lambda seconds: None)
 
 
 @pytest.fixture

@@ -12,9 +12,8 @@ from PIL import ExifTags, Image
 
 from napari_wsseg import jobs
 from napari_wsseg.datasets.folder import import_folder
-from napari_wsseg.export import importers, writing
-from napari_wsseg.export import reading_back as taking
-from napari_wsseg.io.films import orientation as _upright
+from napari_wsseg.export import importers, reading_back, writing
+from napari_wsseg.io.films import orientation as _orientation
 from napari_wsseg.io.project import Project
 
 FILMS = {
@@ -54,7 +53,7 @@ def turned(tmp_path: Path) -> Project:
     report = import_folder(tmp_path / "p", tmp_path / "films", masks=tmp_path / "masks")
     assert not report.rejected
     [told] = [words for words in report.warnings if "EXIF" in words]
-    assert told == f"jpg6.jpg and 5 more: {_upright.TURNED}"
+    assert told == f"jpg6.jpg and 5 more: {_orientation.TURNED}"
     return Project.open(report.project, write=True)
 
 
@@ -79,7 +78,7 @@ def test_a_mask_painted_on_what_is_seen_comes_back(
         for case in turned.cases():
             turned.put_mask(case.id, "mass", painted(), reader="ann")
         writing.export(turned, name, tmp_path / name)
-        steps = taking.steps(turned, name, tmp_path / name, reader="bea")
+        steps = reading_back.steps(turned, name, tmp_path / name, reader="bea")
         taken = jobs.finish(steps)
         assert (taken.masks, taken.rejected) == (len(FILMS), ())
         for case in turned.cases():

@@ -160,11 +160,11 @@ def sheet(cells: list[tuple[float, int]]) -> dict[str, object]:
     for value in dict.fromkeys(value for value, _ in cells):
         trials = sum(value == other for other, _ in cells)
         spread = 0.01 if trials > 1 else None
-        figure = {"mean": value / 2, "spread": spread, "n": trials}
+        metric = {"mean": value / 2, "spread": spread, "n": trials}
         names = ("pos_iou", "dice", "all_iou", "pooled_miou", "emptiness")
         rows += [
             {"value": value, "split": "test", "finding": finding, "trials": trials}
-            | dict.fromkeys(names, figure)
+            | dict.fromkeys(names, metric)
             for finding in ("mean over findings", "effusion")
         ]
     return {

@@ -46,7 +46,7 @@ class Toolbox:
 
     @property
     def review(self) -> Review:
-        return self.bench.window.findChild(Review)
+        return self.bench.main_window.findChild(Review)
 
     @property
     def mask(self) -> NDArray[np.bool_]:

@@ -62,15 +62,15 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
 
 def settle(bench: Workbench) -> None:
     """Wait until what is read and drawn in the background is on screen."""
-    bench.reading.drain()
+    bench.loading.drain()
     bench.drawing.drain()
     QTest.qWait(50)
 
 
 def canvas(bench: Workbench) -> QWidget:
     """Return the widget that napari draws on."""
-    assert bench.window is not None
-    for widget in bench.window.centralWidget().findChildren(QWidget):
+    assert bench.main_window is not None
+    for widget in bench.main_window.centralWidget().findChildren(QWidget):
         if widget.metaObject().className() == "CanvasBackendDesktop":
             return widget
     raise LookupError("no canvas")
@@ -132,8 +132,8 @@ def click(button: QAbstractButton) -> None:
 
 def raise_tab(bench: Workbench, name: str) -> None:
     """Click on the tab of a panel."""
-    assert bench.window is not None
-    for bar in bench.window.findChildren(QTabBar):
+    assert bench.main_window is not None
+    for bar in bench.main_window.findChildren(QTabBar):
         for place in range(bar.count()):
             if bar.tabText(place) == name:
                 QTest.mouseClick(bar, LEFT, pos=bar.tabRect(place).center())
@@ -151,8 +151,8 @@ def type_number(field: QWidget, number: int) -> None:
 
 def pick_row(bench: Workbench, case_id: str) -> None:
     """Click on a film in the worklist."""
-    assert bench.window is not None
-    worklist: Any = bench.window.findChild(Worklist)
+    assert bench.main_window is not None
+    worklist: Any = bench.main_window.findChild(Worklist)
     table = worklist.table
     index = worklist.model.index(worklist.model.row_of(case_id), 0)
     table.scrollTo(index)
@@ -163,7 +163,7 @@ def pick_row(bench: Workbench, case_id: str) -> None:
 def set_up_training(bench: Workbench, *, size: int, epochs: int) -> TrainPanel:
     """Turn to the Train panel, choose the classifier and type its settings."""
     raise_tab(bench, "Train")
-    panel: TrainPanel = bench.window.findChild(TrainPanel)
+    panel: TrainPanel = bench.main_window.findChild(TrainPanel)
     wait_for(lambda: panel.state == "ready", 60)
     QTest.keyClick(panel.setup.choice, Qt.Key.Key_Down)
     assert panel.setup.recipe == "classifier"

@@ -19,10 +19,9 @@ from helpers.small_project import dicom_film, save_dicom
 from helpers.spot_films import make_films
 from napari_wsseg import cli
 from napari_wsseg.export import formats
-from napari_wsseg.io import dicom
-from napari_wsseg.io import film_names as names
+from napari_wsseg.io import dicom, film_names
 from napari_wsseg.io.project import Project
-from trainers import __main__ as training
+from trainers import __main__ as main__
 
 WORD = "canary"
 TEXT = """PatientName PatientID PatientBirthName PatientMotherBirthName PatientAddress
@@ -135,7 +134,7 @@ def test_no_planted_name_comes_out_of_anything_that_is_written(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """And the whole loop needs no network, which is refused here."""
-    monkeypatch.setenv(names.VARIABLE, str(tmp_path / "keys"))
+    monkeypatch.setenv(film_names.VARIABLE, str(tmp_path / "keys"))
     monkeypatch.setattr(socket.socket, "connect", no_network)
     monkeypatch.setattr(socket, "create_connection", no_network)
     monkeypatch.setattr(socket, "getaddrinfo", no_network)
@@ -151,7 +150,7 @@ def test_no_planted_name_comes_out_of_anything_that_is_written(
     wsseg(*init, "--masks", "masks", "--json")
     settings = ["size=64", "epochs=1", "batch=8", "arch=resnet18", "device=cpu"]
     words = ["classifier", "-p", place, "--infer", "--json", "--set", *settings]
-    assert training.main(words) == 0, capfd.readouterr()
+    assert main__.main(words) == 0, capfd.readouterr()
     with Project.open(Path(place), write=True) as opened:
         run = next((opened.folder / "runs").iterdir()).name
         for stage in ("cam", "crf", "classifier"):

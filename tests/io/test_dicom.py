@@ -28,7 +28,7 @@ from pydicom.uid import (
 
 from helpers.small_project import dicom_film, save_dicom
 from napari_wsseg.io import dicom
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 
 SHAPE = (64, 96)
@@ -341,7 +341,7 @@ def test_a_stream_larger_than_its_header_is_refused_unopened(tmp_path: Path) -> 
 def test_a_deflated_bomb_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_film, "MAX_FILE_BYTES", 2**20)
+    monkeypatch.setattr(_limits, "MAX_FILE_BYTES", 2**20)
     film = dicom_film(stored(8, False))
     film.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     film.add_new(0x00091010, "OB", bytes(8 * 2**20))
@@ -411,7 +411,7 @@ from pathlib import Path
 from napari_wsseg.io import film_facts as facts
 for path in sys.argv[1:]:
     start = time.monotonic()
-    found = facts.of(Path(path))
+    found = facts.read_facts(Path(path))
     told = found if isinstance(found, str) else ""
     print(json.dumps([path, time.monotonic() - start, told]))
 # ru_maxrss would count what the process that started this one held.

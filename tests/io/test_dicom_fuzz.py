@@ -18,7 +18,7 @@ import pytest
 
 from helpers.golden_dicom import NATIVE, PACKED, Film, packed, save_as
 from helpers.small_project import save_dicom
-from napari_wsseg.io import film_facts as facts
+from napari_wsseg.io import film_facts
 
 CI_ROUNDS = 150
 SECONDS = float(os.environ.get("WSSEG_FUZZ_SECONDS", "60"))
@@ -69,7 +69,7 @@ def fuzz(folder: Path, seed: int, rounds: int | None, seconds: float) -> Counter
     """Read damaged films until either is used up; return how often what came of it."""
     sources = films(folder)
     chance = random.Random(seed)
-    reader = facts.Reader(seconds=30)
+    reader = film_facts.FactsReader(seconds=30)
     path = folder / "damaged.dcm"
     seen: Counter[str] = Counter()
     end = time.monotonic() + seconds

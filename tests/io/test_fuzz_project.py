@@ -105,8 +105,8 @@ def _add_run(project: Project, case: str) -> None:
     run.begin()
     run.log_metrics({"step": 1, "total": 2, "loss": 0.5})
     run.end("done", metrics={"val_auroc": 0.8}, seconds=3.0, message="fine")
-    figures = {"pos_iou": 0.5, "interval": {"pos_iou": [0.4, 0.6]}}
-    run.keep_evaluation("val", {"n_with_expert_masks": 1, "stages": {"cam": figures}})
+    scores = {"pos_iou": 0.5, "interval": {"pos_iou": [0.4, 0.6]}}
+    run.keep_evaluation("val", {"n_with_expert_masks": 1, "stages": {"cam": scores}})
     lock = [{"case": case, "source": "expert"}]
     atomic.write_json(run.path / "data.lock.json", lock)
     maps = StageMaps(np.full((2, 8, 8), 0.6, np.float32), np.ones(2, np.float32), {})
@@ -116,10 +116,10 @@ def _add_run(project: Project, case: str) -> None:
     index = {"array": "films-64-0123abcd.u8", "shape": [1, 8, 8], "cases": [case]}
     atomic.write_json(project.folder / "cache" / "films-64.json", index)
     spread = {"mean": 0.5, "spread": None, "n": 1}
-    figures = dict.fromkeys(
+    scores = dict.fromkeys(
         ("pos_iou", "all_iou", "pooled_miou", "dice", "emptiness"), spread
     )
-    row = {"value": 0.5, "split": "test", "finding": "nodule", "trials": 1, **figures}
+    row = {"value": 0.5, "split": "test", "finding": "nodule", "trials": 1, **scores}
     cell = {"value": 0.5, "trial": 0, "seed": 1, "run": RUN}
     state = {"schema": 1, "recipe": "chexseg", "key": "p", "settings": {"epochs": 1}}
     state |= {"values": [0.5], "planned": [0.5], "trials": 1, "splits": ["test"]}

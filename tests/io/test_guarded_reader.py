@@ -19,7 +19,7 @@ from PIL import Image
 from helpers.noise_dicom import film, save
 from napari_wsseg import cli
 from napari_wsseg.io.external import json_masks, tables
-from napari_wsseg.io.guarded import reader as guarded_reader
+from napari_wsseg.io.guarded import reader as _reader
 from napari_wsseg.io.guarded.drawings import GuardedMasks
 from napari_wsseg.io.guarded.reader import GuardedReader, Lost
 from napari_wsseg.io.project import Project
@@ -99,8 +99,8 @@ def test_a_mask_that_crashes_costs_that_one_alone(reader: GuardedReader) -> None
     listed = [value["film"] for value in masks.listed()]
     assert listed == ["0", "1", "2", "3", "4", "5"]
     remarks: list[str] = []
-    draws = [masks.drawing(number, remarks) for number in range(6)]
-    for number, draw in enumerate(draws):
+    n_resamples = [masks.drawing(number, remarks) for number in range(6)]
+    for number, draw in enumerate(n_resamples):
         if number in (1, 3):
             with pytest.raises(Lost, match="crash"):
                 draw((3, 4))
@@ -117,22 +117,22 @@ def test_a_mask_that_crashes_costs_that_one_alone(reader: GuardedReader) -> None
 
 def test_a_file_whose_masks_keep_crashing_is_given_up(reader: GuardedReader) -> None:
     masks = GuardedMasks(reader, "hostile_masks:drawings", [0, 1, 2, 3])
-    draws = [masks.drawing(number, []) for number, _ in enumerate(masks.listed())]
-    for draw in draws[:3]:
+    n_resamples = [masks.drawing(number, []) for number, _ in enumerate(masks.listed())]
+    for draw in n_resamples[:3]:
         with pytest.raises(Lost):
             draw((3, 4))
     with pytest.raises(DataError, match="others of the same file"):
-        draws[3]((3, 4))
+        n_resamples[3]((3, 4))
 
 
 def test_without_a_process_the_answer_is_the_same(
     reader: GuardedReader, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     nowhere = str(tmp_path / "nowhere")
-    monkeypatch.setattr(guarded_reader.sys, "executable", nowhere)
+    monkeypatch.setattr(_reader.sys, "executable", nowhere)
     masks = GuardedMasks(reader, "hostile_masks:drawings", [])
-    draws = [masks.drawing(number, []) for number, _ in enumerate(masks.listed())]
-    assert np.array_equal(draws[2]((3, 4)), np.arange(12).reshape(3, 4) == 2)
+    n_resamples = [masks.drawing(number, []) for number, _ in enumerate(masks.listed())]
+    assert np.array_equal(n_resamples[2]((3, 4)), np.arange(12).reshape(3, 4) == 2)
     with pytest.raises(DataError, match="damaged after"):
         list(reader.each("hostile_masks:refused"))
 
@@ -168,7 +168,7 @@ def test_a_process_that_answers_nonsense_is_not_believed(
     def fake(words: list[str], **options: Any) -> Any:
         return real([words[0], "-c", NONSENSE, answer], **options)
 
-    monkeypatch.setattr(guarded_reader.subprocess, "Popen", fake)
+    monkeypatch.setattr(_reader.subprocess, "Popen", fake)
     reader = GuardedReader()
     with pytest.raises(DataError):
         reader.draw(0, (3, 4))

@@ -21,7 +21,7 @@ from helpers.small_project import CASE, blot, new_project
 from napari_wsseg import cli
 from napari_wsseg.io import atomic, checkpoints, runs, stages
 from napari_wsseg.io.project import Project
-from napari_wsseg.io.project_folder import mask_store as _masks
+from napari_wsseg.io.project_folder import mask_store as _mask_store
 from napari_wsseg.jobs import DataError, JobFailed
 from napari_wsseg.nn import pretrained
 from napari_wsseg.pipeline.inference import networks
@@ -241,7 +241,7 @@ def png_of(height: int, width: int) -> bytes:
 @pytest.mark.parametrize("side", [8_000, 20_000, 2**31 - 1])
 def test_a_mask_that_would_fill_the_memory_is_refused(side: int) -> None:
     with pytest.raises(ValueError, match=r"too many|exceeds|decompression"):
-        _masks.decode(png_of(side, side))
+        _mask_store.decode(png_of(side, side))
 
 
 def test_a_mask_of_another_films_shape_is_refused(folder: Path) -> None:

@@ -14,9 +14,9 @@ from PIL import ExifTags, Image
 
 from helpers.small_project import dicom_film, grey, save_dicom, write_png
 from napari_wsseg.io import images
-from napari_wsseg.io.external import mask_files as masks
-from napari_wsseg.io.films import limits as _film
-from napari_wsseg.io.films import orientation as _upright
+from napari_wsseg.io.external import mask_files
+from napari_wsseg.io.films import limits as _limits
+from napari_wsseg.io.films import orientation as _orientation
 from napari_wsseg.jobs import DataError
 
 GREY = grey(1)
@@ -176,7 +176,7 @@ def test_what_is_no_film_is_refused_in_one_line(
 def test_a_film_over_the_cap_is_refused_before_it_is_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_film, "MAX_PIXELS", 100)
+    monkeypatch.setattr(_limits, "MAX_PIXELS", 100)
     with pytest.raises(DataError, match="over the cap"):
         images.read(write_png(tmp_path / "a.png", GREY))
 
@@ -218,7 +218,7 @@ def test_a_picture_is_turned_as_its_exif_says(
     film, remarks = images.read_noting(path)
     expected = SEEN[orientation](smooth) / 255
     np.testing.assert_allclose(film.pixels, expected, atol=0.02)
-    assert remarks == (() if orientation == 1 else (_upright.TURNED,))
+    assert remarks == (() if orientation == 1 else (_orientation.TURNED,))
     assert film.colour is None
 
 
@@ -231,11 +231,11 @@ def test_deep_films_and_masks_are_turned_too(
     stored[2:5, 4:19] = True
     path = lying(stored.astype(dtype) * dtype(1), 6, tmp_path / f"mask.{ending}")
     seen = np.rot90(stored, -1)
-    np.testing.assert_array_equal(masks.read(path, (30, 20)), seen)
-    np.testing.assert_array_equal(masks.read(path, None), seen)
+    np.testing.assert_array_equal(mask_files.read(path, (30, 20)), seen)
+    np.testing.assert_array_equal(mask_files.read(path, None), seen)
     np.testing.assert_array_equal(images.read(path).pixels > 0, seen)
     with pytest.raises(DataError, match="30 × 20, its film 20 × 30"):
-        masks.read(path, (20, 30))
+        mask_files.read(path, (20, 30))
 
 
 @pytest.mark.parametrize(
@@ -262,9 +262,9 @@ def test_a_mask_is_white_on_black_in_any_dress(tmp_path: Path, mode: str) -> Non
     else:
         image = Image.fromarray(mask).convert(mode)
     path = save(image, tmp_path / "mask.png")
-    np.testing.assert_array_equal(masks.read(path, (40, 30)), mask)
+    np.testing.assert_array_equal(mask_files.read(path, (40, 30)), mask)
     with pytest.raises(DataError, match="40 × 30, its film 30 × 40"):
-        masks.read(path, (30, 40))
+        mask_files.read(path, (30, 40))
 
 
 @pytest.mark.data

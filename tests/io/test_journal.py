@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from helpers.small_project import CASE, SHAPE, blot, new_project
 from napari_wsseg.io.index import database as _database
 from napari_wsseg.io.project import Project
-from napari_wsseg.io.project_folder import mask_store
-from napari_wsseg.io.project_folder import strokes as journal
+from napari_wsseg.io.project_folder import mask_store, strokes
 from napari_wsseg.jobs import DataError
 
 BLANK = np.zeros(SHAPE, bool)
@@ -132,7 +131,7 @@ def test_strokes_beside_a_lost_mask_lie_on_a_blank(project: Project) -> None:
 @settings(max_examples=15, deadline=None)
 @given(
     seeds=st.lists(st.integers(0, 2**31), min_size=1, max_size=6),
-    told=st.lists(st.booleans(), min_size=6, max_size=6),
+    extra_metrics=st.lists(st.booleans(), min_size=6, max_size=6),
 )
 def test_any_strokes_lead_to_what_the_reader_last_saw(
     tmp_path_factory: pytest.TempPathFactory, seeds: list[int], told: list[bool]
@@ -156,7 +155,7 @@ def test_a_stroke_keeps_only_what_it_changed(project: Project) -> None:
     database.close()
     assert row is not None
     assert tuple(row) == (5, 4, 6, 7)
-    assert journal.Key(CASE, "nodule", "ann") == (CASE, "nodule", "ann")
+    assert strokes.StrokeKey(CASE, "nodule", "ann") == (CASE, "nodule", "ann")
 
 
 def test_strokes_that_lead_elsewhere_are_told(project: Project) -> None:

@@ -12,7 +12,7 @@ import pytest
 from helpers.small_project import dicom_film, grey, save_dicom, write_png
 from napari_wsseg import cli
 from napari_wsseg.datasets.folder import import_folder
-from napari_wsseg.io import film_names as names
+from napari_wsseg.io import film_names
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 
@@ -22,7 +22,7 @@ PATIENTS = ("DOE^JANE_1962/CANARY one.dcm", "SMITH.JOHN", "z/MILLER^ANN.DCM")
 @pytest.fixture
 def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "keys"
-    monkeypatch.setenv(names.VARIABLE, str(place))
+    monkeypatch.setenv(film_names.VARIABLE, str(place))
     return place
 
 
@@ -205,4 +205,4 @@ def test_a_project_cannot_name_any_file_as_its_key(clinic: Path, key: str) -> No
 @pytest.mark.parametrize("path", ["../x.png", "/etc/x.png", "a/../../x", "C:\\x", ""])
 def test_a_film_outside_the_image_folder_is_refused(path: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="leads out"):
-        names.Names(tmp_path).place(path)
+        film_names.Names(tmp_path).place(path)

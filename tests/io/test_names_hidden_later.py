@@ -14,11 +14,10 @@ import pytest
 from helpers import noise_project
 from helpers.noise_project import blob
 from napari_wsseg import cli
-from napari_wsseg.io import film_names as names
-from napari_wsseg.io import names_left
+from napari_wsseg.io import film_names, names_left
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.project_folder import relink
-from napari_wsseg.io.project_folder import settings as _toml
+from napari_wsseg.io.project_folder import settings as _settings
 from napari_wsseg.jobs import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +30,7 @@ class Stopped(BaseException):
 @pytest.fixture
 def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "keys"
-    monkeypatch.setenv(names.VARIABLE, str(place))
+    monkeypatch.setenv(film_names.VARIABLE, str(place))
     return place
 
 
@@ -80,12 +79,12 @@ def test_names_of_any_kind_are_hidden_without_a_false_word(
 @pytest.mark.parametrize(
     ("where", "what", "nth"),
     [
-        (_toml, "write", 1),
-        (names, "write", 1),
+        (_settings, "write", 1),
+        (film_names, "write", 1),
         (relink._cases, "set_paths", 1),
         ("database", "wipe", 1),
         ("database", "wipe", 2),
-        (_toml, "write", 2),
+        (_settings, "write", 2),
     ],
 )
 @pytest.mark.parametrize("after", [False, True])

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_wsseg.io import atomic, checkpoints, runs, stages
-from napari_wsseg.io import film_cache as cache
+from napari_wsseg.io import atomic, checkpoints, film_cache, runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, DataError
 from napari_wsseg.schema import StageMaps, StageSettings
@@ -41,7 +40,7 @@ def test_stage_maps_come_back_as_they_were_kept(tmp_path: Path) -> None:
     np.testing.assert_allclose(back.score, maps.score, atol=5e-4)
     np.testing.assert_array_equal(back.present, maps.present)
     np.testing.assert_array_equal(back.extra["seed"], maps.extra["seed"])
-    assert stages.seen(tmp_path, "crf", "run-1") == {"abc"}
+    assert stages.cases_with_maps(tmp_path, "crf", "run-1") == {"abc"}
     assert stages.read(tmp_path, "crf", "run-1", "other") is None
 
 
@@ -168,7 +167,7 @@ def test_seconds_of_a_resumed_run_add_up(tmp_path: Path) -> None:
 
 
 def test_the_cache_holds_the_films_letterboxed(spots_project: Project) -> None:
-    films = finished(cache.films(spots_project, 32))
+    films = finished(film_cache.films(spots_project, 32))
     case = spots_project.cases()[3]
     row = films.take([case.id])[0]
     assert row.shape == (32, 32)
@@ -176,7 +175,7 @@ def test_the_cache_holds_the_films_letterboxed(spots_project: Project) -> None:
     # side, which are 1.8 of 32.
     assert row[0].max() == row[-1].max() == 0
     assert row[2:-2].min() > 0
-    again = finished(cache.films(spots_project, 32))
+    again = finished(film_cache.films(spots_project, 32))
     assert np.array_equal(again.pixels, films.pixels)
 
 
@@ -184,7 +183,7 @@ def test_a_film_that_went_missing_is_named(spots_project: Project) -> None:
     gone = spots_project.cases()[2]
     spots_project.image_path(gone).unlink()
     with pytest.raises(DataError, match=gone.name):
-        finished(cache.films(spots_project, 32))
+        finished(film_cache.films(spots_project, 32))
 
 
 def test_a_film_that_changed_is_named(spots_project: Project) -> None:
@@ -192,7 +191,7 @@ def test_a_film_that_changed_is_named(spots_project: Project) -> None:
     data = spots_project.image_path(other).read_bytes()
     spots_project.image_path(one).write_bytes(data)
     with pytest.raises(DataError, match=rf"{one.name}.*no longer those"):
-        finished(cache.films(spots_project, 32))
+        finished(film_cache.films(spots_project, 32))
 
 
 @pytest.mark.parametrize("torn", ['{"step": 3, "lo', "\x00\x00\x00", "[1]", "{}}", ""])
@@ -238,15 +237,15 @@ def test_films_that_find_no_room_leave_no_half_file(
     with monkeypatch.context() as full:
         full.setattr(os, call, refuse)
         with pytest.raises(DataError, match="No space left"):
-            finished(cache.films(spots_project, 64))
+            finished(film_cache.films(spots_project, 64))
     assert list(place.glob("films*")) == []
-    assert len(finished(cache.films(spots_project, 64)).rows) == 20
+    assert len(finished(film_cache.films(spots_project, 64)).rows) == 20
 
 
 def test_films_whose_decoding_is_stopped_leave_no_half_file(
     spots_project: Project,
 ) -> None:
-    job = cache.films(spots_project, 64)
+    job = film_cache.films(spots_project, 64)
     next(job)
     assert len(list((spots_project.folder / "cache").glob("films*.u8"))) == 1
     job.close()

@@ -9,11 +9,11 @@ import torch
 import torchvision
 
 from napari_wsseg.jobs import DataError
-from napari_wsseg.nn.backbones import TRUNKS
-from napari_wsseg.nn.classifier import Classifier, build, load_trunk
+from napari_wsseg.nn.backbones import BACKBONES
+from napari_wsseg.nn.classifier import Classifier, build, load_backbone
 
 
-@pytest.mark.parametrize("arch", TRUNKS)
+@pytest.mark.parametrize("arch", BACKBONES)
 @pytest.mark.parametrize("in_channels", [1, 3])
 def test_every_architecture_classifies_grey_and_colour(
     arch: str, in_channels: int
@@ -23,7 +23,7 @@ def test_every_architecture_classifies_grey_and_colour(
         assert net(torch.rand(2, in_channels, 64, 64)).shape == (2, 3)
 
 
-@pytest.mark.parametrize("arch", TRUNKS)
+@pytest.mark.parametrize("arch", BACKBONES)
 def test_five_levels_have_the_channels_that_are_told(arch: str) -> None:
     net = build(arch, 1).eval()
     with torch.no_grad():
@@ -101,7 +101,7 @@ def test_another_classifiers_head_is_never_taken_over() -> None:
     torch.manual_seed(0)
     first, second = build("resnet18", 2), build("resnet18", 2)
     untouched = second.linear.weight.clone()
-    report = load_trunk(second, first.state_dict())
+    report = load_backbone(second, first.state_dict())
     assert report.unexpected == ("linear.weight", "linear.bias")
     assert torch.equal(second.linear.weight, untouched)
     assert torch.equal(second.backbone.conv1.weight, first.backbone.conv1.weight)

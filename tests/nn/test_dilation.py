@@ -6,19 +6,21 @@ import pytest
 import torch
 from torch import nn
 
-from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import backbones as _backbones
 from napari_wsseg.nn import dilation
-from napari_wsseg.nn.backbones import TRUNKS
+from napari_wsseg.nn.backbones import BACKBONES
 
 DILATING = ("resnet18", "resnet50", "densenet121")
 
 
 def maps(arch: str, output_stride: int, images: torch.Tensor) -> list[torch.Tensor]:
     torch.manual_seed(0)
-    network = trunks.build(arch, output_stride=output_stride).eval().to(images.dtype)
+    network = (
+        _backbones.build(arch, output_stride=output_stride).eval().to(images.dtype)
+    )
     levels = []
     for level in range(5):
-        images = trunks.run(network, TRUNKS[arch], level, images)
+        images = _backbones.run(network, BACKBONES[arch], level, images)
         levels.append(images)
     return levels
 
@@ -37,7 +39,7 @@ def test_a_dilated_trunk_sampled_at_the_old_stride_is_the_old_trunk(
     torch.testing.assert_close(sampled, strided, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("arch", TRUNKS)
+@pytest.mark.parametrize("arch", BACKBONES)
 @pytest.mark.parametrize("output_stride", [8, 16])
 def test_a_dilated_map_has_one_pixel_for_every_stride_of_the_image(
     arch: str, output_stride: int
@@ -66,14 +68,14 @@ def test_a_stack_of_convolutions_keeps_its_even_pixels() -> None:
 
 def test_an_output_stride_that_does_not_exist_is_refused_with_the_choices() -> None:
     with pytest.raises(ValueError, match=r"output stride is 4.*8, 16, 32"):
-        trunks.build("resnet18", output_stride=4)
+        _backbones.build("resnet18", output_stride=4)
 
 
 def test_wsmis_vgg_has_its_fifth_block_on_a_grid_four_times_as_fine() -> None:
     """The pool before it differs, so the block is compared by itself: oracle 5."""
     torch.manual_seed(0)
     strided, dilated = (
-        trunks.build("vgg16", output_stride=stride).double().eval()
+        _backbones.build("vgg16", output_stride=stride).double().eval()
         for stride in (32, 8)
     )
     dilated.load_state_dict(strided.state_dict())

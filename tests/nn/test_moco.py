@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import backbones as _backbones
 from napari_wsseg.nn import classifier, segmenter
 from napari_wsseg.nn.moco import Moco
 
@@ -94,11 +94,11 @@ def test_codes_are_of_unit_length_in_the_order_of_their_films() -> None:
 def test_what_it_learns_fits_classifiers_and_encoders_bit_by_bit(arch: str) -> None:
     net = small(arch=arch).eval()
     state = net.encoder_q.backbone.state_dict()
-    alone = trunks.build(**net.spec).eval()
+    alone = _backbones.build(**net.spec).eval()
     alone.load_state_dict(state)
     stem = next(iter(state))
     made = classifier.build(arch, 1, weights=state)
     assert torch.equal(made.backbone.state_dict()[stem], state[stem])
-    encoder = {value: key for key, value in segmenter.TRUNK_OF.items()}[arch]
+    encoder = {value: key for key, value in segmenter.BACKBONE_OF.items()}[arch]
     student = segmenter.build("unet", encoder, weights=state).net.encoder
     assert all(torch.equal(student.state_dict()[key], state[key]) for key in state)

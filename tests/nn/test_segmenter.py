@@ -16,7 +16,7 @@ from napari_wsseg.jobs import DataError, JobFailed
 from napari_wsseg.nn import classifier, pretrained, segmenter
 
 PEERS = segmenter.ARCHITECTURES
-TRUNKS = list(segmenter.TRUNK_OF)
+BACKBONES = list(segmenter.BACKBONE_OF)
 STRIDES = {"unet": 32, "deeplabv3": 8, "deeplabv3plus": 16}
 
 
@@ -29,7 +29,7 @@ def test_masks_are_those_of_smp_with_the_same_weights(
     torch.manual_seed(0)
     ours = segmenter.build(arch, encoder, 2, in_channels=channels).eval()
     _trained(ours)
-    own_dilation = arch != "unet" and encoder in TRUNKS
+    own_dilation = arch != "unet" and encoder in BACKBONES
     # VGG and DenseNet, which the library does not dilate, get another to hold ours.
     named = "resnet18" if own_dilation and "resnet" not in encoder else encoder
     theirs = _smps(arch, named, ours, channels)
@@ -135,14 +135,17 @@ def test_a_batch_of_two_normalises_as_smp_does() -> None:
     torch.testing.assert_close(ours(images)[0], expected)
 
 
-@pytest.mark.parametrize("encoder", TRUNKS)
+@pytest.mark.parametrize("encoder", BACKBONES)
 @pytest.mark.parametrize("arch", PEERS)
 def test_an_encoder_from_a_classifier_sees_bit_by_bit_the_same(
     arch: str, encoder: str
 ) -> None:
     torch.manual_seed(0)
     teacher = classifier.build(
-        segmenter.TRUNK_OF[encoder], 4, output_stride=STRIDES[arch], extra_convs=False
+        segmenter.BACKBONE_OF[encoder],
+        4,
+        output_stride=STRIDES[arch],
+        extra_convs=False,
     )
     teacher.train()(torch.rand(4, 1, 64, 64))  # figures that a batch norm has seen
     teacher.eval()

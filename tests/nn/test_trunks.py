@@ -7,7 +7,7 @@ import torch
 import torchvision
 from torch import nn
 
-from napari_wsseg.nn.backbones import TRUNKS
+from napari_wsseg.nn.backbones import BACKBONES
 from napari_wsseg.nn.classifier import Classifier, build
 
 
@@ -23,14 +23,14 @@ def torchvision_last_map(network: nn.Module, images: torch.Tensor) -> torch.Tens
     return seen[0].relu()
 
 
-@pytest.mark.parametrize("arch", TRUNKS)
+@pytest.mark.parametrize("arch", BACKBONES)
 def test_torchvision_weights_fit_key_by_key_and_give_torchvisions_map(
     arch: str,
 ) -> None:
     torch.manual_seed(0)
     quick = {"init_weights": False} if arch == "vgg16" else {}
     theirs = torchvision.models.get_model(
-        TRUNKS[arch].source, weights=None, **quick
+        BACKBONES[arch].source, weights=None, **quick
     ).eval()
     ours = build(
         arch,
@@ -40,10 +40,10 @@ def test_torchvision_weights_fit_key_by_key_and_give_torchvisions_map(
         weights=theirs.state_dict(),
         extra_convs=False,
     ).eval()
-    trunk_keys = {
+    backbone_keys = {
         key for key in theirs.state_dict() if not key.startswith(("fc.", "classifier."))
     }
-    assert set(ours.backbone.state_dict()) == trunk_keys
+    assert set(ours.backbone.state_dict()) == backbone_keys
     images = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(

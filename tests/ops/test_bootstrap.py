@@ -8,14 +8,14 @@ from scipy import stats
 from sklearn import metrics as theirs
 
 from napari_wsseg.ops import bootstrap
-from napari_wsseg.ops.tally import FIGURES, Overlap, Tally
+from napari_wsseg.ops.tally import METRICS, Overlap, Tally
 
 
 def tally(ious: list[float], *, empty: int = 0) -> Tally:
     """One finding; films whose IoU is as given, then empty films left empty."""
     rows = [{"spot": Overlap(round(100 * v), round(100 * v), 100, 1000)} for v in ious]
     rows += [{"spot": Overlap(0, 0, 0, 1000)}] * empty
-    return Tally.of(rows)
+    return Tally.from_rows(rows)
 
 
 @pytest.fixture
@@ -23,12 +23,12 @@ def spread() -> list[float]:
     return list(np.random.default_rng(3).integers(10, 90, 40) / 100)
 
 
-def draws(counts: Tally, **more: int) -> bootstrap.Draws:
-    return bootstrap.draw({"a": counts}, **more)["a"]
+def n_resamples(counts: Tally, **more: int) -> bootstrap.Resamples:
+    return bootstrap.resample({"a": counts}, **more)["a"]
 
 
 def test_the_interval_of_a_mean_is_scipys(spread: list[float]) -> None:
-    low, high = draws(tally(spread), draws=4000).intervals()["pos_iou"]
+    low, high = n_resamples(tally(spread), n_resamples=4000).intervals()["pos_iou"]
     expected = stats.bootstrap(
         (spread,), np.mean, n_resamples=4000, method="percentile", rng=1
     ).confidence_interval
@@ -39,10 +39,10 @@ def test_the_interval_of_a_mean_is_scipys(spread: list[float]) -> None:
 def test_the_same_seed_draws_the_same_films_whatever_memory_allows(
     spread: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_once = draws(tally(spread), draws=50).per_finding["pos_iou"]
-    other = draws(tally(spread), draws=50, seed=1).per_finding["pos_iou"]
+    at_once = n_resamples(tally(spread), n_resamples=50).per_finding["pos_iou"]
+    other = n_resamples(tally(spread), n_resamples=50, seed=1).per_finding["pos_iou"]
     monkeypatch.setattr(bootstrap, "_AT_ONCE", 41)
-    in_parts = draws(tally(spread), draws=50).per_finding["pos_iou"]
+    in_parts = n_resamples(tally(spread), n_resamples=50).per_finding["pos_iou"]
     np.testing.assert_allclose(in_parts, at_once, rtol=0, atol=1e-12)
     assert np.abs(at_once - other).max() > 0.01
 
@@ -52,7 +52,7 @@ def test_a_paired_difference_leaves_out_that_films_differ(
 ) -> None:
     """A stage that gains 0.05 on every film does so in every draw."""
     both = {"a": tally(spread), "b": tally([v + 0.05 for v in spread])}
-    drawn = bootstrap.draw(both, draws=500)
+    drawn = bootstrap.resample(both, n_resamples=500)
     low, high = bootstrap.difference(drawn["b"], drawn["a"], "pos_iou") or (0, 0)
     assert low == pytest.approx(0.05, abs=1e-9)
     assert high == pytest.approx(0.05, abs=1e-9)
@@ -63,28 +63,31 @@ def test_a_paired_difference_leaves_out_that_films_differ(
 def test_rows_of_one_film_stay_together() -> None:
     """Ten copies of two films say no more than the two films do."""
     rows = [{"spot": Overlap(v, v, 100, 1000)} for v in (20, 80)]
-    copied = Tally.of(rows * 10, film=[0, 1] * 10)
+    copied = Tally.from_rows(rows * 10, film=[0, 1] * 10)
     np.testing.assert_allclose(
-        draws(copied, draws=200).per_finding["pos_iou"],
-        draws(Tally.of(rows), draws=200).per_finding["pos_iou"],
+        n_resamples(copied, n_resamples=200).per_finding["pos_iou"],
+        n_resamples(Tally.from_rows(rows), n_resamples=200).per_finding["pos_iou"],
     )
 
 
 def test_a_figure_that_rests_on_one_film_has_no_interval() -> None:
-    found = draws(tally([0.4], empty=20), draws=200).intervals()
+    found = n_resamples(tally([0.4], empty=20), n_resamples=200).intervals()
     assert found["pos_iou"] is None
     assert found["per_finding"]["spot"]["pos_iou"] is None
     assert found["emptiness"] == [1.0, 1.0]
 
 
 def test_no_draws_and_no_films_give_no_intervals(spread: list[float]) -> None:
-    for nothing in (draws(tally(spread), draws=0), draws(Tally.of([]), draws=10)):
-        assert all(nothing.intervals()[figure] is None for figure in FIGURES)
+    for nothing in (
+        n_resamples(tally(spread), n_resamples=0),
+        n_resamples(Tally.from_rows([]), n_resamples=10),
+    ):
+        assert all(nothing.intervals()[metric] is None for metric in METRICS)
 
 
 def test_tallies_of_other_films_are_not_compared() -> None:
     with pytest.raises(ValueError, match="give those of the same"):
-        bootstrap.draw({"a": tally([0.1]), "b": tally([0.1, 0.2])})
+        bootstrap.resample({"a": tally([0.1]), "b": tally([0.1, 0.2])})
 
 
 @pytest.mark.parametrize("levels", [5, 10_000])
@@ -113,6 +116,8 @@ def test_nine_of_ten_intervals_hold_the_truth() -> None:
     held = 0
     for seed in range(200):
         sample = [*(rng.integers(0, 101, 40) / 100)]
-        low, high = draws(tally(sample), draws=400, seed=seed).intervals()["pos_iou"]
+        low, high = n_resamples(tally(sample), n_resamples=400, seed=seed).intervals()[
+            "pos_iou"
+        ]
         held += low <= 0.5 <= high
     assert 0.88 <= held / 200 <= 0.99

@@ -14,7 +14,7 @@ from helpers.crf_films import ONCE, film, heats, labels, needs_pydensecrf
 from napari_wsseg.jobs import JobFailed, UsageError
 from napari_wsseg.ops import crf
 from napari_wsseg.ops.crf_solvers import external
-from napari_wsseg.ops.crf_solvers import grid as crf_grid
+from napari_wsseg.ops.crf_solvers import grid as _grid
 
 
 @pytest.mark.parametrize("backend", ["grid", "exact"])
@@ -132,11 +132,11 @@ def test_the_number_of_threads_does_not_change_the_result(threads: int) -> None:
 
 def test_what_a_gpu_would_do_is_what_the_cpu_does() -> None:
     levels = torch.from_numpy(film(20)) * 255
-    axes = crf_grid._axes(levels, crf.DEFAULTS)
-    index, weight = crf_grid._shares(axes, 20, 20)
+    axes = _grid._axes(levels, crf.DEFAULTS)
+    index, weight = _grid._shares(axes, 20, 20)
     cells = math.prod(axis.cells for axis in axes)
-    here = crf_grid._Pixels(index, weight, cells)
-    there = crf_grid._Pixels(index, weight, cells)
+    here = _grid._Pixels(index, weight, cells)
+    there = _grid._Pixels(index, weight, cells)
     there._parts = []
     maps = torch.rand(2, 400)
     assert torch.allclose(here.share_out(maps), there.share_out(maps), atol=1e-4)

@@ -7,7 +7,7 @@ import pytest
 
 from helpers.crf_films import ONCE, colour_film, film, heats, labels, needs_pydensecrf
 from napari_wsseg.ops import crf
-from napari_wsseg.ops.crf_solvers import grid as crf_grid
+from napari_wsseg.ops.crf_solvers import grid as _grid
 from napari_wsseg.ops.crf_solvers import mean_field
 
 
@@ -111,7 +111,7 @@ def test_on_every_film_the_grid_is_as_close_to_the_full_sum_as_pydensecrf(
 def test_ten_findings_share_one_grid(
     colour: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room, name = (crf_grid.lattice, "_lattice") if colour else (crf_grid, "_shares")
+    room, name = (_grid.lattice, "_lattice") if colour else (_grid, "_shares")
     build, built = getattr(room, name), []
 
     def counted(*words: object) -> object:

@@ -40,14 +40,14 @@ def test_a_window_is_the_standards_formula(
     function: object, center: float, width: float
 ) -> None:
     values = np.arange(-3000, 5000, dtype=np.int16)
-    grey = windowing.window(values, center, width, function.__name__.upper())
+    grey = windowing.apply_window(values, center, width, function.__name__.upper())
     expected = [function(float(x), center, width) for x in values]
     np.testing.assert_allclose(grey, expected, atol=2e-6)
     assert grey.dtype == np.float32
 
 
 def test_a_linear_window_of_width_one_is_a_step() -> None:
-    grey = windowing.window(np.array([9, 10, 11]), 10, 1)
+    grey = windowing.apply_window(np.array([9, 10, 11]), 10, 1)
     np.testing.assert_array_equal(grey, [0, 1, 1])
 
 
@@ -57,11 +57,11 @@ def test_a_linear_window_of_width_one_is_a_step() -> None:
 )
 def test_a_window_without_width_is_refused(width: float, function: str) -> None:
     with pytest.raises(ValueError, match="shows nothing"):
-        windowing.window(np.zeros(3), 0, width, function)
+        windowing.apply_window(np.zeros(3), 0, width, function)
 
 
 def test_far_values_do_not_overflow_the_sigmoid() -> None:
-    grey = windowing.window(np.array([-32768, 32767], np.int16), 0, 1, "SIGMOID")
+    grey = windowing.apply_window(np.array([-32768, 32767], np.int16), 0, 1, "SIGMOID")
     np.testing.assert_allclose(grey, [0, 1], atol=1e-6)
 
 

@@ -25,7 +25,7 @@ SHAPE = (64, 64)
 
 
 def run(project: Project, **more: Any) -> dict[str, Any]:
-    job = evaluate(project, **{"split": "test", "draws": 200, **more})
+    job = evaluate(project, **{"split": "test", "n_resamples": 200, **more})
     while True:
         try:
             next(job)
@@ -90,19 +90,19 @@ def test_every_figure_has_its_interval_and_its_convention(squares: Project) -> N
     draw(squares, "cam", 2)
     found = run(squares)
     json.dumps(found, allow_nan=False)
-    figures = found["stages"]["cam"]
+    scores = found["stages"]["cam"]
     for name in ("pos_iou", "all_iou", "pooled_miou", "dice", "emptiness"):
-        low, high = figures["interval"][name]
-        assert low <= figures[name] <= high
+        low, high = scores["interval"][name]
+        assert low <= scores[name] <= high
         assert found["conventions"][name]
-        assert name in figures["interval"]["per_finding"]["spot"]
+        assert name in scores["interval"]["per_finding"]["spot"]
     assert found["bootstrap"] == {
         "draws": 200,
         "seed": 0,
         "level": 0.95,
         "unit": "film",
     }
-    told = _evaluate.words(found)
+    told = _evaluate.evaluation_text(found)
     for name, words in found["conventions"].items():
         assert f"{name}: {words}" in told
 
@@ -117,23 +117,23 @@ def test_the_blank_baseline_is_what_empty_masks_score(squares: Project) -> None:
 
 def test_the_gate_is_what_leaves_films_empty(squares: Project) -> None:
     draw(squares, "cam", 2)
-    figures = run(squares)["stages"]["cam"]
-    assert figures["emptiness"] == pytest.approx(2 / 3)
-    assert figures["open_gates"]["emptiness"] == 0.0
-    assert figures["open_gates"]["pos_iou"] == figures["pos_iou"]
-    assert figures["cut"]["gates"] == [0.5, 0.5]
+    scores = run(squares)["stages"]["cam"]
+    assert scores["emptiness"] == pytest.approx(2 / 3)
+    assert scores["open_gates"]["emptiness"] == 0.0
+    assert scores["open_gates"]["pos_iou"] == scores["pos_iou"]
+    assert scores["cut"]["gates"] == [0.5, 0.5]
 
 
 def test_known_labels_open_and_shut_gates_beside_the_predicted_figures(
     squares: Project,
 ) -> None:
     draw(squares, "cam", 2, gate=0.95)
-    figures = run(squares)["stages"]["cam"]
-    known = figures["label_conditioned"]
-    assert figures["pos_iou"] == 0.0
-    assert known["pos_iou"] == figures["open_gates"]["pos_iou"] > 0
+    scores = run(squares)["stages"]["cam"]
+    known = scores["label_conditioned"]
+    assert scores["pos_iou"] == 0.0
+    assert known["pos_iou"] == scores["open_gates"]["pos_iou"] > 0
     assert known["emptiness"] == 1.0
-    assert figures["open_gates"]["emptiness"] == 0.0
+    assert scores["open_gates"]["emptiness"] == 0.0
 
 
 def test_pixels_that_nobody_decided_about_count_nowhere(squares: Project) -> None:
@@ -162,7 +162,7 @@ def test_sizes_are_thirds_of_the_films_that_have_the_finding(
 def test_two_films_make_two_sizes() -> None:
     from napari_wsseg.ops.tally import Overlap, Tally
 
-    truth = Tally.of([{"a": Overlap(0, 0, area, 100)} for area in (30, 10)])
+    truth = Tally.from_rows([{"a": Overlap(0, 0, area, 100)} for area in (30, 10)])
     kept = _by_size.thirds(truth)
     assert [int(keep.sum()) for keep in kept.values()] == [1, 1, 0]
     assert kept["small"][1, 0]
@@ -178,7 +178,7 @@ def test_a_stage_that_hurts_is_reported_in_words(squares: Project) -> None:
     message = found["warnings"][0]["message"]
     assert message.startswith("The CRF scores below the CAM, the stage before it")
     assert "chance" not in message
-    assert f"WARNING: {message}" in _evaluate.words(found)
+    assert f"WARNING: {message}" in _evaluate.evaluation_text(found)
     pair = found["differences"][0]
     assert (pair["stage"], pair["against"]) == ("crf", "cam")
     assert pair["pos_iou"]["difference"] < pair["pos_iou"]["interval"][1] < 0
@@ -242,7 +242,7 @@ def test_a_stage_that_has_not_seen_a_film_is_named(squares: Project) -> None:
 def test_runs_that_are_not_in_use_can_be_scored(squares: Project) -> None:
     draw(squares, "cam", 2)
     draw(squares, "segmentation", 1)
-    found = run(squares, runs={"segmentation": RUN}, draws=0)
+    found = run(squares, runs={"segmentation": RUN}, n_resamples=0)
     assert list(found["stages"]) == ["segmentation"]
     assert found["stages"]["segmentation"]["interval"]["pos_iou"] is None
     assert found["classifier"]["auroc"] is None
@@ -261,7 +261,7 @@ def test_no_more_than_one_films_masks_are_held(
         return own(case_id)
 
     monkeypatch.setattr(squares, "expert_masks", noted)
-    job = evaluate(squares, draws=0)
+    job = evaluate(squares, n_resamples=0)
     next(job)
     assert len(read) == 0
     next(job)

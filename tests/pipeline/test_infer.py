@@ -52,7 +52,7 @@ def run(spots_project: Project) -> str:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, list[str]]]]:
     """Return what is computed: the variant and the ids of each batch."""
-    from napari_wsseg.pipeline import infer as module
+    from napari_wsseg.pipeline import infer as _infer
 
     batches: list[tuple[str, list[str]]] = []
 
@@ -60,7 +60,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, list[str]
         batches.append((work.variant, [case.id for case in batch]))
         return _scorers.cam(work, batch)
 
-    monkeypatch.setitem(module._STAGES["cam"].scorers, "classifier", cam)
+    monkeypatch.setitem(_infer._STAGES["cam"].scorers, "classifier", cam)
     return batches
 
 
@@ -81,7 +81,7 @@ def test_a_runs_own_map_lies_in_stages_cam_and_others_beside_it(
         "cam~layer-cam@4",
     }
     for stage in ("cam", "cam~layer-cam@4"):
-        assert len(stages.seen(folder, stage, run)) == 20
+        assert len(stages.cases_with_maps(folder, stage, run)) == 20
         settings = stages.read_settings(folder, stage, run)
         assert settings is not None
         assert settings.findings == ("spot",)
@@ -193,7 +193,7 @@ def test_one_film_alone_gets_every_map(
     config = runs.find(spots, run).config()
     for variant in variants.of_run(config):
         kept = variants.stage_name(variant, config)
-        assert stages.seen(spots, kept, run) == {case}
+        assert stages.cases_with_maps(spots, kept, run) == {case}
         assert stages.read_settings(spots, kept, run) is not None
     assert "cam (Grad-CAM, level 4): 1 of 20 films" in capsys.readouterr().err
 
@@ -204,14 +204,14 @@ def test_maps_of_an_earlier_drawing_are_computed_again_and_never_mixed(
     folder = stages.folder(spots_project.folder, "cam", run)
     cases = [case.id for case in spots_project.cases()]
     list(infer(spots_project, "cam", run))
-    assert stages.seen(spots_project.folder, "cam", run) == set(cases)
+    assert stages.cases_with_maps(spots_project.folder, "cam", run) == set(cases)
     (folder / "drawing.json").unlink()  # as an earlier version left them
-    assert not stages.seen(spots_project.folder, "cam", run)
+    assert not stages.cases_with_maps(spots_project.folder, "cam", run)
     assert stages.missing(spots_project.folder, "cam", run, cases) == set(cases)
     list(infer(spots_project, "cam", run, first=cases[1], only=True))
-    assert stages.seen(spots_project.folder, "cam", run) == {cases[1]}
+    assert stages.cases_with_maps(spots_project.folder, "cam", run) == {cases[1]}
     list(infer(spots_project, "cam", run))
-    assert stages.seen(spots_project.folder, "cam", run) == set(cases)
+    assert stages.cases_with_maps(spots_project.folder, "cam", run) == set(cases)
 
 
 def test_soft_odds_keep_what_is_hot_and_leave_a_map_without_heat_empty() -> None:

@@ -87,7 +87,7 @@ def test_every_stage_finds_more_of_a_planted_lesion_than_the_one_before(
     stages = scored["stages"]
     overlaps = [stages[name]["pos_iou"] for name in ("cam", "irnet", "segmentation")]
     assert overlaps[0] < overlaps[1] < overlaps[2]
-    for figures in stages.values():
-        assert figures["pos_iou"] > 0
-        assert figures["all_iou"] > scored["blank"]["all_iou"]
-        assert figures["emptiness"] == 1.0
+    for scores in stages.values():
+        assert scores["pos_iou"] > 0
+        assert scores["all_iou"] > scored["blank"]["all_iou"]
+        assert scores["emptiness"] == 1.0

@@ -192,8 +192,8 @@ def test_that_is_kept_on_disk_drafted_and_scored(tmp_path: Any) -> None:
         project.decide(CASE, "accept", reader="r")
         found = returned(counts.count(project, {"irnet": run}, project.cases()))
     # The effusion's gate is shut, so that it takes nothing from the nodule.
-    assert found.gated["irnet"].figures()["pos_iou"] == 1
-    assert found.open_gates["irnet"].figures()["pos_iou"] < 1
+    assert found.gated["irnet"].metrics()["pos_iou"] == 1
+    assert found.open_gates["irnet"].metrics()["pos_iou"] < 1
 
 
 def returned(job: Any) -> Any:

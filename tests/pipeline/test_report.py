@@ -15,8 +15,8 @@ from napari_wsseg.io import atomic, images, runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline import report
 from napari_wsseg.schema import Case, StageMaps, StageSettings
-from trainers.sweep import plan as _sweep
-from trainers.sweep import results as _sheet
+from trainers.sweep import plan as _plan
+from trainers.sweep import results as _results
 
 FINDING = "spot & edge"
 READER = "Dr Eva Novak"
@@ -156,11 +156,11 @@ def test_the_same_data_has_the_same_digits_and_other_masks_others(
 
 
 def test_a_sweep_is_in_the_page(ward: Project, tmp_path: Path) -> None:
-    plan = _sweep.plan("chexseg", "p", ["0", "1"], 1, {})
-    figures = dict.fromkeys(_sheet.FIGURES, 0.25)
-    scores = {"test": {**figures, "per_finding": {FINDING: figures}}}
-    folder = _sweep.folder_of(ward.folder, plan.name)
-    sheet = _sheet.Sheet(folder, plan, ["test"], "")
+    plan = _plan.plan("chexseg", "p", ["0", "1"], 1, {})
+    metrics = dict.fromkeys(_results.METRICS, 0.25)
+    scores = {"test": {**metrics, "per_finding": {FINDING: metrics}}}
+    folder = _plan.folder_of(ward.folder, plan.name)
+    sheet = _results.Sheet(folder, plan, ["test"], "")
     for cell in plan.cells:
         sheet.put(cell, f"run{cell.trial}", scores)
     for _ in report.write(ward, tmp_path / "out"):
@@ -192,7 +192,7 @@ def test_a_student_stands_beside_its_teacher(ward: Project, tmp_path: Path) -> N
         settings = StageSettings((FINDING,), (0.5,), (0.0,))
         stages.write_settings(ward.folder, "segmentation", run.id, settings)
     ward.adopt("segmentation", student.id, actor="test")
-    job = evaluate(ward, draws=100)
+    job = evaluate(ward, n_resamples=100)
     while True:
         try:
             next(job)

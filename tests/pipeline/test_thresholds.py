@@ -12,7 +12,7 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry
 from napari_wsseg.pipeline.inference import thresholds, truth_free
-from napari_wsseg.pipeline.inference import tuning as _tuned
+from napari_wsseg.pipeline.inference import tuning as _tuning
 from napari_wsseg.schema import StageMaps
 
 RUN = "classifier-20261121-000000-aaaa"
@@ -99,7 +99,7 @@ def test_tuning_cuts_by_the_runs_own_rule(scored: Project) -> None:
     # No core is this large, so every threshold leaves every film empty alike.
     how = {"rule": "triplet", "top": 0.8, "min_area": 0.9}
     found = thresholds.defaults(scored, "cam", RUN, header(cut="tuned", mask=how))
-    assert found.thresholds == (_tuned.GRID[0],)
+    assert found.thresholds == (_tuning.GRID[0],)
 
 
 def test_otsu_is_a_rule_of_the_maps_alone(scored: Project) -> None:
@@ -130,7 +130,7 @@ def test_a_segmenter_of_expert_masks_is_tuned_as_before(scored: Project) -> None
 def test_a_tuned_gate_weighs_masks_lost_against_masks_that_should_be_empty(
     rows: list[tuple[float, float, float]], gate: float
 ) -> None:
-    assert _tuned._best_gate(rows, 0.44) == pytest.approx(gate)
+    assert _tuning._best_gate(rows, 0.44) == pytest.approx(gate)
 
 
 def test_the_gate_of_a_segmenter_of_expert_masks_is_tuned_on_val_alone(

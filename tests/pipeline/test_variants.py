@@ -69,11 +69,11 @@ def test_an_unknown_variant_is_refused_by_naming_the_choices() -> None:
 
 
 def test_variants_are_said_in_words() -> None:
-    assert variants.words("layer-cam@4") == "LayerCAM, level 4"
-    assert variants.words("grad-cam++@5") == "Grad-CAM++, level 5"
-    assert variants.words("layer-cam@3+4+5") == "LayerCAM, levels 3 + 4 + 5"
-    assert variants.words("tdn-0") == "TDN baseline"
-    assert variants.words("tdn-2") == "TDN stage 2"
+    assert variants.variant_title("layer-cam@4") == "LayerCAM, level 4"
+    assert variants.variant_title("grad-cam++@5") == "Grad-CAM++, level 5"
+    assert variants.variant_title("layer-cam@3+4+5") == "LayerCAM, levels 3 + 4 + 5"
+    assert variants.variant_title("tdn-0") == "TDN baseline"
+    assert variants.variant_title("tdn-2") == "TDN stage 2"
 
 
 def test_every_variant_has_a_folder_of_its_own(tmp_path: Any) -> None:

@@ -80,7 +80,7 @@ def open_window(
 
     yield begin
     for bench in benches:
-        training = bench.window and bench.window.findChild(TrainPanel)
+        training = bench.main_window and bench.main_window.findChild(TrainPanel)
         if training and training.jobs.busy:
             training.jobs.current.force_stop()
             window_input.wait_for(lambda panel=training: not panel.jobs.busy)

@@ -22,9 +22,9 @@ def test_all_stages_are_trained_and_used_by_two_clicks(
 ) -> None:
     project = import_films(make_films(tmp_path / "films", n=20), tmp_path / "project")
     bench = open_window(project)
-    assert bench.window is not None
+    assert bench.main_window is not None
     window_input.raise_tab(bench, "Train")
-    panel = bench.window.findChild(TrainPanel)
+    panel = bench.main_window.findChild(TrainPanel)
     assert panel is not None
     window_input.wait_for(lambda: panel.state == "ready", 120)
     assert panel.setup.recipe is None, "all stages are what is offered first"
@@ -35,7 +35,7 @@ def test_all_stages_are_trained_and_used_by_two_clicks(
     opened = bench.session.project
     assert opened is not None
     assert all(opened.adopted(stage) for stage in STAGES)
-    runs = bench.window.findChild(RunsPanel)
+    runs = bench.main_window.findChild(RunsPanel)
     assert runs is not None
     assert not runs.scoring.busy, "their maps were made with them"
     window_input.wait_for(lambda: set(bench.session.stages()) == set(STAGES))

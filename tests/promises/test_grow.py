@@ -115,7 +115,7 @@ def test_ctrl_strokes_outside_once_and_the_proposal_keeps_away(
 def test_the_row_says_what_the_walk_goes_by_and_turns_the_side(
     bench: Workbench,
 ) -> None:
-    row = bench.window.findChild(GrowRow)
+    row = bench.main_window.findChild(GrowRow)
     assert row.isVisible()
     assert "its own edges" in row.words.text(), "no IRNet has run here"
     window_input.click(row.sides.button(OUT))

@@ -34,7 +34,7 @@ def test_a_map_is_computed_once_and_turned_back_to_at_once(
     open_window: Callable[[Path], Workbench], place: Path
 ) -> None:
     bench = open_window(place)
-    session, choice = bench.session, bench.window.findChild(MapChoice)
+    session, choice = bench.session, bench.main_window.findChild(MapChoice)
     assert choice.isVisible()
     own, other = session.showing.maps[:2]
     before = heat(bench)
@@ -50,7 +50,7 @@ def test_a_map_is_computed_once_and_turned_back_to_at_once(
     assert second.max() > 0
     assert second.shape != before.shape or not np.array_equal(second, before)
     run = session.showing.run
-    seen = stages.seen(place, f"cam~{other}", run)
+    seen = stages.cases_with_maps(place, f"cam~{other}", run)
     assert seen == set(session.list.cases), "every film, the open one first"
 
     pick(choice, Qt.Key.Key_Up)
@@ -65,7 +65,7 @@ def test_a_threshold_moves_the_outline_of_the_map_in_sight(
     open_window: Callable[[Path], Workbench], place: Path
 ) -> None:
     bench = open_window(place)
-    panel = bench.window.findChild(StagePanel)
+    panel = bench.main_window.findChild(StagePanel)
     QTest.mouseClick(panel.buttons["cam"], window_input.LEFT)
     session = bench.session
     finding = session.looking.finding.name
@@ -90,7 +90,7 @@ def test_every_map_of_a_film_is_shown_side_by_side(
     open_window: Callable[[Path], Workbench], place: Path
 ) -> None:
     bench = open_window(place)
-    session, choice = bench.session, bench.window.findChild(MapChoice)
+    session, choice = bench.session, bench.main_window.findChild(MapChoice)
     window_input.click(choice.beside)
     assert set(commands_of(bench.viewer).gallery.tiles) == set(session.showing.maps)
     window_input.wait_for(

@@ -15,7 +15,7 @@ from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.io.project import Project
-from napari_wsseg.io.project_folder import mask_store as _masks
+from napari_wsseg.io.project_folder import mask_store as _mask_store
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(280)]
 
@@ -62,13 +62,13 @@ def test_a_blind_second_reader_an_adjudicator_and_the_mask_that_counts(
     window_input.wait_for(lambda: session.list.status(case_id) == "edited")
 
     read: list[str] = []
-    own = _masks.read
+    own = _mask_store.read
     monkeypatch.setattr(
-        _masks, "read", lambda *what: read.append(what[3]) or own(*what)
+        _mask_store, "read", lambda *what: read.append(what[3]) or own(*what)
     )
     window_input.change_reader(bench, "bea", "blind", stages=False)
     assert (session.reader, session.reading.mode) == ("bea", "blind")
-    worklist = bench.window.findChild(Worklist)
+    worklist = bench.main_window.findChild(Worklist)
     assert "BLIND" in worklist.who.text()
     assert worklist.order.currentText() == "Random"
     assert not worklist.order.isEnabled()
@@ -98,7 +98,7 @@ def test_a_blind_second_reader_an_adjudicator_and_the_mask_that_counts(
     window_input.change_reader(bench, "cleo", "adjudicate")
     window_input.wait_for(lambda: session.case and session.case.id == case_id)
     assert list(session.list.cases) == [case_id]
-    review = bench.window.findChild(Review)
+    review = bench.main_window.findChild(Review)
     assert review.adjudicate.isVisible()
     assert "ann" in review.adjudicate.take[0].text()
     parts = bench.compared.parts
@@ -136,7 +136,7 @@ def test_a_version_is_compared_restored_and_a_decision_undone_and_reopened(
     bench = open_window(small)
     session, case_id = bench.session, bench.session.case.id
     session.looking.set_view("expert")
-    review = bench.window.findChild(Review)
+    review = bench.main_window.findChild(Review)
     first = paint(bench, (0.45, 0.45), (0.5, 0.5))
     session.experts.fold()
     both = paint(bench, (0.55, 0.55), (0.58, 0.58))

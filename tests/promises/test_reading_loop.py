@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 def read_a_little(bench: Workbench, masks: dict[str, dict[str, str]]) -> None:
     """Look through stages and findings, paint and decide on several films."""
-    session, review = bench.session, bench.window.findChild(Review)
+    session, review = bench.session, bench.main_window.findChild(Review)
     seen = set()
     for _ in range(4):
         window_input.press(bench, "stage")
@@ -220,7 +220,7 @@ def test_a_window_killed_in_the_middle_of_a_stroke_loses_at_most_that_stroke(
     assert waiting, "the last strokes were not folded yet"
 
     bench = open_window(place)
-    banner = bench.window.findChild(Review).banner
+    banner = bench.main_window.findChild(Review).banner
     assert banner.isVisible()
     assert "recovered" in banner.text.text()
     for (case_id, finding), mask in told.items():
@@ -243,7 +243,7 @@ def test_all_stages_run_from_the_panel_and_stop_when_asked(
 ) -> None:
     bench = open_window(place)
     window_input.raise_tab(bench, "Train")
-    panel: TrainPanel = bench.window.findChild(TrainPanel)
+    panel: TrainPanel = bench.main_window.findChild(TrainPanel)
     window_input.wait_for(lambda: panel.state == "ready", 60)
     assert panel.setup.recipe is None
     window_input.click(panel.start_button)

@@ -362,7 +362,7 @@ def test_real_films_are_read_while_a_model_learns_from_them(
 ) -> None:
     began = time.monotonic()
     bench = open_window(wingspan)
-    bench.window.resize(1900, 1000)
+    bench.main_window.resize(1900, 1000)
     QTest.qWait(200)
     sitting, order = Sitting(bench), list(bench.session.list.order)
     assert len(order) == FILMS
@@ -434,7 +434,7 @@ def export_all(sitting: Sitting, place: Path) -> dict[str, Path]:
     """Export in every format of masks from the panel; return where to."""
     bench = sitting.bench
     window_input.raise_tab(bench, "Export")
-    panel: ExportPanel = bench.window.findChild(ExportPanel)
+    panel: ExportPanel = bench.main_window.findChild(ExportPanel)
     window_input.wait_for(lambda: bool(panel.formats), 120)
     out: dict[str, Path] = {}
     for name in formats.names():
@@ -501,7 +501,7 @@ def test_the_sample_is_read_twice_adjudicated_and_exported(
 ) -> None:
     began = time.monotonic()
     bench = open_window(sample)
-    bench.window.resize(1900, 1000)
+    bench.main_window.resize(1900, 1000)
     QTest.qWait(200)
     sitting, session = Sitting(bench), bench.session
     order = list(session.list.order)
@@ -529,7 +529,7 @@ def test_the_sample_is_read_twice_adjudicated_and_exported(
     see_how_they_agree(sitting)
     adjudicate(sitting, films)
     window_input.change_reader(bench, "ann", "open")
-    worklist = bench.window.findChild(Worklist)
+    worklist = bench.main_window.findChild(Worklist)
     assert worklist.model.rowCount() == FILMS
     out = export_all(sitting, sample)
     bench.viewer.close()

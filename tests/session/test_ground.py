@@ -11,7 +11,7 @@ import pytest
 from helpers import noise_project
 from helpers.noise_project import Clock, blob
 from napari_wsseg.io.project import Project
-from napari_wsseg.io.project_folder import mask_store as _masks
+from napari_wsseg.io.project_folder import mask_store as _mask_store
 from napari_wsseg.io.project_folder import rescue as _rescue
 from napari_wsseg.jobs import DataError
 from napari_wsseg.session import Session
@@ -28,7 +28,7 @@ def garble(path: Path) -> None:
 
 
 def swap(path: Path) -> None:
-    path.write_bytes(_masks.encode(np.ones(noise_project.SHAPE, bool)))
+    path.write_bytes(_mask_store.encode(np.ones(noise_project.SHAPE, bool)))
 
 
 DAMAGES: tuple[Callable[[Path], None], ...] = (Path.unlink, garble, swap)
@@ -38,7 +38,7 @@ def mask_file(place: Path, case: str, finding: str = "nodule") -> Path:
     with Project.open(place) as project:
         version = project.latest(case, finding)
     assert version is not None
-    return _masks.place(place, case, finding, version.mask_sha)
+    return _mask_store.place(place, case, finding, version.mask_sha)
 
 
 def leave_strokes(place: Path, case: str, *masks: np.ndarray) -> None:
@@ -79,7 +79,7 @@ def test_strokes_that_cannot_be_folded_yet_are_shown_and_painted_on(
     leave_strokes(place, case, blob(), left)
     told: list[str] = []
     with monkeypatch.context() as full:
-        full.setattr(_masks, "write", refuse)
+        full.setattr(_mask_store, "write", refuse)
         session = opened(place, told)
         assert any("disk is full" in words for words in told)
         session.go_to(case)
@@ -97,7 +97,7 @@ def test_what_could_not_be_folded_is_folded_by_itself_when_there_is_room(
     first, *_, last = noise_project.case_ids(place)
     leave_strokes(place, last, blob(), blob(at=30))
     with monkeypatch.context() as full:
-        full.setattr(_masks, "write", refuse)
+        full.setattr(_mask_store, "write", refuse)
         session = opened(place)
         session.go_to(first)
         assert session.experts.unrecovered
@@ -241,7 +241,7 @@ def test_strokes_are_not_forgotten_before_their_mask_was_read_back(
     leave_strokes(place, case, blob(), blob(at=30))
     with Project.open(place, write=True) as project:
         with monkeypatch.context() as lying:
-            lying.setattr(_masks, "write", lambda *_: "0" * _masks.SHA_DIGITS)
+            lying.setattr(_mask_store, "write", lambda *_: "0" * _mask_store.SHA_DIGITS)
             with pytest.raises(DataError):
                 project.fold(case, "nodule", "ann")
         assert len(project.journalled()) == 1

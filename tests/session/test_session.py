@@ -12,7 +12,7 @@ import pytest
 from helpers import noise_project
 from helpers.noise_project import FINDINGS, RUN, Clock, blob
 from napari_wsseg.io.project import Project
-from napari_wsseg.io.project_folder import mask_store as _masks
+from napari_wsseg.io.project_folder import mask_store as _mask_store
 from napari_wsseg.jobs import DataError
 from napari_wsseg.session import Session
 
@@ -188,7 +188,7 @@ def test_a_mask_folder_that_refuses_harms_neither_strokes_nor_versions(
 
     session.edit("nodule", blob())
     with monkeypatch.context() as broken:
-        broken.setattr(_masks, "write", refuse)
+        broken.setattr(_mask_store, "write", refuse)
         clock.now = 3
         session.tick()
         assert session.problem

@@ -11,7 +11,7 @@ import pytest
 from helpers import noise_project
 from helpers.noise_project import Clock, blob
 from napari_wsseg.io.project import Project
-from napari_wsseg.io.project_folder import mask_store as _masks
+from napari_wsseg.io.project_folder import mask_store as _mask_store
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.pipeline import agreement
 from napari_wsseg.session import Session
@@ -39,13 +39,13 @@ def session(place: Path) -> Iterator[Session]:
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the hashes of the mask files that have been read so far."""
     found: list[str] = []
-    own = _masks.read
+    own = _mask_store.read
 
     def noted(folder: Path, case_id: str, finding: str, sha: str) -> np.ndarray:
         found.append(sha)
         return own(folder, case_id, finding, sha)
 
-    monkeypatch.setattr(_masks, "read", noted)
+    monkeypatch.setattr(_mask_store, "read", noted)
     return found
 
 
@@ -168,10 +168,10 @@ def test_a_third_reader_ends_a_disagreement_and_her_mask_is_what_counts(
     assert not session.decide("accept")
     assert "ann and bea differ on nodule" in said[-1]
     session.looking.set_finding("nodule")
-    session.take(1)
+    session.take_reader_mask(1)
     assert session.experts.annotated == {"nodule"}
     assert not session.experts.masks["nodule"].any()
-    session.take(0)
+    session.take_reader_mask(0)
     np.testing.assert_array_equal(session.experts.masks["nodule"], blob(at=10))
     assert session.decide("accept with edits")
     assert session.list.status(ids[0]) == "adjudicated"

@@ -49,31 +49,31 @@ def test_an_unknown_preset_is_refused_by_name() -> None:
 def test_a_preset_goes_along_and_follows_each_films_greys() -> None:
     tone = Toning()
     tone.choose("lung", "a")
-    first, second = tone.window("a", FILM), tone.window("b", OTHER)
+    first, second = tone.grey_window("a", FILM), tone.grey_window("b", OTHER)
     assert second[1] == pytest.approx(first[1] / 2, abs=0.01)
 
 
 def test_a_window_set_by_hand_stays_with_its_film() -> None:
     tone = Toning()
     tone.set("a", 0.2, 0.4)
-    assert tone.window("a", FILM) == (0.2, 0.4)
-    assert tone.window("b", FILM) == reading_window(FILM)
-    assert tone.window("a", FILM) == (0.2, 0.4), "also when coming back"
+    assert tone.grey_window("a", FILM) == (0.2, 0.4)
+    assert tone.grey_window("b", FILM) == reading_window(FILM)
+    assert tone.grey_window("a", FILM) == (0.2, 0.4), "also when coming back"
 
 
 def test_a_window_set_by_hand_can_be_carried_to_every_film() -> None:
     tone = Toning()
     tone.set("a", 0.2, 0.4)
     tone.carry(True, "a")
-    assert tone.window("b", OTHER) == (0.2, 0.4)
+    assert tone.grey_window("b", OTHER) == (0.2, 0.4)
     tone.carry(False)
-    assert tone.window("b", OTHER) == reading_window(OTHER)
+    assert tone.grey_window("b", OTHER) == reading_window(OTHER)
 
 
 def test_a_window_never_closes_nor_leaves_the_greys() -> None:
     tone = Toning()
     tone.set("a", 0.9, 0.1)
-    low, high = tone.window("a", FILM)
+    low, high = tone.grey_window("a", FILM)
     assert 0 <= low < high <= 1
     low, high = around(1.4, 0.0)
     assert 0 <= low < high <= 1

@@ -19,7 +19,7 @@ from napari_wsseg.nn import losses
 from napari_wsseg.schema import IGNORE
 from trainers.data.batches import Labels
 from trainers.engine.run import Run
-from trainers.tasks import image_labels as _labelled
+from trainers.tasks import image_labels as _image_labels
 
 TINY = {"size": 64, "epochs": 1, "batch": 4, "checks": 1, "device": "cpu"}
 
@@ -60,7 +60,7 @@ def test_an_uncertain_label_is_what_the_settings_say(
     tmp_path: Path, taken_for: str, value: int
 ) -> None:
     with Project.open(relabelled(tmp_path, spot="?+-")) as project:
-        labels = Labels.of(project, uncertain=taken_for)
+        labels = Labels.from_project(project, uncertain=taken_for)
     assert labels.targets[:3, 0].tolist() == [value, 1, 0]
     logits = torch.zeros(3, 1, requires_grad=True)
     losses.bce(logits, labels.targets[:3]).backward()
@@ -74,9 +74,9 @@ def test_positive_films_keep_their_share_however_rare_they_are(
     tmp_path: Path, share: float
 ) -> None:
     with Project.open(relabelled(tmp_path, spot="++-")) as project:
-        labels = Labels.of(project)
+        labels = Labels.from_project(project)
     train = labels.known_in("train")
-    sampler = _labelled.sampler(labels, train, share=share, batch=8, seed=0)
+    sampler = _image_labels.sampler(labels, train, share=share, batch=8, seed=0)
     for step in range(10):
         positive = (labels.targets[sampler(step)] == 1).sum()
         assert positive == share * 8

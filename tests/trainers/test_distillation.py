@@ -16,8 +16,7 @@ import torch
 
 from helpers import training
 from helpers.spot_films import import_films, make_films
-from napari_wsseg.io import checkpoints
-from napari_wsseg.io import film_cache as cache
+from napari_wsseg.io import checkpoints, film_cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, DataError, Progress
 from napari_wsseg.pipeline import infer
@@ -86,7 +85,7 @@ def test_what_is_kept_is_what_the_teacher_says(copied: Path) -> None:
     model, header = networks.load(copied, teacher_of(copied))
     with Project.open(copied) as opened:
         first = opened.cases("train")[0]
-        films = drained(cache.films(opened, 64))
+        films = drained(film_cache.films(opened, 64))
     pixels = torch.from_numpy(films.take([first.id]))
     said = _teacher._asked(model, header, pixels, 64)
     torch.testing.assert_close(torch.from_numpy(kept[0]), said[0])
@@ -147,16 +146,16 @@ def test_teacher_and_student_are_compared_on_the_validation_films(
         learning_rate=3e-3,
         average=0.9,
     )
-    figures = run.folder.info().metrics
+    scores = run.folder.info().metrics
     teacher = checkpoints.read(
         copied / "runs" / teacher_of(copied) / "best.safetensors"
     )[0]
     # The same masks of the same network, but for what float16 rounds.
     theirs = teacher["metrics"]["val_dice"]
-    assert figures["teacher_dice"] == pytest.approx(theirs, abs=0.01)
+    assert scores["teacher_dice"] == pytest.approx(theirs, abs=0.01)
     assert theirs > 0.4
-    assert figures["val_agreement"] > 0.6
-    assert abs(figures["val_dice"] - figures["teacher_dice"]) < 0.3
+    assert scores["val_agreement"] > 0.6
+    assert abs(scores["val_dice"] - scores["teacher_dice"]) < 0.3
     card = (run.folder.path / "card.md").read_text()
     assert f"Taught by: run {teacher_of(copied)}" in card
     assert "- teacher_dice:" in card

@@ -98,7 +98,7 @@ def test_centred_fields_have_no_mean_and_centring_twice_changes_nothing() -> Non
 
 @pytest.mark.parametrize("count", [0, 1, 256, 257, 5000])
 def test_the_mean_is_taken_of_films_from_everywhere(count: int) -> None:
-    rows = irnet._spread(list(range(count)))
+    rows = irnet._evenly_spaced(list(range(count)))
     assert len(rows) <= 256
     assert len(rows) >= min(count, 128)
     assert not rows or rows[-1] >= count * 0.9 - 1
@@ -115,7 +115,7 @@ def test_the_share_of_positive_films_with_pairs_is_told_and_a_small_one_warned_o
     seeds[..., :4], seeds[..., 5 if parts else 12 :] = 1, 0
     monkeypatch.setattr(irnet, "_seeds", lambda *_, **__: seeds)
     with Project.open(classified) as project:
-        labels = Labels.of(project)
+        labels = Labels.from_project(project)
         rows = labels.known_in("train")
         told = irnet._with_pairs(project, "run", labels, rows, 64, 4)
     positive = sum(bool((labels.targets[row] == 1).any()) for row in rows)

@@ -30,14 +30,14 @@ def settings(**more: Any) -> TrainingConfig:
 
 def task(
     loss: Callable[[nn.Module, int], Tensor],
-    figures: Iterator[Mapping[str, float]] | None = None,
+    scores: Iterator[Mapping[str, float]] | None = None,
     **more: Any,
 ) -> Task:
     torch.manual_seed(0)
     plain = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 1))
     return Task(
         loss=lambda model, step, _device: loss(model, step),
-        validate=lambda *_: next(figures) if figures else {},
+        validate=lambda *_: next(scores) if scores else {},
         steps=STEPS,
         header={},
         **{"model": plain, "criterion": "figure", **more},
@@ -140,7 +140,7 @@ def test_what_a_task_tells_is_kept_with_its_losses_and_its_checkpoints(
     telling = task(
         square,
         iter([{"figure": 0.5}] * 2),
-        told=lambda done: {"films": float(done * 8)},
+        extra_metrics=lambda done: {"films": float(done * 8)},
     )
     events = list(fit(telling, settings(checks=2), context(spots_project)))
     rows = [e for e in events if isinstance(e, Progress) and e.message == "training"]
@@ -160,7 +160,7 @@ def test_layers_named_learn_by_their_own_factor(spots_project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("figures", "higher", "kept"),
+    ("scores", "higher", "kept"),
     [
         ([0.5, 0.9, 0.7, 0.8], True, 2),
         ([0.5, 0.2, 0.7, 0.8], False, 2),
@@ -169,11 +169,11 @@ def test_layers_named_learn_by_their_own_factor(spots_project: Project) -> None:
     ],
 )
 def test_the_checkpoint_that_is_kept_is_the_best_by_the_figure_that_was_chosen(
-    spots_project: Project, figures: list[float], higher: bool, kept: int
+    spots_project: Project, scores: list[float], higher: bool, kept: int
 ) -> None:
     scripted = task(
         square,
-        iter([{"figure": value, "other": -value} for value in figures]),
+        iter([{"figure": value, "other": -value} for value in scores]),
         higher_is_better=higher,
     )
     events = fit(scripted, settings(checks=4), context(spots_project))

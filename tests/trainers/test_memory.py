@@ -33,7 +33,7 @@ def test_every_recipe_has_an_estimate_that_grows_with_the_film(name: str) -> Non
     )
     assert small.fixed > 0
     assert 3.5 < large.per_film / small.per_film < 4.5
-    assert large.of(9) - large.of(8) == large.per_film
+    assert large.for_batch(9) - large.for_batch(8) == large.per_film
 
 
 def test_it_is_told_as_json_with_what_is_free(

@@ -11,7 +11,7 @@ import torch
 from napari_wsseg.jobs import UsageError
 from trainers.engine.recipe import configure
 from trainers.settings import classifier as _classifier
-from trainers.settings import classifier_network as _network
+from trainers.settings import classifier_network as _classifier_network
 from trainers.settings.classifier import ClassifierConfig
 
 
@@ -30,7 +30,7 @@ def test_every_network_comes_at_every_stride_plain_or_with_added_convolutions(
         settings = config(
             arch=arch, output_stride=stride, extra_convs=extra, channels=channels
         )
-        net = _network.network(settings, 2).eval()
+        net = _classifier_network.network(settings, 2).eval()
         assert len(net.extra) == (6 if extra == "yes" else 0)
         with torch.no_grad():
             maps = net.features(torch.rand(1, channels, 64, 64))
@@ -40,14 +40,14 @@ def test_every_network_comes_at_every_stride_plain_or_with_added_convolutions(
 
 @pytest.mark.parametrize(("arch", "added"), [("vgg16", 6), ("resnet18", 0)])
 def test_added_convolutions_are_vggs_own_unless_said(arch: str, added: int) -> None:
-    assert len(_network.network(config(arch=arch), 1).extra) == added
+    assert len(_classifier_network.network(config(arch=arch), 1).extra) == added
 
 
 def test_dropblock_is_what_the_settings_say() -> None:
     settings = config(
         dropblock=0.2, dropblock_size=5, dropblock_levels="0,3", dropblock_compat=True
     )
-    net = _network.network(settings, 1)
+    net = _classifier_network.network(settings, 1)
     assert (net.dropblock.prob, net.dropblock.block) == (0.2, 5)
     assert net.dropblock.compat
     assert net.spec["dropblock_levels"] == [0, 3]
@@ -61,7 +61,7 @@ def test_the_header_says_how_maps_become_masks() -> None:
         cam_min_area=0.002,
         cam_fill_holes=True,
     )
-    model = _network.network(settings, 1)
+    model = _classifier_network.network(settings, 1)
     header = _classifier.header(settings, model, ["spot"])
     assert header["cut"] == "otsu"
     assert header["mask"] == {

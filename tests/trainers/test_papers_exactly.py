@@ -101,7 +101,7 @@ def test_an_uncertain_label_teaches_a_third_answer(tmp_path: Path) -> None:
     table.write_text("\n".join(lines) + "\n")
     project = import_films(films, tmp_path / "project", masks=False)
     with Project.open(project) as opened:
-        labels = Labels.of(opened, uncertain="class")
+        labels = Labels.from_project(opened, uncertain="class")
     assert (labels.targets == losses.UNSURE).sum() == 2
     run = Run.prepare("classifier", project, {**SMALL, "uncertain": "class"})
     for _ in run:
@@ -217,7 +217,7 @@ def test_findings_that_exclude_each_other_do_so_from_the_crf_to_the_segmenter(
 
 
 def evaluated(project: Project) -> dict[str, Any]:
-    job = evaluate(project, "test", draws=0)
+    job = evaluate(project, "test", n_resamples=0)
     while True:
         try:
             next(job)

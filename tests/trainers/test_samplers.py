@@ -10,8 +10,8 @@ from scipy import stats
 
 from trainers.data.samplers import (
     RatioSampler,
+    ShareCounter,
     ShuffledSampler,
-    Tally,
     TenthsSampler,
     balanced,
     deal,
@@ -99,10 +99,10 @@ def test_the_share_that_was_drawn_is_told_also_behind_a_resume() -> None:
         sampler = mix(range(5), range(5, 30), 0.3, 8, seed=1)
         drawn = [row for step in range(60) for row in sampler(step)]
         really = sum(row < 5 for row in drawn) / len(drawn)
-        tally = Tally(sampler, frozenset(range(5)))
+        tally = ShareCounter(sampler, frozenset(range(5)))
         assert [tally.share(n) for n in range(1, 61)][-1] == really
-        assert Tally(sampler, frozenset(range(5))).share(60) == really
-        assert Tally(sampler, frozenset()).share(60) == 0
+        assert ShareCounter(sampler, frozenset(range(5))).share(60) == really
+        assert ShareCounter(sampler, frozenset()).share(60) == 0
 
 
 def test_a_rare_finding_is_drawn_as_often_as_a_common_one() -> None:

@@ -24,8 +24,8 @@ from napari_wsseg.session import Session
 
 
 def part(bench: Workbench, kind: type) -> Any:
-    assert bench.window is not None
-    return bench.window.findChild(kind)
+    assert bench.main_window is not None
+    return bench.main_window.findChild(kind)
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,10 @@ def test_a_second_line_is_laid_against_the_first_and_a_third_begins_anew(
     assert any(np.allclose(colour[:3], 0) for colour in layer.edge_color)
 
 
-def evaluated(place: Path, **figures: float | None) -> str:
+def evaluated(place: Path, **scores: float | None) -> str:
     folder = runs.RunFolder(place / "runs" / RUN)
     folder.path.mkdir(parents=True, exist_ok=True)
-    result = {"n_with_expert_masks": 92, "stages": {"cam": figures}}
+    result = {"n_with_expert_masks": 92, "stages": {"cam": scores}}
     folder.keep_evaluation("test", result)
     return run_quality.words(place, "cam", RUN)
 
@@ -130,7 +130,7 @@ def test_the_gallery_s_titles_carry_the_dice(bench: Workbench, qtbot: Any) -> No
 def test_a_seed_of_three_values_has_no_heat_bar(bench: Workbench, place: Path) -> None:
     noise_project.add_stage(place, "crf", value=1.0)
     bench.session.adopt("crf", RUN)
-    bench.reading.drain()
+    bench.loading.drain()
     legend = part(bench, Legend)
     bench.session.looking.set_view("crf")
     assert legend.words() == ("background", "undecided", "finding")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.gui
 
 @pytest.fixture
 def panel(bench: Workbench) -> EditPanel:
-    found = bench.window.findChild(EditPanel)
+    found = bench.main_window.findChild(EditPanel)
     assert isinstance(found, EditPanel)
     return found
 
@@ -197,7 +197,7 @@ def test_a_mask_can_start_from_any_stage_or_an_earlier_version(
 
 
 def test_tools_are_large_enough_for_a_finger(panel: EditPanel) -> None:
-    bar = panel.bench.window.findChild(ToolBar)
+    bar = panel.bench.main_window.findChild(ToolBar)
     found = [*panel.findChildren(QPushButton), *bar.findChildren(QPushButton)]
     buttons = [b for b in found if b.isVisible()]
     assert len(buttons) >= 14

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
 from helpers.training_project import make_project, make_run, open_session
-from napari_wsseg._widgets.export import preview_text as _export_words
+from napari_wsseg._widgets.export import preview_text as _preview_text
 from napari_wsseg._widgets.export.panel import ExportPanel
 from napari_wsseg.session import Session
 
@@ -115,7 +115,7 @@ def test_burnt_in_names_are_warned_of_first(qtbot: QtBot, session: Session) -> N
         "lost": [f"film{n}" for n in range(9)],
         "skipped": [],
     }
-    words = _export_words.preview(said, opened(qtbot, session).palette())
+    words = _preview_text.preview(said, opened(qtbot, session).palette())
     assert words.index("Look first") < words.index("Not kept by this format")
     assert "&lt;b&gt;" in words, "names are no markup"
     assert "… and 3 more" in words

@@ -36,7 +36,7 @@ def bench(place: Path, open_bench: Callable[..., Workbench]) -> Workbench:
 
 
 def panel(bench: Workbench) -> StagePanel:
-    return bench.window.findChild(StagePanel)
+    return bench.main_window.findChild(StagePanel)
 
 
 def test_the_seed_shows_finding_ignored_and_background(bench: Workbench) -> None:

@@ -18,9 +18,9 @@ pytestmark = pytest.mark.gui
 @pytest.fixture
 def shown(bench: Workbench, qtbot: Any) -> Workbench:
     """Return the workbench of a window on screen, its second film read ahead."""
-    assert bench.window is not None
-    bench.window.show()
-    qtbot.waitExposed(bench.window)
+    assert bench.main_window is not None
+    bench.main_window.show()
+    qtbot.waitExposed(bench.main_window)
     for step in (1, -1):
         turn(bench, qtbot, step)
     return bench
@@ -37,16 +37,16 @@ def turn(bench: Workbench, qtbot: Any, step: int) -> None:
 def drawn(bench: Workbench, qtbot: Any) -> None:
     """Wait until nothing is left to be drawn."""
     qtbot.waitUntil(lambda: not bench.turn.going_on, timeout=5000)
-    bench.reading.drain()
+    bench.loading.drain()
     bench.drawing.drain()
     qtbot.wait(50)
 
 
 def parts(bench: Workbench) -> list[QWidget]:
     """Return the panels and the picture."""
-    assert bench.window is not None
+    assert bench.main_window is not None
     direct = Qt.FindChildOption.FindDirectChildrenOnly
-    docks = bench.window.findChildren(QDockWidget, options=direct)
+    docks = bench.main_window.findChildren(QDockWidget, options=direct)
     canvas = bench.canvas()
     assert canvas is not None
     return [*docks, canvas]

@@ -42,7 +42,7 @@ class Watched:
         self.job = job
         self.events: list[Event] = []
         self.ends: list[Ended] = []
-        job.said.connect(self.events.extend)
+        job.reported.connect(self.events.extend)
         job.ended.connect(self.ends.append)
 
     def of(self, kind: type) -> list[Event]:

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 
 from helpers.tab_walk import walked_by_tab
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.parts import shortcuts as _keys
+from napari_wsseg._widgets.parts import shortcuts as _shortcuts
 from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg._widgets.workbench import commands_of
 
@@ -60,10 +60,10 @@ def heard(bench: Workbench) -> list[str]:
     def tells(name: str) -> Callable[..., None]:
         return lambda *_: told.append(name)
 
-    _keys.unbind(bench.viewer)
-    spies = {key.binding: tells(key.binding) for key in _keys.KEYS}
+    _shortcuts.unbind(bench.viewer)
+    spies = {key.binding: tells(key.binding) for key in _shortcuts.KEYS}
     spies = {name: spy for name, spy in spies.items() if name not in "HKJ"}
-    _keys.bind(bench.viewer, spies, tells("H"), tells("J"), tells("K"))
+    _shortcuts.bind(bench.viewer, spies, tells("H"), tells("J"), tells("K"))
     return told
 
 
@@ -72,7 +72,7 @@ def test_every_key_of_ours_works_whatever_layer_is_active(
 ) -> None:
     for active in (bench.layers.active, bench.layers.film, None):
         bench.viewer.layers.selection.active = active
-        for key in _keys.KEYS:
+        for key in _shortcuts.KEYS:
             heard.clear()
             pressed(bench.canvas(), key.binding)
             assert set(heard) == {key.binding}, f"{key.shown} with {active} active"
@@ -81,11 +81,11 @@ def test_every_key_of_ours_works_whatever_layer_is_active(
 def test_no_key_of_ours_acts_while_a_text_field_is_typed_in(
     bench: Workbench, heard: list[str], qtbot: Any
 ) -> None:
-    field = bench.window.findChild(Review).decide.comment
-    bench.window.activateWindow()
+    field = bench.main_window.findChild(Review).decide.comment
+    bench.main_window.activateWindow()
     field.setFocus()
     qtbot.waitUntil(field.hasFocus)
-    for key in _keys.KEYS:
+    for key in _shortcuts.KEYS:
         pressed(field, key.binding)
     assert heard == []
 
@@ -93,8 +93,8 @@ def test_no_key_of_ours_acts_while_a_text_field_is_typed_in(
 def test_letters_work_from_the_table_of_findings_and_from_buttons(
     bench: Workbench, heard: list[str], qtbot: Any
 ) -> None:
-    review = bench.window.findChild(Review)
-    bench.window.activateWindow()
+    review = bench.main_window.findChild(Review)
+    bench.main_window.activateWindow()
     for widget in (review.findings.table, review.editing.smooth):
         widget.setFocus()
         qtbot.waitUntil(widget.hasFocus)
@@ -146,7 +146,7 @@ def controls(panel: QWidget) -> list[QWidget]:
 def test_every_control_of_review_is_reached_by_tab(
     bench: Workbench, qtbot: Any
 ) -> None:
-    review = bench.window.findChild(Review)
+    review = bench.main_window.findChild(Review)
     bench.session.looking.set_view("cam")
     for fold in review.folds.values():
         fold.set_open(True)
@@ -161,7 +161,7 @@ def test_every_control_of_review_is_reached_by_tab(
 
 
 def test_every_control_of_review_says_what_it_does(bench: Workbench) -> None:
-    review = bench.window.findChild(Review)
+    review = bench.main_window.findChild(Review)
     bench.session.looking.set_view("cam", compared="film")
     for fold in review.folds.values():
         fold.set_open(True)
@@ -175,8 +175,8 @@ def test_every_control_of_review_says_what_it_does(bench: Workbench) -> None:
 
 def test_where_the_keyboard_is_can_be_seen(bench: Workbench, qtbot: Any) -> None:
     """A focused button is drawn in other pixels than one without focus."""
-    button = bench.window.findChild(Review).editing.smooth
-    bench.window.activateWindow()
+    button = bench.main_window.findChild(Review).editing.smooth
+    bench.main_window.activateWindow()
     bench.focus_canvas()
     QTest.qWait(50)
     before = button.grab().toImage()
@@ -193,7 +193,7 @@ def test_the_list_of_shortcuts_names_every_key_and_fits_a_small_screen(
     shown = commands_of(bench.viewer).help
     assert shown.isVisible()
     text = shown.layout().itemAt(0).widget().text()
-    assert all(f">{key.shown}</code>" in text for key in _keys.KEYS)
+    assert all(f">{key.shown}</code>" in text for key in _shortcuts.KEYS)
     assert shown.height() <= 700
     assert shown.width() <= 1366
     shown.close()

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.gui
 
 
 def part(bench: Workbench, kind: type) -> Any:
-    assert bench.window is not None
-    return bench.window.findChild(kind)
+    assert bench.main_window is not None
+    return bench.main_window.findChild(kind)
 
 
 def label_cell(bench: Workbench, finding: str) -> Any:

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from helpers import noise_project, pointer
 from napari_wsseg._widgets.canvas import ruler as _ruler
-from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg._widgets.workbench import commands_of
@@ -30,7 +30,7 @@ def canvas(bench: Workbench) -> QWidget:
 
 
 def review(bench: Workbench) -> Review:
-    found = bench.window.findChild(Review)
+    found = bench.main_window.findChild(Review)
     assert isinstance(found, Review)
     return found
 
@@ -98,8 +98,8 @@ def test_a_number_stands_beside_each_mask_in_its_own_value() -> None:
     masks = [noise_project.blob((240, 200), at=100, size=40).astype(bool)]
     masks.append(np.zeros((240, 200), bool))
     masks.append(noise_project.blob((240, 200), at=150, size=20).astype(bool))
-    _pictures.number(labels, masks)
-    assert set(np.unique(labels)) == {0, 1, 3, _pictures.GROUND}
+    _thumbnails.number(labels, masks)
+    assert set(np.unique(labels)) == {0, 1, 3, _thumbnails.GROUND}
     rows, _ = np.nonzero(labels == 1)
     assert rows.max() < 100, "above its mask, not on it"
 
@@ -108,8 +108,8 @@ def test_masks_in_one_place_have_numbers_beside_each_other() -> None:
     labels = np.zeros((240, 200), np.uint8)
     same = noise_project.blob((240, 200), at=100, size=40).astype(bool)
     alone = np.zeros_like(labels)
-    _pictures.number(alone, [same])
-    _pictures.number(labels, [same] * 4)
+    _thumbnails.number(alone, [same])
+    _thumbnails.number(labels, [same] * 4)
     digits = [int((labels == value).sum()) for value in (1, 2, 3, 4)]
     assert digits[0] == int((alone == 1).sum()), "nothing is written over it"
     assert min(digits) > 5
@@ -120,7 +120,7 @@ def test_every_large_piece_carries_the_number_and_specks_do_not() -> None:
     mask = np.zeros((240, 200), bool)
     mask[60:100, 20:60] = mask[160:190, 140:170] = True
     mask[220:222, 20:22] = True
-    _pictures.number(labels, [mask])
+    _thumbnails.number(labels, [mask])
     _, count = ndimage.label(labels)
     assert count == 2
 
@@ -130,7 +130,7 @@ def test_a_picture_that_is_shown_small_has_larger_numbers() -> None:
     high = []
     for least in (12, 36):
         labels = np.zeros((240, 200), np.uint8)
-        _pictures.number(labels, [mask], least)
+        _thumbnails.number(labels, [mask], least)
         high.append(int(np.ptp(np.nonzero(labels == 1)[0])))
     assert high[1] > 2.5 * high[0]
 
@@ -145,7 +145,7 @@ def test_a_mask_at_the_rim_keeps_its_number_on_the_film() -> None:
     labels = np.zeros((120, 120), np.uint8)
     corner = np.zeros((120, 120), bool)
     corner[:8, -8:] = True
-    _pictures.number(labels, [corner])
+    _thumbnails.number(labels, [corner])
     assert (labels == 1).sum() > 5
 
 
@@ -171,10 +171,10 @@ def test_the_ruler_says_what_its_figure_is_of(
 def test_numbers_are_on_the_film_until_they_are_ticked_off(bench: Workbench) -> None:
     bench.session.looking.set_view("cam")
     bench.drawing.drain()
-    assert (bench.layers.outline.data == _pictures.GROUND).any()
+    assert (bench.layers.outline.data == _thumbnails.GROUND).any()
     review(bench).findings.numbers.click()
     bench.drawing.drain()
-    assert not (bench.layers.outline.data == _pictures.GROUND).any()
+    assert not (bench.layers.outline.data == _thumbnails.GROUND).any()
 
 
 @pytest.mark.gui

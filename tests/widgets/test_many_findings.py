@@ -14,7 +14,7 @@ from qtpy.QtTest import QTest
 from helpers import noise_project
 from helpers.noise_project import SHAPE
 from napari_wsseg._widgets.canvas import orientation
-from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.napari_internals import visual_of
 from napari_wsseg._widgets.canvas.tool_bar import ToolBar
@@ -32,8 +32,8 @@ NAMES = (
 
 
 def part(bench: Workbench, kind: type) -> Any:
-    assert bench.window is not None
-    return bench.window.findChild(kind)
+    assert bench.main_window is not None
+    return bench.main_window.findChild(kind)
 
 
 @pytest.fixture
@@ -202,10 +202,10 @@ def test_one_key_inverts_and_the_film_has_no_blocks(bench: Workbench) -> None:
 
 def test_a_halo_lies_outside_every_mask_and_on_no_outline() -> None:
     mask = noise_project.blob((60, 60), at=20, size=20).astype(bool)
-    labels = _pictures.outlines([mask], (60, 60), 1)
+    labels = _thumbnails.outlines([mask], (60, 60), 1)
     rim = labels == 1
-    _pictures.halo(labels, [mask], 2)
-    around = labels == _pictures.HALO
+    _thumbnails.halo(labels, [mask], 2)
+    around = labels == _thumbnails.HALO
     assert around.sum() > 150
     assert not (around & mask).any()
     np.testing.assert_array_equal(labels == 1, rim)

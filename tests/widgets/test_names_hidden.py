@@ -34,13 +34,13 @@ def test_no_file_name_is_in_the_window_or_its_title(
     (films / "CANARY^1.png").unlink()
     for _ in range(3):
         bench.session.step(1)
-        bench.reading.drain()
+        bench.loading.drain()
         QApplication.processEvents()
     said = [bench.viewer.title, *(layer.name for layer in bench.viewer.layers)]
     said += [str(layer.metadata) for layer in bench.viewer.layers]
     said.append(bench.viewer.status if isinstance(bench.viewer.status, str) else "")
-    assert bench.window is not None
-    for widget in [bench.window, *bench.window.findChildren(QWidget)]:
+    assert bench.main_window is not None
+    for widget in [bench.main_window, *bench.main_window.findChildren(QWidget)]:
         for ask in ("windowTitle", "text", "toolTip", "toPlainText", "statusTip"):
             answer = getattr(widget, ask, None)
             if callable(answer):

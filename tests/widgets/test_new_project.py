@@ -43,7 +43,7 @@ def films(tmp_path: Path) -> Path:
 
 
 def page_of(bench: Workbench) -> StartPage:
-    page = bench.window.findChild(StartPage)
+    page = bench.main_window.findChild(StartPage)
     assert isinstance(page, StartPage)
     return page
 
@@ -63,7 +63,9 @@ def wizard_of(bench: Workbench, qtbot: Any) -> NewProject:
     found: list[NewProject] = []
 
     def shown() -> bool:
-        found[:] = [w for w in bench.window.findChildren(NewProject) if w.isVisible()]
+        found[:] = [
+            w for w in bench.main_window.findChildren(NewProject) if w.isVisible()
+        ]
         return bool(found)
 
     qtbot.waitUntil(shown, timeout=5000)
@@ -76,7 +78,7 @@ def test_a_folder_dropped_on_the_empty_window_becomes_a_project_on_screen(
     bench = open_bench(None)
     page = page_of(bench)
     assert page.isVisible()
-    assert not any(d.isVisible() for d in bench.window.findChildren(QDockWidget))
+    assert not any(d.isVisible() for d in bench.main_window.findChildren(QDockWidget))
     drop(page, films)
     wizard = wizard_of(bench, qtbot)
     text = wizard.preview.toPlainText
@@ -99,7 +101,7 @@ def test_a_folder_dropped_on_the_empty_window_becomes_a_project_on_screen(
     assert not page.isVisible()
     assert len(bench.session.list.cases) == 6
     assert bench.session.project.folder == films.parent / "ward films-project"
-    shown = {d.windowTitle() for d in bench.window.findChildren(QDockWidget)}
+    shown = {d.windowTitle() for d in bench.main_window.findChildren(QDockWidget)}
     assert {"Worklist", "Review"} <= shown
 
 
@@ -157,7 +159,7 @@ def test_what_lies_beside_films_is_suggested(films: Path) -> None:
 
 
 def test_the_film_fits_until_the_reader_zooms(bench: Workbench, qtbot: Any) -> None:
-    camera, window = bench.viewer.camera, bench.window
+    camera, window = bench.viewer.camera, bench.main_window
     window.resize(1000, 600)
     qtbot.wait(300)
     before = camera.zoom

@@ -61,7 +61,7 @@ def test_a_run_of_its_recipe_is_judged_shown_and_used(
     for stage, made in verdict.usable.items():
         bench.session.adopt(stage, made)
     assert rules.in_use(bench.session.project) == {run: ["cam", "crf"]}
-    choice = bench.window.findChild(MapChoice)
+    choice = bench.main_window.findChild(MapChoice)
     qtbot.waitUntil(lambda: choice.list.findText("Mean map, level 5") >= 0)
 
 
@@ -87,7 +87,7 @@ def test_a_recipe_is_offered_trained_and_put_in_use_and_its_maps_are_offered(
     project = session.project
     assert isinstance(project, Project)
     assert rules.in_use(project) == {run: ["cam", "crf"]}
-    choice = bench.window.findChild(MapChoice)
+    choice = bench.main_window.findChild(MapChoice)
     qtbot.waitUntil(lambda: choice.list.findText("Mean map, level 5") >= 0)
 
 

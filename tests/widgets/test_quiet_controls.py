@@ -33,9 +33,9 @@ pytestmark = pytest.mark.gui
 @pytest.fixture(autouse=True)
 def _live(bench: Workbench, qtbot: Any) -> None:
     """Give the window the keyboard, as a window manager would."""
-    bench.window.activateWindow()
-    subprocess.run(["xdotool", "windowfocus", str(int(bench.window.winId()))])
-    qtbot.waitUntil(bench.window.isActiveWindow, timeout=5000)
+    bench.main_window.activateWindow()
+    subprocess.run(["xdotool", "windowfocus", str(int(bench.main_window.winId()))])
+    qtbot.waitUntil(bench.main_window.isActiveWindow, timeout=5000)
     bench.focus_canvas()
 
 
@@ -46,7 +46,7 @@ CONTROLS = (QComboBox, QAbstractSlider, QAbstractSpinBox, QCheckBox, QTableView)
 def shown_one_by_one(bench: Workbench) -> Iterator[QWidget]:
     """Yield every control of our panels while its panel is in front."""
     seen = 0
-    for dock in bench.window.findChildren(QDockWidget):
+    for dock in bench.main_window.findChildren(QDockWidget):
         if dock.windowTitle() not in OURS:
             continue
         dock.raise_()
@@ -94,9 +94,9 @@ def test_the_wheel_changes_no_control_that_it_passes_over(bench: Workbench) -> N
 
 
 def test_the_wheel_over_a_control_scrolls_the_panel(bench: Workbench) -> None:
-    bench.window.resize(1100, 500)
+    bench.main_window.resize(1100, 500)
     QTest.qWait(200)
-    slider = bench.window.findChild(Review).stages.threshold
+    slider = bench.main_window.findChild(Review).stages.threshold
     area: QWidget | None = slider
     while not isinstance(area, QScrollArea):
         area = area.parentWidget()
@@ -153,7 +153,7 @@ def test_what_was_used_with_the_mouse_gives_the_keyboard_back(
 def test_a_list_that_is_left_without_a_choice_gives_the_keyboard_back(
     bench: Workbench, qtbot: Any
 ) -> None:
-    combo = bench.window.findChild(Review).stages.compare.other
+    combo = bench.main_window.findChild(Review).stages.compare.other
     combo.setFocus()
     combo.showPopup()
     qtbot.waitUntil(lambda: QApplication.activePopupWidget() is not None)
@@ -162,7 +162,7 @@ def test_a_list_that_is_left_without_a_choice_gives_the_keyboard_back(
 
 
 def test_a_comment_keeps_its_letters(bench: Workbench) -> None:
-    comment = bench.window.findChild(Review).decide.comment
+    comment = bench.main_window.findChild(Review).decide.comment
     comment.setFocus()
     QTest.keyClicks(comment, "wAT 1")
     assert comment.text() == "wAT 1"
@@ -174,7 +174,7 @@ def test_a_threshold_that_is_not_the_runs_is_marked_and_set_back_by_a_click(
 ) -> None:
     looking = bench.session.looking
     looking.set_view("cam")
-    stages = bench.window.findChild(Review).stages
+    stages = bench.main_window.findChild(Review).stages
     assert not stages.reset.isVisible()
     stages.threshold.setValue(31)
     assert stages.reset.isVisible()
@@ -205,7 +205,7 @@ def test_a_key_whose_release_is_lost_is_let_go_when_the_film_or_window_is_left(
     press(film, Qt.Key.Key_H)
     assert key_releases(bench.viewer)
     if leave == "window":
-        QApplication.sendEvent(bench.window, QEvent(QEvent.Type.WindowDeactivate))
+        QApplication.sendEvent(bench.main_window, QEvent(QEvent.Type.WindowDeactivate))
     else:
         before = bench.session.case.id
         bench.session.step(1)

@@ -22,7 +22,7 @@ from helpers.training_project import (
     open_session,
 )
 from napari_wsseg._widgets.processes.score_job import Scoring
-from napari_wsseg._widgets.runs import details as _run_details
+from napari_wsseg._widgets.runs import details as _details
 from napari_wsseg._widgets.runs import rules
 from napari_wsseg._widgets.runs.compare_masks import MasksWindow
 from napari_wsseg._widgets.runs.panel import RunsPanel
@@ -300,8 +300,8 @@ def test_an_unevaluated_run_is_stamped_until_experts_have_been_asked(
     rows = {i.id: r for i, r in zip(panel.infos, texts(panel.table), strict=True)}
     assert "⚠ unevaluated" in rows[weak][3]
     assert "unevaluated" not in rows[mixed][3]
-    figures = {"pos_iou": 0.412, "interval": {"pos_iou": [0.35, 0.47]}}
-    result = {"n_with_expert_masks": 2, "stages": {"segmentation": figures}}
+    scores = {"pos_iou": 0.412, "interval": {"pos_iou": [0.35, 0.47]}}
+    result = {"n_with_expert_masks": 2, "stages": {"segmentation": scores}}
     runs.find(project.folder, weak).keep_evaluation("val", result)
     panel.refresh()
     pick(panel, weak)
@@ -309,9 +309,7 @@ def test_an_unevaluated_run_is_stamped_until_experts_have_been_asked(
     details = dict(texts(panel.details))
     assert details["val IoU · segmentation"] == "0.412 [0.350, 0.470]"
     one, other = (runs.find(project.folder, run).info() for run in (weak, mixed))
-    compared = {
-        row[0]: row[1:] for row in _run_details.compare(project.folder, one, other)
-    }
+    compared = {row[0]: row[1:] for row in _details.compare(project.folder, one, other)}
     assert compared["val IoU · segmentation"] == ("0.412 [0.350, 0.470]", "—")
 
 

@@ -47,8 +47,8 @@ def wait(qtbot: Any, process: subprocess.Popen[bytes]) -> None:
 
 
 def focused(bench: Workbench, qtbot: Any) -> None:
-    bench.window.activateWindow()
-    subprocess.run(["xdotool", "windowfocus", str(int(bench.window.winId()))])
+    bench.main_window.activateWindow()
+    subprocess.run(["xdotool", "windowfocus", str(int(bench.main_window.winId()))])
     bench.focus_canvas()
     qtbot.waitUntil(lambda: bench.sight.seen, timeout=10_000)
 
@@ -64,7 +64,7 @@ def decided(place: Path) -> list[tuple[str, float]]:
 
 def check(bench: Workbench, place: Path, order: list[str]) -> int:
     """Every film up to where the reader is was decided once, in order, when seen."""
-    bench.reading.drain()
+    bench.loading.drain()
     rows = decided(place)
     assert [case_id for case_id, _ in rows] == order[: len(rows)]
     # Kept to a tenth, by our clock; the floor is held by that of the window system.
@@ -175,7 +175,7 @@ def test_clicks_on_a_verdict_in_a_burst_decide_only_what_was_seen(
     bench = open_bench(place)
     order = list(bench.session.list.order)
     focused(bench, qtbot)
-    button = bench.window.findChild(Review).decide.buttons["accept"]
+    button = bench.main_window.findChild(Review).decide.buttons["accept"]
     at = button.mapToGlobal(QPoint(button.width() // 2, button.height() // 2))
     wait(qtbot, xdotool("mousemove", at.x(), at.y()))
     words = ("click", "--repeat", 12, "--delay", 120, 1)

@@ -20,11 +20,11 @@ from helpers.fake_training import RUN, sheet
 from helpers.tab_walk import walked_by_tab
 from helpers.training_project import FakeJobs, make_project, make_run, open_session
 from napari_wsseg._widgets.parts.formatting import contrast
-from napari_wsseg._widgets.processes import recipes as _loading
+from napari_wsseg._widgets.processes import recipes as _recipes
 from napari_wsseg._widgets.processes.events import Ended, EndState, Step
 from napari_wsseg._widgets.processes.recipes import Loaded, RecipeCard
 from napari_wsseg._widgets.processes.requests import Request, Sweep
-from napari_wsseg._widgets.training import memory_note as _room
+from napari_wsseg._widgets.training import memory_note as _memory_note
 from napari_wsseg._widgets.training import sweep_plot as _sweep_plot
 from napari_wsseg._widgets.training.curves import Curves
 from napari_wsseg._widgets.training.data_summary import Material, share_in_words
@@ -61,12 +61,16 @@ LOADED = Loaded(
 )
 
 #: Eight films need 1.8 GB, of 2 GB.
-ROOM = _room.Room("cpu", fixed=2**30, per_film=2**30 // 10, free=2 * 2**30, batch=8)
+ROOM = _memory_note.MemoryNeed(
+    "cpu", fixed=2**30, per_film=2**30 // 10, free=2 * 2**30, batch=8
+)
 
 Open = Callable[..., TrainPanel]
 
 
-def has_room(words: list[str], wanted: Callable[[], bool]) -> Iterator[_room.Room]:
+def has_room(
+    words: list[str], wanted: Callable[[], bool]
+) -> Iterator[_memory_note.MemoryNeed]:
     yield ROOM
 
 
@@ -74,8 +78,8 @@ def has_room(words: list[str], wanted: Callable[[], bool]) -> Iterator[_room.Roo
 def open_panel(
     qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Open]:
-    monkeypatch.setattr(_loading, "_known", [LOADED])
-    monkeypatch.setattr(_room, "ask", has_room)
+    monkeypatch.setattr(_recipes, "_known", [LOADED])
+    monkeypatch.setattr(_memory_note, "ask", has_room)
     panels: list[TrainPanel] = []
 
     def begin(
@@ -122,7 +126,7 @@ def test_without_a_project_it_says_what_to_do(open_panel: Open) -> None:
 
 def test_without_films_it_says_what_to_do(open_panel: Open) -> None:
     panel = open_panel(films=0, expert=0)
-    assert panel.state == "lacking"
+    assert panel.state == "missing data"
     assert "holds no films" in panel.caution.text()
 
 
@@ -130,7 +134,7 @@ def test_chexseg_without_expert_masks_says_what_to_do(open_panel: Open) -> None:
     panel = open_panel(expert=0)
     assert panel.state == "ready"
     panel.setup.choose("chexseg")
-    assert panel.state == "lacking"
+    assert panel.state == "missing data"
     assert "Paint a finding" in panel.caution.text()
     assert not panel.start_button.isEnabled()
 
@@ -139,13 +143,13 @@ def test_the_recipes_are_loaded_behind_the_window(
     qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     known: list[Loaded] = []
-    monkeypatch.setattr(_loading, "_known", known)
+    monkeypatch.setattr(_recipes, "_known", known)
 
     def ask() -> Generator[None, None, Loaded]:
         yield
         return LOADED
 
-    monkeypatch.setattr(_loading, "ask", ask)
+    monkeypatch.setattr(_recipes, "ask", ask)
     panel = TrainPanel(open_session(make_project(tmp_path)), FakeJobs())
     qtbot.addWidget(panel)
     panel.show()
@@ -162,8 +166,8 @@ def test_recipes_that_cannot_be_loaded_are_told_not_waited_for(
         yield
         raise RuntimeError("no kernel image")
 
-    monkeypatch.setattr(_loading, "_known", [])
-    monkeypatch.setattr(_loading, "ask", broken)
+    monkeypatch.setattr(_recipes, "_known", [])
+    monkeypatch.setattr(_recipes, "ask", broken)
     panel = TrainPanel(open_session(make_project(tmp_path)), FakeJobs())
     qtbot.addWidget(panel)
     panel.show()
@@ -251,8 +255,8 @@ def test_both_plots_are_drawn_although_one_has_news_with_every_step(
     curves = Curves()
     qtbot.addWidget(curves)
     for step in range(1, 6):
-        figures = {"loss": 1 / step, "val_dice": step / 10}
-        curves.add([Step(step, 5, "training", figures, None)])
+        scores = {"loss": 1 / step, "val_dice": step / 10}
+        curves.add([Step(step, 5, "training", scores, None)])
         curves.draw_next()
     for plot, name in ((curves.loss, "loss"), (curves.validation, "val_dice")):
         drawn, _ = plot._lines[name].getData()
@@ -492,7 +496,7 @@ def test_the_realised_share_is_exact(p: float, batch: int, words: str) -> None:
 def test_material_counts_each_film_once(open_panel: Open) -> None:
     panel = open_panel(films=10, expert=4)
     assert panel.session.project is not None
-    assert Material.of(panel.session.project) == Material(10, 4, 4, 2)
+    assert Material.from_project(panel.session.project) == Material(10, 4, 4, 2)
 
 
 def test_memory_is_told_before_the_start_in_red_when_it_will_not_fit(
@@ -500,7 +504,7 @@ def test_memory_is_told_before_the_start_in_red_when_it_will_not_fit(
 ) -> None:
     panel = open_panel()
     panel.setup.choose("chexseg")
-    note, form = panel.setup.room, panel.setup.form
+    note, form = panel.setup.memory, panel.setup.form
     assert form is not None
     qtbot.waitUntil(lambda: "1.8 GB of 2.0 GB free" in note.text(), timeout=5000)
     form.widgets["batch"].value = 16
@@ -576,8 +580,8 @@ def test_a_figure_that_hardly_moves_still_has_numbers_at_its_axis(
 ) -> None:
     curves = Curves()
     qtbot.addWidget(curves)
-    figures = ({"val_pos_iou": 0.01 + step * 1e-5} for step in range(3))
-    curves.add(Step(n, 3, "", each, None) for n, each in enumerate(figures))
+    scores = ({"val_pos_iou": 0.01 + step * 1e-5} for step in range(3))
+    curves.add(Step(n, 3, "", each, None) for n, each in enumerate(scores))
     curves.draw()
     view = curves.validation.canvas.getPlotItem().getViewBox()
     low, high = view.viewRange()[1]

@@ -192,17 +192,17 @@ def test_every_private_part_of_napari_is_where_it_was(bench: Workbench) -> None:
         if not hasattr(owners[name.partition(".")[0]], name.partition(".")[2])
     }
     assert not lost
-    assert napari_internals.canvas_widget(bench.window) is not None
+    assert napari_internals.canvas_widget(bench.main_window) is not None
 
 
 @pytest.mark.gui
 def test_there_is_no_save_button_and_the_saved_state_is_in_sight(
     bench: Workbench, qtbot: Any
 ) -> None:
-    words = [b.text().lower() for b in bench.window.findChildren(QAbstractButton)]
+    words = [b.text().lower() for b in bench.main_window.findChildren(QAbstractButton)]
     assert not any(word.startswith("save") for word in words)
     bench.autosave.apply("effusion", noise_project.blob().astype(bool), "brush")
-    saved = bench.window.findChild(Review).header.saved
+    saved = bench.main_window.findChild(Review).header.saved
     qtbot.waitUntil(lambda: "saved" in saved.text(), timeout=3000)
     assert saved.isVisible()
 
@@ -216,7 +216,7 @@ def test_a_film_that_cannot_be_read_leaves_every_button_alive(
     (place.parent / "films" / bench.session.list.cases[lost].path).unlink()
     bench.session.go_to(lost)
     qtbot.waitUntil(lambda: lost in bench.session.list.unreadable, timeout=5000)
-    review = bench.window.findChild(Review)
+    review = bench.main_window.findChild(Review)
     assert all(button.isEnabled() for button in review.decide.buttons.values())
     assert review.editing.isEnabled()
     assert "cannot be shown" in review.banner.text.text()
@@ -303,8 +303,8 @@ def test_colours_are_made_once(bench: Workbench, qtbot: Any) -> None:
 def test_the_keyboard_goes_back_to_the_picture_after_a_click_in_a_panel(
     bench: Workbench, qtbot: Any
 ) -> None:
-    review = bench.window.findChild(Review)
-    bench.window.activateWindow()
+    review = bench.main_window.findChild(Review)
+    bench.main_window.activateWindow()
     bench.autosave.apply("effusion", noise_project.blob().astype(bool), "brush")
     buttons = [
         review.editing.smooth,

@@ -21,7 +21,7 @@ from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas import thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
-from napari_wsseg._widgets.parts import shortcuts as _keys
+from napari_wsseg._widgets.parts import shortcuts as _shortcuts
 from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg._widgets.workbench import commands_of
 from napari_wsseg._widgets.worklist.panel import Worklist
@@ -31,14 +31,14 @@ pytestmark = pytest.mark.gui
 
 
 def canvas(bench: Workbench) -> QWidget:
-    for widget in bench.window.centralWidget().findChildren(QWidget):
+    for widget in bench.main_window.centralWidget().findChildren(QWidget):
         if widget.metaObject().className() == "CanvasBackendDesktop":
             return widget
     raise LookupError("no canvas")
 
 
 def panel(bench: Workbench, kind: type) -> Any:
-    return bench.window.findChild(kind)
+    return bench.main_window.findChild(kind)
 
 
 def drag(bench: Workbench, *points: tuple[float, float]) -> None:
@@ -253,7 +253,7 @@ def test_no_key_fires_while_a_text_field_is_typed_in(
     bench: Workbench, qtbot: Any
 ) -> None:
     review, case_id = panel(bench, Review), bench.session.case.id
-    bench.window.activateWindow()
+    bench.main_window.activateWindow()
     review.decide.comment.setFocus()
     qtbot.waitUntil(review.decide.comment.hasFocus)
     QTest.keyClicks(review.decide.comment, "argudwq")
@@ -275,7 +275,7 @@ def test_no_key_of_napari_is_taken(bench: Workbench) -> None:
         for key in keys
         if not any(word in action for word in foreign)
     }
-    ours = {key.binding.replace("Control-", "Ctrl+").lower() for key in _keys.KEYS}
+    ours = {key.binding.replace("Control-", "Ctrl+").lower() for key in _shortcuts.KEYS}
     assert {"ctrl+g", "m", "[", "escape"} <= taken
     assert not ours & taken
 

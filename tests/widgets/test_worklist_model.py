@@ -14,8 +14,7 @@ from helpers.noise_project import make_project
 from napari_wsseg._widgets.worklist.model import FILTERS, WorklistModel
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Case
-from napari_wsseg.session import Session
-from napari_wsseg.session import reading_order as ordering
+from napari_wsseg.session import Session, reading_order
 
 FILMS = 5000
 
@@ -71,7 +70,7 @@ def test_five_thousand_films_open_filter_and_order_quickly(long_list: Path) -> N
     assert model.rowCount() == FILMS
     assert opened < 600 * once
     model.scores = dict.fromkeys(session.list.cases, 0.5)
-    for order in ordering.ORDERS:
+    for order in reading_order.ORDERS:
         for chip in FILTERS:
             model.order, model.filter, model.words = order, chip, "effusion 00"
             assert seconds(model.refresh, 3) < 60 * once, f"{order}, {chip}"
@@ -105,7 +104,7 @@ def test_every_reader_meets_the_films_in_an_order_of_her_own(long_list: Path) ->
         session = Session(reader=reader, background=Nowhere())
         session.open_project(long_list)
         model = WorklistModel(session)
-        model.order = ordering.RANDOM
+        model.order = reading_order.RANDOM
         model.refresh()
         orders.append(model.shown)
         session.close()
@@ -119,8 +118,8 @@ def test_of_equally_uncertain_films_those_seen_today_wait(long_list: Path) -> No
     ids = list(session.list.cases)[:3]
     session.list.seen = {ids[0]: "2999-01-01T00:00:00+00:00"}
     scores = {ids[0]: 0.9, ids[1]: 0.2, ids[2]: 0.5}
-    order = ordering.ordered(
-        session.list, ids, ordering.UNCERTAIN, reader="ann", scores=scores
+    order = reading_order.ordered(
+        session.list, ids, reading_order.UNCERTAIN, reader="ann", scores=scores
     )
     assert order == [ids[2], ids[1], ids[0]]
     session.close()
@@ -140,6 +139,6 @@ def test_the_probability_stands_beside_the_uncertainty(long_list: Path) -> None:
     assert "Probability of nodule, by the network: 0.34" in model.data(
         model.index(0, 3), tip
     )
-    model.order = ordering.READERS
+    model.order = reading_order.READERS
     assert model.data(model.index(0, 3), cell) == "0.92"
     session.close()

@@ -42,7 +42,7 @@ class Labels:
     targets: Tensor
 
     @classmethod
-    def of(cls, project: Project, *, uncertain: str = "ignore") -> Labels:
+    def from_project(cls, project: Project, *, uncertain: str = "ignore") -> Labels:
         """Read a project's labels; -1 becomes what `uncertain` says."""
         taken_for = {"ignore": IGNORE, "zeros": 0, "ones": 1, "class": UNSURE}[
             uncertain

@@ -45,7 +45,7 @@ def balanced(groups: Sequence[Sequence[int]]) -> list[int]:
 
 
 @dataclass(slots=True)
-class Tally:
+class ShareCounter:
     """Counts how many films of `counted` the batches of a sampler hold.
 
     A pure function of the step, too: what was not asked for yet is drawn again.
@@ -103,13 +103,13 @@ class RatioSampler:
             return 0.0
         return self.share if self.second else 1.0
 
-    def taken(self, steps: int) -> int:
+    def n_expert_until(self, steps: int) -> int:
         """Return how many of the first pool the first `steps` batches hold."""
         return round(steps * self.effective_share * self.batch)
 
     def __call__(self, step: int) -> list[int]:
         """Return the film numbers of batch `step`, those of the first pool first."""
-        before, after = self.taken(step), self.taken(step + 1)
+        before, after = self.n_expert_until(step), self.n_expert_until(step + 1)
         rest_before = step * self.batch - before
         return [
             *deal(self.first, before, after - before, self.seed * 2),

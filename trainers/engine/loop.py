@@ -56,7 +56,7 @@ class Task:
     higher_is_better: bool = True
     rates: Mapping[str, float] = field(default_factory=dict)
     bias_rate: float = 1.0
-    told: Callable[[int], Mapping[str, float]] = lambda _done: {}
+    extra_metrics: Callable[[int], Mapping[str, float]] = lambda _done: {}
 
 
 def accelerator(config: TrainingConfig) -> Accelerator:
@@ -120,10 +120,10 @@ def fit(task: Task, config: TrainingConfig, context: Context) -> Events:
             _require_number(float(norm), "gradient", step, config)
         optimiser.step()
         average.update(hub.unwrap_model(model))
-        so_far = task.told(step + 1)
-        figures = {"loss": value, "learning_rate": config.learning_rate * rate}
-        figures.update(so_far)
-        yield Progress(step + 1, task.steps, "training", figures)
+        so_far = task.extra_metrics(step + 1)
+        batch_metrics = {"loss": value, "learning_rate": config.learning_rate * rate}
+        batch_metrics.update(so_far)
+        yield Progress(step + 1, task.steps, "training", batch_metrics)
 
         stopping = context.cancel.is_set()
         if step + 1 not in checks and not stopping:

@@ -85,10 +85,10 @@ def _training(config: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
     settings = "\n".join(
         f"- {key}: {value}" for key, value in config["settings"].items()
     )
-    figures = "\n".join(f"- {name}: {value:.4f}" for name, value in metrics.items())
+    lines = "\n".join(f"- {name}: {value:.4f}" for name, value in metrics.items())
     return f"""## Validation
 
-{figures or "Unevaluated: no validation film had what the recipe is judged by."}
+{lines or "Unevaluated: no validation film had what the recipe is judged by."}
 
 Figures are those of the project's own validation films, by which this checkpoint was
 also chosen; the test films were not looked at.

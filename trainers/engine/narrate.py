@@ -123,11 +123,11 @@ def _unfinished_maps(run: Run) -> str:
     project = _folder(run)
     films = [case.id for case in project.cases()]
     for stage in recipes[run.name].stages:
-        lacking = stages.missing(project.folder, stage, run.folder.id, films)
-        if lacking:
+        missing = stages.missing(project.folder, stage, run.folder.id, films)
+        if missing:
             return (
                 "the training is done and kept; its maps were stopped at "
-                f"{len(films) - len(lacking)} of {len(films)} films ({stage})"
+                f"{len(films) - len(missing)} of {len(films)} films ({stage})"
             )
     return ""
 

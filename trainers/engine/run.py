@@ -15,9 +15,8 @@ from napari_wsseg.io import atomic, checkpoints, presence, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import Checkpoint, JobFailed, Progress, UsageError, WssegError
-from trainers.engine import fingerprint as _inputs
-from trainers.engine import model_card as _card
-from trainers.engine import tracking
+from trainers.engine import fingerprint, tracking
+from trainers.engine import model_card as _model_card
 from trainers.engine.recipe import (
     Context,
     TrainingConfig,
@@ -210,8 +209,8 @@ class Run:
         if event.best:
             self.metrics = dict(event.metrics)
             checkpoints.write(self.folder.best, event)
-            _card.write(self.folder, event)
-            if choices := _card.choices(event.header):
+            _model_card.write(self.folder, event)
+            if choices := _model_card.choices(event.header):
                 self.folder.keep_choices(choices)
         if event.resume is not None:
             state = {**event.resume, ROWS: self._logged}
@@ -220,9 +219,9 @@ class Run:
 
 def _fingerprint(project: Project | Path, name: str, settings: TrainingConfig) -> str:
     if isinstance(project, Project):
-        return _inputs.fingerprint(project, name, settings_of(settings))
+        return fingerprint.fingerprint(project, name, settings_of(settings))
     with Project.open(project) as opened:
-        return _inputs.fingerprint(opened, name, settings_of(settings))
+        return fingerprint.fingerprint(opened, name, settings_of(settings))
 
 
 def _explained(error: BaseException, config: TrainingConfig) -> str:

@@ -68,7 +68,7 @@ class Tracking:
         self._tracker: Any = None
         self._broken = name == NONE
 
-    def log(self, step: int, figures: Mapping[str, float]) -> None:
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Tell figures of a step."""
         if self._broken:
             return
@@ -76,7 +76,7 @@ class Tracking:
             if self._tracker is None:
                 # By now the loop has told accelerate which device it is.
                 self._tracker = self._begun()
-            self._tracker.log(dict(figures), step=step)
+            self._tracker.log(dict(metrics), step=step)
         except Exception as error:  # a server that is away, a full disk, a login
             self._broken = True
             _log.warning("tracker=%s has ended, the run goes on: %s", self._name, error)

@@ -141,7 +141,7 @@ def _of_run(
     spec = header["network"]
     fits = (
         spec["kind"] in ("classifier", "encoder")
-        and spec["arch"] == segmenter.TRUNK_OF.get(config.encoder)
+        and spec["arch"] == segmenter.BACKBONE_OF.get(config.encoder)
         and spec["in_channels"] == config.channels
     )
     if not fits:

@@ -12,7 +12,7 @@ import numpy as np
 from napari_wsseg.io import atomic, sweeps
 from napari_wsseg.io.external import spreadsheet
 from napari_wsseg.jobs import UsageError
-from napari_wsseg.ops.tally import FIGURES
+from napari_wsseg.ops.tally import METRICS
 from napari_wsseg.pipeline.evaluation.conventions import CONVENTIONS
 from napari_wsseg.pipeline.reporting.plots import MEAN, sweep_plot
 from trainers.sweep.plan import Cell, Plan
@@ -112,7 +112,7 @@ def summary(cells: Sequence[Mapping[str, Any]], split: str) -> list[dict[str, An
     two. A figure is ``None`` where no trial defines it.
     """
     values = list(dict.fromkeys(cell["value"] for cell in cells))
-    told = []
+    table = []
     for value in values:
         scored = [cell[split] for cell in cells if cell["value"] == value]
         findings = dict.fromkeys(f for one in scored for f in one["per_finding"])
@@ -122,20 +122,20 @@ def summary(cells: Sequence[Mapping[str, Any]], split: str) -> list[dict[str, An
                 one if finding == MEAN else one["per_finding"].get(finding, {})
                 for one in scored
             ]
-            told.append(
+            table.append(
                 {
                     "value": value,
                     "split": split,
                     "finding": finding,
                     "trials": len(scored),
-                    **{figure: _spread(rows, figure) for figure in FIGURES},
+                    **{metric: _mean_and_std(rows, metric) for metric in METRICS},
                 }
             )
             if finding == MEAN:
-                told[-1]["open_gates"] = {
-                    figure: _spread(opened, figure) for figure in FIGURES
+                table[-1]["open_gates"] = {
+                    metric: _mean_and_std(opened, metric) for metric in METRICS
                 }
-    return told
+    return table
 
 
 def means(rows: Sequence[Mapping[str, Any]], split: str) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def means(rows: Sequence[Mapping[str, Any]], split: str) -> dict[str, Any]:
     """
     return {
         str(row["value"]): {
-            **{figure: row[figure] for figure in FIGURES},
+            **{metric: row[metric] for metric in METRICS},
             "open_gates": row.get("open_gates", {}),
         }
         for row in rows
@@ -156,13 +156,13 @@ def means(rows: Sequence[Mapping[str, Any]], split: str) -> dict[str, Any]:
 def write(folder: Path, state: Mapping[str, Any]) -> None:
     """Write ``sweep.json`` and ``table.csv``, each whole or not at all."""
     atomic.write_json(folder / "sweep.json", dict(state))
-    figures = [f"{figure}_{what}" for figure in FIGURES for what in ("mean", "spread")]
+    metrics = [f"{metric}_{what}" for metric in METRICS for what in ("mean", "spread")]
     rows = []
     for row in state["summary"]:
-        spreads = [row[figure] for figure in FIGURES]
-        cells = [each[what] for each in spreads for what in ("mean", "spread")]
+        summaries = [row[metric] for metric in METRICS]
+        cells = [each[what] for each in summaries for what in ("mean", "spread")]
         rows.append([row["value"], row["split"], row["finding"], row["trials"], *cells])
-    data = spreadsheet.table(["value", "split", "finding", "trials", *figures], rows)
+    data = spreadsheet.table(["value", "split", "finding", "trials", *metrics], rows)
     atomic.write(folder / "table.csv", lambda file: file.write(data))
 
 
@@ -177,8 +177,8 @@ def _in_order(found: Sequence[Any], planned: Sequence[Any]) -> list[Any]:
     return sorted(values) if numbers else values
 
 
-def _spread(rows: Sequence[Mapping[str, Any]], figure: str) -> dict[str, Any]:
-    known = [row[figure] for row in rows if row.get(figure) is not None]
+def _mean_and_std(rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]:
+    known = [row[metric] for row in rows if row.get(metric) is not None]
     return {
         "mean": float(np.mean(known)) if known else None,
         "spread": float(np.std(known, ddof=1)) if len(known) > 1 else None,

@@ -10,11 +10,11 @@ from torch import Tensor
 from napari_wsseg.jobs import DataError
 from napari_wsseg.nn import losses
 from napari_wsseg.ops import metrics
-from trainers.data import batches as _data
+from trainers.data import batches as _batches
 from trainers.data.samplers import RatioSampler, ShuffledSampler
 
 
-def not_learnt(labels: _data.Labels, train: Sequence[int]) -> dict[str, str]:
+def not_learnt(labels: _batches.Labels, train: Sequence[int]) -> dict[str, str]:
     """Return the findings that these films cannot teach, and why.
 
     Raises
@@ -43,7 +43,12 @@ def not_learnt(labels: _data.Labels, train: Sequence[int]) -> dict[str, str]:
 
 
 def sampler(
-    labels: _data.Labels, train: Sequence[int], *, share: float, batch: int, seed: int
+    labels: _batches.Labels,
+    train: Sequence[int],
+    *,
+    share: float,
+    batch: int,
+    seed: int,
 ) -> RatioSampler | ShuffledSampler:
     """Return a sampler with that share of films with any finding; 0: as they come."""
     present = (labels.targets == 1).any(1)

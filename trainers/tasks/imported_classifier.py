@@ -13,10 +13,9 @@ from napari_wsseg.io import atomic, checkpoints, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import Checkpoint, DataError, UsageError
-from napari_wsseg.nn import external_classifier as foreign
-from napari_wsseg.nn import pretrained
-from napari_wsseg.nn.backbones import TRUNKS
-from trainers.engine import model_card as _card
+from napari_wsseg.nn import external_classifier, pretrained
+from napari_wsseg.nn.backbones import BACKBONES
+from trainers.engine import model_card as _model_card
 from trainers.engine.recipe import configure, recipes, settings_of
 from trainers.settings import classifier as _classifier
 from trainers.settings.classifier import ClassifierConfig
@@ -24,7 +23,7 @@ from trainers.tasks.known_classifiers import NOBODY, KnownClassifier
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ImportedClassifier:
     """What became of a weights file.
 
     Parameters
@@ -45,7 +44,7 @@ class Taken:
     channels: int
 
 
-def take(
+def import_classifier(
     project: Project,
     file: Path,
     *,
@@ -55,11 +54,11 @@ def take(
     normalisation: str,
     channels: int | None = None,
     output_stride: int = 32,
-) -> Taken:
+) -> ImportedClassifier:
     """Make a run of the recipe classifier from a weights file; see `take_known`."""
     known = KnownClassifier(
         file.name,
-        pretrained.read(file) if arch in TRUNKS else {},
+        pretrained.read(file) if arch in BACKBONES else {},
         arch,
         outputs=tuple(outputs),
         size=size,
@@ -78,7 +77,7 @@ def take_known(
     *,
     channels: int | None = None,
     output_stride: int = 32,
-) -> Taken:
+) -> ImportedClassifier:
     """Make a run of the recipe classifier from a classifier that is wholly known.
 
     Nothing is written unless everything fits.
@@ -99,10 +98,10 @@ def take_known(
         outputs are not those named, or a finding of the project is not among them.
     """
     arch = known.arch
-    if arch not in TRUNKS:
-        raise UsageError(f"no architecture {arch!r}; there are: {', '.join(TRUNKS)}")
+    if arch not in BACKBONES:
+        raise UsageError(f"no architecture {arch!r}; there are: {', '.join(BACKBONES)}")
     findings = [finding.name for finding in project.findings]
-    weights = foreign.sort(known.state, arch)
+    weights = external_classifier.sort(known.state, arch)
     rows = _rows(outputs, len(weights.weight), findings)
     config = _config(
         arch=arch,
@@ -115,7 +114,7 @@ def take_known(
         # Nobody knows whether mirrored films were learnt from.
         flip=False,
     )
-    model = foreign.build(
+    model = external_classifier.build(
         weights,
         arch,
         rows,
@@ -136,7 +135,9 @@ def take_known(
         header["operating_points"] = points
     _keep(folder, Checkpoint(header, model.state_dict(), {}, best=True))
     left_out = [name for name in outputs if name not in findings and name != NOBODY]
-    return Taken(folder.id, weights.unexpected, tuple(left_out), config.channels)
+    return ImportedClassifier(
+        folder.id, weights.unexpected, tuple(left_out), config.channels
+    )
 
 
 def _config(**settings: Any) -> ClassifierConfig:
@@ -177,7 +178,7 @@ def _operating_points(
 
 
 def _origin(
-    known: KnownClassifier, outputs: Sequence[str], weights: foreign.Weights
+    known: KnownClassifier, outputs: Sequence[str], weights: external_classifier.Weights
 ) -> dict[str, Any]:
     return {
         "file": known.name,
@@ -193,7 +194,7 @@ def _keep(folder: RunFolder, checkpoint: Checkpoint) -> None:
     try:
         checkpoints.write(folder.best, checkpoint)
         atomic.write_json(folder.path / "data.lock.json", [])
-        _card.write(folder, checkpoint)
+        _model_card.write(folder, checkpoint)
     except BaseException as error:
         folder.end("failed", metrics={}, seconds=0.0, message=str(error))
         raise

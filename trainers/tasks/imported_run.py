@@ -9,7 +9,7 @@ from pathlib import Path
 from napari_wsseg.io import atomic, checkpoints, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, DataError
-from trainers.engine import model_card as _card
+from trainers.engine import model_card as _model_card
 from trainers.engine.recipe import recipes
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -60,7 +60,7 @@ def take(project: Project, folder: Path) -> str:
         checkpoint = Checkpoint(header, weights, {}, best=True)
         checkpoints.write(run.best, checkpoint)
         atomic.write_json(run.path / "data.lock.json", [])
-        _card.write(run, checkpoint)
+        _model_card.write(run, checkpoint)
     except BaseException as error:
         run.end("failed", metrics={}, seconds=0.0, message=str(error))
         raise

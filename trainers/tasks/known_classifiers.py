@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from napari_wsseg.jobs import DataError, JobFailed, UsageError
-from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import backbones as _backbones
 from napari_wsseg.nn import pretrained
 
 NOBODY = "-"
@@ -230,10 +230,10 @@ def _timm(name: str, tell: Callable[[str], object]) -> KnownClassifier:
         raise UsageError(f"timm knows no {name!r} ({error})") from error
     cfg = bare.pretrained_cfg
     arch = str(cfg.get("architecture", name))
-    if arch not in trunks.TRUNKS:
+    if arch not in _backbones.BACKBONES:
         raise UsageError(
             f"timm's {arch} is none of the networks that maps are read off here: "
-            f"{', '.join(trunks.TRUNKS)}"
+            f"{', '.join(_backbones.BACKBONES)}"
         )
     licence = str(cfg.get("license") or "unknown")
     source = str(cfg.get("hf_hub_id") or cfg.get("url") or "timm")
@@ -288,7 +288,7 @@ def _fetching(library: str, name: str, source: str) -> Iterator[None]:
 def _arch(state: pretrained.State, name: str) -> str:
     """Return the largest network that is whole in a file."""
     fitting: dict[str, int] = {}
-    for arch in trunks.TRUNKS:
+    for arch in _backbones.BACKBONES:
         own = _shape(arch)
         try:
             found = pretrained.without_prefix(state, own)
@@ -304,7 +304,7 @@ def _arch(state: pretrained.State, name: str) -> str:
     if not fitting:
         raise DataError(
             f"{name}: is of none of the networks that maps are read off here: "
-            f"{', '.join(trunks.TRUNKS)}; its first keys are "
+            f"{', '.join(_backbones.BACKBONES)}; its first keys are "
             f"{', '.join(list(state)[:3])}"
         )
     return max(fitting, key=lambda arch: fitting[arch])
@@ -313,7 +313,7 @@ def _arch(state: pretrained.State, name: str) -> str:
 def _shape(arch: str) -> pretrained.State:
     """Return a network's tensors by name, without their numbers."""
     with torch.device("meta"):
-        return trunks.build(arch, in_channels=3).state_dict()
+        return _backbones.build(arch, in_channels=3).state_dict()
 
 
 def _is_xrayvision(state: pretrained.State, arch: str) -> bool:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from napari_wsseg.nn import losses, segmenter
-from trainers.data import batches as _data
+from trainers.data import batches as _batches
 from trainers.data.samplers import balanced
 from trainers.data.targets import Targets
 from trainers.engine.loop import Task
-from trainers.settings import post_processing as _post
+from trainers.settings import post_processing as _post_processing
 from trainers.settings.segmenter import SegmenterConfig
 from trainers.tasks.source_choice import Chosen
 
@@ -135,8 +135,8 @@ def task(
     config: MaskConfig,
     *,
     model: segmenter.Segmenter,
-    feed: _data.Feed,
-    labels: _data.Labels,
+    feed: _batches.Feed,
+    labels: _batches.Labels,
     targets: Targets,
     validation: Targets,
     sampler: Callable[[int], Sequence[int]],
@@ -146,7 +146,7 @@ def task(
     start: str,
     source: str,
     chosen: Mapping[str, Chosen] | None = None,
-    told: Callable[[int], Mapping[str, float]] = lambda _done: {},
+    extra_metrics: Callable[[int], Mapping[str, float]] = lambda _done: {},
 ) -> Task:
     """Return the loop's task for a segmenter that learns `targets`.
 
@@ -202,7 +202,7 @@ def task(
         },
         criterion="val_dice",
         rates=config.rates,
-        told=told,
+        extra_metrics=extra_metrics,
     )
 
 
@@ -235,7 +235,9 @@ def header(
         "start": start,
         "weak": dict(weak or {}),
         "places": getattr(config, "places", False),
-        "post": _post.header(crf=config.post_crf, min_area=config.post_min_area),
+        "post": _post_processing.header(
+            crf=config.post_crf, min_area=config.post_min_area
+        ),
         "exclusive": config.exclusive,
     }
 
@@ -272,7 +274,7 @@ def mask_loss(
 
 
 def validated(
-    model: nn.Module, device: torch.device, feed: _data.Feed, validation: Targets
+    model: nn.Module, device: torch.device, feed: _batches.Feed, validation: Targets
 ) -> dict[str, float]:
     """Return Dice and IoU of a segmenter on the films of `validation`, see `pooled`."""
     rows = sorted(validation.rows())

@@ -85,12 +85,12 @@ def planted(
             number = len(labels.cases) + len(cases)
             cases.append(replace(case, id=f"{case.id}+{copy}"))
             pixels.append(np.round(changed.clip(0, 1) * 255).astype(np.uint8))
-            told = torch.full((len(labels.findings),), float(IGNORE))
+            target = torch.full((len(labels.findings),), float(IGNORE))
             for other in absent:
-                told[other] = float(other == k)
+                target[other] = float(other == k)
                 blank = np.zeros_like(mask)
                 targets.put(number, other, mask if other == k else blank)
-            known.append(told)
+            known.append(target)
     if rows and not cases and not context.cancel.is_set():
         raise DataError(
             "no lesion could be planted: no film of the split is labelled 0 for "

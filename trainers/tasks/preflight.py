@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
-from trainers.data import batches as _data
+from trainers.data import batches as _batches
 
 
 def findings_exist(project: Project) -> None:
@@ -19,16 +19,16 @@ def findings_exist(project: Project) -> None:
     """
     strangers = project.undeclared()
     if strangers:
-        told = ", ".join(f"{name} ({n} films)" for name, n in strangers.items())
+        named = ", ".join(f"{name} ({n} films)" for name, n in strangers.items())
         known = ", ".join(finding.name for finding in project.findings)
         raise DataError(
             f"there are expert masks of findings that the project does not have: "
-            f"{told}; it has: {known}. Write them back into "
+            f"{named}; it has: {known}. Write them back into "
             f"{project.folder / 'wsseg.toml'}, or import the masks under the right name"
         )
 
 
-def can_be_tested(labels: _data.Labels) -> None:
+def can_be_tested(labels: _batches.Labels) -> None:
     """Check that some film is kept for the test.
 
     Raises

@@ -20,7 +20,7 @@ from napari_wsseg.pipeline.inference import evidence
 from napari_wsseg.schema import ANATOMY, Mask
 from trainers.data.batches import Labels
 from trainers.engine.recipe import Context
-from trainers.tasks import weak_masks as _weak
+from trainers.tasks import weak_masks as _weak_masks
 
 _LEAST = 3
 """Validation films with an expert mask below which overlap decides nothing."""
@@ -93,7 +93,7 @@ def choose(
 def _runs(project: Project, config: Any) -> dict[str, str]:
     """Return the weak stages there are, and their runs, the last first."""
     each = {
-        stage: _weak.stage_run(project, config, stage)
+        stage: _weak_masks.stage_run(project, config, stage)
         for stage in ("irnet", "crf", "cam")
     }
     return {stage: run for stage, run in each.items() if run}
@@ -160,7 +160,9 @@ def _overlaps(
             mask = _weak_mask(project, source, run, case_id, k)
             found.setdefault(source, []).append(metrics.iou(mask, truth))
         if organ:
-            drawn = _weak.organ(anatomy.masks(project, project.case(case_id)), organ)
+            drawn = _weak_masks.organ(
+                anatomy.masks(project, project.case(case_id)), organ
+            )
             found.setdefault(ANATOMY, []).append(metrics.iou(drawn, truth))
     return {
         source: float(np.mean(each))

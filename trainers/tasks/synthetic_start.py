@@ -27,15 +27,14 @@ from napari_wsseg.datasets import _sample
 from napari_wsseg.io import checkpoints
 from napari_wsseg.io.film_cache import Films
 from napari_wsseg.jobs import Checkpoint, Progress
-from napari_wsseg.nn import classifier as networks
-from napari_wsseg.nn import losses
+from napari_wsseg.nn import classifier, losses
 from napari_wsseg.ops import geometry
 from napari_wsseg.phantom import FINDINGS, generate
-from trainers.data import batches as _data
+from trainers.data import batches as _batches
 from trainers.data.samplers import ShuffledSampler
 from trainers.engine.loop import Task, fit
 from trainers.engine.recipe import Context
-from trainers.settings import classifier_network as _network
+from trainers.settings import classifier_network as _classifier_network
 
 FILMS = 360
 STEPS = 120
@@ -75,10 +74,12 @@ def warm_weights(
 
 
 def start_from(
-    model: networks.Classifier, weights: Mapping[str, Tensor], findings: tuple[str, ...]
+    model: classifier.Classifier,
+    weights: Mapping[str, Tensor],
+    findings: tuple[str, ...],
 ) -> None:
     """Fill all but a classifier's head, and that for findings of the same name."""
-    networks.load_trunk(model, weights)
+    classifier.load_backbone(model, weights)
     named = {key.removeprefix("extra."): value for key, value in weights.items()}
     model.extra.load_state_dict({key: named[key] for key in model.extra.state_dict()})
     with torch.no_grad():
@@ -117,10 +118,10 @@ def _learn(
         checks=1,
         dropblock=0.0,
     )
-    feed = _data.Feed(films, ids, settings)
+    feed = _batches.Feed(films, ids, settings)
     sampler = ShuffledSampler(range(len(ids)), BATCH, config.seed)
     torch.manual_seed(config.seed)
-    model = _network.network(settings, len(FINDINGS))
+    model = _classifier_network.network(settings, len(FINDINGS))
 
     def loss(model: nn.Module, step: int, device: torch.device) -> Tensor:
         rows = sampler(step)

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_wsseg.io import atomic, project_files
-from napari_wsseg.io import film_cache as cache
+from napari_wsseg.io import atomic, film_cache, project_files
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.nn.normalise import as_input
 from napari_wsseg.pipeline.inference import networks
@@ -89,9 +88,9 @@ def logits(
         context.project.folder, run, device=networks.device_of(device)
     )
     networks.require(header, "segmenter", run)
-    films = yield from cache.films(context.project, header["size"])
+    films = yield from film_cache.films(context.project, header["size"])
     shape = (len(rows), len(header["findings"]), size, size)
-    values = _room(base, shape, keep)
+    values = _buffer(base, shape, keep)
     for start in range(0, len(rows), BATCH):
         if context.cancel.is_set():
             return None
@@ -111,7 +110,7 @@ def _is_whole(base: Path, what: dict[str, Any]) -> bool:
     return base.exists() and index.exists() and atomic.read_json(index) == what
 
 
-def _room(base: Path | None, shape: tuple[int, ...], keep: str) -> Any:
+def _buffer(base: Path | None, shape: tuple[int, ...], keep: str) -> Any:
     if base is None:
         return np.empty(shape, keep)
     project_files.remove(base.with_suffix(".json"))

@@ -67,11 +67,11 @@ class Workbench(QObject):
     def __init__(self, viewer: Viewer, reader: str) -> None:
         super().__init__()
         self.viewer = viewer
-        self.reading = QtBackground(self)
+        self.loading = QtBackground(self)
         self.drawing = QtBackground(self)
         # Thousands of films may be scored: nothing on screen waits for that.
         self.scoring = QtBackground(self)
-        self.session = Session(reader=reader, background=self.reading)
+        self.session = Session(reader=reader, background=self.loading)
         self.layers = CaseLayers(viewer, self.session, self.drawing)
         self.extras = ExtraLayers(viewer, self.session, self.layers)
         self.compared = ComparedLayers(viewer, self.session, self.layers)
@@ -81,7 +81,7 @@ class Workbench(QObject):
         )
         self.tone_drag = ToneDrag(viewer, self.session)
         self.ruler = Ruler(viewer, self.session, self.layers, self)
-        self.window: QMainWindow | None = None
+        self.main_window: QMainWindow | None = None
         self._picture: QWidget | None = None
         self.closed = False
         self.note: Callable[[], tuple[int | None, str]] = lambda: (None, "")
@@ -101,7 +101,7 @@ class Workbench(QObject):
             leaving.connect(self.grow.put_down, priority=1)
             leaving.connect(self.ruler.put_down, priority=1)
         self.session.project_changed.connect(lambda: turn(viewer, "upright"))
-        self.turn = FilmTurn(self.layers, lambda: self.window, self.canvas, self)
+        self.turn = FilmTurn(self.layers, lambda: self.main_window, self.canvas, self)
         self.held = HeldKeys(viewer, self)
         self.session.case_changed.connect(self.held.end_all)
         self.sight = Sight(self.session, self.turn, self.canvas, self)
@@ -118,8 +118,8 @@ class Workbench(QObject):
 
     def watch(self, window: QMainWindow) -> None:
         """Notice when the viewer's window closes."""
-        if self.window is None:
-            self.window = window
+        if self.main_window is None:
+            self.main_window = window
             window.installEventFilter(self)
             canvas = self.canvas()
             if canvas is not None:
@@ -137,7 +137,7 @@ class Workbench(QObject):
         try:
             self.session.open_project(folder)
         except DataError as error:
-            QMessageBox.warning(self.window, "Not opened", str(error))
+            QMessageBox.warning(self.main_window, "Not opened", str(error))
             return False
         preferences.remember(folder)
         return True
@@ -154,23 +154,25 @@ class Workbench(QObject):
             self.session.close()
         except DataError as error:
             QMessageBox.critical(
-                self.window, "Not everything was saved", f"Strokes are lost: {error}"
+                self.main_window,
+                "Not everything was saved",
+                f"Strokes are lost: {error}",
             )
         self.autosave.close()
         self.extras.close()
         self.compared.close()
         self.layers.close()
-        self.reading.close()
+        self.loading.close()
         self.drawing.close()
         self.tone_drag.close()
         self.scoring.close()
-        if self.window is not None:
-            self.window.removeEventFilter(self)
+        if self.main_window is not None:
+            self.main_window.removeEventFilter(self)
             app = QApplication.instance()
             if app is not None:
                 app.aboutToQuit.disconnect(self.close)
         # Nothing of the window may be kept alive by what outlives it.
-        self.window = None
+        self.main_window = None
         self.closing.emit()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
@@ -180,7 +182,7 @@ class Workbench(QObject):
         """
         if event is None:
             return False
-        if watched is not self.window:
+        if watched is not self.main_window:
             if _is_hand(event):
                 _jobs.give_way()
             return False
@@ -199,12 +201,12 @@ class Workbench(QObject):
         return False
 
     def _close_if_hidden(self) -> None:
-        if self.window is not None and not self.window.isVisible():
+        if self.main_window is not None and not self.main_window.isVisible():
             self.close()
 
     def _may_lose(self) -> bool:
         answer = QMessageBox.warning(
-            self.window,
+            self.main_window,
             "Strokes are not saved",
             f"{self.session.problem}\n\nClose all the same and lose the last strokes?",
             QMessageBox.StandardButton.Close | QMessageBox.StandardButton.Cancel,
@@ -262,8 +264,8 @@ class Workbench(QObject):
 
     def canvas(self) -> QWidget | None:
         """Return the widget that the picture is drawn on."""
-        if self._picture is None and self.window is not None:
-            self._picture = canvas_widget(self.window)
+        if self._picture is None and self.main_window is not None:
+            self._picture = canvas_widget(self.main_window)
         return self._picture
 
     def take_grow(self) -> None:

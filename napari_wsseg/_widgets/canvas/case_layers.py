@@ -13,7 +13,7 @@ from napari.viewer import Viewer
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.layer_updates import (
     UNIT_WORDS,
     arranged_once,
@@ -43,7 +43,7 @@ STAGE_NAMES = {
 }
 """What a view is called on screen."""
 
-_HEAT = Colormap(_pictures.HEAT, name="wsseg heat")
+_HEAT = Colormap(_thumbnails.HEAT, name="wsseg heat")
 _FILL = 0.5
 """Opacity of a filled mask."""
 _RIM = 300
@@ -371,7 +371,7 @@ class CaseLayers:
         if self.film.colormap.name != colours:
             with self.quietly():
                 self.film.colormap = colours
-        window = self.session.tone.window(opened.case.id, opened.radiograph.pixels)
+        window = self.session.tone.grey_window(opened.case.id, opened.radiograph.pixels)
         if not np.allclose(self.film.contrast_limits, window, atol=1e-4):
             with self.quietly():
                 self.film.contrast_limits = window
@@ -448,14 +448,14 @@ class CaseLayers:
                 if score is None:
                     layer.data = _BLANK
                     continue
-                layer.data = _pictures.cropped(score, opened.case.shape)
+                layer.data = _thumbnails.cropped(score, opened.case.shape)
                 place(layer, *over_film(opened.case, layer.data.shape))
                 layer.metadata = {
                     "case": opened.case.id,
                     "finding": finding.name,
                     "stage": stage,
                     "run": opened.shown.runs.get(stage),
-                    "map": opened.shown.kept(stage),
+                    "map": opened.shown.maps_name(stage),
                 }
 
     def _select(self) -> None:

@@ -45,7 +45,7 @@ class ToneDrag:
             right, up = x - self._from[0], self._from[1] - y
             tone, case_id = self.session.tone, opened.case.id
             level, width = level_and_width(
-                tone.window(case_id, opened.radiograph.pixels)
+                tone.grey_window(case_id, opened.radiograph.pixels)
             )
             # A lower window makes the film brighter.
             level -= up / _PIXELS * max(width, 0.1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 from scipy import ndimage
 
-from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.autosave import Autosave
 from napari_wsseg._widgets.canvas.case_layers import CaseLayers
 from napari_wsseg._widgets.canvas.layer_updates import new_labels, place
@@ -98,7 +98,7 @@ class GrowTool(QObject):
         if self.active or opened is None or finding is None or self.session.readonly:
             return
         self._chance = self._base = None
-        shape = _pictures.small_shape(opened.case.shape, SIDE)
+        shape = _thumbnails.small_shape(opened.case.shape, SIDE)
         brush = self.layers.active
         pale = _pale(finding.colour)
         self.proposal = new_labels("Proposal", {1: pale, None: pale}, 0.55)
@@ -121,7 +121,9 @@ class GrowTool(QObject):
         self.strokes.mouse_drag_callbacks.insert(0, self._side_of_stroke)
         self.strokes.events.paint.connect(self._grow)
         self.strokes.events.set_data.connect(self._undone)
-        self.strokes.bind_key("Enter", lambda layer: self.take(), overwrite=True)
+        self.strokes.bind_key(
+            "Enter", lambda layer: self.accept_proposal(), overwrite=True
+        )
         self.strokes.bind_key("Escape", lambda layer: self.drop(), overwrite=True)
         self.changed.emit()
 
@@ -139,7 +141,7 @@ class GrowTool(QObject):
                 self.viewer.layers.selection.active = self.layers.active
         self.changed.emit()
 
-    def take(self) -> None:
+    def accept_proposal(self) -> None:
         """Add the proposal to the expert mask, as one step that undo takes back."""
         opened, finding = self.session.opened, self.session.looking.finding
         if not self.ready or opened is None or finding is None or self._chance is None:
@@ -239,7 +241,7 @@ class GrowTool(QObject):
         layer = self.layers.experts.get(finding.name) if finding else None
         if layer is None or not layer.data.any():
             return None
-        small = _pictures.shrink(layer.data != 0, (shape[0], shape[1]))
+        small = _thumbnails.shrink(layer.data != 0, (shape[0], shape[1]))
         return np.asarray(small, bool)
 
 
@@ -261,7 +263,7 @@ def _boundary(opened: OpenedCase) -> NDArray[np.float32] | None:
     if found is None:
         return None
     boundary = np.asarray(found[0], np.float32).clip(0, 1)
-    return _pictures.cropped(boundary, opened.case.shape)
+    return _thumbnails.cropped(boundary, opened.case.shape)
 
 
 def _graph(opened: OpenedCase, correcting: bool) -> scribble.Graph:

@@ -13,7 +13,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari.viewer import Viewer
 from numpy.typing import NDArray
 
-from napari_wsseg._widgets.canvas import napari_internals as private
+from napari_wsseg._widgets.canvas import napari_internals
 from napari_wsseg._widgets.canvas import strokes as _strokes
 from napari_wsseg.schema import Case
 
@@ -36,37 +36,37 @@ def at_once(
     before = [(_lie(layer), layer.units) for layer in layers]
     with ExitStack() as blocked:
         for layer in layers:
-            blocked.enter_context(private.undrawn(layer))
+            blocked.enter_context(napari_internals.undrawn(layer))
             for name in _HEARD:
                 blocked.enter_context(getattr(layer.events, name).blocker())
         yield
     moved, measured = _changed(layers, before)
-    placing = [private.visual_of(viewer, layer) for layer in layers]
+    placing = [napari_internals.visual_of(viewer, layer) for layer in layers]
     if measured:
         # The canvas takes the units of all layers anew when one of them tells, and
         # with the next picture places them all.
         with (
-            private.without_sliders(viewer, layers[-1], "units")
+            napari_internals.without_sliders(viewer, layers[-1], "units")
             if moved
             else nullcontext()
         ):
             layers[-1].events.units()
     with ExitStack() as placed:
         for visual in placing if measured else ():
-            placed.enter_context(private.unplaced(visual))
+            placed.enter_context(napari_internals.unplaced(visual))
         for layer in moved[:-1]:
-            with private.without_sliders(viewer, layer, "scale"):
+            with napari_internals.without_sliders(viewer, layer, "scale"):
                 layer.events.scale()
         for layer in moved[-1:]:
             layer.events.scale()
     for layer, visual in zip(layers, placing, strict=True):
-        node = private.node_of(visual)
+        node = napari_internals.node_of(visual)
         # Working out where a layer lies takes longer than taking over its pixels.
-        with private.unplaced(visual):
+        with napari_internals.unplaced(visual):
             layer.refresh(thumbnail=thumbnails, extent=measured or layer in moved)
-        if private.node_of(visual) is not node:
+        if napari_internals.node_of(visual) is not node:
             # A film too large for one texture is drawn by another node.
-            private.place_anew(visual)
+            napari_internals.place_anew(visual)
 
 
 def _changed(
@@ -80,7 +80,7 @@ def _changed(
 
 def send(viewer: Viewer, layers: Sequence[Layer]) -> None:
     """Send new pixels to the graphics card now, and not within the next picture."""
-    private.upload(viewer, [layer for layer in layers if layer.visible])
+    napari_internals.upload(viewer, [layer for layer in layers if layer.visible])
 
 
 @contextmanager
@@ -96,11 +96,11 @@ def arranged_once(
     before = [layer.visible for layer in layers]
     with ExitStack() as blocked:
         for layer in layers:
-            for listener in private.hear_visibility(viewer, layer):
+            for listener in napari_internals.hear_visibility(viewer, layer):
                 blocked.enter_context(layer.events.visible.blocker(listener))
         yield
     if not later and before != [layer.visible for layer in layers]:
-        private.arrange(viewer)
+        napari_internals.arrange(viewer)
 
 
 @contextmanager
@@ -110,7 +110,7 @@ def in_one_go(viewer: Viewer) -> Iterator[None]:
     It then sends all that waits to the graphics card. Before the first picture there is
     no card to take it, and it is lost: with it how what lies over the film is drawn.
     """
-    native = private.native_of(viewer)
+    native = napari_internals.native_of(viewer)
     if native is None:
         yield
         return
@@ -131,7 +131,7 @@ def show(layer: Layer, visible: bool) -> bool:
     if changed:
         # What is drawn already is on the graphics card.
         drawn = layer in _watched and layer not in _stale
-        with private.undrawn(layer) if visible and drawn else nullcontext():
+        with napari_internals.undrawn(layer) if visible and drawn else nullcontext():
             layer.visible = visible
     return changed
 
@@ -154,11 +154,13 @@ def watch(layer: Layer) -> None:
             return
         if not asked.visible:
             _stale.add(asked)
-        elif chosen.get("data_displayed", True) and not private.is_undrawn(asked):
+        elif chosen.get("data_displayed", True) and not napari_internals.is_undrawn(
+            asked
+        ):
             _stale.discard(asked)
         plain(asked, *args, **chosen)
 
-    if private.is_undrawn(layer) is not None:
+    if napari_internals.is_undrawn(layer) is not None:
         layer.refresh = refresh
         _watched.add(layer)
         _stale.add(layer)

@@ -12,7 +12,7 @@ from napari.viewer import Viewer
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
-from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.layer_updates import at_once, new_labels, place, show
 from napari_wsseg._widgets.parts.worker_thread import Latest
 from napari_wsseg.schema import STAGES
@@ -63,7 +63,7 @@ class Outlines:
             colours: dict[int | None, str] = {
                 value: finding.colour for value, finding in enumerate(findings, 1)
             }
-            colours[_pictures.GROUND] = colours[_pictures.HALO] = "#000000"
+            colours[_thumbnails.GROUND] = colours[_thumbnails.HALO] = "#000000"
             self.layer = new_labels("Machine outline", colours, 1.0)
             self.layer.editable = False
 
@@ -100,7 +100,7 @@ class Outlines:
         shown = {name for name in names if looking.shows(name)}
         rimmed = looking.drawing != "off"
         finest = (_FINER * opened.case.shape[0], _FINER * opened.case.shape[1])
-        shape = _pictures.small_shape(finest, SIDE)
+        shape = _thumbnails.small_shape(finest, SIDE)
         key = opened.case.id, stage
 
         def work() -> tuple[NDArray[np.uint8], list[NDArray[np.bool_]]]:
@@ -112,18 +112,19 @@ class Outlines:
                     for name in names
                 ]
             width = max(1, max(shape) // 500)
-            labels = _pictures.outlines(rims, shape, width)
+            labels = _thumbnails.outlines(rims, shape, width)
             drawn = [
-                _pictures.shrink(masks[name], shape) & (name in shown) for name in names
+                _thumbnails.shrink(masks[name], shape) & (name in shown)
+                for name in names
             ]
-            _pictures.halo(labels, [*rims, *(drawn if rimmed else ())], width)
+            _thumbnails.halo(labels, [*rims, *(drawn if rimmed else ())], width)
             if numbered:
                 # Where nothing is drawn, the number stands at the draft.
                 where = [
                     mask if mask.any() or not rims else rims[index]
                     for index, mask in enumerate(drawn)
                 ]
-                _pictures.number(labels, where)
+                _thumbnails.number(labels, where)
             return labels, rims
 
         self._latest.submit(work, lambda drawn: self._drawn(key, *drawn), self._failed)

@@ -94,8 +94,8 @@ def with_heat(picture: Rgb, score: NDArray[np.float32], strength: float = 0.7) -
     """Lay a film-shaped (h, w) score over a picture in magma."""
     factors = np.divide(picture.shape[:2], score.shape)
     # Between pixels of the map as the outline runs, not in blocks.
-    spread = ndimage.zoom(score, factors, order=1, mode="nearest", grid_mode=True)
-    values = np.clip(spread, 0, 1).astype(np.float32)
+    enlarged = ndimage.zoom(score, factors, order=1, mode="nearest", grid_mode=True)
+    values = np.clip(enlarged, 0, 1).astype(np.float32)
     steps = np.linspace(0, 1, len(HEAT))
     red, green, blue, alpha = (np.interp(values, steps, c) for c in HEAT.T)
     colour = np.stack([red, green, blue], axis=-1) * 255

@@ -21,11 +21,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets.export import preview_text as _export_words
+from napari_wsseg._widgets.export import preview_text as _preview_text
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.formatting import moment
 from napari_wsseg._widgets.parts.help import RESEARCH_USE
-from napari_wsseg._widgets.parts.share_slider import Note
+from napari_wsseg._widgets.parts.share_slider import WrappedLabel
 from napari_wsseg._widgets.parts.visibility import in_sight, when_in_sight
 from napari_wsseg._widgets.processes.export_job import ExportJob
 from napari_wsseg._widgets.runs.rules import maps_of
@@ -51,8 +51,8 @@ class ExportPanel(QWidget):
         self.session = session
         self.formats: dict[str, dict[str, Any]] = {}
         self._asking, self._writing = ExportJob(self), ExportJob(self)
-        self._asking.said.connect(self._on_answer)
-        self._writing.said.connect(self._on_written)
+        self._asking.reported.connect(self._on_answer)
+        self._writing.reported.connect(self._on_written)
         # What would be written is asked for when the reader has stopped choosing.
         self._due = QTimer(self, interval=600, singleShot=True)
         self._due.timeout.connect(self._ask)
@@ -93,9 +93,9 @@ class ExportPanel(QWidget):
         self._refresh()
 
     def _build(self) -> None:
-        self.empty = Note()
+        self.empty = WrappedLabel()
         self.format = _combo("Format")
-        self.about = Note()
+        self.about = WrappedLabel()
         self.split, self.reader = _combo("Films"), _combo("Masks of")
         self.reader.setToolTip(
             "Those that count: final where a film was adjudicated, else the newest, as "
@@ -128,7 +128,7 @@ class ExportPanel(QWidget):
         self.rows.addRow("Folder", where)
         self.choices = QWidget()
         self.choices.setLayout(self.rows)
-        self.preview, self.result = Note(), Note()
+        self.preview, self.result = WrappedLabel(), WrappedLabel()
         self.preview.setTextFormat(Qt.TextFormat.RichText)
         self.preview.setToolTip("What would be written; nothing has been yet")
         self.bar = QProgressBar()
@@ -138,7 +138,7 @@ class ExportPanel(QWidget):
         self.open_button = QPushButton("Open folder")
         self.cancel_button.setToolTip("Stop writing; what was written stays")
         self.open_button.setToolTip("Show the files in the system's file manager")
-        note = Note()
+        note = WrappedLabel()
         note.setText(RESEARCH_USE)
         buttons = QHBoxLayout()
         for button in (self.export_button, self.cancel_button, self.open_button):
@@ -286,27 +286,29 @@ class ExportPanel(QWidget):
             self.format.addItem(name, name)
         self.format.setCurrentIndex(max(0, self.format.findData("png")))
 
-    def _on_answer(self, said: dict[str, Any]) -> None:
-        event = said.get("event")
+    def _on_answer(self, record: dict[str, Any]) -> None:
+        event = record.get("event")
         if event == "formats":
-            self._learn(said["formats"])
+            self._learn(record["formats"])
         elif event == "finished":
-            self.preview.setText(_export_words.preview(said, self.palette()))
+            self.preview.setText(_preview_text.preview(record, self.palette()))
         elif event == "failed":
-            self.preview.setText(_export_words.problem(said["message"], self.palette()))
+            self.preview.setText(
+                _preview_text.problem(record["message"], self.palette())
+            )
         self._refresh()
 
-    def _on_written(self, said: dict[str, Any]) -> None:
-        event = said.get("event")
+    def _on_written(self, record: dict[str, Any]) -> None:
+        event = record.get("event")
         if event == "progress":
-            self.bar.setRange(0, said["total"])
-            self.bar.setValue(said["step"])
+            self.bar.setRange(0, record["total"])
+            self.bar.setValue(record["step"])
             return
         if event == "finished":
-            self.result.setText(_export_words.done(said))
-            self.preview.setText(_export_words.notes(said, self.palette()))
+            self.result.setText(_preview_text.done(record))
+            self.preview.setText(_preview_text.notes(record, self.palette()))
         elif event == "failed":
-            self.result.setText(f"Not exported: {said['message']}")
+            self.result.setText(f"Not exported: {record['message']}")
         self._refresh()
 
     def _stop_all(self) -> None:

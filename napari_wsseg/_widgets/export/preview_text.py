@@ -14,31 +14,31 @@ from napari_wsseg._widgets.parts.formatting import count, red
 MOST = 6
 
 
-def preview(said: Mapping[str, Any], palette: QPalette) -> str:
+def preview(record: Mapping[str, Any], palette: QPalette) -> str:
     """Say what would be written."""
-    files = count(said["files"], "file")
+    files = count(record["files"], "file")
     words = f"Would write <b>{files}</b>"
-    if said["masks"]:
-        films, masks = count(said["cases"], "film"), count(said["masks"], "mask")
+    if record["masks"]:
+        films, masks = count(record["cases"], "film"), count(record["masks"], "mask")
         words += f": {masks} of {films}"
-    if said["existing"]:
-        words += f". {count(said['existing'], 'file')} there would be replaced"
-    return "<br>".join([f"{words}.", notes(said, palette)])
+    if record["existing"]:
+        words += f". {count(record['existing'], 'file')} there would be replaced"
+    return "<br>".join([f"{words}.", notes(record, palette)])
 
 
-def notes(said: Mapping[str, Any], palette: QPalette) -> str:
+def notes(record: Mapping[str, Any], palette: QPalette) -> str:
     """Say what to look at first, what is lost and what is left out."""
-    told = []
+    lines = []
     for head, kind in (
         ("⚠ Look first", "warnings"),
         ("Not kept by this format", "lost"),
         ("Left out", "skipped"),
     ):
-        texts = said[kind]
+        texts = record[kind]
         if texts:
             colour = f' style="color:{red(palette)}"' if kind == "warnings" else ""
-            told.append(f"<b{colour}>{head}:</b> {_several(texts)}")
-    return "<br>".join(told)
+            lines.append(f"<b{colour}>{head}:</b> {_several(texts)}")
+    return "<br>".join(lines)
 
 
 def problem(message: str, palette: QPalette) -> str:
@@ -46,9 +46,9 @@ def problem(message: str, palette: QPalette) -> str:
     return f'<span style="color:{red(palette)}">✗ {escape(message)}</span>'
 
 
-def done(said: Mapping[str, Any]) -> str:
+def done(record: Mapping[str, Any]) -> str:
     """Say what was written."""
-    return f"✓ {count(said['files'], 'file')} written."
+    return f"✓ {count(record['files'], 'file')} written."
 
 
 def _several(texts: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets.opening import import_preview as _preview
+from napari_wsseg._widgets.opening import import_preview as _import_preview
 from napari_wsseg._widgets.processes.command_job import CommandJob, is_end
 from napari_wsseg._widgets.processes.import_request import ImportRequest
 from napari_wsseg.datasets import datasets
@@ -157,7 +157,9 @@ class NewProject(QDialog):
             return
         self._columns = ""
         if request.archive:  # what films it has is known when they are here
-            self._show(_preview.archive_text(request.archive, str(request.images)))
+            self._show(
+                _import_preview.archive_text(request.archive, str(request.images))
+            )
             self._refresh()
             return
         self._show("<p>Looking …</p>")
@@ -169,13 +171,13 @@ class NewProject(QDialog):
 
     def _on_looked(self, said: dict[str, Any]) -> None:
         if said.get("event") == "columns":
-            self._columns = _preview.columns_text(said["columns"])
+            self._columns = _import_preview.columns_text(said["columns"])
         elif said.get("event") == "plan":
-            self._show(_preview.plan_text(said))
+            self._show(_import_preview.plan_text(said))
         elif said.get("event") == "failed":
-            self._show(_preview.failed_text(str(said["message"])))
+            self._show(_import_preview.failed_text(str(said["message"])))
         elif is_end(said):
-            self._show(_preview.end_text(said))
+            self._show(_import_preview.end_text(said))
         self._on_progress(said, "Checking")
 
     # Making -------------------------------------------------------------------------
@@ -194,7 +196,7 @@ class NewProject(QDialog):
     def _on_made(self, said: dict[str, Any]) -> None:
         self._on_progress(said, "Importing")
         if said.get("event") == "failed":
-            self._show(_preview.failed_text(str(said["message"])))
+            self._show(_import_preview.failed_text(str(said["message"])))
             self.status.setText("Nothing was made. What was read is kept.")
         elif said.get("status") == "done":
             self.made.emit(Path(said["project"]))
@@ -259,8 +261,8 @@ class NewProject(QDialog):
         for box in (self.dataset, self.names):
             box.currentIndexChanged.connect(self._changed)
         self._due.timeout.connect(self.look)
-        self._looking.said.connect(self._on_looked)
-        self._making.said.connect(self._on_made)
+        self._looking.reported.connect(self._on_looked)
+        self._making.reported.connect(self._on_made)
 
     def _lay_out(self) -> None:
         tables = "Tables (*.csv *.tsv *.txt);;All files (*)"

@@ -16,7 +16,7 @@ from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.processes.jobs import Job, jobs_of
 from napari_wsseg._widgets.processes.requests import Request, Sweep
-from napari_wsseg.datasets import _sample_readings as _sample
+from napari_wsseg.datasets import _sample_readings
 from napari_wsseg.io import runs
 from napari_wsseg.jobs import WssegError
 
@@ -69,7 +69,7 @@ class SampleStages(QObject):
     def _on_project(self) -> None:
         self._queue.clear()
         project = self.session.project
-        if project is not None and _sample.is_one(project.folder):
+        if project is not None and _sample_readings.is_one(project.folder):
             self._soon.start()
 
     def _begin(self) -> None:

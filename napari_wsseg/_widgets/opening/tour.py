@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.parts.connections import listen
-from napari_wsseg.datasets import _sample_readings as _sample
+from napari_wsseg.datasets import _sample_readings
 
 STEPS = (
     (
@@ -116,7 +116,7 @@ class Tour(QFrame):
 
     def _on_project(self) -> None:
         project = self.bench.session.project
-        wanted = project is not None and _sample.is_one(project.folder)
+        wanted = project is not None and _sample_readings.is_one(project.folder)
         self.setVisible(wanted and preferences.fold_is_open("tour", True))
         if self.isVisibleTo(self.parentWidget()):
             self.show_step(0)

@@ -12,7 +12,7 @@ from qtpy.QtGui import QEnterEvent, QKeyEvent, QMouseEvent, QPixmap
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
-from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.canvas.layer_updates import new_labels, over_film, place
@@ -48,7 +48,7 @@ def take_best(bench: Workbench) -> None:
     finding, case = bench.session.looking.finding, bench.session.case
     if finding is None or case is None:
         return
-    small = _pictures.small_shape(case.shape, SIDE)
+    small = _thumbnails.small_shape(case.shape, SIDE)
     for candidate in bench.session.candidates():
         if candidate.draw(small).any():
             take(bench, finding.name, candidate)
@@ -178,7 +178,7 @@ class CandidateStrip(QFrame):
             self._drop_outline()
             return
         mask = self.found[number - 1][1]
-        rim = _pictures.edge(mask, 2).astype(np.uint8)
+        rim = _thumbnails.edge(mask, 2).astype(np.uint8)
         with self.bench.layers.quietly():
             if self.outline is None:
                 self.outline = new_labels(
@@ -219,18 +219,18 @@ class CandidateStrip(QFrame):
             return
         self._finding = finding.name
         every = self.session.candidates()
-        shape = _pictures.small_shape(opened.case.shape, SIDE)
+        shape = _thumbnails.small_shape(opened.case.shape, SIDE)
         pixels, colour = opened.radiograph.pixels, finding.colour
-        window = self.session.tone.window(opened.case.id, pixels)
+        window = self.session.tone.grey_window(opened.case.id, pixels)
         case_id = opened.case.id
 
         def work() -> tuple[list[tuple[Candidate, Mask]], list[NDArray[np.uint8]]]:
             found = candidates.differing(every, shape)
-            film = _pictures.grey(
-                pixels, _pictures.small_shape(shape, 2 * TILE), window
+            film = _thumbnails.grey(
+                pixels, _thumbnails.small_shape(shape, 2 * TILE), window
             )
             pictures = [
-                _pictures.with_masks(film, [(mask, colour)], filled=False)
+                _thumbnails.with_masks(film, [(mask, colour)], filled=False)
                 for _, mask in found
             ]
             return found, pictures

@@ -11,7 +11,7 @@ from qtpy.QtCore import QEvent, QObject, QPointF, QRectF, Qt
 from qtpy.QtGui import QKeyEvent, QPainter, QPaintEvent, QPixmap
 from qtpy.QtWidgets import QWidget
 
-from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg.ops import metrics
 from napari_wsseg.session import Session
@@ -21,7 +21,7 @@ SIDE = 1400
 
 
 @dataclass(slots=True)
-class Window:
+class FilmView:
     """The part of the film that every picture shows, in fractions of the film."""
 
     centre: QPointF
@@ -53,7 +53,7 @@ class Window:
         )
 
 
-def whole(picture: QPixmap) -> QRectF:
+def picture_rect(picture: QPixmap) -> QRectF:
     """Return the rectangle of a picture itself."""
     return QRectF(0, 0, picture.width(), picture.height())
 
@@ -122,9 +122,9 @@ def stage_pictures(session: Session, least: int = 12) -> Callable[[], Pictures]:
         return dict
     drafts, masks = looking.drafts.copy(), dict(experts.masks)
     known = opened.case.labels
-    shape = _pictures.small_shape(opened.case.shape, SIDE)
+    shape = _thumbnails.small_shape(opened.case.shape, SIDE)
     finding, colours = looking.finding, {f.name: f.colour for f in looking.findings}
-    window = session.tone.window(opened.case.id, opened.radiograph.pixels)
+    window = session.tone.grey_window(opened.case.id, opened.radiograph.pixels)
     snap, numbered = looking.snap, looking.numbers and len(looking.names) > 1
 
     own_mask = masks.get(finding.name) if finding else None
@@ -135,15 +135,15 @@ def stage_pictures(session: Session, least: int = 12) -> Callable[[], Pictures]:
         *,
         filled: bool,
     ) -> NDArray[np.uint8]:
-        picture = _pictures.with_masks(picture, masks, filled=filled)
+        picture = _thumbnails.with_masks(picture, masks, filled=filled)
         if numbered:
-            picture = _pictures.with_numbers(picture, masks, least)
+            picture = _thumbnails.with_numbers(picture, masks, least)
         return picture
 
     def work() -> Pictures:
-        film = _pictures.grey(opened.radiograph.pixels, shape, window)
+        film = _thumbnails.grey(opened.radiograph.pixels, shape, window)
         drawn = [
-            (_pictures.shrink(mask, shape), colours[name])
+            (_thumbnails.shrink(mask, shape), colours[name])
             for name, mask in masks.items()
         ]
         found = {
@@ -154,8 +154,8 @@ def stage_pictures(session: Session, least: int = 12) -> Callable[[], Pictures]:
             score = drafts.score(maps, stage, finding.name) if finding else None
             picture = film
             if score is not None:
-                heat = _pictures.cropped(score, opened.case.shape)
-                picture = _pictures.with_heat(film, heat, 0.55)
+                heat = _thumbnails.cropped(score, opened.case.shape)
+                picture = _thumbnails.with_heat(film, heat, 0.55)
             own = opened.stage_maps(stage, snap=snap) or maps
             rims = [
                 (drafts.draft(own, stage, name, shape, known), colours[name])
@@ -163,8 +163,10 @@ def stage_pictures(session: Session, least: int = 12) -> Callable[[], Pictures]:
             ]
             found[stage] = finished(picture, rims, filled=False)
             if own_mask is not None and own_mask.any():
-                expert = [(_pictures.shrink(own_mask, shape), _EXPERT)]
-                found[stage] = _pictures.with_masks(found[stage], expert, filled=False)
+                expert = [(_thumbnails.shrink(own_mask, shape), _EXPERT)]
+                found[stage] = _thumbnails.with_masks(
+                    found[stage], expert, filled=False
+                )
         return found
 
     return work
@@ -187,10 +189,10 @@ def stage_dices(session: Session) -> Callable[[], dict[str, float]]:
         looking.drafts.copy(),
         looking.snap,
     )
-    shape = _pictures.small_shape(opened.case.shape, SIDE)
+    shape = _thumbnails.small_shape(opened.case.shape, SIDE)
 
     def work() -> dict[str, float]:
-        truth = np.asarray(_pictures.shrink(mask, shape), bool)
+        truth = np.asarray(_thumbnails.shrink(mask, shape), bool)
         found = {}
         for stage, maps in opened.maps.items():
             own = opened.stage_maps(stage, snap=snap) or maps

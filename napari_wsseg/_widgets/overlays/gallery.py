@@ -20,17 +20,17 @@ from qtpy.QtGui import (
 from qtpy.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
-from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.overlays.cover import (
     SIDE,
     Cover,
+    FilmView,
     Pictures,
-    Window,
+    picture_rect,
     stage_dices,
     stage_pictures,
-    whole,
 )
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.pixmaps import pixmap
@@ -66,7 +66,7 @@ class Tile(QWidget):
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, words)
         else:
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-            painter.drawPixmap(self._target(), self.picture, whole(self.picture))
+            painter.drawPixmap(self._target(), self.picture, picture_rect(self.picture))
         painter.end()
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
@@ -97,9 +97,9 @@ class Tile(QWidget):
 
     def _target(self) -> QRectF:
         """Return where the whole picture lies, in this widget's pixels."""
-        room = QRectF(self.rect())
+        area = QRectF(self.rect())
         window = self.gallery.window_shown
-        return room if self.picture is None else window.placed(self.picture, room)
+        return area if self.picture is None else window.placed(self.picture, area)
 
 
 class Gallery(Cover):
@@ -108,7 +108,7 @@ class Gallery(Cover):
     def __init__(self, bench: Workbench, parent: QWidget | None) -> None:
         super().__init__(bench, parent, bench.stages_wanted.emit)
         self.session = bench.session
-        self.window_shown = Window(QPointF(0.5, 0.5))
+        self.window_shown = FilmView(QPointF(0.5, 0.5))
         self.what: Literal["stages", "maps"] = "stages"
         self.empty = ""
         self.tiles: dict[str, Tile] = {}
@@ -136,7 +136,9 @@ class Gallery(Cover):
         self.what = what
         self.empty = "Not computed for this film" if maps else "Not run for this film"
         shown = self.session.showing.maps
-        titles = {key: variants.words(key) for key in shown} if maps else STAGE_NAMES
+        titles = (
+            {key: variants.variant_title(key) for key in shown} if maps else STAGE_NAMES
+        )
         if list(titles) != list(self.tiles):
             self._lay(titles)
         self.show()
@@ -203,7 +205,7 @@ class Gallery(Cover):
         opened, tile = self.session.opened, next(iter(self.tiles.values()))
         if opened is None:
             return dict
-        height, width = _pictures.small_shape(opened.case.shape, SIDE)
+        height, width = _thumbnails.small_shape(opened.case.shape, SIDE)
         fit = min(tile.width() / width, tile.height() / height)
         return stage_pictures(self.session, least=round(_DIGITS / fit))
 
@@ -216,21 +218,21 @@ class Gallery(Cover):
         folder, showing = project.folder, session.showing
         drafts, shape = looking.drafts.copy(), opened.case.shape
         known = opened.case.labels
-        small = _pictures.small_shape(shape, SIDE)
-        window = session.tone.window(opened.case.id, opened.radiograph.pixels)
+        small = _thumbnails.small_shape(shape, SIDE)
+        window = session.tone.grey_window(opened.case.id, opened.radiograph.pixels)
 
         def work() -> Pictures:
-            film = _pictures.grey(opened.radiograph.pixels, small, window)
+            film = _thumbnails.grey(opened.radiograph.pixels, small, window)
             found: Pictures = {}
             for key, maps in read_every_map(folder, opened.case.id, showing).items():
                 score = drafts.score(maps, "cam", finding.name)
                 picture = film
                 if score is not None:
-                    heat = _pictures.cropped(score, shape)
-                    picture = _pictures.with_heat(film, heat, 0.55)
+                    heat = _thumbnails.cropped(score, shape)
+                    picture = _thumbnails.with_heat(film, heat, 0.55)
                 rim = drafts.draft(maps, "cam", finding.name, small, known)
                 rims = [(rim, finding.colour)]
-                found[key] = _pictures.with_masks(picture, rims, filled=False)
+                found[key] = _thumbnails.with_masks(picture, rims, filled=False)
             return found
 
         return work

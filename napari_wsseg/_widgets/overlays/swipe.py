@@ -19,7 +19,12 @@ from qtpy.QtWidgets import QWidget
 
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
-from napari_wsseg._widgets.overlays.cover import Cover, Window, stage_pictures, whole
+from napari_wsseg._widgets.overlays.cover import (
+    Cover,
+    FilmView,
+    picture_rect,
+    stage_pictures,
+)
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.pixmaps import pixmap
 from napari_wsseg._widgets.parts.worker_thread import Latest
@@ -30,7 +35,7 @@ _GRIP = 24
 _KEY_STEP = 0.02
 
 
-class Comparison(Cover):
+class SwipeView(Cover):
     """The view shown and the one it is compared with, zoomed and moved together.
 
     Attributes
@@ -48,7 +53,7 @@ class Comparison(Cover):
         looking = bench.session.looking
         super().__init__(bench, parent, lambda: looking.set_view(looking.view))
         self.session = bench.session
-        self.window_shown = Window(QPointF(0.5, 0.5))
+        self.window_shown = FilmView(QPointF(0.5, 0.5))
         self.divider = 0.5
         self.flipped: bool | None = None
         self.bare = False
@@ -115,7 +120,7 @@ class Comparison(Cover):
         if self.bare:
             views = ("film", "film")
         for place, view in enumerate(views):
-            self._draw_view(painter, view, *self._room(place))
+            self._draw_view(painter, view, *self._area(place))
         if self.flipped is None:
             self._draw_divider(painter)
         painter.end()
@@ -171,7 +176,7 @@ class Comparison(Cover):
     def _at_divider(self, at: QPointF) -> bool:
         return self.swipes and abs(at.x() - self.divider * self.width()) < _GRIP / 2
 
-    def _room(self, place: int) -> tuple[QRectF, QRectF]:
+    def _area(self, place: int) -> tuple[QRectF, QRectF]:
         """Return the room of the first or second view, and what is seen of it."""
         all_of_it = QRectF(self.rect())
         if self.flipped is not None:
@@ -186,11 +191,11 @@ class Comparison(Cover):
 
     def _placed(self) -> QRectF:
         picture = next(iter(self.pictures.values()), None)
-        room = self._room(0)[0]
-        return room if picture is None else self.window_shown.placed(picture, room)
+        area = self._area(0)[0]
+        return area if picture is None else self.window_shown.placed(picture, area)
 
     def _draw_view(
-        self, painter: QPainter, view: str, room: QRectF, seen: QRectF
+        self, painter: QPainter, view: str, area: QRectF, seen: QRectF
     ) -> None:
         if seen.isEmpty():
             return
@@ -201,8 +206,8 @@ class Comparison(Cover):
             words = f"{STAGE_NAMES[view]}: not run for this film"
             painter.drawText(seen, Qt.AlignmentFlag.AlignCenter, words)
         else:
-            target = self.window_shown.placed(picture, room)
-            painter.drawPixmap(target, picture, whole(picture))
+            target = self.window_shown.placed(picture, area)
+            painter.drawPixmap(target, picture, picture_rect(picture))
         first = seen.left() <= 0
         side = Qt.AlignmentFlag.AlignLeft if first else Qt.AlignmentFlag.AlignRight
         box = seen.adjusted(8, 6, -8, -6)

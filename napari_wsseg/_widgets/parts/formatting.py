@@ -84,7 +84,7 @@ def state(word: str) -> str:
     return _STATES.get(word, word)
 
 
-def figure(value: float) -> str:
+def format_metric(value: float) -> str:
     """Return 0.6134 as ``0.61``, 34.0 as ``34``, 1e-4 as ``0.0001``."""
     if value == int(value) and abs(value) >= 1:
         return f"{int(value):,}"

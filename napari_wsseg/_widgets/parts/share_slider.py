@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
 )
 
 
-class Note(QLabel):
+class WrappedLabel(QLabel):
     """A label that wraps and never makes a panel wider."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -46,7 +46,7 @@ class Share(QWidget):
         self.box.setRange(0.0, 1.0)
         self.box.setSingleStep(0.05)
         self.box.setDecimals(3)
-        self.words = Note()
+        self.words = WrappedLabel()
         label = QLabel("Expert share p")
         label.setBuddy(self.box)
         for widget in (self.slider, self.box, label):

@@ -22,7 +22,7 @@ _TEXT = (QLineEdit, QTextEdit, QPlainTextEdit, QAbstractSpinBox)
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class Shortcut:
     """One shortcut: what is pressed, how that is written, and what it does."""
 
     binding: str
@@ -32,55 +32,67 @@ class Key:
 
 
 KEYS = (
-    Key(
+    Shortcut(
         "A",
         "A",
         "Decide",
         "Accept: outlines shown become masks; a mask drawn before stays",
     ),
-    Key("S", "S", "Decide", "Accept with edits: your masks, and outlines elsewhere"),
-    Key("R", "R", "Decide", "Reject: nothing on this film is to be used"),
-    Key("G", "G", "Decide", "Flag for a second reading"),
-    Key("Shift-A", "Shift A", "Decide", "This finding: accept the outline shown"),
-    Key("Shift-S", "Shift S", "Decide", "This finding: your mask is right"),
-    Key("Shift-R", "Shift R", "Decide", "This finding: not there, its mask is empty"),
-    Key("Shift-Z", "Shift Z", "Decide", "Take the last decision, or label, back"),
-    Key("Shift-O", "Shift O", "Decide", "Reopen: read a decided film again"),
-    Key("Alt-A", "Alt A", "Decide", "Adjudicate: take the first reader's mask"),
-    Key("Alt-B", "Alt B", "Decide", "Adjudicate: take the second reader's mask"),
-    Key("PageDown", "Page down", "Films", "Next film"),
-    Key("PageUp", "Page up", "Films", "Previous film"),
-    Key("Control-Right", "Ctrl →", "Films", "Next film"),
-    Key("Control-Left", "Ctrl ←", "Films", "Previous film"),
-    Key("U", "U", "Films", "Next film to review"),
-    Key("/", "/", "Films", "Search the worklist"),
-    Key("D", "D", "Look", "Next stage"),
-    Key("H", "H (hold)", "Look", "Hide everything but the film"),
-    Key("K", "K (hold)", "Look", "Blink masks on and off, or the two stages compared"),
-    Key(",", ",", "Look", "Weaker overlay, or more of the first stage"),
-    Key(".", ".", "Look", "Stronger overlay, or more of the second stage"),
-    Key("9", "9", "Look", "Next grey window: auto, full, lung, heart, bone"),
-    Key("J", "J (hold)", "Look", "Grey window by moving the mouse"),
-    Key("0", "0", "Look", "Grey window back to auto"),
-    Key("I", "I", "Look", "Invert: dense is black, and back"),
-    Key("F6", "F6", "Look", "Expert masks filled, as outlines, off"),
-    Key("F5", "F5", "Look", "This finding alone, or all"),
-    Key("Shift-T", "Shift T", "Look", "Turn the view by a quarter; masks go along"),
-    Key("Shift-H", "Shift H", "Look", "Mirror the view"),
-    Key("T", "T", "Look", "All stages side by side"),
-    Key("W", "W", "Finding", "Next finding"),
-    Key("Q", "Q", "Finding", "Previous finding"),
-    Key("Shift-Y", "Shift Y", "Finding", "Label: present on the film"),
-    Key("Shift-N", "Shift N", "Finding", "Label: absent from the film"),
-    Key("Shift-U", "Shift U", "Finding", "Label: uncertain"),
-    Key("B", "B", "Draw", "Begin with the best draft there is"),
-    Key("C", "C", "Draw", "Candidates that differ most: point to see, 1 to 6 to take"),
-    Key("N", "N", "Draw", "Grow: stroke inside, with Ctrl outside; again: put away"),
-    Key("8", "8", "Draw", "Ruler; a second line: ratio (heart : chest), angle"),
-    Key("F2", "F2", "Readers", "Who reads: openly, blind, as adjudicator"),
-    Key("F3", "F3", "Readers", "Agreement of readers"),
-    Key("F4", "F4", "Readers", "Versions of this finding's mask"),
-    Key("F1", "F1", "Help", "This list"),
+    Shortcut(
+        "S", "S", "Decide", "Accept with edits: your masks, and outlines elsewhere"
+    ),
+    Shortcut("R", "R", "Decide", "Reject: nothing on this film is to be used"),
+    Shortcut("G", "G", "Decide", "Flag for a second reading"),
+    Shortcut("Shift-A", "Shift A", "Decide", "This finding: accept the outline shown"),
+    Shortcut("Shift-S", "Shift S", "Decide", "This finding: your mask is right"),
+    Shortcut(
+        "Shift-R", "Shift R", "Decide", "This finding: not there, its mask is empty"
+    ),
+    Shortcut("Shift-Z", "Shift Z", "Decide", "Take the last decision, or label, back"),
+    Shortcut("Shift-O", "Shift O", "Decide", "Reopen: read a decided film again"),
+    Shortcut("Alt-A", "Alt A", "Decide", "Adjudicate: take the first reader's mask"),
+    Shortcut("Alt-B", "Alt B", "Decide", "Adjudicate: take the second reader's mask"),
+    Shortcut("PageDown", "Page down", "Films", "Next film"),
+    Shortcut("PageUp", "Page up", "Films", "Previous film"),
+    Shortcut("Control-Right", "Ctrl →", "Films", "Next film"),
+    Shortcut("Control-Left", "Ctrl ←", "Films", "Previous film"),
+    Shortcut("U", "U", "Films", "Next film to review"),
+    Shortcut("/", "/", "Films", "Search the worklist"),
+    Shortcut("D", "D", "Look", "Next stage"),
+    Shortcut("H", "H (hold)", "Look", "Hide everything but the film"),
+    Shortcut(
+        "K", "K (hold)", "Look", "Blink masks on and off, or the two stages compared"
+    ),
+    Shortcut(",", ",", "Look", "Weaker overlay, or more of the first stage"),
+    Shortcut(".", ".", "Look", "Stronger overlay, or more of the second stage"),
+    Shortcut("9", "9", "Look", "Next grey window: auto, full, lung, heart, bone"),
+    Shortcut("J", "J (hold)", "Look", "Grey window by moving the mouse"),
+    Shortcut("0", "0", "Look", "Grey window back to auto"),
+    Shortcut("I", "I", "Look", "Invert: dense is black, and back"),
+    Shortcut("F6", "F6", "Look", "Expert masks filled, as outlines, off"),
+    Shortcut("F5", "F5", "Look", "This finding alone, or all"),
+    Shortcut(
+        "Shift-T", "Shift T", "Look", "Turn the view by a quarter; masks go along"
+    ),
+    Shortcut("Shift-H", "Shift H", "Look", "Mirror the view"),
+    Shortcut("T", "T", "Look", "All stages side by side"),
+    Shortcut("W", "W", "Finding", "Next finding"),
+    Shortcut("Q", "Q", "Finding", "Previous finding"),
+    Shortcut("Shift-Y", "Shift Y", "Finding", "Label: present on the film"),
+    Shortcut("Shift-N", "Shift N", "Finding", "Label: absent from the film"),
+    Shortcut("Shift-U", "Shift U", "Finding", "Label: uncertain"),
+    Shortcut("B", "B", "Draw", "Begin with the best draft there is"),
+    Shortcut(
+        "C", "C", "Draw", "Candidates that differ most: point to see, 1 to 6 to take"
+    ),
+    Shortcut(
+        "N", "N", "Draw", "Grow: stroke inside, with Ctrl outside; again: put away"
+    ),
+    Shortcut("8", "8", "Draw", "Ruler; a second line: ratio (heart : chest), angle"),
+    Shortcut("F2", "F2", "Readers", "Who reads: openly, blind, as adjudicator"),
+    Shortcut("F3", "F3", "Readers", "Agreement of readers"),
+    Shortcut("F4", "F4", "Readers", "Versions of this finding's mask"),
+    Shortcut("F1", "F1", "Help", "This list"),
 )
 """Every shortcut of ours; `NAPARI_KEYS` tells those of napari worth knowing."""
 

@@ -33,7 +33,7 @@ def rows_table(heads: Sequence[str]) -> QTableWidget:
     return table
 
 
-def fill(
+def fill_table(
     table: QTableWidget, heads: Sequence[str], rows: Sequence[tuple[str, ...]]
 ) -> None:
     """Show `rows` under `heads`; what is cut off is told by its tooltip."""
@@ -45,10 +45,10 @@ def fill(
             item = QTableWidgetItem(word)
             item.setToolTip(word)
             table.setItem(row, column, item)
-    roomy(table)
+    fit_row_heights(table)
 
 
-def roomy(table: QTableWidget) -> None:
+def fit_row_heights(table: QTableWidget) -> None:
     """Make every row as high as its words, and a little air."""
     table.resizeRowsToContents()
     for row in range(table.rowCount()):

@@ -168,9 +168,9 @@ class Child:
         """End the process and all it started, at once."""
         if self.alive:
             self.killed = True
-        self.sweep()
+        self.kill_descendants()
 
-    def sweep(self) -> None:
+    def kill_descendants(self) -> None:
         """End whatever is left of the process' tree."""
         for process in self._tree():
             try:
@@ -277,13 +277,13 @@ def _batches(child: Child, patience: Patience) -> Iterator[tuple[Event, ...]]:
         if gone is None and not child.alive:
             gone = now
         if finished and child.alive and now - heard > patience.linger:
-            child.sweep()
+            child.kill_descendants()
         # Someone it started may keep the pipe open after it is gone: do not wait long.
         if gone is not None and (child.drained or now - gone > 1.0) and not lines:
             break
         if len(lines) < 1000:
             time.sleep(patience.tick)
-    child.sweep()
+    child.kill_descendants()
     last = thin(errors.fresh())
     yield (*last, _verdict(child, finished, errors.last))
 

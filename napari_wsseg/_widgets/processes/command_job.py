@@ -32,9 +32,9 @@ def lines(
             while wanted():
                 gone = not child.alive and child.drained
                 for line in child.lines():
-                    said = _read(line)
-                    ended = ended or is_end(said)
-                    yield said
+                    record = _read(line)
+                    ended = ended or is_end(record)
+                    yield record
                 if gone:
                     break
                 time.sleep(0.05)
@@ -52,9 +52,9 @@ def lines(
         yield protocol.failed(reason)
 
 
-def is_end(said: dict[str, Any]) -> bool:
+def is_end(record: dict[str, Any]) -> bool:
     """Whether nothing comes after a line: of an export, or of a command."""
-    return protocol.is_last(said) or ("status" in said and "event" not in said)
+    return protocol.is_last(record) or ("status" in record and "event" not in record)
 
 
 def _reason(errors: str) -> str:
@@ -66,10 +66,10 @@ def _reason(errors: str) -> str:
 
 def _read(line: bytes) -> dict[str, Any]:
     try:
-        said = json.loads(line)
+        record = json.loads(line)
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 class CommandJob(QObject):
@@ -77,11 +77,11 @@ class CommandJob(QObject):
 
     Signals
     -------
-    said(dict)
+    reported(dict)
         What the process says, a line at a time.
     """
 
-    said = Signal(dict)
+    reported = Signal(dict)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -102,12 +102,12 @@ class CommandJob(QObject):
             lines, list(command), lambda: mark in current, _start_thread=False
         )
 
-        def heard(said: dict[str, Any] | None) -> None:
-            if said is None or mark not in current:
+        def heard(record: dict[str, Any] | None) -> None:
+            if record is None or mark not in current:
                 return
-            if is_end(said):
+            if is_end(record):
                 current.clear()
-            self.said.emit(said)
+            self.reported.emit(record)
 
         worker.yielded.connect(heard)
         worker.start()

@@ -58,14 +58,14 @@ def describe_config(config: type[Any]) -> list[dict[str, Any]]:
     TypeError
         If a setting is of a kind that no form shows.
     """
-    told = []
+    records = []
     for setting in fields_of(config).values():
         kind = getattr(setting.kind, "__name__", str(setting.kind))
         if kind not in KINDS:
             raise TypeError(
                 f"setting {setting.name} is {kind}; a form shows {', '.join(KINDS)}"
             )
-        told.append(
+        records.append(
             {
                 "name": setting.name,
                 "kind": kind,
@@ -73,7 +73,7 @@ def describe_config(config: type[Any]) -> list[dict[str, Any]]:
                 "default": setting.default,
             }
         )
-    return told
+    return records
 
 
 def device() -> str:

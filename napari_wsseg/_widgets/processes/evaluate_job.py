@@ -47,7 +47,7 @@ class Evaluation(QObject):
         except OSError as error:
             self._say(f"The run could not be evaluated: {error}")
             return
-        job.said.connect(self._heard)
+        job.reported.connect(self._heard)
         job.ended.connect(self._ended)
         self._job = job
         self._say(f"Evaluating on the {split} split …")

@@ -14,11 +14,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from napari_wsseg import protocol
-from napari_wsseg.protocol import Beat, Cell, Finished, Saved, Started, Step, numbers
+from napari_wsseg.protocol import (
+    Beat,
+    CellDone,
+    Finished,
+    Saved,
+    Started,
+    Step,
+    numbers,
+)
 
 __all__ = [
     "Beat",
-    "Cell",
+    "CellDone",
     "EndState",
     "Ended",
     "Event",
@@ -74,7 +82,7 @@ class Ended:
 
 
 Event: TypeAlias = (
-    Started | Step | Saved | Cell | Beat | Noise | Silent | Finished | Ended
+    Started | Step | Saved | CellDone | Beat | Noise | Silent | Finished | Ended
 )
 
 

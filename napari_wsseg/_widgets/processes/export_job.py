@@ -17,7 +17,7 @@ class ExportJob(CommandJob):
 
     Signals
     -------
-    said(dict)
+    reported(dict)
         What the process says, see `napari_wsseg._widgets.processes.export_process`.
     """
 

@@ -62,7 +62,7 @@ def _export(wanted: Mapping[str, Any]) -> None:
             try:
                 progress = next(job)
             except StopIteration as end:
-                _say(protocol.finished(**_told(end.value)))
+                _say(protocol.finished(**_as_record(end.value)))
                 return
             _say(protocol.progress(progress.step, progress.total, progress.message))
 
@@ -79,7 +79,7 @@ def _job(project: Any, wanted: Mapping[str, Any]) -> Generator[Progress, None, A
     return writing.steps(project, name, out, scope, identity=identity, dry_run=dry_run)
 
 
-def _told(found: Any) -> dict[str, Any]:
+def _as_record(found: Any) -> dict[str, Any]:
     names = ("cases", "masks", "dry_run")
     lists = ("lost", "skipped", "warnings")
     return {

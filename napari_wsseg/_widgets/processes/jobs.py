@@ -18,7 +18,7 @@ from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from napari_wsseg._widgets.processes.child import Child, Patience, pump
 from napari_wsseg._widgets.processes.events import (
-    Cell,
+    CellDone,
     Ended,
     EndState,
     Event,
@@ -60,7 +60,7 @@ class Job(QObject):
 
     Signals
     -------
-    said(tuple of Event)
+    reported(tuple of Event)
         A batch of news, ten times a second at most.
     changed()
         `state`, `run`, `can_force` or `silent_s` is another one.
@@ -68,7 +68,7 @@ class Job(QObject):
         Sent exactly once.
     """
 
-    said = Signal(tuple)
+    reported = Signal(tuple)
     changed = Signal()
     ended = Signal(object)
 
@@ -94,7 +94,7 @@ class Job(QObject):
         #: Of the same run, before this process went on with it.
         self.earlier: list[Step] = []
         self.log: deque[str] = deque(maxlen=500)
-        self.cells: list[Cell] = []
+        self.cells: list[CellDone] = []
         self.began = time.monotonic()
         self._patience = patience or Patience()
         self._force_due = False
@@ -179,7 +179,7 @@ class Job(QObject):
         folder = self.request.project / "runs"
         try:
             project_files.touch(folder / self.run / "stop")
-            if self.request.several:
+            if self.request.trains_several:
                 # Heard between two runs as well.
                 project_files.touch(folder / "stop")
         except (OSError, DataError):
@@ -200,12 +200,12 @@ class Job(QObject):
                 changed = True
             elif isinstance(event, Step):
                 self.steps.append(event)
-            elif isinstance(event, Cell):
+            elif isinstance(event, CellDone):
                 self.cells.append(event)
             elif isinstance(event, Noise):
                 self.log.append(event.text)
         if events:
-            self.said.emit(events)
+            self.reported.emit(events)
         if changed:
             self.changed.emit()
         if events and isinstance(events[-1], Ended):
@@ -320,7 +320,7 @@ def _keep_errors(job: Job) -> None:
             heading = "\n--- standard error ---\n"
             project_files.append(folder / "log.txt", heading + text)
     except (OSError, DataError) as error:
-        job.said.emit((Ended("lost", f"The log could not be kept: {error}"),))
+        job.reported.emit((Ended("lost", f"The log could not be kept: {error}"),))
 
 
 def _close_if_alive(reference: weakref.ref[Jobs]) -> None:

@@ -54,7 +54,7 @@ class MapMaker(QObject):
             self.variant = self.words = ""
             self.failed.emit(f"The maps cannot be computed: {error}")
             return
-        job.said.connect(self._heard)
+        job.reported.connect(self._heard)
         job.ended.connect(lambda end: self._ended(job, end))
         self._job = job
         self.moved.emit()

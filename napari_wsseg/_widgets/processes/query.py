@@ -33,7 +33,7 @@ def ask(words: Sequence[str]) -> Generator[None, None, dict[str, Any]]:
     try:
         while True:
             try:
-                told, complaint = process.communicate(timeout=0.1)
+                output, complaint = process.communicate(timeout=0.1)
                 break
             except subprocess.TimeoutExpired:
                 yield
@@ -44,5 +44,5 @@ def ask(words: Sequence[str]) -> Generator[None, None, dict[str, Any]]:
     if process.returncode:
         raise RuntimeError((complaint.strip().splitlines() or ["no reason given"])[-1])
     # Only the last line is ours: a library may greet the world on import.
-    answer: dict[str, Any] = json.loads(told.strip().splitlines()[-1])
+    answer: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
     return answer

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, make_dataclass, replace
 from typing import Annotated, Any
 
 from napari_wsseg import recipe_facts
-from napari_wsseg._widgets.processes import query as _asking
+from napari_wsseg._widgets.processes import query as _query
 from napari_wsseg._widgets.processes.describe_recipes import KINDS
 from napari_wsseg.recipe_facts import RecipeFacts
 
@@ -64,10 +64,10 @@ def facts_of(recipe: str) -> RecipeFacts:
     card = loaded.recipes.get(recipe) if loaded is not None else None
     if card is not None and card.facts is not None:
         return card.facts
-    said = recipe_facts.facts(recipe)
-    if card is None or said.stages:
-        return said
-    return replace(said, stages=card.stages, summary=card.summary)
+    record = recipe_facts.facts(recipe)
+    if card is None or record.stages:
+        return record
+    return replace(record, stages=card.stages, summary=card.summary)
 
 
 def known() -> Loaded | None:
@@ -115,7 +115,7 @@ def ask() -> Generator[None, None, Loaded]:
     _known[:] = [
         _read(
             (
-                yield from _asking.ask(
+                yield from _query.ask(
                     ["napari_wsseg._widgets.processes.describe_recipes"]
                 )
             )
@@ -124,17 +124,17 @@ def ask() -> Generator[None, None, Loaded]:
     return _known[0]
 
 
-def rebuild(name: str, told: Iterable[Mapping[str, Any]]) -> type[Any]:
+def rebuild(name: str, record: Iterable[Mapping[str, Any]]) -> type[Any]:
     """Return a frozen dataclass with the settings that were told."""
-    return make_dataclass(name, map(_field, told), frozen=True, kw_only=True)
+    return make_dataclass(name, map(_field, record), frozen=True, kw_only=True)
 
 
-def _field(told: Mapping[str, Any]) -> tuple[str, Any, Any]:
-    kind, rules = KINDS[told["kind"]], told["rules"]
-    return told["name"], Annotated[kind, rules], field(default=told["default"])
+def _field(record: Mapping[str, Any]) -> tuple[str, Any, Any]:
+    kind, rules = KINDS[record["kind"]], record["rules"]
+    return record["name"], Annotated[kind, rules], field(default=record["default"])
 
 
-def _read(told: Mapping[str, Any]) -> Loaded:
+def _read(record: Mapping[str, Any]) -> Loaded:
     cards = {
         card["name"]: RecipeCard(
             card["name"],
@@ -143,13 +143,13 @@ def _read(told: Mapping[str, Any]) -> Loaded:
             card["summary"],
             recipe_facts.read(card["name"], card),
         )
-        for card in told["recipes"]
+        for card in record["recipes"]
     }
-    problems = tuple(told.get("problems", ()))
+    problems = tuple(record.get("problems", ()))
     return Loaded(
         cards,
-        tuple(told["presets"]),
-        told["device"],
+        tuple(record["presets"]),
+        record["device"],
         problems,
-        told.get("preset_notes", {}),
+        record.get("preset_notes", {}),
     )

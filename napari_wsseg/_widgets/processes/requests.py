@@ -63,7 +63,7 @@ class Request:
     sweep: Sweep | None = None
 
     @property
-    def several(self) -> bool:
+    def trains_several(self) -> bool:
         """Whether it trains several runs one after the other."""
         return self.recipe is None or self.sweep is not None
 

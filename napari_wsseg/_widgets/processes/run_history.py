@@ -40,9 +40,9 @@ def earlier_steps(run: Path) -> list[Step]:
     steps = []
     try:
         for row in RunFolder(run).metrics():
-            figures = {k: v for k, v in row.items() if k not in ("step", "total")}
-            told = Step(int(row["step"]), int(row["total"]), "", numbers(figures), None)
-            steps.append(told)
+            metrics = {k: v for k, v in row.items() if k not in ("step", "total")}
+            step = Step(int(row["step"]), int(row["total"]), "", numbers(metrics), None)
+            steps.append(step)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # A damaged file has nothing more to draw; the training itself goes on.
         pass

@@ -71,16 +71,16 @@ class Scoring(QObject):
             return f"Scoring films with the new run ({self.stage}) …"
         return f"Scoring films: {self.done:,} of {self.total:,} ({self.stage})"
 
-    def lacking(self) -> int:
+    def missing(self) -> int:
         """Return how many films some stage in use has no maps of."""
         project = self._project()
         if project is None:
             return 0
         films = [case.id for case in project.cases()]
-        lacking: set[str] = set()
+        missing: set[str] = set()
         for stage, run in project.runs_in_use().items():
-            lacking |= stages.missing(project.folder, stage, run, films)
-        return len(lacking)
+            missing |= stages.missing(project.folder, stage, run, films)
+        return len(missing)
 
     def start(self) -> None:
         """Compute what the runs in use lack."""
@@ -139,7 +139,7 @@ class Scoring(QObject):
         except OSError as error:
             self._complain(f"The films cannot be scored: {error}")
             return
-        job.said.connect(self._heard)
+        job.reported.connect(self._heard)
         job.ended.connect(lambda end: self._ended(job, end))
         self._job = job
         self.moved.emit()
@@ -183,12 +183,12 @@ class Scoring(QObject):
         self.moved.emit()
 
 
-def summary(lacking: int) -> str:
+def summary(missing: int) -> str:
     """Say how many films have no maps of the runs in use; empty when none."""
-    if not lacking:
+    if not missing:
         return ""
-    verb = "has" if lacking == 1 else "have"
-    return f"{count(lacking, 'film')} {verb} no maps of the runs in use."
+    verb = "has" if missing == 1 else "have"
+    return f"{count(missing, 'film')} {verb} no maps of the runs in use."
 
 
 _of_session: weakref.WeakKeyDictionary[Session, Scoring] = weakref.WeakKeyDictionary()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_wsseg._widgets.parts.share_slider import Note
+from napari_wsseg._widgets.parts.share_slider import WrappedLabel
 from napari_wsseg._widgets.processes.score_job import Scoring, summary
 
 
@@ -20,7 +20,7 @@ class ScoringStrip(QWidget):
     def __init__(self, scoring: Scoring) -> None:
         super().__init__()
         self.scoring = scoring
-        self.words = Note()
+        self.words = WrappedLabel()
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Films scored with the runs in use")
         self.bar.setMinimumWidth(60)
@@ -40,8 +40,8 @@ class ScoringStrip(QWidget):
     def refresh(self) -> None:
         """Show what is going on, or what could be done."""
         busy = self.scoring.busy
-        lacking = 0 if busy else self.scoring.lacking()
-        words = [self.scoring.words, summary(lacking)]
+        missing = 0 if busy else self.scoring.missing()
+        words = [self.scoring.words, summary(missing)]
         self.words.setText("\n".join(word for word in words if word))
         self.bar.setVisible(busy)
         self.bar.setRange(0, self.scoring.total)
@@ -52,7 +52,7 @@ class ScoringStrip(QWidget):
             if busy
             else "Compute the maps that are missing, in the background"
         )
-        self.button.setVisible(busy or bool(lacking))
+        self.button.setVisible(busy or bool(missing))
         self.setVisible(bool(self.words.text()))
 
     def _press(self) -> None:

@@ -81,24 +81,24 @@ class AdjudicatePanel(QWidget):
         if masks is None:
             return
         spacing = opened.case.spacing_mm
-        dice = Overlap.of(*masks).dice
+        dice = Overlap.between(*masks).dice
         far = agreement.hd95(*masks, spacing=spacing or (1.0, 1.0))
-        told = f"Dice {dice:.2f}"
+        text = f"Dice {dice:.2f}"
         if far is not None:
-            told += f" · HD95 {far:.1f} {'mm' if spacing else 'px'}"
+            text += f" · HD95 {far:.1f} {'mm' if spacing else 'px'}"
         sees = [name for name, mask in zip(others, masks, strict=False) if mask.any()]
         if len(sees) == 1:
-            told = f"only {sees[0]} sees it"
+            text = f"only {sees[0]} sees it"
         elif not sees:
-            told = "neither sees it"
-        self.words.setText(f"<b>{finding.name}</b>: {told}")
+            text = "neither sees it"
+        self.words.setText(f"<b>{finding.name}</b>: {text}")
 
     def _show_part(self, part: str, on: bool) -> None:
         self.bench.compared.want(part, on)
         self.bench.focus_canvas()
 
     def _take(self, number: int) -> None:
-        self.session.take(number)
+        self.session.take_reader_mask(number)
         self.bench.focus_canvas()
 
 

@@ -53,14 +53,14 @@ class MapChoice(QWidget):
         self.maker.failed.connect(self.session.message.emit)
         listen(
             self,
-            self._tell,
+            self._update_text,
             self.session.case_changed,
             self.session.stages_changed,
             self.session.project_changed,
         )
         listen(self, self.maker.close, self.session.closing)
         self.destroyed.connect(self.maker.close)
-        self._tell()
+        self._update_text()
 
     @property
     def missing(self) -> bool:
@@ -68,7 +68,7 @@ class MapChoice(QWidget):
         opened, showing = self.session.opened, self.session.showing
         return bool(showing.map) and opened is not None and "cam" not in opened.maps
 
-    def _tell(self) -> None:
+    def _update_text(self) -> None:
         showing = self.session.showing
         self.setVisible(len(showing.maps) > 1)
         self.beside.setVisible(len(showing.maps) > 1)
@@ -77,7 +77,7 @@ class MapChoice(QWidget):
             self.list.clear()
             for place, variant in enumerate(showing.maps):
                 own = "" if place else " (default)"
-                self.list.addItem(variants.words(variant) + own, variant)
+                self.list.addItem(variants.variant_title(variant) + own, variant)
         self.list.setCurrentIndex(max(0, self.list.findData(showing.map)))
         busy, missing = self.maker.busy, self.missing
         if busy:
@@ -91,7 +91,7 @@ class MapChoice(QWidget):
     def _what(self) -> str:
         if self.maker.variant == ALL:
             return "all maps of this film"
-        return variants.words(self.maker.variant)
+        return variants.variant_title(self.maker.variant)
 
     def _chosen(self, place: int) -> None:
         variant = str(self.list.itemData(place))
@@ -99,7 +99,7 @@ class MapChoice(QWidget):
         if variant != self.session.showing.map:
             self.session.choose_map(variant)
             # What is known of the new map is known once its files have been read.
-            self.bench.reading.drain()
+            self.bench.loading.drain()
             if self.missing:
                 self._make(variant)
         self.bench.focus_canvas()
@@ -123,7 +123,7 @@ class MapChoice(QWidget):
     def _moved(self) -> None:
         if self.missing or (self.maker.variant == ALL):
             self.session.refresh_maps()
-        self._tell()
+        self._update_text()
 
     def _side_by_side(self) -> None:
         session = self.session

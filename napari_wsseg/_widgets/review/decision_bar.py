@@ -158,9 +158,9 @@ class DecidePanel(QWidget):
         self.now.setVisible(known is not None)
         final = self.session.settled and self.session.reading.mode == "open"
         if known:
-            told = f"{_WORDS[known.verdict]} by {known.reader}, {known.created[:10]}."
+            text = f"{_WORDS[known.verdict]} by {known.reader}, {known.created[:10]}."
             more = "Its masks are final." if final else "A new decision replaces it."
-            self.now.setText(f"{told} {more}")
+            self.now.setText(f"{text} {more}")
         can = case is not None and not self.session.readonly
         self.reopen.setVisible(known is not None or final)
         self.reopen.setEnabled(can)

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
 
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
-from napari_wsseg._widgets.parts import formatting as _words
+from napari_wsseg._widgets.parts import formatting as _formatting
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.review.findings_table import area
 from napari_wsseg.jobs import DataError
@@ -124,7 +124,7 @@ class StartRow(QWidget):
             self.bench.autosave.apply(
                 finding.name,
                 mask,
-                f"from {opened.shown.kept(stage)}"
+                f"from {opened.shown.maps_name(stage)}"
                 + (" snapped" if self.session.looking.snap else ""),
                 opened.shown.runs.get(stage),
             )
@@ -150,7 +150,7 @@ class StartRow(QWidget):
         spacing = case.spacing_mm if case else None
         return (
             f"Start from version {version.version} · "
-            f"{_words.moment(version.created)} · {version.tool} · "
+            f"{_formatting.moment(version.created)} · {version.tool} · "
             f"{area(version.area_px, spacing)}"
         )
 

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.review.label_bar import label_menu
@@ -47,7 +47,7 @@ _GLANCE = 96
 """Longest side, in pixels, at which a draft is looked for."""
 
 
-class Table(QTableWidget):
+class QuietTable(QTableWidget):
     """A table that moves by the arrows and leaves letters to our shortcuts."""
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
@@ -74,7 +74,7 @@ class FindingsTable(QWidget):
         super().__init__()
         self.bench = bench
         self.session = bench.session
-        self.table = Table(0, len(COLUMNS))
+        self.table = QuietTable(0, len(COLUMNS))
         self.row_of: dict[str, int] = {}
         self._groups: dict[int, str] = {}
         self._folded: set[str] = set()
@@ -355,7 +355,7 @@ def state(session: Session, finding: str, states: Mapping[str, str]) -> str:
     stage = stage or next((s for s in reversed(STAGES) if s in opened.maps), None)
     if stage is None:
         return ""
-    shape = _pictures.small_shape(opened.case.shape, _GLANCE)
+    shape = _thumbnails.small_shape(opened.case.shape, _GLANCE)
     draft = looking.drafts.draft(
         opened.maps[stage], stage, finding, shape, opened.case.labels
     )

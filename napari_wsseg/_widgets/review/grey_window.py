@@ -78,7 +78,7 @@ class TonePanel(QWidget):
         self.setEnabled(opened is not None)
         if opened is None:
             return
-        window = tone.window(opened.case.id, opened.radiograph.pixels)
+        window = tone.grey_window(opened.case.id, opened.radiograph.pixels)
         blocked = self.inverted.blockSignals(True)
         self.inverted.setChecked(tone.inverted)
         self.inverted.blockSignals(blocked)

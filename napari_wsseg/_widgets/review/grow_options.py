@@ -61,7 +61,7 @@ class GrowRow(QWidget):
         self.bench.focus_canvas()
 
     def _took(self) -> None:
-        self.bench.grow.take()
+        self.bench.grow.accept_proposal()
         self.bench.focus_canvas()
 
     def _dropped(self) -> None:

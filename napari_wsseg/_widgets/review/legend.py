@@ -7,7 +7,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.parts.connections import listen
@@ -100,8 +100,8 @@ class Legend(QWidget):
         """Draw the three values of a seed, each with its word."""
         wide = self.width() / len(_SEED)
         for place, value in enumerate((0.0, 0.5, 1.0)):
-            red, green, blue, alpha = _pictures.HEAT[
-                round(value * (len(_pictures.HEAT) - 1))
+            red, green, blue, alpha = _thumbnails.HEAT[
+                round(value * (len(_thumbnails.HEAT) - 1))
             ]
             box = QRectF(place * wide, 0, wide - 4, _BAR)
             painter.fillRect(box, QColor("#404040"))
@@ -116,9 +116,9 @@ class Legend(QWidget):
         bar = QRectF(0, 0, self.width(), _BAR)
         painter.fillRect(bar, QColor("#404040"))
         shades = QLinearGradient(QPointF(0, 0), QPointF(self.width(), 0))
-        for place, (red, green, blue, alpha) in enumerate(_pictures.HEAT):
+        for place, (red, green, blue, alpha) in enumerate(_thumbnails.HEAT):
             colour = QColor.fromRgbF(*(float(v) for v in (red, green, blue, alpha)))
-            shades.setColorAt(place / (len(_pictures.HEAT) - 1), colour)
+            shades.setColorAt(place / (len(_thumbnails.HEAT) - 1), colour)
         painter.fillRect(bar, shades)
         looking = self.session.looking
         if looking.finding is not None and looking.view in STAGES:

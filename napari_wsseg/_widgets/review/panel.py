@@ -135,15 +135,15 @@ class CaseHeader(QWidget):
         session = self.session
         seconds = session.experts.seconds_since_saved if session.experts else None
         if session.problem:
-            said = "⚠ not saved"
+            text = "⚠ not saved"
             style = f"color: {red(self.palette())}; font-weight: bold;"
         else:
-            said = "" if seconds is None else f"✓ saved {_ago(seconds)}"
+            text = "" if seconds is None else f"✓ saved {_ago(seconds)}"
             style = f"color: {green(self.palette())};"
         if style != self.saved.styleSheet():
             self.saved.setStyleSheet(style)
-        if said != self.saved.text():
-            self.saved.setText(said)
+        if text != self.saved.text():
+            self.saved.setText(text)
 
 
 def _chest(project: Project, case: Case) -> str:
@@ -155,9 +155,9 @@ def _chest(project: Project, case: Case) -> str:
     if found is None:
         return ""
     ratio = found.cardiothoracic_ratio
-    told = "no heart found" if ratio is None else f"cardiothoracic ratio {ratio:.2f}"
+    text = "no heart found" if ratio is None else f"cardiothoracic ratio {ratio:.2f}"
     lungs = found.left_lung + found.right_lung
-    return f"{told}, lungs {lungs:.0%} of the film (machine)"
+    return f"{text}, lungs {lungs:.0%} of the film (machine)"
 
 
 class Review(QWidget):

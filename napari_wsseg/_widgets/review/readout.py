@@ -36,7 +36,7 @@ class Readout(QLabel):
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(_PAUSE_MS)
-        self._soon.timeout.connect(self._tell)
+        self._soon.timeout.connect(self._update_text)
         self._at: tuple[float, ...] = ()
         callbacks = bench.viewer.mouse_move_callbacks
         callbacks.append(self._moved)
@@ -51,7 +51,7 @@ class Readout(QLabel):
         if not self._soon.isActive():
             self._soon.start()
 
-    def _tell(self) -> None:
+    def _update_text(self) -> None:
         film = self.bench.layers.film
         if film is not None and self.session.opened is not None:
             row, column = (round(float(v)) for v in film.world_to_data(self._at))

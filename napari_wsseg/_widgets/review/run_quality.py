@@ -30,9 +30,9 @@ def words(project: Path, stage: str, run: str) -> str:
         return UNMEASURED
     for split in ("test", "val", "all"):
         result = found.get(split)
-        figures = _figures(result, stage)
-        if result is not None and figures.get("pos_iou") is not None:
-            return _line(split, int(result["n_with_expert_masks"]), figures)
+        metrics = _figures(result, stage)
+        if result is not None and metrics.get("pos_iou") is not None:
+            return _line(split, int(result["n_with_expert_masks"]), metrics)
     return UNMEASURED
 
 
@@ -40,10 +40,10 @@ def _figures(result: Mapping[str, Any] | None, stage: str) -> Mapping[str, Any]:
     return ((result or {}).get("stages") or {}).get(stage) or {}
 
 
-def _line(split: str, films: int, figures: Mapping[str, Any]) -> str:
+def _line(split: str, films: int, metrics: Mapping[str, Any]) -> str:
     kind = "" if split == "all" else f"{split} "
-    line = f"IoU {figures['pos_iou']:.2f} on {films} {kind}films"
-    empty = figures.get("emptiness")
+    line = f"IoU {metrics['pos_iou']:.2f} on {films} {kind}films"
+    empty = metrics.get("emptiness")
     if empty is None:
         return line
     return f"{line}; {_share(1 - float(empty))} empty films gets a mask"

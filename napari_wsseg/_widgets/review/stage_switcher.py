@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.canvas.stage_extras import BACKGROUND_COLOUR, IGNORED_COLOUR
@@ -329,29 +329,29 @@ class StagePanel(QWidget):
         drafts, masks = looking.drafts.copy(), dict(experts.masks)
         known = opened.case.labels
         colours = {f.name: f.colour for f in looking.findings}
-        shape = _pictures.small_shape(opened.case.shape, THUMB * 2)
+        shape = _thumbnails.small_shape(opened.case.shape, THUMB * 2)
         snapped = looking.view if looking.snap else None
 
         def work() -> dict[str, NDArray[np.uint8]]:
-            film = _pictures.grey(opened.radiograph.pixels, shape)
+            film = _thumbnails.grey(opened.radiograph.pixels, shape)
             drawn = [
-                (_pictures.shrink(mask, shape), colours[name])
+                (_thumbnails.shrink(mask, shape), colours[name])
                 for name, mask in masks.items()
                 if mask.any()
             ]
             pictures = {
                 "film": film,
-                "expert": _pictures.with_masks(film, drawn, filled=True),
+                "expert": _thumbnails.with_masks(film, drawn, filled=True),
             }
             for stage, maps in opened.maps.items():
                 score = drafts.score(maps, stage, finding.name)
                 if score is None:
                     continue
-                heat = _pictures.cropped(score, opened.case.shape)
-                picture = _pictures.with_heat(film, heat)
+                heat = _thumbnails.cropped(score, opened.case.shape)
+                picture = _thumbnails.with_heat(film, heat)
                 own = opened.stage_maps(stage, snap=stage == snapped) or maps
                 rim = drafts.draft(own, stage, finding.name, shape, known)
-                pictures[stage] = _pictures.with_masks(
+                pictures[stage] = _thumbnails.with_masks(
                     picture, [(rim, finding.colour)], filled=False
                 )
             return pictures

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.comparison_layers import FIRST, SECOND
 from napari_wsseg._widgets.parts.connections import listen
-from napari_wsseg._widgets.parts.text_table import fill, rows_table
+from napari_wsseg._widgets.parts.text_table import fill_table, rows_table
 from napari_wsseg.schema import Annotation
 
 _HEADS = ("Version", "When", "How")
@@ -90,7 +90,7 @@ class VersionsPanel(QWidget):
         found = self.session.versions(finding.name) if finding else ()
         if found != self._versions or not self.table.rowCount():
             self._versions = found
-            fill(self.table, _HEADS, [_row(one) for one in found])
+            fill_table(self.table, _HEADS, [_row(one) for one in found])
             if found:
                 self.table.selectRow(min(1, len(found) - 1))
         self.empty.setVisible(not found)

@@ -18,13 +18,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets.parts import formatting as _words
+from napari_wsseg._widgets.parts import formatting as _formatting
 from napari_wsseg._widgets.parts.pixmaps import pixmap
-from napari_wsseg._widgets.parts.share_slider import Note
-from napari_wsseg._widgets.parts.text_table import fill, rows_table
+from napari_wsseg._widgets.parts.share_slider import WrappedLabel
+from napari_wsseg._widgets.parts.text_table import fill_table, rows_table
 from napari_wsseg._widgets.parts.worker_thread import Latest, QtBackground
 from napari_wsseg._widgets.runs import mask_pairs as _mask_pairs
-from napari_wsseg._widgets.runs import rules as _run_rules
+from napari_wsseg._widgets.runs import rules as _rules
 from napari_wsseg._widgets.runs.mask_pairs import ONLY_ONE, ONLY_OTHER, Alike, Made
 from napari_wsseg._widgets.training.setup import short_title
 from napari_wsseg.io.runs import RunInfo
@@ -55,13 +55,14 @@ class MasksWindow(QDialog):
         self._cases = project.cases()
         self._findings = [finding.name for finding in project.findings]
         self._made = [
-            Made(_run_rules.stage_with_maps(project, info), info.id)
+            Made(_rules.stage_with_maps(project, info), info.id)
             for info in (one, other)
         ]
         self._background = QtBackground(self)
         self._latest = Latest(self._background)
         names = [
-            f"{short_title(i.recipe)} {_words.moment(i.created)}" for i in (one, other)
+            f"{short_title(i.recipe)} {_formatting.moment(i.created)}"
+            for i in (one, other)
         ]
         self._build(names)
         here = session.case.id if session.case else ""
@@ -120,7 +121,7 @@ class MasksWindow(QDialog):
             grid.addWidget(view, 1, column)
             grid.setColumnStretch(column, 1)
         grid.setRowStretch(1, 1)
-        self.words = Note()
+        self.words = WrappedLabel()
         self.words.setText("Comparing all films …")
         self.table = rows_table([])
         self.table.setMaximumHeight(170)
@@ -156,11 +157,11 @@ class MasksWindow(QDialog):
         cases, findings = self._cases, self._findings
         self._background.submit(
             lambda: _mask_pairs.compare(folder, cases, findings, one, other),
-            self._tell,
+            self._show_result,
             lambda error: self.words.setText(f"They cannot be compared: {error}"),
         )
 
-    def _tell(self, found: list[Alike]) -> None:
+    def _show_result(self, found: list[Alike]) -> None:
         self.words.setText(
             "How alike the two are, not how right; Dice is the mean over films on "
             "which either shows the finding."
@@ -176,7 +177,7 @@ class MasksWindow(QDialog):
             for each in found
         ]
         heads = ("Finding", "Dice", "Films", "Only the first", "Only the second")
-        fill(self.table, heads, rows)
+        fill_table(self.table, heads, rows)
 
 
 class _View(QLabel):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_wsseg._widgets.parts import formatting as _words
+from napari_wsseg._widgets.parts import formatting as _formatting
 from napari_wsseg._widgets.processes.recipes import known
 from napari_wsseg.io import atomic
 from napari_wsseg.io.runs import RunFolder, RunInfo
@@ -19,16 +19,16 @@ def details(project: Path, info: RunInfo) -> list[Row]:
     """Return name and value of all that is known of a run."""
     rows: list[Row] = [
         ("Run", info.id),
-        ("State", _words.state(info.state)),
-        ("Began", _words.moment(info.created)),
-        ("Took", _words.duration(info.seconds)),
+        ("State", _formatting.state(info.state)),
+        ("Began", _formatting.moment(info.created)),
+        ("Took", _formatting.duration(info.seconds)),
         ("Learnt from", learnt_from(project, info.id)),
     ]
     if info.message:
         rows.append(("Message", info.message))
     chosen = RunFolder(project / "runs" / info.id).choices()
     rows += [(f"{name}: weak masks", why) for name, why in chosen.items()]
-    rows += [(_words.metric_name(k), _value(v)) for k, v in info.metrics.items()]
+    rows += [(_formatting.metric_name(k), _value(v)) for k, v in info.metrics.items()]
     rows += evaluated(info).items()
     usual = defaults(info.recipe)
     changed = [name for name in info.config if differs(info, name, usual)]
@@ -40,11 +40,13 @@ def details(project: Path, info: RunInfo) -> list[Row]:
 
 def compare(project: Path, one: RunInfo, other: RunInfo) -> list[Row]:
     """Return the settings that differ and all figures of two runs, side by side."""
-    rows: list[Row] = [("State", _words.state(one.state), _words.state(other.state))]
+    rows: list[Row] = [
+        ("State", _formatting.state(one.state), _formatting.state(other.state))
+    ]
     for name in dict.fromkeys([*one.metrics, *other.metrics]):
         rows.append(
             (
-                _words.metric_name(name),
+                _formatting.metric_name(name),
                 _value(one.metrics.get(name)),
                 _gain(one.metrics.get(name), other.metrics.get(name)),
             )
@@ -55,7 +57,9 @@ def compare(project: Path, one: RunInfo, other: RunInfo) -> list[Row]:
     rows.append(
         ("Learnt from", learnt_from(project, one.id), learnt_from(project, other.id))
     )
-    rows.append(("Took", _words.duration(one.seconds), _words.duration(other.seconds)))
+    rows.append(
+        ("Took", _formatting.duration(one.seconds), _formatting.duration(other.seconds))
+    )
     if one.recipe != other.recipe:
         rows.append(("Recipe", one.recipe, other.recipe))
     for name in dict.fromkeys([*one.config, *other.config]):
@@ -72,12 +76,12 @@ def evaluated(info: RunInfo) -> dict[str, str]:
         rows["Evaluated"] = "no: never compared with held-out expert masks"
     for split, result in info.evaluation.items():
         rows[f"Films with expert masks ({split})"] = str(result["n_with_expert_masks"])
-        for stage, figures in result.get("stages", {}).items():
-            spread = figures.get("interval", {})
+        for stage, metrics in result.get("stages", {}).items():
+            bounds = metrics.get("interval", {})
             for name in ("pos_iou", "dice", "all_iou", "emptiness"):
-                value = figures.get(name)
-                words = f"{split} {_words.metric_name(name)} · {stage}"
-                rows[words] = _with_interval(value, spread.get(name))
+                value = metrics.get(name)
+                words = f"{split} {_formatting.metric_name(name)} · {stage}"
+                rows[words] = _with_interval(value, bounds.get(name))
     return rows
 
 
@@ -85,8 +89,8 @@ def _with_interval(value: float | None, interval: Sequence[float] | None) -> str
     """Return ``0.412 [0.350, 0.470]``, the interval at 95 %."""
     if value is None:
         return "—"
-    spread = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
-    return f"{value:.3f}{spread}"
+    bounds = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+    return f"{value:.3f}{bounds}"
 
 
 def summary(info: RunInfo) -> str:
@@ -100,10 +104,11 @@ def summary(info: RunInfo) -> str:
 
 def score(info: RunInfo) -> str:
     """Return the figure by which the run is judged, or an empty string."""
-    name = _words.telling(info.metrics)
+    name = _formatting.telling(info.metrics)
     if name is None:
         return ""
-    return f"{_words.metric_name(name)} {_words.figure(info.metrics[name])}"
+    value = _formatting.format_metric(info.metrics[name])
+    return f"{_formatting.metric_name(name)} {value}"
 
 
 def defaults(recipe: str) -> Mapping[str, Any]:
@@ -130,7 +135,7 @@ def learnt_from(project: Path, run: str) -> str:
     except (DataError, KeyError, TypeError):
         # A run that ended before it froze its material has none to tell of.
         return "—"
-    words = _words.count(len(films), "film")
+    words = _formatting.count(len(films), "film")
     return f"{words}, {len(expert):,} expert" if expert else words
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_wsseg import pipeline
-from napari_wsseg._widgets.canvas import thumbnails as _pictures
+from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops.metrics import dice
@@ -74,15 +74,15 @@ def compare(
     other: Made,
 ) -> list[Alike]:
     """Compare two runs on films that both have seen, at most `MOST` of them."""
-    both = stages.seen(project, one.stage, one.run)
-    both &= stages.seen(project, other.stage, other.run)
+    both = stages.cases_with_maps(project, one.stage, one.run)
+    both &= stages.cases_with_maps(project, other.stage, other.run)
     known = [case for case in cases if case.id in both]
     order = np.random.default_rng(0).permutation(len(known))[:MOST]
     scores: dict[str, list[float]] = {name: [] for name in findings}
     lone = {name: [0, 0] for name in findings}
     for place in order:
         case = known[place]
-        shape = _pictures.small_shape(case.shape, ROUGH)
+        shape = _thumbnails.small_shape(case.shape, ROUGH)
         mine, theirs = (masks(project, case, made, shape) for made in (one, other))
         for name in findings:
             a, b = (each.get(name, np.zeros(shape, bool)) for each in (mine, theirs))
@@ -105,13 +105,13 @@ def pictures(
         film = opened.radiograph(case).pixels
     if film.ndim == 3:
         film = film.mean(-1)
-    shape = _pictures.small_shape(case.shape, side)
-    grey = _pictures.grey(film, shape)
+    shape = _thumbnails.small_shape(case.shape, side)
+    grey = _thumbnails.grey(film, shape)
     empty = np.zeros(shape, bool)
     a, b = (masks(project, case, m, shape).get(finding, empty) for m in (one, other))
     difference = [(a & b, _BOTH), (a & ~b, ONLY_ONE), (b & ~a, ONLY_OTHER)]
     return [
-        _pictures.with_masks(grey, [(a, ONLY_ONE)], filled=True),
-        _pictures.with_masks(grey, [(b, ONLY_OTHER)], filled=True),
-        _pictures.with_masks(grey, difference, filled=True),
+        _thumbnails.with_masks(grey, [(a, ONLY_ONE)], filled=True),
+        _thumbnails.with_masks(grey, [(b, ONLY_OTHER)], filled=True),
+        _thumbnails.with_masks(grey, difference, filled=True),
     ]

@@ -16,18 +16,22 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets.parts import formatting as _words
+from napari_wsseg._widgets.parts import formatting as _formatting
 from napari_wsseg._widgets.parts.connections import listen
-from napari_wsseg._widgets.parts.text_table import fill, roomy, rows_table
+from napari_wsseg._widgets.parts.text_table import (
+    fill_table,
+    fit_row_heights,
+    rows_table,
+)
 from napari_wsseg._widgets.parts.visibility import in_sight, when_in_sight
 from napari_wsseg._widgets.processes.evaluate_job import Evaluation
 from napari_wsseg._widgets.processes.jobs import Job, Jobs, jobs_of
 from napari_wsseg._widgets.processes.requests import Request
 from napari_wsseg._widgets.processes.score_job import scoring_of
 from napari_wsseg._widgets.processes.score_strip import ScoringStrip
-from napari_wsseg._widgets.runs import details as _run_details
-from napari_wsseg._widgets.runs import rows as _run_rows
-from napari_wsseg._widgets.runs import rules as _run_rules
+from napari_wsseg._widgets.runs import details as _details
+from napari_wsseg._widgets.runs import rows as _rows
+from napari_wsseg._widgets.runs import rules as _rules
 from napari_wsseg._widgets.runs.compare_masks import MasksWindow
 from napari_wsseg._widgets.runs.log_window import LogWindow
 from napari_wsseg._widgets.training.setup import short_title
@@ -83,7 +87,7 @@ class RunsPanel(QWidget):
         project = self.session.project
         self.infos = runs.listing(project.folder) if project is not None else []
         picked = {info.id for info in self.selected()}
-        shown = (self.infos, _run_rules.in_use(self.session.project), self._percent())
+        shown = (self.infos, _rules.in_use(self.session.project), self._percent())
         if shown != self._shown:
             self._shown = shown
             self._fill(picked)
@@ -106,14 +110,12 @@ class RunsPanel(QWidget):
     def use(self) -> None:
         """Put the selected run in use for its stages; also the way back."""
         for info in self.selected()[:1]:
-            self._adopt(dict.fromkeys(_run_rules.stages(info), info.id))
+            self._adopt(dict.fromkeys(_rules.stages(info), info.id))
 
     def roll_back(self) -> None:
         """Use again what was in use before."""
         if self.session.project is not None:
-            self._adopt(
-                _run_rules.before(self.session.project, self._one(), self.infos)
-            )
+            self._adopt(_rules.before(self.session.project, self._one(), self.infos))
 
     def resume(self) -> None:
         """Go on with the selected run."""
@@ -129,12 +131,12 @@ class RunsPanel(QWidget):
         """Score the selected run against held-out expert masks."""
         project, info = self.session.project, self._one()
         if project is not None and info is not None:
-            split = _run_rules.split_to_score(project)
+            split = _rules.split_to_score(project)
             self.evaluation.start(project.folder, info.id, split)
 
     def compare_masks(self) -> MasksWindow | None:
         """Show the masks of the two selected runs beside each other."""
-        if _run_rules.why_not_compare(self.selected(), self.session.project):
+        if _rules.why_not_compare(self.selected(), self.session.project):
             return None
         one, other = self.selected()
         window = MasksWindow(self.session, one, other, self)
@@ -228,19 +230,19 @@ class RunsPanel(QWidget):
         return f" {100 * job.steps[-1].step // job.steps[-1].total} %"
 
     def _fill(self, picked: set[str]) -> None:
-        used = _run_rules.in_use(self.session.project)
+        used = _rules.in_use(self.session.project)
         job = self.jobs.current
         mine = job.run if job is not None and job.alive else None
         self.table.blockSignals(True)
         self.table.setRowCount(len(self.infos))
         for row, info in enumerate(self.infos):
             moving = self._percent() if info.id == mine else ""
-            for column, words in enumerate(_run_rows.cells(info, used, moving)):
+            for column, words in enumerate(_rows.cells(info, used, moving)):
                 item = QTableWidgetItem(words)
                 item.setData(Qt.ItemDataRole.UserRole, info.id)
-                item.setToolTip(_run_rows.tip(info, used))
+                item.setToolTip(_rows.tip(info, used))
                 self.table.setItem(row, column, item)
-        roomy(self.table)
+        fit_row_heights(self.table)
         self.table.resizeColumnToContents(0)
         self.table.clearSelection()
         mode = QAbstractItemView.SelectionMode
@@ -254,16 +256,17 @@ class RunsPanel(QWidget):
     def _show_details(self) -> None:
         project, picked = self.session.project, self.selected()
         if project is None or not picked:
-            fill(self.details, ("Select a run, or two to compare",), [])
+            fill_table(self.details, ("Select a run, or two to compare",), [])
         elif len(picked) == 2:
-            rows = _run_details.compare(project.folder, *picked)
+            rows = _details.compare(project.folder, *picked)
             heads = [
-                f"{short_title(i.recipe)} {_words.moment(i.created)}" for i in picked
+                f"{short_title(i.recipe)} {_formatting.moment(i.created)}"
+                for i in picked
             ]
-            fill(self.details, ("", *heads), rows)
+            fill_table(self.details, ("", *heads), rows)
         else:
-            rows = _run_details.details(project.folder, picked[0])
-            fill(
+            rows = _details.details(project.folder, picked[0])
+            fill_table(
                 self.details,
                 (short_title(picked[0].recipe), "* differs from default"),
                 rows,
@@ -272,37 +275,35 @@ class RunsPanel(QWidget):
 
     def _refresh_buttons(self, picked: Sequence[RunInfo]) -> None:
         project, one = self.session.project, self._one()
-        back = (
-            _run_rules.before(project, one, self.infos) if project is not None else {}
-        )
-        split = _run_rules.split_to_score(project) if project is not None else ""
+        back = _rules.before(project, one, self.infos) if project is not None else {}
+        split = _rules.split_to_score(project) if project is not None else ""
         busy = self.jobs.busy, self.evaluation.busy
-        stamp = "" if one is None or one.evaluated else "\n" + _run_rows.UNEVALUATED
+        stamp = "" if one is None or one.evaluated else "\n" + _rows.UNEVALUATED
         rules = (
             (
                 self.use_button,
-                _run_rules.why_not_use(picked, project),
+                _rules.why_not_use(picked, project),
                 "Show this run's masks from now on; the one before stays in the list"
                 + stamp,
             ),
             (
                 self.roll_button,
-                _run_rules.why_not_roll_back(back, project),
-                _run_rules.before_in_words(project, back) if project else "",
+                _rules.why_not_roll_back(back, project),
+                _rules.before_in_words(project, back) if project else "",
             ),
             (
                 self.resume_button,
-                _run_rules.why_not_resume(picked, project, busy[0]),
+                _rules.why_not_resume(picked, project, busy[0]),
                 "Go on from its last saved state",
             ),
             (
                 self.evaluate_button,
-                _run_rules.why_not_evaluate(picked, project, busy[1]),
+                _rules.why_not_evaluate(picked, project, busy[1]),
                 f"Compare its masks with expert masks of the {split} split",
             ),
             (
                 self.compare_button,
-                _run_rules.why_not_compare(picked, project),
+                _rules.why_not_compare(picked, project),
                 "Show their masks and where they differ, film by film",
             ),
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from napari_wsseg._widgets.parts import formatting as _words
-from napari_wsseg._widgets.runs import details as _run_details
+from napari_wsseg._widgets.parts import formatting as _formatting
+from napari_wsseg._widgets.runs import details as _details
 from napari_wsseg._widgets.training.setup import short_title
 from napari_wsseg.io.runs import RunInfo
 
@@ -29,15 +29,16 @@ def cells(
     """
     return (
         "●" if info.id in used else "",
-        f"{short_title(info.recipe)}\n{_words.moment(info.created)}",
-        f"{_words.SIGNS.get(info.state, '')} {_words.state(info.state)}{moving}",
+        f"{short_title(info.recipe)}\n{_formatting.moment(info.created)}",
+        f"{_formatting.SIGNS.get(info.state, '')} "
+        f"{_formatting.state(info.state)}{moving}",
         f"{_result(info)}\n{_in_short(info)}".strip(),
     )
 
 
 def tip(info: RunInfo, used: Mapping[str, Sequence[str]]) -> str:
     """Return what a run's row says when pointed at."""
-    words = [info.id, _run_details.summary(info), info.message]
+    words = [info.id, _details.summary(info), info.message]
     if _stamped(info):
         words.append(UNEVALUATED)
     if info.id in used:
@@ -51,12 +52,12 @@ def _stamped(info: RunInfo) -> bool:
 
 def _result(info: RunInfo) -> str:
     """Return a run's figure, stamped when nobody's word stands behind it."""
-    score = _run_details.score(info) or "—"
+    score = _details.score(info) or "—"
     return f"{score} ⚠ unevaluated" if _stamped(info) else score
 
 
 def _in_short(info: RunInfo) -> str:
     """Return the settings that tell a run apart, so few that rows stay low."""
-    settings = _run_details.summary(info).split(", ")
+    settings = _details.summary(info).split(", ")
     more = f" +{len(settings) - 2}" if len(settings) > 2 else ""
     return ", ".join(settings[:2]) + more

@@ -60,15 +60,15 @@ def before(
 
 def before_in_words(project: Project, back: Mapping[str, str]) -> str:
     """Say what going one run back does."""
-    told = []
+    lines = []
     for run in dict.fromkeys(back.values()):
         stages_back = ", ".join(s for s, other in back.items() if other == run)
         try:
             name = short_title(runs.find(project.folder, run).info().recipe)
         except (DataError, KeyError):
             name = "run"
-        told.append(f"{stages_back}: {name} {run}")
-    return "Use again what was used before\n" + "\n".join(told)
+        lines.append(f"{stages_back}: {name} {run}")
+    return "Use again what was used before\n" + "\n".join(lines)
 
 
 def why_not_use(picked: Sequence[RunInfo], project: Project | None) -> str:

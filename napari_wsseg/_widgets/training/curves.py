@@ -12,7 +12,7 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from napari_wsseg._widgets.parts.formatting import colours, figure, metric_name
+from napari_wsseg._widgets.parts.formatting import colours, format_metric, metric_name
 from napari_wsseg._widgets.parts.static_plot import still_plot
 from napari_wsseg._widgets.processes.events import Step
 
@@ -177,7 +177,7 @@ class _Plot:
         words = []
         for index, (name, series) in enumerate(self.series.items()):
             colour = self._palette[index % len(self._palette)]
-            value = figure(series.values[-1])
+            value = format_metric(series.values[-1])
             patch = f'<span style="color:{colour}">■</span>'
             words.append(f"{patch}&nbsp;{metric_name(name)} {value}")
         said = "&nbsp;&nbsp; ".join(words)

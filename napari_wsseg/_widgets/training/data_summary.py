@@ -33,7 +33,7 @@ class Material:
     checked: int
 
     @classmethod
-    def of(cls, project: Project) -> Material:
+    def from_project(cls, project: Project) -> Material:
         """Count what `project` holds now."""
         masked = project.annotated()
         cases = project.cases()
@@ -58,7 +58,7 @@ class Material:
             return f"Expert films {self.expert:,} · no film with labels alone"
         return f"Expert films {self.expert:,} · weak {self.weak:,}"
 
-    def lacking(self, recipe: str | None) -> str:
+    def missing(self, recipe: str | None) -> str:
         """Return what must be done before `recipe` can learn; empty when nothing."""
         if self.films == 0:
             return (

@@ -13,8 +13,8 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QWidget
 
 from napari_wsseg._widgets.parts.formatting import count, gigabytes, red
-from napari_wsseg._widgets.parts.share_slider import Note
-from napari_wsseg._widgets.processes import query as _asking
+from napari_wsseg._widgets.parts.share_slider import WrappedLabel
+from napari_wsseg._widgets.processes import query as _query
 from napari_wsseg._widgets.processes.requests import pairs
 
 #: Settings that a network's memory does not depend on, but for the batch, whose part
@@ -26,7 +26,7 @@ _WITHOUT_WEIGHT = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class MemoryNeed:
     """What a training needs and what there is, in bytes.
 
     Parameters
@@ -48,10 +48,10 @@ class Room:
     batch: int
 
     @classmethod
-    def read(cls, told: Mapping[str, Any]) -> Room:
+    def read(cls, record: Mapping[str, Any]) -> MemoryNeed:
         """Return what ``python -m trainers._memory`` has told."""
         names = ("fixed", "per_film", "free", "batch")
-        return cls(str(told["device"]), *(int(told[name]) for name in names))
+        return cls(str(record["device"]), *(int(record[name]) for name in names))
 
     def needed(self, batch: int) -> int:
         """Return what batches of so many films need."""
@@ -83,19 +83,25 @@ class Room:
         )
 
 
-def ask(words: list[str], wanted: Callable[[], bool]) -> Iterator[Room | str | None]:
+def ask(
+    words: list[str], wanted: Callable[[], bool]
+) -> Iterator[MemoryNeed | str | None]:
     """Yield ``None`` while waiting, then the answer or why there is none.
 
     For a worker, see `napari_wsseg._widgets.processes.recipes.load_softly`.
     """
-    asking = _asking.ask(["trainers._memory", *words])
+    asking = _query.ask(["trainers._memory", *words])
     try:
         while wanted():
             try:
                 next(asking)
             except StopIteration as end:
-                told = end.value
-                yield told["unknown"] if "unknown" in told else Room.read(told)
+                record = end.value
+                yield (
+                    record["unknown"]
+                    if "unknown" in record
+                    else MemoryNeed.read(record)
+                )
                 return
             yield None
     except Exception as error:
@@ -104,13 +110,13 @@ def ask(words: list[str], wanted: Callable[[], bool]) -> Iterator[Room | str | N
         asking.close()
 
 
-class RoomNote(Note):
+class MemoryNote(WrappedLabel):
     """Says what the chosen training needs; asks again, a moment later, on a change."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.room: Room | None = None
-        self._answers: dict[tuple[str, ...], Room | str] = {}
+        self.need: MemoryNeed | None = None
+        self._answers: dict[tuple[str, ...], MemoryNeed | str] = {}
         self._asked: tuple[str, ...] = ()
         # What is worth waiting for, known to threads also when this label is gone.
         self._wanted: list[tuple[str, ...]] = []
@@ -155,7 +161,7 @@ class RoomNote(Note):
         if asked in self._answers:
             self._say()
         else:
-            self.room = None
+            self.need = None
             self.setText("Memory: being worked out …")
             self._due.start()
 
@@ -171,7 +177,7 @@ class RoomNote(Note):
             return
         waiting[:] = [asked]
 
-        def answered(answer: Room | str | None) -> None:
+        def answered(answer: MemoryNeed | str | None) -> None:
             if answer is not None and asked in waiting:
                 self._answers[asked] = answer
                 self._say()
@@ -184,7 +190,7 @@ class RoomNote(Note):
 
     def _say(self) -> None:
         answer = self._answers.get(self._asked)
-        self.room = answer if isinstance(answer, Room) else None
+        self.need = answer if isinstance(answer, MemoryNeed) else None
         if answer is None:
             return
         if isinstance(answer, str):

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from napari_wsseg._widgets.parts.formatting import count, figure, metric_name, telling
+from napari_wsseg._widgets.parts.formatting import (
+    count,
+    format_metric,
+    metric_name,
+    telling,
+)
 from napari_wsseg._widgets.processes.events import Ended
 from napari_wsseg._widgets.processes.failure_messages import is_memory
 from napari_wsseg._widgets.processes.recipes import facts_of
@@ -43,7 +48,7 @@ def stages_made(info: RunInfo) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Outcome:
     """How a job went, in words, and what may be done with its runs.
 
     Parameters
@@ -78,7 +83,7 @@ def judge(
     project: Project | None,
     checked: int,
     swept: int = 0,
-) -> Verdict:
+) -> Outcome:
     """Judge a job that has ended.
 
     Parameters
@@ -104,7 +109,7 @@ def judge(
         usable.update(dict.fromkeys(stages, run))
         scores.append(_score(recipe, run, end, project, checked, request))
     if project is None:
-        return Verdict("Done", "Open its project again to use the result.")
+        return Outcome("Done", "Open its project again to use the result.")
     infos = [_info(request, run) for run in made.values()]
     stamped = any(info is not None and not info.evaluated for info in infos)
     if stamped:
@@ -113,19 +118,19 @@ def judge(
             "evaluates it."
         )
     words = "\n".join(scores)
-    return Verdict("Done", words, usable=usable, unevaluated=stamped)
+    return Outcome("Done", words, usable=usable, unevaluated=stamped)
 
 
 def _unfinished(
     end: Ended, request: Request, made: Mapping[str, str], project: Project | None
-) -> Verdict:
+) -> Outcome:
     """Judge a job that was stopped or failed."""
     last = next(reversed(list(made.items())), None)
     info = _info(request, last[1]) if last else None
     if last is not None and info is not None and info.state == "done":
         # Ended while it computed maps: there is nothing to resume.
         stages = stages_made(info) if project is not None else ()
-        return Verdict(
+        return Outcome(
             f"{short_title(last[0])} is done, its maps are not",
             f"{end.message}\nWhen it is used, the rest is computed.".strip(),
             usable=dict.fromkeys(stages, last[1]),
@@ -134,7 +139,7 @@ def _unfinished(
     kept = "\nResume goes on from the last saved state." if resumable else ""
     headline = f"{short_title(last[0] if last else request.recipe)} "
     headline += _HEADLINES[end.state]
-    return Verdict(
+    return Outcome(
         headline,
         (end.message + kept).strip(),
         resumable=resumable,
@@ -142,7 +147,7 @@ def _unfinished(
     )
 
 
-def _swept(end: Ended, sweep: Sweep, begun: bool, done: int) -> Verdict:
+def _swept(end: Ended, sweep: Sweep, begun: bool, done: int) -> Outcome:
     """Judge a sweep; what it found is drawn, and every run is in the list.
 
     Parameters
@@ -154,20 +159,20 @@ def _swept(end: Ended, sweep: Sweep, begun: bool, done: int) -> Verdict:
     """
     if end.state == "done":
         words = "Every run is in the list of runs; none was put in use."
-        return Verdict("Sweep done", words)
+        return Outcome("Sweep done", words)
     button = "Go on" if done or sweep.name else "Start sweep"
     if not begun and not done:
         then = f"Nothing was trained. Once this is mended, press “{button}”."
         if end.state == "stopped":
             then = f"Nothing was trained. “{button}” begins it."
-        return Verdict("Sweep not begun", f"{end.message}\n{then}".strip())
+        return Outcome("Sweep not begun", f"{end.message}\n{then}".strip())
     headline = f"Sweep {_HEADLINES[end.state]}"
     if end.state == "stopped":
         kept = "What is done is kept" if done else "No training of it is done yet"
         then = f"{kept}: “{button}” with the same settings goes on."
         if button == "Go on":
             then = f"{kept}: “Go on” does the rest."
-        return Verdict(headline, f"{end.message}\n{then}".strip())
+        return Outcome(headline, f"{end.message}\n{then}".strip())
     where = f"{sweep.key.replace('_', ' ')} = {sweep.values[done % len(sweep.values)]}"
     what = f"The training at {where} {_HEADLINES[end.state]}"
     what += f": {end.message}" if end.message else "."
@@ -177,7 +182,7 @@ def _swept(end: Ended, sweep: Sweep, begun: bool, done: int) -> Verdict:
             "It was the first, so there is nothing to go on with. Change the settings "
             "or leave this value out, then press “Start sweep”."
         )
-    return Verdict(headline, f"{what}\n{then}")
+    return Outcome(headline, f"{what}\n{then}")
 
 
 def _smaller(end: Ended, request: Request, recipe: str, run: str) -> dict[str, int]:
@@ -205,10 +210,10 @@ def _score(
     name = telling(metrics)
     if name is None:
         return f"{short_title(recipe)}: not validated"
-    words = f"{metric_name(name)} {figure(metrics[name])}"
+    words = f"{metric_name(name)} {format_metric(metrics[name])}"
     before = _before(recipe, run, name, project, request)
     if before is not None:
-        words += f" (before {figure(before)})"
+        words += f" (before {format_metric(before)})"
     if name == "val_dice" and facts_of(recipe).judged_by == name:
         words += f" on {count(checked, 'expert film')}"
     elif name == "val_dice":

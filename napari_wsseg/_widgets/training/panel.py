@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.visibility import when_in_sight
-from napari_wsseg._widgets.processes import recipes as _loading
+from napari_wsseg._widgets.processes import recipes as _recipes
 from napari_wsseg._widgets.processes.jobs import Job, Jobs, jobs_of
 from napari_wsseg._widgets.processes.requests import Request
 from napari_wsseg._widgets.processes.run_history import last_done, resumable_run
@@ -37,7 +37,7 @@ from napari_wsseg.jobs import WssegError
 from napari_wsseg.session import Session
 
 PanelState: TypeAlias = Literal[
-    "no project", "loading", "no recipes", "lacking", "ready", "busy"
+    "no project", "loading", "no recipes", "missing data", "ready", "busy"
 ]
 
 _NO_PROJECT = (
@@ -65,7 +65,7 @@ class TrainPanel(QWidget):
         self.empty = _notice()
         self.caution = _notice()
         self._material: Material | None = None
-        self._loaded: _loading.Loaded | None = None
+        self._loaded: _recipes.Loaded | None = None
         self._problem = ""
         self._loading = self._looked = False
         self._resumable: RunInfo | None = None
@@ -86,7 +86,7 @@ class TrainPanel(QWidget):
             return "no project"
         if self._loaded is None:
             return "no recipes" if self._problem else "loading"
-        return "lacking" if self._lacking() else "ready"
+        return "missing data" if self._missing() else "ready"
 
     def start(self) -> None:
         """Train with the settings on screen."""
@@ -143,7 +143,7 @@ class TrainPanel(QWidget):
     def _come(self) -> None:
         """Load the recipes the first time the panel is looked at."""
         self._load()
-        self.setup.room.forget()
+        self.setup.memory.forget()
         self._recount()
 
     def _build(self) -> None:
@@ -201,17 +201,17 @@ class TrainPanel(QWidget):
     def _load(self) -> None:
         if self._loaded is not None or self._loading or self._problem:
             return
-        found = _loading.known()
+        found = _recipes.known()
         if found is not None:
             self._on_loaded(found)
             return
         self._loading = True
-        worker = create_worker(_loading.load_softly, _start_thread=False)
+        worker = create_worker(_recipes.load_softly, _start_thread=False)
         worker.yielded.connect(self._on_loaded)
         worker.start()
         self._refresh()
 
-    def _on_loaded(self, loaded: _loading.Loaded | str | None) -> None:
+    def _on_loaded(self, loaded: _recipes.Loaded | str | None) -> None:
         if loaded is None:
             return
         if isinstance(loaded, str):
@@ -223,7 +223,7 @@ class TrainPanel(QWidget):
 
     def _recount(self) -> None:
         project = self.session.project
-        self._material = Material.of(project) if project is not None else None
+        self._material = Material.from_project(project) if project is not None else None
         self.setup.show_material(self._material)
         infos = runs.listing(project.folder) if project is not None else []
         self._resumable = (
@@ -240,7 +240,7 @@ class TrainPanel(QWidget):
         try:
             self.jobs.start(request)
         except (OSError, RuntimeError) as error:
-            self.result.tell(str(error))
+            self.result.report(str(error))
             self._refresh()
 
     def _follow(self, job: Job) -> None:
@@ -276,8 +276,8 @@ class TrainPanel(QWidget):
         self.watch.hide()
         self._refresh()
 
-    def _lacking(self) -> str:
-        return self._material.lacking(self.setup.recipe) if self._material else ""
+    def _missing(self) -> str:
+        return self._material.missing(self.setup.recipe) if self._material else ""
 
     def _refresh(self) -> None:
         """Show what fits the state, and nothing else."""
@@ -289,9 +289,9 @@ class TrainPanel(QWidget):
         }.get(state, "")
         self.empty.setText(words)
         self.empty.setVisible(bool(words))
-        self.setup.setVisible(state in ("ready", "lacking"))
-        self.caution.setText(self._lacking() if state == "lacking" else "")
-        self.caution.setVisible(state == "lacking")
+        self.setup.setVisible(state in ("ready", "missing data"))
+        self.caution.setText(self._missing() if state == "missing data" else "")
+        self.caution.setVisible(state == "missing data")
         self.watch.setVisible(
             state == "busy"
             or (self.watch.job is not None and self.result.isVisibleTo(self))
@@ -299,11 +299,11 @@ class TrainPanel(QWidget):
         self._refresh_buttons(state, job)
         project = self.session.project
         if project is not None and self.setup.isVisible():
-            self.setup.show_room(project.folder)
+            self.setup.show_memory(project.folder)
 
     def _refresh_buttons(self, state: PanelState, job: Job | None) -> None:
         self.start_button.setEnabled(state == "ready")
-        idle = state in ("ready", "lacking")
+        idle = state in ("ready", "missing data")
         self.resume_button.setEnabled(idle and self._resumable is not None)
         self.resume_button.setToolTip(
             f"Go on with {title(self._resumable.recipe)}, {self._resumable.id}, "

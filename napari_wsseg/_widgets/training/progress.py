@@ -16,10 +16,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_wsseg._widgets.parts import formatting as _words
+from napari_wsseg._widgets.parts import formatting as _formatting
 from napari_wsseg._widgets.parts.collapsible import Fold
 from napari_wsseg._widgets.processes.events import (
-    Cell,
+    CellDone,
     Ended,
     Event,
     Noise,
@@ -75,13 +75,13 @@ class Watch(QWidget):
         # Words and plots are drawn in turn: beside an OpenGL canvas every drawing of a
         # panel costs one of the whole window.
         self._news = QTimer(self, interval=SOONEST_MS, singleShot=True)
-        self._news.timeout.connect(self._tell)
+        self._news.timeout.connect(self._update)
         self._words_next = True
 
     def follow(self, job: Job) -> None:
         """Show a job from now on, with all that it has said so far."""
         if self.job is not None:
-            self.job.said.disconnect(self._on_said)
+            self.job.reported.disconnect(self._on_said)
             self.job.changed.disconnect(self._say)
         self.job = job
         self.curves.clear()
@@ -90,7 +90,7 @@ class Watch(QWidget):
         self.curves.add(job.steps)
         self._step = job.steps[-1] if job.steps else None
         self._draw_sweep()
-        job.said.connect(self._on_said)
+        job.reported.connect(self._on_said)
         job.changed.connect(self._say)
         self.bar.setRange(0, 0)
         self.curves.draw()
@@ -112,7 +112,7 @@ class Watch(QWidget):
                 if event.message != self._said:
                     self._said = event.message
                     lines.append(event.message)
-            elif isinstance(event, Cell):
+            elif isinstance(event, CellDone):
                 self._draw_sweep()
             elif isinstance(event, Noise):
                 lines.append(event.text)
@@ -126,7 +126,7 @@ class Watch(QWidget):
             if not self._news.isActive():
                 self._news.start()
 
-    def _tell(self) -> None:
+    def _update(self) -> None:
         """Bring the words, or else a plot, up to what is known."""
         # Behind the drawing: what is posted comes before a timer.
         QTimer.singleShot(1, partial(self._pace, time.perf_counter()))
@@ -182,14 +182,14 @@ def _lay_out(widget: QWidget | None) -> None:
 
 def _situation(job: Job, step: Step | None) -> str:
     """Return how a job stands, in one or two lines."""
-    passed = _words.duration(time.monotonic() - job.began)
+    passed = _formatting.duration(time.monotonic() - job.began)
     name = short_title(job.recipe)
     if job.request.sweep is not None:
         name = f"{_of_sweep(job)}\n{name}"
     if job.silent_s and job.state == "starting":
         return f"{name}: starting, torch is being loaded … ({passed})"
     if job.silent_s:
-        silent = _words.duration(job.silent_s)
+        silent = _formatting.duration(job.silent_s)
         return (
             f"Not responding for {silent}. Wait, or press Force stop; the last saved "
             "state is kept."
@@ -206,7 +206,7 @@ def _situation(job: Job, step: Step | None) -> str:
             of = f" {step.step:,} of {step.total:,}" if step.total else ""
             place = f" ({step.place})" if step.place else ""
             return f"{name}{place}: {step.message}{of}\n{passed} so far{_left(step)}"
-    return f"{name}: {_words.state(job.state)}"
+    return f"{name}: {_formatting.state(job.state)}"
 
 
 def _left(step: Step) -> str:
@@ -215,7 +215,7 @@ def _left(step: Step) -> str:
     if seconds is None:
         return ""
     whole = " for all stages" if step.whole_eta_s is not None else ""
-    return f", about {_words.duration(seconds)} left{whole}"
+    return f", about {_formatting.duration(seconds)} left{whole}"
 
 
 def _of_sweep(job: Job) -> str:
@@ -229,7 +229,7 @@ def _of_sweep(job: Job) -> str:
     words = f"Sweep of {key}: {done} of {total} trainings done"
     if done:
         left = (time.monotonic() - job.began) / done * (total - done)
-        words += f", about {_words.duration(left)} left"
+        words += f", about {_formatting.duration(left)} left"
     return words
 
 

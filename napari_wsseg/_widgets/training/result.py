@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from napari_wsseg._widgets.parts.formatting import count
-from napari_wsseg._widgets.training.outcome import Verdict
+from napari_wsseg._widgets.training.outcome import Outcome
 
 
 class Result(QFrame):
@@ -63,7 +63,7 @@ class Result(QFrame):
             lambda *_: self.retried.emit(dict(self.smaller))
         )
 
-    def show_verdict(self, verdict: Verdict, *, may_use: bool) -> None:
+    def show_verdict(self, verdict: Outcome, *, may_use: bool) -> None:
         """Show a verdict; without `may_use` the project can only be looked at."""
         self.usable = verdict.usable
         offered = bool(verdict.usable)
@@ -96,9 +96,9 @@ class Result(QFrame):
         )
         self.show()
 
-    def tell(self, words: str) -> None:
+    def report(self, words: str) -> None:
         """Show a message with nothing to choose."""
-        self.show_verdict(Verdict("Not started", words), may_use=False)
+        self.show_verdict(Outcome("Not started", words), may_use=False)
 
     def complain(self, words: str) -> None:
         """Say why the choice could not be followed; it is still offered."""

@@ -16,11 +16,11 @@ from qtpy.QtWidgets import (
 
 from napari_wsseg._widgets.parts.config_form import ConfigForm
 from napari_wsseg._widgets.parts.formatting import duration
-from napari_wsseg._widgets.parts.share_slider import Note, Share
+from napari_wsseg._widgets.parts.share_slider import Share, WrappedLabel
 from napari_wsseg._widgets.processes.recipes import Loaded, RecipeCard, facts_of
 from napari_wsseg._widgets.processes.requests import Request
 from napari_wsseg._widgets.training.data_summary import Material, share_in_words
-from napari_wsseg._widgets.training.memory_note import RoomNote
+from napari_wsseg._widgets.training.memory_note import MemoryNote
 from napari_wsseg._widgets.training.sweep_form import SweepBox
 from napari_wsseg.io.runs import RunInfo
 from napari_wsseg.recipe_facts import EXPERT_MASKS
@@ -74,13 +74,13 @@ class Setup(QWidget):
         self._entered: dict[str, dict[str, Any]] = {}
         self.choice = _combo("What to train")
         self.choice.currentIndexChanged.connect(self._turn)
-        self.about = Note()
+        self.about = WrappedLabel()
         self.preset = _combo("How thoroughly every stage is trained")
         self.preset.currentIndexChanged.connect(self.changed)
         self.preset.currentIndexChanged.connect(self._say_notes)
-        self.notes = Note()
+        self.notes = WrappedLabel()
         self.notes.setToolTip("Where a preset is not what its paper, or its code, says")
-        self.material = Note()
+        self.material = WrappedLabel()
         self.material.setToolTip(
             "Expert films: of the train split, with a mask that a reader drew or "
             "approved.\nWeak films: only known to show a finding or not."
@@ -90,14 +90,18 @@ class Setup(QWidget):
         self.share.changed.connect(self.changed)
         self._form_place = QVBoxLayout()
         self.sweep = SweepBox()
-        self.device, self.estimate, self.room = Note(), Note(), RoomNote()
+        self.device, self.estimate, self.memory = (
+            WrappedLabel(),
+            WrappedLabel(),
+            MemoryNote(),
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         first = (self.choice, self.about, self.material, self.share, self.preset)
         for widget in (*first, self.notes):
             layout.addWidget(widget)
         layout.addLayout(self._form_place)
-        for widget in (self.device, self.room, self.estimate, self.sweep):
+        for widget in (self.device, self.memory, self.estimate, self.sweep):
             layout.addWidget(widget)
 
     @property
@@ -175,13 +179,13 @@ class Setup(QWidget):
         self.form.settle()
         return self.sweep.request(project, self.recipe, self._values())
 
-    def show_room(self, project: Path) -> None:
+    def show_memory(self, project: Path) -> None:
         """Say whether what is chosen will fit into memory."""
         settings = self.settings()
         if self.form is not None:
             settings["batch"] = self._values().get("batch")
         preset = self.preset.currentData() or "fast"
-        self.room.show_for(project, self.recipe, settings, preset)
+        self.memory.show_for(project, self.recipe, settings, preset)
 
     def _values(self) -> dict[str, Any]:
         values = self.form.values() if self.form is not None else {}

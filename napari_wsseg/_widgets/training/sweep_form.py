@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 from napari_wsseg._widgets.parts.collapsible import Fold
 from napari_wsseg._widgets.parts.config_form import labels
 from napari_wsseg._widgets.parts.formatting import count
-from napari_wsseg._widgets.parts.share_slider import Note
+from napari_wsseg._widgets.parts.share_slider import WrappedLabel
 from napari_wsseg._widgets.processes.requests import Request, Sweep
 from napari_wsseg._widgets.training import sweep_plot as _sweep_plot
 from napari_wsseg.setting_fields import fields_of
@@ -59,7 +59,7 @@ class SweepBox(Fold):
         self.trials.setToolTip("How often each value is trained, each with its seed")
         self.trials.setAccessibleName("Trials")
         self.trials.valueChanged.connect(self._say)
-        self.words = Note()
+        self.words = WrappedLabel()
         self.start_button = QPushButton("Start sweep")
         self.earlier = QComboBox()
         self.earlier.setAccessibleName("Earlier sweeps")

@@ -14,7 +14,7 @@ from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_wsseg._widgets.parts.formatting import count, legible, metric_name
-from napari_wsseg._widgets.parts.share_slider import Note
+from napari_wsseg._widgets.parts.share_slider import WrappedLabel
 from napari_wsseg._widgets.parts.static_plot import still_plot
 from napari_wsseg.io import sweeps
 from napari_wsseg.jobs import DataError
@@ -22,7 +22,7 @@ from napari_wsseg.schema import PALETTE
 
 #: Row of a sweep's table that is the mean over findings.
 MEAN = "mean over findings"
-FIGURES = ("pos_iou", "dice", "all_iou", "pooled_miou", "emptiness")
+METRICS = ("pos_iou", "dice", "all_iou", "pooled_miou", "emptiness")
 
 #: Values at their own place on an axis of some 250 pixels, each with its number below.
 _MOST_IN_A_ROW = 10
@@ -43,16 +43,16 @@ class SweepPlot(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._state: dict[str, Any] | None = None
-        self.figure, self.split = QComboBox(), QComboBox()
-        for name in FIGURES:
-            self.figure.addItem(metric_name(name), name)
-        self.figure.setAccessibleName("Figure that is drawn")
+        self.metric, self.split = QComboBox(), QComboBox()
+        for name in METRICS:
+            self.metric.addItem(metric_name(name), name)
+        self.metric.setAccessibleName("Figure that is drawn")
         self.split.setAccessibleName("Films that are scored")
-        for combo in (self.figure, self.split):
+        for combo in (self.metric, self.split):
             combo.setToolTip(combo.accessibleName())
             combo.currentIndexChanged.connect(self.draw)
         row = QHBoxLayout()
-        row.addWidget(self.figure, 1)
+        row.addWidget(self.metric, 1)
         row.addWidget(self.split, 1)
         self.legend = QLabel()
         self.legend.setTextFormat(Qt.TextFormat.RichText)
@@ -63,7 +63,7 @@ class SweepPlot(QWidget):
         axis.enableAutoSIPrefix(False)
         # Room for the numbers below the first value and the last.
         self.canvas.getPlotItem().getViewBox().setDefaultPadding(0.1)
-        self.words = Note()
+        self.words = WrappedLabel()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(row)
@@ -89,7 +89,7 @@ class SweepPlot(QWidget):
         state = self._state
         if state is None or self.split.currentData() is None:
             return
-        figure, split = self.figure.currentData(), self.split.currentData()
+        metric, split = self.metric.currentData(), self.split.currentData()
         rows = [row for row in state["summary"] if row["split"] == split]
         values = list(dict.fromkeys(row["value"] for row in rows))
         places = _places(values)
@@ -102,10 +102,10 @@ class SweepPlot(QWidget):
             mine = [row for row in rows if row["finding"] == name]
             own = PALETTE[(index - 1) % len(PALETTE)]
             colour = text.name() if name == MEAN else legible(own, ground)
-            self._draw_line(mine, figure, places, colour, heavy=name == MEAN)
+            self._draw_line(mine, metric, places, colour, heavy=name == MEAN)
             legend.append(f'<span style="color:{colour}">■</span>&nbsp;{escape(name)}')
         self.legend.setText("&nbsp;&nbsp; ".join(legend))
-        self.words.setText(_best(rows, figure, str(state["key"]).replace("_", " ")))
+        self.words.setText(_best(rows, metric, str(state["key"]).replace("_", " ")))
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow a change between light and dark."""
@@ -135,23 +135,23 @@ class SweepPlot(QWidget):
     def _draw_line(
         self,
         rows: Sequence[Mapping[str, Any]],
-        figure: str,
+        metric: str,
         places: Mapping[Any, float],
         colour: str,
         *,
         heavy: bool,
     ) -> None:
-        known = [row for row in rows if row[figure]["mean"] is not None]
+        known = [row for row in rows if row[metric]["mean"] is not None]
         if not known:
             return
         known.sort(key=lambda row: places[row["value"]])
         x = np.array([places[row["value"]] for row in known], float)
-        y = np.array([row[figure]["mean"] for row in known], float)
-        spread = np.array([row[figure]["spread"] or 0.0 for row in known], float)
+        y = np.array([row[metric]["mean"] for row in known], float)
+        std = np.array([row[metric]["spread"] or 0.0 for row in known], float)
         pen = pg.mkPen(colour, width=3 if heavy else 1)
-        if heavy and spread.any():
+        if heavy and std.any():
             beam = 0.02 * (np.ptp(list(places.values())) or 1.0)
-            bars = pg.ErrorBarItem(x=x, y=y, height=2 * spread, beam=beam, pen=pen)
+            bars = pg.ErrorBarItem(x=x, y=y, height=2 * std, beam=beam, pen=pen)
             self.canvas.addItem(bars)
         self.canvas.plot(
             x,
@@ -182,20 +182,20 @@ def _findings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(row["finding"] for row in rows))
 
 
-def _best(rows: Sequence[Mapping[str, Any]], figure: str, key: str) -> str:
+def _best(rows: Sequence[Mapping[str, Any]], metric: str, key: str) -> str:
     """Say which value does best so far, and on how many trials that rests."""
     known = [
         row
         for row in rows
-        if row["finding"] == MEAN and row[figure]["mean"] is not None
+        if row["finding"] == MEAN and row[metric]["mean"] is not None
     ]
     if not known:
         return "No figure yet"
-    best = max(known, key=lambda row: row[figure]["mean"])
-    cell = best[figure]
-    spread = "" if cell["spread"] is None else f" ± {cell['spread']:.3f}"
+    best = max(known, key=lambda row: row[metric]["mean"])
+    cell = best[metric]
+    std = "" if cell["spread"] is None else f" ± {cell['spread']:.3f}"
     trials = count(best["trials"], "trial")
     return (
-        f"Best so far at {key} = {best['value']}: {metric_name(figure)} "
-        f"{cell['mean']:.3f}{spread} over {trials}"
+        f"Best so far at {key} = {best['value']}: {metric_name(metric)} "
+        f"{cell['mean']:.3f}{std} over {trials}"
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QDialog, QLabel, QVBoxLayout, QWidget
 
-from napari_wsseg._widgets.parts.text_table import fill, rows_table
+from napari_wsseg._widgets.parts.text_table import fill_table, rows_table
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline import agreement
 
@@ -53,34 +53,34 @@ class AgreementWindow(QDialog):
                 return agreement.report(reading)
 
         self.bench.scoring.submit(
-            work, self._told, lambda error: self.words.setText(str(error))
+            work, self._show_report, lambda error: self.words.setText(str(error))
         )
 
-    def _told(self, told: dict[str, Any]) -> None:
+    def _show_report(self, report: dict[str, Any]) -> None:
         if self.bench.session.reading.mode == "blind":
             return
         self.words.setText(
-            f"{told['n_double_read']} films are read by two readers who are done, "
-            f"{told['n_adjudicated']} adjudicated. Dice and HD95 are of masks that did "
-            "not begin with each other's; HD95 is the median where both see the "
+            f"{report['n_double_read']} films are read by two readers who are done, "
+            f"{report['n_adjudicated']} adjudicated. Dice and HD95 are of masks that "
+            "did not begin with each other's; HD95 is the median where both see the "
             "finding."
-            if told["pairs"]
+            if report["pairs"]
             else "No film has been read by two readers yet. Press F2, choose another "
             "name and “Blind second reading”; agreement is told once both have "
             "accepted or rejected the same films."
         )
-        self._fill(told)
+        self._fill(report)
 
-    def _fill(self, told: dict[str, Any]) -> None:
+    def _fill(self, report: dict[str, Any]) -> None:
         rows = [
-            (" – ".join(pair["readers"]), finding, *_figures(row))
-            for pair in told["pairs"]
+            (" – ".join(pair["readers"]), finding, *_metric_cells(row))
+            for pair in report["pairs"]
             for finding, row in pair["findings"].items()
         ]
-        fill(self.table, _HEADS, rows)
-        apart = told["disagreements"]
+        fill_table(self.table, _HEADS, rows)
+        apart = report["disagreements"]
         self._films = [one["case"] for one in apart]
-        fill(
+        fill_table(
             self.apart,
             _APART,
             [
@@ -101,7 +101,7 @@ class AgreementWindow(QDialog):
         self.bench.session.go_to(self._films[row])
 
 
-def _figures(row: dict[str, Any]) -> tuple[str, str, str, str]:
+def _metric_cells(row: dict[str, Any]) -> tuple[str, str, str, str]:
     known = [
         f"{row[f'hd95_{unit}']:.1f} {unit}"
         for unit in ("mm", "px")

@@ -13,8 +13,7 @@ from qtpy.QtGui import QColor
 
 from napari_wsseg.pipeline.agreement import SAME_DICE
 from napari_wsseg.schema import Case
-from napari_wsseg.session import Session
-from napari_wsseg.session import reading_order as ordering
+from napari_wsseg.session import Session, reading_order
 
 COLUMNS = ("Status", "Film", "Findings", "Uncertain", "Reader", "Split")
 FILTERS = (
@@ -69,7 +68,7 @@ class WorklistModel(QAbstractTableModel):
         self.session = session
         self.filter = "All"
         self.words = ""
-        self.order = ordering.NAME
+        self.order = reading_order.NAME
         self.scores: Mapping[str, float] = {}
         #: The finding that the network is least sure of, and its probability.
         self.least_sure: Mapping[str, tuple[str, float]] = {}
@@ -148,7 +147,7 @@ class WorklistModel(QAbstractTableModel):
         return None
 
     def _apart(self) -> bool:
-        return self.order in (ordering.READERS, ordering.MACHINE)
+        return self.order in (reading_order.READERS, reading_order.MACHINE)
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return what one cell shows."""
@@ -245,7 +244,7 @@ class WorklistModel(QAbstractTableModel):
 
     def _ordered(self, case_ids: list[str]) -> list[str]:
         session = self.session
-        return ordering.ordered(
+        return reading_order.ordered(
             session.list,
             case_ids,
             self.order,

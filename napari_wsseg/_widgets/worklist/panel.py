@@ -32,7 +32,7 @@ from napari_wsseg._widgets.parts.worker_thread import Latest
 from napari_wsseg._widgets.worklist import uncertainty as _uncertainty
 from napari_wsseg._widgets.worklist.model import COLUMNS, FILTERS, WorklistModel
 from napari_wsseg.schema import STAGES
-from napari_wsseg.session import reading_order as ordering
+from napari_wsseg.session import reading_order
 
 _WIDTHS = (80, 112, 92, 84, 56, 44)
 """Of the columns, until they are given what room there is."""
@@ -46,7 +46,7 @@ _MEASURED = 400
 """Names, of thousands, by which the column is made wide enough."""
 
 _UNCERTAIN = COLUMNS.index("Uncertain")
-_ORDERS = {1: ordering.NAME, _UNCERTAIN: ordering.UNCERTAIN}
+_ORDERS = {1: reading_order.NAME, _UNCERTAIN: reading_order.UNCERTAIN}
 """Columns that there is an order of."""
 
 
@@ -91,7 +91,7 @@ class Worklist(QWidget):
         self.agree = QPushButton("Agreement  F3")
         self.agree.setToolTip("How far readers of the same films agree")
         self.order = QComboBox()
-        self.order.addItems(ordering.ORDERS)
+        self.order.addItems(reading_order.ORDERS)
         self.order.setToolTip(
             "Most uncertain first: films where the adopted model hesitates most;\n"
             "those you saw today wait at the end.\n"
@@ -269,9 +269,9 @@ class Worklist(QWidget):
         self.who.setText(f"{reading.reader}{words.get(reading.mode, '')}  F2")
         # A study's films come by chance: an order by the machine would tell its mind.
         blind = reading.mode == "blind" or bool(reading.arm)
-        wanted = ordering.RANDOM if blind else self.model.order
+        wanted = reading_order.RANDOM if blind else self.model.order
         if reading.mode == "adjudicate":
-            wanted = ordering.READERS
+            wanted = reading_order.READERS
         blocked = self.order.blockSignals(True)
         self.order.setCurrentText(wanted)
         self.order.blockSignals(blocked)
@@ -411,7 +411,7 @@ class Worklist(QWidget):
         self._score_readers()
         folder, order, shown = project.folder, self.model.order, session.showing.shown
         ran = [(s, shown.runs[s]) for s in reversed(STAGES) if s in shown.runs]
-        if order == ordering.READERS:
+        if order == reading_order.READERS:
             return
         if not ran:
             self._scored(order, {})
@@ -419,8 +419,8 @@ class Worklist(QWidget):
         stage, run = ran[0]
         # What the machine hesitates about is worth a glance in every other order.
         measure = _uncertainty.scores
-        if order == ordering.MACHINE and session.reading.mode != "blind":
-            measure = ordering.machine_against_expert
+        if order == reading_order.MACHINE and session.reading.mode != "blind":
+            measure = reading_order.machine_against_expert
         self._scores.submit(
             lambda: measure(folder, stage, run),
             lambda scores: self._scored(order, scores),
@@ -443,7 +443,7 @@ class Worklist(QWidget):
             return
         folder = project.folder
         self._compared.submit(
-            lambda: ordering.between_readers(folder), self._apart, self._not_scored
+            lambda: reading_order.between_readers(folder), self._apart, self._not_scored
         )
 
     def _apart(self, found: Mapping[str, float]) -> None:
@@ -451,8 +451,8 @@ class Worklist(QWidget):
             return
         changed = found != self.model.disagreeing
         self.model.disagreeing = found
-        if self.model.order == ordering.READERS:
-            self._scored(ordering.READERS, found)
+        if self.model.order == reading_order.READERS:
+            self._scored(reading_order.READERS, found)
         elif changed and self.model.filter == "Disagree":
             self._filter()
 
@@ -460,7 +460,11 @@ class Worklist(QWidget):
         if order != self.model.order or scores == self.model.scores:
             return
         self.model.scores = scores
-        if order in (ordering.UNCERTAIN, ordering.READERS, ordering.MACHINE):
+        if order in (
+            reading_order.UNCERTAIN,
+            reading_order.READERS,
+            reading_order.MACHINE,
+        ):
             self._filter()
         else:
             self.table.viewport().update()

@@ -18,7 +18,7 @@ def entropy(present: np.ndarray) -> float:
 def scores(folder: Path, stage: str, run: str) -> dict[str, float]:
     """Return the entropy of every case that a run has seen, by case id."""
     found = {}
-    for case_id in stages.seen(folder, stage, run):
+    for case_id in stages.cases_with_maps(folder, stage, run):
         present = stages.read_present(folder, stage, run, case_id)
         if present is not None:
             found[case_id] = entropy(present)
@@ -31,7 +31,7 @@ def least_sure(folder: Path, stage: str, run: str) -> dict[str, tuple[str, float
     found: dict[str, tuple[str, float]] = {}
     if settings is None:
         return found
-    for case_id in stages.seen(folder, stage, run):
+    for case_id in stages.cases_with_maps(folder, stage, run):
         present = stages.read_present(folder, stage, run, case_id)
         if present is not None and len(present) == len(settings.findings):
             least = int(np.argmin(np.abs(present.astype(float) - 0.5)))

@@ -26,8 +26,8 @@ from napari_wsseg.datasets.importing.plan import MaskSource as MaskSource
 from napari_wsseg.datasets.importing.plan import Plan, Shape, announce, count
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.datasets.importing.resume import Resumed
-from napari_wsseg.io import film_names as names
-from napari_wsseg.io import images as image_files
+from napari_wsseg.io import film_names
+from napari_wsseg.io import images as _images
 from napari_wsseg.io.external import mask_files, mask_values
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.film_facts import Facts, reason
@@ -91,9 +91,9 @@ def build(
 
 
 def _made(plan: Plan, folder: Path) -> Generator[Progress, None, ImportReport]:
-    _sweep(folder)
+    _remove_leftovers(folder)
     growing = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
-    hidden = names.hide([film.path for film in plan.films]) if plan.hide else None
+    hidden = film_names.hide([film.path for film in plan.films]) if plan.hide else None
     key = ""
     resumed = Resumed(folder)
     stopped = True
@@ -113,7 +113,7 @@ def _made(plan: Plan, folder: Path) -> Generator[Progress, None, ImportReport]:
                 project.audit(READER, "import", {"cases": growth.imported})
         _take_place(growing, folder)
         stopped = False
-        key_file = names.key_file(key) if key else None
+        key_file = film_names.key_file(key) if key else None
     except Exception:
         stopped = False
         raise
@@ -143,7 +143,7 @@ def check(plan: Plan, folder: Path) -> Generator[Progress, None, ImportReport]:
     return growth.report(folder)
 
 
-def _sweep(folder: Path) -> None:
+def _remove_leftovers(folder: Path) -> None:
     """Delete what imports to this place left that were killed, not those that run."""
     for left in folder.parent.glob(f".{glob.escape(folder.name)}.*.partial"):
         try:
@@ -158,7 +158,7 @@ def _forget_key(growing: Path) -> None:
     """Delete the key file of a project that did not come to be, if it has one."""
     with suppress(DataError, OSError):
         if key := settings.read(growing).key:
-            names.forget(key)
+            film_names.forget(key)
 
 
 def check_free(folder: Path) -> None:
@@ -287,7 +287,7 @@ class _Growth:
         )
         self.looks[shown] = facts.shape, facts.thumb
         for remark in facts.remarks:
-            if not (self.plan.colour and remark == image_files.LUMINANCE):
+            if not (self.plan.colour and remark == _images.LUMINANCE):
                 self.remarked.setdefault(remark, []).append(shown)
         self._take_masks(film, case_id, facts.shape)
         if film.void is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_wsseg.datasets.importing.build import MaskSource
-from napari_wsseg.io.external import json_masks as drawn
+from napari_wsseg.io.external import json_masks
 from napari_wsseg.io.external.json_masks import Draw
 from napari_wsseg.io.guarded.drawings import GuardedMasks
 from napari_wsseg.io.guarded.reader import Drawing, borrowed
@@ -81,7 +81,7 @@ def read(place: Path) -> dict[str, dict[str, Draw | None]]:
     """
     films: dict[str, dict[str, Draw | None]] = {}
     for path in _files(Path(place)):
-        for film, entry in drawn.by_film(path).items():
+        for film, entry in json_masks.by_film(path).items():
             if film in films:
                 raise DataError(f"{path}: {film!r} is in another file as well")
             films[film] = _film(path, film, entry)
@@ -100,8 +100,8 @@ def _files(place: Path) -> list[Path]:
 
 def _film(path: Path, film: str, entry: Any) -> dict[str, Draw | None]:
     masks: dict[str, Draw | None] = dict.fromkeys(FINDINGS)
-    for name, draw in drawn.localised(path, film, entry):
-        finding = drawn.CHEXPERT_NAMES.get(name, name)
+    for name, draw in json_masks.localised(path, film, entry):
+        finding = json_masks.CHEXPERT_NAMES.get(name, name)
         if finding not in masks:
             raise DataError(
                 f"{path}: {film!r} has {name!r}, which is none of the ten findings"

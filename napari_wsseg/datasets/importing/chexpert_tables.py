@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from napari_wsseg.datasets.importing import labels_csv as _labels
+from napari_wsseg.datasets.importing import labels_csv as _labels_csv
 from napari_wsseg.datasets.importing import tables as _tables
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Split
@@ -42,7 +42,7 @@ _SPLITS: Mapping[str, Split] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ChexpertRow:
     """What a table says of a film.
 
     Parameters
@@ -95,7 +95,7 @@ def tables(labels: Path | None, images: Path) -> list[Path]:
 
 def read(
     paths: Sequence[Path], findings: Sequence[str], *, blanks_absent: bool
-) -> dict[str, Row]:
+) -> dict[str, ChexpertRow]:
     """Return the rows of all tables by film.
 
     Where a row says ``No Finding``, blanks are absent, save that of devices: that is
@@ -111,7 +111,7 @@ def read(
     DataError
         A column is missing, a cell is off, or a film has two rows.
     """
-    rows: dict[str, Row] = {}
+    rows: dict[str, ChexpertRow] = {}
     for path in paths:
         mistakes = []
         for line in _tables.read(path, (_PATH, *findings)):
@@ -130,8 +130,12 @@ def read(
 
 
 def _row(
-    table: Path, line: _tables.Line, findings: Sequence[str], *, blanks_absent: bool
-) -> Row | str:
+    table: Path,
+    line: _tables.TableLine,
+    findings: Sequence[str],
+    *,
+    blanks_absent: bool,
+) -> ChexpertRow | str:
     path = PurePosixPath(line.named[_PATH])
     split = next((_SPLITS[part] for part in path.parts if part in _SPLITS), None)
     if split is None:
@@ -139,7 +143,7 @@ def _row(
     labels: dict[str, int | None] = {}
     for finding in findings:
         try:
-            labels[finding] = _labels.value(line.named[finding])
+            labels[finding] = _labels_csv.value(line.named[finding])
         except KeyError:
             return (
                 f"line {line.number}, column {finding!r}: {line.named[finding]!r} is "
@@ -150,7 +154,7 @@ def _row(
         if blanks_absent or (normal and finding != _DEVICES):
             labels[finding] = 0
     view = line.named.get(_VIEW) or path.stem
-    return Row(table, line.number, labels, split, "lateral" not in view.lower())
+    return ChexpertRow(table, line.number, labels, split, "lateral" not in view.lower())
 
 
 def _blank(labels: Mapping[str, int | None]) -> Iterator[str]:

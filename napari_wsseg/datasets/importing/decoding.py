@@ -11,8 +11,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from napari_wsseg.datasets.importing.resume import Resumed
-from napari_wsseg.io import film_facts as facts
-from napari_wsseg.io import images
+from napari_wsseg.io import film_facts, images
 from napari_wsseg.io.film_facts import Facts
 
 _MOST_WORKERS = 8
@@ -27,8 +26,8 @@ def decoded(
     `napari_wsseg.io.film_facts`; pictures by threads of this one.
     """
     workers = min(_MOST_WORKERS, os.cpu_count() or 1)
-    readers = [facts.Reader() for _ in range(workers)]
-    idle: SimpleQueue[facts.Reader] = SimpleQueue()
+    readers = [film_facts.FactsReader() for _ in range(workers)]
+    idle: SimpleQueue[film_facts.FactsReader] = SimpleQueue()
     for reader in readers:
         idle.put(reader)
 
@@ -38,7 +37,7 @@ def decoded(
         if known is not None:
             return known
         if place.is_file() and not images.is_dicom(place):
-            found = facts.of(place)
+            found = film_facts.read_facts(place)
         else:
             reader = idle.get()
             try:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing.report import Rejected
-from napari_wsseg.io import folder_files as _scan
+from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.dicom import dicomdir
 from napari_wsseg.io.films import archive as _archive
 from napari_wsseg.jobs import DataError
@@ -18,7 +18,7 @@ _NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundFilms:
     """Paths relative to the image folder, POSIX, sorted; and what was left out."""
 
     paths: list[str]
@@ -46,7 +46,7 @@ def root(images: Path, what: str = "image folder") -> Path:
     raise DataError(f"{images}: no such {what}")
 
 
-def found(images: Path, *, without: Collection[Path] = ()) -> Found:
+def find_films(images: Path, *, without: Collection[Path] = ()) -> FoundFilms:
     """Return what may be a film in a folder or archive.
 
     Archives in the folder are looked into, see `napari_wsseg.io.films.archive`. Where a
@@ -60,14 +60,14 @@ def found(images: Path, *, without: Collection[Path] = ()) -> Found:
     left_out: list[Rejected] = []
     if images.is_dir():
         paths: list[str] = []
-        for path in _scan.files(images, without=without):
+        for path in _folder_files.files(images, without=without):
             paths += _inside(images, path, left_out)
     else:
         paths = _members(images, "", left_out)
     remarks: list[str] = []
     for path in [p for p in paths if PurePosixPath(p).name.upper() == dicomdir.NAME]:
         paths = _listed(images, path, paths, left_out, remarks)
-    return Found(sorted(paths), left_out, remarks)
+    return FoundFilms(sorted(paths), left_out, remarks)
 
 
 def _inside(images: Path, path: str, left_out: list[Rejected]) -> list[str]:
@@ -92,7 +92,7 @@ def _members(archive: Path, prefix: str, left_out: list[Rejected]) -> list[str]:
         prefix + name
         for name in names
         if name not in nested
-        and not any(_scan.is_litter(part) for part in PurePosixPath(name).parts)
+        and not any(_folder_files.is_litter(part) for part in PurePosixPath(name).parts)
     ]
 
 
@@ -128,7 +128,9 @@ def _listed(
 def _absent(path: str, absent: Iterable[str]) -> list[Rejected]:
     gone = list(absent)
     words = f"no such file; {path} lists it"
-    told = [Rejected(name, words) for name in gone[:_NAMED]]
+    rejected = [Rejected(name, words) for name in gone[:_NAMED]]
     if len(gone) > _NAMED:
-        told.append(Rejected(path, f"lists {len(gone) - _NAMED} more that are absent"))
-    return told
+        rejected.append(
+            Rejected(path, f"lists {len(gone) - _NAMED} more that are absent")
+        )
+    return rejected

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from napari_wsseg.datasets.importing import tables as _tables
 from napari_wsseg.datasets.importing.report import Rejected
-from napari_wsseg.io import folder_files as _scan
+from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import SPLITS, Split
 
@@ -54,7 +54,7 @@ def paths(images: Path, *, without: Collection[Path | None] = ()) -> list[str]:
     left_out = {Path(path).absolute() for path in without if path}
     return [
         path
-        for path in _scan.files(images, without=left_out)
+        for path in _folder_files.files(images, without=left_out)
         if PurePosixPath(path).suffix.lower() in ENDINGS
     ]
 

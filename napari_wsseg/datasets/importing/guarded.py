@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_wsseg.datasets.importing import labels_csv as _labels
-from napari_wsseg.datasets.importing.labels_csv import LabelTable, Row
-from napari_wsseg.io import film_identity as _whose
+from napari_wsseg.datasets.importing import labels_csv as _labels_csv
+from napari_wsseg.datasets.importing.labels_csv import LabelRow, LabelTable
+from napari_wsseg.io import film_identity as _film_identity
 from napari_wsseg.io.dicom import dicomdir as _dicomdir
-from napari_wsseg.io.film_identity import Whose
+from napari_wsseg.io.film_identity import FilmOwner
 from napari_wsseg.io.films import archive as _archive
 from napari_wsseg.io.films.archive import Listing
 from napari_wsseg.io.guarded.reader import Lost, borrowed
@@ -24,7 +24,9 @@ def labels(path: Path) -> LabelTable:
         key, names = next(told)
         findings = tuple(str(name) for name in names)
         rows = {
-            str(image): Row(int(line), dict(zip(findings, values, strict=True)), split)
+            str(image): LabelRow(
+                int(line), dict(zip(findings, values, strict=True)), split
+            )
             for image, line, values, split in told
         }
     return LabelTable(findings, rows, str(key))
@@ -32,7 +34,7 @@ def labels(path: Path) -> LabelTable:
 
 def labels_told(path: str) -> Iterator[Any]:
     """Yield a label table as JSON values: what it goes by and its findings; rows."""
-    table = _labels.read(Path(path))
+    table = _labels_csv.read(Path(path))
     yield [table.key, list(table.findings)]
     for image, row in table.rows.items():
         values = [row.labels[finding] for finding in table.findings]
@@ -73,16 +75,18 @@ def members_told(path: str) -> Iterator[tuple[str, str | None]]:
     yield from refused
 
 
-def owners(paths: Sequence[Path]) -> Iterator[Whose | None]:
+def owners(paths: Sequence[Path]) -> Iterator[FilmOwner | None]:
     """Yield whose each film is; one that ends the reader is nobody's."""
     for told in _each(paths, "owners_told"):
-        yield Whose() if told is _LOST else None if told is None else Whose(*told)
+        yield (
+            FilmOwner() if told is _LOST else None if told is None else FilmOwner(*told)
+        )
 
 
-def owners_told(paths: Sequence[str]) -> Iterator[Whose | None]:
+def owners_told(paths: Sequence[str]) -> Iterator[FilmOwner | None]:
     """Yield whose each film is, as JSON values."""
     for path in paths:
-        yield _whose.of(Path(path))
+        yield _film_identity.read_owner(Path(path))
 
 
 def elements(paths: Sequence[Path], keyword: str) -> Iterator[str]:
@@ -94,7 +98,7 @@ def elements(paths: Sequence[Path], keyword: str) -> Iterator[str]:
 def elements_told(paths: Sequence[str], keyword: str) -> Iterator[str]:
     """Yield an element of each film's header."""
     for path in paths:
-        yield _whose.element(Path(path), keyword)
+        yield _film_identity.element(Path(path), keyword)
 
 
 _LOST = object()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_wsseg.datasets.importing import guarded as _guarded
-from napari_wsseg.datasets.importing.labels_csv import LabelTable, Row
+from napari_wsseg.datasets.importing.labels_csv import LabelRow, LabelTable
 from napari_wsseg.datasets.importing.report import Rejected
 from napari_wsseg.jobs import DataError, Progress
 
@@ -52,5 +52,5 @@ def _without_film(
     ]
 
 
-def _words(key: str, row: Row, labels: Path) -> str:
+def _words(key: str, row: LabelRow, labels: Path) -> str:
     return f"no film has this {key}; line {row.line} of {labels} lists it"

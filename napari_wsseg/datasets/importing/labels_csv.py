@@ -27,7 +27,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LabelRow:
     """Labels of one image, from one line of the file.
 
     Parameters
@@ -54,7 +54,7 @@ class LabelTable:
     """
 
     findings: tuple[str, ...]
-    rows: Mapping[str, Row]
+    rows: Mapping[str, LabelRow]
     key: str = IMAGE
 
 
@@ -74,7 +74,7 @@ def read(path: Path) -> LabelTable:
     findings = _findings(path, header)
     key = header[0]
     mistakes: list[str] = []
-    rows: dict[str, Row] = {}
+    rows: dict[str, LabelRow] = {}
     for line, cells in lines[1:]:
         if not any(cell.strip() for cell in cells):
             continue
@@ -86,7 +86,7 @@ def read(path: Path) -> LabelTable:
         mistakes += _mistakes(line, named, name, key, findings, rows)
         rows.setdefault(name, _row(line, named, findings))
     if mistakes:
-        raise DataError(_told(path, mistakes))
+        raise DataError(_report(path, mistakes))
     if not rows:
         raise DataError(f"{path}: has no rows below its header")
     return LabelTable(findings, rows, key)
@@ -180,7 +180,7 @@ def _mistakes(
     name: str,
     key: str,
     findings: tuple[str, ...],
-    rows: Mapping[str, Row],
+    rows: Mapping[str, LabelRow],
 ) -> Iterator[str]:
     if key != IMAGE and not name:
         yield f"line {line}, column {key!r}: is blank"
@@ -209,9 +209,9 @@ def _is_inside(image: str) -> bool:
     return bool(image) and not image.startswith("/") and ".." not in parts
 
 
-def _row(line: int, named: Mapping[str, str], findings: tuple[str, ...]) -> Row:
+def _row(line: int, named: Mapping[str, str], findings: tuple[str, ...]) -> LabelRow:
     split = named.get(SPLIT, "").lower()
-    return Row(
+    return LabelRow(
         line,
         {finding: _VALUES.get(_whole(named[finding])) for finding in findings},
         cast("Split", split) if split in SPLITS else None,
@@ -228,7 +228,7 @@ def _whole(cell: str) -> str:
     return cell.removesuffix(".0")
 
 
-def _told(path: Path, mistakes: list[str]) -> str:
+def _report(path: Path, mistakes: list[str]) -> str:
     shown = mistakes[:_SHOWN]
     if len(mistakes) > len(shown):
         shown.append(f"and {len(mistakes) - len(shown)} more")

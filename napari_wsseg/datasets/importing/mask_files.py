@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_wsseg.datasets.importing.report import Rejected
-from napari_wsseg.io import folder_files as _scan
-from napari_wsseg.io.external import film_matching as _matching
+from napari_wsseg.io import folder_files as _folder_files
+from napari_wsseg.io.external import film_matching as _film_matching
 
 _ENDINGS = (".png", ".tif", ".tiff")
 
@@ -25,12 +25,12 @@ class MaskFiles:
     strangers: tuple[str, ...]
 
     @classmethod
-    def of(cls, *folders: Path) -> MaskFiles:
+    def in_folders(cls, *folders: Path) -> MaskFiles:
         """List the mask files in folders that are of one finding."""
         by_key: dict[str, list[Path]] = {}
         strangers: list[str] = []
         for folder in folders:
-            for path in _scan.files(folder):
+            for path in _folder_files.files(folder):
                 key, ending = os.path.splitext(path)
                 if ending.lower() in _ENDINGS:
                     by_key.setdefault(key, []).append(folder / path)
@@ -46,12 +46,12 @@ def matched(
 
     By the rule of `napari_wsseg.io.external.film_matching`, a mask's own ending aside.
     """
-    films = _matching.FilmNames((path, path) for path in paths)
+    films = _film_matching.FilmNames((path, path) for path in paths)
     of_film: dict[str, dict[str, Sequence[Path]]] = {path: {} for path in paths}
     left_out: list[Rejected] = []
     for finding, files in masks.items():
         left_out += [Rejected(path, _WHY_NOT) for path in files.strangers]
-        found, reasons = _matching.match(files.by_key, films)
+        found, reasons = _film_matching.match(files.by_key, films)
         for key, film in found.items():
             own = [*of_film[film].get(finding, ()), *files.by_key[key]]
             of_film[film][finding] = own

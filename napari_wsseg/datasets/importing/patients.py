@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_wsseg.datasets.importing import guarded as _guarded
-from napari_wsseg.io.film_identity import Whose
+from napari_wsseg.io.film_identity import FilmOwner
 from napari_wsseg.jobs import Progress
 from napari_wsseg.schema import SPLITS, Split
 
@@ -39,7 +39,7 @@ class Patients:
     remarks: tuple[str, ...] = field(default=())
 
     @property
-    def told(self) -> bool:
+    def any_known(self) -> bool:
         """Whether any two films are known to be one patient's."""
         return any(len(group) > 1 for group in self.groups)
 
@@ -50,7 +50,7 @@ class Patients:
 
 def read(images: Path, paths: Sequence[str]) -> Generator[Progress, None, Patients]:
     """Yield progress while headers are read; return who is who."""
-    found: dict[str, Whose] = {}
+    found: dict[str, FilmOwner] = {}
     owners = _guarded.owners([images / path for path in paths])
     for step, (path, owner) in enumerate(zip(paths, owners, strict=True), start=1):
         if owner is not None:
@@ -71,7 +71,7 @@ def read(images: Path, paths: Sequence[str]) -> Generator[Progress, None, Patien
     )
 
 
-def _nobody(owners: Iterable[Whose]) -> str:
+def _nobody(owners: Iterable[FilmOwner]) -> str:
     """Return the ID that de-identification gave to everybody, if there is one.
 
     Most films have it, and they are of several studies.
@@ -86,11 +86,11 @@ def _nobody(owners: Iterable[Whose]) -> str:
 
 
 def _grouped(
-    paths: Sequence[str], found: Mapping[str, Whose], nobody: str
+    paths: Sequence[str], found: Mapping[str, FilmOwner], nobody: str
 ) -> list[tuple[str, ...]]:
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for path in paths:
-        owner = found.get(path, Whose())
+        owner = found.get(path, FilmOwner())
         if owner.patient and owner.patient != nobody:
             groups["patient", owner.patient].append(path)
         elif owner.study:
@@ -100,11 +100,11 @@ def _grouped(
     return [tuple(group) for group in groups.values()]
 
 
-def lacking(patients: Patients, splits: Iterable[Split]) -> list[str]:
+def empty_splits(patients: Patients, splits: Iterable[Split]) -> list[str]:
     """Say which splits too few patients have left empty."""
     present = set(splits)
     gaps = [split for split in SPLITS if split not in present]
-    if not gaps or not patients.told:
+    if not gaps or not patients.any_known:
         return []
     return [
         f"too few patients ({len(patients.groups)}) to give {' and '.join(gaps)} a "

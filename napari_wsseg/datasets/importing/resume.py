@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from napari_wsseg.io import film_facts as facts
+from napari_wsseg.io import film_facts
 from napari_wsseg.io.film_facts import Facts
 
 FORMAT = 2
@@ -47,7 +47,7 @@ class Resumed:
         """Keep a film's facts; reasons are worked out again, their cause may end."""
         if isinstance(found, str):
             return
-        line = json.dumps([FORMAT, _key(path, place), facts.packed(found)])
+        line = json.dumps([FORMAT, _key(path, place), film_facts.packed(found)])
         with self._lock:
             self._fresh.append(line)
             if time.monotonic() - self._started >= WORTH_SECONDS:
@@ -87,7 +87,7 @@ def _read(file: Path) -> dict[str, Facts]:
         with suppress(ValueError, TypeError):
             form, key, values = json.loads(line)
             if form == FORMAT:
-                known[str(key)] = facts.unpacked(values)
+                known[str(key)] = film_facts.unpacked(values)
     return known
 
 
@@ -97,5 +97,5 @@ def _key(path: str, place: Path) -> str:
         state = found.stat()
     except OSError:
         return ""
-    told = f"{place}|{path}|{state.st_size}|{state.st_mtime_ns}"
-    return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
+    key = f"{place}|{path}|{state.st_size}|{state.st_mtime_ns}"
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()

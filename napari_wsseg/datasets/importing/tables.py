@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_wsseg.io.external import tables as csv_files
+from napari_wsseg.io.external import tables
 from napari_wsseg.jobs import DataError
 
 _SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TableLine:
     """One line of a csv file.
 
     Parameters
@@ -32,7 +32,7 @@ class Line:
     named: dict[str, str]
 
 
-def read(path: Path, columns: Iterable[str]) -> list[Line]:
+def read(path: Path, columns: Iterable[str]) -> list[TableLine]:
     """Read a csv file whose header has at least `columns`, in any order.
 
     Blanks around names and cells are dropped, lines without any cell as well; cells
@@ -45,7 +45,7 @@ def read(path: Path, columns: Iterable[str]) -> list[Line]:
     """
     lines = [
         (number, tuple(cell.strip() for cell in row))
-        for number, row in csv_files.rows(path)
+        for number, row in tables.rows(path)
     ]
     header = lines[0][1] if lines else ()
     missing = [column for column in columns if column not in header]
@@ -55,7 +55,7 @@ def read(path: Path, columns: Iterable[str]) -> list[Line]:
             f"{','.join(header)[:200] or 'empty'}"
         )
     return [
-        Line(number, cells, _named(header, cells))
+        TableLine(number, cells, _named(header, cells))
         for number, cells in lines[1:]
         if any(cells)
     ]

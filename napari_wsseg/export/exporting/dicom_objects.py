@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import ImageColor
 
-from napari_wsseg.export.exporting import dicom_codes as _codes
-from napari_wsseg.export.exporting import stand_in_dicom as _stand_in
+from napari_wsseg.export.exporting import dicom_codes as _dicom_codes
+from napari_wsseg.export.exporting import stand_in_dicom as _stand_in_dicom
 from napari_wsseg.export.exporting.identity import made_uid
 from napari_wsseg.export.exporting.items import File, Item, Note
 from napari_wsseg.export.exporting.selection import Selection
@@ -54,10 +54,10 @@ class Source:
     def finish(self, dataset: Any) -> Any:
         """Return a data set that is this patient's, or says that it is nobody's."""
         if self.film is None:
-            _stand_in.mark(dataset)
+            _stand_in_dicom.mark(dataset)
         else:
-            _stand_in.join(dataset, self.film)
-        _codes.declare(dataset)
+            _stand_in_dicom.join(dataset, self.film)
+        _dicom_codes.declare(dataset)
         return dataset
 
 
@@ -69,11 +69,11 @@ def films(chosen: Selection) -> Iterator[Item | tuple[Case, Source, dict[str, Ma
         yield case
         try:
             if same:
-                film = _stand_in.of_same_patient(chosen, case)
-                source = Source(_stand_in.bare(film), film)
+                film = _stand_in_dicom.of_same_patient(chosen, case)
+                source = Source(_stand_in_dicom.bare(film), film)
             else:
-                source = Source(_stand_in.capture(chosen.project, case), None)
-                capture = partial(_stand_in.encoded, source.image)
+                source = Source(_stand_in_dicom.capture(chosen.project, case), None)
+                capture = partial(_stand_in_dicom.encoded, source.image)
                 yield File(chosen.place(case, ".dcm"), capture)
         except DataError as error:
             yield Note("skipped", str(error))
@@ -83,7 +83,7 @@ def films(chosen: Selection) -> Iterator[Item | tuple[Case, Source, dict[str, Ma
 
 def file(made: Callable[[], Any]) -> Callable[[], bytes]:
     """Return what makes the bytes of the file of the data set that `made` makes."""
-    return lambda: _stand_in.encoded(made())
+    return lambda: _stand_in_dicom.encoded(made())
 
 
 def uid(chosen: Selection, case: Case, *words: str) -> str:
@@ -126,7 +126,7 @@ def common(
         "series_number": SERIES[kind],
         "sop_instance_uid": own,
         "instance_number": 1 + len(earlier),
-        "manufacturer": _stand_in.MANUFACTURER,
+        "manufacturer": _stand_in_dicom.MANUFACTURER,
         "manufacturer_model_name": "wsseg",
         "software_versions": version("napari-wsseg"),
         "device_serial_number": "0",
@@ -191,7 +191,9 @@ def _predecessor(before: str) -> Any:
     item.ReferencedSOPClassUID = SEGMENTATION
     item.ReferencedSOPInstanceUID = before
     item.PurposeOfReferenceCodeSequence = [
-        _codes.item("PREDECESSOR", _codes.SCHEME, "Earlier version that this replaces")
+        _dicom_codes.item(
+            "PREDECESSOR", _dicom_codes.SCHEME, "Earlier version that this replaces"
+        )
     ]
     return item
 
@@ -215,14 +217,14 @@ def _segment(
     import highdicom
     from pydicom.sr.codedict import codes
 
-    kind, run = _codes.algorithm(chosen.project, one)
+    kind, run = _dicom_codes.algorithm(chosen.project, one)
     algorithm = None
     if run:
         algorithm = highdicom.AlgorithmIdentificationSequence(
             name=run,
             family=codes.DCM.ArtificialIntelligence,
             version=version("napari-wsseg"),
-            source=_stand_in.MANUFACTURER,
+            source=_stand_in_dicom.MANUFACTURER,
         )
     code = chosen.codes.code(one.finding)
     return highdicom.seg.SegmentDescription(

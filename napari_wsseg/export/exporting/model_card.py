@@ -19,7 +19,7 @@ def text(project: Project, folder: runs.RunFolder) -> tuple[str, bool]:
     rows = _learnt(folder)
     held_out = _held_out(project, rows)
     own = folder.path / "card.md"
-    said = atomic.read_text(own, 2**24) if own.is_file() else f"# {folder.id}\n"
+    text = atomic.read_text(own, 2**24) if own.is_file() else f"# {folder.id}\n"
     verdict = (
         f"{held_out} films of val and test have expert masks that the run has not "
         "learnt from. `wsseg evaluate` and `wsseg report` give its figures on them, "
@@ -27,7 +27,7 @@ def text(project: Project, folder: runs.RunFolder) -> tuple[str, bool]:
         if held_out
         else UNEVALUATED
     )
-    return f"{said.rstrip()}\n\n{_rest(folder, rows, verdict)}", bool(held_out)
+    return f"{text.rstrip()}\n\n{_rest(folder, rows, verdict)}", bool(held_out)
 
 
 def _rest(folder: runs.RunFolder, rows: list[dict[str, Any]], verdict: str) -> str:

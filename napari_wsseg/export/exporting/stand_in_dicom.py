@@ -81,9 +81,9 @@ def of_same_patient(chosen: Selection, case: Case) -> Any:
             f"{case.name}: is not DICOM, so there is no patient and no study that its "
             "masks could join; export it de-identified"
         )
-    lacking = [word for word in _NEEDED if not found.get(word)]
-    if lacking or (found.Rows, found.Columns) != case.shape:
-        what = ", ".join(lacking) or "its own size"
+    missing = [word for word in _NEEDED if not found.get(word)]
+    if missing or (found.Rows, found.Columns) != case.shape:
+        what = ", ".join(missing) or "its own size"
         raise DataError(
             f"{case.name}: its DICOM file lacks {what}, so no segmentation can refer "
             "to it"

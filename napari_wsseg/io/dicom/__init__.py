@@ -12,14 +12,14 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from napari_wsseg.io.dicom import geometry as _dicom_place
-from napari_wsseg.io.dicom import grey as _dicom_grey
+from napari_wsseg.io.dicom import geometry as _geometry
+from napari_wsseg.io.dicom import grey as _grey
 from napari_wsseg.io.dicom import guard
-from napari_wsseg.io.dicom import header as _dicom_header
-from napari_wsseg.io.dicom import pixels as _dicom_pixels
-from napari_wsseg.io.dicom.header import Header, plain, words
-from napari_wsseg.io.films import limits as _film
-from napari_wsseg.io.films import luminance as _colours
+from napari_wsseg.io.dicom import header as _header
+from napari_wsseg.io.dicom import pixels as _pixels
+from napari_wsseg.io.dicom.header import Header, header_text, plain_value
+from napari_wsseg.io.films import limits as _limits
+from napari_wsseg.io.films import luminance as _luminance
 from napari_wsseg.io.films import source as _source
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.windowing import Values
@@ -85,8 +85,8 @@ def read_open(path: Path, file: BinaryIO) -> Read:
     """Read a file that is open; `path` is what it is called in words."""
     dataset = _dataset(path, file)
     try:
-        header = _dicom_header.check(path, dataset)
-        stored = _dicom_pixels.stored(path, dataset, header)
+        header = _header.check(path, dataset)
+        stored = _pixels.stored(path, dataset, header)
         with np.errstate(all="ignore"):
             return _shown(path, dataset, header, stored)
     except DataError:
@@ -99,21 +99,21 @@ def _shown(path: Path, dataset: Dataset, header: Header, stored: Values) -> Read
     remarks = [*_oddities(dataset)]
     colour = None
     if header.samples == 3:
-        pixels, coloured = _colours.luminance(stored)
+        pixels, coloured = _luminance.luminance(stored)
         if coloured:
-            colour, remarks = stored, [_colours.LUMINANCE, *remarks]
+            colour, remarks = stored, [_luminance.LUMINANCE, *remarks]
     else:
-        pixels, odd = _dicom_grey.to_grey(dataset, stored, header)
+        pixels, odd = _grey.to_grey(dataset, stored, header)
         remarks += odd
-    spacing, kind = _dicom_place.spacing(dataset)
+    spacing, kind = _geometry.spacing(dataset)
     radiograph = Radiograph(
-        uid=_film.uid_of(pixels),
+        uid=_limits.uid_of(pixels),
         pixels=pixels,
         spacing_mm=spacing,
         spacing_kind=kind,
         bits=max(8, header.bits_stored),
-        view=_dicom_place.view(dataset),
-        lateral=_dicom_place.is_lateral(dataset),
+        view=_geometry.view(dataset),
+        lateral=_geometry.is_lateral(dataset),
         path=path,
         colour=colour,
     )
@@ -123,17 +123,17 @@ def _shown(path: Path, dataset: Dataset, header: Header, stored: Values) -> Read
 def _oddities(dataset: Dataset) -> list[str]:
     """Say what is worth a look before somebody trains with a film."""
     odd = []
-    modality = words(dataset, "Modality", 16).upper()
+    modality = header_text(dataset, "Modality", 16).upper()
     if modality and modality not in _KINDS:
         told = _told("modality", modality, _OTHER_KINDS)
         odd.append(f"{told} is no radiograph's")
     if modality in _OTHER_PARTS:
         odd.append(f"modality {modality}: hardly a chest film; look before training")
-    part = words(dataset, "BodyPartExamined", 16).upper()
+    part = header_text(dataset, "BodyPartExamined", 16).upper()
     if part and not any(word in part for word in _PARTS):
         told = _told("body part", part, _BODY_PARTS)
         odd.append(f"{told}: hardly a chest film; look before training")
-    turned = _dicom_place.turned(dataset)
+    turned = _geometry.turned(dataset)
     if turned is not None:
         odd.append(turned)
     return odd
@@ -173,4 +173,4 @@ def _without_preamble(path: Path, file: BinaryIO) -> Dataset:
 def _line(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "needs more memory than there is or may be taken"
-    return plain(str(error)) or type(error).__name__
+    return plain_value(str(error)) or type(error).__name__

@@ -11,7 +11,7 @@ from pydicom.filereader import data_element_generator
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 
 MAX_BYTES = 160 * 2**20
@@ -45,5 +45,5 @@ def check(path: Path, file: BinaryIO) -> None:
     while data and not sips.eof:
         total += len(sips.decompress(data, 2**20))
         data = sips.unconsumed_tail
-        if total > min(MAX_BYTES, _film.MAX_FILE_BYTES):
+        if total > min(MAX_BYTES, _limits.MAX_FILE_BYTES):
             raise DataError(f"{path}: inflates to over {total // 2**20} MiB")

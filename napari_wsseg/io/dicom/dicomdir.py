@@ -8,7 +8,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from napari_wsseg.io.dicom import guard
-from napari_wsseg.io.dicom.header import element, plain, words
+from napari_wsseg.io.dicom.header import header_element, header_text, plain_value
 from napari_wsseg.io.films import source as _source
 from napari_wsseg.jobs import DataError
 
@@ -41,24 +41,24 @@ def images(path: Path) -> list[str]:
             Exception
         ) as error:  # damaged elements make pydicom raise nearly anything
             raise DataError(
-                f"{path}: damaged DICOMDIR ({plain(str(error))})"
+                f"{path}: damaged DICOMDIR ({plain_value(str(error))})"
             ) from error
     names = list(dict.fromkeys(name for name in listed if name))
     for name in names:
         if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
-            raise DataError(f"{path}: lists {plain(name)!r}, outside its folder")
+            raise DataError(f"{path}: lists {plain_value(name)!r}, outside its folder")
     if not names:
         raise DataError(f"{path}: lists no image")
     return names
 
 
 def _is_image(record: Dataset) -> bool:
-    return words(record, "DirectoryRecordType") == "IMAGE"
+    return header_text(record, "DirectoryRecordType") == "IMAGE"
 
 
 def _file(record: Dataset) -> str:
     """Return a record's Referenced File ID, whose parts are values (PS3.10 8.2)."""
-    parts = element(record, "ReferencedFileID")
+    parts = header_element(record, "ReferencedFileID")
     if parts is None:
         return ""
     if isinstance(parts, str):

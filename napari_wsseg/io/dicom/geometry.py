@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydicom.dataset import Dataset
 
-from napari_wsseg.io.dicom.header import element, words
+from napari_wsseg.io.dicom.header import header_element, header_text
 
 #: PS3.3 C.8.1.1.2 and C.8.11.5; decubitus films (LLD, RLD) are frontal.
 _LATERAL = frozenset({"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT", "ML", "LM"})
@@ -37,7 +37,7 @@ def spacing(dataset: Dataset) -> tuple[tuple[float, float] | None, Kind | None]:
 
 def _pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
     try:
-        row, column = (float(value) for value in element(dataset, keyword))
+        row, column = (float(value) for value in header_element(dataset, keyword))
     except (TypeError, ValueError):
         return None
     return (row, column) if 0 < row < 100 and 0 < column < 100 else None
@@ -45,7 +45,7 @@ def _pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
 
 def view(dataset: Dataset) -> str | None:
     """Return the view's name: View Position, else the words of its code."""
-    named = words(dataset, "ViewPosition")
+    named = header_text(dataset, "ViewPosition")
     return named or _code(dataset)[1] or None
 
 
@@ -55,7 +55,7 @@ def is_lateral(dataset: Dataset) -> bool:
     By View Position, else View Code Sequence, else Patient Orientation, whose rows run
     to front or back on a lateral, else a description that says so.
     """
-    named = words(dataset, "ViewPosition").upper()
+    named = header_text(dataset, "ViewPosition").upper()
     if named in _LATERAL or named in _FRONTAL:
         return named in _LATERAL
     value, meaning = _code(dataset)
@@ -65,8 +65,8 @@ def is_lateral(dataset: Dataset) -> bool:
     if row:
         return row[0] in "AP"
     described = ("SeriesDescription", "ProtocolName")
-    told = (words(dataset, keyword, 64) for keyword in described)
-    return _says_lateral(next(filter(None, told), ""))
+    texts = (header_text(dataset, keyword, 64) for keyword in described)
+    return _says_lateral(next(filter(None, texts), ""))
 
 
 def turned(dataset: Dataset) -> str | None:
@@ -83,7 +83,7 @@ def turned(dataset: Dataset) -> str | None:
 
 def _orientation(dataset: Dataset) -> tuple[str, str]:
     """Return where rows and columns run to (PS3.3 C.7.6.1.1.1), or nothing."""
-    value = element(dataset, "PatientOrientation")
+    value = header_element(dataset, "PatientOrientation")
     try:
         row, column = (str(part).strip().upper() for part in value)
     except (TypeError, ValueError):
@@ -95,8 +95,8 @@ def _orientation(dataset: Dataset) -> tuple[str, str]:
 def _code(dataset: Dataset) -> tuple[str, str]:
     """Return value and words of the view's code."""
     try:
-        item = element(dataset, "ViewCodeSequence")[0]
-        return words(item, "CodeValue"), words(item, "CodeMeaning", 64)
+        item = header_element(dataset, "ViewCodeSequence")[0]
+        return header_text(item, "CodeValue"), header_text(item, "CodeMeaning", 64)
     except (TypeError, IndexError, KeyError, AttributeError):
         return "", ""
 

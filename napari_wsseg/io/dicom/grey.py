@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from napari_wsseg.io.dicom.header import Header, number, words
+from napari_wsseg.io.dicom.header import Header, header_number, header_text
 from napari_wsseg.ops import windowing
 from napari_wsseg.ops.windowing import Grey, Values
 
@@ -48,7 +48,7 @@ def to_grey(dataset: Dataset, stored: Values, header: Header) -> Greys:
 
 
 def _is_inverse(dataset: Dataset, header: Header) -> bool:
-    shape = words(dataset, "PresentationLUTShape").upper()
+    shape = header_text(dataset, "PresentationLUTShape").upper()
     return header.photometric == "MONOCHROME1" or shape == "INVERSE"
 
 
@@ -56,10 +56,10 @@ def _padding(
     dataset: Dataset, stored: Values, header: Header
 ) -> NDArray[np.bool_] | None:
     """Return where the detector saw nothing, or ``None`` (PS3.3 C.7.5.1.1.2)."""
-    first = number(dataset, "PixelPaddingValue")
+    first = header_number(dataset, "PixelPaddingValue")
     if first is None:
         return None
-    last = number(dataset, "PixelPaddingRangeLimit")
+    last = header_number(dataset, "PixelPaddingRangeLimit")
     bounds = sorted(
         _as_stored(value, header) for value in (first, first if last is None else last)
     )
@@ -84,8 +84,8 @@ def _modality(dataset: Dataset, stored: Values, header: Header) -> tuple[Values,
         return windowing.look_up(stored, table, first), 0.0
     low = -(2.0 ** (header.bits_stored - 1)) if header.signed else 0.0
     high = low + 2.0**header.bits_stored - 1
-    slope = number(dataset, "RescaleSlope") or 1.0
-    intercept = number(dataset, "RescaleIntercept") or 0.0
+    slope = header_number(dataset, "RescaleSlope") or 1.0
+    intercept = header_number(dataset, "RescaleIntercept") or 0.0
     ends = low * slope + intercept, high * slope + intercept
     # What float32 cannot hold is no rescale but damage, and nan compares with nothing.
     if not max(abs(ends[0]), abs(ends[1])) < 1e30:
@@ -127,14 +127,17 @@ def _by_voi_lut(
 
 
 def _by_window(dataset: Dataset, values: Values) -> Grey | None:
-    center, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
+    center, width = (
+        header_number(dataset, "WindowCenter"),
+        header_number(dataset, "WindowWidth"),
+    )
     if center is None or width is None:
         return None
-    function = words(dataset, "VOILUTFunction").upper()
+    function = header_text(dataset, "VOILUTFunction").upper()
     if function not in _FUNCTIONS:
         function = "LINEAR"
     try:
-        return windowing.window(values, center, width, function)  # type: ignore[arg-type]
+        return windowing.apply_window(values, center, width, function)  # type: ignore[arg-type]
     except ValueError:
         return None
 

@@ -17,7 +17,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -58,10 +58,10 @@ def check(path: Path, dataset: Dataset) -> Header:
         With the one reason why it cannot.
     """
     if "PixelData" not in dataset:
-        kind = words(dataset, "Modality") or "unknown kind"
+        kind = header_text(dataset, "Modality") or "unknown kind"
         raise DataError(f"{path}: holds no pixel data ({kind})")
     photometric, samples = _kind(path, dataset)
-    frames = number(dataset, "NumberOfFrames")
+    frames = header_number(dataset, "NumberOfFrames")
     # 0 is benign and means one: devices write it into an element that one film lacks.
     if frames == 0:
         dataset.NumberOfFrames = 1
@@ -70,7 +70,7 @@ def check(path: Path, dataset: Dataset) -> Header:
             f"{path}: {frames:.0f} frames; a radiograph has one, export them singly"
         )
     rows, columns = _whole(path, dataset, "Rows"), _whole(path, dataset, "Columns")
-    _film.check_shape(path, rows, columns)
+    _limits.check_shape(path, rows, columns)
     allocated, stored, high = _bits(path, dataset, samples)
     signed = _whole(path, dataset, "PixelRepresentation")
     if signed not in (0, 1):
@@ -93,7 +93,7 @@ def check(path: Path, dataset: Dataset) -> Header:
     )
 
 
-def element(dataset: Dataset, keyword: str) -> Any:
+def header_element(dataset: Dataset, keyword: str) -> Any:
     """Return an element's value, or ``None`` if it is absent, empty or nonsense.
 
     Only for what can be done without: a broken window must not cost the film.
@@ -124,20 +124,20 @@ def _with_points(value: Any) -> Any:
         return value
 
 
-def words(dataset: Dataset, keyword: str, most: int = 32) -> str:
+def header_text(dataset: Dataset, keyword: str, most: int = 32) -> str:
     """Return an element's value as one short printable line, empty if there is none."""
-    return plain(str(element(dataset, keyword) or ""), most)
+    return plain_value(str(header_element(dataset, keyword) or ""), most)
 
 
-def plain(text: str, most: int = 200) -> str:
+def plain_value(text: str, most: int = 200) -> str:
     """Return text from a file as one printable line of at most so many characters."""
     line = "".join(c if c.isprintable() else " " for c in text[: 4 * most])
     return " ".join(line.split())[:most]
 
 
-def number(dataset: Dataset, keyword: str) -> float | None:
+def header_number(dataset: Dataset, keyword: str) -> float | None:
     """Return an element's (first) value as a number, or ``None``."""
-    value = element(dataset, keyword)
+    value = header_element(dataset, keyword)
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         value = value[0] if len(value) else None
     try:
@@ -148,8 +148,8 @@ def number(dataset: Dataset, keyword: str) -> float | None:
 
 def _kind(path: Path, dataset: Dataset) -> tuple[str, int]:
     """Return how samples are to be seen, and how many a pixel has."""
-    photometric = words(dataset, "PhotometricInterpretation")
-    samples = number(dataset, "SamplesPerPixel") or 1
+    photometric = header_text(dataset, "PhotometricInterpretation")
+    samples = header_number(dataset, "SamplesPerPixel") or 1
     if photometric in _GREY and samples == 1:
         # Said aloud where it is missing: greys can have no other number.
         dataset.SamplesPerPixel = 1
@@ -175,7 +175,7 @@ def _bits(path: Path, dataset: Dataset, samples: int) -> tuple[int, int, int]:
             f"{path}: {stored} bits stored in {allocated}; a film has 1 to 16 bits, "
             "in 8 or 16"
         )
-    high = number(dataset, "HighBit")
+    high = header_number(dataset, "HighBit")
     if high is None:
         return allocated, stored, stored - 1
     if not stored - 1 <= high < allocated:
@@ -187,7 +187,7 @@ def _bits(path: Path, dataset: Dataset, samples: int) -> tuple[int, int, int]:
 
 
 def _whole(path: Path, dataset: Dataset, keyword: str) -> int:
-    value = number(dataset, keyword)
+    value = header_number(dataset, keyword)
     if value is None or value != int(value):
         raise DataError(f"{path}: {keyword} is missing or not a number")
     return int(value)
@@ -195,7 +195,7 @@ def _whole(path: Path, dataset: Dataset, keyword: str) -> int:
 
 def _syntax(path: Path, dataset: Dataset) -> UID:
     """Return the transfer syntax, worked out from the bytes if it is not named."""
-    named = element(dataset.file_meta, "TransferSyntaxUID")
+    named = header_element(dataset.file_meta, "TransferSyntaxUID")
     if named is None:
         implicit, little = dataset.original_encoding
         named = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
@@ -208,8 +208,8 @@ def _syntax(path: Path, dataset: Dataset) -> UID:
         decoder = get_decoder(syntax)
     except NotImplementedError as error:
         raise DataError(
-            f"{path}: transfer syntax {plain(syntax.name, 64)} cannot be read; export "
-            "it as Explicit VR Little Endian or JPEG 2000"
+            f"{path}: transfer syntax {plain_value(syntax.name, 64)} cannot be read; "
+            "export it as Explicit VR Little Endian or JPEG 2000"
         ) from error
     if not decoder.is_available:
         needed = "; ".join(decoder.missing_dependencies)

@@ -16,8 +16,8 @@ from pydicom.uid import (
 )
 
 from napari_wsseg.io.dicom import codestream as _codestream
-from napari_wsseg.io.dicom import jpeg_plugin as _jpeg
-from napari_wsseg.io.dicom.header import Header, plain
+from napari_wsseg.io.dicom import jpeg_plugin as _jpeg_plugin
+from napari_wsseg.io.dicom.header import Header, plain_value
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.windowing import Values
 
@@ -28,9 +28,9 @@ _DECODERS = {
     JPEG2000: "pylibjpeg",
     JPEG2000Lossless: "pylibjpeg",
     JPEGBaseline8Bit: "pillow",
-    **dict.fromkeys(_jpeg.SYNTAXES, _jpeg.NAME),
+    **dict.fromkeys(_jpeg_plugin.SYNTAXES, _jpeg_plugin.NAME),
 }
-_jpeg.register()
+_jpeg_plugin.register()
 
 _BLOCK = 2048
 """Bytes that a file may be filled up to."""
@@ -178,4 +178,4 @@ def _holds_overlay(dataset: Dataset) -> bool:
 
 def _line(error: Exception) -> str:
     _, _, each = str(error).partition("plugins:")
-    return plain(each or str(error)) or type(error).__name__
+    return plain_value(each or str(error)) or type(error).__name__

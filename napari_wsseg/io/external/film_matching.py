@@ -87,11 +87,11 @@ _FORMS: tuple[Callable[[str], str], ...] = (
 class _Form(Generic[T]):
     """Films by their path in one form, and by every end of it."""
 
-    whole: dict[str, set[T]] = field(default_factory=dict)
+    by_form: dict[str, set[T]] = field(default_factory=dict)
     ends: dict[str, set[T]] = field(default_factory=dict)
 
     def add(self, name: str, film: T) -> None:
-        self.whole.setdefault(name, set()).add(film)
+        self.by_form.setdefault(name, set()).add(film)
         for end in _ends(name):
             films = self.ends.setdefault(end, set())
             if len(films) < _MANY:
@@ -100,8 +100,8 @@ class _Form(Generic[T]):
     def partly(self, name: str) -> set[T]:
         """Return films whose path ends a name, the longest path first, or begins it."""
         for end in _ends(name):
-            if end in self.whole:
-                return self.whole[end]
+            if end in self.by_form:
+                return self.by_form[end]
         return self.ends.get(name, set())
 
 
@@ -118,12 +118,12 @@ class FilmNames(Generic[T]):
     def __init__(self, names: Iterable[tuple[str, T]]) -> None:
         self._forms: list[_Form[T]] = [_Form() for _ in _FORMS]
         for name, film in names:
-            for form, said in zip(_FORMS, self._forms, strict=True):
-                said.add(form(plain(name)), film)
+            for form, index in zip(_FORMS, self._forms, strict=True):
+                index.add(form(plain(name)), film)
 
     def is_exact(self, name: str) -> bool:
         """Whether a name is a film's path, letter by letter."""
-        return plain(name) in self._forms[0].whole
+        return plain(name) in self._forms[0].by_form
 
     def find(self, name: str) -> T:
         """Return the film that a name means.
@@ -149,11 +149,11 @@ class FilmNames(Generic[T]):
         if not name:
             return set()
         asked = [form(name) for form in _FORMS]
-        for said, form in zip(self._forms, asked, strict=True):
-            if form in said.whole:
-                return said.whole[form]
-        for said, form in zip(self._forms, asked, strict=True):
-            if films := said.partly(form):
+        for index, form in zip(self._forms, asked, strict=True):
+            if form in index.by_form:
+                return index.by_form[form]
+        for index, form in zip(self._forms, asked, strict=True):
+            if films := index.partly(form):
                 return films
         return set()
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import outlines, run_lengths
 from napari_wsseg.schema import Mask
@@ -51,7 +51,7 @@ def load(path: Path, kind: str) -> Any:
     DataError
         Not there, too large, or not such a file.
     """
-    _film.check_file(path)
+    _limits.check_file(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
         return json.loads(text, object_pairs_hook=_once)
@@ -151,9 +151,9 @@ def _check_corners(corners: NDArray[np.float64], rows: int, columns: int) -> Non
             "its corners lie between 0 and 1: shares of the film's sides, not pixels"
         )
     sides = np.array([columns, rows])
-    room = np.maximum(_OUTSIDE_PIXELS, _OUTSIDE * sides)
-    if (low < -room).any() or (high > sides + room).any():
-        x, y = (high if (high > sides + room).any() else low).tolist()
+    staging = np.maximum(_OUTSIDE_PIXELS, _OUTSIDE * sides)
+    if (low < -staging).any() or (high > sides + staging).any():
+        x, y = (high if (high > sides + staging).any() else low).tolist()
         raise DataError(
             f"its corners reach to ({x:g}, {y:g}), and the film has {columns} columns "
             f"and {rows} rows: drawn on another image, or at another size"
@@ -190,7 +190,7 @@ def size_of(value: Any) -> tuple[int, int]:
             raise ValueError(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"size {str(value)[:40]} is not rows and columns") from error
-    _film.check_shape(Path("the mask"), rows, columns)
+    _limits.check_shape(Path("the mask"), rows, columns)
     return rows, columns
 
 

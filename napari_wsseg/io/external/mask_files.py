@@ -10,8 +10,8 @@ from PIL import Image
 from napari_wsseg.io.external import mask_values
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.films import deep as _deep
-from napari_wsseg.io.films import limits as _film
-from napari_wsseg.io.films import orientation as _upright
+from napari_wsseg.io.films import limits as _limits
+from napari_wsseg.io.films import orientation as _orientation
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 
@@ -44,16 +44,16 @@ def read(
         Not an image, damaged, over the cap, of another size than its film, or with
         other values than those of a mask.
     """
-    _film.check_file(path)
+    _limits.check_file(path)
     try:
         # By its file, for Pillow scrambles a TIFF on its side that it maps by name.
         with open(path, "rb") as file, Image.open(file, formats=_FORMATS) as image:
-            _film.check_shape(path, image.height, image.width)
+            _limits.check_shape(path, image.height, image.width)
             pages = getattr(image, "n_frames", 1)
             if pages > 1:
                 raise DataError(f"{path}: {pages} pages; a mask has one")
             white_is_zero = _deep.white_is_zero(image)
-            _upright.load(image)
+            _orientation.load(image)
             _check_size(path, (image.height, image.width), shape)
             return _mask(path, image, choice, remarks, white_is_zero=white_is_zero)
     except DataError:

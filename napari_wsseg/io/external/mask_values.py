@@ -184,15 +184,15 @@ def of_colours(
 
 def warn(mask: Mask, label: int | None) -> list[str]:
     """Return what deserves a look in a mask of a film with a label."""
-    said = []
+    warnings = []
     share = float(mask.mean()) if mask.size else 0.0
     if share > COVERED:
-        said.append(f"its mask covers {share:.0%} of the film")
+        warnings.append(f"its mask covers {share:.0%} of the film")
     if label == 0 and mask.any():
-        said.append("labelled absent, but its mask is not empty")
+        warnings.append("labelled absent, but its mask is not empty")
     if label == 1 and not mask.any():
-        said.append("labelled present, but its mask is empty")
-    return said
+        warnings.append("labelled present, but its mask is empty")
+    return warnings
 
 
 def _numbers(values: NDArray[Any]) -> NDArray[Any]:
@@ -229,8 +229,8 @@ def _likely(numbers: NDArray[Any], high: float) -> Mask:
 def _are_two(found: NDArray[Any], near: float) -> bool:
     """Whether all values lie near the lowest or the highest."""
     low, high = float(found[0]), float(found[-1])
-    room = near * (high - low)
-    between = (found > low + room) & (found < high - room)
+    staging = near * (high - low)
+    between = (found > low + staging) & (found < high - staging)
     return not between.any()
 
 
@@ -252,8 +252,8 @@ def _check_one_colour(seen: NDArray[Any], mask: Mask) -> None:
     inside = seen[mask].astype(np.int64)
     if not len(inside):
         return
-    spread = np.ptp(inside, axis=0)
-    if (spread > _NEAR * np.iinfo(seen.dtype).max).any():
+    value_range = np.ptp(inside, axis=0)
+    if (value_range > _NEAR * np.iinfo(seen.dtype).max).any():
         several = np.unique(inside, axis=0)
         listed = ", ".join(str(tuple(map(int, one))) for one in several[:_SHOWN])
         raise DataError(

@@ -8,13 +8,13 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 
 MAX_HEADER = 2**20
 """Header and extensions: where the values begin; without extensions it is 352."""
 
-MAX_BYTES = _film.MAX_PIXELS * 8
+MAX_BYTES = _limits.MAX_PIXELS * 8
 
 _SIP = 2**20
 _BITS = {2: 8, 4: 16, 8: 32, 16: 32, 32: 64, 64: 64, 128: 24, 256: 8, 512: 16}
@@ -30,7 +30,7 @@ def bounded(path: Path) -> bytes:
         No NIfTI-1 or -2 header, or values that begin later or are more than those of
         one slice.
     """
-    _film.check_file(path)
+    _limits.check_file(path)
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO, NamedTuple
 
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 
 MAX_MEMBERS = 100_000
@@ -39,7 +39,7 @@ class Listing(NamedTuple):
     refused: list[tuple[str, str]]
 
 
-def of(path: Path) -> tuple[Path, str] | None:
+def split_archive_path(path: Path) -> tuple[Path, str] | None:
     """Split a path that leads through an archive into it and the member's name.
 
     ``None`` if it leads through none.
@@ -102,20 +102,20 @@ def read(path: Path, name: str) -> bytes:
     DataError
         The archive or the member is damaged, not there, refused, or too large.
     """
-    told = path / name
+    shown = path / name
     info = _directory(path).get(name)
     if info is None:
-        raise DataError(f"{told}: cannot be read (not in the archive)")
+        raise DataError(f"{shown}: cannot be read (not in the archive)")
     reason = _flaw(info)
     if reason is not None:
-        raise DataError(f"{told}: {reason}")
+        raise DataError(f"{shown}: {reason}")
     try:
         with open(path, "rb") as file:
             data = _member(file, info)
     except Exception as error:  # damaged members raise many kinds
-        raise DataError(f"{told}: damaged in its archive ({error})") from error
+        raise DataError(f"{shown}: damaged in its archive ({error})") from error
     if not data:
-        raise DataError(f"{told}: empty file")
+        raise DataError(f"{shown}: empty file")
     return data
 
 
@@ -183,8 +183,8 @@ def _flaw(info: zipfile.ZipInfo) -> str | None:
         return "encrypted; unpack the archive with its password"
     if info.compress_type not in _METHODS:
         return "packed in an unusual way; unpack the archive and name the folder"
-    if info.file_size > _film.MAX_FILE_BYTES:
-        return f"over the {_film.MAX_FILE_BYTES // 2**20} MiB that one film may have"
+    if info.file_size > _limits.MAX_FILE_BYTES:
+        return f"over the {_limits.MAX_FILE_BYTES // 2**20} MiB that one film may have"
     if info.file_size > _FREE_BYTES + MAX_RATIO * info.compress_size:
         return f"unpacks to over {MAX_RATIO} times its size; left out"
     return None

@@ -66,10 +66,10 @@ def upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
 def orientation(image: Image.Image) -> int:
     """Return the EXIF orientation of a picture, 1 where it has none."""
     try:
-        said = image.getexif().get(ExifTags.Base.Orientation, 1)
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # a damaged tag costs no film
         return 1
-    return said if isinstance(said, int) and 1 <= said <= 8 else 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _is_deep_tiff(image: Image.Image) -> bool:

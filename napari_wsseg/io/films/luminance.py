@@ -18,8 +18,8 @@ def luminance(colours: NDArray[np.uint8]) -> tuple[NDArray[np.float32], bool]:
 
     Greys whose channels are equal are taken as they are, others by ITU-R 601-2 luma.
     """
-    spread = colours.max(axis=2) - colours.min(axis=2)
-    differ = int(spread.max())
+    value_range = colours.max(axis=2) - colours.min(axis=2)
+    differ = int(value_range.max())
     if differ:
         greys = np.asarray(Image.fromarray(colours).convert("L"))
     else:
@@ -32,10 +32,10 @@ def deep_luminance(
 ) -> tuple[NDArray[np.float32], bool]:
     """Return the same of (H, W, 1, 3 or 4) values, of which `bits` are used."""
     seen = values[:, :, :3]
-    spread = int((seen.max(axis=2) - seen.min(axis=2)).max())
+    value_range = int((seen.max(axis=2) - seen.min(axis=2)).max())
     scale = np.float32(2**bits - 1)
-    if not spread:
+    if not value_range:
         return seen[:, :, 0].astype(np.float32) / scale, False
     weights = np.array([0.299, 0.587, 0.114], np.float32)
     greys = np.asarray((seen @ weights) / scale, np.float32)
-    return greys, bool(spread * 255 > _TINT * scale)
+    return greys, bool(value_range * 255 > _TINT * scale)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from napari_wsseg.io.films import archive as _archive
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 
 
@@ -27,12 +27,12 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     DataError
         Missing, not a file, empty, too large, or refused by the archive's guard.
     """
-    inside = _archive.of(path)
+    inside = _archive.split_archive_path(path)
     if inside is not None:
         with BytesIO(_archive.read(*inside)) as memory:
             yield memory
         return
-    _film.check_file(path)
+    _limits.check_file(path)
     try:
         file = open(path, "rb")
     except OSError as error:

@@ -30,7 +30,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 
 MOST_SECONDS = 300.0
@@ -334,7 +334,7 @@ def _received(process: subprocess.Popen[bytes]) -> Answer:
     try:
         line = process.stdout.readline(_MOST_LINE)
         kind, value, count = json.loads(line)
-        if not 0 <= count <= _film.MAX_PIXELS:
+        if not 0 <= count <= _limits.MAX_PIXELS:
             raise _Ended
         data = process.stdout.read(count)
     except (OSError, ValueError, TypeError, RecursionError) as error:
@@ -357,7 +357,7 @@ def _unpacked(size: Any, data: bytes, shape: Shape | None) -> NDArray[Any]:
         raise DataError(
             f"the mask is {rows} × {columns}, its film {shape[0]} × {shape[1]}"
         )
-    _film.check_shape(Path("the mask"), rows, columns)
+    _limits.check_shape(Path("the mask"), rows, columns)
     expected = rows * columns if depth else -(-rows * columns // 8)
     if len(data) != expected:
         raise ValueError(f"{len(data)} bytes, not {expected}")

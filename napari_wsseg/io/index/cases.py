@@ -8,8 +8,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from napari_wsseg.io import film_names as names
-from napari_wsseg.io import values
+from napari_wsseg.io import film_names, values
 from napari_wsseg.io.films.limits import check_shape
 from napari_wsseg.io.index.database import Database
 from napari_wsseg.jobs import DataError
@@ -120,7 +119,7 @@ def _case(row: sqlite3.Row, findings: Sequence[str]) -> Case:
     spacing = (row["row_mm"], row["column_mm"])
     return Case(
         id=row["id"],
-        path=names.inside(row["path"]),
+        path=film_names.inside(row["path"]),
         shape=(row["height"], row["width"]),
         spacing_mm=None if None in spacing else spacing,
         split=row["split"],

@@ -48,7 +48,7 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _decisions(database: Database, entries: list[Entry]) -> Iterator[str]:
-    told = [
+    recorded = [
         (seq, (p.get("case"), p.get("verdict"), p.get("finding"), actor))
         for seq, actor, action, p in entries
         if action == "decision"
@@ -57,11 +57,11 @@ def _decisions(database: Database, entries: list[Entry]) -> Iterator[str]:
         (row["id"], (row["case_id"], row["verdict"], row["finding"], row["reader"]))
         for row in database.rows("SELECT * FROM decisions ORDER BY id")
     ]
-    yield from _in_order("decision", told, rows)
+    yield from _in_order("decision", recorded, rows)
 
 
 def _finals(database: Database, entries: list[Entry]) -> Iterator[str]:
-    told = [
+    recorded = [
         (seq, (p.get("case"), p.get("finding"), p.get("annotation"), actor))
         for seq, actor, action, p in entries
         if action == "final"
@@ -70,11 +70,11 @@ def _finals(database: Database, entries: list[Entry]) -> Iterator[str]:
         (row["id"], (row["case_id"], row["finding"], row["annotation"], row["actor"]))
         for row in database.rows("SELECT * FROM finals ORDER BY id")
     ]
-    yield from _in_order("final mask", told, rows)
+    yield from _in_order("final mask", recorded, rows)
 
 
 def _adoptions(database: Database, entries: list[Entry]) -> Iterator[str]:
-    told = [
+    recorded = [
         (seq, (p.get("stage"), p.get("run"), actor))
         for seq, actor, action, p in entries
         if action == "adopt"
@@ -83,7 +83,7 @@ def _adoptions(database: Database, entries: list[Entry]) -> Iterator[str]:
         (row["id"], (row["stage"], row["run"], row["actor"]))
         for row in database.rows("SELECT * FROM adoptions ORDER BY id")
     ]
-    yield from _in_order("adoption", told, rows)
+    yield from _in_order("adoption", recorded, rows)
 
 
 _WORK = ("case", "finding", "arm", "seconds", "gestures", "earlier")
@@ -94,7 +94,7 @@ _OUTCOME = (
 
 
 def _work(database: Database, entries: list[Entry]) -> Iterator[str]:
-    told = [
+    recorded = [
         (seq, (*(p.get(name) for name in _WORK), actor))
         for seq, actor, action, p in entries
         if action == "work"
@@ -109,11 +109,11 @@ def _work(database: Database, entries: list[Entry]) -> Iterator[str]:
         )
         for row in database.rows("SELECT * FROM work ORDER BY id")
     ]
-    yield from _in_order("work", told, rows)
+    yield from _in_order("work", recorded, rows)
 
 
 def _outcomes(database: Database, entries: list[Entry]) -> Iterator[str]:
-    told = [
+    recorded = [
         (seq, tuple(p.get(name) for name in _OUTCOME))
         for seq, _, action, p in entries
         if action == "outcome"
@@ -122,30 +122,30 @@ def _outcomes(database: Database, entries: list[Entry]) -> Iterator[str]:
         (row["id"], tuple(row[name] for name in _OUTCOME))
         for row in database.rows("SELECT * FROM outcomes ORDER BY id")
     ]
-    yield from _in_order("outcome", told, rows)
+    yield from _in_order("outcome", recorded, rows)
 
 
 def _undone(database: Database, entries: list[Entry]) -> Iterator[str]:
-    told = [p.get("decision") for _, _, action, p in entries if action == _UNDO]
+    recorded = [p.get("decision") for _, _, action, p in entries if action == _UNDO]
     for row in database.rows("SELECT decision FROM undone ORDER BY decision"):
-        if row["decision"] not in told:
+        if row["decision"] not in recorded:
             yield f"decision {row['decision']} was taken back, which no row tells"
 
 
 def _in_order(
     what: str,
-    told: Sequence[tuple[int, tuple[object, ...]]],
+    recorded: Sequence[tuple[int, tuple[object, ...]]],
     rows: Sequence[tuple[int, tuple[object, ...]]],
 ) -> Iterator[str]:
     """Compare rows with the trail's, both in the order in which they were made."""
-    for (seq, was), (number, now) in zip(told, rows, strict=False):
+    for (seq, was), (number, now) in zip(recorded, rows, strict=False):
         if was != now:
             yield f"{what} {number} was changed: row {seq} of the trail says otherwise"
             return
-    if len(told) > len(rows):
-        yield f"the {what} of row {told[len(rows)][0]} of the trail is missing"
-    if len(rows) > len(told):
-        yield f"{what} {rows[len(told)][0]} is not in the trail"
+    if len(recorded) > len(rows):
+        yield f"the {what} of row {recorded[len(rows)][0]} of the trail is missing"
+    if len(rows) > len(recorded):
+        yield f"{what} {rows[len(recorded)][0]} is not in the trail"
 
 
 def _masks(database: Database, entries: list[Entry]) -> Iterator[str]:
@@ -157,7 +157,7 @@ def _masks(database: Database, entries: list[Entry]) -> Iterator[str]:
         )
         for row in database.rows("SELECT * FROM annotations ORDER BY id")
     }
-    told: set[int] = set()
+    recorded: set[int] = set()
     for seq, actor, action, payload in entries:
         if action != "mask":
             continue
@@ -165,10 +165,10 @@ def _masks(database: Database, entries: list[Entry]) -> Iterator[str]:
         if not isinstance(number, int) or number not in rows:
             yield f"mask {number} of row {seq} of the trail is missing"
             continue
-        told.add(number)
+        recorded.add(number)
         if rows[number] != (*(payload.get(name) for name in named), actor):
             yield f"mask {number} was changed: row {seq} of the trail says otherwise"
-    for number in rows.keys() - told:
+    for number in rows.keys() - recorded:
         yield f"mask {number} is not in the trail"
 
 
@@ -191,19 +191,19 @@ def _labels(database: Database, entries: list[Entry]) -> Iterator[str]:
 def _label_versions(database: Database, entries: list[Entry]) -> Iterator[str]:
     """Compare every version of a label with the entry that put it down."""
     named = ("id", "finding", "value", "source", "undoes")
-    told: dict[object, tuple[object, ...]] = {}
+    recorded: dict[object, tuple[object, ...]] = {}
     for _, actor, action, payload in entries:
         if action == "labels":
             for row in _label_rows(payload):
                 # What a film came with is nobody's.
                 reader = "" if row[3] == labels.FIRST else actor
-                told[row[0]] = (*row, payload.get("case"), reader)
+                recorded[row[0]] = (*row, payload.get("case"), reader)
     rows = {
         row["id"]: (*(row[n] for n in named), row["case_id"], row["reader"])
         for row in database.rows("SELECT * FROM labels ORDER BY id")
     }
-    for number in told.keys() | rows.keys():
-        if told.get(number) != rows.get(number):
+    for number in recorded.keys() | rows.keys():
+        if recorded.get(number) != rows.get(number):
             yield f"version {number} of a label is not what the trail says"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from napari_wsseg.io.index import annotations as _annotations
 from napari_wsseg.io.index import audit as _audit
 from napari_wsseg.io.index.database import Database
-from napari_wsseg.io.project_folder import mask_store as _masks
+from napari_wsseg.io.project_folder import mask_store as _mask_store
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Annotation, Case, Mask
 
@@ -44,7 +44,7 @@ def check_kept(folder: Path, version: Annotation, mask: Mask) -> None:
     DataError
         The file is not there, damaged, or of other pixels.
     """
-    kept = _masks.read(folder, version.case, version.finding, version.mask_sha)
+    kept = _mask_store.read(folder, version.case, version.finding, version.mask_sha)
     if not np.array_equal(kept, mask):
         raise DataError(
             f"{folder}: a mask of {version.finding!r} does not read back as it was "
@@ -68,13 +68,17 @@ def save(
 
     A file of the newest version that is lost or damaged is mended by its own pixels.
     """
-    sha = _masks.pixels_sha(mask)
+    sha = _mask_store.pixels_sha(mask)
     newest = _annotations.latest(database, case.id, finding, reader)
     same = newest is not None and _annotations.pixels_sha(database, newest) == sha
-    if newest and same and _masks.is_whole(folder, case.id, finding, newest.mask_sha):
+    if (
+        newest
+        and same
+        and _mask_store.is_whole(folder, case.id, finding, newest.mask_sha)
+    ):
         return newest
     with database.transaction():
-        file_sha = _masks.write(folder, case.id, finding, mask)
+        file_sha = _mask_store.write(folder, case.id, finding, mask)
         if newest and same and file_sha == newest.mask_sha:
             return newest
         annotation = _annotations.insert(
@@ -89,7 +93,7 @@ def save(
             pixels_sha=sha,
             area_px=int(np.count_nonzero(mask)),
         )
-        told = {
+        entry = {
             "annotation": annotation.id,
             "case": case.id,
             "finding": finding,
@@ -97,5 +101,5 @@ def save(
             "version": annotation.version,
             "tool": tool,
         }
-        _audit.append(database, reader, "mask", told)
+        _audit.append(database, reader, "mask", entry)
     return annotation

@@ -14,9 +14,9 @@ from napari_wsseg.io.films import archive as _archive
 from napari_wsseg.io.index import annotations as _annotations
 from napari_wsseg.io.index import audit as _audit
 from napari_wsseg.io.index.database import Database
-from napari_wsseg.io.project_folder import mask_store as _masks
+from napari_wsseg.io.project_folder import mask_store as _mask_store
 from napari_wsseg.io.project_folder import rescue as _rescue
-from napari_wsseg.io.project_folder import strokes as journal
+from napari_wsseg.io.project_folder import strokes
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case
 
@@ -71,12 +71,12 @@ def _masks_of_rows(database: Database, folder: Path, *, repair: bool) -> Iterato
     for annotation in _annotations.everything(database):
         name, sha = annotation.finding, annotation.mask_sha
         try:
-            _masks.read(folder, annotation.case, name, sha)
+            _mask_store.read(folder, annotation.case, name, sha)
         except DataError as error:
             yield str(error)
             if repair:
                 _annotations.withdraw(database, annotation.id, str(error))
-                _discard(folder, _masks.place(folder, annotation.case, name, sha))
+                _discard(folder, _mask_store.place(folder, annotation.case, name, sha))
 
 
 def _strokes(
@@ -84,10 +84,10 @@ def _strokes(
 ) -> Iterator[str]:
     """Look for open strokes that cannot be folded into a mask."""
     known = {case.id: case for case in cases}
-    for case_id, finding, reader, number in journal.pending(database):
-        key, case = journal.Key(case_id, finding, reader), known[case_id]
+    for case_id, finding, reader, number in strokes.pending(database):
+        key, case = strokes.StrokeKey(case_id, finding, reader), known[case_id]
         try:
-            journal.recover(database, folder, key, case.shape)
+            strokes.recover(database, folder, key, case.shape)
         except DataError as error:
             yield (
                 f"{number} strokes of {reader} on {finding!r} of case {case_id} "
@@ -101,7 +101,7 @@ def _files_without_row(
     database: Database, folder: Path, *, repair: bool
 ) -> Iterator[str]:
     known = {
-        _masks.place(folder, row["case_id"], row["finding"], row["mask_sha"])
+        _mask_store.place(folder, row["case_id"], row["finding"], row["mask_sha"])
         for row in database.rows("SELECT case_id, finding, mask_sha FROM annotations")
     }
     for path in sorted((folder / "masks").rglob("*")):
@@ -131,7 +131,7 @@ def _free(path: Path) -> Path:
 def _is_there(path: Path) -> bool:
     if path.is_file():
         return True
-    inside = _archive.of(path)
+    inside = _archive.split_archive_path(path)
     return inside is not None and inside[1] in _members(inside[0])
 
 
@@ -154,4 +154,4 @@ def _images(database: Database, films: Names) -> Iterator[str]:
             yield str(error)
             continue
         if missing:
-            yield f"{films.told(row['path'])}: radiograph is missing; put it back"
+            yield f"{films.shown_path(row['path'])}: radiograph is missing; put it back"

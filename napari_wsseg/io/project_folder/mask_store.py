@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from napari_wsseg.io import atomic, presence, project_files
-from napari_wsseg.io.films import limits as _film
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 
@@ -45,7 +45,7 @@ def decode(data: bytes) -> Mask:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             if image.mode != "1":
                 raise ValueError(f"mode {image.mode}, not 1 bit")
-            if image.height * image.width > _film.MAX_PIXELS:
+            if image.height * image.width > _limits.MAX_PIXELS:
                 raise ValueError(f"{image.height} × {image.width} pixels are too many")
             return np.array(image, bool)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
@@ -87,21 +87,23 @@ def write(folder: Path, case_id: str, finding: str, mask: Mask) -> str:
     # A damaged file of that name is mended by writing it again.
     if not _holds(path, data):
         presence.check_is_project(folder)
-        atomic.write(path, lambda file: file.write(data), room=_room(folder))
+        atomic.write(
+            path, lambda file: file.write(data), staging=_staging_folder(folder)
+        )
     return sha
 
 
-def sweep(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Delete masks that a writer who was killed left half written.
 
     Only the one writer of a project may: nobody else's can be among them.
     """
-    for left in _room(folder).glob(f".*{atomic.TEMPORARY}"):
+    for left in _staging_folder(folder).glob(f".*{atomic.TEMPORARY}"):
         with suppress(OSError):  # a read-only or full disk is told when it matters
             project_files.remove(left)
 
 
-def _room(folder: Path) -> Path:
+def _staging_folder(folder: Path) -> Path:
     """Return where masks lie until they are whole: one folder, soon swept."""
     return folder / "masks" / ".new"
 

@@ -7,18 +7,20 @@ from collections.abc import Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from napari_wsseg.io import film_names as names
-from napari_wsseg.io import images
+from napari_wsseg.io import film_names, images
 from napari_wsseg.io.film_names import Names
 from napari_wsseg.io.index import cases as _cases
 from napari_wsseg.io.index.database import Database
-from napari_wsseg.io.project_folder import settings as _toml
+from napari_wsseg.io.project_folder import settings as _settings
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Case
 
 
 def hide(
-    database: Database, folder: Path, settings: _toml.Settings, cases: Iterable[Case]
+    database: Database,
+    folder: Path,
+    settings: _settings.Settings,
+    cases: Iterable[Case],
 ) -> Names:
     """Take the films' names out of the project and into a new key file.
 
@@ -33,18 +35,21 @@ def hide(
     """
     if settings.key:
         raise DataError(f"{folder}: its film names are hidden already")
-    hidden = names.hide([case.path for case in cases])
-    begun = replace(settings, key=names.new_key())
-    _toml.write(folder, begun)
+    hidden = film_names.hide([case.path for case in cases])
+    begun = replace(settings, key=film_names.new_key())
+    _settings.write(folder, begun)
     films = {new: old for old, new in hidden.items()}
-    names.write(begun.key, settings.images, films)
+    film_names.write(begun.key, settings.images, films)
     database.wipe()
     return _complete(database, folder, begun, cases)
 
 
 def finish(
-    database: Database, folder: Path, settings: _toml.Settings, cases: Iterable[Case]
-) -> _toml.Settings:
+    database: Database,
+    folder: Path,
+    settings: _settings.Settings,
+    cases: Iterable[Case],
+) -> _settings.Settings:
     """Complete a hiding of names that was stopped, or take it back.
 
     Raises
@@ -54,40 +59,42 @@ def finish(
     """
     if not is_under_way(settings):
         return settings
-    if names.read(settings.key, folder).found:
+    if film_names.read(settings.key, folder).found:
         _complete(database, folder, settings, cases)
     elif _have_own_names(folder, settings, [case.path for case in cases]):
-        _toml.write(folder, replace(settings, key=""))
-    return _toml.read(folder)
+        _settings.write(folder, replace(settings, key=""))
+    return _settings.read(folder)
 
 
-def is_under_way(settings: _toml.Settings) -> bool:
+def is_under_way(settings: _settings.Settings) -> bool:
     """Whether a hiding of names was stopped."""
     return bool(settings.key and settings.images)
 
 
-def _have_own_names(folder: Path, begun: _toml.Settings, paths: list[str]) -> bool:
+def _have_own_names(folder: Path, begun: _settings.Settings, paths: list[str]) -> bool:
     """Whether a project's paths are still the films' own: the key file is not here."""
     films = Names(Path(os.path.abspath(folder / begun.images)))
-    return not names.are_hidden(paths) or any(films.place(p).exists() for p in paths)
+    return not film_names.are_hidden(paths) or any(
+        films.place(p).exists() for p in paths
+    )
 
 
 def _complete(
-    database: Database, folder: Path, begun: _toml.Settings, cases: Iterable[Case]
+    database: Database, folder: Path, begun: _settings.Settings, cases: Iterable[Case]
 ) -> Names:
-    known = names.read(begun.key, folder)
+    known = film_names.read(begun.key, folder)
     hidden = {real: shown for shown, real in known.films.items()}
     paths = {case.id: hidden[case.path] for case in cases if case.path in hidden}
     _cases.set_paths(database, paths)
     database.wipe()
-    _toml.write(folder, replace(begun, images=""))
+    _settings.write(folder, replace(begun, images=""))
     return known
 
 
 def find(
     database: Database,
     folder: Path,
-    settings: _toml.Settings,
+    settings: _settings.Settings,
     cases: Iterable[Case],
     place: Path,
 ) -> Generator[Progress, None, list[Case]]:
@@ -119,11 +126,11 @@ def find(
             break
     if not found:
         raise DataError(f"{place}: no film of this project is in it; nothing changed")
-    stored = _toml.stored_images(folder, place)
+    stored = _settings.stored_images(folder, place)
     if settings.key:
         films = {wanted[case_id].path: path for case_id, path in found.items()}
-        names.write(settings.key, stored, films)
+        film_names.write(settings.key, stored, films)
     else:
         _cases.set_paths(database, found)
-        _toml.write(folder, replace(settings, images=stored))
+        _settings.write(folder, replace(settings, images=stored))
     return [case for case_id, case in wanted.items() if case_id not in found]

@@ -18,9 +18,9 @@ import numpy as np
 from napari_wsseg.io import atomic
 from napari_wsseg.io.index import annotations as _annotations
 from napari_wsseg.io.index.database import Database
-from napari_wsseg.io.project_folder import expert_masks as _expert
-from napari_wsseg.io.project_folder import mask_store as _masks
-from napari_wsseg.io.project_folder import strokes as journal
+from napari_wsseg.io.project_folder import expert_masks as _expert_masks
+from napari_wsseg.io.project_folder import mask_store as _mask_store
+from napari_wsseg.io.project_folder import strokes as _strokes
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Annotation, Case, Mask
 
@@ -32,7 +32,7 @@ ON_EARLIER = "strokes on an earlier mask"
 
 
 def rescue(
-    database: Database, folder: Path, case: Case, key: journal.Key
+    database: Database, folder: Path, case: Case, key: _strokes.StrokeKey
 ) -> list[Annotation]:
     """Save the open strokes of `key` as versions, then forget them.
 
@@ -44,7 +44,7 @@ def rescue(
     DataError
         The disk refuses; the strokes stay open.
     """
-    strokes = journal.rows(database, key)
+    strokes = _strokes.rows(database, key)
     if not strokes:
         return []
     _keep_aside(folder, strokes)
@@ -53,7 +53,7 @@ def rescue(
             _save(database, folder, case, key, tool, mask)
             for tool, mask in _masks_of(database, folder, case, key, strokes).items()
         ]
-        journal.drop(database, key)
+        _strokes.drop(database, key)
     return made
 
 
@@ -61,27 +61,29 @@ def _masks_of(
     database: Database,
     folder: Path,
     case: Case,
-    key: journal.Key,
+    key: _strokes.StrokeKey,
     strokes: list[sqlite3.Row],
 ) -> dict[str, Mask]:
     """Return the (H, W) masks to be saved, the one that is to hold last, by tool."""
     blank = np.zeros(case.shape, bool)
     earlier = _readable(database, folder, key)
     with suppress(DataError):
-        return {"recovered": journal.recover(database, folder, key, case.shape)[0]}
+        return {"recovered": _strokes.recover(database, folder, key, case.shape)[0]}
     masks = {ALONE: _flipped(blank, [row for row in strokes if not row["bridge"]])}
     if earlier:
         masks[ON_EARLIER] = _flipped(earlier[0], strokes)
     return masks
 
 
-def _readable(database: Database, folder: Path, key: journal.Key) -> list[Mask]:
+def _readable(database: Database, folder: Path, key: _strokes.StrokeKey) -> list[Mask]:
     """Return the reader's masks that can be read, newest first."""
     found = []
     for version in reversed(_annotations.history(database, *key)):
         with suppress(DataError):
             found.append(
-                _masks.read(folder, version.case, version.finding, version.mask_sha)
+                _mask_store.read(
+                    folder, version.case, version.finding, version.mask_sha
+                )
             )
     return found
 
@@ -91,7 +93,7 @@ def _flipped(start: Mask, strokes: Iterable[sqlite3.Row]) -> Mask:
     mask = start.copy()
     for stroke in strokes:
         with suppress(DataError):
-            journal.flip(mask, stroke)
+            _strokes.flip(mask, stroke)
     return mask
 
 
@@ -99,12 +101,12 @@ def _save(
     database: Database,
     folder: Path,
     case: Case,
-    key: journal.Key,
+    key: _strokes.StrokeKey,
     tool: str,
     mask: Mask,
 ) -> Annotation:
     newest = _annotations.latest(database, *key)
-    made = _expert.save(
+    made = _expert_masks.save(
         database,
         folder,
         case,
@@ -115,13 +117,13 @@ def _save(
         parent=newest.id if newest else None,
         source_run=None,
     )
-    _expert.check_kept(folder, made, mask)
+    _expert_masks.check_kept(folder, made, mask)
     return made
 
 
 def _keep_aside(folder: Path, strokes: list[sqlite3.Row]) -> None:
     """Keep the rows as they stood: a damaged one may be read another day."""
-    told = [
+    entry = [
         {
             name: base64.b64encode(value).decode()
             if isinstance(value, bytes)
@@ -132,4 +134,4 @@ def _keep_aside(folder: Path, strokes: list[sqlite3.Row]) -> None:
     ]
     # A row's number is never given twice: nothing is overwritten.
     name = f"{strokes[0]['case_id']}-{strokes[0]['id']}.json"
-    atomic.write_json(folder / ".trash" / "strokes" / name, told)
+    atomic.write_json(folder / ".trash" / "strokes" / name, entry)

@@ -23,12 +23,12 @@ import numpy as np
 from napari_wsseg.io.index import annotations as _annotations
 from napari_wsseg.io.index import clock as _clock
 from napari_wsseg.io.index.database import Database
-from napari_wsseg.io.project_folder import mask_store as _masks
+from napari_wsseg.io.project_folder import mask_store as _mask_store
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Annotation, Mask
 
 
-class Key(NamedTuple):
+class StrokeKey(NamedTuple):
     """Whose strokes, on what."""
 
     case_id: str
@@ -48,13 +48,13 @@ def pending(database: Database) -> list[tuple[str, str, str, int]]:
     return [(r["case_id"], r["finding"], r["reader"], r["strokes"]) for r in rows]
 
 
-def is_open(database: Database, key: Key) -> bool:
+def is_open(database: Database, key: StrokeKey) -> bool:
     """Whether there are open strokes."""
     return _last_sha(database, key) is not None
 
 
 def record(
-    database: Database, folder: Path, key: Key, before: Mask, after: Mask
+    database: Database, folder: Path, key: StrokeKey, before: Mask, after: Mask
 ) -> None:
     """Journal one stroke, `before` to `after`, (H, W) masks both.
 
@@ -69,17 +69,21 @@ def record(
         _append(database, key, before, after, base=base, bridge=False)
 
 
-def _ground(database: Database, folder: Path, key: Key, before: Mask) -> int | None:
+def _ground(
+    database: Database, folder: Path, key: StrokeKey, before: Mask
+) -> int | None:
     """Return the version that new strokes start from, led to `before`; or a blank."""
     newest = _annotations.latest(database, *key)
     here: Mask | None = None
     if newest is not None:
-        if _annotations.pixels_sha(database, newest) == _masks.pixels_sha(before):
+        if _annotations.pixels_sha(database, newest) == _mask_store.pixels_sha(before):
             if mend(folder, newest, before):
                 return newest.id
         else:
             with suppress(DataError):  # a lost mask is no ground: a blank is
-                here = _masks.read(folder, newest.case, newest.finding, newest.mask_sha)
+                here = _mask_store.read(
+                    folder, newest.case, newest.finding, newest.mask_sha
+                )
     base = newest.id if newest is not None and here is not None else None
     if here is None:
         here = np.zeros(before.shape, bool)
@@ -93,14 +97,14 @@ def mend(folder: Path, version: Annotation, mask: Mask) -> bool:
     Returns whether it is whole now.
     """
     name = (version.case, version.finding)
-    if _masks.is_whole(folder, *name, version.mask_sha):
+    if _mask_store.is_whole(folder, *name, version.mask_sha):
         return True
-    return _masks.write(folder, *name, mask) == version.mask_sha
+    return _mask_store.write(folder, *name, mask) == version.mask_sha
 
 
 def _append(
     database: Database,
-    key: Key,
+    key: StrokeKey,
     before: Mask,
     after: Mask,
     *,
@@ -119,20 +123,20 @@ def _append(
         "INSERT INTO strokes (case_id, finding, reader, base, bridge, y, x, height, "
         "width, flips, after_sha, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         *(*key, base, int(bridge), top, left, bottom - top, right - left),
-        *(packed, _masks.pixels_sha(after), _clock.now()),
+        *(packed, _mask_store.pixels_sha(after), _clock.now()),
     )
 
 
-def leads_to(database: Database, key: Key, mask: Mask) -> bool:
+def leads_to(database: Database, key: StrokeKey, mask: Mask) -> bool:
     """Whether the open strokes lead to `mask`; without strokes, they do."""
     last = _last_sha(database, key)
-    return last is None or last == _masks.pixels_sha(mask)
+    return last is None or last == _mask_store.pixels_sha(mask)
 
 
 def recover(
     database: Database,
     folder: Path,
-    key: Key,
+    key: StrokeKey,
     shape: tuple[int, ...],
     shown: Mask | None = None,
 ) -> tuple[Mask, bool]:
@@ -165,7 +169,7 @@ def recover(
             seen = mask.copy()
         flip(mask, row)
         sha = row["after_sha"]
-    if sha and _masks.pixels_sha(mask) != sha:
+    if sha and _mask_store.pixels_sha(mask) != sha:
         raise DataError(
             f"strokes of {key.reader} on {key.finding!r} of case {key.case_id} do not "
             "fit the mask they were painted on; `wsseg fsck --repair` keeps them as a "
@@ -174,7 +178,7 @@ def recover(
     return mask, seen is not None and not np.array_equal(seen, mask)
 
 
-def drop(database: Database, key: Key) -> None:
+def drop(database: Database, key: StrokeKey) -> None:
     """Forget the open strokes."""
     database.run(f"DELETE FROM strokes WHERE {_OF_KEY}", *key)
 
@@ -202,7 +206,7 @@ def flip(mask: Mask, row: sqlite3.Row) -> None:
         ) from error
 
 
-def _last_sha(database: Database, key: Key) -> str | None:
+def _last_sha(database: Database, key: StrokeKey) -> str | None:
     """Return the hash of the mask that the newest open stroke led to."""
     row = database.row(
         f"SELECT after_sha FROM strokes WHERE {_OF_KEY} ORDER BY id DESC LIMIT 1", *key
@@ -210,7 +214,7 @@ def _last_sha(database: Database, key: Key) -> str | None:
     return None if row is None else str(row["after_sha"])
 
 
-def _base(database: Database, key: Key) -> int | None:
+def _base(database: Database, key: StrokeKey) -> int | None:
     """Return the annotation that the open strokes start from; ``None``: a blank."""
     row = database.row(
         f"SELECT base FROM strokes WHERE {_OF_KEY} ORDER BY id LIMIT 1", *key
@@ -221,7 +225,7 @@ def _base(database: Database, key: Key) -> int | None:
 def _start(
     database: Database,
     folder: Path,
-    key: Key,
+    key: StrokeKey,
     shape: tuple[int, ...],
     shown: Mask | None = None,
 ) -> Mask:
@@ -233,18 +237,18 @@ def _start(
     if start is None:
         return np.zeros(shape, bool)
     try:
-        return _masks.read(folder, start.case, start.finding, start.mask_sha)
+        return _mask_store.read(folder, start.case, start.finding, start.mask_sha)
     except DataError:
         if shown is None or not is_open(database, key):
             raise
         mask = _undone(database, key, shown)
-        if _masks.pixels_sha(mask) != _annotations.pixels_sha(database, start):
+        if _mask_store.pixels_sha(mask) != _annotations.pixels_sha(database, start):
             raise
         mend(folder, start, mask)
         return mask
 
 
-def _undone(database: Database, key: Key, shown: Mask) -> Mask:
+def _undone(database: Database, key: StrokeKey, shown: Mask) -> Mask:
     """Return what the strokes started from, if they lead to `shown`."""
     mask = shown.copy()
     for row in rows(database, key):
@@ -252,6 +256,6 @@ def _undone(database: Database, key: Key, shown: Mask) -> Mask:
     return mask
 
 
-def rows(database: Database, key: Key) -> list[sqlite3.Row]:
+def rows(database: Database, key: StrokeKey) -> list[sqlite3.Row]:
     """Return the open strokes, oldest first."""
     return database.rows(f"SELECT * FROM strokes WHERE {_OF_KEY} ORDER BY id", *key)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_wsseg.io import atomic, project_files
-from napari_wsseg.io.project_folder import mask_store as _masks
+from napari_wsseg.io.project_folder import mask_store as _mask_store
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case, Mask
 
@@ -25,7 +25,7 @@ def write(folder: Path, case: Case, mask: Mask) -> None:
             f"{case.path}: void is {mask.dtype} {mask.shape}, the film is "
             f"{case.shape}; give a bool mask of the film's shape"
         )
-    data = _masks.encode(mask)
+    data = _mask_store.encode(mask)
     atomic.write(_place(folder, case.id), lambda file: file.write(data))
 
 
@@ -39,7 +39,7 @@ def read(folder: Path, case_id: str) -> Mask | None:
     """
     path = _place(folder, case_id)
     try:
-        return _masks.decode(project_files.read_bytes(path, _masks.MAX_BYTES))
+        return _mask_store.decode(project_files.read_bytes(path, _mask_store.MAX_BYTES))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -112,9 +112,9 @@ def _this_holder() -> str:
 def _is_gone(holder: Path) -> bool:
     """Whether the process that a holder's file names is known to be gone."""
     try:
-        told = json.loads(project_files.read_bytes(holder, 2**16))
-        here = told["host"] == socket.gethostname()
-        return here and not processes.is_alive(told["pid"], told.get("started"))
+        record = json.loads(project_files.read_bytes(holder, 2**16))
+        here = record["host"] == socket.gethostname()
+        return here and not processes.is_alive(record["pid"], record.get("started"))
     except FileNotFoundError:
         return True
     except (OSError, ValueError, KeyError, TypeError, RecursionError, DataError):
@@ -126,7 +126,7 @@ def _is_gone(holder: Path) -> bool:
 
 def _words(holder: Path) -> str:
     try:
-        told = json.loads(project_files.read_bytes(holder, 2**16))
-        return f"process {told['pid']} on {told['host']} since {told['since']}"
+        record = json.loads(project_files.read_bytes(holder, 2**16))
+        return f"process {record['pid']} on {record['host']} since {record['since']}"
     except (OSError, DataError, ValueError, KeyError, TypeError):
         return "another process"

@@ -27,10 +27,10 @@ def thirds(truth: Tally) -> dict[str, NDArray[np.bool_]]:
     return kept
 
 
-def told(
+def metrics_by_size(
     truth: Tally,
     kept: Mapping[str, NDArray[np.bool_]],
-    figures: Mapping[str, dict[str, Any]],
+    metrics: Mapping[str, dict[str, Any]],
     intervals: Mapping[str, dict[str, Any]],
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the thirds of each finding, with their range of area and ``pos_iou``.
@@ -49,7 +49,7 @@ def told(
                 "size": size,
                 "share": [float(shares.min()), float(shares.max())],
                 "n": int(shares.size),
-                "pos_iou": figures[size]["per_finding"][finding]["pos_iou"],
+                "pos_iou": metrics[size]["per_finding"][finding]["pos_iou"],
                 "interval": intervals[size]["per_finding"][finding]["pos_iou"],
             }
             for size, keep in kept.items()

@@ -15,7 +15,12 @@ from napari_wsseg.schema import Case
 
 
 def scores(
-    project: Project, cases: Sequence[Case], run: str | None, *, draws: int, seed: int
+    project: Project,
+    cases: Sequence[Case],
+    run: str | None,
+    *,
+    n_resamples: int,
+    seed: int,
 ) -> dict[str, Any]:
     """Return AUROC and F1 per finding and averaged, with intervals by film.
 
@@ -42,15 +47,17 @@ def scores(
         values = np.array([row[1] for row in rows], np.float64)
         labels = np.array([row[2] for row in rows], bool)
         called = values >= settings.gates[k]
-        spread = _draws(len(cases), films, values, labels, called, draws, seed)
-        for name, each in spread.items():
+        resampled = _resampled(
+            len(cases), films, values, labels, called, n_resamples, seed
+        )
+        for name, each in resampled.items():
             drawn[name].append(each)
         per_finding[finding] = {
             "auroc": metrics.auroc(values, labels) if len(rows) else None,
             "f1": metrics.f1(called, labels) if len(rows) else None,
             "n": len(rows),
             "n_positive": int(labels.sum()),
-            "interval": {name: bootstrap.interval(v) for name, v in spread.items()},
+            "interval": {name: bootstrap.interval(v) for name, v in resampled.items()},
         }
     return {
         "auroc": _mean([row["auroc"] for row in per_finding.values()]),
@@ -64,25 +71,27 @@ def scores(
     }
 
 
-def _draws(
+def _resampled(
     n_films: int,
     films: NDArray[np.int64],
     values: NDArray[np.float64],
     labels: NDArray[np.bool_],
     called: NDArray[np.bool_],
-    draws: int,
+    n_resamples: int,
     seed: int,
 ) -> dict[str, NDArray[np.float64]]:
     """Return (draws,) AUROC and F1 of the same resamples for every finding."""
     found: dict[str, list[NDArray[np.float64]]] = {"auroc": [], "f1": []}
-    for weights in bootstrap.resamples(n_films, draws if films.size else 0, seed):
+    for weights in bootstrap.resample_weights(
+        n_films, n_resamples if films.size else 0, seed
+    ):
         here = weights[:, films]
         found["auroc"].append(bootstrap.aurocs(values, labels, here))
         total = here @ (labels.astype(float) + called)
         hits = here @ (labels & called).astype(float)
         f1 = np.where(total > 0, 2 * hits / np.maximum(total, 1), np.nan)
         found["f1"].append(f1)
-    nothing = np.full(draws, np.nan)
+    nothing = np.full(n_resamples, np.nan)
     return {
         name: np.concatenate(parts) if parts else nothing
         for name, parts in found.items()

@@ -58,12 +58,12 @@ def count(
         truths, void = project.expert_masks(case.id), project.void(case.id)
         nothing = np.zeros(case.shape, bool)
         blank.append(
-            {f: Overlap.of(nothing, mask, void=void) for f, mask in truths.items()}
+            {f: Overlap.between(nothing, mask, void=void) for f, mask in truths.items()}
         )
         for stage, run in runs.items():
             masks = _open_masks(project, stage, run, cuts[stage], case, truths)
             row = {
-                f: Overlap.of(masks[f][0], mask, void=void)
+                f: Overlap.between(masks[f][0], mask, void=void)
                 for f, mask in truths.items()
             }
             opened[stage].append(row)
@@ -82,9 +82,12 @@ def count(
         if any(finding.name in row for row in blank)
     ]
     return Tallies(
-        Tally.of(blank, findings=names),
+        Tally.from_rows(blank, findings=names),
         *(
-            {stage: Tally.of(rows, findings=names) for stage, rows in counted.items()}
+            {
+                stage: Tally.from_rows(rows, findings=names)
+                for stage, rows in counted.items()
+            }
             for counted in (gated, opened, conditioned)
         ),
     )
@@ -121,7 +124,7 @@ def _among(
     masks = _open_masks(project, stage, run, among, case, truths, gates=gates)
     void = project.void(case.id)
     return {
-        finding: Overlap.of(masks[finding][0], truth, void=void)
+        finding: Overlap.between(masks[finding][0], truth, void=void)
         for finding, truth in truths.items()
     }
 

@@ -19,7 +19,7 @@ _TRUTH_FREE = {
 }
 
 
-def told(project: Project, stage: str, run: str) -> dict[str, Any]:
+def cut_settings(project: Project, stage: str, run: str) -> dict[str, Any]:
     """Return what an evaluation says of a stage's thresholds and gates."""
     settings = settings_of(project, stage, run)
     found = header(project, run)

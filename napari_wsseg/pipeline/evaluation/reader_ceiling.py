@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import bootstrap
-from napari_wsseg.ops.tally import FIGURES, Overlap, Tally
+from napari_wsseg.ops.tally import METRICS, Overlap, Tally
 from napari_wsseg.schema import Annotation, Case
 
 
@@ -56,18 +56,22 @@ def between_readers(project: Project, cases: Sequence[Case]) -> Agreement:
             }
             for pred, truth in apart:
                 rows.append(
-                    {finding: Overlap.of(masks[pred.id], masks[truth.id], void=void)}
+                    {
+                        finding: Overlap.between(
+                            masks[pred.id], masks[truth.id], void=void
+                        )
+                    }
                 )
                 film.append(place)
                 twice.add((place, finding))
     names = [f.name for f in project.findings if any(f.name in row for row in rows)]
     return Agreement(
-        Tally.of(rows, findings=names, film=film), frozenset(twice), left_out
+        Tally.from_rows(rows, findings=names, film=film), frozenset(twice), left_out
     )
 
 
 def ceiling(
-    found: Agreement, stages: Mapping[str, Tally], *, draws: int, seed: int
+    found: Agreement, stages: Mapping[str, Tally], *, n_resamples: int, seed: int
 ) -> dict[str, Any] | None:
     """Return figures of readers against readers, and of the stages on the same films.
 
@@ -75,12 +79,14 @@ def ceiling(
     """
     if not found.twice:
         return None
-    drawn = bootstrap.draw({"": found.tally}, draws=draws, seed=seed)[""]
-    told = {
+    drawn = bootstrap.resample({"": found.tally}, n_resamples=n_resamples, seed=seed)[
+        ""
+    ]
+    scores = {
         "n_films": len({place for place, _ in found.twice}),
         "n_pairs": len(found.tally.film) // 2,
         "n_left_out": found.left_out,
-        **found.tally.figures(),
+        **found.tally.metrics(),
         "interval": drawn.intervals(),
         "stages": {},
     }
@@ -88,9 +94,9 @@ def ceiling(
         keep = np.zeros_like(tally.known)
         for place, finding in found.twice:
             keep[place, tally.findings.index(finding)] = True
-        figures = tally.only(keep).figures()
-        told["stages"][stage] = {name: figures[name] for name in FIGURES}
-    return told
+        metrics = tally.only(keep).metrics()
+        scores["stages"][stage] = {name: metrics[name] for name in METRICS}
+    return scores
 
 
 def independent(

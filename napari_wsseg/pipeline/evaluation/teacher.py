@@ -8,8 +8,8 @@ from typing import Any
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import bootstrap
-from napari_wsseg.ops.tally import FIGURES, Tally
-from napari_wsseg.pipeline.evaluation import counts as _tallies
+from napari_wsseg.ops.tally import METRICS, Tally
+from napari_wsseg.pipeline.evaluation import counts as _counts
 from napari_wsseg.pipeline.evaluation import cuts as _cuts
 from napari_wsseg.schema import Case
 
@@ -22,7 +22,7 @@ def compare(
     counted: Tally,
     cases: Sequence[Case],
     *,
-    draws: int,
+    n_resamples: int,
     seed: int,
 ) -> Generator[Progress, None, dict[str, Any] | None]:
     """Yield progress; return the teacher's figures and the student's less them.
@@ -39,26 +39,26 @@ def compare(
     if not teacher:
         return None
     try:
-        found = yield from _tallies.count(project, {STAGE: teacher}, cases)
+        found = yield from _counts.count(project, {STAGE: teacher}, cases)
     except DataError as error:
         return {"run": teacher, "message": str(error)}
     both = {"student": counted, "teacher": found.gated[STAGE]}
-    drawn = bootstrap.draw(both, draws=draws, seed=seed)
-    ours, theirs = (both[who].figures() for who in ("student", "teacher"))
+    drawn = bootstrap.resample(both, n_resamples=n_resamples, seed=seed)
+    ours, theirs = (both[who].metrics() for who in ("student", "teacher"))
     return {
         "run": teacher,
         "student": student,
         **theirs,
         "interval": drawn["teacher"].intervals(),
         "student_less_teacher": {
-            figure: {
+            metric: {
                 "difference": None
-                if ours[figure] is None or theirs[figure] is None
-                else ours[figure] - theirs[figure],
+                if ours[metric] is None or theirs[metric] is None
+                else ours[metric] - theirs[metric],
                 "interval": bootstrap.difference(
-                    drawn["student"], drawn["teacher"], figure
+                    drawn["student"], drawn["teacher"], metric
                 ),
             }
-            for figure in FIGURES
+            for metric in METRICS
         },
     }

@@ -24,7 +24,7 @@ _REMEDY = {
 }
 
 
-def of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+def evaluation_warnings(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the warnings of an evaluation, each with a ``message`` for a person.
 
     Parameters
@@ -69,18 +69,18 @@ def _chance(span: list[float] | None) -> str:
     if span is None:
         return ""
     low, high = span
-    told = f" (difference {low:+.3f} to {high:+.3f}, 95 % interval"
-    return told + (", so it may be chance)" if high >= 0 else ")")
+    text = f" (difference {low:+.3f} to {high:+.3f}, 95 % interval"
+    return text + (", so it may be chance)" if high >= 0 else ")")
 
 
 def _below_blank(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     blank = result["blank"]["all_iou"]
     below = [
         stage
-        for stage, figures in result["stages"].items()
+        for stage, metrics in result["stages"].items()
         if blank is not None
-        and figures["all_iou"] is not None
-        and figures["all_iou"] < blank
+        and metrics["all_iou"] is not None
+        and metrics["all_iou"] < blank
     ]
     if not below:
         return []

@@ -13,7 +13,7 @@ from napari_wsseg._registry import find_group
 from napari_wsseg.io import checkpoints, runs
 from napari_wsseg.jobs import DataError
 from napari_wsseg.nn import anatomy, classifier, segmenter, tied_deconv
-from napari_wsseg.nn import backbones as trunks
+from napari_wsseg.nn import backbones as _backbones
 from napari_wsseg.nn.irnet import IRNet
 
 MAX_SIZE = 4096
@@ -33,7 +33,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "segmenter": segmenter.build,
     "tied_deconv": tied_deconv.build,
     "anatomy": anatomy.build,
-    "encoder": trunks.build,
+    "encoder": _backbones.build,
 }
 
 

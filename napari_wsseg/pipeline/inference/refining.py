@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_wsseg.ops import crf as dense
-from napari_wsseg.ops import seeds
+from napari_wsseg.ops import crf, seeds
 from napari_wsseg.pipeline.inference.work import Work, resized
 from napari_wsseg.schema import Case
 
@@ -19,12 +18,12 @@ CERTAINTY = 0.7
 """Probability of the label that a pixel starts with, as the papers have it."""
 
 
-def params_for(size: int, *, soft: bool = False) -> dense.CrfParams:
+def params_for(size: int, *, soft: bool = False) -> crf.CrfParams:
     """Return the papers' reach, 50 and 3 px on films of 512 px, for films of `size`.
 
     Soft odds already know where they are sure: neighbours weigh less beside them.
     """
-    plain = dense.CrfParams()
+    plain = crf.CrfParams()
     if soft:
         plain = replace(plain, bilateral_compat=3.0, smooth_compat=1.0)
     return replace(
@@ -76,8 +75,8 @@ def among(
     who: Sequence[int],
     *,
     cut: float,
-    params: dense.CrfParams,
-    backend: dense.Backend = "grid",
+    params: crf.CrfParams,
+    backend: crf.Backend = "grid",
     soft: bool = False,
 ) -> Map:
     """Return probabilities behind one CRF of background and some findings.
@@ -112,7 +111,7 @@ def among(
         rest = (1 - CERTAINTY) / len(who)
         start = np.full((len(who) + 1, *first.shape), rest, np.float32)
         np.put_along_axis(start, first[None], CERTAINTY, 0)
-    found = np.asarray(dense.dense_crf(start, image, params=params, backend=backend))
+    found = np.asarray(crf.dense_crf(start, image, params=params, backend=backend))
     refined[list(who)] = found[1:]
     return refined
 
@@ -120,13 +119,13 @@ def among(
 def alone(
     mask: NDArray[np.bool_],
     image: Map,
-    params: dense.CrfParams,
-    backend: dense.Backend = "grid",
+    params: crf.CrfParams,
+    backend: crf.Backend = "grid",
 ) -> Map:
     """Run one two-label CRF per finding on masks held with certainty 0.7."""
     unary = np.where(mask, CERTAINTY, 1 - CERTAINTY).astype(np.float32)
     return np.asarray(
-        dense.dense_crf_binary(unary, image, params=params, backend=backend)
+        crf.dense_crf_binary(unary, image, params=params, backend=backend)
     )
 
 
@@ -136,8 +135,8 @@ def exclusive_seeds(
     who: Sequence[int],
     *,
     cuts: tuple[float, float],
-    params: dense.CrfParams,
-    backend: dense.Backend = "grid",
+    params: crf.CrfParams,
+    backend: crf.Backend = "grid",
 ) -> tuple[Map, NDArray[np.uint8]]:
     """Make seeds by two CRFs of all findings, as `scorers.crf_seeds` does of each.
 
@@ -182,7 +181,7 @@ def behind(work: Work, case: Case, score: Map, present: Map) -> Map:
             soft=cut is None,
         )
     elif cut is None:
-        refined = np.asarray(dense.dense_crf_binary(heat, image, params=params))
+        refined = np.asarray(crf.dense_crf_binary(heat, image, params=params))
     else:
         refined = alone(heat >= cut, image, params)
     refined[score.max((1, 2)) <= 0] = 0  # no heat, whatever its neighbours are

@@ -18,7 +18,7 @@ from napari_wsseg.nn import cell_centres
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.ops import affinity, seeds
-from napari_wsseg.ops import crf as dense
+from napari_wsseg.ops import crf as _crf
 from napari_wsseg.pipeline.inference import evidence, refining, truth_free, variants
 from napari_wsseg.pipeline.inference.work import Work, resized
 from napari_wsseg.schema import Case, StageMaps
@@ -145,8 +145,8 @@ def crf_seeds(
     image: NDArray[np.float32],
     *,
     cuts: tuple[float, float] = (seeds.FOREGROUND, seeds.BACKGROUND),
-    params: dense.CrfParams = dense.DEFAULTS,
-    backend: dense.Backend = "grid",
+    params: _crf.CrfParams = _crf.DEFAULTS,
+    backend: _crf.Backend = "grid",
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Make IRNet's seeds by two CRF passes, a strict and a generous one.
 
@@ -175,13 +175,13 @@ def crf_seeds(
 def _soft_seeds(
     heat: NDArray[np.float32],
     image: NDArray[np.float32],
-    params: dense.CrfParams,
+    params: _crf.CrfParams,
     how: Mapping[str, Any],
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Return the map and seeds of one pass that starts from the heat's own odds."""
     odds = special.expit(how["steepness"] * (heat - how["threshold"]))
     refined = np.asarray(
-        dense.dense_crf_binary(
+        _crf.dense_crf_binary(
             odds.astype(np.float32), image, params=params, backend=how["backend"]
         )
     )

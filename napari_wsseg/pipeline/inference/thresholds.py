@@ -20,7 +20,7 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import metrics
 from napari_wsseg.pipeline.inference import truth_free
-from napari_wsseg.pipeline.inference import tuning as _tuned
+from napari_wsseg.pipeline.inference import tuning as _tuning
 from napari_wsseg.pipeline.inference.evidence import GATE
 from napari_wsseg.schema import ANATOMY, StageSettings
 
@@ -58,20 +58,20 @@ def defaults(
         if how == "otsu":
             settings = replace(settings, rule="otsu")
     if own == "cam" and how == "tuned":
-        return _tuned.thresholds(project, stage, run, settings)
+        return _tuning.thresholds(project, stage, run, settings)
     if own == "cam" and how == "area":
         areas = header.get("areas", {})
         return truth_free.by_area(project, stage, run, settings, areas)
     if own == "cam" and how == "agreement":
         return truth_free.by_agreement(project, stage, run, settings)
     if own == "cam" and how == "tuned on train":
-        return _tuned.thresholds_pooled(project, stage, run, settings)
+        return _tuning.thresholds_pooled(project, stage, run, settings)
     if header.get("tune_on_expert_masks"):
-        settings = _tuned.thresholds(project, stage, run, settings)
-        settings = _tuned.gates(project, stage, run, settings)
+        settings = _tuning.thresholds(project, stage, run, settings)
+        settings = _tuning.gates(project, stage, run, settings)
         return _with_joined_gates(settings, header)
     if header.get("weak"):
-        return _tuned.thresholds_of_weak(project, stage, run, settings, header["weak"])
+        return _tuning.thresholds_of_weak(project, stage, run, settings, header["weak"])
     return settings
 
 

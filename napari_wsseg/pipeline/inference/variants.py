@@ -104,7 +104,7 @@ def stage_name(variant: str, config: Mapping[str, Any]) -> str:
     return "cam" if variant == default(config) else f"cam~{variant}"
 
 
-def words(variant: str) -> str:
+def variant_title(variant: str) -> str:
     """Return a variant as people say it: "LayerCAM, level 4", "TDN stage 2"."""
     if variant.startswith(TDN):
         stage = variant.removeprefix(TDN)

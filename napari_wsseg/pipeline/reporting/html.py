@@ -15,7 +15,7 @@ LEFT, WIDTH, HIGH = 230, 520, 26
 """Of a plot, in pixels: room for names, for [0, 1], and of each row."""
 
 
-class Figure:
+class MetricCell:
     """A number with its interval, as one cell of a table."""
 
     def __init__(self, value: float | None, span: Span = None, sign: str = "") -> None:
@@ -42,7 +42,7 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     keep_trailing_newline=True,
 )
-_TEMPLATES.tests["figure"] = lambda value: isinstance(value, Figure)
+_TEMPLATES.tests["metric"] = lambda value: isinstance(value, MetricCell)
 _TEMPLATES.globals["ticks"] = [
     (round(LEFT + WIDTH * step / 5), f"{step / 5:.1f}") for step in range(6)
 ]

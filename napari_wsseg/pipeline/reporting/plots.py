@@ -25,7 +25,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 210, 40, 60
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PlotLine:
     """Points of one curve: place on the axis, mean, and spread or ``None``."""
 
     name: str
@@ -38,7 +38,7 @@ def lines(
     title: str,
     across: str,
     ticks: Sequence[tuple[float, str]],
-    of: Sequence[Line],
+    of: Sequence[PlotLine],
 ) -> bytes:
     """Return a PNG of curves, each point with a bar of ± its spread.
 
@@ -59,7 +59,7 @@ def lines(
     return data.getvalue()
 
 
-def sweep_plot(path: Path, state: Mapping[str, Any], figure: str = "pos_iou") -> None:
+def sweep_plot(path: Path, state: Mapping[str, Any], metric: str = "pos_iou") -> None:
     """Write the plot of a sweep's test figures: one curve a finding, and their mean.
 
     Values that are no numbers stand side by side in their order.
@@ -73,13 +73,13 @@ def sweep_plot(path: Path, state: Mapping[str, Any], figure: str = "pos_iou") ->
     names = list(dict.fromkeys(row["finding"] for row in rows))
     single = len(names) == 2  # its mean over findings is the finding itself
     curves = [
-        Line(
+        PlotLine(
             name,
             "#222222" if n == 0 else PALETTE[(n - 1) % len(PALETTE)],
             tuple(
-                (place[row["value"]], row[figure]["mean"], row[figure]["spread"])
+                (place[row["value"]], row[metric]["mean"], row[metric]["spread"])
                 for row in sorted(rows, key=lambda row: place[row["value"]])
-                if row["finding"] == name and row[figure]["mean"] is not None
+                if row["finding"] == name and row[metric]["mean"] is not None
             ),
             bold=n == 0,
         )
@@ -87,7 +87,7 @@ def sweep_plot(path: Path, state: Mapping[str, Any], figure: str = "pos_iou") ->
         if not (single and n == 0)
     ]
     png = lines(
-        f"{state['recipe']}: test {figure}, mean and spread of "
+        f"{state['recipe']}: test {metric}, mean and spread of "
         f"{state['trials']} trials",
         state["key"],
         [(place[value], str(value)) for value in values],
@@ -118,17 +118,17 @@ class _Pen:
             self._text(self._x(place) - 4 * len(name), HEIGHT - _BOTTOM + 8, name)
         self._text((left + right) / 2, HEIGHT - 28, across)
 
-    def line(self, line: Line, number: int) -> None:
+    def line(self, line: PlotLine, number: int) -> None:
         path = [(self._x(x), self._y(mean)) for x, mean, _ in line.points]
         width = 3 if line.bold else 2
         if len(path) > 1:
             self._stroke(path, line.colour, width)
-        for (x, y), (_, mean, spread) in zip(path, line.points, strict=True):
+        for (x, y), (_, mean, std) in zip(path, line.points, strict=True):
             r = 3 + line.bold
             box = [(x - r) * _FINE, (y - r) * _FINE, (x + r) * _FINE, (y + r) * _FINE]
             self._draw.ellipse(box, fill=line.colour)
-            if spread:
-                ends = [(x, self._y(mean - spread)), (x, self._y(mean + spread))]
+            if std:
+                ends = [(x, self._y(mean - std)), (x, self._y(mean + std))]
                 self._stroke(ends, line.colour, 1)
         y = _TOP + 22 * number + 8
         start = WIDTH - _RIGHT + 14
@@ -153,7 +153,7 @@ class _Pen:
         self._draw.text((x * _FINE, y * _FINE), words, fill="#222222", font=self._font)
 
 
-def _ceiling(of: Sequence[Line]) -> float:
+def _ceiling(of: Sequence[PlotLine]) -> float:
     """Return where the vertical axis ends: a tenth above all points, at most 1."""
     highest = max((m + (s or 0) for line in of for _, m, s in line.points), default=1.0)
     return min(1.0, max(0.1, -(-highest * 10 // 1) / 10))

@@ -14,10 +14,10 @@ from typing import Any
 from markupsafe import Markup
 
 from napari_wsseg.io import project_files, runs
-from napari_wsseg.io import sweeps as sweep_files
+from napari_wsseg.io import sweeps as _sweeps
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline import study
-from napari_wsseg.pipeline.reporting.html import Figure, image, part, table
+from napari_wsseg.pipeline.reporting.html import MetricCell, image, part, table
 from napari_wsseg.schema import SPLITS, STAGES, Annotation, Case
 
 _PACKAGES = ("napari-wsseg", "torch", "numpy", "segmentation-models-pytorch")
@@ -103,21 +103,21 @@ def made_with() -> Markup:
         except PackageNotFoundError:
             continue  # An optional part that is not installed computed nothing.
     now = datetime.now(UTC)
-    told = f"{', '.join(found)}, Python {platform.python_version()}"
-    return part("said", f"{told}; {now:%Y-%m-%d %H:%M} UTC.", "note")
+    versions = f"{', '.join(found)}, Python {platform.python_version()}"
+    return part("said", f"{versions}; {now:%Y-%m-%d %H:%M} UTC.", "note")
 
 
 def sweeps(project: Project) -> Markup:
     """Return the table and the plot of every sweep of the project."""
     parts = []
     for path in sorted((project.folder / "sweeps").glob("*/sweep.json")):
-        state = sweep_files.read(path.parent)
+        state = _sweeps.read(path.parent)
         rows = [
             [
                 str(row["value"]),
                 row["finding"],
                 row["trials"],
-                *(_mean(row[figure]) for figure in _SWEPT),
+                *(_mean(row[metric]) for metric in _SWEPT),
             ]
             for row in state["summary"]
             if row["split"] == "test"
@@ -147,7 +147,7 @@ def effort(project: Project) -> Markup:
 
 def _mean(cell: dict[str, Any]) -> object:
     if cell["spread"] is None:
-        return Figure(cell["mean"])
+        return MetricCell(cell["mean"])
     return f"{cell['mean']:.3f} ± {cell['spread']:.3f}"
 
 

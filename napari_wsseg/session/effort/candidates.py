@@ -104,7 +104,7 @@ def _of_stage(
 ) -> Candidate:
     maps, labels = opened.maps[stage], opened.case.labels
     return Candidate(
-        opened.shown.kept(stage),
+        opened.shown.maps_name(stage),
         lambda shape: drafts.draft(maps, stage, finding, shape, labels),
         opened.shown.runs.get(stage),
     )
@@ -125,7 +125,7 @@ def _other_cuts(
         def draw(shape: tuple[int, int], other: Drafts = other) -> Mask:
             return other.draft(maps, stage, finding, shape, labels)
 
-        kept = opened.shown.kept(stage)
+        kept = opened.shown.maps_name(stage)
         yield Candidate(f"{kept} {words}", draw, opened.shown.runs.get(stage))
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from napari_wsseg.ops.tally import FIGURES
+from napari_wsseg.ops.tally import METRICS
 from napari_wsseg.pipeline.evaluation.by_size import SIZES
-from napari_wsseg.pipeline.reporting.html import Figure, intervals, part, table
+from napari_wsseg.pipeline.reporting.html import MetricCell, intervals, part, table
 
 Result = dict[str, Any]
 
@@ -17,20 +17,20 @@ Result = dict[str, Any]
 def stages(result: Result) -> Markup:
     """Return the figures of every stage, of readers and of blank masks, with a plot."""
     rows: list[list[object]] = []
-    for stage, figures in result["stages"].items():
-        rows.append([stage, *_figures(figures)])
+    for stage, metrics in result["stages"].items():
+        rows.append([stage, *_metric_cells(metrics)])
     if result["experts"]:
-        rows.append(["experts against each other", *_figures(result["experts"])])
+        rows.append(["experts against each other", *_metric_cells(result["experts"])])
     blank = result["blank"]
-    rows.append(["blank masks", *(Figure(blank[name]) for name in FIGURES)])
+    rows.append(["blank masks", *(MetricCell(blank[name]) for name in METRICS)])
     drawn = [
-        (stage, figures["pos_iou"], figures["interval"]["pos_iou"])
-        for stage, figures in result["stages"].items()
+        (stage, metrics["pos_iou"], metrics["interval"]["pos_iou"])
+        for stage, metrics in result["stages"].items()
     ]
     if result["experts"]:
         experts = result["experts"]
         drawn.append(("experts", experts["pos_iou"], experts["interval"]["pos_iou"]))
-    return table(["stage", *FIGURES], rows) + intervals("pos_iou", drawn)
+    return table(["stage", *METRICS], rows) + intervals("pos_iou", drawn)
 
 
 def differences(result: Result) -> Markup:
@@ -42,15 +42,15 @@ def differences(result: Result) -> Markup:
         [
             f"{pair['stage']} less {pair['against']}",
             *(
-                Figure(pair[name]["difference"], pair[name]["interval"], "+")
-                for name in FIGURES
+                MetricCell(pair[name]["difference"], pair[name]["interval"], "+")
+                for name in METRICS
             ),
         ]
         for pair in result["differences"]
         if (pair["stage"], pair["against"]) in shown
     ]
     return (
-        table(["difference", *FIGURES], rows)
+        table(["difference", *METRICS], rows)
         if rows
         else part("said", "One stage alone.")
     )
@@ -60,25 +60,25 @@ def findings(result: Result) -> Markup:
     """Return the figures per finding, with a plot of each."""
     rows: list[list[object]] = []
     plots: dict[str, list[tuple[str, float | None, list[float] | None]]] = {}
-    for stage, figures in result["stages"].items():
-        for finding, row in figures["per_finding"].items():
-            spread = figures["interval"]["per_finding"][finding]
-            cells = [Figure(row[name], spread[name]) for name in FIGURES]
+    for stage, metrics in result["stages"].items():
+        for finding, row in metrics["per_finding"].items():
+            bounds = metrics["interval"]["per_finding"][finding]
+            cells = [MetricCell(row[name], bounds[name]) for name in METRICS]
             label = f"{finding} · {stage}"
             rows.append([label, row["n"], row["n_positive"], *cells])
             drawn = plots.setdefault(finding, [])
-            drawn.append((stage, row["pos_iou"], spread["pos_iou"]))
+            drawn.append((stage, row["pos_iou"], bounds["pos_iou"]))
     rows.sort(key=lambda row: str(row[0]).partition(" · ")[0])
     shown = [intervals(f"pos_iou of {name}", of) for name, of in plots.items()]
-    head = ["finding · stage", "films", "with it", *FIGURES]
+    head = ["finding · stage", "films", "with it", *METRICS]
     return table(head, rows) + Markup().join(shown if len(shown) > 1 else [])
 
 
 def sizes(result: Result) -> Markup:
     """Return pos_iou of small, middle and large findings."""
     rows: list[list[object]] = []
-    for stage, figures in result["stages"].items():
-        for finding, parts in figures["by_size"].items():
+    for stage, metrics in result["stages"].items():
+        for finding, parts in metrics["by_size"].items():
             found = {part["size"]: part for part in parts}
             cells: list[object] = []
             for size in SIZES:
@@ -89,7 +89,7 @@ def sizes(result: Result) -> Markup:
                 low, high = part["share"]
                 cells += [
                     f"{part['n']} of {low:.2%}–{high:.2%}",
-                    Figure(part["pos_iou"], part["interval"]),
+                    MetricCell(part["pos_iou"], part["interval"]),
                 ]
             rows.append([f"{finding} · {stage}", *cells])
     head = [name for size in SIZES for name in (f"{size}: films, area", "pos_iou")]
@@ -105,19 +105,19 @@ def experts(result: Result) -> Markup:
             "No film has masks of two independent readers of the same finding, so "
             "how far experts would agree, the ceiling for any stage, is not known.",
         )
-    rows: list[list[object]] = [["experts against each other", *_figures(found)]]
-    for stage, figures in found["stages"].items():
-        cells = [Figure(figures[name]) for name in FIGURES]
+    rows: list[list[object]] = [["experts against each other", *_metric_cells(found)]]
+    for stage, metrics in found["stages"].items():
+        cells = [MetricCell(metrics[name]) for name in METRICS]
         rows.append([f"{stage}, same films", *cells])
-    return part("experts", found, table(["", *FIGURES], rows))
+    return part("experts", found, table(["", *METRICS], rows))
 
 
 def gates(result: Result) -> Markup:
     """Return thresholds and gates, and what the gates do."""
     rows: list[list[object]] = []
-    for stage, figures in result["stages"].items():
-        cut, opened = figures["cut"], figures["open_gates"]
-        known = figures["label_conditioned"]
+    for stage, metrics in result["stages"].items():
+        cut, opened = metrics["cut"], metrics["open_gates"]
+        known = metrics["label_conditioned"]
         rows.append(
             [
                 stage,
@@ -125,20 +125,20 @@ def gates(result: Result) -> Markup:
                 ", ".join(f"{value:.2f}" for value in cut["thresholds"]),
                 cut["thresholds_from"],
                 ", ".join(f"{value:.2f}" for value in cut["gates"]),
-                Figure(opened["pos_iou"]),
-                Figure(opened["emptiness"]),
-                Figure(known["pos_iou"]),
-                Figure(known["all_iou"]),
+                MetricCell(opened["pos_iou"]),
+                MetricCell(opened["emptiness"]),
+                MetricCell(known["pos_iou"]),
+                MetricCell(known["all_iou"]),
             ]
         )
     head = ["stage", "rule", "thresholds", "from", "gates (from labels of val)"]
     shown = [
-        f"{figure}, {mode}"
-        for mode, figures in (
+        f"{metric}, {mode}"
+        for mode, metrics in (
             ("gates open", ("pos_iou", "emptiness")),
             ("labels known", ("pos_iou", "all_iou")),
         )
-        for figure in figures
+        for metric in metrics
     ]
     return table([*head, *shown], rows)
 
@@ -150,9 +150,13 @@ def classifier(result: Result) -> Markup:
         return part("said", "No classifier is in use.")
     rows: list[list[object]] = []
     for finding, row in found["per_finding"].items():
-        cells = [Figure(row[name], row["interval"][name]) for name in ("auroc", "f1")]
+        cells = [
+            MetricCell(row[name], row["interval"][name]) for name in ("auroc", "f1")
+        ]
         rows.append([finding, row["n"], row["n_positive"], *cells])
-    cells = [Figure(found[name], found["interval"][name]) for name in ("auroc", "f1")]
+    cells = [
+        MetricCell(found[name], found["interval"][name]) for name in ("auroc", "f1")
+    ]
     rows.append(["mean", None, None, *cells])
     return table(["finding", "films", "with it", "AUROC", "F1"], rows)
 
@@ -164,23 +168,23 @@ def teacher(result: Result) -> Markup:
         return Markup()
     if "message" in found:
         # The message may name a film's file, which this page never does.
-        told = "The teacher cannot be scored any more; wsseg evaluate says why."
-        return part("section", "Student and teacher", part("said", told))
+        message = "The teacher cannot be scored any more; wsseg evaluate says why."
+        return part("section", "Student and teacher", part("said", message))
     student = result["stages"]["segmentation"]
     less = found["student_less_teacher"]
     rows: list[list[object]] = [
-        ["student", *_figures(student)],
-        ["teacher", *_figures(found)],
+        ["student", *_metric_cells(student)],
+        ["teacher", *_metric_cells(found)],
         [
             "student less teacher",
             *(
-                Figure(less[name]["difference"], less[name]["interval"], "+")
-                for name in FIGURES
+                MetricCell(less[name]["difference"], less[name]["interval"], "+")
+                for name in METRICS
             ),
         ],
     ]
-    return part("section", "Student and teacher", table(["", *FIGURES], rows))
+    return part("section", "Student and teacher", table(["", *METRICS], rows))
 
 
-def _figures(figures: Result) -> list[Figure]:
-    return [Figure(figures[name], figures["interval"][name]) for name in FIGURES]
+def _metric_cells(metrics: Result) -> list[MetricCell]:
+    return [MetricCell(metrics[name], metrics["interval"][name]) for name in METRICS]
