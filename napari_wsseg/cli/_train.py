@@ -12,7 +12,7 @@ def add(command: argparse.ArgumentParser) -> None:
     """Fill in the command's parser."""
     command.add_argument("recipe", help="classifier, irnet, segmentation, chexseg …")
     add_project(command)
-    _training.add_settings(command)
+    _training.add_settings(command, preset=None)
     command.add_argument("--resume", metavar="RUN", help="go on with a stopped run")
     add_json(command)
 
@@ -23,12 +23,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     cancel = threading.Event()
     with _training.watched(arguments, cancel) as reporter:
+        preset = arguments.preset or _training.preset_in_use(arguments.project)
         settings = _training.suited_settings(
-            arguments.project, arguments.preset, arguments.recipe
+            arguments.project, preset, arguments.recipe
         )
         settings |= settings_from(arguments.set)
         if settings:
-            _training.tell_notes(arguments.preset)
+            _training.tell_notes(preset)
         end = _training.execute(
             arguments.project,
             arguments.recipe,

@@ -22,9 +22,15 @@ from trainers.settings.presets import LESIONS
 
 End = dict[str, Any]
 
+_MOSTLY = 0.8
+"""Share of a preset's settings that runs must have to be taken for trained by it."""
+
 
 def add_settings(
-    command: argparse.ArgumentParser, *, adopts: bool = True, preset: str = "fast"
+    command: argparse.ArgumentParser,
+    *,
+    adopts: bool = True,
+    preset: str | None = "fast",
 ) -> None:
     """Add ``--set``, ``--preset``, ``--parent`` and, if it `adopts`, ``--no-adopt``."""
     command.add_argument(
@@ -34,7 +40,8 @@ def add_settings(
         "--preset",
         default=preset,
         metavar="NAME",
-        help=f"{', '.join(presets)} (default: {preset})",
+        help=f"{', '.join(presets)} "
+        f"(default: {preset or 'that of the runs in use, else fast'})",
     )
     if adopts:
         command.add_argument(
@@ -70,6 +77,28 @@ def suited_settings(project: Path, preset: str, recipe: str) -> dict[str, Any]:
     if preset == "auto" and lesions(project):
         settings |= LESIONS.get(recipe, {})
     return settings
+
+
+def preset_in_use(project: Path) -> str:
+    """Return the preset that the runs in use were trained by, ``fast`` if by none.
+
+    By their settings: most of a preset's must be theirs, and of two presets the one
+    counts that says more.
+    """
+    with Project.open(project) as opened:
+        used = set(opened.runs_in_use().values())
+    infos = [info for info in _runs.listing(project) if info.id in used]
+
+    def alike(name: str) -> tuple[float, int]:
+        same = [
+            info.config.get(key) == value
+            for info in infos
+            for key, value in presets[name].get(info.recipe, {}).items()
+        ]
+        return (sum(same) / len(same), len(same)) if same else (0.0, 0)
+
+    best = max(["fast", *presets], key=alike)  # of equals, the first
+    return best if alike(best)[0] >= _MOSTLY else "fast"
 
 
 def lesions(project: Path) -> list[str]:

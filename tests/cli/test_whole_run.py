@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from helpers import noise_project
-from napari_wsseg.cli import main
+from napari_wsseg.cli import _training, main
 from napari_wsseg.cli._whole_run import WholeRun
+from napari_wsseg.io import runs
+from napari_wsseg.io.project import Project
+from trainers import presets
 
 
 @dataclass
@@ -77,3 +80,19 @@ def test_a_training_that_its_checks_refuse_leaves_no_run_folder(
     assert capsys.readouterr().err
     runs = project / "runs"
     assert not runs.exists() or not [p for p in runs.iterdir() if p.is_dir()]
+
+
+@pytest.mark.parametrize("preset", ["fast", "wsmis", "chexseg"])
+def test_training_goes_on_by_the_preset_of_the_runs_in_use(
+    tmp_path: Path, preset: str
+) -> None:
+    folder = noise_project.make_project(tmp_path)
+    assert _training.preset_in_use(folder) == "fast"
+    with Project.open(folder, write=True) as project:
+        for recipe, stage in (("classifier", "cam"), ("irnet", "irnet")):
+            settings = {**presets[preset][recipe], "seed": 7, "epochs": 3}
+            run = runs.new(folder, recipe, settings)
+            run.begin()
+            run.end("done", metrics={}, seconds=1.0)
+            project.adopt(stage, run.id, actor="ann")
+    assert _training.preset_in_use(folder) == preset
