@@ -264,13 +264,18 @@ def _words(entry: Mapping[str, Any], key: str) -> str:
     return text.strip()
 
 
+_DEFAULTS = ("seen_seconds", "blind_labels")
+"""What ``[defaults]`` may hold."""
+
+
 def _defaults(table: object) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise DataError(f"{NAME}: defaults is {table!r}; write a table [defaults]")
-    strange = sorted(set(table) - {"seen_seconds"})
+    strange = sorted(set(table) - set(_DEFAULTS))
     if strange:
         raise DataError(
-            f"{NAME}: [defaults] has no {strange[0]!r}; there is: seen_seconds"
+            f"{NAME}: [defaults] has no {strange[0]!r}; there are: "
+            f"{', '.join(_DEFAULTS)}"
         )
     seconds = table.get("seen_seconds", SEEN_SECONDS)
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
