@@ -142,6 +142,7 @@ def _build(
     answers a write with an error, a page of a map with a signal that kills.
     """
     array = base.with_name(f"{base.name}-{uuid4().hex[:8]}.u8")
+    whole = False
     planes = (3,) if project.colour else ()
     shape = (len(cases), *planes, size, size)
     try:
@@ -150,10 +151,16 @@ def _build(
         with project_files.opened(array, "wb") as file:
             locks.hold(file)
             _allocate(file, int(np.prod(shape)))
-            yield from _decode(project, cases, size, file, known)
-            file.flush()
-            os.fsync(file.fileno())
-            _point_at(base, array, shape, cases)
+            kept: list[Case] = []
+            try:
+                yield from _decode(project, cases, size, file, known, kept)
+            except (DataError, GeneratorExit, KeyboardInterrupt):
+                # A film that cannot be read, or a stop, costs no other film's work.
+                whole = len(kept) > (len(known.rows) if known else 0)
+                if whole:
+                    _finish(file, base, array, shape, kept)
+                raise
+            _finish(file, base, array, shape, kept)
     except OSError as error:
         _discard(array)
         raise DataError(
@@ -161,8 +168,23 @@ def _build(
             f"they take {int(np.prod(shape)) >> 20} MiB: free some space, then go on"
         ) from error
     except BaseException:
-        _discard(array)
+        if not whole:
+            _discard(array)
         raise
+
+
+def _finish(
+    file: IO[bytes],
+    base: Path,
+    array: Path,
+    shape: tuple[int, ...],
+    kept: list[Case],
+) -> None:
+    """Cut the array to the films that it holds, and let the index point at it."""
+    file.truncate(len(kept) * math.prod(shape[1:]))
+    file.flush()
+    os.fsync(file.fileno())
+    _point_at(base, array, (len(kept), *shape[1:]), kept)
 
 
 def _discard(array: Path) -> None:
@@ -184,7 +206,10 @@ def _decode(
     size: int,
     file: IO[bytes],
     known: Films | None,
+    kept: list[Case],
 ) -> Iterator[Progress]:
+    """Write what can be read, film behind film, and note in `kept` what was."""
+
     def decode(case: Case) -> NDArray[np.uint8] | str:
         if known is not None and case.id in known.rows:
             return np.asarray(known.pixels[known.rows[case.id]])
@@ -201,8 +226,9 @@ def _decode(
             if isinstance(found, str):
                 bad.append(found)
             else:
-                file.seek(row * one)
+                file.seek(len(kept) * one)
                 file.write(found.tobytes())
+                kept.append(cases[row])
             yield Progress(row + 1, len(cases), "reading films")
     if bad:
         raise DataError(

@@ -16,7 +16,7 @@ import torch
 from napari_wsseg.io import atomic, checkpoints, film_cache, runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, DataError
-from napari_wsseg.schema import StageMaps, StageSettings
+from napari_wsseg.schema import Case, Radiograph, StageMaps, StageSettings
 
 
 def finished(job):  # type: ignore[no-untyped-def]
@@ -242,14 +242,53 @@ def test_films_that_find_no_room_leave_no_half_file(
     assert len(finished(film_cache.films(spots_project, 64)).rows) == 20
 
 
-def test_films_whose_decoding_is_stopped_leave_no_half_file(
-    spots_project: Project,
+def decoded(project: Project, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that grows by every film that is decoded from now on."""
+    names: list[str] = []
+    read = Project.radiograph
+
+    def count(self: Project, case: Case) -> Radiograph:
+        names.append(case.name)
+        return read(self, case)
+
+    monkeypatch.setattr(Project, "radiograph", count)
+    return names
+
+
+def test_a_stopped_decoding_goes_on_where_it_was(
+    spots_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = film_cache.films(spots_project, 64)
-    next(job)
-    assert len(list((spots_project.folder / "cache").glob("films*.u8"))) == 1
+    for _ in range(5):
+        next(job)
     job.close()
-    assert list((spots_project.folder / "cache").glob("films*")) == []
+    assert len(list((spots_project.folder / "cache").glob("films*.u8"))) == 1
+    names = decoded(spots_project, monkeypatch)
+    films = finished(film_cache.films(spots_project, 64))
+    assert len(names) == 15
+    assert len(films.rows) == 20
+    assert len(list((spots_project.folder / "cache").glob("films*.u8"))) == 1
+
+
+def test_one_bad_film_costs_no_other_films_decoding(
+    spots_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = spots_project.cases()
+    path = spots_project.image_path(cases[2])
+    good = path.read_bytes()
+    path.write_bytes(b"not a film")
+    with pytest.raises(DataError, match=cases[2].name):
+        finished(film_cache.films(spots_project, 64))
+    path.write_bytes(good)
+    names = decoded(spots_project, monkeypatch)
+    films = finished(film_cache.films(spots_project, 64))
+    assert names == [cases[2].name]
+    whole = spots_project.folder / "cache"
+    kept = films.take([case.id for case in cases])
+    for file in whole.glob("films*"):
+        file.unlink()
+    again = finished(film_cache.films(spots_project, 64))
+    assert np.array_equal(kept, again.take([case.id for case in cases]))
 
 
 def test_a_wish_to_stop_that_comes_while_a_run_begins_is_heard(tmp_path: Path) -> None:

@@ -87,6 +87,25 @@ def _with_joined_gates(
     return replace(settings, gates=tuple(gates))
 
 
+def _presence(
+    project: Project, stage: str, run: str, case_id: str
+) -> tuple[float, ...] | None:
+    """Return a film's probabilities without its maps, or ``None`` if it has none.
+
+    The maps of all validation films at once would be as large as the data set.
+
+    Raises
+    ------
+    DataError
+        If the film's file is damaged.
+    """
+    found = stages.read_present(project.folder, stage, run, case_id)
+    if found is None:
+        maps = stages.read(project.folder, stage, run, case_id)
+        return None if maps is None else tuple(map(float, maps.present))
+    return tuple(map(float, found))
+
+
 def _gates(
     project: Project,
     stage: str,
@@ -102,16 +121,16 @@ def _gates(
     A variant that has not seen every film takes the probabilities of the run's own.
     """
     cases = project.cases("val")
-    maps = [
-        stages.read(project.folder, stage, run, case.id)
-        or stages.read(project.folder, stage.partition("~")[0], run, case.id)
+    own = stage.partition("~")[0]
+    seen = [
+        _presence(project, stage, run, case.id) or _presence(project, own, run, case.id)
         for case in cases
     ]
     gates = []
     for k, finding in enumerate(findings):
         rows = [
-            (float(found.present[k]), case.labels.get(finding))
-            for case, found in zip(cases, maps, strict=True)
+            (found[k], case.labels.get(finding))
+            for case, found in zip(cases, seen, strict=True)
             if found is not None and case.labels.get(finding) in (0, 1)
         ]
         cut = None
