@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_wsseg._widgets.parts import formatting as _formatting
 from napari_wsseg._widgets.processes.recipes import known
-from napari_wsseg.io import atomic
+from napari_wsseg.io import row_files
 from napari_wsseg.io.runs import RunFolder, RunInfo
 from napari_wsseg.jobs import DataError
 
@@ -127,11 +127,12 @@ def differs(info: RunInfo, name: str, usual: Mapping[str, Any]) -> bool:
 def learnt_from(project: Path, run: str) -> str:
     """Return the number of films a run froze as its material, e.g. ``54 films``."""
     try:
-        rows = atomic.read_json(
-            project / "runs" / run / "data.lock.json", [{"case": str}]
-        )
-        films = {row["case"] for row in rows}
-        expert = {row["case"] for row in rows if row.get("source") == "expert"}
+        path = project / "runs" / run / "data.lock.json"
+        films, expert = set(), set()
+        for row in row_files.read(path, {"case": str}):
+            films.add(row["case"])
+            if row.get("source") == "expert":
+                expert.add(row["case"])
     except (DataError, KeyError, TypeError):
         # A run that ended before it froze its material has none to tell of.
         return "—"

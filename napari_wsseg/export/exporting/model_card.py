@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from napari_wsseg.io import atomic, runs
+from napari_wsseg.io import atomic, row_files, runs
 from napari_wsseg.io.project import Project
 
 UNEVALUATED = (
@@ -61,12 +61,12 @@ on films like those that it learnt from. Not for diagnosis, triage or screening.
 """
 
 
-_LOCK = [{"case?": str, "source?": str}]
+_LOCK = {"case?": str, "source?": str}
 
 
 def _learnt(folder: runs.RunFolder) -> list[dict[str, Any]]:
     path = folder.path / "data.lock.json"
-    return list(atomic.read_json(path, _LOCK)) if path.is_file() else []
+    return list(row_files.read(path, _LOCK)) if path.is_file() else []
 
 
 def _held_out(project: Project, rows: list[dict[str, Any]]) -> int:
