@@ -20,6 +20,11 @@ def main(argv: list[str] | None = None) -> int:
     """Run one recipe; return the exit code."""
     arguments = _parser().parse_args(argv)
     say = Speaker()
+    code = _told(arguments, say)
+    return 0 if arguments.exit_zero else code
+
+
+def _told(arguments: argparse.Namespace, say: Speaker) -> int:
     try:
         return _train(arguments, say)
     except WssegError as error:
@@ -67,19 +72,43 @@ def _train(arguments: argparse.Namespace, say: Speaker) -> int:
     # torch takes seconds to load; a wrong word should not.
     settings = settings_from(arguments.set)
     from trainers.engine import cancellation as _cancellation
-    from trainers.engine import narrate as _narrate
-    from trainers.engine.run import Run
+    from trainers.engine import processes
+    from trainers.engine.following import follow
 
     cancel = threading.Event()
     _cancellation.on_signals(cancel)
-    run = Run.prepare(
-        arguments.recipe,
-        arguments.project,
-        dict(settings),
-        cancel=cancel,
-        resume=arguments.resume,
+    with processes.joined(cpu=settings.get("device") == "cpu"):
+        if processes.leads():
+            return _lead(arguments, settings, say, cancel)
+        over = _cancellation.watch(cancel, lambda: None, parent=arguments.parent)
+        try:
+            return follow(arguments.recipe, arguments.project, cancel)
+        finally:
+            over.set()
+
+
+def _lead(
+    arguments: argparse.Namespace,
+    settings: dict[str, str],
+    say: Speaker,
+    cancel: threading.Event,
+) -> int:
+    from trainers.engine import cancellation as _watch
+    from trainers.engine import narrate as _narrate
+    from trainers.engine import processes
+    from trainers.engine.run import Run
+
+    run = processes.led(
+        lambda: Run.prepare(
+            arguments.recipe,
+            arguments.project,
+            dict(settings),
+            cancel=cancel,
+            resume=arguments.resume,
+        ),
+        lambda run: {"id": run.folder.id, "resumes": run.resumes},
     )
-    over = _cancellation.watch(
+    over = _watch.watch(
         cancel,
         lambda: runs.RunFolder(run.folder.path).stop_file,
         parent=arguments.parent,
@@ -105,6 +134,9 @@ def _parser() -> argparse.ArgumentParser:
         "--infer", action="store_true", help="compute the run's stage maps afterwards"
     )
     parser.add_argument("--json", action="store_true", help="always on; for symmetry")
+    parser.add_argument(
+        "--exit-zero", action="store_true", help="let the last line alone say the end"
+    )
     parser.add_argument("--parent", type=int, help="stop when this process is gone")
     return parser
 

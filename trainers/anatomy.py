@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from napari_wsseg.io import film_cache
 from napari_wsseg.jobs import DataError, Progress, UsageError
 from napari_wsseg.nn import anatomy as _anatomy
-from napari_wsseg.nn import losses
+from napari_wsseg.nn import losses, ranks
 from napari_wsseg.nn.normalise import as_planes, normalise
 from napari_wsseg.phantom import STRUCTURES
 from napari_wsseg.pipeline.inference import anatomy as shipped
@@ -217,6 +217,7 @@ def _loss(
             pair = own.films[rows], own.masks[rows]
             theirs = randomised(*pair, config.size, generator, strength=0.6)
             films, masks = torch.cat([films, theirs[0]]), torch.cat([masks, theirs[1]])
+        films, masks = ranks.share(films), ranks.share(masks)
         logits = model(normalise(films, "film").to(device))
         masks = masks.to(device)
         return losses.bce(logits, masks) + losses.dice(logits, masks)

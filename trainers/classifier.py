@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from napari_wsseg.io import film_cache
 from napari_wsseg.jobs import Progress
-from napari_wsseg.nn import losses
+from napari_wsseg.nn import losses, ranks
 from napari_wsseg.nn.dropblock import strength
 from trainers.data import batches as _batches
 from trainers.data.augment import mixed
@@ -79,11 +79,12 @@ def classifier(context: Context, config: ClassifierConfig) -> Events:
             share = strength(config.dropblock_schedule, step, steps)
             _unwrapped(model).schedule_dropblock(share)
         rows = sampler(step)
-        images, _ = feed.training(rows, step, device)
         if config.uncertain == "class":
-            logits, unsure = _unwrapped(model).with_unsure(images)
-            target = labels.targets[rows].to(device)
+            images, _ = feed.training(rows, step, device)
+            logits, unsure = model(images, unsure=True)
+            target = labels.targets[ranks.share(rows)].to(device)
             return losses.three_way(logits, unsure, target)
+        images, _ = feed.training(rows, step, device, whole=True)
         target = _smoothed(labels.targets[rows], config.smoothing)
         images, target = mixed(
             images,
@@ -91,6 +92,8 @@ def classifier(context: Context, config: ClassifierConfig) -> Events:
             alpha=config.mixup,
             generator=feed.generator(step, stream=1),
         )
+        # A film may be mixed with one of another process.
+        images, target = ranks.share(images), ranks.share(target)
         return losses.bce(model(images).float(), target)
 
     def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:
@@ -138,9 +141,10 @@ def _validated(
     if not rows:
         return {}
     logits = []
-    for images in feed.viewing(rows, device):
-        logits.append(model(images).float().cpu())
-    scores, target = torch.cat(logits), labels.targets[rows]
+    for images in feed.viewing(ranks.evenly(rows), device):
+        logits.append(model(images).float())
+    scores = ranks.gathered(torch.cat(logits))[: len(rows)].cpu()
+    target = labels.targets[rows]
     metrics = {"val_loss": float(losses.bce(scores, target))}
     area = _image_labels.mean_auroc(scores, target)
     if area is not None:

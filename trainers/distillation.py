@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from napari_wsseg.io import checkpoints, film_cache, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
-from napari_wsseg.nn import losses
+from napari_wsseg.nn import losses, ranks
 from napari_wsseg.pipeline.inference import networks
 from trainers.data import batches as _batches
 from trainers.data import targets as _targets
@@ -122,7 +122,9 @@ def distillation(context: Context, config: DistillationConfig) -> Events:
 
     def loss(model: nn.Module, step: int, device: torch.device) -> Tensor:
         rows = sampler(step)
-        images, targets = feed.training(rows, step, device, teacher_logits.take(rows))
+        images, targets = feed.training(
+            rows, step, device, teacher_logits.take(ranks.share(rows))
+        )
         return _loss(config, model(images), targets)
 
     def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:

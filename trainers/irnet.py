@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from napari_wsseg.io import film_cache, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
-from napari_wsseg.nn import classifier, irnet_loss, pretrained
+from napari_wsseg.nn import classifier, irnet_loss, pretrained, ranks
 from napari_wsseg.nn.backbones import BACKBONES
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
@@ -168,7 +168,8 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
 
     def loss(model: nn.Module, step: int, device: torch.device) -> Tensor:
         rows = sampler(step)
-        target = _seeds(project, run, labels, rows, films.size, exclusive=exclusive)
+        mine = ranks.share(rows)
+        target = _seeds(project, run, labels, mine, films.size, exclusive=exclusive)
         images, moved = feed.training(rows, step, device, target)
         return _loss(model, images, moved, config)
 

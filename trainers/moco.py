@@ -13,7 +13,7 @@ from torch.nn import functional
 from napari_wsseg.io import film_cache
 from napari_wsseg.jobs import Checkpoint, DataError
 from napari_wsseg.nn import backbones as _backbones
-from napari_wsseg.nn import pretrained
+from napari_wsseg.nn import pretrained, ranks
 from napari_wsseg.nn.moco import Moco
 from trainers.data import batches as _batches
 from trainers.data.samplers import ShuffledSampler
@@ -104,7 +104,7 @@ def moco(context: Context, config: MocoConfig) -> Events:
             _fill(_unwrapped(model), feed, train, config, device)
         rows = sampler(step)
         views = [feed.training(rows, step, device, stream=n)[0] for n in (0, 1)]
-        return model(*views, torch.tensor(rows, device=device))
+        return model(*views, torch.tensor(ranks.share(rows), device=device))
 
     def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:
         return _told_apart(model, feed, val, config, device)
@@ -166,7 +166,8 @@ def _fill(
     for step in range(-(-len(model.queue) // config.batch)):
         rows = sampler(step)
         images, _ = feed.training(rows, step, device, stream=2)
-        model.enqueue(model.keys(images), torch.tensor(rows, device=device))
+        mine = torch.tensor(ranks.share(rows), device=device)
+        model.enqueue(model.keys(images), mine)
 
 
 def _told_apart(
@@ -186,7 +187,7 @@ def _told_apart(
     for start in range(0, len(rows), config.batch):
         some = rows[start : start + config.batch]
         for view, found in enumerate(codes):
-            images, _ = feed.training(some, start, device, stream=3 + view)
+            images, _ = feed.training(some, start, device, stream=3 + view, whole=True)
             found.append(model.encoder_q(images))
     first, second = (torch.cat(found) for found in codes)
     likeness = first @ second.T

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from napari_wsseg.io import film_cache
 from napari_wsseg.jobs import DataError, Progress
-from napari_wsseg.nn import losses, pretrained, tied_maps
+from napari_wsseg.nn import losses, pretrained, ranks, tied_maps
 from napari_wsseg.nn.tied_deconv import LAST_STAGE, TiedDeconv
 from napari_wsseg.nn.tied_encoder import Encoder, FirstClassifier, from_vgg, imagenet
 from trainers.data import batches as _batches
@@ -170,9 +170,10 @@ class _Lesson:
         def loss(model: nn.Module, step: int, device: torch.device) -> Tensor:
             step += begun
             rows = self.sampler(step)
-            images, _ = feed.training(rows, step, device)
+            images, _ = feed.training(rows, step, device, whole=True)
             images = _window(images, config.size, feed.generator(step, stream=1))
-            return measure(model(images), labels.targets[rows].to(device))
+            images, target = ranks.share(images), ranks.share(labels.targets[rows])
+            return measure(model(images), target.to(device))
 
         def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:
             size = config.size

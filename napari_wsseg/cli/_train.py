@@ -14,6 +14,14 @@ def add(command: argparse.ArgumentParser) -> None:
     add_project(command)
     _training.add_settings(command, preset=None)
     command.add_argument("--resume", metavar="RUN", help="go on with a stopped run")
+    command.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train in N processes on this machine, each on its own GPU or its share "
+        "of the processor; each takes its share of every batch",
+    )
     add_json(command)
 
 
@@ -37,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
             reporter,
             cancel=cancel,
             resume=arguments.resume,
+            processes=arguments.processes,
         )
         if end["status"] == "done" and not arguments.no_adopt:
             _training.adopt(arguments.project, {arguments.recipe: end["run"]})

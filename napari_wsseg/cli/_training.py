@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_wsseg import protocol
+from napari_wsseg.cli import _launch as launch
 from napari_wsseg.cli import _output
 from napari_wsseg.io import project_files, stages
 from napari_wsseg.io import runs as _runs
@@ -143,8 +144,26 @@ def execute(
     *,
     cancel: threading.Event,
     resume: str | None = None,
+    processes: int = 1,
 ) -> End:
-    """Train one recipe and compute its maps; return the ``finished`` line."""
+    """Train one recipe and compute its maps; return the ``finished`` line.
+
+    Raises
+    ------
+    UsageError
+        If `processes` is below 1.
+    """
+    if processes < 1:
+        raise UsageError(f"--processes {processes}: there must be at least one")
+    if processes > 1:
+        given = [f"{key}={value}" for key, value in settings.items()]
+        return launch.together(
+            processes,
+            [recipe, "-p", str(project), "--infer"]
+            + (["--resume", resume] if resume else ["--set", *given] if given else []),
+            reporter,
+            cancel=cancel,
+        )
     from trainers.engine.narrate import narrate
     from trainers.engine.run import Run
 

@@ -150,9 +150,11 @@ class Classifier(nn.Module):
         logits: torch.Tensor = self.linear(features.mean((2, 3)))
         return logits
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return logits (B, K) of images (B, c, H, W)."""
-        return self.head(self.features(x))
+    def forward(
+        self, x: torch.Tensor, *, unsure: bool = False
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """Return logits (B, K) of images (B, c, H, W); see `with_unsure`, too."""
+        return self.with_unsure(x) if unsure else self.head(self.features(x))
 
     def with_unsure(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return logits (B, K) of present and of uncertain, both against absent.

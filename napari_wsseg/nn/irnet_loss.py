@@ -10,6 +10,7 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from napari_wsseg.nn import ranks
 from napari_wsseg.nn.losses import at_least_single
 from napari_wsseg.ops import affinity
 from napari_wsseg.ops._path_max import Sink, each_path
@@ -232,4 +233,4 @@ def _kinds(pairs: Pairs) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def _mean(total: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
-    return total / (count.sum() + EPSILON)
+    return ranks.total(total) / (ranks.total(count.sum()) + EPSILON)

@@ -1,13 +1,16 @@
 """What is minimised: labels and masks with holes in them.
 
 A target is counted where it lies in [0, 1]; -1, 255 (`napari_wsseg.schema.IGNORE`)
-and NaN are unknown and change nothing.
+and NaN are unknown and change nothing. Where several processes learn together
+(`napari_wsseg.nn.ranks`), means and overlaps are over the films of all of them.
 """
 
 from __future__ import annotations
 
 import torch
 from torch.nn import functional
+
+from napari_wsseg.nn.ranks import total
 
 UNSURE = 2
 """Target of a label that is uncertain, where that is a class of its own."""
@@ -16,6 +19,11 @@ UNSURE = 2
 def known(targets: torch.Tensor) -> torch.Tensor:
     """Return where targets of any shape count, as booleans of that shape."""
     return (targets >= 0) & (targets <= 1)
+
+
+def mean_where(each: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
+    """Return the mean of `each` where it is `counted`; 0 where nothing is."""
+    return total((each * counted).sum()) / total(counted.sum()).clamp(min=1)
 
 
 def at_least_single(logits: torch.Tensor) -> torch.Tensor:
@@ -51,7 +59,7 @@ def bce(
     each = functional.binary_cross_entropy_with_logits(
         safe, clean, pos_weight=pos_weight, reduction="none"
     )
-    return (each * counted).sum() / counted.sum().clamp(min=1)
+    return mean_where(each, counted)
 
 
 def dice(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -68,8 +76,8 @@ def dice(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     truth = torch.where(counted, targets.to(logits.dtype), 0)
     found = torch.where(counted, logits.sigmoid(), 0)
     axes = (0, 2, 3)
-    overlap = (found * truth).sum(axes)
-    each = (2 * overlap + 1) / (found.sum(axes) + truth.sum(axes) + 1)
+    overlap = total((found * truth).sum(axes))
+    each = (2 * overlap + 1) / (total(found.sum(axes) + truth.sum(axes)) + 1)
     return 1 - each.mean()
 
 
@@ -94,10 +102,10 @@ def one_of(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     left_out = unknown.any(1) & ~found.any(1)
     number[left_out] = -100
     background = logits.new_zeros(logits.shape[0], 1, *logits.shape[2:])
-    total = functional.cross_entropy(
-        torch.cat([background, logits], 1), number, reduction="sum"
+    each = functional.cross_entropy(
+        torch.cat([background, logits], 1), number, reduction="none"
     )
-    return total / (~left_out).sum().clamp(min=1)
+    return mean_where(each, ~left_out)
 
 
 def three_way(
@@ -120,7 +128,7 @@ def three_way(
     counted = (targets == 0) | (targets == 1) | (targets == UNSURE)
     number = torch.where(counted, targets, 0).long()
     each = functional.cross_entropy(at_least_single(classes), number, reduction="none")
-    return (each * counted).sum() / counted.sum().clamp(min=1)
+    return mean_where(each, counted)
 
 
 def distillation(
@@ -150,5 +158,5 @@ def distillation(
     each = functional.binary_cross_entropy_with_logits(
         softened, target, reduction="none"
     )
-    mean = (each * seen).sum() / seen.sum().clamp(min=1)
+    mean = mean_where(each, seen)
     return mean * temperature**2 if rescale else mean

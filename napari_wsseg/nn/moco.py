@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from napari_wsseg.nn import backbones as _backbones
+from napari_wsseg.nn import losses, ranks
 
 
 class Tower(nn.Module):
@@ -116,7 +117,10 @@ class Moco(nn.Module):
         target = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
         if self.training:
             self.enqueue(keys, films)
-        return functional.cross_entropy(logits / self.temperature, target)
+        each = functional.cross_entropy(
+            logits / self.temperature, target, reduction="none"
+        )
+        return losses.mean_where(each, torch.ones_like(target))
 
     @torch.no_grad()
     def keys(self, images: torch.Tensor) -> torch.Tensor:
@@ -136,6 +140,7 @@ class Moco(nn.Module):
     @torch.no_grad()
     def enqueue(self, keys: torch.Tensor, films: torch.Tensor) -> None:
         """Put keys (B, dim) of films (B,) in the place of the oldest."""
+        keys, films = ranks.gathered(keys), ranks.gathered(films)
         length = len(self.queue)
         places = (self.place + torch.arange(len(keys), device=keys.device)) % length
         self.queue[places] = keys.to(self.queue)

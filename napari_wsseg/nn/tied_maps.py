@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import torch
 
-from napari_wsseg.nn import losses
+from napari_wsseg.nn import losses, ranks
 from napari_wsseg.nn._tied_ops import log_sum_exp
 
 FORMS = ("softmax", "relu")
@@ -72,4 +72,5 @@ def loss(
     truth = torch.where(counted, truth, 0)
     sure = pooled * (1 - 2 * _MARGIN) + _MARGIN
     each = -truth * sure.log() - (1 - truth) * torch.log1p(-sure)
-    return (each * counted).sum(1).mean()
+    films = ranks.total(torch.tensor(len(each), device=each.device))
+    return ranks.total((each * counted).sum()) / films

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import errno
-from pathlib import Path
 
-import pytest
-
-from napari_wsseg.jobs import UsageError
 from trainers import TrainingConfig
 from trainers.engine import run as _run
-from trainers.engine.run import Run
 
 EIGHT = TrainingConfig(batch=8)
 
@@ -31,13 +26,3 @@ def test_out_of_memory_names_the_batch_that_may_fit() -> None:
     alone = _run._explained(error, TrainingConfig(batch=1))
     assert "a smaller network" in alone
     assert "batch=0" not in alone
-
-
-def test_several_processes_are_refused_before_a_run_is_made(
-    spots: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each would draw the same films, and make a run of its own."""
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UsageError, match="one process"):
-        Run.prepare("classifier", spots, {"size": 64})
-    assert not list((spots / "runs").glob("classifier-*"))

@@ -7,6 +7,7 @@ has a left and a right, but no finding here depends on which is which.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ def augment(
     tone: float,
     flip: bool,
     generator: torch.Generator,
+    part: slice = slice(None),
+    batch: int | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Return augmented films and, moved along with them, their targets.
 
@@ -43,10 +46,32 @@ def augment(
         Mirror half of the films, too.
     generator
         On the CPU, so that every device augments alike.
+    part, batch
+        The films are these of a batch of so many, and are changed as they would be
+        among them. By default they are all of it.
     """
+    draw = _Draw(generator, len(films) if batch is None else batch, part)
     if strength > 0 or flip:
-        films, targets = _moved(films, targets, strength, flip, generator)
-    return (_tone(films, tone, generator) if tone > 0 else films), targets
+        films, targets = _moved(films, targets, strength, flip, draw)
+    return (_tone(films, tone, draw) if tone > 0 else films), targets
+
+
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """Draws for every film of a batch, and returns those of its part."""
+
+    generator: torch.Generator
+    batch: int
+    part: slice
+
+    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * self.unit(*shape)
+
+    def unit(self, *shape: int) -> Tensor:
+        return torch.rand(self.batch, *shape, generator=self.generator)[self.part]
+
+    def normal(self, *shape: int) -> Tensor:
+        return torch.randn(self.batch, *shape, generator=self.generator)[self.part]
 
 
 def _moved(
@@ -54,9 +79,9 @@ def _moved(
     targets: Tensor | None,
     strength: float,
     flip: bool,
-    generator: torch.Generator,
+    draw: _Draw,
 ) -> tuple[Tensor, Tensor | None]:
-    grid = _grid(films, strength, flip, generator)
+    grid = _grid(films, strength, flip, draw)
     moved = functional.grid_sample(films, grid, align_corners=False)
     if targets is not None and targets.is_floating_point():
         beyond = (grid.abs() > 1).any(-1)[:, None]
@@ -73,19 +98,13 @@ def _moved(
     return moved, targets
 
 
-def _uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
-    return low + (high - low) * torch.rand(count, generator=generator)
-
-
-def _grid(
-    films: Tensor, strength: float, flip: bool, generator: torch.Generator
-) -> Tensor:
+def _grid(films: Tensor, strength: float, flip: bool, draw: _Draw) -> Tensor:
     count = len(films)
-    angle = _uniform(count, -1, 1, generator) * math.radians(10) * strength
-    zoom = torch.exp(_uniform(count, -1, 1, generator) * 0.12 * strength)
-    mirrored = torch.rand(count, generator=generator) < (0.5 if flip else 0.0)
+    angle = draw.uniform(-1, 1) * math.radians(10) * strength
+    zoom = torch.exp(draw.uniform(-1, 1) * 0.12 * strength)
+    mirrored = draw.unit() < (0.5 if flip else 0.0)
     side = torch.where(mirrored, -1.0, 1.0)
-    shift = (torch.rand(count, 2, generator=generator) * 2 - 1) * 0.08 * strength
+    shift = (draw.unit(2) * 2 - 1) * 0.08 * strength
     turn = torch.zeros(count, 2, 3)
     turn[:, 0, 0] = angle.cos() * zoom * side
     turn[:, 0, 1] = -angle.sin() * zoom
@@ -97,18 +116,17 @@ def _grid(
     ).to(films.dtype)
 
 
-def _tone(films: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    count = len(films)
-    gamma = torch.exp(_uniform(count, -1, 1, generator) * 0.3 * strength)
-    lift = _uniform(count, -1, 1, generator) * 0.08 * strength
-    blur = torch.rand(count, generator=generator) < 0.15 * strength
-    shape = (count, 1, 1, 1)
+def _tone(films: Tensor, strength: float, draw: _Draw) -> Tensor:
+    gamma = torch.exp(draw.uniform(-1, 1) * 0.3 * strength)
+    lift = draw.uniform(-1, 1) * 0.08 * strength
+    blur = draw.unit() < 0.15 * strength
+    shape = (len(films), 1, 1, 1)
     toned = films.clamp(1e-4, 1) ** gamma.view(shape).to(films)
     toned = toned + lift.view(shape).to(films)
     soft = functional.avg_pool2d(toned, 3, stride=1, padding=1)
     toned = torch.where(blur.view(shape).to(films.device), soft, toned)
-    grain = _uniform(count, 0, 0.05, generator) * strength
-    noise = torch.randn(films.shape, generator=generator).to(films)
+    grain = draw.uniform(0, 0.05) * strength
+    noise = draw.normal(*films.shape[1:]).to(films)
     return toned + noise * grain.view(shape).to(films)
 
 

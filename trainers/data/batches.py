@@ -12,6 +12,7 @@ from torch import Tensor
 
 from napari_wsseg.io.film_cache import Films
 from napari_wsseg.io.project import Project
+from napari_wsseg.nn import ranks
 from napari_wsseg.nn.losses import UNSURE
 from napari_wsseg.nn.normalise import (
     as_channels,
@@ -153,14 +154,27 @@ class Feed:
         targets: Tensor | None = None,
         *,
         stream: int = 0,
+        whole: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """Return augmented (B, C, S, S) input and its (B, K, S, S) targets.
 
         What is drawn depends on the seed, the step and the stream alone. Targets are
-        moved along, see `augment`.
+        moved along, see `augment`. Where several processes learn together, those of
+        this one's `ranks.share` are returned, changed as in one process.
+
+        Parameters
+        ----------
+        rows
+            Film numbers of the batch that all processes have together.
+        targets
+            Of this process's share.
+        whole
+            Return all of the batch, to be shared out later.
         """
         generator = self.generator(step, stream)
-        pixels = torch.from_numpy(self.films.take([self.ids[row] for row in rows]))
+        part = slice(None) if whole else slice(ranks.number(), None, ranks.count())
+        ids = [self.ids[row] for row in rows[part]]
+        pixels = torch.from_numpy(self.films.take(ids))
         greys = as_planes(pixels.to(device), self.config.channels)
         if targets is not None:
             targets = targets.to(device)
@@ -171,6 +185,8 @@ class Feed:
             tone=self.config.tone,
             flip=self.config.flip,
             generator=generator,
+            part=part,
+            batch=len(rows),
         )
         return self._normalised(greys), targets
 

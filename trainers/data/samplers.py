@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def deal(pool: Sequence[int], start: int, count: int, seed: int) -> list[int]:
@@ -22,10 +24,16 @@ def deal(pool: Sequence[int], start: int, count: int, seed: int) -> list[int]:
     drawn: list[int] = []
     while len(drawn) < count:
         round_, offset = divmod(start + len(drawn), len(pool))
-        order = np.random.default_rng([seed, round_]).permutation(len(pool))
+        order = _order(seed, round_, len(pool))
         rest = order[offset : offset + count - len(drawn)]
         drawn.extend(pool[index] for index in rest)
     return drawn
+
+
+@lru_cache(maxsize=16)
+def _order(seed: int, round_: int, size: int) -> NDArray[np.int64]:
+    """Return the order of a round; a batch takes a few of it, the next batch more."""
+    return np.random.default_rng([seed, round_]).permutation(size)
 
 
 def balanced(groups: Sequence[Sequence[int]]) -> list[int]:

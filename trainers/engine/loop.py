@@ -10,10 +10,13 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from napari_wsseg.jobs import Checkpoint, JobFailed, Progress, UsageError
+from napari_wsseg.nn import ranks
+from trainers.engine import processes
 from trainers.engine.recipe import Context, Events, TrainingConfig
 
 
@@ -71,15 +74,28 @@ def accelerator(config: TrainingConfig) -> Accelerator:
     # several recipes in turn needs each recipe's own.
     AcceleratorState._reset_state(reset_partial_state=False)
     return Accelerator(
-        cpu=cpu, mixed_precision="no" if precision == "fp32" else precision
+        cpu=cpu,
+        mixed_precision="no" if precision == "fp32" else precision,
+        # A head that a loss leaves out has no gradient to wait for.
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
 
 
-def fit(task: Task, config: TrainingConfig, context: Context) -> Events:
+def fit(
+    task: Task, config: TrainingConfig, context: Context, *, alone: bool = False
+) -> Events:
     """Train, yielding progress, validations and checkpoints.
 
     A checkpoint with `best` set comes whenever validation has not been better; one
     with a resume state at every validation and when the run is cancelled.
+
+    Where several processes learn together (`trainers.engine.processes`), each takes
+    its share of every batch, their gradients are averaged, and all stop together.
+
+    Parameters
+    ----------
+    alone
+        Train in this process, whatever others there are.
 
     Raises
     ------
@@ -87,7 +103,15 @@ def fit(task: Task, config: TrainingConfig, context: Context) -> Events:
         If the loss or its gradient is no longer a number. The weights in hand have
         not been touched by it, and the checkpoints so far stay.
     """
+    with processes.learning_together(alone=alone):
+        yield from _fitted(task, config, context, alone=alone)
+
+
+def _fitted(
+    task: Task, config: TrainingConfig, context: Context, *, alone: bool
+) -> Events:
     hub = accelerator(config)
+    ranks.synchronise_norms(task.model, hub.device)
     # The order that convolutions compute in: a quarter faster, same but for rounding.
     task.model.to(memory_format=torch.channels_last)
     average = _Average(task.model, config.average)
@@ -97,7 +121,8 @@ def fit(task: Task, config: TrainingConfig, context: Context) -> Events:
         task.model.load_state_dict(state["model"])
         average.load(state["average"], state["updates"])
         optimiser.load_state_dict(state["optimiser"])
-    model, optimiser = hub.prepare(task.model, optimiser)
+    model = hub.prepare_model(task.model, evaluation_mode=alone)
+    optimiser = hub.prepare_optimizer(optimiser)
     average.to(hub.device)
     best = state.get("best")
     checks = _check_steps(task.steps, config)
@@ -125,7 +150,7 @@ def fit(task: Task, config: TrainingConfig, context: Context) -> Events:
         batch_metrics.update(so_far)
         yield Progress(step + 1, task.steps, "training", batch_metrics)
 
-        stopping = context.cancel.is_set()
+        stopping = ranks.any_of(context.cancel.is_set(), hub.device)
         if step + 1 not in checks and not stopping:
             continue
         kept = average.model
@@ -136,7 +161,9 @@ def fit(task: Task, config: TrainingConfig, context: Context) -> Events:
             with torch.no_grad():
                 metrics = {**task.validate(kept, hub.device), **so_far}
             score = metrics.get(task.criterion)
-            better = _better(score, best, task.higher_is_better)
+            better = ranks.as_first(
+                _better(score, best, task.higher_is_better), hub.device
+            )
             best = score if better else best
             yield Progress(step + 1, task.steps, "validating", metrics)
         resume = {
@@ -155,6 +182,7 @@ def fit(task: Task, config: TrainingConfig, context: Context) -> Events:
             best=better,
         )
         if stopping:
+            context.cancel.set()
             return
 
 

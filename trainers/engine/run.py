@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from napari_wsseg.io import atomic, checkpoints, presence, runs
+from napari_wsseg.io import checkpoints, presence, row_files, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import Checkpoint, JobFailed, Progress, UsageError, WssegError
-from trainers.engine import fingerprint, tracking
+from trainers.engine import fingerprint, processes, tracking
 from trainers.engine import model_card as _model_card
 from trainers.engine.recipe import (
     Context,
@@ -25,8 +25,14 @@ from trainers.engine.recipe import (
     settings_of,
 )
 
+logger = logging.getLogger(__name__)
+
 #: Words by which torch and the system say that memory ran out.
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
+
+_PARTNER_LOST = (
+    "another process of this run ended; what was saved before is kept, resume the run"
+)
 
 ROWS = "metrics_rows"
 """Key of ``last.pt``: how many rows ``metrics.jsonl`` had when it was saved."""
@@ -77,12 +83,6 @@ class Run:
             raise UsageError(
                 f"no recipe {name!r}; there are: {', '.join(recipes.names())}"
             )
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise UsageError(
-                "a training is one process on one device; several, as accelerate or "
-                "torchrun start them, would each draw the same films and make a run of "
-                "its own; start it without them"
-            )
         where = project.folder if isinstance(project, Project) else Path(project)
         if resume:
             folder = runs.find(where, resume)
@@ -98,8 +98,9 @@ class Run:
                 )
             if folder.info().state == "running":
                 raise UsageError(f"run {resume} is still running in another process")
-            folder.forget_stop()
             settings = configure(name, frozen["settings"])
+            processes.check(settings)
+            folder.forget_stop()
         else:
             settings = (
                 config
@@ -107,6 +108,7 @@ class Run:
                 else configure(name, config or {})
             )
             tracking.check(settings.tracker)
+            processes.check(settings)
             folder = runs.new(
                 where,
                 name,
@@ -142,6 +144,11 @@ class Run:
             self.refused = judged and not (self._steps or self.resumes)
             raise
         except (RuntimeError, MemoryError) as error:
+            if processes.partner_lost(error):
+                self.status, message = "stopped", _PARTNER_LOST
+                self.cancel.set()
+                logger.warning("%s: %s", message, error)
+                return
             self.status, message = "failed", _explained(error, self.config)
             raise JobFailed(message) from error
         except BaseException as error:
@@ -149,6 +156,7 @@ class Run:
             raise
         finally:
             self._tracking.close()
+            processes.end()
             self.seconds = time.monotonic() - began
             self.folder.end(
                 self.status if self.status != "running" else "failed",  # type: ignore[arg-type]
@@ -186,7 +194,7 @@ class Run:
             for event in recipes[self.name].train(context, self.config):
                 # A recipe may learn of more rows after it has told of progress.
                 if len(context.lock) > locked:
-                    atomic.write_json(self.folder.path / "data.lock.json", context.lock)
+                    row_files.write(self.folder.path / "data.lock.json", context.lock)
                     locked = len(context.lock)
                 self._steps += 1
                 self._keep(event)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from napari_wsseg.nn import losses, segmenter
+from napari_wsseg.nn import losses, ranks, segmenter
 from trainers.data import batches as _batches
 from trainers.data.samplers import balanced
 from trainers.data.targets import Targets
@@ -174,8 +174,9 @@ def task(
 
     def loss(model: nn.Module, step: int, device: torch.device) -> Tensor:
         rows = list(sampler(step))
-        images, masks = feed.training(rows, step, device, targets.take(rows))
-        present = labels.targets[rows].to(device)
+        mine = ranks.share(rows)
+        images, masks = feed.training(rows, step, device, targets.take(mine))
+        present = labels.targets[mine].to(device)
         return mask_loss(config, model(images), masks, present, pos_weight.to(device))
 
     def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:
@@ -260,7 +261,9 @@ def mask_loss(
     total = mask_logits.new_zeros(())
     if config.absent_weight < 1:
         absent = ~(masks == 1).flatten(2).any(2)
-        dropped = absent & (torch.rand(absent.shape) > config.absent_weight).to(absent)
+        count, findings = absent.shape
+        drawn = ranks.share(torch.rand(count * ranks.count(), findings))
+        dropped = absent & (drawn > config.absent_weight).to(absent)
         masks = torch.where(dropped[:, :, None, None], 255, masks)
     if "bce" in config.loss:
         total = total + losses.bce(mask_logits, masks, pos_weight=pos_weight)
@@ -277,14 +280,22 @@ def validated(
     model: nn.Module, device: torch.device, feed: _batches.Feed, validation: Targets
 ) -> dict[str, float]:
     """Return Dice and IoU of a segmenter on the films of `validation`, see `pooled`."""
-    rows = sorted(validation.rows())
+    rows = ranks.share(sorted(validation.rows()))
     return pooled(
         (model(images)[0].float().cpu() >= 0 for images in feed.viewing(rows, device)),
         validation,
+        rows=rows,
+        summed=lambda counts: ranks.total(counts.to(device)).cpu(),
     )
 
 
-def pooled(found: Iterable[Tensor], validation: Targets) -> dict[str, float]:
+def pooled(
+    found: Iterable[Tensor],
+    validation: Targets,
+    *,
+    rows: Sequence[int] | None = None,
+    summed: Callable[[Tensor], Tensor] = lambda counts: counts,
+) -> dict[str, float]:
     """Return Dice and IoU pooled over films, then averaged over the findings shown.
 
     Parameters
@@ -293,10 +304,14 @@ def pooled(found: Iterable[Tensor], validation: Targets) -> dict[str, float]:
         Masks of the films of `validation`, by their number.
     validation
         What they are held against; without any finding in it nothing is returned.
+    rows
+        The films that were looked at; by default all of `validation`.
+    summed
+        Adds up the counts of all processes, where each looked at its share.
     """
     if not validation.positive_rows():
         return {}
-    rows = sorted(validation.rows())
+    rows = sorted(validation.rows()) if rows is None else rows
     both = pred = truth = torch.zeros(validation.n_findings)
     place = 0
     for masks in found:
@@ -307,6 +322,7 @@ def pooled(found: Iterable[Tensor], validation: Targets) -> dict[str, float]:
         both = both + (masks & actual).sum((0, 2, 3))
         pred = pred + masks.sum((0, 2, 3))
         truth = truth + actual.sum((0, 2, 3))
+    both, pred, truth = summed(torch.stack([both, pred, truth]))
     seen = truth > 0
     dice = (2 * both[seen] / (pred[seen] + truth[seen])).mean()
     union = pred[seen] + truth[seen] - both[seen]

@@ -136,7 +136,8 @@ def _learn(
         header={"learnt_from": "synthetic films", "findings": list(FINDINGS)},
         criterion="none",
     )
-    for event in fit(task, settings, replace(context, resume=None, lock=[])):
+    there = replace(context, resume=None, lock=[])
+    for event in fit(task, settings, there, alone=True):
         if isinstance(event, Progress):
             # Its figures are not the run's own, so they are not drawn with them.
             yield Progress(event.step, event.total, "warming up on synthetic films")
