@@ -132,8 +132,8 @@ def measure(place: Path, stop_at: int = 0) -> None:
 
 def used() -> float:
     """Return seconds of processor that all ended children and theirs have used."""
-    arguments = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return arguments.ru_utime + arguments.ru_stime
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def resident(process: psutil.Process) -> int:
