@@ -5,8 +5,8 @@
         --rounds RUN0,RUN8,RUN16,RUN32
 
 `MASKS` is a folder of ``<film>.png``, non-zero = finding. A fixed policy reads films of
-a split: look; in the arms ``draft`` and ``loop`` take the best stage by key (``B``) or,
-where the truth says that another candidate is clearly better, that one (``C`` and its
+a split: look; in the arms ``draft`` and ``loop`` take the best stage by one key or,
+where the truth says that another candidate is clearly better, that one (by key and its
 number); then, where the error is largest, use the tool until IoU 0.85 or 40 strokes;
 accept. Drafts of ``draft`` are those of the first run of `--rounds` (of the stages in
 use without it), those of ``loop`` each run's in turn. It knows the truth, so it never

@@ -50,6 +50,6 @@ def test_the_strip_outlines_at_a_pointer_takes_by_number_and_goes(
 
 def test_one_key_takes_the_best_draft_that_draws_anything(bench: Workbench) -> None:
     # IRNet, the later stage, stays under its threshold of 0.5 here: the CAM is next.
-    commands_of(bench.viewer).actions()["B"]()
+    commands_of(bench.viewer).actions()["Shift-B"]()
     assert bench.session.experts.masks["effusion"].any()
     assert bench.session.starts["effusion"].name == "cam"

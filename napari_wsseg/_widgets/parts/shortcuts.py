@@ -81,10 +81,8 @@ KEYS = (
     Shortcut("Shift-Y", "Shift Y", "Finding", "Label: present on the film"),
     Shortcut("Shift-N", "Shift N", "Finding", "Label: absent from the film"),
     Shortcut("Shift-U", "Shift U", "Finding", "Label: uncertain"),
-    Shortcut("B", "B", "Draw", "Begin with the best draft there is"),
-    Shortcut(
-        "C", "C", "Draw", "Candidates that differ most: point to see, 1 to 6 to take"
-    ),
+    Shortcut("Shift-B", "Shift B", "Draw", "Begin with the best draft there is"),
+    Shortcut("Shift-C", "Shift C", "Draw", "Candidates: point, 1 to 6 to take"),
     Shortcut(
         "N", "N", "Draw", "Grow: stroke inside, with Ctrl outside; again: put away"
     ),
