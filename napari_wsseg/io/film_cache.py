@@ -23,7 +23,8 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_wsseg.io import atomic, locks, presence, project_files
+from napari_wsseg.io import atomic, project_files
+from napari_wsseg.io.files import locks, presence
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.values import Form
 from napari_wsseg.jobs import DataError, Progress

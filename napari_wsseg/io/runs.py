@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_wsseg import recipe_facts
-from napari_wsseg.io import atomic, presence, processes, project_files
+from napari_wsseg.io import atomic, processes, project_files
+from napari_wsseg.io.files import presence
 from napari_wsseg.io.values import NUMBER, Form
 from napari_wsseg.jobs import DataError
 from napari_wsseg.recipe_facts import RecipeFacts

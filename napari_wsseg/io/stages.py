@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_wsseg.io import atomic, presence, project_files
+from napari_wsseg.io import atomic, project_files
+from napari_wsseg.io.files import presence
 from napari_wsseg.io.values import NUMBER, Form
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import ANATOMY, STAGES, StageMaps, StageSettings

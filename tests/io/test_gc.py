@@ -10,7 +10,8 @@ import pytest
 
 from helpers.small_project import CASE, blot, new_project
 from napari_wsseg import cli
-from napari_wsseg.io import locks, runs
+from napari_wsseg.io import runs
+from napari_wsseg.io.files import locks
 from napari_wsseg.io.project import Project
 
 OLD = 10_000.0

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from napari_wsseg.io import atomic, row_files
+from napari_wsseg.io import atomic
+from napari_wsseg.io.files import row_files
 from napari_wsseg.jobs import DataError
 
 ROWS = [{"case": f"c{n}", "labels": {"Ödem, rechts": n % 2}} for n in range(5)]

@@ -12,7 +12,7 @@ from qtpy.QtTest import QTest
 
 from helpers import pointer, window_input
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.canvas.grow_tool import IN, OUT
+from napari_wsseg._widgets.canvas.tools.grow_tool import IN, OUT
 from napari_wsseg._widgets.review.grow_options import GrowRow
 from napari_wsseg.io.project import Project
 

@@ -11,8 +11,8 @@ import pytest
 
 from helpers import noise_project
 from helpers.noise_project import RUN, SHAPE
-from napari_wsseg._widgets.canvas import ruler
 from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.canvas.tools import ruler
 from napari_wsseg._widgets.overlays import cover
 from napari_wsseg._widgets.review import run_quality
 from napari_wsseg._widgets.review.grey_window import TonePanel

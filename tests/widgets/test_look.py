@@ -12,9 +12,9 @@ from qtpy.QtWidgets import QWidget
 from scipy import ndimage
 
 from helpers import noise_project, pointer
-from napari_wsseg._widgets.canvas import ruler as _ruler
 from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.canvas.tools import ruler as _ruler
 from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg._widgets.workbench import commands_of
 from napari_wsseg.ops.windowing import reading_window

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from napari_wsseg.io import checkpoints, presence, row_files, runs
+from napari_wsseg.io import checkpoints, runs
+from napari_wsseg.io.files import presence, row_files
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import Checkpoint, JobFailed, Progress, UsageError, WssegError

@@ -22,14 +22,14 @@ from napari_wsseg._widgets.canvas.case_layers import CaseLayers
 from napari_wsseg._widgets.canvas.case_switch import FilmTurn
 from napari_wsseg._widgets.canvas.comparison_layers import ComparedLayers
 from napari_wsseg._widgets.canvas.fit import FilmFit
-from napari_wsseg._widgets.canvas.grey_window_drag import ToneDrag
-from napari_wsseg._widgets.canvas.grow_tool import GrowTool
 from napari_wsseg._widgets.canvas.held_keys import HeldKeys
 from napari_wsseg._widgets.canvas.napari_internals import canvas_widget
 from napari_wsseg._widgets.canvas.orientation import Turn, turn
-from napari_wsseg._widgets.canvas.ruler import Ruler
 from napari_wsseg._widgets.canvas.sight import Sight
 from napari_wsseg._widgets.canvas.stage_extras import ExtraLayers
+from napari_wsseg._widgets.canvas.tools.grey_window_drag import ToneDrag
+from napari_wsseg._widgets.canvas.tools.grow_tool import GrowTool
+from napari_wsseg._widgets.canvas.tools.ruler import Ruler
 from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.parts.worker_thread import QtBackground
 from napari_wsseg._widgets.processes import jobs as _jobs

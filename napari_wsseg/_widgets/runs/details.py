@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_wsseg._widgets.parts import formatting as _formatting
 from napari_wsseg._widgets.processes.recipes import known
-from napari_wsseg.io import row_files
+from napari_wsseg.io.files import row_files
 from napari_wsseg.io.runs import RunFolder, RunInfo
 from napari_wsseg.jobs import DataError
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from napari_wsseg.io import atomic, row_files, runs
+from napari_wsseg.io import atomic, runs
+from napari_wsseg.io.files import row_files
 from napari_wsseg.io.project import Project
 
 UNEVALUATED = (

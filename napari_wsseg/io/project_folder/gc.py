@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from napari_wsseg.io import atomic, locks, project_files, runs
+from napari_wsseg.io import atomic, project_files, runs
+from napari_wsseg.io.files import locks
 from napari_wsseg.schema import STAGES
 
 HALF_WRITTEN_SECONDS = 3600.0

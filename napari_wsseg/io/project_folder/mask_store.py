@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from napari_wsseg.io import atomic, presence, project_files
+from napari_wsseg.io import atomic, project_files
+from napari_wsseg.io.files import presence
 from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from napari_wsseg.io import locks, processes, project_files
-from napari_wsseg.io.presence import Presence
+from napari_wsseg.io import processes, project_files
+from napari_wsseg.io.files import locks
+from napari_wsseg.io.files.presence import Presence
 from napari_wsseg.jobs import DataError
 
 LOCK = ".lock"

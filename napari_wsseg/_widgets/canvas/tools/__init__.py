@@ -1,0 +1,1 @@
+"""What is drawn and measured with on the film."""
