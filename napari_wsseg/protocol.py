@@ -20,7 +20,21 @@ Line: TypeAlias = dict[str, Any]
 
 
 def started(*, run: str, recipe: str, pid: int, device: str, threads: int) -> Line:
-    """Return the line of a training that has its run folder and begins."""
+    """Return the line of a training that has its run folder and begins.
+
+    Parameters
+    ----------
+    run
+        Id of the run, the name of its folder.
+    recipe
+        The recipe's name.
+    pid
+        Of the process that trains.
+    device
+        What torch calls the device that it trains on, e.g. ``"cpu"``.
+    threads
+        How many threads torch computes with there.
+    """
     return {
         "event": "started",
         "run": run,
@@ -66,7 +80,23 @@ def cell(
     total: int,
     folder: str,
 ) -> Line:
-    """Return the line of a training of a sweep that is done and scored."""
+    """Return the line of a training of a sweep that is done and scored.
+
+    Parameters
+    ----------
+    key, value
+        The setting that is swept, and its value here.
+    trial
+        Number of the trial, from 0.
+    run
+        Id of the run that was trained.
+    metrics
+        Figures by name, by split.
+    done, total
+        Trainings of the sweep that are done, this one included, and all of them.
+    folder
+        Of the sweep, in which ``sweep.json`` is whole at this moment.
+    """
     return {
         "event": "cell",
         "key": key,

@@ -17,6 +17,20 @@ def cam(
 ) -> torch.Tensor:
     """Weigh the last map by the head's own weights: relu(W·A).
 
+    Parameters
+    ----------
+    classifier
+        Must have a `linear` layer on the mean of its last map.
+    images : (B, c, H, W)
+        Normalised as the classifier was trained.
+    findings
+        Indices of K of its findings; all of them without.
+
+    Returns
+    -------
+    heat : (B, K, h, w)
+        Non-negative, in the unit of a logit, on the grid of the last map.
+
     Raises
     ------
     ValueError

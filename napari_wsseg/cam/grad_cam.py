@@ -18,6 +18,20 @@ def grad_cam(
     """Weigh the last map by its mean gradients: relu(Σ_c mean(g_c)·A_c), eq. 1–2.
 
     For a linear layer on a mean this is CAM / (h·w), for every finding at once.
+
+    Parameters
+    ----------
+    classifier
+        Any head that can be differentiated.
+    images : (B, c, H, W)
+        Normalised as the classifier was trained.
+    findings
+        Indices of K of its findings; all of them without.
+
+    Returns
+    -------
+    heat : (B, K, h, w)
+        Non-negative, not normalised, on the grid of the last map.
     """
     maps = _explainable.features(classifier, images)
     weight = _explainable.linear_weight(classifier, findings)

@@ -21,6 +21,20 @@ def grad_cam_pp(
     denominator is 2 or more, so no epsilon has to keep it from 0/0. For a linear
     layer on a mean, g = W / (h·w) everywhere and the weight of a channel is
     relu(W) / (2 + mean(A)·relu(W)): every finding at once, no backward.
+
+    Parameters
+    ----------
+    classifier
+        Any head that can be differentiated.
+    images : (B, c, H, W)
+        Normalised as the classifier was trained.
+    findings
+        Indices of K of its findings; all of them without.
+
+    Returns
+    -------
+    heat : (B, K, h, w)
+        Non-negative, not normalised, on the grid of the last map.
     """
     maps = _explainable.features(classifier, images)
     weight = _explainable.linear_weight(classifier, findings)
@@ -39,10 +53,20 @@ def grad_cam_pp(
 def channel_weights(
     maps: torch.Tensor, gradient: torch.Tensor, *, eps: float = 0.0
 ) -> torch.Tensor:
-    """Return Σ α·relu(g) (B, C) of maps and gradients (B, C, h, w).
+    """Return Σ α·relu(g), the weight of each channel, with the α of equation 19.
 
-    `eps` in the denominator of α is what other implementations add; on large maps,
-    where g² is about 1e-10, theirs of 1e-6 takes over. It is here for comparison.
+    Parameters
+    ----------
+    maps, gradient : (B, C, h, w)
+        Last map A, after its ReLU, and g = ∂logit/∂A of one finding.
+    eps
+        Added to the denominator of α, as other implementations do; 0 adds nothing. On
+        large maps, where g² is about 1e-10, theirs of 1e-6 takes over. It is here for
+        comparison.
+
+    Returns
+    -------
+    (B, C)
     """
     sums = maps.sum((2, 3), keepdim=True)
     positive = gradient.relu()

@@ -22,6 +22,20 @@ def grad_cam_pp_wsmis(
     g³. The surer the classifier, the less a channel's weight depends on its gradient.
     The code's other factor exp(S), on the whole map, is left out: it overflows, and a
     map is read against its own peak.
+
+    Parameters
+    ----------
+    classifier
+        Any head that can be differentiated.
+    images : (B, c, H, W)
+        Normalised as the classifier was trained.
+    findings
+        Indices of K of its findings; all of them without.
+
+    Returns
+    -------
+    heat : (B, K, h, w)
+        Non-negative, not normalised, on the grid of the last map.
     """
     maps = _explainable.features(classifier, images)
     with _explainable.in_eval_mode(classifier), torch.no_grad():
@@ -58,7 +72,19 @@ def _by_gradient(
 def channel_weights(
     maps: torch.Tensor, gradient: torch.Tensor, factor: torch.Tensor
 ) -> torch.Tensor:
-    """Return Σ α·relu(g) (B, C) of maps, gradients (B, C, h, w) and exp(S) (B,)."""
+    """Return Σ α·relu(g), the weight of each channel, with the α of the WSMIS code.
+
+    Parameters
+    ----------
+    maps, gradient : (B, C, h, w)
+        Last map A, after its ReLU, and g = ∂logit/∂A of one finding.
+    factor : (B,)
+        exp(S) of that finding's logit S, finite.
+
+    Returns
+    -------
+    (B, C)
+    """
     squared = gradient**2
     joint = (maps * gradient**3).sum((2, 3), keepdim=True)
     below = 2 * squared + factor.view(-1, 1, 1, 1) * joint

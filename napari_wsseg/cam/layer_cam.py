@@ -18,6 +18,20 @@ def layer_cam(
     """Weigh every pixel by its own positive gradient: relu(Σ_c relu(g_c)·A_c).
 
     For a linear layer on a mean, g = W / (h·w) everywhere: every finding at once.
+
+    Parameters
+    ----------
+    classifier
+        Any head that can be differentiated.
+    images : (B, c, H, W)
+        Normalised as the classifier was trained.
+    findings
+        Indices of K of its findings; all of them without.
+
+    Returns
+    -------
+    heat : (B, K, h, w)
+        Non-negative, not normalised, on the grid of the last map.
     """
     maps = _explainable.features(classifier, images)
     weight = _explainable.linear_weight(classifier, findings)

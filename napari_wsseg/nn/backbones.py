@@ -154,9 +154,26 @@ def run(
     *,
     behind_stem: nn.Module | None = None,
 ) -> torch.Tensor:
-    """Bring the output of level ``level - 1`` (0: the image) through one level.
+    """Bring the output of one level through the next.
 
-    `behind_stem`, if given, sees the first level's map behind its first ReLU.
+    Parameters
+    ----------
+    network
+        What `build` made of the same architecture.
+    cut
+        Its `backbone_spec`.
+    level
+        Which level, from 0.
+    x : (B, C, h, w)
+        Output of level ``level - 1``; of level 0, the image.
+    behind_stem
+        What the first level's map goes through behind its first ReLU; nothing by
+        default.
+
+    Returns
+    -------
+    (B, C', h', w')
+        C' is the level's of `BackboneSpec.channels`.
     """
     for place, name in enumerate(cut.levels[level], 1):
         x = network.get_submodule(name)(x)
@@ -168,7 +185,17 @@ def run(
 
 
 def dilate(network: nn.Module, arch: str, output_stride: int) -> None:
-    """Dilate the last levels of a strided trunk until its stride is reached."""
+    """Dilate the last levels of a strided trunk until its stride is reached.
+
+    Parameters
+    ----------
+    network
+        Headless torchvision network, changed in place.
+    arch
+        One of `BACKBONES`.
+    output_stride
+        Input pixels per feature pixel, one of `STRIDES`.
+    """
     if arch == "vgg16":
         _dilate_vgg(network, output_stride)
         return

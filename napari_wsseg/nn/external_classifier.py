@@ -93,6 +93,24 @@ def build(
 ) -> Classifier:
     """Make the classifier of some of the head's rows, in that order.
 
+    Parameters
+    ----------
+    weights
+        A state dict as `sort` sorts it.
+    arch
+        One of `napari_wsseg.nn.backbones.BACKBONES`, the one that it was sorted for.
+    rows
+        Rows of the head, one a finding of the new classifier, from 0.
+    in_channels
+        Planes of a film, 1 or 3.
+    output_stride
+        Input pixels per pixel of the last map: 8, 16 or 32.
+
+    Returns
+    -------
+    Classifier
+        In eval mode.
+
     Raises
     ------
     DataError

@@ -158,6 +158,15 @@ def load(network: nn.Module, source: State) -> LoadReport:
 def require_whole(network: nn.Module, report: LoadReport, name: str) -> None:
     """Check that what was loaded was all of `network` and nothing deeper.
 
+    Parameters
+    ----------
+    network
+        What the weights were loaded into.
+    report
+        What did not find its place then.
+    name
+        What the message calls the network.
+
     Raises
     ------
     DataError

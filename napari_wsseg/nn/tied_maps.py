@@ -45,7 +45,22 @@ def heat(maps: torch.Tensor, form: str) -> torch.Tensor:
 
 
 def present(maps: torch.Tensor, form: str, s: float) -> torch.Tensor:
-    """Return the probability (B, K) of each finding, of maps (B, M, h, w)."""
+    """Return the probability of each finding.
+
+    Parameters
+    ----------
+    maps : (B, M, h, w)
+        M of `count`, before the form's nonlinearity.
+    form
+        One of `FORMS`.
+    s
+        Sharpness of the log-sum-exp pooling, above 0: near 0 the mean, the larger the
+        nearer to the maximum.
+
+    Returns
+    -------
+    (B, K) in [0, 1]
+    """
     pooled = log_sum_exp(activated(maps, form), s)
     if form == "softmax":
         return pooled[:, 1:].clamp(0, 1)

@@ -67,7 +67,21 @@ class Resamples:
 def resample(
     tallies: Mapping[str, Tally], *, n_resamples: int = N_RESAMPLES, seed: int = 0
 ) -> dict[str, Resamples]:
-    """Score `draws` resamples of the films of several tallies, the same films in each.
+    """Score resamples of the films of several tallies, the same films in each.
+
+    Parameters
+    ----------
+    tallies
+        By name; all of the same films.
+    n_resamples
+        How often as many films as there are are drawn with replacement; 0: never.
+    seed
+        What the draws depend on.
+
+    Returns
+    -------
+    dict
+        By the same names, with B = `n_resamples`.
 
     Raises
     ------
@@ -118,14 +132,44 @@ def interval(values: NDArray[np.float64], level: float = LEVEL) -> list[float] |
 def difference(
     this: Resamples, other: Resamples, metric: str, level: float = LEVEL
 ) -> list[float] | None:
-    """Return the interval of this figure less the other's, draw by draw."""
+    """Return the interval of this figure less the other's, draw by draw.
+
+    Parameters
+    ----------
+    this, other
+        By one call of `resample`, so that both have the same draws.
+    metric
+        One of `napari_wsseg.ops.tally.METRICS`, averaged over findings.
+    level
+        Share of the draws that the interval holds, in (0, 1).
+
+    Returns
+    -------
+    list or None
+        ``[low, high]`` in the figure's own unit; ``None`` if it is never defined.
+    """
     return interval(this.average(metric) - other.average(metric), level)
 
 
 def resample_weights(
     films: int, n_resamples: int, seed: int
 ) -> Iterator[NDArray[np.float64]]:
-    """Yield (b, films) counts of how often each film was drawn, `draws` rows in all."""
+    """Yield how often each film was drawn, some resamples at a time.
+
+    Parameters
+    ----------
+    films
+        How many there are, and how many each resample draws; 0 yields nothing.
+    n_resamples
+        How many rows are yielded in all.
+    seed
+        What the draws depend on.
+
+    Yields
+    ------
+    (b, films) float64
+        Whole numbers; each row sums to `films`.
+    """
     rng = np.random.default_rng(seed)
     at_once = max(1, _AT_ONCE // max(films, 1))
     while films and n_resamples > 0:

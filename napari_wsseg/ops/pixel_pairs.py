@@ -53,7 +53,21 @@ def path_offsets(radius: int) -> tuple[PathOffset, ...]:
 
 
 def ends(shape: Sequence[int], dy: int, dx: int) -> tuple[Views, Views]:
-    """Return where the sources and the targets of all pairs inside a map lie."""
+    """Return where the sources and the targets of all pairs inside a map lie.
+
+    Parameters
+    ----------
+    shape
+        (…, h, w) of the map.
+    dy, dx
+        Rows and columns from source to target, ``dy >= 0``.
+
+    Returns
+    -------
+    source, target
+        Indices that make two views of the same shape of any map (…, h, w); empty where
+        no pair fits.
+    """
     height, width = shape[-2:]
     rows, columns = max(0, height - dy), max(0, width - abs(dx))
     top, left = (dy, max(0, -dx)) if rows and columns else (0, 0)
@@ -64,7 +78,22 @@ def ends(shape: Sequence[int], dy: int, dx: int) -> tuple[Views, Views]:
 
 
 def views(shape: Sequence[int], offset: Offset, path: Sequence[Offset]) -> list[Views]:
-    """Return where each path pixel of all valid pairs of one offset lies."""
+    """Return where each path pixel of all valid pairs of one offset lies.
+
+    Parameters
+    ----------
+    shape
+        (…, h, w) of the map.
+    offset
+        (rows, columns) from source to target, rows >= 0.
+    path
+        Offsets from the source of the pixels on the way, see `path_offsets`.
+
+    Returns
+    -------
+    list
+        An index a path pixel, all of views of the same shape.
+    """
     height, width = shape[-2:]
     dy, dx = offset
     rows, left, right = height - dy, max(0, -dx), width - max(0, dx)
@@ -89,10 +118,22 @@ def highest(boundary: NDArray[np.floating[Any]], radius: int) -> NDArray[Any]:
 
 
 def all_around(near: Any, affinity: Any, offsets: Sequence[Offset]) -> Any:
-    """Fill (2 n_offsets + 1, h, w) zeros: of every pixel, with all its neighbours.
+    """Fill in, of every pixel, its affinity to all its neighbours.
 
-    In the order of their column in the matrix: mirrored offsets, itself, offsets.
-    Arrays of numpy or torch.
+    Parameters
+    ----------
+    near : (2 n_offsets + 1, h, w)
+        Zeros of numpy or torch, filled in place. In the order of their column in the
+        matrix: mirrored offsets, the pixel itself (1), offsets.
+    affinity : (n_offsets, h, w)
+        Of each pixel and its neighbour; 0 where the neighbour is outside.
+    offsets
+        Half-plane neighbours, row by row.
+
+    Returns
+    -------
+    (2 n_offsets + 1, h, w)
+        `near`.
     """
     count = len(offsets)
     near[count] = 1

@@ -215,7 +215,22 @@ def grow(
 ) -> Floats:
     """Grow strokes once; keep a `Graph` to grow many on one film.
 
-    Parameters and result are those of `Graph` and `Graph.grow`.
+    Parameters
+    ----------
+    strokes, heat
+        As in `Graph.grow`.
+    boundary, radius, beta, steps
+        As in `Graph`.
+
+    Returns
+    -------
+    (H, W) float32 in [0, 1]
+        As of `Graph.grow`.
+
+    Raises
+    ------
+    ValueError
+        As `Graph` and `Graph.grow`.
     """
     return Graph(boundary, radius=radius, beta=beta, steps=steps).grow(strokes, heat)
 

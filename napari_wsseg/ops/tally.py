@@ -32,7 +32,19 @@ class Overlap:
 
     @classmethod
     def between(cls, pred: Mask, truth: Mask, *, void: Mask | None = None) -> Overlap:
-        """Count two masks of the same shape; `void` pixels count in neither."""
+        """Count two masks of the same shape.
+
+        Parameters
+        ----------
+        pred, truth : (H, W) bool
+        void : (H, W) bool
+            Pixels that count as set in neither; they stay in `pixels`.
+
+        Raises
+        ------
+        ValueError
+            The masks have different shapes.
+        """
         ours, theirs = np.asarray(pred, bool), np.asarray(truth, bool)
         if ours.shape != theirs.shape:
             raise ValueError(

@@ -17,7 +17,20 @@ WindowFunction: TypeAlias = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
 
 
 def rescale(values: Values, slope: float, intercept: float) -> Grey:
-    """Modality rescale: ``slope * values + intercept`` (PS3.3 C.11.1.1.2)."""
+    """Modality rescale: ``slope * values + intercept`` (PS3.3 C.11.1.1.2).
+
+    Parameters
+    ----------
+    values
+        Stored values, of any shape and number type.
+    slope, intercept
+        Rescale Slope (0028,1053) and Rescale Intercept (0028,1052).
+
+    Returns
+    -------
+    float32, the shape of `values`
+        In the unit of the Modality transformation; not a copy where nothing changes.
+    """
     if slope == 1 and intercept == 0:
         return values.astype(np.float32, copy=False)
     scaled = values.astype(np.float32)
@@ -34,10 +47,24 @@ def apply_window(
 ) -> Grey:
     """Window level and width to grey (PS3.3 C.11.2.1.2, C.11.2.1.3).
 
+    Parameters
+    ----------
+    values
+        Of any shape, in the unit behind the Modality transformation.
+    center, width
+        Window Center (0028,1050) and Window Width (0028,1051), in that unit.
+    function
+        VOI LUT Function (0028,1056): ``"LINEAR"``, ``"LINEAR_EXACT"`` or ``"SIGMOID"``.
+
+    Returns
+    -------
+    float32 in [0, 1], the shape of `values`
+
     Raises
     ------
     ValueError
-        A width below 1 for LINEAR, or not above 0 for the others.
+        Center or width is not finite, or the width is below 1 for LINEAR or not above
+        0 for the others.
     """
     smallest = 1.0 if function == "LINEAR" else 0.0
     if not np.isfinite([center, width]).all() or width < smallest or width == 0:
@@ -61,12 +88,20 @@ def percentile_window(
 ) -> Grey:
     """Stretch the values between two percentiles over [0, 1].
 
+    A constant image gives zeros.
+
     Parameters
     ----------
+    values
+        Of any shape and unit.
+    low, high
+        Percentiles in [0, 100] that become 0 and 1.
     valid : bool, the shape of `values`
         Pixels that count; all without it.
 
-    A constant image gives zeros.
+    Returns
+    -------
+    float32 in [0, 1], the shape of `values`
     """
     counted = values if valid is None or not valid.any() else values[valid]
     bottom, top = (float(v) for v in np.percentile(counted, (low, high)))
@@ -81,6 +116,21 @@ def look_up(values: Values, table: Values, first: int) -> Grey:
     """Read each value in a `table` whose first entry is for the value `first`.
 
     Values below and above get the first and the last entry (PS3.3 C.11.1.1.1).
+
+    Parameters
+    ----------
+    values
+        Of any shape; rounded to whole numbers.
+    table : (n,)
+        The outputs in order: LUT Data (0028,3006), scaled or not.
+    first
+        Value that the first entry is for: the second number of LUT Descriptor
+        (0028,3002).
+
+    Returns
+    -------
+    float32, the shape of `values`
+        In the unit of the table.
     """
     place = np.rint(values).astype(np.int32) - first
     np.clip(place, 0, len(table) - 1, out=place)

@@ -70,6 +70,22 @@ def plan(
     certain and every other one by a chance of 0.3. Splits are filled evenly within
     each of these groups. What a film shows, its file's form and its split are drawn
     independently of what else is in its picture.
+
+    Parameters
+    ----------
+    n
+        Number of films, 1 or more.
+    seed
+        What everything depends on; 0 or above.
+    form
+        ``"png"``, ``"dicom"`` or ``"mixed"``: every other film.
+    splits
+        Share of the films by split; only their ratios count.
+
+    Raises
+    ------
+    ValueError
+        If `n` is below 1.
     """
     if n < 1:
         raise ValueError(f"a data set of {n} films is empty; ask for 1 or more")
@@ -192,6 +208,20 @@ def ensure_demo_dataset(
 ) -> Path:
     """Make the demo project's films in `folder` unless they are there already.
 
+    Parameters
+    ----------
+    folder
+        Made if need be.
+    n
+        Number of films, 1 or more.
+    progress
+        Called with (films done, films in all) after each; not where they are there.
+
+    Returns
+    -------
+    Path
+        `folder`.
+
     Raises
     ------
     FileExistsError
@@ -254,7 +284,17 @@ def _write_films_in_parallel(
 
 
 def write_film(folder: Path, film: Planned, size: int | tuple[int, int]) -> None:
-    """Make one planned film and write its image and the masks it has."""
+    """Make one planned film and write its image and the masks it has.
+
+    Parameters
+    ----------
+    folder
+        Of the data set; has ``images/``, and ``masks/<finding>/`` of each finding.
+    film
+        One of `plan`.
+    size
+        Side of a square film, or (rows, columns), in pixels; 64 or more.
+    """
     phantom = generate(film.seed, size=size, findings=film.findings)
     path = folder / "images" / film.image
     if path.suffix == ".dcm":

@@ -117,7 +117,17 @@ def messages(levels: torch.Tensor, params: CrfParams, *, parts: int = 1) -> Appl
 
 
 def axis(positions: torch.Tensor, sigma: float, per_cell: float) -> Axis:
-    """Lay pixels on cells `per_cell` apart and blur by `sigma`, both in their unit."""
+    """Lay pixels on the cells of one axis, and make the blur between cells.
+
+    Parameters
+    ----------
+    positions
+        Row, column or grey level of every pixel, of any shape.
+    sigma
+        Standard deviation of the kernel, in the unit of `positions`.
+    per_cell
+        Width of a cell in that unit, below √3 times `sigma`.
+    """
     cells = (positions - positions.min()) / per_cell
     # Grey levels that came through float arithmetic are still whole levels.
     whole = cells.round()
