@@ -118,7 +118,23 @@ def _on_square(
 
 
 def cut(score: NDArray[np.float32], settings: StageSettings, threshold: float) -> Mask:
-    """Cut a (H, W) map that covers a film, at `threshold` where the rule wants one."""
+    """Cut one finding's map into a mask of the film, by the rule of its stage.
+
+    Parameters
+    ----------
+    score : (H, W) in [0, 1]
+        On the film's own grid.
+    settings
+        Rule, `top`, `min_area` and `fill_holes`; their thresholds and gates are left
+        aside.
+    threshold
+        Score from which a pixel is the finding; the triplet's bottom. Otsu's rule takes
+        the map's own instead.
+
+    Returns
+    -------
+    (H, W) bool
+    """
     if settings.rule == "triplet":
         mask = masks.triplet_mask(
             score,

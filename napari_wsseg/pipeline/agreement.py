@@ -89,6 +89,20 @@ def compare(
 
     A finding that a reader who is done has not drawn is taken as empty; one that
     neither has drawn is left out.
+
+    Parameters
+    ----------
+    project
+        Open.
+    case
+        A film that both readers are done with.
+    first, second
+        Names of the readers.
+
+    Returns
+    -------
+    dict
+        By finding, in the project's order.
     """
     ours, theirs = (
         project.expert_annotations(case.id, reader=name) for name in (first, second)

@@ -39,10 +39,12 @@ def evaluate(
 
     Parameters
     ----------
+    split
+        ``"train"``, ``"val"``, ``"test"`` or ``"all"``.
     runs
         Run by stage; those in use without.
-    draws, seed
-        Resamples of the bootstrap and where they begin; 0 draws: no intervals.
+    n_resamples, seed
+        Resamples of the bootstrap and where they begin; 0 resamples: no intervals.
 
     Raises
     ------

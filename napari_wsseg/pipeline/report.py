@@ -26,6 +26,15 @@ def write(
 
     Cases are named by their id, never by file name, which may name a patient.
 
+    Parameters
+    ----------
+    project
+        Open.
+    out
+        Folder, made if need be.
+    split
+        ``"train"``, ``"val"``, ``"test"`` or ``"all"``.
+
     Raises
     ------
     DataError

@@ -37,9 +37,11 @@ def metrics_by_size(
 
     Parameters
     ----------
+    truth
+        Counts of the truth on all films.
     kept
         As `thirds` returns it.
-    figures, intervals
+    metrics, intervals
         By size, of the tally with just that third.
     """
     rows: dict[str, list[dict[str, Any]]] = {}

@@ -132,6 +132,15 @@ def _among(
 def settings_of(project: Project, stage: str, run: str) -> StageSettings:
     """Return how a stage's maps are cut.
 
+    Parameters
+    ----------
+    project
+        Open.
+    stage
+        A stage, or a variant of one.
+    run
+        Id of the run that computed it.
+
     Raises
     ------
     DataError

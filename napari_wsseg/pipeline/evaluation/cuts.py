@@ -20,7 +20,28 @@ _TRUTH_FREE = {
 
 
 def cut_settings(project: Project, stage: str, run: str) -> dict[str, Any]:
-    """Return what an evaluation says of a stage's thresholds and gates."""
+    """Return what an evaluation says of a stage's thresholds and gates.
+
+    Parameters
+    ----------
+    project
+        Open.
+    stage
+        A stage, or a variant of one.
+    run
+        Id of the run that computed it.
+
+    Returns
+    -------
+    dict
+        JSON values: ``thresholds`` and ``gates`` in the order of ``findings``, where
+        each comes from in words, and the ``rule``.
+
+    Raises
+    ------
+    DataError
+        If the run never computed the stage, or its weights are damaged.
+    """
     settings = settings_of(project, stage, run)
     found = header(project, run)
     tuned = found.get("tune_on_expert_masks") or (

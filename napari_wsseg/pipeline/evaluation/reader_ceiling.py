@@ -76,6 +76,20 @@ def ceiling(
     """Return figures of readers against readers, and of the stages on the same films.
 
     ``None`` where no film has two independent readers.
+
+    Parameters
+    ----------
+    found
+        As `between_readers` returns it.
+    stages
+        Counts by stage; row n is the film whose place `found` calls n.
+    n_resamples, seed
+        Resamples of the bootstrap and what they depend on.
+
+    Returns
+    -------
+    dict or None
+        JSON values; ``None`` where no film has two independent readers.
     """
     if not found.twice:
         return None
@@ -102,7 +116,15 @@ def ceiling(
 def independent(
     one: Annotation, other: Annotation, versions: Iterable[Annotation]
 ) -> bool:
-    """Whether neither version came from what the other reader, or one run, had."""
+    """Whether neither version came from what the other reader, or one run, had.
+
+    Parameters
+    ----------
+    one, other
+        Versions of one mask by two readers.
+    versions
+        Every version of that film and finding, to follow what each began with.
+    """
     known = {version.id: version for version in versions}
     ours, theirs = _line(one, known), _line(other, known)
     borrowed = any(each.reader == other.reader for each in ours) or any(

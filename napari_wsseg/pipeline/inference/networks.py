@@ -51,10 +51,26 @@ def load(
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Return the network of a run in eval mode, and its header.
 
+    Parameters
+    ----------
+    project
+        The project's folder.
+    run
+        Id of a run.
+    device
+        Where the network is wanted; on the CPU without.
+
+    Returns
+    -------
+    network : Module
+    header : dict
+        What the run's weights say of how they are built, fed and read.
+
     Raises
     ------
     DataError
-        If the run has no finished weights, or they do not fit their own header.
+        If there is no such run, it has no finished weights, or they do not fit their
+        own header.
     """
     folder = runs.find(project, run)
     if folder.info().is_draft:
@@ -106,6 +122,15 @@ def build(header: dict[str, Any]) -> nn.Module:
 
 def require(header: dict[str, Any], kind: str, run: str) -> None:
     """Check that a run's network is of the kind that a stage needs.
+
+    Parameters
+    ----------
+    header
+        As `load` returns it.
+    kind
+        Kind of network that is needed, e.g. ``"classifier"``.
+    run
+        What the message calls the run.
 
     Raises
     ------

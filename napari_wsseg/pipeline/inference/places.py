@@ -148,7 +148,19 @@ class Places:
     def apply(self, stage: str, case: Case, maps: StageMaps) -> StageMaps:
         """Return a stage's maps dimmed where a finding cannot be.
 
-        A heat stays divided by its own peak.
+        Parameters
+        ----------
+        stage
+            ``"cam"``, whose heat is divided by its own peak again, or another.
+        case
+            The film that the maps are of; the anatomy stage has seen it.
+        maps
+            K findings in the run's order; left as they are.
+
+        Raises
+        ------
+        DataError
+            If the anatomy stage has not seen the film.
         """
         size = maps.score.shape[-1]
         weights = resized(self.weights(case), size)

@@ -44,6 +44,20 @@ def contenders(work: Work, case: Case, present: Map) -> list[int]:
 
     Those that a training film's label says are there; where a label is not known, and
     on films that labels are not to be used of, those that are more likely than not.
+
+    Parameters
+    ----------
+    work
+        Whose header names the K findings.
+    case
+        The film; only labels of training films are used.
+    present : (K,) in [0, 1]
+        Probability of each finding on it.
+
+    Returns
+    -------
+    list
+        Places in the header's findings, from 0, in order.
     """
     labels = case.labels if case.split == "train" else {}
     found = []
@@ -59,6 +73,22 @@ def relative(work: Work, case: Case, heat: Map, present: Map) -> Map:
 
     Of findings that exclude each other the peak is that of those that may be there, so
     that what is weak beside them stays weak.
+
+    Parameters
+    ----------
+    work
+        Whose header says whether findings are ``exclusive``.
+    case
+        The film.
+    heat : (K, h, w)
+        Non-negative, any unit.
+    present : (K,) in [0, 1]
+        Probability of each finding on it.
+
+    Returns
+    -------
+    (K, h, w) float32 in [0, 1]
+        0 everywhere where the heat is.
     """
     if not work.header.get("exclusive"):
         return seeds.normalise(heat)
@@ -122,7 +152,20 @@ def alone(
     params: crf.CrfParams,
     backend: crf.Backend = "grid",
 ) -> Map:
-    """Run one two-label CRF per finding on masks held with certainty 0.7."""
+    """Run one two-label CRF per finding on masks held with certainty `CERTAINTY`.
+
+    Parameters
+    ----------
+    mask : (K, H, W) bool
+    image : (H, W) or (H, W, 3) in [0, 1]
+    params, backend
+        As in `napari_wsseg.ops.crf.dense_crf`.
+
+    Returns
+    -------
+    (K, H, W) float32 in [0, 1]
+        Probability of each finding.
+    """
     unary = np.where(mask, CERTAINTY, 1 - CERTAINTY).astype(np.float32)
     return np.asarray(
         crf.dense_crf_binary(unary, image, params=params, backend=backend)
@@ -142,6 +185,24 @@ def exclusive_seeds(
 
     A pixel is a finding's where it wins the strict pass; background where background
     wins both; ignored elsewhere, and for every other finding than its own.
+
+    Parameters
+    ----------
+    heat : (K, H, W) in [0, 1]
+    image : (H, W) or (H, W, 3) in [0, 1]
+    who
+        Places of the findings that may take a pixel, see `contenders`.
+    cuts
+        Heat of the background in the strict and in the generous pass, each in [0, 1].
+    params, backend
+        As in `napari_wsseg.ops.crf.dense_crf`.
+
+    Returns
+    -------
+    probability : (K, H, W)
+        Of each finding, by the strict pass.
+    seeds : (K, H, W) uint8
+        1 finding, 0 background, `napari_wsseg.schema.IGNORE` between.
     """
     sure, maybe = (
         among(heat, image, who, cut=cut, params=params, backend=backend) for cut in cuts
@@ -162,7 +223,21 @@ def _winner(probability: Map) -> NDArray[np.int64]:
 def behind(work: Work, case: Case, score: Map, present: Map) -> Map:
     """Return a stage's maps as its post-processing leaves them.
 
-    On half the film's side; unchanged where the run's header asks for no CRF.
+    Parameters
+    ----------
+    work
+        Whose header says under ``post`` whether there is a CRF, and ``cut``: the score
+        from which a pixel starts as finding; without one it starts from its score.
+    case
+        The film.
+    score : (K, h, w) in [0, 1]
+    present : (K,) in [0, 1]
+        Probability of each finding on it.
+
+    Returns
+    -------
+    (K, S / 2, S / 2) float32
+        S is the side of the run's films; `score` itself where there is no CRF.
     """
     how = work.header.get("post", {})
     if not how.get("crf"):

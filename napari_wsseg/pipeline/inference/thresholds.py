@@ -33,6 +33,17 @@ def defaults(
     """Return thresholds and gates for a stage whose maps are all there.
 
     `stage` may name a variant, as `io.stages` does.
+
+    Parameters
+    ----------
+    project
+        Open.
+    stage
+        A stage, or a variant of one as `napari_wsseg.io.stages` names it.
+    run
+        Id of the run that computed it.
+    header
+        Of the run's weights, see `napari_wsseg.pipeline.inference.networks.load`.
     """
     if stage == ANATOMY:  # what everybody has: no gate
         structures = tuple(header["structures"])

@@ -74,6 +74,17 @@ def by_agreement(
     showing the finding: masks of everything or of nothing agree by chance alone, and
     that counts 0. A finding that no training film shows keeps its threshold. Views are
     not dimmed to the finding's place, whose outline they would agree on.
+
+    Parameters
+    ----------
+    project
+        Open.
+    stage
+        A stage that keeps `VIEWS`; films without them are passed over.
+    run
+        Id of the run that computed it.
+    settings
+        Its findings, rule and thresholds so far; the thresholds of `GRID` are tried.
     """
     counted: dict[str, NDArray[np.float64]] = {}
     for case, maps in _seen(project, stage, run):

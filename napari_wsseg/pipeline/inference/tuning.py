@@ -36,6 +36,15 @@ def thresholds(
 
     Of films that have the finding, gates open. A finding that no validation film has
     an expert mask of keeps its threshold, which is logged.
+
+    Parameters
+    ----------
+    project
+        Open.
+    stage, run
+        Whose maps are cut; films that they have not seen are passed over.
+    settings
+        Findings, rule and thresholds so far; the thresholds of `GRID` are tried.
     """
     tried: _Tried = {}
     for case_id in project.annotated("val"):
@@ -61,6 +70,15 @@ def thresholds_pooled(
     CheXseg's (appendix A.1): intersections and unions are summed over all training
     films whose expert mask of the finding is known, empty ones too, gates open. A
     finding that none shows keeps its threshold, which is logged.
+
+    Parameters
+    ----------
+    project
+        Open.
+    stage, run
+        Whose maps are cut; films that they have not seen are passed over.
+    settings
+        Findings, rule and thresholds so far; the thresholds of `POOLED_GRID` are tried.
     """
     counted: dict[str, list[list[int]]] = {}
     for case_id in project.annotated("train"):
@@ -178,6 +196,15 @@ def gates(
     Thresholds stay. Films count that an expert has drawn the finding on, or whose
     label says that it is absent: there a mask that is left empty is worth 1, and any
     other 0 (the SIIM rule). Without films of both kinds a gate stays as it is.
+
+    Parameters
+    ----------
+    project
+        Open.
+    stage, run
+        Whose maps are cut; films that they have not seen are passed over.
+    settings
+        Findings, rule, thresholds, which stay, and gates so far.
     """
     rows: dict[str, list[tuple[float, float, float]]] = {}
     drawn = project.annotated("val")

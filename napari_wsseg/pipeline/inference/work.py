@@ -58,7 +58,22 @@ class Work:
         return images.to(next(self.model.parameters()).device)
 
     def below(self, stage: str, case: Case, run: str | None = None) -> StageMaps:
-        """Return the maps of a stage that this one builds on."""
+        """Return the maps of a stage that this one builds on.
+
+        Parameters
+        ----------
+        stage
+            The one below.
+        case
+            The film.
+        run
+            Id of the run that computed it; this work's own without.
+
+        Raises
+        ------
+        DataError
+            If that stage has not seen the film; says what to run.
+        """
         run = run or self.run
         maps = stages.read(self.project.folder, stage, run, case.id)
         if maps is None:

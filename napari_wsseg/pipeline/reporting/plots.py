@@ -63,6 +63,15 @@ def sweep_plot(path: Path, state: Mapping[str, Any], metric: str = "pos_iou") ->
     """Write the plot of a sweep's test figures: one curve a finding, and their mean.
 
     Values that are no numbers stand side by side in their order.
+
+    Parameters
+    ----------
+    path
+        File of the PNG; replaced if it is there.
+    state
+        What ``sweep.json`` holds.
+    metric
+        One of `napari_wsseg.ops.tally.METRICS`.
     """
     values = list(state["values"])
     numbers = all(isinstance(v, (int, float)) for v in values) and not any(

@@ -38,6 +38,20 @@ def strip(project: Project, case: Case, finding: int) -> bytes:
 
     Heat is drawn where a stage has it, the stage's own mask as an outline; the
     expert mask is filled. A stage that is not in use has no picture.
+
+    Parameters
+    ----------
+    project
+        Open.
+    case
+        A film of it.
+    finding
+        Place in the project's findings, from 0.
+
+    Returns
+    -------
+    bytes
+        Of a PNG with pictures of `SIDE` pixels.
     """
     film = project.radiograph(case).pixels
     grey = (geometry.letterbox(film, SIDE) * 255).astype(np.uint8)
