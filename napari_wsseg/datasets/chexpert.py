@@ -71,7 +71,29 @@ def build(
     findings: Sequence[str],
     lateral: bool,
 ) -> Generator[Progress, None, ImportReport]:
-    """Yield progress while a project is made of the rows whose films are there."""
+    """Yield progress while a project is made of the rows whose films are there.
+
+    Parameters
+    ----------
+    folder
+        A new folder, for the project.
+    images
+        Folder of the films.
+    rows
+        What the tables say, by film: ``patient/study/view``.
+    drawn
+        Mask sources by finding, by film: ``patient_study_view``; empty if there are
+        none.
+    findings
+        Names, in the project's order.
+    lateral
+        Take lateral films, too.
+
+    Raises
+    ------
+    DataError
+        As `napari_wsseg.datasets.importing.build.build`.
+    """
     films, left_out = _film_files.by_key(
         _film_files.paths(images, without=(folder,)), _chexpert_tables.key
     )

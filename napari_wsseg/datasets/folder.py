@@ -44,7 +44,18 @@ def import_folder(
     *,
     names: Names = "auto",
 ) -> ImportReport:
-    """Make a project and return the report; see `steps` for the rules."""
+    """Make a project and return the report; see `steps` for the rules.
+
+    Parameters
+    ----------
+    project_folder, images, labels, masks, names
+        As in `steps`, where the project's folder is `folder`.
+
+    Raises
+    ------
+    DataError
+        As `steps`.
+    """
     job = steps(project_folder, images=images, labels=labels, masks=masks, names=names)  # type: ignore[call-arg]
     while True:
         try:
@@ -69,24 +80,38 @@ def steps(
 ) -> Generator[Progress, None, ImportReport]:
     """Yield progress while a project is made of a folder; return the report.
 
-    `images` may be a zip archive or a DICOMDIR too, and archives and DICOMDIRs in the
-    folder are looked into.
-
     Findings are the columns of `labels`, else the folders in `masks`. A film that
-    `labels` does not list is imported with unknown labels. Its first column may be an
-    element of DICOM headers instead, see `labels_csv`. With `only`, no other files of
-    the folder are looked at. Where no split is given, it
+    `labels` does not list is imported with unknown labels. Where no split is given, it
     is dealt out, all films of a DICOM patient together. A film labelled without a
     finding that has no mask file gets an empty expert mask, if there is a mask folder
-    for the finding: absence is known by pixel. With `colour`, networks see the red,
-    green and blue of pictures. In masks of more than two values, `cut` says above which
-    the finding is. DICOM films that say they are lateral views are left
-    out, unless `lateral`.
+    for the finding: absence is known by pixel.
 
-    File names may tell who a patient is. ``"hide"`` keeps them out of the project,
-    ``"keep"`` takes them over; ``"auto"`` hides those of a folder that has a DICOM
-    film whose Patient Identity Removed is not YES, or a name with a ^ as DICOM writes
-    those of persons.
+    Parameters
+    ----------
+    folder
+        A new folder, for the project.
+    images
+        A folder, a zip archive or a DICOMDIR; archives and DICOMDIRs in the folder are
+        looked into.
+    labels
+        ``image,<finding>…[,split]``; its first column may be an element of DICOM
+        headers instead, see `napari_wsseg.datasets.importing.labels_csv`.
+    masks
+        Folder with a folder for each finding.
+    colour
+        Networks see the red, green and blue of pictures.
+    lateral
+        Take DICOM films that say they are lateral views; without it they are left out.
+    cut
+        In masks of more than two values, what is above is the finding; in the unit of
+        those values.
+    names
+        File names may tell who a patient is. ``"hide"`` keeps them out of the project,
+        ``"keep"`` takes them over; ``"auto"`` hides those of a folder that has a DICOM
+        film whose Patient Identity Removed is not YES, or a name with a ^ as DICOM
+        writes those of persons.
+    only
+        Paths in `images`: no other files are looked at; all of them without.
 
     Raises
     ------

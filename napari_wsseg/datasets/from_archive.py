@@ -117,6 +117,18 @@ def fetch(
 
     A film is whole or not there, whenever this is stopped.
 
+    Parameters
+    ----------
+    archive
+        Where the films are.
+    query
+        Which are asked for.
+    films
+        Folder that they land in, made if need be; those that are there already are not
+        fetched again.
+    limit
+        Most films that are fetched; any number without.
+
     Raises
     ------
     DataError, JobFailed

@@ -47,7 +47,24 @@ def write(chosen: Selection) -> Iterator[Item]:
 def state(
     chosen: Selection, case: Case, source: Source, masks: Mapping[str, Mask]
 ) -> Any:
-    """Return the presentation state of a film."""
+    """Return the presentation state of a film (PS3.3 A.33.1).
+
+    Parameters
+    ----------
+    chosen
+        Whose project has the findings' colours.
+    case
+        The film.
+    source
+        What the object refers to, see `dicom_objects.films`.
+    masks
+        Finding to (H, W) mask on the film's own grid, at least one.
+
+    Returns
+    -------
+    pydicom Dataset
+        Ready to be encoded.
+    """
     import highdicom as hd
 
     colours = {one.name: one.colour for one in chosen.project.findings}

@@ -58,7 +58,24 @@ def write(chosen: Selection) -> Iterator[Item]:
 def report(
     chosen: Selection, case: Case, source: Source, masks: Mapping[str, Mask]
 ) -> Any:
-    """Return the measurement report of a film."""
+    """Return the measurement report of a film (PS3.16 TID 1500).
+
+    Parameters
+    ----------
+    chosen
+        Whose project has the decision and whose masks are measured.
+    case
+        The film.
+    source
+        What the object refers to, see `dicom_objects.films`.
+    masks
+        Finding to (H, W) mask on the film's own grid, at least one.
+
+    Returns
+    -------
+    pydicom Dataset
+        Ready to be encoded.
+    """
     import highdicom as hd
     from pydicom.sr.codedict import codes
 

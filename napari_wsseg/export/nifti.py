@@ -162,7 +162,19 @@ def slice_of(path: Path) -> Slice:
 def hung(
     plane: NDArray[Any], spacing: tuple[float, float] | None, axes: tuple[str, str]
 ) -> Slice:
-    """Return a (columns, rows) plane whose axes run to `axes` as it is hung."""
+    """Return a plane as a film is hung: to the patient's left, and to the feet.
+
+    Parameters
+    ----------
+    plane : (columns, rows)
+        As the file has it.
+    spacing
+        Millimetres between rows and between columns of the plane; ``None`` where they
+        are unknown.
+    axes
+        Which way the plane's axes run: one of L and R and one of A, P, I and S, in any
+        order. With others the plane is taken as it is.
+    """
     seen, turned = plane.T, False
     if not (set(axes) & {"L", "R"} and set(axes) & {"I", "S", "A", "P"}):
         return Slice(seen, spacing, turned)

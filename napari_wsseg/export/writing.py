@@ -106,7 +106,18 @@ def export(
     identity: Identity | None = None,
     dry_run: bool = False,
 ) -> Summary:
-    """Write expert masks in one go; see `steps`."""
+    """Write expert masks in one go; see `steps`.
+
+    Parameters
+    ----------
+    project, name, out, scope, identity, dry_run
+        As in `steps`.
+
+    Raises
+    ------
+    DataError, UsageError
+        As `steps`.
+    """
     return finish(steps(project, name, out, scope, identity=identity, dry_run=dry_run))
 
 

@@ -62,10 +62,28 @@ def build(
 
     Before anything is made the plan is told, see `plan.hearing`.
 
-    With `colour`, networks are to see the pictures' red, green and blue. Without
-    `lateral`, films that say they are lateral views are left out. With `hide`, the
-    project has other names for the films, see `napari_wsseg.io.film_names`. `choice`
-    says how mask files are read that do not speak for themselves.
+    Parameters
+    ----------
+    folder
+        A new folder, for the project.
+    images
+        Folder or archive of the films.
+    findings
+        Names, in the project's order.
+    films
+        What to import, in order: of two with the same pixels the first stays.
+    rejected, warnings
+        What the report says beside what is found here: files left out, and remarks.
+    colour
+        Networks are to see the pictures' red, green and blue.
+    lateral
+        Take films that say they are lateral views; without it they are left out.
+    hide
+        The project has other names for the films, see `napari_wsseg.io.film_names`.
+    choice
+        How mask files are read that do not speak for themselves.
+    how_split
+        Who says which film is in which split, in words.
 
     Raises
     ------

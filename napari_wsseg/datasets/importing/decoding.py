@@ -24,6 +24,20 @@ def decoded(
 
     DICOM and what lies in archives is read by processes of their own, see
     `napari_wsseg.io.film_facts`; pictures by threads of this one.
+
+    Parameters
+    ----------
+    folder
+        Folder or archive of the films.
+    paths
+        Of films, relative to it.
+    resumed
+        What is known of them from before; learns what is read.
+
+    Yields
+    ------
+    path, facts
+        In the order of `paths`.
     """
     workers = min(_MOST_WORKERS, os.cpu_count() or 1)
     readers = [film_facts.FactsReader() for _ in range(workers)]

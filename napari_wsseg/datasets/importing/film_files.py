@@ -33,10 +33,26 @@ def folder(place: Path, what: str = "image folder") -> Path:
 def required(place: Path | None, known: Sequence[str], images: Path, what: str) -> Path:
     """Return `place`, or the first file with a known name in or beside `images`.
 
+    Parameters
+    ----------
+    place
+        A file that somebody named; ``None`` if nobody has.
+    known
+        Names that the file goes by, the likeliest first.
+    images
+        Folder of the films.
+    what
+        What the message asks for, e.g. ``"the table with --labels"``.
+
+    Returns
+    -------
+    Path
+        Absolute.
+
     Raises
     ------
     DataError
-        There is none; says which option names it.
+        There is none; says what to name.
     """
     found = Path(place).absolute() if place else _tables.first(images, known)
     if found is None:

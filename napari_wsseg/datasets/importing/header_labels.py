@@ -19,6 +19,24 @@ def rows_of_films(
 
     A line may mean several films: those of one study.
 
+    Parameters
+    ----------
+    table
+        With rows by an element of the header, see `LabelTable.key`.
+    images
+        Folder or archive of the films.
+    paths
+        Of the films, relative to it.
+    labels
+        What the messages call the table.
+
+    Returns
+    -------
+    table : LabelTable
+        With rows by the film's path.
+    rejected : list
+        Lines that mean no film that is there.
+
     Raises
     ------
     DataError

@@ -110,9 +110,25 @@ def preview(project: Project, path: Path) -> Preview:
 
 
 def apply(project: Project, found: Preview, *, reader: str, conflicts: bool) -> int:
-    """Take a preview's labels over, with `conflicts` those too; return how many.
+    """Take a preview's labels over; return how many.
 
     All or none; each film's labels become versions of `reader`'s.
+
+    Parameters
+    ----------
+    project
+        Open for writing.
+    found
+        What `preview` returned of the same project.
+    reader
+        Whose labels they become.
+    conflicts
+        Take the changes that conflict, too.
+
+    Returns
+    -------
+    int
+        Labels that were taken.
     """
     taken = [one for one in found.changes if conflicts or not one.conflict]
     labels: dict[str, dict[str, int | None]] = {}

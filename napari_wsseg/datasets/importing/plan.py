@@ -46,7 +46,17 @@ class Film:
 
 
 def count(films: Iterable[Film], findings: Sequence[str], how_split: str) -> Summary:
-    """Count films that are imported, or are to be."""
+    """Count films that are imported, or are to be.
+
+    Parameters
+    ----------
+    films
+        With labels, masks and splits.
+    findings
+        Names, in the project's order.
+    how_split
+        Who says which film is in which split, in words; handed on.
+    """
     films = list(films)
     labels = {
         finding: Counter(WORDS[film.labels.get(finding)] for film in films)

@@ -44,7 +44,17 @@ class Resumed:
         return self._known.get(_key(path, place)) if self._known else None
 
     def put(self, path: str, place: Path, found: Facts | str) -> None:
-        """Keep a film's facts; reasons are worked out again, their cause may end."""
+        """Keep a film's facts; reasons are worked out again, their cause may end.
+
+        Parameters
+        ----------
+        path
+            Of the film in the folder or archive that is imported.
+        place
+            The file itself, whose size and time count.
+        found
+            Its facts; a reason why it cannot be read is not kept.
+        """
         if isinstance(found, str):
             return
         line = json.dumps([FORMAT, _key(path, place), film_facts.packed(found)])

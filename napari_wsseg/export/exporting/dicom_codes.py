@@ -177,7 +177,17 @@ def _category(kind: str) -> Any:
 
 
 def item(value: str, scheme: str, meaning: str) -> Any:
-    """Return a code as an item of a sequence."""
+    """Return a code as an item of a sequence (PS3.3 8.8).
+
+    Parameters
+    ----------
+    value
+        Code Value (0008,0100).
+    scheme
+        Coding Scheme Designator (0008,0102), e.g. ``"SCT"``.
+    meaning
+        Code Meaning (0008,0104), what people read.
+    """
     from pydicom.dataset import Dataset
 
     made = Dataset()

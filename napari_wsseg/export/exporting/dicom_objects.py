@@ -115,7 +115,21 @@ class Common:
 def common(
     chosen: Selection, case: Case, source: Source, kind: str, *words: str
 ) -> Common:
-    """Return what an object is called; `words` are what else it is made of."""
+    """Return what an object is called.
+
+    Parameters
+    ----------
+    chosen
+        Whose project, identity and archive count.
+    case
+        The film.
+    source
+        What the object refers to.
+    kind
+        Which series it goes to, one of `SERIES`.
+    *words
+        What else, beside the masks, it is made of: other words, another UID.
+    """
     series = uid(chosen, case, kind)
     # Masks had their UIDs before other kinds came: those that are stored stay theirs.
     begin = () if kind == "masks" else (kind, "of", *words)
@@ -145,7 +159,25 @@ def _earlier(chosen: Selection, study: str, series: str, own: str) -> list[str]:
 def segmentation(
     chosen: Selection, case: Case, source: Source, masks: Mapping[str, Mask]
 ) -> Any:
-    """Return a segmentation of a film, a binary segment a finding."""
+    """Return a segmentation of a film (PS3.3 A.51), a binary segment a finding.
+
+    Parameters
+    ----------
+    chosen
+        Whose project has the findings' colours and the masks' histories.
+    case
+        The film.
+    source
+        What the object refers to, see `films`.
+    masks
+        Finding to (H, W) mask on the film's own grid, at least one; segments are
+        numbered from 1 in this order.
+
+    Returns
+    -------
+    pydicom Dataset
+        Ready to be encoded.
+    """
     import highdicom
     from pydicom.pixels.utils import pack_bits
 
@@ -199,7 +231,19 @@ def _predecessor(before: str) -> Any:
 
 
 def tracking_uid(chosen: Selection, case: Case, finding: str) -> str:
-    """Return the UID of a finding on a film, the same for all versions of its mask."""
+    """Return the UID of a finding on a film, the same for all versions of its mask.
+
+    In a segmentation it is the segment's Tracking UID (0062,0021).
+
+    Parameters
+    ----------
+    chosen
+        Whose project and identity count: another identity has other UIDs.
+    case
+        The film.
+    finding
+        The project's name of it.
+    """
     return uid(chosen, case, "finding", finding)
 
 

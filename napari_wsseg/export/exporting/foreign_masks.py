@@ -20,6 +20,15 @@ def opened(
 ) -> Iterator[Iterator[Found | Note]]:
     """Open a file of an import format; masks are drawn while it is open.
 
+    Parameters
+    ----------
+    name
+        One of `napari_wsseg.export.importers`.
+    path
+        The file, or the folder, as the format has it.
+    choice
+        How values are read that do not speak for themselves.
+
     Raises
     ------
     DataError
@@ -65,7 +74,17 @@ def _found(masks: GuardedMasks) -> Iterator[Found | Note]:
 def drawings(
     name: str, path: str, choice: tuple[float | None, float | None, bool]
 ) -> Iterator[Any]:
-    """Yield an importer's words, and its masks to draw."""
+    """Yield an importer's words, and its masks to draw.
+
+    Parameters
+    ----------
+    name
+        One of `napari_wsseg.export.importers`.
+    path
+        The file, or the folder, as the format has it.
+    choice
+        `cut`, `value` and `soft` of a `Choice`, as JSON values.
+    """
     from napari_wsseg.export import importers
 
     chosen = Choice(*choice)

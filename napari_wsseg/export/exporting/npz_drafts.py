@@ -24,8 +24,22 @@ def drawings(path: str, names: Sequence[str], outputs: Sequence[str]) -> Iterato
     """Yield the probabilities of ``<film>.npz``, one file or a folder of them.
 
     An array a finding, called by it; or one of (findings, H, W) or (findings, 1, H, W),
-    as nnU-Net writes it, whose channels are `outputs`, the findings `names` in order,
-    or background and those.
+    as nnU-Net writes it.
+
+    Parameters
+    ----------
+    path
+        The file or the folder.
+    names
+        The project's findings.
+    outputs
+        What each channel of a single array is, ``-`` for one that is not wanted; empty:
+        `names` in order, or background and those.
+
+    Raises
+    ------
+    DataError
+        If a file is no npz of such arrays.
     """
     place = Path(path)
     whole = place.is_dir()
