@@ -201,9 +201,25 @@ def _films(
 def expert_rows(
     labels: _batches.Labels, annotated: set[str], most: int, seed: int
 ) -> list[int]:
-    """Return the training films with expert masks, at most `most` of them (0: all).
+    """Return the training films with expert masks, or some of them.
 
     Films with and without a finding are drawn in the proportion there is.
+
+    Parameters
+    ----------
+    labels
+        Of all films.
+    annotated
+        Ids of the cases that have an expert mask.
+    most
+        Films at most; 0: all of them.
+    seed
+        What the draw depends on.
+
+    Returns
+    -------
+    list
+        Film numbers in `labels`, in order.
     """
     rows = [row for row in labels.split("train") if labels.cases[row].id in annotated]
     if not most or most >= len(rows):

@@ -198,7 +198,21 @@ class Feed:
     def viewing(
         self, rows: Sequence[int], device: torch.device, batch: int = 8
     ) -> Iterator[Tensor]:
-        """Yield batches of input without augmentation, in order."""
+        """Yield batches of input without augmentation, in order.
+
+        Parameters
+        ----------
+        rows
+            Film numbers.
+        device
+            Where the input is wanted.
+        batch
+            Films at a time, 1 or more; the last may be fewer.
+
+        Yields
+        ------
+        (B, C, S, S) float32
+        """
         for start in range(0, len(rows), batch):
             ids = [self.ids[row] for row in rows[start : start + batch]]
             pixels = torch.from_numpy(self.films.take(ids)).to(device)

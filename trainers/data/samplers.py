@@ -18,6 +18,20 @@ def deal(pool: Sequence[int], start: int, count: int, seed: int) -> list[int]:
 
     Every member comes once before any comes twice: the pool is shuffled anew, by
     `seed` and the number of the round, each time it runs out.
+
+    Parameters
+    ----------
+    pool
+        Film numbers; one may be in it several times.
+    start, count
+        Draws that went before, and draws that are wanted; 0 or more.
+    seed
+        What the order depends on, with the number of the round.
+
+    Raises
+    ------
+    ValueError
+        If the pool is empty and something is wanted of it.
     """
     if count and not pool:
         raise ValueError("nothing to draw from; the pool is empty")

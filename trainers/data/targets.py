@@ -40,7 +40,17 @@ class Targets:
     void: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
 
     def put(self, row: int, finding: int, mask: NDArray[np.bool_]) -> None:
-        """Set the mask (size, size) of a film and finding."""
+        """Set the mask of a film and finding; an empty one says that it is absent.
+
+        Parameters
+        ----------
+        row
+            The film's number.
+        finding
+            Its place in the project's findings, from 0.
+        mask : (size, size) bool
+            Letterboxed.
+        """
         whole = np.packbits(mask) if mask.any() else _EMPTY
         self.packed[row, finding] = whole
 
@@ -81,7 +91,19 @@ class Targets:
 
 
 def expert(project: Project, labels: Labels, rows: Iterable[int], size: int) -> Targets:
-    """Return the newest expert mask of every finding drawn on these films."""
+    """Return the newest expert mask of every finding drawn on these films.
+
+    Parameters
+    ----------
+    project
+        Open.
+    labels
+        Of all its films.
+    rows
+        Film numbers; those without an expert mask stay unknown.
+    size
+        Side of the letterboxed square in pixels.
+    """
     targets = Targets(size, len(labels.findings))
     annotated = project.annotated()
     for row in rows:
@@ -114,6 +136,31 @@ def weak(
     A finding that the label says is absent is empty; one that it says is present is
     the stage's mask, with its gate open; an unknown one stays unknown, and so does a
     present one of which the stage shows nothing.
+
+    Parameters
+    ----------
+    context
+        Whose project has the run; it may be cancelled on the way.
+    labels
+        Of all its films.
+    rows
+        Film numbers.
+    size
+        Side of the letterboxed square in pixels.
+    stage, run
+        Whose maps are cut; they are computed first where they are missing.
+    device
+        What computes them, e.g. ``"auto"`` or ``"cpu"``.
+
+    Returns
+    -------
+    Targets
+        Without any mask if it was cancelled before the stage was through.
+
+    Raises
+    ------
+    DataError
+        If the stage has lost a film, or cannot be computed.
     """
     yield from infer.infer(
         context.project, stage, run, device=device, cancel=context.cancel
@@ -151,6 +198,15 @@ def _put_weak(
 
 def in_use(project: Project, stage: str, run: str) -> str:
     """Return `run`, or the run in use for `stage` where it is empty.
+
+    Parameters
+    ----------
+    project
+        Open.
+    stage
+        A stage that runs are adopted for.
+    run
+        Id of a run, taken as it is; or empty.
 
     Raises
     ------

@@ -35,6 +35,18 @@ def watch(
 ) -> threading.Event:
     """Set `cancel` when the stop file appears or the parent ends; beat meanwhile.
 
+    Parameters
+    ----------
+    cancel
+        What is set.
+    stop_file
+        Returns the file whose appearance stops the job; ``None`` while there is no
+        place for one.
+    parent
+        Process whose end stops the job; none by default.
+    beat
+        Called about every `HEARTBEAT_S` seconds, on the thread that watches.
+
     Returns
     -------
     Event

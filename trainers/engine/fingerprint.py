@@ -27,6 +27,21 @@ def fingerprint(project: Project, recipe: str, settings: Mapping[str, Any]) -> s
 
     That is the recipe, its settings (upstream runs included), every case with labels
     and split, and the newest expert masks of the recipes that look at them.
+
+    Parameters
+    ----------
+    project
+        Open.
+    recipe
+        The recipe's name.
+    settings
+        All of its settings as plain values, see `settings_of`; ``tracker`` does not
+        count.
+
+    Returns
+    -------
+    str
+        SHA-256, hexadecimal.
     """
     cases = [
         (case.id, case.split, sorted(case.labels.items())) for case in project.cases()
@@ -44,7 +59,27 @@ def fingerprint(project: Project, recipe: str, settings: Mapping[str, Any]) -> s
 
 
 def same(project: Project, recipe: str, settings: dict[str, Any]) -> Same:
-    """Find runs of the recipe with these very inputs."""
+    """Find runs of the recipe with these very inputs.
+
+    Parameters
+    ----------
+    project
+        Open.
+    recipe
+        The recipe's name.
+    settings
+        Those that differ from its defaults; values may be text.
+
+    Returns
+    -------
+    Same
+        A run that is done, else one that can be resumed, else neither.
+
+    Raises
+    ------
+    UsageError
+        For a setting that there is not, or that is out of range.
+    """
     wanted = fingerprint(project, recipe, settings_of(configure(recipe, settings)))
     alike = [
         info

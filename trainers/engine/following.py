@@ -16,6 +16,20 @@ def follow(name: str, project: Path, cancel: threading.Event) -> int:
     """Take part in the run that the first process leads; return the exit code.
 
     It begins once all that can be kept on disk is there, so that it is made once.
+
+    Parameters
+    ----------
+    name
+        The recipe's name.
+    project
+        The project's folder.
+    cancel
+        Set when the run should stop after the batch in hand.
+
+    Returns
+    -------
+    int
+        0; what goes wrong is raised, and told by the first process.
     """
     run = processes.heard()
     if run is None or not processes.heard():

@@ -45,7 +45,7 @@ class Task:
         Learning-rate factor by parameter-name prefix; 1 where none matches.
     bias_rate
         What the rate of every bias is multiplied by on top of that.
-    told
+    extra_metrics
         ``steps done -> figures`` of the batches so far, e.g. the share of expert films
         in them; kept beside the loss and beside what is validated.
     """

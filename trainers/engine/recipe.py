@@ -298,6 +298,15 @@ def recipe(
     here, see `napari_wsseg.recipe_facts.RecipeFacts`. Write it as literals: the window
     reads them without importing the recipe, which brings torch.
 
+    Parameters
+    ----------
+    name
+        What the recipe is called in commands and run folders.
+    config
+        Frozen dataclass of its settings.
+    stages, summary, title, order, network, needs, judged_by, builds_on, in_run
+        As in `napari_wsseg.recipe_facts.RecipeFacts`.
+
     Raises
     ------
     UsageError

@@ -79,7 +79,30 @@ class Run:
         cancel: threading.Event | None = None,
         resume: str | None = None,
     ) -> Self:
-        """Check the settings and make the run's folder, or find the one to resume."""
+        """Check the settings and make the run's folder, or find the one to resume.
+
+        Parameters
+        ----------
+        name
+            The recipe's name.
+        project
+            Its folder, or the project itself, open.
+        config
+            All settings, or those that differ from the recipe's defaults, whose values
+            may be text; of no account with `resume`, which keeps the run's own.
+        cancel
+            Stops the run after the batch in hand when it is set.
+        resume
+            Id of a run to go on with, one that was stopped; a new run without.
+
+        Raises
+        ------
+        UsageError
+            For a recipe or a setting that there is not, a value out of range, or a run
+            that is done, still running or of another recipe.
+        DataError
+            If there is no such run.
+        """
         if name not in recipes:
             raise UsageError(
                 f"no recipe {name!r}; there are: {', '.join(recipes.names())}"

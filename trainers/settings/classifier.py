@@ -224,7 +224,22 @@ class ClassifierConfig(NetworkConfig):
 def header(
     config: ClassifierConfig, model: classifier.Classifier, findings: Sequence[str]
 ) -> dict[str, Any]:
-    """Return what a run's weights carry to be built, fed and read again."""
+    """Return what a run's weights carry to be built, fed and read again.
+
+    Parameters
+    ----------
+    config
+        The run's settings.
+    model
+        The network that they made.
+    findings
+        Names, in the order of its outputs.
+
+    Returns
+    -------
+    dict
+        JSON values.
+    """
     return {
         "network": {
             "kind": "classifier",

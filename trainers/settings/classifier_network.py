@@ -136,6 +136,15 @@ Number = TypeVar("Number", int, float)
 def numbers(setting: str, text: str, kind: type[Number]) -> list[Number]:
     """Read numbers with commas between them.
 
+    Parameters
+    ----------
+    setting
+        What the message calls the setting.
+    text
+        Its value, e.g. ``"4,5"``.
+    kind
+        `int` or `float`.
+
     Raises
     ------
     UsageError
@@ -152,7 +161,18 @@ def numbers(setting: str, text: str, kind: type[Number]) -> list[Number]:
 def network(
     config: NetworkConfig, n_findings: int, *, weights: Any = None
 ) -> classifier.Classifier:
-    """Build the classifier that the settings describe, from `weights` if given."""
+    """Build the classifier that the settings describe.
+
+    Parameters
+    ----------
+    config
+        Settings of the network.
+    n_findings
+        Its outputs, 1 or more.
+    weights
+        What its trunk starts from: ``"imagenet"``, a file, or a state dict; random
+        without.
+    """
     return classifier.build(
         config.arch,
         n_findings,

@@ -81,6 +81,18 @@ def network(
 ) -> tuple[segmenter.Segmenter, str]:
     """Build the segmenter, its encoder started as the config says.
 
+    Parameters
+    ----------
+    config
+        Settings of the network; `init` and `init_from` say what its encoder starts
+        from.
+    project
+        Where runs to start from are.
+    n_findings
+        Its mask maps, 1 or more.
+    classifier_run
+        Run that ``init=classifier`` starts from where `init_from` is empty.
+
     Returns
     -------
     segmenter : Segmenter

@@ -69,6 +69,19 @@ def plan(
 ) -> Plan:
     """Check every cell's settings and return them in order.
 
+    Parameters
+    ----------
+    recipe
+        The recipe's name.
+    key
+        The setting that is swept; any but ``seed``.
+    values
+        Its values as text, each once.
+    trials
+        Trainings of each value, 1 or more, with seeds that follow each other.
+    settings
+        Every other setting that differs from the recipe's defaults; values may be text.
+
     Raises
     ------
     UsageError
@@ -105,7 +118,22 @@ def plan(
 def pinned(
     project: Project, recipe: str, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Name the upstream runs that are in use, so that no cell builds on another."""
+    """Name the upstream runs that are in use, so that no cell builds on another.
+
+    Parameters
+    ----------
+    project
+        Open.
+    recipe
+        The recipe's name.
+    settings
+        Its settings as plain values.
+
+    Returns
+    -------
+    dict
+        The same settings; those that name a run, and are empty, name the one in use.
+    """
     named = dict(settings)
     for key, stage in recipes[recipe].upstream(settings).items():
         if key in named and not named[key]:

@@ -64,7 +64,22 @@ class Sheet:
         return next((cell for cell in cells if cell["run"] == run), None)
 
     def put(self, cell: Cell, run: str, scores: Mapping[str, Any]) -> dict[str, Any]:
-        """Add a cell, write everything anew, and return the cell's row."""
+        """Add a cell, write everything anew, and return the cell's row.
+
+        Parameters
+        ----------
+        cell
+            The training.
+        run
+            Id of the run that it made.
+        scores
+            Figures by split, of each of `splits`.
+
+        Returns
+        -------
+        dict
+            ``value``, ``trial``, ``seed``, ``run`` and the figures by split.
+        """
         row = {
             "value": cell.value,
             "trial": cell.trial,

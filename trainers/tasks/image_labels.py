@@ -50,7 +50,22 @@ def sampler(
     batch: int,
     seed: int,
 ) -> RatioSampler | ShuffledSampler:
-    """Return a sampler with that share of films with any finding; 0: as they come."""
+    """Return what picks the films of each batch.
+
+    Parameters
+    ----------
+    labels
+        Of all films.
+    train
+        Numbers of the films to draw from.
+    share
+        Share in [0, 1] of films with any finding in every batch; 0: as they come. Where
+        all films have one, or none has, they come as they are.
+    batch
+        Films per batch.
+    seed
+        What the draws depend on.
+    """
     present = (labels.targets == 1).any(1)
     positive = [row for row in train if present[row]]
     negative = [row for row in train if not present[row]]

@@ -55,7 +55,30 @@ def import_classifier(
     channels: int | None = None,
     output_stride: int = 32,
 ) -> ImportedClassifier:
-    """Make a run of the recipe classifier from a weights file; see `take_known`."""
+    """Make a run of the recipe classifier from a weights file.
+
+    Parameters
+    ----------
+    project
+        Whose run it becomes; open.
+    file
+        A state dict: .safetensors, or .pt or .pth without pickled code.
+    arch
+        One of `napari_wsseg.nn.backbones.BACKBONES`.
+    outputs, channels
+        As in `take_known`.
+    size
+        Side of the network's input in pixels.
+    normalisation
+        One of `napari_wsseg.nn.normalise.KINDS`: how its input was normalised.
+    output_stride
+        Input pixels per pixel of the last map: 8, 16 or 32.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `take_known`.
+    """
     known = KnownClassifier(
         file.name,
         pretrained.read(file) if arch in BACKBONES else {},

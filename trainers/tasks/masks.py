@@ -162,7 +162,7 @@ def task(
         Whether thresholds may be tuned on expert masks of the validation films.
     start
         What the encoder starts from, in words.
-    told
+    extra_metrics
         See `Task`.
     """
     weight = (
@@ -250,10 +250,32 @@ def mask_loss(
     present: Tensor,
     pos_weight: Tensor,
 ) -> Tensor:
-    """Return the loss of (mask logits, present logits).
+    """Return the loss of a segmenter's two outputs.
 
     Films on which a finding is absent count `absent_weight` in its mask's loss: they
     are left out of a batch's loss by that share, film by film.
+
+    Parameters
+    ----------
+    config
+        Which losses are added up, and their weights.
+    logits
+        Of the masks, (B, K, S, S), and of the findings' presence, (B, K).
+    masks : (B, K, S, S) uint8
+        1 finding, 0 none, 255 unknown.
+    present : (B, K)
+        Image-level labels; what is not in [0, 1] counts in no loss.
+    pos_weight : (K,)
+        How often a finding's pixel counts in binary cross-entropy.
+
+    Returns
+    -------
+    scalar
+
+    Raises
+    ------
+    ValueError
+        Without masks.
     """
     if masks is None:
         raise ValueError("a segmenter needs targets")
@@ -279,7 +301,19 @@ def mask_loss(
 def validated(
     model: nn.Module, device: torch.device, feed: _batches.Feed, validation: Targets
 ) -> dict[str, float]:
-    """Return Dice and IoU of a segmenter on the films of `validation`, see `pooled`."""
+    """Return Dice and IoU of a segmenter on the films of `validation`, see `pooled`.
+
+    Parameters
+    ----------
+    model
+        A segmenter in eval mode.
+    device
+        Where it is.
+    feed
+        Its films as input.
+    validation
+        The masks that it is held against.
+    """
     rows = ranks.share(sorted(validation.rows()))
     return pooled(
         (model(images)[0].float().cpu() >= 0 for images in feed.viewing(rows, device)),

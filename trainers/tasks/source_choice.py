@@ -60,6 +60,15 @@ def choose(
     that is worth little teaches nothing of positive films. Test films are not looked
     at.
 
+    Parameters
+    ----------
+    context
+        Whose project has the runs; ends early, with nothing chosen, when cancelled.
+    labels
+        Of all films.
+    config
+        Settings with `device`, `labels_run` and `classifier_run`.
+
     Raises
     ------
     DataError

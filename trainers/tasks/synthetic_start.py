@@ -78,7 +78,17 @@ def start_from(
     weights: Mapping[str, Tensor],
     findings: tuple[str, ...],
 ) -> None:
-    """Fill all but a classifier's head, and that for findings of the same name."""
+    """Fill all but a classifier's head, and that for findings of the same name.
+
+    Parameters
+    ----------
+    model
+        Filled in place; of the same network as the weights.
+    weights
+        State dict of a classifier of `napari_wsseg.phantom.film.FINDINGS`.
+    findings
+        Names, in the order of the model's outputs.
+    """
     classifier.load_backbone(model, weights)
     named = {key.removeprefix("extra."): value for key, value in weights.items()}
     model.extra.load_state_dict({key: named[key] for key in model.extra.state_dict()})

@@ -87,6 +87,19 @@ def structures(
     The heart is on films without cardiomegaly, too, and learnt best from all; that they
     stay empty is for the gate.
 
+    Parameters
+    ----------
+    context
+        Whose project has the films; what was found by then is returned when cancelled.
+    labels
+        Of all films.
+    rows
+        Film numbers.
+    config
+        Settings with `size` and `device`.
+    run
+        Run of the anatomy stage, computed first where it is missing.
+
     Raises
     ------
     DataError
@@ -168,7 +181,18 @@ def _of_each(
 
 
 def stage_run(project: Project, config: Any, stage: str) -> str:
-    """Return the run that a weak stage is of, with labels=auto; empty if none is."""
+    """Return the run that a weak stage is of, with labels=auto; empty if none is.
+
+    Parameters
+    ----------
+    project
+        Open.
+    config
+        Settings with `labels_run`, which counts for irnet, and `classifier_run`, which
+        counts for the stages of a classifier.
+    stage
+        A stage of weak masks.
+    """
     if stage == "irnet":
         return str(config.labels_run) or project.adopted(stage) or ""
     return str(config.classifier_run) or project.adopted(stage) or ""
