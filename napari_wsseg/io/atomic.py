@@ -29,8 +29,17 @@ def write(
 ) -> None:
     """Write `path` by calling `fill` on an open binary file, or leave it untouched.
 
-    A `private` file may be read by its owner alone. Until it is whole it lies beside
-    `path`, or in the folder `room` of the same disk.
+    Parameters
+    ----------
+    path
+        Its folder is made where it is missing.
+    fill
+        Writes the bytes; what it raises leaves `path` as it was.
+    private
+        Let the owner alone read the file.
+    staging
+        Folder of the same disk in which the file lies until it is whole; by default
+        beside `path`.
 
     Raises
     ------
@@ -82,7 +91,20 @@ def _sync(folder: Path) -> None:
 
 
 def write_json(path: Path, value: Any, *, private: bool = False) -> None:
-    """Write JSON for people: indented, keys in the order given."""
+    """Write JSON for people: indented, keys in the order given.
+
+    Parameters
+    ----------
+    path, value, private
+        As in `write`; `value` is JSON, its numbers finite.
+
+    Raises
+    ------
+    DataError
+        If the disk is full, read-only or gone; what was there before is unharmed.
+    TypeError, ValueError
+        The value is not JSON, or holds a number that is not finite.
+    """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     write(path, lambda file: file.write(text.encode()), private=private)
 

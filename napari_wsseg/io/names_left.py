@@ -60,6 +60,15 @@ def advice(path: str) -> str:
 def move_out(folder: Path, paths: Sequence[str], to: Path) -> None:
     """Move the foreign ones of `paths` to a folder outside, over nothing there.
 
+    Parameters
+    ----------
+    folder
+        The project's.
+    paths
+        Relative to `folder`, as `left` returns them; the project's own stay.
+    to
+        Made where it is missing; files keep their paths in it.
+
     Raises
     ------
     DataError

@@ -102,9 +102,19 @@ class Project:
     ) -> Self:
         """Make a new project in `folder`, which must be new or empty, and open it.
 
-        Networks see a film's greys, with `colour` the red, green and blue of a picture.
-        With `hidden`, from path to what the project calls a film, paths are kept in a
-        key file outside the project; see `napari_wsseg.io.film_names`.
+        Parameters
+        ----------
+        folder, name
+            Where, and what it is called; by default as the folder.
+        findings
+            Their names, in order.
+        images
+            Folder of the films, which are left where they lie.
+        colour
+            Let networks see the red, green and blue of a picture instead of its greys.
+        hidden
+            A film's path to what the project calls it: paths are then kept in a key
+            file outside the project; see `napari_wsseg.io.film_names`.
 
         Raises
         ------
@@ -300,6 +310,19 @@ class Project:
         """Change the labels that are named; return the new versions.
 
         The newest counts, whoever gave it; what was there before is kept.
+
+        Parameters
+        ----------
+        case_id, labels
+            The case, and finding to 1 (present), 0 (absent), -1 (uncertain) or ``None``
+            (unknown).
+        reader, source
+            Who says it, and how, e.g. ``"window"``, ``"import"``.
+
+        Raises
+        ------
+        DataError
+            No such case, finding or value.
         """
         case = self.case(case_id)
         with self.transaction():
@@ -358,6 +381,19 @@ class Project:
 
         The same pixels as the newest version make no new one.
 
+        Parameters
+        ----------
+        case_id, finding, reader
+            Whose mask, of what, on which film.
+        mask : (H, W) bool
+            In the film's own pixels.
+        tool
+            How it was made, e.g. ``"brush"``, ``"import"``, ``"from irnet"``.
+        parent
+            Row id of the annotation it was made from, or ``None``.
+        source_run
+            Run whose draft it started from, or ``None``.
+
         Raises
         ------
         DataError
@@ -378,7 +414,13 @@ class Project:
         )
 
     def withdraw(self, annotation: Annotation, *, actor: str, reason: str) -> None:
-        """Take a version out of use; its row and its mask stay on disk."""
+        """Take a version out of use; its row and its mask stay on disk.
+
+        Parameters
+        ----------
+        annotation, actor, reason
+            The version, who takes it out and why.
+        """
         entry = {"annotation": annotation.id, "reason": reason}
         with self.transaction():
             _annotations.withdraw(self._database, annotation.id, reason)
@@ -390,13 +432,28 @@ class Project:
         """Return the newest version of one reader, or, of all, the one that counts.
 
         A mask that an adjudicator made final (`settle`) counts before newer ones.
+
+        Parameters
+        ----------
+        case_id, finding
+            The case's 16 hexadecimal digits and the finding's name.
+        reader
+            Whose version; ``None``: the one that counts.
         """
         return _annotations.latest(self._database, case_id, finding, reader)
 
     def history(
         self, case_id: str, finding: str, *, reader: str | None = None
     ) -> list[Annotation]:
-        """Return every version, oldest first."""
+        """Return every version, oldest first.
+
+        Parameters
+        ----------
+        case_id, finding
+            The case's 16 hexadecimal digits and the finding's name.
+        reader
+            Whose versions; ``None``: everybody's.
+        """
         return _annotations.history(self._database, case_id, finding, reader)
 
     def read_mask(self, annotation: Annotation) -> Mask:
@@ -480,7 +537,23 @@ class Project:
     ) -> Decision:
         """Enter a reader's verdict; a later one replaces it without erasing it.
 
-        It is about the film as a whole, or about one finding alone.
+        Parameters
+        ----------
+        case_id, verdict, reader
+            Who says what about which film.
+        confidence
+            1 (low) to 3 (high), or ``None``.
+        comment
+            Empty for none.
+        seconds
+            Since the film was shown, or ``None``.
+        finding
+            The one finding that it is about; ``None``: the film as a whole.
+
+        Raises
+        ------
+        DataError
+            No such case, verdict or finding.
         """
         self.case(case_id)
         if finding is not None and finding not in self._names:
@@ -533,7 +606,20 @@ class Project:
         gestures: Mapping[str, int],
         arm: str = "",
     ) -> Work:
-        """Enter a spell of a reader's work on a film; see `schema.Work`."""
+        """Enter a spell of a reader's work on a film; see `schema.Work`.
+
+        Parameters
+        ----------
+        case_id, finding, reader
+            Who worked on what; without findings, ``None``.
+        seconds
+            Active ones, kept to a hundredth.
+        gestures
+            How often each tool was used: ``{"paint": 3, "undo": 1}``.
+        arm
+            What the film was offered in: ``"blank"``, ``"draft"``, ``"loop"`` or
+            ``"blind"``; empty: not said.
+        """
         with self.transaction():
             work = _work.insert(
                 self._database,
@@ -582,7 +668,22 @@ class Project:
         return _decisions.newest_of_findings(self._database, case_id, reader)
 
     def adopt(self, stage: str, run_id: str, *, actor: str) -> None:
-        """Let `stage` show `run_id` from now on."""
+        """Let `stage` show `run_id` from now on.
+
+        Parameters
+        ----------
+        stage
+            One of `napari_wsseg.schema.STAGES`, or ``"anatomy"``.
+        run_id
+            Taken as it is: that the run exists is not checked.
+        actor
+            Reader or program that decides it.
+
+        Raises
+        ------
+        DataError
+            There is no such stage.
+        """
         with self.transaction():
             _decisions.adopt(self._database, stage, run_id, actor)
             self.audit(actor, "adopt", {"stage": stage, "run": run_id})
@@ -623,7 +724,17 @@ class Project:
     def settle(
         self, case_id: str, finding: str, version: Annotation | None, *, actor: str
     ) -> None:
-        """Make a version of a finding's mask final; ``None`` lets the newest count."""
+        """Make a version of a finding's mask final; ``None`` lets the newest count.
+
+        Parameters
+        ----------
+        case_id, finding
+            The case's 16 hexadecimal digits and the finding's name.
+        version
+            Of this finding on this case, by any reader.
+        actor
+            Adjudicator who says so.
+        """
         number = version.id if version else None
         entry = {"case": case_id, "finding": finding, "annotation": number}
         with self.transaction():
@@ -654,6 +765,19 @@ class Project:
         """Keep a stroke, `before` to `after`, safe until it is folded into a mask.
 
         Open strokes that do not lead to `before` become a version first.
+
+        Parameters
+        ----------
+        case_id, finding, reader
+            Who draws what, on which film.
+        before, after : (H, W) bool
+            The mask as it was and as it is now, in the film's own pixels.
+
+        Raises
+        ------
+        DataError
+            Another shape than the film's, an unknown finding, no reader, or the disk
+            refuses.
         """
         case = self.case(case_id)
         for mask in (before, after):
@@ -669,7 +793,23 @@ class Project:
         return strokes.pending(self._database)
 
     def recover(self, case_id: str, finding: str, reader: str) -> Mask:
-        """Return the reader's newest mask with the open strokes on it."""
+        """Return the reader's newest mask with the open strokes on it.
+
+        Parameters
+        ----------
+        case_id, finding, reader
+            Whose mask, of what, on which film.
+
+        Returns
+        -------
+        (H, W) bool
+            Blank where there is neither mask nor stroke.
+
+        Raises
+        ------
+        DataError
+            The mask under the strokes is lost, or they do not fit it.
+        """
         key, shape = (
             strokes.StrokeKey(case_id, finding, reader),
             self.case(case_id).shape,
@@ -689,12 +829,27 @@ class Project:
     ) -> Annotation | None:
         """Make the open strokes part of a saved mask.
 
-        `parent` is the version they were drawn on, unless the reader has a newer one.
-        `shown`, the (H, W) mask on screen, helps where the mask they were drawn on is
-        lost. The strokes are forgotten once the saved mask has been read back.
+        The strokes are forgotten once the saved mask has been read back.
 
-        Returns ``None`` when there are none. Strokes that were all undone make no new
-        version: the newest, or ``None``, is returned.
+        Parameters
+        ----------
+        case_id, finding, reader
+            Who drew what, on which film.
+        tool
+            How it was drawn, e.g. ``"brush"``, ``"recovered"``.
+        source_run
+            Run whose draft it started from, or ``None``.
+        parent
+            Row id of the version that the strokes were drawn on; a newer one of the
+            reader's goes before it.
+        shown : (H, W) bool
+            The mask on screen: helps where the one that was drawn on is lost.
+
+        Returns
+        -------
+        Annotation or None
+            ``None`` when there are no strokes. Strokes that were all undone make no new
+            version: the newest, or ``None``, is returned.
 
         Raises
         ------
@@ -731,18 +886,49 @@ class Project:
         """Make open strokes that cannot be folded versions of their own.
 
         See `napari_wsseg.io.project_folder.rescue`.
+
+        Parameters
+        ----------
+        case_id, finding, reader
+            Who drew what, on which film.
+
+        Returns
+        -------
+        list of Annotation
+            The one that holds last; empty where there are no strokes.
+
+        Raises
+        ------
+        DataError
+            The disk refuses; the strokes stay open.
         """
         key = strokes.StrokeKey(case_id, finding, reader)
         return _rescue.rescue(self._database, self.folder, self.case(case_id), key)
 
     def drop_strokes(self, case_id: str, finding: str, reader: str) -> None:
-        """Forget the open strokes."""
+        """Forget the open strokes.
+
+        Parameters
+        ----------
+        case_id, finding, reader
+            Who drew what, on which film; saved masks stay.
+        """
         strokes.drop(self._database, strokes.StrokeKey(case_id, finding, reader))
 
     # Trust -------------------------------------------------------------------------
 
     def audit(self, actor: str, action: str, payload: Mapping[str, object]) -> None:
-        """Add a row to the audit trail; `payload` holds JSON values, no identity."""
+        """Add a row to the audit trail.
+
+        Parameters
+        ----------
+        actor
+            Reader or program in whose name it was done.
+        action
+            In a word or two, e.g. ``"import"``, ``"undo decision"``.
+        payload
+            JSON values, nobody's identity among them.
+        """
         _audit.append(self._database, actor, action, payload)
 
     @cached_property

@@ -177,7 +177,24 @@ class RunFolder:
         seconds: float,
         message: str = "",
     ) -> None:
-        """Say how it ended; `seconds` of this session are added to earlier ones."""
+        """Say how it ended.
+
+        Parameters
+        ----------
+        state
+            ``"done"``, ``"stopped"`` or ``"failed"``.
+        metrics
+            Figures by name, written over earlier ones.
+        seconds
+            Of this session; added to those of earlier ones.
+        message
+            Why it failed, or the last thing it said.
+
+        Raises
+        ------
+        DataError
+            The disk is full or gone, or the project is not there any more.
+        """
         before = self._state()
         self._write_state(
             state=state,

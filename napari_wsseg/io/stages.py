@@ -57,6 +57,22 @@ def folder(project: Path, stage: str, run: str) -> Path:
 
     A variant of a stage (see `napari_wsseg.pipeline.inference.variants`) is named
     behind a tilde, ``"cam~layer-cam@4"``, and lies beside it.
+
+    Parameters
+    ----------
+    project
+        The project's folder.
+    stage
+        One of `napari_wsseg.schema.STAGES` or ``"anatomy"``, or a variant of one.
+    run
+        Its id.
+
+    Raises
+    ------
+    ValueError
+        There is no such stage, or a variant is named with other characters.
+    DataError
+        The run's id is no name of a folder.
     """
     own, tilde, variant = stage.partition("~")
     if own not in (*STAGES, ANATOMY):
@@ -71,7 +87,22 @@ def folder(project: Path, stage: str, run: str) -> Path:
 
 
 def write(project: Path, stage: str, run: str, case_id: str, maps: StageMaps) -> None:
-    """Keep one case's maps."""
+    """Keep one case's maps.
+
+    Parameters
+    ----------
+    project, stage, run
+        As in `folder`.
+    case_id
+        16 hexadecimal digits.
+    maps
+        Scores are rounded to float16. What an earlier drawing left of the stage goes.
+
+    Raises
+    ------
+    DataError
+        The disk is full or the project is not there any more.
+    """
     arrays: dict[str, Any] = {
         "score": maps.score.astype(np.float16),
         "present": maps.present.astype(np.float32),
@@ -106,6 +137,13 @@ def _is_current(place: Path) -> bool:
 def read(project: Path, stage: str, run: str, case_id: str) -> StageMaps | None:
     """Return one case's maps, or ``None`` where the stage has not seen the case.
 
+    Parameters
+    ----------
+    project, stage, run
+        As in `folder`.
+    case_id
+        16 hexadecimal digits.
+
     Raises
     ------
     DataError
@@ -137,7 +175,20 @@ def read(project: Path, stage: str, run: str, case_id: str) -> StageMaps | None:
 def read_present(
     project: Path, stage: str, run: str, case_id: str
 ) -> NDArray[np.float32] | None:
-    """Return one case's (K,) presence alone: what a list of thousands can afford."""
+    """Return one case's presence alone: what a list of thousands can afford.
+
+    Parameters
+    ----------
+    project, stage, run
+        As in `folder`.
+    case_id
+        16 hexadecimal digits.
+
+    Returns
+    -------
+    (K,) float32 in [0, 1] or None
+        ``None``: the stage has not seen the case, or its file is damaged.
+    """
     path = folder(project, stage, run) / f"{case_id}.npz"
     try:
         with _load(path) as arrays:
@@ -168,15 +219,27 @@ def cases_with_maps(project: Path, stage: str, run: str) -> set[str]:
     """Return the ids of the cases that the stage has maps of.
 
     Maps of an earlier drawing do not count: the stage has to be computed again.
+
+    Parameters
+    ----------
+    project, stage, run
+        As in `folder`.
     """
     place = project_files.checked(folder(project, stage, run))
     return {path.stem for path in place.glob("*.npz")} if _is_current(place) else set()
 
 
 def missing(project: Path, stage: str, run: str, films: Iterable[str]) -> set[str]:
-    """Return which of `films`, case ids, the stage has no maps of yet.
+    """Return which cases a stage has no maps of yet.
 
     Of a stage that was stopped before it knew how its maps become masks, all.
+
+    Parameters
+    ----------
+    project, stage, run
+        As in `folder`.
+    films
+        Case ids, of 16 hexadecimal digits.
     """
     if not (folder(project, stage, run) / "stage.json").exists():
         return set(films)
@@ -186,7 +249,20 @@ def missing(project: Path, stage: str, run: str, films: Iterable[str]) -> set[st
 def write_settings(
     project: Path, stage: str, run: str, settings: StageSettings
 ) -> None:
-    """Keep how the maps of a stage become masks by default."""
+    """Keep how the maps of a stage become masks by default.
+
+    Parameters
+    ----------
+    project, stage, run
+        As in `folder`.
+    settings
+        Replace what was kept before.
+
+    Raises
+    ------
+    DataError
+        If the disk is full, read-only or gone.
+    """
     atomic.write_json(
         folder(project, stage, run) / "stage.json",
         {
@@ -203,7 +279,18 @@ def write_settings(
 
 
 def read_settings(project: Path, stage: str, run: str) -> StageSettings | None:
-    """Return how maps become masks, or ``None`` if the stage never ran."""
+    """Return how maps become masks, or ``None`` if the stage never ran.
+
+    Parameters
+    ----------
+    project, stage, run
+        As in `folder`.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged; running the stage again mends it.
+    """
     path = folder(project, stage, run) / "stage.json"
     if not path.exists():
         return None

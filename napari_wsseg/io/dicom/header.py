@@ -125,7 +125,15 @@ def _with_points(value: Any) -> Any:
 
 
 def header_text(dataset: Dataset, keyword: str, most: int = 32) -> str:
-    """Return an element's value as one short printable line, empty if there is none."""
+    """Return an element's value as one short printable line, empty if there is none.
+
+    Parameters
+    ----------
+    dataset, keyword
+        Where to look, and the element's keyword (PS3.6 section 6).
+    most
+        Characters; what follows is cut off.
+    """
     return plain_value(str(header_element(dataset, keyword) or ""), most)
 
 

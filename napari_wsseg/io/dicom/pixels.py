@@ -39,6 +39,21 @@ _BLOCK = 2048
 def stored(path: Path, dataset: Dataset, header: Header) -> Values:
     """Return the (H, W) stored values, or (H, W, 3) uint8 red, green and blue.
 
+    Parameters
+    ----------
+    path
+        Of the file, for messages.
+    dataset
+        Holds the pixel data, native or encapsulated (PS3.5 section 8.2).
+    header
+        What `napari_wsseg.io.dicom.header.check` made of `dataset`.
+
+    Returns
+    -------
+    (H, W) integers or (H, W, 3) uint8
+        Before modality LUT and window (PS3.3 C.11); bits that are not stored are
+        cleared.
+
     Raises
     ------
     DataError

@@ -88,6 +88,18 @@ def by_film(path: Path) -> dict[str, Any]:
 def localised(path: Path, film: str, entry: object) -> Iterator[tuple[str, Draw]]:
     """Yield findings of one film of a CheXlocalize file, and what draws them.
 
+    Parameters
+    ----------
+    path
+        Of the file, for messages.
+    film, entry
+        A film's name in the file, and what stands under it.
+
+    Yields
+    ------
+    str, Draw
+        The draw raises `DataError` where the mask is damaged or not of the film's size.
+
     Raises
     ------
     DataError
@@ -129,6 +141,21 @@ def polygons(
     """Return the mask of COCO's polygons, each ``[x0, y0, x1, y1, …]``, united.
 
     A pixel is inside if its centre is.
+
+    Parameters
+    ----------
+    flat
+        x and y in pixels from the upper left corner of the film.
+    size
+        Rows and columns as the file says them.
+    shape
+        Rows and columns of the film; ``None``: not known, and `size` is believed.
+
+    Raises
+    ------
+    DataError
+        Not lists of x and y, shares instead of pixels, or corners off the film; a size
+        that is not the film's.
     """
     rows, columns = size_of(size)
     check((rows, columns), shape)
@@ -197,7 +224,20 @@ def size_of(value: Any) -> tuple[int, int]:
 def check(
     size: tuple[int, int], shape: tuple[int, int] | None, advice: str = ""
 ) -> None:
-    """Refuse a mask of another size than its film; `DataError` with `advice`."""
+    """Refuse a mask of another size than its film.
+
+    Parameters
+    ----------
+    size, shape
+        Rows and columns of the mask and of the film; without `shape` all is well.
+    advice
+        What to do about it, at the end of the message.
+
+    Raises
+    ------
+    DataError
+        They differ.
+    """
     if shape is not None and size != shape:
         raise DataError(
             f"the mask is {size[0]} × {size[1]}, its film {shape[0]} × {shape[1]}; "

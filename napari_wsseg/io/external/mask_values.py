@@ -162,6 +162,15 @@ def of_colours(
     Colours are laid on black; where all that is seen has one colour, opacity is the
     mask.
 
+    Parameters
+    ----------
+    colours : (H, W, 3 or 4) uint8 or uint16
+        Red, green, blue and, if there is a fourth, opacity.
+    choice
+        How values are read; by default as they speak for themselves.
+    remarks
+        Gets a line for what deserves a look.
+
     Raises
     ------
     DataError

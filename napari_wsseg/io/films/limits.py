@@ -56,9 +56,17 @@ def check_file(path: Path) -> None:
 def check_shape(path: Path, rows: int, columns: int) -> None:
     """Refuse a film without pixels, or with more than memory is risked for.
 
+    Parameters
+    ----------
+    path
+        Of the film, for messages.
+    rows, columns
+        As its header says, before anything is decoded.
+
     Raises
     ------
     DataError
+        One is below 1, or there are more than `MAX_PIXELS`.
     """
     if rows < 1 or columns < 1:
         raise DataError(f"{path}: {rows} × {columns} pixels: there is no image")

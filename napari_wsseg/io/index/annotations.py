@@ -25,7 +25,15 @@ _COUNTS = f"ORDER BY id = ({_FINAL}) DESC, id DESC"
 def history(
     database: Database, case_id: str, finding: str, reader: str | None
 ) -> list[Annotation]:
-    """Return the versions of one finding on one case, oldest first."""
+    """Return the versions of one finding on one case, oldest first.
+
+    Parameters
+    ----------
+    database, case_id, finding
+        The index, the case's 16 hexadecimal digits and the finding's name.
+    reader
+        Whose versions; ``None``: everybody's.
+    """
     rows = database.rows(
         f"SELECT * FROM annotations WHERE case_id = ? AND finding = ? "
         f"AND (reader = ? OR ? IS NULL) AND {_LIVING} ORDER BY id",
@@ -37,7 +45,15 @@ def history(
 def latest(
     database: Database, case_id: str, finding: str, reader: str | None
 ) -> Annotation | None:
-    """Return the newest version of one reader, or, of all, the one that counts."""
+    """Return the newest version of one reader, or, of all, the one that counts.
+
+    Parameters
+    ----------
+    database, case_id, finding
+        The index, the case's 16 hexadecimal digits and the finding's name.
+    reader
+        Whose version; ``None``: an adjudicator's final one, else the newest.
+    """
     order = _COUNTS if reader is None else "ORDER BY id DESC"
     row = database.row(
         f"SELECT * FROM annotations WHERE case_id = ? AND finding = ? "
@@ -56,7 +72,13 @@ def by_id(database: Database, annotation_id: int) -> Annotation | None:
 def of_case(
     database: Database, case_id: str, reader: str | None = None
 ) -> dict[str, Annotation]:
-    """Return, by finding, what `latest` returns of a case."""
+    """Return, by finding, what `latest` returns of a case.
+
+    Parameters
+    ----------
+    database, case_id, reader
+        As in `latest`.
+    """
     rows = database.rows(
         "SELECT DISTINCT finding FROM annotations WHERE case_id = ? ORDER BY finding",
         case_id,
@@ -70,7 +92,15 @@ def of_case(
 def findings_of_cases(
     database: Database, split: str | None, reader: str | None = None
 ) -> dict[str, set[str]]:
-    """Return which findings have an expert mask, of a reader or any, by case id."""
+    """Return which findings have an expert mask, of a reader or any, by case id.
+
+    Parameters
+    ----------
+    database
+        The index.
+    split, reader
+        Of which cases and whose masks; ``None``: of all, whoever drew them.
+    """
     rows = database.rows(
         "SELECT DISTINCT case_id, finding FROM annotations "
         "JOIN cases ON cases.id = annotations.case_id "
@@ -109,7 +139,26 @@ def insert(
     pixels_sha: str,
     area_px: int,
 ) -> Annotation:
-    """Enter the next version and return it."""
+    """Enter the next version and return it.
+
+    Parameters
+    ----------
+    database, case_id, finding, reader
+        The index, and what the version is counted by: 1, 2, 3 … of each reader.
+    tool
+        How it was made, e.g. ``"brush"``, ``"import"``, ``"from irnet"``.
+    parent
+        Row id of the annotation it was made from, or ``None``.
+    source_run
+        Run whose draft it started from, or ``None``.
+    mask_sha
+        First 12 hexadecimal digits of the SHA-256 of the mask file, on disk already.
+    pixels_sha
+        SHA-256 of shape and pixels, see
+        `napari_wsseg.io.project_folder.mask_store.pixels_sha`.
+    area_px
+        Pixels of the finding.
+    """
     with database.transaction():
         count = database.row(
             "SELECT coalesce(max(version), 0) AS newest FROM annotations "
@@ -141,7 +190,15 @@ def insert(
 
 
 def withdraw(database: Database, annotation_id: int, reason: str) -> None:
-    """Take an annotation whose mask is lost out of use; its row stays."""
+    """Take an annotation whose mask is lost out of use; its row stays.
+
+    Parameters
+    ----------
+    database, annotation_id
+        The index, and the row id; one that is withdrawn already stays as it is.
+    reason
+        In words, kept beside it.
+    """
     database.run(
         "INSERT OR IGNORE INTO withdrawn (annotation, reason, created) "
         "VALUES (?, ?, ?)",

@@ -22,7 +22,19 @@ _START = "0" * 64
 def append(
     database: Database, actor: str, action: str, payload: Mapping[str, object]
 ) -> None:
-    """Add one row; `payload` holds JSON values and nobody's identity."""
+    """Add one row, sealed to the last.
+
+    Parameters
+    ----------
+    database
+        The index.
+    actor
+        Reader or program in whose name it was done.
+    action
+        In a word or two, e.g. ``"mask"``, ``"undo decision"``.
+    payload
+        JSON values, nobody's identity among them.
+    """
     text = json.dumps(dict(payload), sort_keys=True, ensure_ascii=False)
     with database.transaction():
         last = database.row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")

@@ -22,6 +22,13 @@ _ALLOWED = (1, 0, -1, None)
 def insert(database: Database, case: Case, findings: Sequence[str]) -> None:
     """Enter a new case.
 
+    Parameters
+    ----------
+    database, case
+        The index, and the case with its path relative to the image folder.
+    findings
+        The project's; labels may be of no other.
+
     Raises
     ------
     DataError
@@ -46,7 +53,15 @@ def insert(database: Database, case: Case, findings: Sequence[str]) -> None:
 def select(
     database: Database, findings: Sequence[str], split: str | None = None
 ) -> list[Case]:
-    """Return the cases of a split, or all, ordered by path."""
+    """Return the cases of a split, or all, ordered by path.
+
+    Parameters
+    ----------
+    database, findings
+        The index, and the names that each case has a label of, ``None`` if unknown.
+    split
+        ``"train"``, ``"val"`` or ``"test"``; ``None``: all.
+    """
     where, values = ("WHERE split = ?", (split,)) if split else ("", ())
     rows = database.rows(f"SELECT * FROM cases {where} ORDER BY path", *values)
     return [_case(row, findings) for row in rows]
@@ -54,6 +69,13 @@ def select(
 
 def one(database: Database, findings: Sequence[str], case_id: str) -> Case:
     """Return one case.
+
+    Parameters
+    ----------
+    database, findings
+        The index, and the names that the case has a label of, ``None`` if unknown.
+    case_id
+        16 hexadecimal digits.
 
     Raises
     ------
@@ -72,7 +94,22 @@ def set_labels(
     labels: Mapping[str, int | None],
     findings: Sequence[str],
 ) -> None:
-    """Change the labels that are named in `labels`; the others stay."""
+    """Change the labels that are named in `labels`; the others stay.
+
+    Parameters
+    ----------
+    database, case
+        The index, and the case with the labels it has now.
+    labels
+        Finding to 1 (present), 0 (absent), -1 (uncertain) or ``None`` (unknown).
+    findings
+        The project's; labels may be of no other.
+
+    Raises
+    ------
+    DataError
+        No such finding, or no such value.
+    """
     text = _to_json(case.path, {**case.labels, **labels}, findings)
     database.run("UPDATE cases SET labels = ? WHERE id = ?", text, case.id)
 

@@ -30,7 +30,26 @@ def insert(
     seconds: float | None,
     finding: str | None,
 ) -> Decision:
-    """Enter a decision and return it."""
+    """Enter a decision and return it.
+
+    Parameters
+    ----------
+    database, case_id, verdict, reader
+        The index, and who says what about which film.
+    confidence
+        1 (low) to 3 (high), or ``None``.
+    comment
+        Empty for none.
+    seconds
+        Since the film was shown, or ``None``.
+    finding
+        The one finding that it is about; ``None``: the film as a whole.
+
+    Raises
+    ------
+    DataError
+        There is no such verdict.
+    """
     verdicts = get_args(Verdict)
     if verdict not in verdicts:
         raise DataError(f"verdict {verdict!r} is none of: {', '.join(verdicts)}")
@@ -61,7 +80,15 @@ def insert(
 def newest(
     database: Database, case_id: str, reader: str | None = None
 ) -> Decision | None:
-    """Return the decision on a case that holds, of one reader or of any."""
+    """Return the decision on a case that holds, of one reader or of any.
+
+    Parameters
+    ----------
+    database, case_id
+        The index, and the case's 16 hexadecimal digits.
+    reader
+        Whose decision; ``None``: the newest, whoever made it.
+    """
     row = database.row(
         f"SELECT * FROM decisions WHERE case_id = ? AND finding IS NULL AND {_HOLDS} "
         "AND (reader = ? OR ? IS NULL) ORDER BY id DESC LIMIT 1",
@@ -102,7 +129,15 @@ def all_that_hold(database: Database) -> list[Decision]:
 def newest_of_findings(
     database: Database, case_id: str, reader: str | None
 ) -> dict[str, Decision]:
-    """Return the decision that holds on each finding of a case, by finding."""
+    """Return the decision that holds on each finding of a case, by finding.
+
+    Parameters
+    ----------
+    database, case_id
+        The index, and the case's 16 hexadecimal digits.
+    reader
+        Whose decisions; ``None``: the newest, whoever made them.
+    """
     rows = database.rows(
         "SELECT * FROM decisions WHERE id IN (SELECT max(id) FROM decisions "
         "WHERE case_id = ? AND finding IS NOT NULL AND (reader = ? OR ? IS NULL) "
@@ -113,7 +148,15 @@ def newest_of_findings(
 
 
 def undo(database: Database, decision: Decision, actor: str) -> None:
-    """Let a decision hold no longer; its row stays."""
+    """Let a decision hold no longer; its row stays.
+
+    Parameters
+    ----------
+    database, decision
+        The index, and the decision; one that was undone already stays so.
+    actor
+        Reader who takes it back.
+    """
     database.run(
         "INSERT OR IGNORE INTO undone (decision, actor, created) VALUES (?, ?, ?)",
         *(decision.id, actor, _clock.now()),
@@ -121,7 +164,20 @@ def undo(database: Database, decision: Decision, actor: str) -> None:
 
 
 def adopt(database: Database, stage: str, run: str, actor: str) -> None:
-    """Enter that `stage` shows `run` from now on."""
+    """Enter that `stage` shows `run` from now on.
+
+    Parameters
+    ----------
+    database, stage, run
+        The index, one of `ADOPTABLE`, and the run's id, which is not looked up.
+    actor
+        Reader or program that decides it.
+
+    Raises
+    ------
+    DataError
+        There is no such stage.
+    """
     check_stage(stage)
     database.run(
         "INSERT INTO adoptions (stage, run, actor, created) VALUES (?, ?, ?, ?)",

@@ -33,6 +33,19 @@ def put(
 ) -> list[LabelVersion]:
     """Enter what a reader says of findings, and let it count; return every new row.
 
+    Parameters
+    ----------
+    database, case
+        The index, and the case with the labels it has now.
+    labels
+        Finding to 1 (present), 0 (absent), -1 (uncertain) or ``None`` (unknown).
+    findings
+        The project's; labels may be of no other.
+    reader
+        Who says it.
+    source
+        How, e.g. ``"window"``, ``"import"``.
+
     Raises
     ------
     DataError
@@ -57,7 +70,17 @@ def undo(
     *,
     actor: str,
 ) -> LabelVersion:
-    """Take a label back: what was said before it counts again; return the new row."""
+    """Take a label back: what was said before it counts again; return the new row.
+
+    Parameters
+    ----------
+    database, case, findings
+        The index, the case with the labels it has now, and the project's findings.
+    version
+        What is taken back.
+    actor
+        Reader who takes it back.
+    """
     with database.transaction():
         row = database.row(
             f"SELECT value FROM labels WHERE case_id = ? AND finding = ? AND {_LIVING} "
@@ -73,7 +96,13 @@ def undo(
 
 
 def history(database: Database, case_id: str, finding: str) -> list[LabelVersion]:
-    """Return what was said of a finding on a film and not taken back, oldest first."""
+    """Return what was said of a finding on a film and not taken back, oldest first.
+
+    Parameters
+    ----------
+    database, case_id, finding
+        The index, the case's 16 hexadecimal digits and the finding's name.
+    """
     rows = database.rows(
         f"SELECT * FROM labels WHERE case_id = ? AND finding = ? AND {_LIVING} "
         "ORDER BY id",

@@ -9,7 +9,17 @@ from napari_wsseg.io.index.database import Database
 def settle(
     database: Database, case_id: str, finding: str, annotation: int | None, actor: str
 ) -> None:
-    """Make a version of a finding's mask final; ``None``: none is from now on."""
+    """Make a version of a finding's mask final; ``None``: none is from now on.
+
+    Parameters
+    ----------
+    database, case_id, finding
+        The index, the case's 16 hexadecimal digits and the finding's name.
+    annotation
+        Row id of the version.
+    actor
+        Adjudicator who says so.
+    """
     database.run(
         "INSERT INTO finals (case_id, finding, annotation, actor, created) "
         "VALUES (?, ?, ?, ?, ?)",
@@ -31,7 +41,13 @@ def settled(database: Database) -> dict[str, dict[str, str]]:
 
 
 def see(database: Database, case_id: str, reader: str) -> None:
-    """Enter that a reader has been shown a case just now."""
+    """Enter that a reader has been shown a case just now.
+
+    Parameters
+    ----------
+    database, case_id, reader
+        The index, who was shown what; the time before is overwritten.
+    """
     database.run(
         "INSERT OR REPLACE INTO seen (case_id, reader, at) VALUES (?, ?, ?)",
         *(case_id, reader, _clock.now()),

@@ -28,7 +28,22 @@ def insert(
     seconds: float,
     gestures: Mapping[str, int],
 ) -> Work:
-    """Enter a spell of work and return it."""
+    """Enter a spell of work and return it.
+
+    Parameters
+    ----------
+    database, case_id, reader
+        The index, and who worked on which film.
+    finding
+        The finding in hand; ``None`` where the project has none.
+    arm
+        What the film was offered in: ``"blank"``, ``"draft"``, ``"loop"`` or
+        ``"blind"``; empty: not said.
+    seconds
+        Active ones, kept to a hundredth.
+    gestures
+        How often each tool was used: ``{"paint": 3, "undo": 1}``.
+    """
     seconds, created = round(seconds, 2), _clock.now()
     text = json.dumps(dict(gestures), sort_keys=True)
     with database.transaction():

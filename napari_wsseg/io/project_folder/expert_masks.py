@@ -20,6 +20,15 @@ def check(
 ) -> None:
     """Refuse a mask that does not fit its case.
 
+    Parameters
+    ----------
+    case, mask
+        The film's case, and what should be a bool mask of the film's rows and columns.
+    findings, finding
+        The project's findings, and the one that the mask is of.
+    reader
+        Must not be blank.
+
     Raises
     ------
     DataError
@@ -38,6 +47,13 @@ def check(
 
 def check_kept(folder: Path, version: Annotation, mask: Mask) -> None:
     """Read a version back: what it holds must be `mask`.
+
+    Parameters
+    ----------
+    folder, version
+        The project's folder, and the version that was saved just now.
+    mask : (H, W) bool
+        What was meant to be saved.
 
     Raises
     ------
@@ -67,6 +83,31 @@ def save(
     """Save a checked mask; the same pixels as the newest version make no new one.
 
     A file of the newest version that is lost or damaged is mended by its own pixels.
+
+    Parameters
+    ----------
+    database, folder
+        The index, and the project's folder.
+    case, finding, reader
+        Whose mask, of what, on which film.
+    mask : (H, W) bool
+        Passed `check`.
+    tool
+        How it was made, e.g. ``"brush"``, ``"import"``, ``"from irnet"``.
+    parent
+        Row id of the annotation it was made from, or ``None``.
+    source_run
+        Run whose draft it started from, or ``None``.
+
+    Returns
+    -------
+    Annotation
+        The new version, or the newest where the pixels are the same.
+
+    Raises
+    ------
+    DataError
+        The disk is full or the folder cannot be written to; nothing is harmed.
     """
     sha = _mask_store.pixels_sha(mask)
     newest = _annotations.latest(database, case.id, finding, reader)

@@ -33,10 +33,22 @@ def problems(
 ) -> list[str]:
     """Look at index, masks, strokes, images and audit trail.
 
-    With `repair`, a version whose mask is lost is withdrawn, so that the one before
-    holds again; strokes that were painted on it become versions of their own; files
-    that no row knows go to ``.trash``, files half written go. Nothing that holds
-    anybody's work is deleted.
+    Parameters
+    ----------
+    database, folder, cases
+        The index, the project's folder and all of its cases.
+    films
+        Where the films lie.
+    repair
+        A version whose mask is lost is withdrawn, so that the one before holds again;
+        strokes that were painted on it become versions of their own; files that no row
+        knows go to ``.trash``, files half written go. Nothing that holds anybody's work
+        is deleted.
+
+    Returns
+    -------
+    list of str
+        One line for each thing that is wrong, those that were repaired too.
     """
     found = list(_index(database))
     found += _links(folder)

@@ -63,6 +63,13 @@ def pixels_sha(mask: Mask) -> str:
 def place(folder: Path, case_id: str, finding: str, sha: str) -> Path:
     """Return where a mask lies in the project `folder`.
 
+    Parameters
+    ----------
+    folder, case_id, finding
+        The project's folder, the case's 16 hexadecimal digits and the finding's name.
+    sha
+        First 12 hexadecimal digits of the SHA-256 of the mask file.
+
     Raises
     ------
     DataError
@@ -76,6 +83,18 @@ def place(folder: Path, case_id: str, finding: str, sha: str) -> Path:
 
 def write(folder: Path, case_id: str, finding: str, mask: Mask) -> str:
     """Put a mask on disk, forced there, and return its name's hash.
+
+    Parameters
+    ----------
+    folder, case_id, finding
+        The project's folder, the case's 16 hexadecimal digits and the finding's name.
+    mask : (H, W) bool
+        A file that holds it already stays as it is.
+
+    Returns
+    -------
+    str
+        First 12 hexadecimal digits of the SHA-256 of the file.
 
     Raises
     ------
@@ -112,6 +131,16 @@ def _staging_folder(folder: Path) -> Path:
 def read(folder: Path, case_id: str, finding: str, sha: str) -> Mask:
     """Read a mask and check it against its name.
 
+    Parameters
+    ----------
+    folder, case_id, finding, sha
+        As in `place`.
+
+    Returns
+    -------
+    (H, W) bool
+        Of the shape that the file has: whether it is the film's is not checked.
+
     Raises
     ------
     DataError
@@ -138,7 +167,18 @@ def read(folder: Path, case_id: str, finding: str, sha: str) -> Mask:
 
 
 def is_whole(folder: Path, case_id: str, finding: str, sha: str) -> bool:
-    """Whether a mask's file holds what was written, without decoding it."""
+    """Whether a mask's file holds what was written, without decoding it.
+
+    Parameters
+    ----------
+    folder, case_id, finding, sha
+        As in `place`.
+
+    Raises
+    ------
+    DataError
+        A part is no single name, as only a forged index has it.
+    """
     try:
         data = project_files.read_bytes(place(folder, case_id, finding, sha), MAX_BYTES)
     except OSError:

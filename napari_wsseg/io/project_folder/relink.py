@@ -28,6 +28,15 @@ def hide(
     ``wsseg.toml`` names the key first, with the image folder still beside it; then come
     the key file and the index; last, the image folder leaves ``wsseg.toml``.
 
+    Parameters
+    ----------
+    database, folder
+        The index, and the project's folder.
+    settings
+        As ``wsseg.toml`` has them now.
+    cases
+        All of the project's, with their films' own paths.
+
     Raises
     ------
     DataError
@@ -51,6 +60,21 @@ def finish(
     cases: Iterable[Case],
 ) -> _settings.Settings:
     """Complete a hiding of names that was stopped, or take it back.
+
+    Parameters
+    ----------
+    database, folder
+        The index, and the project's folder.
+    settings
+        As ``wsseg.toml`` has them now; where no hiding was stopped, returned as they
+        are.
+    cases
+        All of the project's.
+
+    Returns
+    -------
+    Settings
+        As ``wsseg.toml`` has them afterwards.
 
     Raises
     ------
@@ -99,6 +123,17 @@ def find(
     place: Path,
 ) -> Generator[Progress, None, list[Case]]:
     """Yield progress while looking in `place` for every film by its pixels.
+
+    Parameters
+    ----------
+    database, folder
+        The index, and the project's folder.
+    settings
+        As ``wsseg.toml`` has them now.
+    cases
+        Those that are looked for.
+    place
+        The new image folder, looked through with all that is in it.
 
     Returns
     -------

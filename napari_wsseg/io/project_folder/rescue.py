@@ -39,6 +39,18 @@ def rescue(
     One version where they can be folded after all, else two; nothing where there are
     no strokes.
 
+    Parameters
+    ----------
+    database, folder
+        The index, and the project's folder.
+    case, key
+        The film's case, and whose strokes on which of its findings.
+
+    Returns
+    -------
+    list of Annotation
+        The one that holds last.
+
     Raises
     ------
     DataError

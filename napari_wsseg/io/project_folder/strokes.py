@@ -56,10 +56,17 @@ def is_open(database: Database, key: StrokeKey) -> bool:
 def record(
     database: Database, folder: Path, key: StrokeKey, before: Mask, after: Mask
 ) -> None:
-    """Journal one stroke, `before` to `after`, (H, W) masks both.
+    """Journal one stroke.
 
     Where the saved mask is not at `before`, the journal is led there first. Open
     strokes must be at `before`, see `leads_to`.
+
+    Parameters
+    ----------
+    database, folder, key
+        The index, the project's folder, and whose strokes on what.
+    before, after : (H, W) bool
+        The mask as it was and as it is now.
     """
     with database.transaction():
         if is_open(database, key):
@@ -94,7 +101,17 @@ def _ground(
 def mend(folder: Path, version: Annotation, mask: Mask) -> bool:
     """Write the file of a version again if it is lost, from its own pixels.
 
-    Returns whether it is whole now.
+    Parameters
+    ----------
+    folder, version
+        The project's folder, and the version whose file it is.
+    mask : (H, W) bool
+        What the version is known to hold.
+
+    Returns
+    -------
+    bool
+        Whether the file is whole now.
     """
     name = (version.case, version.finding)
     if _mask_store.is_whole(folder, *name, version.mask_sha):
@@ -128,7 +145,15 @@ def _append(
 
 
 def leads_to(database: Database, key: StrokeKey, mask: Mask) -> bool:
-    """Whether the open strokes lead to `mask`; without strokes, they do."""
+    """Whether the open strokes lead to `mask`; without strokes, they do.
+
+    Parameters
+    ----------
+    database, key
+        The index, and whose strokes on what.
+    mask : (H, W) bool
+        Compared by the hash of its pixels.
+    """
     last = _last_sha(database, key)
     return last is None or last == _mask_store.pixels_sha(mask)
 

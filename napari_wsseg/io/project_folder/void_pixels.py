@@ -15,6 +15,13 @@ from napari_wsseg.schema import Case, Mask
 def write(folder: Path, case: Case, mask: Mask) -> None:
     """Put a case's void (H, W) on disk.
 
+    Parameters
+    ----------
+    folder, case
+        The project's folder, and the film's case.
+    mask : (H, W) bool
+        True where nobody decided; replaces what was kept before.
+
     Raises
     ------
     DataError
