@@ -157,7 +157,7 @@ def spare_window(viewer: napari.Viewer) -> None:
 
 def fill_screen(viewer: napari.Viewer) -> None:
     """Show the window as it was left, at first as large as the screen."""
-    window = workbench_of(viewer).window
+    window = workbench_of(viewer).main_window
     if window is None:
         return
     kept = preferences.window_place()

@@ -93,7 +93,7 @@ def test_two_films_turned_faster_than_drawn_end_as_one(
 def test_a_panel_closed_while_a_film_is_drawn_does_no_harm(
     shown: Workbench, qtbot: Any
 ) -> None:
-    assert shown.window is not None
+    assert shown.main_window is not None
     dock = shown.viewer.window.add_dock_widget(QLabel("of another plugin"))
     shown.session.step(1)
     shown.viewer.window.remove_dock_widget(dock)

@@ -129,7 +129,7 @@ def test_small_masks_lie_over_large_ones(many: Workbench) -> None:
 @pytest.mark.gui
 def test_tools_findings_and_decisions_are_in_sight_at_once(many: Workbench) -> None:
     bar = part(many, ToolBar)
-    window = many.window
+    window = many.main_window
     window.resize(1366, 740)
     tools = {button.text() for button in bar.findChildren(type(bar.children()[1]))}
     assert {"Brush", "Eraser", "Grow", "Ruler", "Invert", "Turn", "Mirror"} <= tools

@@ -363,6 +363,16 @@ def test_side_by_side_covers_the_canvas_and_a_click_leads_back(
     assert bench.session.looking.view == "cam"
 
 
+def test_the_window_fills_the_screen_at_first_and_later_comes_as_it_was_left(
+    bench: Workbench, qtbot: Any
+) -> None:
+    window.fill_screen(bench.viewer)
+    qtbot.waitUntil(bench.main_window.isMaximized, timeout=5000)
+    assert window.preferences.window_place() is None
+    bench.close()
+    assert window.preferences.window_place() is not None
+
+
 def test_importing_the_window_does_not_import_torch() -> None:
     code = (
         "import sys, napari_wsseg._widgets.window; "
