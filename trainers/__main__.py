@@ -14,6 +14,7 @@ from pathlib import Path
 from napari_wsseg import protocol
 from napari_wsseg.io import runs
 from napari_wsseg.jobs import UsageError, WssegError
+from trainers.engine import cancellation as _cancellation
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,9 +72,9 @@ def settings_from(pairs: list[str]) -> dict[str, str]:
 def _train(arguments: argparse.Namespace, say: Speaker) -> int:
     # torch takes seconds to load; a wrong word should not.
     settings = settings_from(arguments.set)
-    from trainers.engine import cancellation as _cancellation
-    from trainers.engine import processes
-    from trainers.engine.following import follow
+    with _cancellation.leaving_with(arguments.parent):
+        from trainers.engine import processes
+        from trainers.engine.following import follow
 
     cancel = threading.Event()
     _cancellation.on_signals(cancel)
@@ -93,32 +94,35 @@ def _lead(
     say: Speaker,
     cancel: threading.Event,
 ) -> int:
-    from trainers.engine import cancellation as _watch
     from trainers.engine import narrate as _narrate
     from trainers.engine import processes
     from trainers.engine.run import Run
 
-    run = processes.led(
-        lambda: Run.prepare(
-            arguments.recipe,
-            arguments.project,
-            dict(settings),
-            cancel=cancel,
-            resume=arguments.resume,
-        ),
-        lambda run: {"id": run.folder.id, "resumes": run.resumes},
-    )
-    over = _watch.watch(
+    run: Run | None = None
+    over = _cancellation.watch(
         cancel,
-        lambda: runs.RunFolder(run.folder.path).stop_file,
+        lambda: runs.RunFolder(run.folder.path).stop_file if run else None,
         parent=arguments.parent,
-        beat=lambda: say(protocol.heartbeat()),
+        # The first line of all says which run it is.
+        beat=lambda: say(protocol.heartbeat()) if run else None,
     )
     code = 4
-    for line in _narrate.narrate(run, with_maps=arguments.infer):
-        say(line)
-        code = line.get("exit_code", code)
-    over.set()
+    try:
+        run = processes.led(
+            lambda: Run.prepare(
+                arguments.recipe,
+                arguments.project,
+                dict(settings),
+                cancel=cancel,
+                resume=arguments.resume,
+            ),
+            lambda run: {"id": run.folder.id, "resumes": run.resumes},
+        )
+        for line in _narrate.narrate(run, with_maps=arguments.infer):
+            say(line)
+            code = line.get("exit_code", code)
+    finally:
+        over.set()
     return code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -124,6 +125,9 @@ def watched(
 ) -> Iterator[_output.Reporter]:
     """Tell a job's lines while signals, a stop file or the parent's end cancel it."""
     reporter = _output.Reporter(arguments.json)
+    if arguments.parent is not None:
+        with _cancellation.leaving_with(arguments.parent):
+            importlib.import_module("trainers.engine.narrate")
     _cancellation.on_signals(cancel)
     stop = arguments.project / "runs" / "stop"
     project_files.remove(stop)

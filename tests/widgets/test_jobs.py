@@ -312,6 +312,35 @@ def test_no_training_outlives_the_program(tmp_path: Path, how: str) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="by a shell that hears a pipe close")
+@pytest.mark.parametrize("rests", [False, True])
+def test_a_killed_window_leaves_no_process_that_is_still_loading(
+    tmp_path: Path, rests: bool
+) -> None:
+    script = textwrap.dedent(f"""
+        import os, sys, time
+        from napari_wsseg._widgets.processes.child import Child
+        child = Child([sys.executable, {str(FAKE)!r}, "before-start", "."])
+        print(child.process.pid, flush=True)
+        time.sleep(0.5)
+        if {rests}:
+            child.rest()
+        os.kill(os.getpid(), 9)
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
+    pid = int(done.stdout.split()[0])
+    try:
+        end = time.monotonic() + 10
+        while not gone(pid) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert gone(pid), done.stderr
+    finally:
+        if not gone(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
 def test_the_command_names_only_what_differs_from_the_defaults(tmp_path: Path) -> None:
     words = Request(tmp_path, "chexseg", {"p": 0.8, "augment": "flip"}).command()
     assert words[:4] == [sys.executable, "-m", "trainers", "chexseg"]

@@ -62,7 +62,7 @@ def decided(place: Path) -> list[tuple[str, float]]:
         return [(str(row["case_id"]), float(row["seconds"])) for row in rows]
 
 
-def check(bench: Workbench, place: Path, order: list[str]) -> int:
+def check(bench: Workbench, place: Path, order: list[str], qtbot: Any) -> int:
     """Every film up to where the reader is was decided once, in order, when seen."""
     bench.loading.drain()
     rows = decided(place)
@@ -71,7 +71,9 @@ def check(bench: Workbench, place: Path, order: list[str]) -> int:
     assert all(seconds >= FLOOR - 0.05 for _, seconds in rows), rows
     if len(rows) < len(order):
         assert bench.session.case.id == order[len(rows)]
-        assert bench.viewer.title.endswith(bench.session.case.name)
+        # The window is called by the film that it shows: on a busy machine, soon.
+        name = bench.session.case.name
+        qtbot.waitUntil(lambda: bench.viewer.title.endswith(name), timeout=20_000)
     return len(rows)
 
 
@@ -90,7 +92,7 @@ def test_keys_pressed_in_a_burst_decide_only_what_was_seen(
     words = ("key", "--delay", pause, "--repeat-delay", pause, "--repeat", presses)
     begun = time.monotonic()
     wait(qtbot, xdotool(*words, "a"))
-    done = check(bench, place, order)
+    done = check(bench, place, order, qtbot)
     assert 1 <= done <= 1 + (time.monotonic() - begun) / FLOOR
 
 
@@ -114,12 +116,12 @@ def test_five_hundred_films_on_a_busy_machine_are_each_decided_once_and_seen(
             repeat = max(1, round(4000 / pause / len(keys)))
             words = ("key", "--delay", pause, "--repeat-delay", pause)
             wait(qtbot, xdotool(*words, "--repeat", repeat, *keys))
-            check(bench, place, order)
+            check(bench, place, order, qtbot)
             turn += 1
     finally:
         for process in burning:
             process.kill()
-    assert check(bench, place, order) == len(order)
+    assert check(bench, place, order, qtbot) == len(order)
 
 
 def test_a_burst_of_several_keys_that_runs_past_the_last_film_changes_nothing(
@@ -131,7 +133,7 @@ def test_a_burst_of_several_keys_that_runs_past_the_last_film_changes_nothing(
     focused(bench, qtbot)
     words = ("key", "--delay", 250, "--repeat-delay", 250, "--repeat", 5)
     wait(qtbot, xdotool(*words, "a", "g", "r"))
-    assert check(bench, place, order) == len(order)
+    assert check(bench, place, order, qtbot) == len(order)
     wait(qtbot, xdotool("key", "r"))
     assert decided(place)[-1][0] == order[-1]
     assert len(decided(place)) == 3
@@ -158,13 +160,13 @@ def test_presses_that_waited_while_the_window_was_busy_are_dropped(
     said: list[str] = []
     bench.session.message.connect(said.append)
     wait(qtbot, xdotool("key", "a"))
-    assert check(bench, place, order) == 1
+    assert check(bench, place, order, qtbot) == 1
     bench.session.step(1)
     bench.session.step(-1)
     qtbot.waitUntil(lambda: bench.sight._painted is not None, timeout=5000)
     freeze()
     qtbot.wait(500)
-    assert check(bench, place, order) == 1
+    assert check(bench, place, order, qtbot) == 1
     assert any("a verdict counts from 0.5 s on" in text for text in said)
 
 
@@ -180,7 +182,7 @@ def test_clicks_on_a_verdict_in_a_burst_decide_only_what_was_seen(
     wait(qtbot, xdotool("mousemove", at.x(), at.y()))
     words = ("click", "--repeat", 12, "--delay", 120, 1)
     wait(qtbot, xdotool(*words))
-    assert 1 <= check(bench, place, order) <= 5
+    assert 1 <= check(bench, place, order, qtbot) <= 5
 
 
 def test_a_key_that_is_held_down_decides_once(
@@ -191,7 +193,7 @@ def test_a_key_that_is_held_down_decides_once(
     order = list(bench.session.list.order)
     focused(bench, qtbot)
     wait(qtbot, xdotool("keydown", "a", "sleep", 2.5, "keyup", "a"))
-    assert check(bench, place, order) == 1
+    assert check(bench, place, order, qtbot) == 1
 
 
 def test_the_last_film_takes_a_verdict_once_and_another_one_later(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 import psutil
 
 HEARTBEAT_S = 2.0
+_LOOK_S = 0.2
+_STOPPED = 130
 
 
 def on_signals(cancel: threading.Event) -> None:
@@ -24,6 +28,29 @@ def on_signals(cancel: threading.Event) -> None:
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+
+
+@contextmanager
+def leaving_with(parent: int | None) -> Iterator[None]:
+    """Leave at once if the parent is gone; while loading, when nothing is lost by it.
+
+    Nobody would look at the run that an orphan begins.
+    """
+    loaded = threading.Event()
+    if parent is not None:
+        gone = _end_of(parent)
+
+        def look() -> None:
+            while not gone():
+                if loaded.wait(_LOOK_S):
+                    return
+            os._exit(_STOPPED)
+
+        threading.Thread(target=look, name="wsseg-parent", daemon=True).start()
+    try:
+        yield
+    finally:
+        loaded.set()
 
 
 def watch(
@@ -53,14 +80,15 @@ def watch(
         Set it to end the watch.
     """
     over = threading.Event()
+    gone = _end_of(parent) if parent is not None else lambda: False
 
     def look() -> None:
         last = time.monotonic()
-        while not over.wait(0.2):
+        while not over.wait(_LOOK_S):
             path = stop_file()
             if path is not None and path.exists():
                 cancel.set()
-            if parent is not None and not psutil.pid_exists(parent):
+            if gone():
                 cancel.set()
             if beat is not None and time.monotonic() - last >= HEARTBEAT_S:
                 last = time.monotonic()
@@ -68,3 +96,23 @@ def watch(
 
     threading.Thread(target=look, name="wsseg-watch", daemon=True).start()
     return over
+
+
+def _end_of(pid: int) -> Callable[[], bool]:
+    """Return what says whether a process has ended since.
+
+    One that nobody has waited for still has its number, and later another may have it.
+    """
+    try:
+        process = psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return lambda: True
+
+    def gone() -> bool:
+        try:
+            running: bool = process.is_running()
+            return not running or process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    return gone

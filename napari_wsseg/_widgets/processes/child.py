@@ -92,11 +92,11 @@ class Child:
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         _step_back(self.process.pid)
+        self._guard = _guard_of(self.process.pid) if os.name == "posix" else None
         # Bounded: a process that floods is slowed by its full pipe, not by our memory.
         self._lines: queue.Queue[bytes] = queue.Queue(maxsize=4096)
         self._closed = threading.Event()
         self._resting = False
-        self._guard: subprocess.Popen[bytes] | None = None
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -124,15 +124,6 @@ class Child:
         """Hold the process and all it started until `go_on`; POSIX only."""
         if os.name != "posix" or self._resting or not self.alive:
             return
-        if self._guard is None:
-            # Should we be killed meanwhile, it must not be held for ever.
-            wake = f"read _; kill -CONT -{self.process.pid}"
-            self._guard = subprocess.Popen(
-                ["sh", "-c", wake],
-                stdin=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
         self._resting = self._signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
@@ -187,10 +178,10 @@ class Child:
     def close(self) -> None:
         """Let the reading thread and the file of standard error go."""
         self.go_on()
-        if self._guard is not None and self._guard.stdin is not None:
-            self._guard.stdin.close()
-            self._guard.wait(timeout=5)
-            self._guard = None
+        if self._guard is not None:
+            self._guard.kill()
+            with self._guard:  # waits, and lets its pipe go
+                self._guard = None
         self._closed.set()
         self.errors.unlink(missing_ok=True)
 
@@ -224,6 +215,21 @@ def _sweep_logs() -> None:
         if number.isdigit() and not psutil.pid_exists(int(number)):
             with suppress(OSError):  # another user's
                 log.unlink()
+
+
+def _guard_of(group: int) -> subprocess.Popen[bytes]:
+    """Start what stops a group of processes should we be killed: our pipe closes then.
+
+    A training heeds ``--parent`` by itself, but only once it has loaded torch and if
+    it does not rest; what makes maps or exports knows of no parent.
+    """
+    stop = f"read _; kill -TERM -{group}; kill -CONT -{group}"
+    return subprocess.Popen(
+        ["sh", "-c", stop],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _step_back(pid: int) -> None:
