@@ -255,9 +255,23 @@ class Session(State):
     ) -> None:
         """Keep what the reader has made of a finding; on disk when this returns.
 
-        `gesture` says with which tool the hand did it, for the count of strokes. A disk
-        that refuses is told by `save_failed`; the change then waits in memory and
-        `tick` tries again.
+        A disk that refuses is told by `save_failed`; the change then waits in memory
+        and `tick` tries again. Where masks of the open case cannot be changed, nothing
+        is kept.
+
+        Parameters
+        ----------
+        finding
+            One of the project's.
+        after : (H, W) bool
+            The mask as it is now, in the film's own pixels.
+        tool
+            ``"brush"`` for a stroke, ``"clear"``, or ``"from irnet"`` for a draft.
+        source_run
+            Run whose draft was laid in, or ``None``.
+        gesture
+            What the hand did it with, for the count of strokes: ``"paint"``,
+            ``"undo"``; by default the tool.
         """
         if self.locked or self.experts is None:
             return

@@ -49,7 +49,18 @@ def undecided(opened: OpenedCase, drawn: Collection[str]) -> list[str]:
 def offer(
     opened: OpenedCase, drawn: Collection[str], work: Callable[[], Asked]
 ) -> Callable[[], Asked]:
-    """Return the work that takes what both readers drew alike, and no draft."""
+    """Return the work that takes what both readers drew alike, and no draft.
+
+    Parameters
+    ----------
+    opened
+        The film, with the masks of the two readers.
+    drawn
+        Findings that the adjudicator has drawn.
+    work
+        Makes the decision as `napari_wsseg.session.decisions.offer` returns it; its
+        drafts are left out.
+    """
 
     def adjudicate() -> Asked:
         asked = work()
@@ -64,6 +75,15 @@ def take_reader_mask(
     project: Project, case_id: str, finding: str, whose: str, *, reader: str
 ) -> Mask:
     """Make one reader's (H, W) mask the adjudicator's own, to draw on or make final.
+
+    Parameters
+    ----------
+    project, case_id, finding
+        Open for writing, the case's 16 hexadecimal digits and the finding's name.
+    whose
+        The reader whose newest mask is taken; of one who drew none, a blank.
+    reader
+        The adjudicator.
 
     Raises
     ------

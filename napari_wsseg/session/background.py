@@ -18,7 +18,15 @@ class Background(Protocol):
         done: Callable[[T], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        """Do `work` soon, then hand its value to `done` or its error to `failed`."""
+        """Do work soon, then hand over what came of it.
+
+        Parameters
+        ----------
+        work
+            Called on any thread.
+        done, failed
+            Called on the main thread, with the value of `work` or with its error.
+        """
 
     def drain(self) -> None:
         """Wait until everything submitted has been done and handed over."""
@@ -41,7 +49,15 @@ class Inline:
         done: Callable[[T], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        """Do `work` now, or when what is being handed over is done."""
+        """Do `work` now, or when what is being handed over is done.
+
+        Parameters
+        ----------
+        work
+            Called on this thread.
+        done, failed
+            Called with the value of `work`, or with its error.
+        """
 
         def turn() -> None:
             try:

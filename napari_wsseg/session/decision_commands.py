@@ -31,8 +31,25 @@ class DecisionCommands:
 
         With an accepting verdict, findings without an expert mask take the draft of
         the stage that is shown; where only the film or expert masks are shown,
-        nothing is taken. With `finding`, the verdict is about that one alone; rejected,
-        its mask becomes empty. An adjudicator's accepting verdict makes masks final.
+        nothing is taken. An adjudicator's accepting verdict makes masks final.
+
+        Parameters
+        ----------
+        verdict
+            One of `napari_wsseg.schema.Verdict`.
+        confidence
+            1 (low) to 3 (high), or ``None``.
+        comment
+            Empty for none.
+        finding
+            The one finding that it is about, whose mask becomes empty if it is
+            rejected; ``None``: the film as a whole.
+
+        Returns
+        -------
+        bool
+            False: nothing was decided, and `message` or `save_failed` says why. True:
+            it is under way, and `decided` tells when it is on disk.
         """
         state = self.state
         if state.readonly or state.opened is None or state.experts is None:

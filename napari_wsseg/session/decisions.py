@@ -77,10 +77,30 @@ def offer(
 
     An accepting verdict takes the drafts of the stage that is looked at for every
     finding that is not `drawn`; where the film or expert masks are looked at, none.
-    With `finding`, the verdict is about that one alone; rejected, its mask is empty.
 
     A draft was offered for a finding if one was laid in (`starts`), else if the stage
     that is looked at has one; of findings that are `drawn` it is compared with that.
+
+    Parameters
+    ----------
+    opened, looking
+        The film, and stage and thresholds as they are now: moving them later changes
+        nothing.
+    verdict
+        One of `napari_wsseg.schema.Verdict`.
+    drawn : each (H, W) bool
+        Expert masks by finding, as the reader sees them.
+    starts
+        What masks began with, by finding; ``"blank"`` where that is not known.
+    confidence
+        1 (low) to 3 (high), or ``None``.
+    comment
+        Empty for none.
+    seconds
+        Since the film was shown.
+    finding
+        The one finding that it is about, whose mask is empty if it is rejected;
+        ``None``: the film as a whole.
     """
     stage, case, drafts = looking.view, opened.case, looking.drafts.copy()
     run, snap = opened.shown.runs.get(stage), looking.snap

@@ -66,6 +66,19 @@ class Drafts:
         """Move the threshold of a finding at a stage.
 
         A stage cut by Otsu's rule is cut at its thresholds from then on.
+
+        Parameters
+        ----------
+        stage, finding
+            A stage's name, and a finding that its run was trained on; without a run,
+            any.
+        threshold
+            Score in [0, 1] at and above which a pixel is the finding.
+
+        Raises
+        ------
+        ValueError
+            The run was not trained on the finding.
         """
         old = self.settings.get(stage) or _open_settings(self.findings)
         self._own.setdefault(stage, old)
@@ -97,7 +110,20 @@ class Drafts:
     def score(
         self, maps: StageMaps, stage: str, finding: str
     ) -> NDArray[np.float32] | None:
-        """Return a stage's (h, w) score of one finding; ``None`` if it knows it not."""
+        """Return a stage's (h, w) score of one finding; ``None`` if it knows it not.
+
+        Parameters
+        ----------
+        maps, stage
+            Maps of one film, and the stage that they are of.
+        finding
+            One of the project's.
+
+        Returns
+        -------
+        (h, w) float32 in [0, 1]
+            On the letterboxed square, a view of `maps`.
+        """
         settings = self.settings.get(stage)
         if settings is None or finding not in settings.findings:
             return None
@@ -114,10 +140,20 @@ class Drafts:
     ) -> Mask:
         """Return the (H, W) bool mask that a stage offers for one finding.
 
-        `shape` may be smaller than the film's, for a quick look. A finding that the
-        run was not trained on is empty. One that the film's image-level label says is
-        there is drawn however sure the classifier is; a label that says it is not does
-        not hide what the machine sees, as labels can be wrong.
+        A finding that the run was not trained on is empty. One that the film's
+        image-level label says is there is drawn however sure the classifier is; a label
+        that says it is not does not hide what the machine sees, as labels can be wrong.
+
+        Parameters
+        ----------
+        maps, stage
+            Maps of one film, and the stage that they are of.
+        finding
+            One of the project's.
+        shape
+            Rows and columns of the mask: the film's, or fewer for a quick look.
+        labels
+            The film's, by finding; only 1 (present) makes a difference.
         """
         from napari_wsseg import pipeline
 

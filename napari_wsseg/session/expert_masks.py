@@ -136,9 +136,19 @@ class ExpertMasks:
     ) -> None:
         """Take over the masks of another case; strokes of the last one wait.
 
-        `versions` says which version each mask is: what is drawn on it comes from it.
-        Masks with `open_strokes` are folded when the reader pauses; nothing is drawn on
-        those that are `unclear`.
+        Parameters
+        ----------
+        case, findings
+            The case, and the project's findings, in order.
+        masks : each (H, W) bool
+            By finding; a finding without one is blank and not annotated.
+        versions
+            Which version each mask is: what is drawn on it comes from it.
+        open_strokes
+            Findings whose strokes are in the journal alone; folded when the reader
+            pauses.
+        unclear
+            Findings on which nothing is drawn, and why.
 
         Raises
         ------
@@ -183,6 +193,18 @@ class ExpertMasks:
         source_run: str | None = None,
     ) -> bool:
         """Keep what a finding has become; return whether anything changed.
+
+        Parameters
+        ----------
+        finding
+            One of the open case's.
+        after : (H, W) bool
+            The mask as it is now; copied.
+        tool
+            How it was made; ``"brush"`` leaves what an earlier tool said until the
+            strokes are folded.
+        source_run
+            Run whose draft was laid in, or ``None``.
 
         Raises
         ------

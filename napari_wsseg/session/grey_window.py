@@ -69,7 +69,16 @@ class Toning:
         self.choose(PRESETS[place], case_id)
 
     def set(self, case_id: str, low: float, high: float) -> None:
-        """Set a film's window by hand, within 0 to 1 and never quite closed."""
+        """Set a film's window by hand, within 0 to 1 and never quite closed.
+
+        Parameters
+        ----------
+        case_id
+            16 hexadecimal digits.
+        low, high
+            Greys of the film that are shown black and white, 0 to 1; at least
+            `NARROWEST` apart.
+        """
         low = min(max(low, 0.0), 1.0 - NARROWEST)
         high = min(max(high, low + NARROWEST), 1.0)
         if self._by_hand.get(case_id) == (low, high):

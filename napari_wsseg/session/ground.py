@@ -44,7 +44,20 @@ class Ground:
         scope: str | None,
         drawing: str,
     ) -> Self:
-        """Read the masks of a case; of one that is lost, the last that is not."""
+        """Read the masks of a case; of one that is lost, the last that is not.
+
+        Parameters
+        ----------
+        project, case
+            Open to read, and one of its cases.
+        versions
+            The saved mask of each finding that is shown; findings without one are
+            missing.
+        scope
+            Whose masks and strokes are read; ``None``: everybody's.
+        drawing
+            The reader who draws, whose strokes go before anybody else's.
+        """
         ground, strokes = cls(), _open_strokes(project, case.id, scope)
         for finding in (found.name for found in project.findings):
             whose = strokes.get(finding, [])

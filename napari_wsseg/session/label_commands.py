@@ -111,7 +111,15 @@ class LabelCommands:
                 self.check_label(finding)
 
     def check_area(self, case_id: str, finding: str, area_px: int) -> None:
-        """Ask about a saved mask of any case that contradicts its label."""
+        """Ask about a saved mask of any case that contradicts its label.
+
+        Parameters
+        ----------
+        case_id, finding
+            Which mask; nothing is asked of a case that is not in the reading list.
+        area_px
+            Pixels of the mask; 0: it is empty.
+        """
         case = self.state.list.cases.get(case_id)
         if case is not None:
             self._ask(case, finding, area_px > 0)

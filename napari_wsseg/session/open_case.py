@@ -109,16 +109,28 @@ def read(
     others: Sequence[str] = (),
     drawing: str = "",
 ) -> OpenedCase:
-    """Read one case of the project in `folder`, through an opening of its own.
+    """Read one case, through an opening of the project of its own.
 
-    With `reader`, of what readers did only hers is read, and what `others` drew. Masks
-    are as saved with open strokes on them, those of the reader who is `drawing` before
-    anybody else's.
+    Masks are as saved with open strokes on them.
+
+    Parameters
+    ----------
+    folder, case_id
+        The project's folder, and the case's 16 hexadecimal digits.
+    shown
+        Which runs' maps are read.
+    reader
+        Of what readers did only hers is read; ``None``: everybody's, the masks that
+        count.
+    others
+        Readers whose masks are read beside, for an adjudicator.
+    drawing
+        The reader who draws, whose strokes go before anybody else's.
 
     Raises
     ------
     DataError
-        The film is missing or changed, or a map is damaged.
+        There is no such case, the film is missing or changed, or a map is damaged.
     """
     with Project.open(folder) as project:
         case = project.case(case_id)
@@ -143,7 +155,25 @@ def read(
 
 
 def read_maps(folder: Path, case_id: str, shown: Shown) -> dict[str, StageMaps]:
-    """Read the maps of every run shown that has seen the case."""
+    """Read the maps of every run shown that has seen the case.
+
+    Parameters
+    ----------
+    folder, case_id
+        The project's folder, and the case's 16 hexadecimal digits.
+    shown
+        Which runs' maps are read.
+
+    Returns
+    -------
+    dict
+        Stage to its maps; stages that have not seen the case are missing.
+
+    Raises
+    ------
+    DataError
+        A file of maps is damaged.
+    """
     found: dict[str, StageMaps] = {}
     for stage, run in shown.runs.items():
         maps = stages.read(folder, shown.maps_name(stage), run, case_id)

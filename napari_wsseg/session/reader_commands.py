@@ -30,14 +30,21 @@ class ReaderCommands:
     ) -> None:
         """Let another reader take over, or the same one read otherwise.
 
-        `arm` is that of a study (`Reading`); by default it stays as it is.
-
         Everything drawn so far is saved in the name of who drew it. Training goes on.
+
+        Parameters
+        ----------
+        reader
+            By name; blanks about it are left out.
+        mode, stages
+            As in `Reading`.
+        arm
+            That of a study, as in `Reading`; ``None``: it stays as it is.
 
         Raises
         ------
         UsageError
-            The name is empty, or there is no such arm.
+            The name is empty, or there is no such mode or arm.
         DataError
             The disk refuses strokes of the reader before; nothing has changed.
         """

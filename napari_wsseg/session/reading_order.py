@@ -44,6 +44,22 @@ def ordered(
     By uncertainty, films that the reader was shown within a day wait at the end, those
     seen longest ago first. By chance, every reader has a shuffle of her own, which is
     the same each time.
+
+    Parameters
+    ----------
+    reading
+        The list, with decisions and when films were seen.
+    case_ids
+        Those that are wanted, in the order of their files.
+    order
+        One of `ORDERS`; any other word leaves them as they are.
+    reader
+        Whose shuffle.
+    scores
+        By case id, the highest first, for the orders that need them; films without one
+        come last.
+    now
+        From when the day is counted back; by default now, UTC.
     """
     if order == RANDOM:
         chance = random.Random(reader)
@@ -77,6 +93,23 @@ def machine_against_expert(folder: Path, stage: str, run: str) -> dict[str, floa
     """Return 1 − the lowest Dice of a stage and the masks that count, by case id.
 
     Masks are compared at `SIDE`; films without an expert mask are left out.
+
+    Parameters
+    ----------
+    folder
+        The project's.
+    stage, run
+        As in `napari_wsseg.io.stages.folder`.
+
+    Returns
+    -------
+    dict
+        Case id to 0 (alike) to 1; empty where the stage never ran.
+
+    Raises
+    ------
+    DataError
+        A mask or a map is damaged.
     """
     from napari_wsseg import pipeline
 

@@ -70,7 +70,20 @@ class Showing:
 def read_every_map(
     project: Path, case_id: str, showing: Showing
 ) -> dict[str, StageMaps]:
-    """Return what was computed of a case, by map; safe in any thread."""
+    """Return what was computed of a case, by map; safe in any thread.
+
+    Parameters
+    ----------
+    project, case_id
+        The project's folder, and the case's 16 hexadecimal digits.
+    showing
+        Which run is behind the stage "cam", and which maps it can give.
+
+    Raises
+    ------
+    DataError
+        A file of maps is damaged.
+    """
     found: dict[str, StageMaps] = {}
     if showing.run is None:
         return found

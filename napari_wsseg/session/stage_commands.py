@@ -85,7 +85,16 @@ class StageCommands:
         return tuple(self.state.opened.maps) if self.state.opened else ()
 
     def draft(self, stage: str, finding: str, shape: tuple[int, int]) -> Mask | None:
-        """Return the (H, W) mask that a stage offers; ``None`` if it has none."""
+        """Return the (H, W) mask that a stage offers; ``None`` if it has none.
+
+        Parameters
+        ----------
+        stage, finding
+            Of the open case, at the thresholds that are set and, where so chosen, drawn
+            to edges.
+        shape
+            Rows and columns of the mask: the film's, or fewer for a quick look.
+        """
         state = self.state
         if state.opened is None:
             return None

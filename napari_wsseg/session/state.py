@@ -191,7 +191,15 @@ class State:
             self.loader.want(self.opened.case.id)
 
     def replace_mask(self, case_id: str, finding: str, mask: Mask | None) -> None:
-        """Show a (H, W) mask that is already saved, or none, in place of another."""
+        """Show a (H, W) mask that is already saved, or none, in place of another.
+
+        Parameters
+        ----------
+        case_id, finding
+            Which mask; what was read ahead of the case is forgotten.
+        mask : (H, W) bool
+            Saved already, in the film's own pixels; ``None``: the finding has no mask.
+        """
         if self.loader is not None:
             self.loader.forget(case_id)
         if self.experts is not None and self.experts.case_id == case_id:

@@ -62,6 +62,13 @@ def restore(project: Project, version: Annotation, *, reader: str) -> Mask:
 
     It becomes a version of its own; the ones in between stay.
 
+    Parameters
+    ----------
+    project, version
+        Open for writing, and what is brought back, whoever drew it.
+    reader
+        In whose name.
+
     Raises
     ------
     DataError

@@ -158,7 +158,20 @@ class Looking:
         return finding not in self.put_away
 
     def set_threshold(self, stage: str, finding: str, threshold: float) -> None:
-        """Move the threshold of one finding at one stage, for every case."""
+        """Move the threshold of one finding at one stage, for every case.
+
+        Parameters
+        ----------
+        stage, finding
+            As in `Drafts.set_threshold`.
+        threshold
+            Score in [0, 1] at and above which a pixel is the finding.
+
+        Raises
+        ------
+        ValueError
+            The stage's run was not trained on the finding.
+        """
         self.drafts.set_threshold(stage, finding, threshold)
         self.threshold_changed.emit()
 

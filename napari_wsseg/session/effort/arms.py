@@ -62,6 +62,18 @@ def assigned(case_ids: list[str], seed: str, reader: str) -> dict[str, str]:
 
     Films are shuffled by `seed`, which nobody at the window knows; readers begin at
     different arms, so that two who read the same film see it in different ones.
+
+    Parameters
+    ----------
+    case_ids
+        In any order, each once.
+    seed, reader
+        `Project.secret` and the reader's name: the same two give the same arms.
+
+    Returns
+    -------
+    dict
+        Case id to one of `ARMS`.
     """
     order = sorted(case_ids, key=lambda one: _digest(seed, one))
     shift = int(_digest(seed, reader)[:8], 16)

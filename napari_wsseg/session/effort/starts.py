@@ -57,7 +57,18 @@ class Changed:
 
 
 def start_of(tool: str, mask: Mask, run: str | None) -> Start | None:
-    """Return what an edit that lays a whole mask in begins; ``None`` for a stroke."""
+    """Return what an edit that lays a whole mask in begins; ``None`` for a stroke.
+
+    Parameters
+    ----------
+    tool
+        ``"clear"``, or what laid the mask in: ``"from irnet"``, ``"picked version 2"``,
+        ``"accepted irnet"``; anything else is a stroke.
+    mask : (H, W) bool
+        The mask after the edit: the draft as it was offered.
+    run
+        Where the draft came from, or ``None``.
+    """
     if tool == "clear":
         return Start(BLANK)
     name = _laid_in(tool)
