@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -26,6 +29,19 @@ def add(command: argparse.ArgumentParser) -> None:
         "--first", metavar="CASE_ID", help="the film to do before all others"
     )
     command.add_argument("--only", metavar="CASE_ID", help="one film and no other")
+    command.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="only every N-th film, from the I-th, for one of N jobs side by side; a "
+        "last call without it completes the stage",
+    )
+    command.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="N such jobs on this machine, then the last call",
+    )
     command.add_argument("--again", action="store_true", help="also what is there")
     add_json(command)
 
@@ -34,11 +50,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Compute what is missing of the stage's maps."""
     from napari_wsseg.io import runs, stages
     from napari_wsseg.io.project import Project
-    from napari_wsseg.jobs import DataError
-    from napari_wsseg.pipeline.infer import infer
+    from napari_wsseg.jobs import DataError, UsageError
+    from napari_wsseg.pipeline.infer import Shard, infer
     from napari_wsseg.pipeline.inference import anatomy, variants
     from trainers.engine import cancellation as _cancellation
 
+    shard = Shard(*_shard(arguments.shard)) if arguments.shard else None
+    if arguments.processes < 1:
+        raise UsageError(f"--processes {arguments.processes}: there must be one")
+    if arguments.processes > 1 and (shard or arguments.only or arguments.first):
+        raise UsageError("--processes goes without --shard, --first and --only")
     cancel = threading.Event()
     _cancellation.on_signals(cancel)
     with Project.open(arguments.project) as project:
@@ -58,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
             config = runs.find(project.folder, run_id).config()
             if arguments.map == "all":
                 every = list(variants.of_run(config))
+        if arguments.processes > 1:
+            _side_by_side(arguments, run_id, cancel)
         counts: dict[str, int] = {}
         for variant in every:
             job = infer(
@@ -68,7 +91,9 @@ def run(arguments: argparse.Namespace) -> int:
                 first=arguments.only or arguments.first,
                 only=bool(arguments.only),
                 cancel=cancel,
-                again=arguments.again,
+                # What the jobs side by side have just made is not made once more.
+                again=arguments.again and arguments.processes == 1,
+                shard=shard,
             )
             _output.through(job, _output.Reporter(arguments.json))
             kept, what = arguments.stage, arguments.stage
@@ -90,3 +115,39 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _output.program(end)
     return 130 if cancel.is_set() else 0
+
+
+def _shard(text: str) -> tuple[int, int]:
+    from napari_wsseg.jobs import UsageError
+
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal()):
+        raise UsageError(f"--shard {text} is not like 1/4, the first of four")
+    return int(number), int(count)
+
+
+def _side_by_side(
+    arguments: argparse.Namespace, run_id: str, cancel: threading.Event
+) -> None:
+    """Let several processes make most of the maps; what they leave is made here."""
+    count = arguments.processes
+    words = ["infer", arguments.stage, "-p", str(arguments.project), "--run", run_id]
+    words += ["--map", arguments.map] if arguments.map else []
+    words += ["--again"] if arguments.again else []
+    threads = max(1, (os.cpu_count() or 1) // count)
+    command = [sys.executable, "-m", "napari_wsseg.cli", *words]
+    jobs = [
+        subprocess.Popen(
+            [*command, "--shard", f"{number}/{count}"],
+            stdout=subprocess.DEVNULL,
+            # The first of them tells how it goes; all go alike.
+            stderr=None if number == 1 else subprocess.DEVNULL,
+            env={"OMP_NUM_THREADS": str(threads), **os.environ},
+        )
+        for number in range(1, count + 1)
+    ]
+    for job in jobs:
+        while job.poll() is None:
+            if cancel.wait(0.1):
+                job.terminate()
+                job.wait()

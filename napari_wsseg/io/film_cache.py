@@ -65,6 +65,35 @@ class Films:
         return np.stack([self.pixels[self.rows[case_id]] for case_id in case_ids])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedFilms:
+    """The same of films that are decoded when they are asked for, and not kept.
+
+    For one of many processes, which sees each of its films once and writes nothing
+    that another may be writing.
+
+    Parameters
+    ----------
+    size
+        Side of the square in pixels.
+    """
+
+    project: Project
+    size: int
+
+    def take(self, case_ids: Sequence[str]) -> NDArray[np.uint8]:
+        """Return (len(case_ids), [3,] size, size) uint8.
+
+        Raises
+        ------
+        DataError
+            If a film is missing, unreadable or no longer the one that was imported.
+        """
+        colour = self.project.colour
+        films = [self.project.radiograph(self.project.case(id_)) for id_ in case_ids]
+        return np.stack([_square(film, self.size, colour=colour) for film in films])
+
+
 def films(project: Project, size: int) -> Generator[Progress, None, Films]:
     """Yield progress while decoding what is not cached yet; return `Films`.
 

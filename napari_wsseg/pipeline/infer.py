@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,32 @@ from napari_wsseg.schema import ANATOMY, Case
 BATCH = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of `count` shares of a project's films.
+
+    Parameters
+    ----------
+    number
+        0 to `count`; the last is the first again, so that shards may be counted from 0
+        or from 1.
+    """
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or not 0 <= self.number <= self.count:
+            raise UsageError(
+                f"there is no shard {self.number}/{self.count}; they go from 1/N to "
+                "N/N, e.g. 1/4"
+            )
+
+    def share(self, case_ids: Sequence[str]) -> Sequence[str]:
+        """Return this shard's of all case ids, every `count`-th."""
+        return case_ids[self.number % self.count :: self.count]
+
+
 def infer(
     project: Project,
     stage: str,
@@ -40,6 +66,7 @@ def infer(
     device: str = "auto",
     cancel: threading.Event | None = None,
     again: bool = False,
+    shard: Shard | None = None,
 ) -> Generator[Progress, None, None]:
     """Yield progress while computing the maps of `stage` by `run`, where missing.
 
@@ -63,6 +90,9 @@ def infer(
         Leave it at the case `first`.
     again
         Compute what is there already, too.
+    shard
+        See only its films, decode them without keeping them, and leave the thresholds
+        to a call without a shard, once all of them are done.
 
     Raises
     ------
@@ -88,6 +118,7 @@ def infer(
             only=only,
             device=device,
             cancel=cancel,
+            shard=shard,
         )
     limits = places.for_stage(project, header)
     for anatomy_run in _anatomy_runs(header, limits):
@@ -99,11 +130,19 @@ def infer(
             only=only,
             device=device,
             cancel=cancel,
+            shard=shard,
         )
-    films = yield from film_cache.films(project, header["size"])
+    films: film_cache.Films | film_cache.DecodedFilms
+    if shard is None:
+        films = yield from film_cache.films(project, header["size"])
+    else:
+        films = film_cache.DecodedFilms(project, header["size"])
     work = Work(project, run, model, header, films, variant, again)
     seen = set() if again else stages.cases_with_maps(project.folder, kept, run)
     cases = [case for case in project.cases() if case.id not in seen]
+    if shard is not None:
+        mine = set(shard.share([case.id for case in project.cases()]))
+        cases = [case for case in cases if case.id in mine]
     if only:
         cases = [case for case in cases if case.id == first]
     done = 0
@@ -115,6 +154,8 @@ def infer(
             stages.write(project.folder, kept, run, case.id, placed)
         done += len(batch)
         yield Progress(done, len(cases), f"scoring films: {kept.replace('~', ' ')}")
+    if shard is not None:
+        return
     if cases or stages.read_settings(project.folder, kept, run) is None:
         settings = thresholds.defaults(project, kept, run, header)
         stages.write_settings(project.folder, kept, run, settings)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_wsseg.io import stages
-from napari_wsseg.io.film_cache import Films
+from napari_wsseg.io.film_cache import DecodedFilms, Films
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.nn.normalise import as_input
@@ -37,7 +37,7 @@ class Work:
     run: str
     model: nn.Module
     header: dict[str, Any]
-    films: Films
+    films: Films | DecodedFilms
     variant: str = ""
     again: bool = False
 
