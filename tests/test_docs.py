@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,3 +51,95 @@ def test_the_version_is_one() -> None:
     cited = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), re.M)
     assert cited is not None
     assert cited[1] == project["version"]
+
+
+def documented(docstring: str | None) -> list[str]:
+    """Return the names that the section Parameters of a docstring has entries for."""
+    section = re.search(
+        r"^Parameters\n-{10}\n(.*?)(?=^\w+\n-{3,}$|\Z)", docstring or "", re.M | re.S
+    )
+    lines = section[1].splitlines() if section else []
+    heads = [line.split(" : ")[0] for line in lines if line and line[0] != " "]
+    return [name.strip().lstrip("*") for head in heads for name in head.split(",")]
+
+
+def arguments(function: ast.FunctionDef) -> list[str]:
+    """Return the arguments that have a place or a name, self and cls aside."""
+    given = function.args
+    plain = [*given.posonlyargs, *given.args, *given.kwonlyargs]
+    return [each.arg for each in plain if each.arg not in ("self", "cls")]
+
+
+def accepted(function: ast.FunctionDef) -> set[str]:
+    """Return all arguments, ``*`` and ``**`` ones too."""
+    starred = [each for each in (function.args.vararg, function.args.kwarg) if each]
+    return {*arguments(function), *(each.arg for each in starred)}
+
+
+def describable(node: ast.FunctionDef | ast.ClassDef) -> set[str]:
+    """Return what a section Parameters may name: arguments, or a class's fields too."""
+    if isinstance(node, ast.FunctionDef):
+        return accepted(node)
+    fields = {
+        each.target.id
+        for each in node.body
+        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+    }
+    called = [
+        each
+        for each in node.body
+        if isinstance(each, ast.FunctionDef) and each.name in ("__init__", "__call__")
+    ]
+    return fields.union(*(accepted(each) for each in called))
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    return {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8"))
+        for top in ("napari_wsseg", "trainers")
+        for path in sorted((ROOT / top).rglob("*.py"))
+    }
+
+
+def public_functions() -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Yield functions, and methods of public classes, that other modules may call."""
+    for path, module in modules().items():
+        parts = Path(path).parts
+        if any(part.startswith("_") and part != "__init__.py" for part in parts):
+            continue
+        for node in module.body:
+            public = not getattr(node, "name", "_").startswith("_")
+            inside = node.body if isinstance(node, ast.ClassDef) and public else [node]
+            for each in inside:
+                if isinstance(each, ast.FunctionDef) and not each.name.startswith("_"):
+                    owner = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
+                    yield f"{path} {owner}{each.name}", each
+
+
+def test_sections_of_parameters_name_arguments_that_there_are() -> None:
+    strange = {}
+    seen = 0
+    for path, module in modules().items():
+        for node in ast.walk(module):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                named = documented(ast.get_docstring(node))
+                seen += len(named)
+                if unknown := set(named) - describable(node):
+                    strange[f"{path} {node.name}"] = sorted(unknown)
+    assert seen
+    assert not strange, f"no such argument or field: {strange}"
+
+
+def test_public_functions_of_three_arguments_say_what_they_are() -> None:
+    """The section Parameters is there wherever a caller has that much to get right.
+
+    Of functions and methods with three or more arguments, self and cls aside, whose own
+    name, class and module's path begin with no underscore.
+    """
+    silent = [
+        name
+        for name, function in public_functions()
+        if len(arguments(function)) >= 3 and not documented(ast.get_docstring(function))
+    ]
+    assert not silent, "give a section Parameters:\n" + "\n".join(silent)
