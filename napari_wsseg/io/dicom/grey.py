@@ -27,15 +27,19 @@ class Greys(NamedTuple):
 def to_grey(dataset: Dataset, stored: Values, header: Header) -> Greys:
     """Return greys of stored values.
 
-    Parameters
-    ----------
-    stored : (H, W) integers
-        Pixel values as stored, signed or not.
-
     Modality LUT or rescale; then VOI LUT, else window, else the 0.5 and 99.5
     percentiles; and only then inversion, because windows are given in values before
     it (PS3.4 N.2.1). MONOCHROME1 and a presentation shape of INVERSE say the same and
     invert once. Padding is black and does not count for percentiles.
+
+    Parameters
+    ----------
+    dataset
+        The film's header.
+    stored : (H, W) integers
+        Pixel values as stored, signed or not.
+    header
+        Its checked sizes, and how a stored value is to be read.
     """
     padding = _padding(dataset, stored, header)
     values, lowest = _modality(dataset, stored, header)
