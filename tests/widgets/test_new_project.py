@@ -13,6 +13,7 @@ from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QDockWidget
 
+from helpers import noise_project
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.opening.new_project import NewProject
 from napari_wsseg._widgets.opening.start_page import StartPage
@@ -169,3 +170,18 @@ def test_the_film_fits_until_the_reader_zooms(bench: Workbench, qtbot: Any) -> N
     window.resize(1000, 600)
     qtbot.wait(300)
     assert camera.zoom == pytest.approx(own)
+
+
+def test_a_square_film_is_600_pixels_high_on_a_small_laptop(
+    open_bench: Callable[..., Workbench], tmp_path: Path, qtbot: Any
+) -> None:
+    bench = open_bench(noise_project.make_project(tmp_path, cases=1, shape=(96, 96)))
+    # 1366 x 768 less the frame that a window has there; first start, maximised.
+    bench.main_window.resize(1366, 740)
+
+    def height() -> float:
+        return 96 * float(bench.layers.film.scale[0] * bench.viewer.scene.camera.zoom)
+
+    qtbot.waitUntil(lambda: 600 <= height() <= bench.canvas().height(), timeout=5000)
+    bench.main_window.resize(1300, 600)
+    qtbot.waitUntil(lambda: height() < 600, timeout=5000)

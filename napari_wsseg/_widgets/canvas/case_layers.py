@@ -14,6 +14,7 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
+from napari_wsseg._widgets.canvas.fit import MARGIN
 from napari_wsseg._widgets.canvas.layer_updates import (
     UNIT_WORDS,
     arranged_once,
@@ -334,7 +335,7 @@ class CaseLayers:
     def fit(self) -> None:
         """Fit the film to the canvas."""
         if not self._closed and self.session.case is not None:
-            self.viewer.reset_view(layers=[self.film])
+            self.viewer.reset_view(layers=[self.film], margin=MARGIN)
             self.fitted.emit()
 
     def draw_thumbnails(self) -> None:

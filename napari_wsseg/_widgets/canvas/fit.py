@@ -8,6 +8,9 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QWidget
 
+MARGIN = 0.02
+"""Share of the canvas left free: a square film is 618 px high at 1366 x 768."""
+
 
 class FilmFit(QObject):
     """Fits the film anew when the canvas gets another size.

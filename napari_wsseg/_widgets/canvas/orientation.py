@@ -10,6 +10,8 @@ from typing import Literal
 
 from napari.viewer import Viewer
 
+from napari_wsseg._widgets.canvas.fit import MARGIN
+
 Turn = Literal["turn", "mirror", "upright"]
 
 _OTHER = {"up": "down", "down": "up", "left": "right", "right": "left"}
@@ -30,7 +32,7 @@ def turn(viewer: Viewer, how: Turn) -> None:
         across = {"down": "left", "up": "right"}[down]
         along = {"right": "down", "left": "up"}[right]
         _show(viewer, viewer.dims.order[-2:][::-1], along, across)
-    viewer.reset_view()
+    viewer.reset_view(margin=MARGIN)
 
 
 def is_upright(viewer: Viewer) -> bool:

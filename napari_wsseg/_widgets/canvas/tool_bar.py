@@ -52,7 +52,7 @@ class ToolBar(QWidget):
             ("Invert", "Dense is black, and back (I)", bench.invert),
             ("Turn", "Turn the view by a quarter (Shift T)", self._turn),
             ("Mirror", "Mirror the view (Shift H)", self._mirror),
-            ("Fit", "Fit the film to the window (Ctrl R)", bench.viewer.reset_view),
+            ("Fit", "Fit the film to the window (Ctrl R)", bench.layers.fit),
         ):
             layout.addWidget(self._button(text, tip, action))
         layout.addStretch(1)
