@@ -14,6 +14,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QDockWidget
 
 from helpers import noise_project
+from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.opening.new_project import NewProject
 from napari_wsseg._widgets.opening.start_page import StartPage
@@ -173,8 +174,13 @@ def test_the_film_fits_until_the_reader_zooms(bench: Workbench, qtbot: Any) -> N
 
 
 def test_a_square_film_is_600_pixels_high_on_a_small_laptop(
-    open_bench: Callable[..., Workbench], tmp_path: Path, qtbot: Any
+    open_bench: Callable[..., Workbench],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: Any,
 ) -> None:
+    for wider in ("WIDE_SCREEN", "WIDEST_SCREEN"):
+        monkeypatch.setattr(window, wider, 10_000)
     bench = open_bench(noise_project.make_project(tmp_path, cases=1, shape=(96, 96)))
     # 1366 x 768 less the frame that a window has there; first start, maximised.
     bench.main_window.resize(1366, 740)
