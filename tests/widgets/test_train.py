@@ -695,3 +695,23 @@ def test_a_run_that_nobody_has_evaluated_is_not_the_default(open_panel: Open) ->
     verdict = judge(end, request, made, panel.session.project, 1)
     panel.result.show_verdict(verdict, may_use=True)
     assert panel.result.use_button.isDefault()
+
+
+def test_a_form_begins_by_the_settings_of_the_run_in_use(
+    open_panel: Open, qtbot: QtBot
+) -> None:
+    panel = open_panel()
+    settings = {"epochs": 7, "batch": 4, "p": 0.5, "n_expert": 0}
+    run = make_run(folder_of(panel), "chexseg", "done", settings=settings)
+    panel.session.adopt("segmentation", run)
+    panel.setup.choose("chexseg")
+    qtbot.waitUntil(
+        lambda: panel.setup.settings() == {"epochs": 7, "batch": 4, "p": 0.5},
+        timeout=5000,
+    )
+    # What one has entered stays, whatever is in use.
+    panel.setup.set_settings({"epochs": 9})
+    panel._recount()
+    assert panel.setup.settings()["epochs"] == 9
+    panel.setup.choose("classifier")
+    assert panel.setup.settings() == {}

@@ -231,6 +231,8 @@ class TrainPanel(QWidget):
             if project is not None and not self.jobs.busy
             else None
         )
+        in_use = set(project.runs_in_use().values()) if project is not None else set()
+        self.setup.show_used(info for info in infos if info.id in in_use)
         self.setup.show_last(last_done(infos, self.setup.recipe))
         if project is not None:
             self.setup.sweep.show_earlier(project.folder, self.setup.recipe)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ class Setup(QWidget):
         self._material: Material | None = None
         self._last: RunInfo | None = None
         self._entered: dict[str, dict[str, Any]] = {}
+        self._used: dict[str, dict[str, Any]] = {}
         self.choice = _combo("What to train")
         self.choice.currentIndexChanged.connect(self._turn)
         self.about = WrappedLabel()
@@ -149,6 +150,32 @@ class Setup(QWidget):
         """Take the last finished run of the recipe as the measure of time."""
         self._last = last
         self._say_estimate()
+
+    def show_used(self, used: Iterable[RunInfo]) -> None:
+        """Begin each form by the settings of the run in use, until they are changed.
+
+        What it was built on is left out: a new run is built on what is in use now.
+        """
+        before = self._start_of(self.recipe)
+        self._used = {
+            info.recipe: {
+                name: value
+                for name, value in info.config.items()
+                if name not in info.facts.builds_on
+            }
+            for info in used
+        }
+        after = self._start_of(self.recipe)
+        if self.form is not None and after != before and self._values() == before:
+            self.set_settings(after)
+
+    def _start_of(self, recipe: str | None) -> dict[str, Any]:
+        """Return the settings that a recipe's form begins with."""
+        if recipe is None or self.card is None:
+            return {}
+        usual = vars(self.card.config())
+        used = self._used.get(recipe, {})
+        return {name: used.get(name, value) for name, value in usual.items()}
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that differ from the recipe's defaults."""
@@ -236,7 +263,7 @@ class Setup(QWidget):
         if mixes:
             self.share.set_value(usual["p"])
             self.share.show()
-        self.set_settings(self._entered.get(card.name, {}))
+        self.set_settings(self._entered.get(card.name, self._start_of(card.name)))
 
     def _say_estimate(self) -> None:
         if self.form is None or self._last is None or self._last.recipe != self.recipe:
