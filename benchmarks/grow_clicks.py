@@ -1,6 +1,7 @@
 """Clicks until a mask is right, by tool: a simulation by a fixed policy, not readers.
 
     python -m benchmarks.grow_clicks ../shared/data [--films 16] [-p PROJECT]
+    python -m benchmarks.grow_clicks ../shared/data -p PROJECT --choose
 
 The usual protocol: the next click goes where the error is deepest (the centre of the
 largest disc that is all missing, or all too much), until IoU 0.85 and 0.90, 20 clicks
@@ -10,15 +11,23 @@ half the disc's radius, 1 to 3 pixels; one of the brush paints or erases the who
 
 With `-p`, a wingspan project on which ``wsseg infer anatomy`` has run, hearts and lungs
 are also corrected from that draft, and, where IRNet has run, with its boundary.
+`--draft` takes another stage's map, of the heart on films with cardiomegaly. From a
+draft, random_walker is given what lies further than `BAND` from the rim.
+
+`--choose` tries settings of the correction, and that band, on hearts of train and val;
+the films of test, `--split`'s default, are for reporting alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +40,13 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry, metrics, scribble
 from napari_wsseg.phantom import generate
-from napari_wsseg.schema import Mask
+from napari_wsseg.schema import Case, Mask
 
 SIDE, GRID, MOST = 256, 128, 20
 GOALS = (0.85, 0.90)
+BAND = 8
+"""Pixels of 256 beside a draft's rim that random_walker labels anew (`--choose`)."""
+
 LEAST_AREA = 30
 """Smaller truths, in pixels of 256, are left out: a dab is as large."""
 
@@ -68,9 +80,9 @@ def clicks(job: Job, tool: Tool) -> list[float]:
         strokes[far <= min(max(depth / 2, 1.0), 3.0) ** 2] = side
         disc = np.where(far <= depth**2, np.uint8(side), np.uint8(scribble.NOTHING))
         job.mask = (
-            answer(strokes, side, depth)
-            if tool is not brush
-            else disc_on(job.mask, disc)
+            disc_on(job.mask, disc)
+            if tool in (brush, brush_on_draft)
+            else answer(strokes, side, depth)
         )
         found.append(metrics.iou(job.mask, job.truth))
     return found
@@ -105,6 +117,32 @@ def brush(job: Job) -> Callable[[NDArray[np.uint8], int, float], Mask]:
     return lambda strokes, side, depth: job.mask
 
 
+def brush_on_draft(job: Job) -> Callable[[NDArray[np.uint8], int, float], Mask]:
+    """Paint and erase discs, from the draft."""
+    job.mask = draft_for(job)
+    return brush(job)
+
+
+def draft_for(job: Job) -> Mask:
+    """Return the film's draft.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if job.draft is None:
+        raise ValueError("no draft of this film")
+    return job.draft
+
+
+def add(job: Job) -> Callable[[NDArray[np.uint8], int, float], Mask]:
+    """Grow from nothing and add it to the draft: no local correction."""
+    draft = job.mask = draft_for(job)
+    graph = scribble.Graph(edges_of(job))
+    return lambda strokes, side, depth: draft | (graph.grow(strokes) >= 0.5)
+
+
 def grow(job: Job) -> Callable[[NDArray[np.uint8], int, float], Mask]:
     """Grow from nothing by the film's own edges."""
     graph = scribble.Graph(edges_of(job))
@@ -132,17 +170,40 @@ def correct_learned(job: Job) -> Callable[[NDArray[np.uint8], int, float], Mask]
 
 
 def _correct(
-    job: Job, boundary: NDArray[np.float32]
+    job: Job,
+    boundary: NDArray[np.float32],
+    steps: float = scribble.CORRECTING_STEPS,
+    **settings: float,
 ) -> Callable[[NDArray[np.uint8], int, float], Mask]:
-    if job.draft is None:
-        raise ValueError("no draft of this film")
-    draft = job.mask = job.draft
-    graph = scribble.Graph(boundary, steps=scribble.CORRECTING_STEPS)
-    return lambda strokes, side, depth: graph.correct(strokes, draft) >= 0.5
+    draft = job.mask = draft_for(job)
+    graph = scribble.Graph(boundary, steps=steps)
+    return lambda strokes, side, depth: graph.correct(strokes, draft, **settings) >= 0.5
 
 
 def walker(job: Job) -> Callable[[NDArray[np.uint8], int, float], Mask]:
     """Label by skimage's random walker; without a click outside, the rim is outside."""
+    return _walk(job, np.zeros(job.truth.shape, np.int32))
+
+
+def walker_on_draft(job: Job) -> Callable[[NDArray[np.uint8], int, float], Mask]:
+    """Label by skimage's random walker what is near the draft's rim."""
+    return _walk_near_rim(job, BAND)
+
+
+def _walk_near_rim(
+    job: Job, band: float
+) -> Callable[[NDArray[np.uint8], int, float], Mask]:
+    draft = job.mask = draft_for(job)
+    sure = np.zeros(draft.shape, np.int32)
+    for label, part in ((1, draft), (2, ~draft)):
+        sure[ndimage.distance_transform_edt(part) > band] = label
+    return _walk(job, sure)
+
+
+def _walk(
+    job: Job, sure: NDArray[np.int32]
+) -> Callable[[NDArray[np.uint8], int, float], Mask]:
+    """Label by the random walker from clicks and what is sure (1 in, 2 out)."""
     height, width = (-(-side * GRID // SIDE) for side in job.film.shape)
     small = ndimage.zoom(
         job.film,
@@ -152,8 +213,14 @@ def walker(job: Job) -> Callable[[NDArray[np.uint8], int, float], Mask]:
         grid_mode=True,
     )
 
+    rows, columns = (
+        (np.arange(count) * whole // count)
+        for count, whole in zip((height, width), sure.shape, strict=True)
+    )
+    rows = rows[:, None]
+
     def answer(strokes: NDArray[np.uint8], side: int, depth: float) -> Mask:
-        labels = np.zeros(small.shape, np.int32)
+        labels = sure[rows, columns]
         for value, label in ((scribble.OUTSIDE, 2), (scribble.INSIDE, 1)):
             for y, x in np.argwhere(strokes == value):
                 labels[y * height // len(strokes), x * width // strokes.shape[1]] = (
@@ -179,37 +246,83 @@ TOOLS: Mapping[str, Tool] = {
     "random_walker": walker,
     "Grow, film's edges": grow,
     "Grow, IRNet's boundary": grow_learned,
+    "brush on draft": brush_on_draft,
+    "random_walker on draft": walker_on_draft,
+    "Grow added to draft": add,
     "Grow on draft, edges": correct,
     "Grow on draft, IRNet": correct_learned,
 }
 
 
-def wingspan(data: Path, name: str, films: int, project: Path | None) -> Iterator[Job]:
-    """Yield test films of wingspan with one of its organs."""
+def wingspan(
+    data: Path,
+    name: str,
+    films: int,
+    split: str,
+    project: Path | None = None,
+    stage: str = "anatomy",
+) -> Iterator[Job]:
+    """Yield films of a split of wingspan with one of its organs."""
     if project is None:
-        for path in sorted((data / "wingspan/anatomy" / name).glob("*.png"))[:films]:
-            yield Job(_grey(data / "wingspan/images" / path.name), _mask(path))
+        with (data / "wingspan/labels.csv").open() as file:
+            named = [
+                row["image"] for row in csv.DictReader(file) if row["split"] == split
+            ]
+        for film in named[:films]:
+            truth = _mask(data / "wingspan/anatomy" / name / film)
+            yield Job(_grey(data / "wingspan/images" / film), truth)
         return
     with Project.open(project) as opened:
-        irnet = opened.adopted("irnet")
-        settings = stages.read_settings(project, "anatomy", "shipped")
-        for case in opened.cases("test")[:films]:
-            truth = _mask(data / "wingspan/anatomy" / name / Path(case.path).name)
-            maps = stages.read(project, "anatomy", "shipped", case.id)
-            draft = boundary = None
-            if maps is not None and settings is not None:
-                place = settings.findings.index(name)
-                score = geometry.unletterbox(
-                    maps.score[place], case.shape, grid=truth.shape
-                )
-                draft = score >= settings.thresholds[place]
-            walked = irnet and stages.read(project, "irnet", irnet, case.id)
-            if walked:
-                boundary = np.asarray(walked.extra["boundary"][0], np.float32)
+        run = "shipped" if stage == "anatomy" else opened.adopted(stage)
+        if run is None:
+            sys.exit(f"{project}: no run of {stage} is in use")
+        finding = name if stage == "anatomy" else "cardiomegaly"
+        folder = (
+            data
+            / "wingspan"
+            / ("anatomy/" + name if stage == "anatomy" else "masks/cardiomegaly")
+        )
+        count = 0
+        for case in opened.cases(split):
+            path = folder / Path(case.path).name
+            if count >= films or not path.exists():
+                continue
+            count += 1
+            truth = _mask(path)
             film = opened.radiograph(case).pixels
             small = np.divide(truth.shape, film.shape)
             film = ndimage.zoom(film, small, order=1, mode="nearest", grid_mode=True)
-            yield Job(np.asarray(film, np.float32), truth, draft, boundary)
+            yield Job(
+                np.asarray(film, np.float32),
+                truth,
+                _draft(project, stage, run, case, finding, truth.shape),
+                _boundary(opened, case),
+            )
+
+
+def _draft(
+    project: Path,
+    stage: str,
+    run: str,
+    case: Case,
+    finding: str,
+    shape: tuple[int, ...],
+) -> Mask | None:
+    settings = stages.read_settings(project, stage, run)
+    maps = stages.read(project, stage, run, case.id)
+    if maps is None or settings is None:
+        return None
+    place = settings.findings.index(finding)
+    score = geometry.unletterbox(
+        maps.score[place], case.shape, grid=(shape[0], shape[1])
+    )
+    return np.asarray(score >= settings.thresholds[place])
+
+
+def _boundary(opened: Project, case: Case) -> NDArray[np.float32] | None:
+    run = opened.adopted("irnet")
+    maps = run and stages.read(opened.folder, "irnet", run, case.id)
+    return np.asarray(maps.extra["boundary"][0], np.float32) if maps else None
 
 
 LESIONS = ("consolidation", "ground_glass_opacities")
@@ -265,7 +378,7 @@ def table(title: str, jobs: list[Job], tools: Mapping[str, Tool]) -> None:
     """Print the clicks of every tool that these films have what it needs for."""
     print(f"SIMULATION {title}: {len(jobs)} masks", flush=True)
     for name, tool in tools.items():
-        started, runs, calls = time.perf_counter(), [], 0
+        started, runs, calls = time.process_time(), [], 0
         try:
             for job in jobs:
                 job.mask = np.zeros_like(job.truth)
@@ -273,15 +386,104 @@ def table(title: str, jobs: list[Job], tools: Mapping[str, Tool]) -> None:
                 calls += len(runs[-1]) - 1
         except ValueError:
             continue
-        took = (time.perf_counter() - started) / max(calls, 1)
-        means = [np.mean([reached(one, goal) for one in runs]) for goal in GOALS]
+        took = (time.process_time() - started) / max(calls, 1)
+        low, high = means(runs)
         got = np.mean([max(one) >= GOALS[0] for one in runs])
         print(
-            f"SIMULATION {title:<18} {name:<24} to 0.85: {means[0]:5.2f}  "
-            f"to 0.90: {means[1]:5.2f}  reached 0.85: {got:.0%}  "
+            f"SIMULATION {title:<18} {name:<24} to 0.85: {low:5.2f}  "
+            f"to 0.90: {high:5.2f}  reached 0.85: {got:.0%}  "
             f"first IoU {np.mean([one[0] for one in runs]):.2f}  "
-            f"{1000 * took:.0f} ms a click",
+            f"{1000 * took:.0f} ms of processor a click",
             flush=True,
+        )
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What `scribble.Graph.correct` goes by."""
+
+    steps: float = 64.0
+    force: float = 2.0
+    soft: float = 4.0
+    least: float = 0.05
+
+    def tool(self, job: Job) -> Callable[[NDArray[np.uint8], int, float], Mask]:
+        """Correct the draft by the film's own edges."""
+        edge, given = edges_of(job), asdict(self)
+        return _correct(job, edge, **given)
+
+
+def choose(jobs: list[Job]) -> None:
+    """Print the clicks of settings of the correction: steps and force, then others."""
+    title = f"SIMULATION choosing, {len(jobs)} hearts of train and val:"
+    middle = [
+        Setting(steps, force)
+        for steps, force in itertools.product((16.0, 64.0, 256.0), (1.0, 2.0, 4.0))
+    ]
+    best = _best(title, middle, jobs)
+    around = [
+        replace(best, soft=soft, least=least)
+        for soft, least in itertools.product((2.0, 4.0, 8.0), (0.02, 0.05, 0.1))
+    ]
+    print(title, "best:", _best(title, around, jobs))
+    others: dict[str, Tool] = {
+        f"random_walker, band {band}": partial(_walk_near_rim, band=band)
+        for band in (4, 8, 16)
+    }
+    others |= {"brush on draft": brush_on_draft, "Grow added to draft": add}
+    for name, tool in others.items():
+        _tried(title, name, tool, jobs)
+
+
+def _best(title: str, settings: list[Setting], jobs: list[Job]) -> Setting:
+    tried = [_tried(title, str(one), one.tool, jobs) for one in settings]
+    return settings[int(np.argmin(tried))]
+
+
+def _tried(title: str, name: str, tool: Tool, jobs: list[Job]) -> float:
+    """Return the clicks to both goals together, printed."""
+    low, high = means([clicks(job, tool) for job in jobs])
+    print(f"{title} {name:<58} to 0.85: {low:5.2f}  to 0.90: {high:5.2f}", flush=True)
+    return low + high
+
+
+def means(runs: list[list[float]]) -> tuple[float, float]:
+    """Return the mean clicks to either goal."""
+    low, high = (float(np.mean([reached(run, goal) for run in runs])) for goal in GOALS)
+    return low, high
+
+
+def times(job: Job) -> None:
+    """Print what Grow and random_walker think of a stroke at 512, in processor time."""
+    film, draft = (
+        np.kron(one, np.ones((2, 2), one.dtype)) for one in (job.film, draft_for(job))
+    )
+    strokes = np.full(film.shape, scribble.NOTHING, np.uint8)
+    edge = scribble.edges(film, stride=4)
+    growing = scribble.Graph(edge)
+    correcting = scribble.Graph(edge, steps=scribble.CORRECTING_STEPS)
+    small = Job(job.film, job.truth, job.draft)
+    walk, near = walker(small), walker_on_draft(small)
+    took: dict[str, list[float]] = {}
+    for place in range(12):
+        y, x = (
+            draft.shape[0] * (3 + place % 4) // 10,
+            draft.shape[1] * (3 + place // 3) // 8,
+        )
+        strokes[y : y + 6, x : x + 24] = place % 2
+        for name, think in {
+            "Grow": lambda: growing.grow(strokes),
+            "Grow on draft": lambda: correcting.correct(strokes, draft),
+            "random_walker": lambda: walk(strokes[::2, ::2], 0, 0),
+            "random_walker on draft": lambda: near(strokes[::2, ::2], 0, 0),
+        }.items():
+            started = time.process_time()
+            think()
+            took.setdefault(name, []).append(1000 * (time.process_time() - started))
+    for name, every in took.items():
+        print(
+            f"SIMULATION a stroke at 512 x 512, grid of 128: {name:<24} median "
+            f"{np.median(every):.0f}, longest {max(every):.0f} ms of processor"
         )
 
 
@@ -295,18 +497,33 @@ def main() -> None:
     parser.add_argument("-p", "--project", type=Path)
     parser.add_argument("--sets", default="", help="parts of names, by semicolons")
     parser.add_argument("--tools", default="", help="parts of names, by semicolons")
+    parser.add_argument("--split", default="test", choices=("train", "val", "test"))
+    parser.add_argument("--draft", default="anatomy", help="the stage it is taken from")
+    parser.add_argument(
+        "--choose", action="store_true", help="settings, on hearts of train and val"
+    )
     options = parser.parse_args()
-    data, films = options.data, options.films
+    data, films, project = options.data, options.films, options.project
     if not (data / "wingspan").is_dir():
         sys.exit(f"{data}: no folder wingspan in it")
+
+    def organ(name: str, split: str, films: int) -> Iterator[Job]:
+        return wingspan(data, name, films, split, project, options.draft)
+
+    if options.choose:
+        if project is None:
+            sys.exit("--choose needs a project with drafts: -p PROJECT")
+        half = (organ("heart", split, films // 2) for split in ("train", "val"))
+        choose(list(itertools.chain(*half)))
+        return
     tools = {
         name: tool
         for name, tool in TOOLS.items()
         if any(word in name for word in options.tools.split(";"))
     }
     sets: dict[str, Callable[[], Iterator[Job]]] = {
-        "heart": lambda: wingspan(data, "heart", films, options.project),
-        "lung": lambda: wingspan(data, "left_lung", films, options.project),
+        "heart": lambda: organ("heart", options.split, films),
+        "lung": lambda: organ("left_lung", options.split, films),
         "covid lesions": lambda: covid(data, LESIONS, films),
         "covid tubes": lambda: covid(data, TUBES, films),
         "nodule (phantom)": lambda: phantom(("nodule",), films),
@@ -314,7 +531,10 @@ def main() -> None:
     }
     for title, jobs in sets.items():
         if any(word in title for word in options.sets.split(";")):
-            table(title, list(jobs()), tools)
+            found = list(jobs())
+            table(title, found, tools)
+            if title == "heart" and found and found[0].draft is not None:
+                times(found[0])
 
 
 if __name__ == "__main__":

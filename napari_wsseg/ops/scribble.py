@@ -34,16 +34,19 @@ _SINGLE = 300
 """Most steps of a walker for which single precision is within 1e-4."""
 
 CORRECTING_STEPS = 64.0
-"""Steps of a walker for `Graph.correct`: a correction stays near its stroke."""
+"""Steps of a walker for `Graph.correct`: a correction stays near its stroke.
+
+This and the three below are chosen on train and val (benchmarks/grow_clicks.py)."""
 
 SOFT = 4.0
 """Width of a draft's rim, in cells of the grid, over which it is unsure."""
 
 FORCE = 2.0
-"""How much more than the walk a correcting stroke moves (benchmarks/grow_clicks.py)."""
+"""How much more than the walk a correcting stroke moves."""
 
 LEAST = 0.05
-"""Move of a chance that is taken off every move, so that far away none is left."""
+"""Move of a chance that is taken off every move, so that far away none is left: with
+0.02 fewer clicks are needed, and a region that no stroke is near is moved too."""
 
 Floats = NDArray[np.float32]
 
@@ -134,12 +137,20 @@ class Graph:
         grown[strokes == OUTSIDE] = 0
         return grown
 
-    def correct(self, strokes: NDArray[np.uint8], draft: NDArray[np.bool_]) -> Floats:
+    def correct(
+        self,
+        strokes: NDArray[np.uint8],
+        draft: NDArray[np.bool_],
+        *,
+        soft: float = SOFT,
+        force: float = FORCE,
+        least: float = LEAST,
+    ) -> Floats:
         """Return the chance that each pixel belongs to a draft as strokes correct it.
 
         Near strokes the draft is drawn anew, by the walk; further away it stays. The
         draft is what a walker who gives up finds, the surer the further from its rim;
-        what strokes move is counted `FORCE` times.
+        what strokes move is counted `force` times.
 
         Parameters
         ----------
@@ -147,6 +158,8 @@ class Graph:
             As in `grow`; those outside alone are enough.
         draft : (H, W) bool
             On the same grid.
+        soft, force, least
+            See `SOFT`, `FORCE` and `LEAST`.
 
         Returns
         -------
@@ -162,13 +175,13 @@ class Graph:
         strokes = _checked(strokes)
         if strokes.shape != draft.shape:
             raise ValueError(f"strokes are {strokes.shape}, the draft {draft.shape}")
-        sure = _softened(draft, SOFT * draft.shape[0] / self.shape[0])
+        sure = _softened(draft, soft * draft.shape[0] / self.shape[0])
         prior = _resized(sure, np.empty(self.shape))
         cells = _on_grid(strokes, self.shape)
         moved = self._solve(cells, prior) - self._at_rest(prior)
         # What hardly moves is left alone: a draft is unsure at all of its rim.
-        moved = np.sign(moved) * np.maximum(np.abs(moved) - LEAST, 0)
-        chance = (sure + FORCE * _resized(moved, strokes)).clip(0, 1)
+        moved = np.sign(moved) * np.maximum(np.abs(moved) - least, 0)
+        chance = (sure + force * _resized(moved, strokes)).clip(0, 1)
         chance[strokes == INSIDE] = 1
         chance[strokes == OUTSIDE] = 0
         return np.asarray(chance, np.float32)
