@@ -108,7 +108,8 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
     known = labels.known_in("train")
     experts, others = _films(project, labels, config)
     gate = _targets.in_use(project, "cam", config.classifier_run)
-    source, chosen = "", dict[str, _source_choice.Chosen]()
+    source, sources = "", dict[str, str]()
+    chosen = dict[str, _source_choice.Chosen]()
     if config.p < 1:
         source = _weak_masks.source(project, config)
     films = yield from film_cache.films(project, config.size)
@@ -132,8 +133,8 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
     others = [row for row in others if row in targets.rows()]
     if not experts and not others:
         raise DataError(
-            f"the stage {config.labels} has no mask of any training film; train its "
-            "recipe longer, lower its threshold, or give films labels"
+            f"{_weak_masks.named(config, sources)} show nothing of any training film; "
+            "train the weak stages longer, lower their thresholds, or give films labels"
         )
     if experts and not others and config.p < 1:
         yield Progress(0, 0, f"no weak film to mix: p is 1, not {config.p:g}")

@@ -66,8 +66,9 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
     learnt = _only(targets, in_train)
     if not learnt.positive_rows():
         raise DataError(
-            f"the stage {config.labels} shows nothing on any training film; "
-            "train its recipe longer, or lower its threshold"
+            f"{_weak_masks.named(config, sources)} show nothing on any training film; "
+            "train the weak stages longer, lower their thresholds, or give more films "
+            "labels"
         )
     context.lock.extend(
         _targets.lock_rows(project, labels, learnt, config.labels, sources)

@@ -177,7 +177,9 @@ def test_weak_maps_that_show_nothing_are_told_at_p_0(classed: Path) -> None:
     with Project.open(classed, write=True) as opened:
         for case in opened.cases():
             opened.set_labels(case.id, {"spot": 1})
-    with pytest.raises(DataError, match="the stage cam has no mask of any training"):
+    with pytest.raises(
+        DataError, match=r"weak masks \(cam\) show nothing of any training"
+    ):
         mixed(classed, p=0.0)
 
 

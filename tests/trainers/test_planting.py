@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from helpers.training import train
@@ -17,6 +19,8 @@ from napari_wsseg.phantom import generate, planting
 from napari_wsseg.phantom.dataset import write_dataset
 from napari_wsseg.phantom.planting import KINDS, kind_of, plant
 from napari_wsseg.schema import Mask
+from trainers.data.batches import Labels
+from trainers.tasks import source_choice
 from trainers.tasks.weak_masks import organ
 
 
@@ -135,6 +139,25 @@ def test_labels_auto_chooses_for_each_finding_and_says_why(chests: Path) -> None
     locked = json.loads((run.folder.path / "data.lock.json").read_text())
     sources = {row["finding"]: row["source"] for row in locked}
     assert all(choices[name].startswith(source) for name, source in sources.items())
+
+
+@pytest.mark.parametrize(("each", "source"), [(4, "anatomy"), (8, "irnet")])
+def test_a_few_films_do_not_speak_against_the_organ_that_a_finding_is(
+    chests: Path, monkeypatch: pytest.MonkeyPatch, each: int, source: str
+) -> None:
+    monkeypatch.setattr(source_choice, "_overlaps", lambda *_: {})
+    monkeypatch.setattr(source_choice, "_auroc_of_width", lambda *_: 0.58)
+    with Project.open(chests) as project:
+        cases = tuple(project.cases()) * 2
+        labels = Labels(
+            tuple(replace(case, split="train") for case in cases[: 2 * each]),
+            ("cardiomegaly",),
+            torch.tensor([[0.0], [1.0]] * each),
+        )
+        runs = {"irnet": "some", "cam": "some"}
+        chosen = source_choice._chosen(project, labels, 0, runs, ("heart",))
+    assert chosen.source == source
+    assert "0.58" in chosen.why
 
 
 def test_an_organ_has_no_dents_and_takes_no_lung() -> None:

@@ -34,6 +34,9 @@ _SAMPLE = 32
 _TELLS = 0.7
 """AUROC from which a measure that learnt no label is believed to go with it."""
 
+_ENOUGH = 8
+"""Films with and without a finding below which an AUROC speaks against nothing."""
+
 _KNOWS = 0.8
 """AUROC of a classifier on val from which its maps are believed to show the finding."""
 
@@ -122,8 +125,10 @@ def _chosen(
         why = f"overlap with expert masks of validation films: {listed}"
         worth = overlaps[best] >= _OVERLAPS
     elif organ and (tells := _auroc_of_width(project, labels, k, organ)) is not None:
-        best = ANATOMY if tells >= _TELLS else next(iter(runs))
+        few = _too_few(labels, k)
+        best = ANATOMY if few or tells >= _TELLS else next(iter(runs))
         why = f"AUROC of the {organ[-1]}'s width for the labels: {tells:.2f}"
+        why += ", on too few films to speak against it" * (few and tells < _TELLS)
         worth = True
     else:
         best = next(iter(runs))
@@ -205,6 +210,11 @@ def _auroc_of_width(
     if len(pairs) < len(rows) / 2:
         return None
     return metrics.auroc(*zip(*pairs, strict=True))
+
+
+def _too_few(labels: Labels, k: int) -> bool:
+    known = labels.targets[labels.known_in("train") + labels.known_in("val"), k]
+    return min(int((known == 0).sum()), int((known == 1).sum())) < _ENOUGH
 
 
 def _auroc_of_classifier(

@@ -41,6 +41,12 @@ def source(project: Project, config: Any) -> str:
     return _targets.in_use(project, config.labels, config.labels_run)
 
 
+def named(config: Any, sources: Mapping[str, str]) -> str:
+    """Return what weak masks come from, for a message."""
+    each = ", ".join(f"{name} from {source}" for name, source in sources.items())
+    return f"weak masks ({each or config.labels})"
+
+
 def of_films(
     context: Context,
     films: Films,
