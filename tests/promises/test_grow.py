@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(120)]
 
 LINE = [(0.45 + 0.004 * i, 0.45 + 0.01 * i) for i in range(6)]
 BESIDE = [(0.52 + 0.004 * i, 0.42 + 0.01 * i) for i in range(6)]
+FAR = [(0.62 + 0.004 * i, 0.6 + 0.01 * i) for i in range(6)]
 NO_KEY = Qt.KeyboardModifier.NoModifier
 
 
@@ -110,6 +111,50 @@ def test_ctrl_strokes_outside_once_and_the_proposal_keeps_away(
     assert not (bench.grow.proposal.data[outside]).any()
     assert (bench.grow.proposal.data != 0).sum() <= free
     assert bench.grow.strokes.selected_label == IN, "for that stroke alone"
+
+
+def undo_stroke(bench: Workbench) -> None:
+    """Press Ctrl Z on the film, where the strokes' layer is the one in hand."""
+    QTest.keyClick(
+        window_input.canvas(bench), Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier
+    )
+    window_input.settle(bench)
+
+
+def test_undo_takes_back_one_stroke_and_what_it_proposed(bench: Workbench) -> None:
+    before = mask(bench)
+    stroke(bench, LINE)
+    drawn = bench.grow.strokes.data.copy()
+    proposed = bench.grow.proposal.data.copy()
+    stroke(bench, FAR)
+    assert (bench.grow.strokes.data != drawn).any()
+    assert (bench.grow.proposal.data != proposed).any()
+
+    undo_stroke(bench)
+    np.testing.assert_array_equal(bench.grow.strokes.data, drawn)
+    np.testing.assert_array_equal(bench.grow.proposal.data, proposed)
+    undo_stroke(bench)
+    assert not bench.grow.strokes.data.any()
+    assert not bench.grow.ready, "nothing is left to be taken"
+    np.testing.assert_array_equal(mask(bench), before)
+
+
+def test_strokes_far_from_a_region_leave_it_as_it_was_drawn(bench: Workbench) -> None:
+    layer = bench.layers.active
+    height, width = layer.data.shape
+    layer.data_setitem(np.nonzero(layer.data), 0)
+    region = np.zeros(layer.data.shape, bool)
+    # One pixel of holes and steps, which the grid of the walk cannot hold.
+    region[: height // 6, : width // 6] = True
+    region[::3, ::5] = False
+    layer.data_setitem(np.nonzero(region), 1)
+    stroke(bench, FAR)
+    assert bench.grow.ready
+    press(bench, Qt.Key.Key_Return)
+    taken = mask(bench)
+    assert (taken & ~region).any(), "the stroke"
+    corner = np.s_[: height // 4, : width // 4]
+    np.testing.assert_array_equal(taken[corner], region[corner])
 
 
 def test_the_row_says_what_the_walk_goes_by_and_turns_the_side(
