@@ -178,9 +178,9 @@ def _check_corners(corners: NDArray[np.float64], rows: int, columns: int) -> Non
             "its corners lie between 0 and 1: shares of the film's sides, not pixels"
         )
     sides = np.array([columns, rows])
-    staging = np.maximum(_OUTSIDE_PIXELS, _OUTSIDE * sides)
-    if (low < -staging).any() or (high > sides + staging).any():
-        x, y = (high if (high > sides + staging).any() else low).tolist()
+    margin = np.maximum(_OUTSIDE_PIXELS, _OUTSIDE * sides)
+    if (low < -margin).any() or (high > sides + margin).any():
+        x, y = (high if (high > sides + margin).any() else low).tolist()
         raise DataError(
             f"its corners reach to ({x:g}, {y:g}), and the film has {columns} columns "
             f"and {rows} rows: drawn on another image, or at another size"

@@ -238,8 +238,8 @@ def _likely(numbers: NDArray[Any], high: float) -> Mask:
 def _are_two(found: NDArray[Any], near: float) -> bool:
     """Whether all values lie near the lowest or the highest."""
     low, high = float(found[0]), float(found[-1])
-    staging = near * (high - low)
-    between = (found > low + staging) & (found < high - staging)
+    margin = near * (high - low)
+    between = (found > low + margin) & (found < high - margin)
     return not between.any()
 
 
