@@ -40,6 +40,8 @@ def main(project: Path, out: Path, names: list[str]) -> None:
     """Write the figures of every step by recipe."""
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
+    # Losses are summed in single precision, which training multiplies.
+    Tensor.float = Tensor.double  # type: ignore[method-assign]
     nn.modules.module.register_module_forward_pre_hook(_in_double)
     with processes.joined(cpu=True):
         if not processes.leads():

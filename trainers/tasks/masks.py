@@ -177,7 +177,11 @@ def task(
         mine = ranks.share(rows)
         images, masks = feed.training(rows, step, device, targets.take(mine))
         present = labels.targets[mine].to(device)
-        return mask_loss(config, model(images), masks, present, pos_weight.to(device))
+        # Before the network, which may draw as many numbers as it has films.
+        drawn = ranks.share(torch.rand(len(rows), len(labels.findings)))
+        return mask_loss(
+            config, model(images), masks, present, pos_weight.to(device), drawn
+        )
 
     def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:
         return validated(model, device, feed, validation)
@@ -249,6 +253,7 @@ def mask_loss(
     masks: Tensor | None,
     present: Tensor,
     pos_weight: Tensor,
+    drawn: Tensor,
 ) -> Tensor:
     """Return the loss of a segmenter's two outputs.
 
@@ -267,6 +272,8 @@ def mask_loss(
         Image-level labels; what is not in [0, 1] counts in no loss.
     pos_weight : (K,)
         How often a finding's pixel counts in binary cross-entropy.
+    drawn : (B, K)
+        Uniform in [0, 1): which of the films without a finding are left out.
 
     Returns
     -------
@@ -283,8 +290,6 @@ def mask_loss(
     total = mask_logits.new_zeros(())
     if config.absent_weight < 1:
         absent = ~(masks == 1).flatten(2).any(2)
-        count, findings = absent.shape
-        drawn = ranks.share(torch.rand(count * ranks.count(), findings))
         dropped = absent & (drawn > config.absent_weight).to(absent)
         masks = torch.where(dropped[:, :, None, None], 255, masks)
     if "bce" in config.loss:
