@@ -81,6 +81,21 @@ def test_listing_the_plugin_imports_nothing_heavy(module: str) -> None:
     assert seen.stdout.strip() == "[]"
 
 
+def test_knowing_every_format_does_not_import_torch() -> None:
+    """A process that reads foreign files has no memory for it."""
+    code = (
+        "import sys\n"
+        "from napari_wsseg.export import formats, importers\n"
+        "for plugs in (formats, importers):\n"
+        "    for name in plugs: plugs[name]\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False"]
+
+
 def test_starting_napari_with_the_plugin_installed_does_not_import_torch() -> None:
     script = (
         "import sys; from npe2 import PluginManager; "

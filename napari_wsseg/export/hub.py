@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from napari_wsseg.export import File, Note, model, models
-from napari_wsseg.io import checkpoints, project_files
+from napari_wsseg.io import project_files
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunFolder
 
@@ -36,6 +36,8 @@ def write(project: Project, run: str) -> Iterator[File | Note]:
 
 def _config(folder: RunFolder) -> bytes:
     frozen = folder.config()
+    from napari_wsseg.io import checkpoints  # torch, which no other format needs
+
     header, _ = checkpoints.read(folder.best)
     told: dict[str, Any] = {
         "library_name": "napari-wsseg",
