@@ -45,7 +45,7 @@ def test_every_importer_refuses_a_place_in_use(name: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", datasets.names())
 def test_every_choice_is_a_bool_or_a_number_and_off_by_default(name: str) -> None:
-    known = {"folder", "images", "labels", "masks", "names"}
+    known = {"folder", "images", "labels", "masks", "names", "only"}
     more = {
         each.name: each.default
         for each in inspect.signature(datasets[name]).parameters.values()

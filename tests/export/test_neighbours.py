@@ -88,7 +88,7 @@ def test_labelme_has_shapes_of_many_kinds(project: Project, tmp_path: Path) -> N
     assert any("not a mask" in words for words in taken.rejected)
     said = " ".join(taken.warnings)
     assert "2 masks, united" in said
-    assert "holds no pixel" in said
+    assert "left out, a polygon" in said
     assert "labelled absent" in said
 
 

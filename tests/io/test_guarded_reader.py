@@ -237,3 +237,16 @@ def _foreign_files(folder: Path, mask: np.ndarray) -> dict[str, Path]:
         "coco": folder / "coco.json",
         "nifti": folder / "0.nii.gz",
     }
+
+
+def test_a_path_is_as_seen_from_the_folder_of_who_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = GuardedReader()
+    try:
+        for name in ("one", "other"):
+            (tmp_path / name).mkdir()
+            monkeypatch.chdir(tmp_path / name)
+            assert reader.ask("os:getcwd") == str(tmp_path / name)
+    finally:
+        reader.close()

@@ -131,16 +131,16 @@ def test_strokes_beside_a_lost_mask_lie_on_a_blank(project: Project) -> None:
 @settings(max_examples=15, deadline=None)
 @given(
     seeds=st.lists(st.integers(0, 2**31), min_size=1, max_size=6),
-    extra_metrics=st.lists(st.booleans(), min_size=6, max_size=6),
+    journalled=st.lists(st.booleans(), min_size=6, max_size=6),
 )
 def test_any_strokes_lead_to_what_the_reader_last_saw(
-    tmp_path_factory: pytest.TempPathFactory, seeds: list[int], told: list[bool]
+    tmp_path_factory: pytest.TempPathFactory, seeds: list[int], journalled: list[bool]
 ) -> None:
     with new_project(tmp_path_factory.mktemp("journal")) as project:
         now = BLANK
-        for seed, tell in zip(seeds, told, strict=False):
+        for seed, kept in zip(seeds, journalled, strict=False):
             after = np.random.default_rng(seed).random(SHAPE) < 0.1
-            if tell:
+            if kept:
                 project.journal_stroke(CASE, "nodule", "ann", now, after)
             now = after
         project.journal_stroke(CASE, "nodule", "ann", now, ~now)

@@ -176,10 +176,11 @@ def test_wrong_input_is_refused_with_a_remedy() -> None:
         crf.dense_crf(heat, image, backend="fast")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"\(H, W, 3\)"):
         crf.dense_crf(heat, np.zeros((16, 16, 4)))
-    colours = np.random.default_rng(0).random((16, 16, 3))
+    # Smaller pictures are summed in full, which any sigma suits.
+    colours = np.random.default_rng(0).random((80, 80, 3))
     short = crf.CrfParams(bilateral_sigma_grey=1e-5, bilateral_sigma_xy=1e-3)
     with pytest.raises(ValueError, match="sigmas longer"):
-        crf.dense_crf(heat, colours, params=short)
+        crf.dense_crf(heats(80), colours, params=short)
     with pytest.raises(ValueError, match="above 0"):
         crf.CrfParams(smooth_sigma_xy=0)
 

@@ -128,7 +128,7 @@ class GuardedReader:
         Lost
             It ended the process, or took too long.
         """
-        (answer,) = self._answers({"ask": function, "with": words})
+        (answer,) = self._answers(_question(function, words))
         return answer.value
 
     def each(self, function: str, *words: Any) -> Iterator[Any]:
@@ -136,7 +136,7 @@ class GuardedReader:
 
         Whoever leaves before the end ends the process.
         """
-        for answer in self._answers({"ask": function, "with": words}):
+        for answer in self._answers(_question(function, words)):
             if answer.kind == "item":
                 yield answer.value
 
@@ -380,6 +380,8 @@ def _answered(question: dict[str, Any]) -> Iterator[Answer]:
             yield _drawn(question["draw"], question["shape"])
             return
         _drawings.clear()
+        if question["in"]:
+            os.chdir(question["in"])
         module, _, name = question["ask"].partition(":")
         found = getattr(importlib.import_module(module), name)(*question["with"])
         if not isgenerator(found):
@@ -410,6 +412,14 @@ def _drawn(number: int, shape: list[int] | None) -> Answer:
         return Answer("value", [[*mask.shape, 8], one.remarks], shades)
     packed = np.packbits(mask).tobytes()
     return Answer("value", [list(mask.shape), one.remarks], packed)
+
+
+def _question(function: str, words: Sequence[Any]) -> dict[str, Any]:
+    """Return a question as JSON; paths in it may be as seen from the folder here."""
+    here = None
+    with suppress(OSError):  # it may be gone
+        here = os.getcwd()
+    return {"ask": function, "with": words, "in": here}
 
 
 def _serve(computing: int | None, most_bytes: int) -> None:
