@@ -268,7 +268,6 @@ def _planned(plan: Plan) -> dict[str, object]:
     """Return what is known before films are read, for a program."""
     return {
         "event": "plan",
-        "images": str(plan.images),
         "summary": asdict(plan.summary()),
         "rejected": [asdict(each) for each in plan.rejected],
         "warnings": list(plan.warnings),
