@@ -178,12 +178,16 @@ class Child:
     def close(self) -> None:
         """Let the reading thread and the file of standard error go."""
         self.go_on()
-        if self._guard is not None:
-            self._guard.kill()
-            with self._guard:  # waits, and lets its pipe go
-                self._guard = None
+        self._dismiss_guard()
         self._closed.set()
         self.errors.unlink(missing_ok=True)
+
+    def _dismiss_guard(self) -> None:
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.kill()
+            with guard:  # waits, and lets its pipe go
+                pass
 
     def _tree(self) -> list[psutil.Process]:
         if not self.alive:
@@ -206,6 +210,8 @@ class Child:
                         break
                     except queue.Full:
                         continue
+        # Nobody is left to guard; whoever forgets to close leaves no process behind.
+        self._dismiss_guard()
 
 
 def _sweep_logs() -> None:
