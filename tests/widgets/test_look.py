@@ -329,7 +329,7 @@ def test_the_ruler_measures_and_leaves_the_masks_alone(bench: Workbench) -> None
     assert bench.ruler.words.endswith(" px"), "no spacing is known of these films"
     assert int(bench.ruler.words.split()[0]) > 3
     layer = bench.viewer.layers["Ruler"]
-    assert len(layer.data) == 1
+    assert len(layer.data) == 3, "a dark line, the line on it, a ground for its words"
     QTest.keyClick(canvas(bench), Qt.Key.Key_8)
     assert layer not in bench.viewer.layers
     assert bench.viewer.layers.selection.active is bench.layers.active

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from psygnal import SignalInstance
 from qtpy.QtCore import QObject
@@ -24,6 +25,9 @@ def listen(
 
     def let_go(*_: object) -> None:
         for signal in signals:
-            signal.disconnect(answer, missing_ok=True)
+            # A session that is collected with its panels is taken apart in any order:
+            # a signal that has gone before has let go of everything.
+            with suppress(AttributeError):
+                signal.disconnect(answer, missing_ok=True)
 
     panel.destroyed.connect(let_go)
