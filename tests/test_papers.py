@@ -71,6 +71,7 @@ def test_a_table_reads_only_results_of_its_own_steps(name: str) -> None:
         assert set(asked) <= set(steps[:place])
 
 
+@pytest.mark.slow
 def test_a_table_is_made_to_the_end_on_films_of_ones_own(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,6 +127,7 @@ def test_ctrl_c_leaves_a_sweep_that_goes_on(
     assert last["status"] == "done"
 
 
+@pytest.mark.slow
 def test_other_masks_to_compare_with_are_scored_anew(
     ready: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -195,6 +195,7 @@ def test_one_command_imports_voc(augmented: Path, tmp_path: Path) -> None:
     assert initialised("voc", tmp_path, augmented) == 4
 
 
+@pytest.mark.slow
 def test_twenty_classes_of_colour_go_through_every_stage(
     augmented: Path, tmp_path: Path
 ) -> None:
