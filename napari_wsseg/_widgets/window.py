@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import gc
 import importlib
+import weakref
 from contextlib import suppress
 from pathlib import Path
 
@@ -164,9 +165,15 @@ def fill_screen(viewer: napari.Viewer) -> None:
     if kept is None or not window.restoreGeometry(kept):
         window.showMaximized()
 
+    # Not the window itself, which would be kept by what it closes.
+    left = weakref.ref(window)
+
     def keep() -> None:
+        there = left()
+        if there is None:
+            return
         with suppress(RuntimeError):  # Qt may have deleted it by then
-            preferences.keep_window_place(window.saveGeometry())
+            preferences.keep_window_place(there.saveGeometry())
 
     workbench_of(viewer).closing.connect(keep)
 
