@@ -50,7 +50,7 @@ def test_a_folder_is_whole_and_comes_back_as_the_same_network(
         *("README.md", "model.safetensors", "config.json", "data.json"),
     }
     card = ModelCard.load(folder / "README.md")
-    assert card.data.library_name == "napari-wsseg"
+    assert card.data.to_dict()["library_name"] == "napari-wsseg"
     assert "Research use only" in card.text
     config = json.loads((folder / "config.json").read_text())
     assert config["recipe"] == "classifier"
