@@ -269,6 +269,10 @@ class Decision:
     after: int | None = None
 
 
+ORIGINAL_LABEL = "original"
+"""Source of the label that a film came with."""
+
+
 @dataclass(frozen=True, slots=True)
 class LabelVersion:
     """What one reader said of one finding on one film; never changed.

@@ -28,7 +28,9 @@ def run(arguments: argparse.Namespace) -> int:
     with Project.open(arguments.project, write=True) as project:
         adopted = {stage: project.adopted(stage) for stage in STAGES}
         # A study that has begun goes on with the drafts that it began with.
-        in_study = any(spell.arm in ("draft", "loop") for spell in project.work())
+        in_study = any(
+            spell.arm in ("draft", "loop") for spell in project.work_log.spells()
+        )
         studied = project.runs_used_first() if in_study else {}
         found = _gc.waste(project.folder, adopted, studied)
         for each in found:

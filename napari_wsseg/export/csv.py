@@ -40,7 +40,7 @@ COLUMNS = (
 def write(chosen: Selection) -> Iterator[Item]:
     """Yield ``measurements.csv``."""
     decisions = chosen.project.decisions()
-    efforts = effort.newest(chosen.project.efforts())
+    efforts = effort.newest(chosen.project.work_log.efforts())
     rows: list[list[object]] = []
     for case, masks in chosen.each():
         yield case

@@ -10,7 +10,6 @@ import functools
 import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -22,20 +21,17 @@ from napari_wsseg.io.index import audit as _audit
 from napari_wsseg.io.index import cases as _cases
 from napari_wsseg.io.index import database as _database
 from napari_wsseg.io.index import decisions as _decisions
-from napari_wsseg.io.index import effort as _effort
-from napari_wsseg.io.index import labels as _labels
-from napari_wsseg.io.index import readers as _readers
-from napari_wsseg.io.index import work as _work
-from napari_wsseg.io.index.effort import Effort
+from napari_wsseg.io.index.labels import LabelStore
+from napari_wsseg.io.index.readers import ReaderStore
+from napari_wsseg.io.index.work import WorkLog
 from napari_wsseg.io.project_folder import expert_masks as _expert_masks
 from napari_wsseg.io.project_folder import fsck as _fsck
 from napari_wsseg.io.project_folder import links as _links
 from napari_wsseg.io.project_folder import mask_store as _mask_store
 from napari_wsseg.io.project_folder import relink as _relink
-from napari_wsseg.io.project_folder import rescue as _rescue
 from napari_wsseg.io.project_folder import settings as _settings
-from napari_wsseg.io.project_folder import strokes
 from napari_wsseg.io.project_folder import void_pixels as _void_pixels
+from napari_wsseg.io.project_folder.journal import Journal
 from napari_wsseg.io.project_folder.writer_lock import ProjectLocked as ProjectLocked
 from napari_wsseg.io.project_folder.writer_lock import WriterLock
 from napari_wsseg.jobs import DataError, Progress
@@ -44,12 +40,9 @@ from napari_wsseg.schema import (
     Annotation,
     Case,
     Decision,
-    LabelVersion,
     Mask,
-    Outcome,
     Radiograph,
     Verdict,
-    Work,
 )
 
 INDEX = "index.sqlite"
@@ -80,6 +73,10 @@ class Project:
         self._database = database
         self._lock = lock
         self._names = tuple(finding.name for finding in settings.findings)
+        self.journal = Journal(database, folder, self._names)
+        self.labels = LabelStore(database, self._names)
+        self.readers = ReaderStore(database)
+        self.work_log = WorkLog(database)
 
     @functools.cached_property
     def synthetic(self) -> bool:
@@ -296,73 +293,6 @@ class Project:
             images = Path(os.path.abspath(self.folder / settings.images))
             self.films = film_names.Names(images)
         self.images = self.films.images
-
-    # Labels ------------------------------------------------------------------------
-
-    def set_labels(
-        self,
-        case_id: str,
-        labels: Mapping[str, int | None],
-        *,
-        reader: str = "",
-        source: str = "",
-    ) -> list[LabelVersion]:
-        """Change the labels that are named; return the new versions.
-
-        The newest counts, whoever gave it; what was there before is kept.
-
-        Parameters
-        ----------
-        case_id, labels
-            The case, and finding to 1 (present), 0 (absent), -1 (uncertain) or ``None``
-            (unknown).
-        reader, source
-            Who says it, and how, e.g. ``"window"``, ``"import"``.
-
-        Raises
-        ------
-        DataError
-            No such case, finding or value.
-        """
-        case = self.case(case_id)
-        with self.transaction():
-            made = _labels.put(
-                *(self._database, case, labels, self._names),
-                reader=reader,
-                source=source,
-            )
-            self._audit_labels(reader, case_id, labels, made)
-        return [one for one in made if one.source != _labels.FIRST]
-
-    def undo_label(self, version: LabelVersion, *, actor: str) -> int | None:
-        """Take a label back; return the one that counts again."""
-        case, names = self.case(version.case), self._names
-        with self.transaction():
-            row = _labels.undo(self._database, case, version, names, actor=actor)
-            self._audit_labels(actor, case.id, {version.finding: row.value}, [row])
-        return row.value
-
-    def _audit_labels(
-        self,
-        actor: str,
-        case_id: str,
-        labels: Mapping[str, int | None],
-        made: Sequence[LabelVersion],
-    ) -> None:
-        rows = [(v.id, v.finding, v.value, v.source, v.undoes) for v in made]
-        entry = {"case": case_id, "labels": dict(labels), "rows": rows}
-        self.audit(actor, "labels", entry)
-
-    def label_history(self, case_id: str, finding: str) -> list[LabelVersion]:
-        """Return what was said of a finding on a film, oldest first.
-
-        The first is what the film came with; empty where nobody changed it.
-        """
-        return _labels.history(self._database, case_id, finding)
-
-    def own_labels(self, reader: str) -> dict[str, dict[str, int | None]]:
-        """Return the labels that one reader gave, by case id and finding."""
-        return _labels.own(self._database, reader)
 
     # Expert masks ------------------------------------------------------------------
 
@@ -594,73 +524,6 @@ class Project:
         """Return every reader's own decision that holds, by case id and reader."""
         return _decisions.newest_of_readers(self._database)
 
-    # Work --------------------------------------------------------------------------
-
-    def note_work(
-        self,
-        case_id: str,
-        finding: str | None,
-        *,
-        reader: str,
-        seconds: float,
-        gestures: Mapping[str, int],
-        arm: str = "",
-    ) -> Work:
-        """Enter a spell of a reader's work on a film; see `schema.Work`.
-
-        Parameters
-        ----------
-        case_id, finding, reader
-            Who worked on what; without findings, ``None``.
-        seconds
-            Active ones, kept to a hundredth.
-        gestures
-            How often each tool was used: ``{"paint": 3, "undo": 1}``.
-        arm
-            What the film was offered in: ``"blank"``, ``"draft"``, ``"loop"`` or
-            ``"blind"``; empty: not said.
-        """
-        with self.transaction():
-            work = _work.insert(
-                self._database,
-                case_id=case_id,
-                finding=finding,
-                reader=reader,
-                arm=arm,
-                seconds=seconds,
-                gestures=gestures,
-            )
-            entry = {
-                **{"case": case_id, "finding": finding, "arm": arm},
-                **{"seconds": work.seconds, "gestures": work.gestures},
-                "earlier": work.earlier,
-            }
-            self.audit(reader, "work", entry)
-        return work
-
-    def note_outcome(self, outcome: Outcome, *, actor: str) -> None:
-        """Enter what became of a finding's draft, with a decision."""
-        entry = {**asdict(outcome), "unedited": int(outcome.unedited)}
-        with self.transaction():
-            _work.insert_outcome(self._database, outcome)
-            self.audit(actor, "outcome", entry)
-
-    def work(self, *, reader: str | None = None) -> list[Work]:
-        """Return all work that was entered, of one reader or of all, oldest first."""
-        return _work.select(self._database, reader)
-
-    def outcomes(self) -> list[Outcome]:
-        """Return what became of drafts, of decisions taken back, too, oldest first."""
-        return _work.outcomes(self._database)
-
-    def efforts(self, *, reader: str | None = None) -> list[Effort]:
-        """Return what every decision on a film cost its reader, oldest first."""
-        decisions = _decisions.all_that_hold(self._database)
-        chosen = [d for d in decisions if reader in (None, d.reader)]
-        return _effort.efforts(
-            chosen, self.work(reader=reader), self.outcomes(), self.adoptions()
-        )
-
     def finding_decisions(
         self, case_id: str, *, reader: str | None = None
     ) -> dict[str, Decision]:
@@ -711,7 +574,7 @@ class Project:
         """Return the run that `stage` showed before this one, or ``None``."""
         return _decisions.adopted_before(self._database, stage)
 
-    # Several readers ---------------------------------------------------------------
+    # Trust ---------------------------------------------------------------------------
 
     def add_reader(self, name: str) -> None:
         """Enter a reader in ``wsseg.toml``; one who is known already is not doubled."""
@@ -720,202 +583,6 @@ class Project:
         if self._lock:
             self._lock.presence.check()
         self.settings = _settings.add_reader(self.folder, name)
-
-    def settle(
-        self, case_id: str, finding: str, version: Annotation | None, *, actor: str
-    ) -> None:
-        """Make a version of a finding's mask final; ``None`` lets the newest count.
-
-        Parameters
-        ----------
-        case_id, finding
-            The case's 16 hexadecimal digits and the finding's name.
-        version
-            Of this finding on this case, by any reader.
-        actor
-            Adjudicator who says so.
-        """
-        number = version.id if version else None
-        entry = {"case": case_id, "finding": finding, "annotation": number}
-        with self.transaction():
-            _readers.settle(self._database, case_id, finding, number, actor)
-            self.audit(actor, "final", entry)
-
-    def settled(self) -> dict[str, dict[str, str]]:
-        """Return, by case id and finding, who made the mask final that counts."""
-        return _readers.settled(self._database)
-
-    def see(self, case_id: str, reader: str) -> None:
-        """Enter that a reader has been shown a case just now."""
-        _readers.see(self._database, case_id, reader)
-
-    def seen(self, reader: str) -> dict[str, str]:
-        """Return when a reader was last shown each case, UTC, by case id."""
-        return _readers.seen(self._database, reader)
-
-    def drawn_by(self) -> list[str]:
-        """Return who has drawn or approved masks, by name."""
-        return _readers.drawn_by(self._database)
-
-    # Journal -----------------------------------------------------------------------
-
-    def journal_stroke(
-        self, case_id: str, finding: str, reader: str, before: Mask, after: Mask
-    ) -> None:
-        """Keep a stroke, `before` to `after`, safe until it is folded into a mask.
-
-        Open strokes that do not lead to `before` become a version first.
-
-        Parameters
-        ----------
-        case_id, finding, reader
-            Who draws what, on which film.
-        before, after : (H, W) bool
-            The mask as it was and as it is now, in the film's own pixels.
-
-        Raises
-        ------
-        DataError
-            Another shape than the film's, an unknown finding, no reader, or the disk
-            refuses.
-        """
-        case = self.case(case_id)
-        for mask in (before, after):
-            _expert_masks.check(case, self._names, finding, reader, mask)
-        key = strokes.StrokeKey(case_id, finding, reader)
-        with self.transaction():
-            if not strokes.leads_to(self._database, key, before):
-                self.fold(case_id, finding, reader, tool="recovered")
-            strokes.record(self._database, self.folder, key, before, after)
-
-    def journalled(self) -> list[tuple[str, str, str, int]]:
-        """Return (case id, finding, reader, strokes) of every mask with strokes."""
-        return strokes.pending(self._database)
-
-    def recover(self, case_id: str, finding: str, reader: str) -> Mask:
-        """Return the reader's newest mask with the open strokes on it.
-
-        Parameters
-        ----------
-        case_id, finding, reader
-            Whose mask, of what, on which film.
-
-        Returns
-        -------
-        (H, W) bool
-            Blank where there is neither mask nor stroke.
-
-        Raises
-        ------
-        DataError
-            The mask under the strokes is lost, or they do not fit it.
-        """
-        key, shape = (
-            strokes.StrokeKey(case_id, finding, reader),
-            self.case(case_id).shape,
-        )
-        return strokes.recover(self._database, self.folder, key, shape)[0]
-
-    def fold(
-        self,
-        case_id: str,
-        finding: str,
-        reader: str,
-        *,
-        tool: str = "brush",
-        source_run: str | None = None,
-        parent: int | None = None,
-        shown: Mask | None = None,
-    ) -> Annotation | None:
-        """Make the open strokes part of a saved mask.
-
-        The strokes are forgotten once the saved mask has been read back.
-
-        Parameters
-        ----------
-        case_id, finding, reader
-            Who drew what, on which film.
-        tool
-            How it was drawn, e.g. ``"brush"``, ``"recovered"``.
-        source_run
-            Run whose draft it started from, or ``None``.
-        parent
-            Row id of the version that the strokes were drawn on; a newer one of the
-            reader's goes before it.
-        shown : (H, W) bool
-            The mask on screen: helps where the one that was drawn on is lost.
-
-        Returns
-        -------
-        Annotation or None
-            ``None`` when there are no strokes. Strokes that were all undone make no new
-            version: the newest, or ``None``, is returned.
-
-        Raises
-        ------
-        DataError
-            The disk refuses, or the mask under the strokes is lost; they stay open.
-        """
-        key, shape = (
-            strokes.StrokeKey(case_id, finding, reader),
-            self.case(case_id).shape,
-        )
-        if not strokes.is_open(self._database, key):
-            return None
-        with self.transaction():
-            newest = self.latest(case_id, finding, reader=reader)
-            mask, changed = strokes.recover(
-                self._database, self.folder, key, shape, shown
-            )
-            line = (parent, newest.id if newest else None)
-            if changed:
-                newest = self.put_mask(
-                    case_id,
-                    finding,
-                    mask,
-                    reader=reader,
-                    tool=tool,
-                    parent=max((n for n in line if n), default=None),
-                    source_run=source_run,
-                )
-                _expert_masks.check_kept(self.folder, newest, mask)
-            strokes.drop(self._database, key)
-        return newest
-
-    def rescue(self, case_id: str, finding: str, reader: str) -> list[Annotation]:
-        """Make open strokes that cannot be folded versions of their own.
-
-        See `napari_wsseg.io.project_folder.rescue`.
-
-        Parameters
-        ----------
-        case_id, finding, reader
-            Who drew what, on which film.
-
-        Returns
-        -------
-        list of Annotation
-            The one that holds last; empty where there are no strokes.
-
-        Raises
-        ------
-        DataError
-            The disk refuses; the strokes stay open.
-        """
-        key = strokes.StrokeKey(case_id, finding, reader)
-        return _rescue.rescue(self._database, self.folder, self.case(case_id), key)
-
-    def drop_strokes(self, case_id: str, finding: str, reader: str) -> None:
-        """Forget the open strokes.
-
-        Parameters
-        ----------
-        case_id, finding, reader
-            Who drew what, on which film; saved masks stay.
-        """
-        strokes.drop(self._database, strokes.StrokeKey(case_id, finding, reader))
-
-    # Trust -------------------------------------------------------------------------
 
     def audit(self, actor: str, action: str, payload: Mapping[str, object]) -> None:
         """Add a row to the audit trail.

@@ -74,7 +74,7 @@ def done_readers(
 
 def double_read(project: Project) -> dict[str, tuple[str, ...]]:
     """Return who is done, by case id, of the films that two readers or more are."""
-    settled = project.settled()
+    settled = project.readers.settled()
     done = {
         case_id: done_readers(readings, settled.get(case_id, {}))
         for case_id, readings in project.readings().items()
@@ -168,7 +168,7 @@ def report(project: Project) -> dict[str, Any]:
                 },
             }
         )
-    settled = project.settled()
+    settled = project.readers.settled()
     return {
         "n_double_read": len(read),
         "n_adjudicated": len(settled),
@@ -186,7 +186,7 @@ def disagreement(project: Project) -> dict[str, float]:
 
     Films whose differing masks were adjudicated are left out.
     """
-    settled = project.settled()
+    settled = project.readers.settled()
     found: dict[str, float] = {}
     for film in pairs(project):
         for one in film:

@@ -41,7 +41,7 @@ def table(project: Project) -> dict[str, Any]:
     A row for each arm and round, of each reader's last decision on each film. Medians,
     quartiles and intervals are over films; ``None`` where nothing was measured.
     """
-    found = list(newest(project.efforts()).values())
+    found = list(newest(project.work_log.efforts()).values())
     groups: dict[tuple[str, int], list[Effort]] = {}
     for one in found:
         groups.setdefault((one.arm, one.round), []).append(one)
@@ -74,7 +74,7 @@ def films(project: Project) -> Iterator[dict[str, object]]:
     """
     readers: dict[str, int] = {}
     cases: dict[str, int] = {}
-    for one in project.efforts():
+    for one in project.work_log.efforts():
         who = readers.setdefault(one.reader, len(readers) + 1)
         film = cases.setdefault(one.case, len(cases) + 1)
         names = dict.fromkeys([*one.by_finding, *one.outcomes])
@@ -126,7 +126,7 @@ def _dice(project: Project, one: Effort) -> float | None:
     """Return the mean Dice to other readers who are done with the film."""
     case = project.case(one.case)
     readings = project.readings().get(one.case, {})
-    settled = project.settled().get(one.case, {})
+    settled = project.readers.settled().get(one.case, {})
     found = [
         each.dice
         for name in agreement.done_readers(readings, settled)

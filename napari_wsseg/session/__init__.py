@@ -189,7 +189,7 @@ class Session(State):
         if self.project is not None and not self.readonly:
             with self.project.transaction():
                 for case_id in seen:
-                    self.project.see(case_id, self.reader)
+                    self.project.readers.see(case_id, self.reader)
 
     def close(self) -> None:
         """Fold every stroke, close the project and tell the panels.

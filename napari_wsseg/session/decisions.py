@@ -202,7 +202,9 @@ class Deciding:
             for changed in asked.changed:
                 outcome = changed.outcome(decision.id)
                 if outcome is not None:
-                    self.project.note_outcome(outcome, actor=self.reading.reader)
+                    self.project.work_log.enter_outcome(
+                        outcome, actor=self.reading.reader
+                    )
         if asked.finding is None:
             self.cases.decisions[asked.case_id] = decision
         self.last = EnteredDecision(decision, approved, tuple(settling), self.clock())
@@ -226,7 +228,7 @@ class Deciding:
         case_id = taken.decision.case
         with self.project.transaction():
             for finding in taken.settled:
-                self.project.settle(case_id, finding, None, actor=reader)
+                self.project.readers.settle(case_id, finding, None, actor=reader)
             for annotation in taken.approved:
                 self.project.withdraw(
                     annotation, actor=reader, reason="decision undone"
@@ -247,8 +249,8 @@ class Deciding:
         reader = self.reading.reader
         with self.project.transaction():
             if self.reading.mode != "blind":
-                for finding in self.project.settled().get(case_id, {}):
-                    self.project.settle(case_id, finding, None, actor=reader)
+                for finding in self.project.readers.settled().get(case_id, {}):
+                    self.project.readers.settle(case_id, finding, None, actor=reader)
             decision = self.project.decide(case_id, "reopen", reader=reader)
         self.take_over(case_id)
         self.last = None
@@ -281,7 +283,7 @@ class Deciding:
         reader = self.reading.reader
         final = self.project.latest(case_id, finding, reader=reader)
         if final is not None:
-            self.project.settle(case_id, finding, final, actor=reader)
+            self.project.readers.settle(case_id, finding, final, actor=reader)
 
 
 def finding_state(

@@ -283,12 +283,14 @@ class ExpertMasks:
         """
         self._tried_at, self.unrecovered = self.clock(), {}
         found = []
-        for row in (Recovered(*row) for row in self.project.journalled()):
+        for row in (Recovered(*row) for row in self.project.journal.pending()):
             mine = row.case == self.case_id or (row.case, row.finding) in self._waiting
             if row.reader == self.reader and mine:
                 continue  # of this sitting, and folded in its time
             try:
-                self.project.fold(row.case, row.finding, row.reader, tool="recovered")
+                self.project.journal.fold(
+                    row.case, row.finding, row.reader, tool="recovered"
+                )
             except DataError as error:
                 self.unrecovered[row.case, row.finding, row.reader] = str(error)
             else:
@@ -305,7 +307,7 @@ class ExpertMasks:
 
     def _journal(self, finding: str) -> None:
         kept = self._kept[finding]
-        self.project.journal_stroke(
+        self.project.journal.record(
             self.case_id,
             finding,
             self.reader,
@@ -325,7 +327,7 @@ class ExpertMasks:
         self, case_id: str, finding: str, origin: _Origin, shown: Mask
     ) -> None:
         tool, source_run, parent = origin
-        self.project.fold(
+        self.project.journal.fold(
             case_id,
             finding,
             self.reader,

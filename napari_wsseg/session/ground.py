@@ -79,9 +79,9 @@ def _open_strokes(
     project: Project, case_id: str, scope: str | None
 ) -> dict[str, list[str]]:
     """Return who has open strokes on a case, by finding; of a final mask, nobody."""
-    final = project.settled().get(case_id, {})
+    final = project.readers.settled().get(case_id, {})
     found: dict[str, list[str]] = {}
-    for case, finding, reader, _ in project.journalled():
+    for case, finding, reader, _ in project.journal.pending():
         if case == case_id and scope in (None, reader) and finding not in final:
             found.setdefault(finding, []).append(reader)
     return found
@@ -96,7 +96,7 @@ def _rebuilt(
     drawing: str,
 ) -> Mask:
     if whose:
-        return project.recover(
+        return project.journal.recover(
             case_id, finding, drawing if drawing in whose else whose[-1]
         )
     assert version is not None

@@ -48,13 +48,13 @@ class LabelCommands:
             state.message.emit("Read-only: labels cannot be changed")
             return False
         project, made = state.project, list[LabelVersion]()
-        own = project.own_labels(state.reader).get(case.id, {})
+        own = project.labels.own(state.reader).get(case.id, {})
         if finding in own and own[finding] == value == case.labels.get(finding):
             return False
 
         def put() -> None:
             made.extend(
-                project.set_labels(
+                project.labels.put(
                     case.id, {finding: value}, reader=state.reader, source="window"
                 )
             )
@@ -76,7 +76,7 @@ class LabelCommands:
         if state.project is None or version is None:
             return
         project = state.project
-        if state.tried(lambda: project.undo_label(version, actor=state.reader)):
+        if state.tried(lambda: project.labels.undo(version, actor=state.reader)):
             state.last_label = None
             self._take_over(version.case)
             state.succeed()
@@ -89,7 +89,7 @@ class LabelCommands:
         state = self.state
         if state.project is None or state.case is None:
             return ()
-        found = state.project.label_history(state.case.id, finding)[::-1]
+        found = state.project.labels.history(state.case.id, finding)[::-1]
         if state.labels_hidden:
             found = [version for version in found if version.reader == state.reader]
         return tuple(found)
@@ -169,5 +169,5 @@ def shown_case(case: Case, state: State) -> Case:
     """Return a case with the labels that this reading may show."""
     if not state.labels_hidden or state.project is None:
         return case
-    own = state.project.own_labels(state.reader).get(case.id, {})
+    own = state.project.labels.own(state.reader).get(case.id, {})
     return without_labels(case, own)

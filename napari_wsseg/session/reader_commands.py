@@ -105,7 +105,7 @@ class ReaderCommands:
             experts.fold()
             if version.finding in experts.unclear:
                 # What cannot be folded is kept as a version of its own.
-                project.rescue(version.case, version.finding, reader)
+                project.journal.rescue(version.case, version.finding, reader)
             made.append(versions.restore(project, version, reader=reader))
 
         if state.tried(bring):

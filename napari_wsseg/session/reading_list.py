@@ -63,7 +63,7 @@ class ReadingList:
         found = cls(
             {case.id: case for case in _cases(project, reading)},
             project.decisions(reader=reading.scope),
-            seen=project.seen(reading.reader),
+            seen=project.readers.seen(reading.reader),
         )
         if reading.mode == "adjudicate":
             found.pairs = _pairs(project, reading.reader)
@@ -78,7 +78,9 @@ class ReadingList:
         decided = project.decisions(reader=reading.reader)
         self.mine = {*own, *(c for c, d in decided.items() if d.verdict != "reopen")}
         self.annotated = project.annotated() if reading.mode == "open" else own
-        self.settled = set() if reading.mode == "blind" else set(project.settled())
+        self.settled = (
+            set() if reading.mode == "blind" else set(project.readers.settled())
+        )
 
     def set_order(self, case_ids: Sequence[str]) -> None:
         """Take over the order, and perhaps the filter, of the worklist on screen."""
@@ -145,7 +147,7 @@ def _cases(project: Project, reading: Reading) -> list[Case]:
     """Return the cases, of a blind reading with this reader's own labels alone."""
     if reading.mode != "blind" or project.settings.blind_labels:
         return project.cases()
-    own = project.own_labels(reading.reader)
+    own = project.labels.own(reading.reader)
     return [without_labels(case, own.get(case.id, {})) for case in project.cases()]
 
 
@@ -156,7 +158,7 @@ def without_labels(case: Case, own: Mapping[str, int | None]) -> Case:
 
 def _pairs(project: Project, judge: str) -> dict[str, tuple[str, ...]]:
     """Return two others who are done, by case id, of the cases that have them."""
-    settled, drawn = project.settled(), project.annotated()
+    settled, drawn = project.readers.settled(), project.annotated()
     found: dict[str, tuple[str, ...]] = {}
     for case_id, readings in project.readings().items():
         names = agreement.done_readers(readings, settled.get(case_id, {}))

@@ -249,7 +249,7 @@ class State:
         def enter() -> None:
             with project.transaction():
                 for spell in spells:
-                    project.note_work(
+                    project.work_log.enter(
                         case_id,
                         spell.finding,
                         reader=reading.reader,
@@ -269,7 +269,7 @@ class State:
 
         def measure() -> str:
             with Project.open(folder) as project:
-                found = project.efforts(reader=reader)
+                found = project.work_log.efforts(reader=reader)
             today = effort.day(found, datetime.now(UTC).date().isoformat())
             return today.line() if today else ""
 

@@ -202,7 +202,7 @@ def test_twenty_classes_of_colour_go_through_every_stage(
     report = run("voc", tmp_path, images=augmented)
     with Project.open(report.project, write=True) as project:
         # A classifier wants a picture without the class, too.
-        project.set_labels(cases(report)[NAMES[1]].id, {"aeroplane": 0})
+        project.labels.put(cases(report)[NAMES[1]].id, {"aeroplane": 0})
     made = train_colours(report.project, "classifier", **LEARNING, epochs=1)
     with Project.open(report.project, write=True) as project:
         project.adopt("cam", made.folder.id, actor="test")

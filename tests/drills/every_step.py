@@ -139,7 +139,7 @@ def make_reading(place: Path) -> None:
         project.decide(third, "flag", reader="ann")
         # What a sitting that was killed left: an open stroke on a saved mask.
         before, after = blob().astype(bool), (blob() | blob(at=50)).astype(bool)
-        project.journal_stroke(second, "nodule", "ann", before, after)
+        project.journal.record(second, "nodule", "ann", before, after)
 
 
 class Reader:
@@ -278,7 +278,7 @@ def look_at_reading(place: Path, told: Told) -> list[str]:
             if digest(project.expert_masks(case)[finding]) != mask:
                 wrong.append(f"painted on, not kept: {key}")
         wrong += damage(project)
-        if project.journalled():
+        if project.journal.pending():
             wrong.append("strokes left open")
         held = {case: d.verdict for case, d in project.decisions().items()}
     for case, verdict in told.verdicts.items():
@@ -461,7 +461,7 @@ def make_damaged(place: Path) -> None:
         project.put_mask(first, "nodule", blob(at=70).astype(bool), reader="ann")
         version = project.latest(first, "nodule")
         assert version is not None
-        project.journal_stroke(
+        project.journal.record(
             first,
             "nodule",
             "ann",

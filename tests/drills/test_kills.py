@@ -111,7 +111,7 @@ class Drill:
         with Project.open(self.place) as project:
             self.lost += [f"{seed}: {words}" for words in project.fsck()]
             project.verify_audit()
-            assert project.journalled() == []
+            assert project.journal.pending() == []
             found = {
                 (case.id, finding): digest(mask)
                 for case in project.cases()

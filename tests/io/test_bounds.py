@@ -110,7 +110,7 @@ def test_a_stroke_that_claims_more_than_its_film_is_not_unpacked(
     tmp_path: Path,
 ) -> None:
     with new_project(tmp_path) as project:
-        project.journal_stroke(CASE, "nodule", "ann", blot() & False, blot())
+        project.journal.record(CASE, "nodule", "ann", blot() & False, blot())
     with sqlite3.connect(tmp_path / "project" / "index.sqlite") as index:
         index.execute(
             "UPDATE strokes SET height = 160000, width = 160000, flips = ?",
@@ -119,7 +119,7 @@ def test_a_stroke_that_claims_more_than_its_film_is_not_unpacked(
     index.close()
     code = (
         "from napari_wsseg.io.project import Project; "
-        f"Project.open(place).recover({CASE!r}, 'nodule', 'ann')"
+        f"Project.open(place).journal.recover({CASE!r}, 'nodule', 'ann')"
     )
     assert "not on the film" in _refused(tmp_path / "project", code)
 
@@ -249,8 +249,8 @@ def _drawn(tmp_path: Path) -> Path:
         project.put_mask(CASE, "nodule", ~blot(), reader="ann")
         project.decide(CASE, "accept", reader="ann")
         project.decide(CASE, "flag", reader="bob")
-        project.settle(CASE, "nodule", first, actor="cid")
-        project.set_labels(CASE, {"nodule": 0}, reader="ann")
+        project.readers.settle(CASE, "nodule", first, actor="cid")
+        project.labels.put(CASE, {"nodule": 0}, reader="ann")
         return project.folder
 
 

@@ -198,7 +198,7 @@ def test_a_migration_that_fails_changes_nothing(
         with pytest.raises(DataError):
             Project.open(project.folder, write=True)
     with Project.open(project.folder, write=True) as again:
-        assert again.journalled() == []
+        assert again.journal.pending() == []
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database at all" * 100])
@@ -322,12 +322,12 @@ def test_a_clock_that_goes_backwards_changes_no_order(
         newest = project.put_mask(CASE, "nodule", blot(top), reader="ann")
         project.decide(CASE, "reject", reader="ann")
     last = project.decide(CASE, "accept", reader="ann")
-    project.journal_stroke(CASE, "nodule", "ann", blot(9), blot(12))
-    project.journal_stroke(CASE, "nodule", "ann", blot(12), blot(15))
+    project.journal.record(CASE, "nodule", "ann", blot(9), blot(12))
+    project.journal.record(CASE, "nodule", "ann", blot(12), blot(15))
     assert project.latest(CASE, "nodule") == newest
     assert project.decision(CASE) == last
     project.verify_audit()
-    folded = project.fold(CASE, "nodule", "ann")
+    folded = project.journal.fold(CASE, "nodule", "ann")
     assert folded is not None
     assert folded.version == newest.version + 1
     np.testing.assert_array_equal(project.read_mask(folded), blot(15))

@@ -83,11 +83,11 @@ def _make(place: Path) -> Path:
         first = project.put_mask(case, "nodule", blot(), reader="ann")
         project.put_mask(case, "nodule", blot(height=9), reader="bob", parent=first.id)
         project.put_mask(other, "effusion", blot(), reader="ann", source_run=RUN)
-        project.journal_stroke(case, "effusion", "ann", ~blot() & blot(), blot())
+        project.journal.record(case, "effusion", "ann", ~blot() & blot(), blot())
         project.decide(case, "accept", reader="ann", seconds=2.5, confidence=3)
         project.decide(case, "reject", reader="bob", finding="nodule", comment="?")
-        project.settle(case, "nodule", first, actor="cid")
-        project.see(case, "ann")
+        project.readers.settle(case, "nodule", first, actor="cid")
+        project.readers.see(case, "ann")
         project.adopt("cam", RUN, actor="ann")
         project.withdraw(first, actor="ann", reason="small")
         project.put_void(case, blot())
@@ -266,8 +266,8 @@ def _list(folder: Path) -> None:
             project.expert_annotations(case.id)
             stages.read(folder, "cam", RUN, case.id)
         project.decisions()
-        project.settled()
-        project.seen("ann")
+        project.readers.settled()
+        project.readers.seen("ann")
 
 
 COMMANDS = [

@@ -19,81 +19,91 @@ BLANK = np.zeros(SHAPE, bool)
 def test_strokes_are_replayed_on_the_newest_mask(project: Project) -> None:
     start, middle, end = blot(), blot() | blot(20), blot(20)
     project.put_mask(CASE, "nodule", start, reader="ann")
-    project.journal_stroke(CASE, "nodule", "ann", start, middle)
-    project.journal_stroke(CASE, "nodule", "ann", middle, end)
-    assert project.journalled() == [(CASE, "nodule", "ann", 2)]
+    project.journal.record(CASE, "nodule", "ann", start, middle)
+    project.journal.record(CASE, "nodule", "ann", middle, end)
+    assert project.journal.pending() == [(CASE, "nodule", "ann", 2)]
     with Project.open(project.folder) as beside:
-        np.testing.assert_array_equal(beside.recover(CASE, "nodule", "ann"), end)
+        np.testing.assert_array_equal(
+            beside.journal.recover(CASE, "nodule", "ann"), end
+        )
 
 
 def test_without_strokes_the_newest_mask_is_recovered(project: Project) -> None:
-    np.testing.assert_array_equal(project.recover(CASE, "nodule", "ann"), BLANK)
+    np.testing.assert_array_equal(project.journal.recover(CASE, "nodule", "ann"), BLANK)
     project.put_mask(CASE, "nodule", blot(), reader="ann")
-    np.testing.assert_array_equal(project.recover(CASE, "nodule", "ann"), blot())
+    np.testing.assert_array_equal(
+        project.journal.recover(CASE, "nodule", "ann"), blot()
+    )
 
 
 def test_folding_makes_one_version_and_empties_the_journal(project: Project) -> None:
     first = project.put_mask(CASE, "nodule", blot(), reader="ann")
-    project.journal_stroke(CASE, "nodule", "ann", blot(), blot(8))
-    folded = project.fold(CASE, "nodule", "ann", source_run="run-1")
+    project.journal.record(CASE, "nodule", "ann", blot(), blot(8))
+    folded = project.journal.fold(CASE, "nodule", "ann", source_run="run-1")
     assert folded is not None
     assert (folded.version, folded.parent, folded.tool) == (2, first.id, "brush")
     assert folded.source_run == "run-1"
     np.testing.assert_array_equal(project.read_mask(folded), blot(8))
-    assert project.journalled() == []
-    assert project.fold(CASE, "nodule", "ann") is None
+    assert project.journal.pending() == []
+    assert project.journal.fold(CASE, "nodule", "ann") is None
 
 
 def test_a_draft_laid_in_before_the_first_stroke_is_kept(project: Project) -> None:
     draft = blot(20)
-    project.journal_stroke(CASE, "nodule", "ann", draft, draft | blot())
-    assert project.journalled() == [(CASE, "nodule", "ann", 1)]
+    project.journal.record(CASE, "nodule", "ann", draft, draft | blot())
+    assert project.journal.pending() == [(CASE, "nodule", "ann", 1)]
     np.testing.assert_array_equal(
-        project.recover(CASE, "nodule", "ann"), draft | blot()
+        project.journal.recover(CASE, "nodule", "ann"), draft | blot()
     )
 
 
 def test_an_undo_that_was_not_told_does_not_break_the_chain(project: Project) -> None:
-    project.journal_stroke(CASE, "nodule", "ann", BLANK, blot())
-    project.journal_stroke(CASE, "nodule", "ann", BLANK, blot(20))
-    np.testing.assert_array_equal(project.recover(CASE, "nodule", "ann"), blot(20))
+    project.journal.record(CASE, "nodule", "ann", BLANK, blot())
+    project.journal.record(CASE, "nodule", "ann", BLANK, blot(20))
+    np.testing.assert_array_equal(
+        project.journal.recover(CASE, "nodule", "ann"), blot(20)
+    )
 
 
 def test_a_draft_erased_altogether_is_saved_as_empty(project: Project) -> None:
-    project.journal_stroke(CASE, "nodule", "ann", blot(), BLANK)
-    folded = project.fold(CASE, "nodule", "ann")
+    project.journal.record(CASE, "nodule", "ann", blot(), BLANK)
+    folded = project.journal.fold(CASE, "nodule", "ann")
     assert folded is not None
     assert folded.area_px == 0
 
 
 def test_strokes_that_were_all_undone_claim_nothing(project: Project) -> None:
-    project.journal_stroke(CASE, "nodule", "ann", BLANK, blot())
-    project.journal_stroke(CASE, "nodule", "ann", blot(), BLANK)
-    assert project.fold(CASE, "nodule", "ann") is None
+    project.journal.record(CASE, "nodule", "ann", BLANK, blot())
+    project.journal.record(CASE, "nodule", "ann", blot(), BLANK)
+    assert project.journal.fold(CASE, "nodule", "ann") is None
     assert project.annotated() == {}
-    assert project.journalled() == []
+    assert project.journal.pending() == []
 
 
 def test_readers_and_findings_do_not_mix(project: Project) -> None:
-    project.journal_stroke(CASE, "nodule", "ann", BLANK, blot())
-    project.journal_stroke(CASE, "effusion", "ann", BLANK, blot(9))
-    project.journal_stroke(CASE, "nodule", "ben", BLANK, blot(20))
-    np.testing.assert_array_equal(project.recover(CASE, "nodule", "ben"), blot(20))
-    project.drop_strokes(CASE, "nodule", "ann")
-    assert {(f, r) for _, f, r, _ in project.journalled()} == {
+    project.journal.record(CASE, "nodule", "ann", BLANK, blot())
+    project.journal.record(CASE, "effusion", "ann", BLANK, blot(9))
+    project.journal.record(CASE, "nodule", "ben", BLANK, blot(20))
+    np.testing.assert_array_equal(
+        project.journal.recover(CASE, "nodule", "ben"), blot(20)
+    )
+    project.journal.drop(CASE, "nodule", "ann")
+    assert {(f, r) for _, f, r, _ in project.journal.pending()} == {
         ("effusion", "ann"),
         ("nodule", "ben"),
     }
 
 
 def test_a_mask_saved_in_between_leaves_the_strokes_base(project: Project) -> None:
-    project.journal_stroke(CASE, "nodule", "ann", BLANK, blot())
+    project.journal.record(CASE, "nodule", "ann", BLANK, blot())
     project.put_mask(CASE, "nodule", blot(20), reader="ann")
-    np.testing.assert_array_equal(project.recover(CASE, "nodule", "ann"), blot())
+    np.testing.assert_array_equal(
+        project.journal.recover(CASE, "nodule", "ann"), blot()
+    )
 
 
 def test_a_damaged_stroke_is_told(project: Project) -> None:
-    project.journal_stroke(CASE, "nodule", "ann", BLANK, blot())
+    project.journal.record(CASE, "nodule", "ann", BLANK, blot())
     project.close()
     database = _database.Database(project.folder / "index.sqlite", readonly=False)
     database.run("UPDATE strokes SET flips = x'00'")
@@ -102,7 +112,7 @@ def test_a_damaged_stroke_is_told(project: Project) -> None:
         Project.open(project.folder, write=True) as again,
         pytest.raises(DataError, match="damaged"),
     ):
-        again.fold(CASE, "nodule", "ann")
+        again.journal.fold(CASE, "nodule", "ann")
 
 
 def test_strokes_on_a_lost_mask_lie_on_that_mask_made_again(project: Project) -> None:
@@ -110,7 +120,7 @@ def test_strokes_on_a_lost_mask_lie_on_that_mask_made_again(project: Project) ->
     version = project.put_mask(CASE, "nodule", blot(), reader="ann")
     file = mask_store.place(project.folder, CASE, "nodule", version.mask_sha)
     file.unlink()
-    project.journal_stroke(CASE, "nodule", "ann", blot(), blot(8))
+    project.journal.record(CASE, "nodule", "ann", blot(), blot(8))
     assert file.is_file()
     row = project._database.row("SELECT count(*), min(base), sum(bridge) FROM strokes")
     assert row is not None
@@ -122,10 +132,14 @@ def test_strokes_beside_a_lost_mask_lie_on_a_blank(project: Project) -> None:
     file = mask_store.place(project.folder, CASE, "nodule", version.mask_sha)
     kept = file.read_bytes()
     file.write_bytes(b"damaged")
-    project.journal_stroke(CASE, "nodule", "ann", blot(20), blot(8))
-    np.testing.assert_array_equal(project.recover(CASE, "nodule", "ann"), blot(8))
+    project.journal.record(CASE, "nodule", "ann", blot(20), blot(8))
+    np.testing.assert_array_equal(
+        project.journal.recover(CASE, "nodule", "ann"), blot(8)
+    )
     file.write_bytes(kept)  # found again, it is no ground of theirs
-    np.testing.assert_array_equal(project.recover(CASE, "nodule", "ann"), blot(8))
+    np.testing.assert_array_equal(
+        project.journal.recover(CASE, "nodule", "ann"), blot(8)
+    )
 
 
 @settings(max_examples=15, deadline=None)
@@ -141,14 +155,16 @@ def test_any_strokes_lead_to_what_the_reader_last_saw(
         for seed, kept in zip(seeds, journalled, strict=False):
             after = np.random.default_rng(seed).random(SHAPE) < 0.1
             if kept:
-                project.journal_stroke(CASE, "nodule", "ann", now, after)
+                project.journal.record(CASE, "nodule", "ann", now, after)
             now = after
-        project.journal_stroke(CASE, "nodule", "ann", now, ~now)
-        np.testing.assert_array_equal(project.recover(CASE, "nodule", "ann"), ~now)
+        project.journal.record(CASE, "nodule", "ann", now, ~now)
+        np.testing.assert_array_equal(
+            project.journal.recover(CASE, "nodule", "ann"), ~now
+        )
 
 
 def test_a_stroke_keeps_only_what_it_changed(project: Project) -> None:
-    project.journal_stroke(CASE, "nodule", "ann", BLANK, blot(5, 4, 6, 7))
+    project.journal.record(CASE, "nodule", "ann", BLANK, blot(5, 4, 6, 7))
     with Project.open(project.folder):
         database = _database.Database(project.folder / "index.sqlite", readonly=True)
     row = database.row("SELECT y, x, height, width FROM strokes")
@@ -159,9 +175,9 @@ def test_a_stroke_keeps_only_what_it_changed(project: Project) -> None:
 
 
 def test_strokes_that_lead_elsewhere_are_told(project: Project) -> None:
-    project.journal_stroke(CASE, "nodule", "ann", BLANK, blot())
+    project.journal.record(CASE, "nodule", "ann", BLANK, blot())
     project._database.run("UPDATE strokes SET x = x + 1")
     with pytest.raises(DataError, match="do not fit"):
-        project.recover(CASE, "nodule", "ann")
-    project.drop_strokes(CASE, "nodule", "ann")
-    assert project.fold(CASE, "nodule", "ann") is None
+        project.journal.recover(CASE, "nodule", "ann")
+    project.journal.drop(CASE, "nodule", "ann")
+    assert project.journal.fold(CASE, "nodule", "ann") is None

@@ -45,9 +45,9 @@ def test_cases_are_ordered_by_path(project: Project) -> None:
 
 
 def test_labels_that_are_not_named_stay(project: Project) -> None:
-    project.set_labels(CASE, {"effusion": -1})
+    project.labels.put(CASE, {"effusion": -1})
     assert project.case(CASE).labels == {"nodule": 1, "effusion": -1}
-    project.set_labels(CASE, {"nodule": None})
+    project.labels.put(CASE, {"nodule": None})
     assert project.case(CASE).labels == {"nodule": None, "effusion": -1}
 
 
@@ -56,7 +56,7 @@ def test_a_label_that_cannot_be_is_refused(
     project: Project, labels: dict[str, int]
 ) -> None:
     with pytest.raises(DataError, match=r"fracture|label 2"):
-        project.set_labels(CASE, labels)
+        project.labels.put(CASE, labels)
 
 
 @pytest.mark.parametrize(

@@ -19,25 +19,25 @@ def test_an_adjudicated_mask_counts_before_a_newer_one_until_it_is_taken_back(
     project: Project,
 ) -> None:
     final = project.put_mask(CASE, "nodule", blot(1), reader="cleo")
-    project.settle(CASE, "nodule", final, actor="cleo")
+    project.readers.settle(CASE, "nodule", final, actor="cleo")
     newer = project.put_mask(CASE, "nodule", blot(9), reader="ann")
     assert project.latest(CASE, "nodule") == final
     assert project.expert_annotations(CASE) == {"nodule": final}
     np.testing.assert_array_equal(project.expert_masks(CASE)["nodule"], blot(1))
-    assert project.settled() == {CASE: {"nodule": "cleo"}}
-    project.settle(CASE, "nodule", None, actor="ann")
+    assert project.readers.settled() == {CASE: {"nodule": "cleo"}}
+    project.readers.settle(CASE, "nodule", None, actor="ann")
     assert project.latest(CASE, "nodule") == newer
-    assert project.settled() == {}
+    assert project.readers.settled() == {}
     project.verify_audit()
 
 
 def test_a_final_mask_that_is_lost_gives_way_to_the_newest(project: Project) -> None:
     first = project.put_mask(CASE, "nodule", blot(1), reader="ann")
     final = project.put_mask(CASE, "nodule", blot(2), reader="cleo")
-    project.settle(CASE, "nodule", final, actor="cleo")
+    project.readers.settle(CASE, "nodule", final, actor="cleo")
     project.withdraw(final, actor="cleo", reason="damaged")
     assert project.latest(CASE, "nodule") == first
-    assert project.settled() == {}
+    assert project.readers.settled() == {}
 
 
 def test_masks_of_one_reader_are_read_without_those_of_others(
@@ -81,11 +81,11 @@ def test_a_verdict_on_a_finding_is_none_on_the_film(project: Project) -> None:
 
 
 def test_who_saw_a_film_last_is_kept_for_each_reader(project: Project) -> None:
-    project.see(CASE, "ann")
-    first = project.seen("ann")[CASE]
-    project.see(CASE, "ann")
-    assert project.seen("ann")[CASE] >= first
-    assert project.seen("bea") == {}
+    project.readers.see(CASE, "ann")
+    first = project.readers.seen("ann")[CASE]
+    project.readers.see(CASE, "ann")
+    assert project.readers.seen("ann")[CASE] >= first
+    assert project.readers.seen("bea") == {}
 
 
 @pytest.mark.parametrize(
@@ -135,5 +135,5 @@ def test_an_index_of_one_reader_becomes_one_of_several(
         assert project.decision(CASE).verdict == "accept"
         assert project.decision(CASE).finding is None
         assert project.expert_masks(CASE)["nodule"].shape == SHAPE
-        assert project.settled() == {}
+        assert project.readers.settled() == {}
         assert [problem for problem in project.fsck() if "missing" not in problem] == []

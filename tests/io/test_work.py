@@ -17,17 +17,17 @@ from napari_wsseg.schema import Outcome
 
 def read_a_film(project: Project) -> None:
     """Enter work, a verdict and what became of a draft."""
-    project.note_work(
+    project.work_log.enter(
         CASE, "nodule", reader="ann", seconds=12.345, gestures={"paint": 2}, arm="draft"
     )
     decision = project.decide(CASE, "accept", reader="ann")
     outcome = Outcome(decision.id, "nodule", "cam", "run-1", 40, 3, 0, 43, False)
-    project.note_outcome(outcome, actor="ann")
+    project.work_log.enter_outcome(outcome, actor="ann")
 
 
 def test_work_comes_back_as_it_was_entered(project: Project) -> None:
     read_a_film(project)
-    (found,) = project.efforts()
+    (found,) = project.work_log.efforts()
     assert (found.arm, found.strokes()) == ("draft", 2)
     assert found.seconds == pytest.approx(12.345, abs=0.01)
     assert found.outcomes["nodule"].added_px == 3
@@ -79,12 +79,12 @@ def test_an_index_from_before_work_was_counted_opens_and_counts_from_now_on(
             project.put_mask(CASE, "nodule", blot(), reader="ann")
             project.decide(CASE, "accept", reader="ann", seconds=30.0)
     with Project.open(project.folder) as old:
-        assert old.efforts() == []
+        assert old.work_log.efforts() == []
         old.verify_audit()
     with Project.open(project.folder, write=True) as now:
         read_a_film(now)
         now.verify_audit()
-        assert [one.decision.id for one in now.efforts()] == [2]
+        assert [one.decision.id for one in now.work_log.efforts()] == [2]
         assert now.decision(CASE).verdict == "accept"
 
 
@@ -102,14 +102,14 @@ def test_gestures_that_are_no_counts_are_refused_in_words(
         )
         index.commit()
     with Project.open(folder) as project, pytest.raises(DataError, match="gestures"):
-        project.work()
+        project.work_log.spells()
 
 
 def test_a_mask_that_was_there_before_is_no_drafts(project: Project) -> None:
-    project.note_work(CASE, None, reader="ann", seconds=3.0, gestures={})
+    project.work_log.enter(CASE, None, reader="ann", seconds=3.0, gestures={})
     decision = project.decide(CASE, "accept", reader="ann")
     outcome = Outcome(decision.id, "nodule", "mask", None, 900, 0, 800, 100, False)
-    project.note_outcome(outcome, actor="ann")
-    (found,) = project.efforts()
+    project.work_log.enter_outcome(outcome, actor="ann")
+    (found,) = project.work_log.efforts()
     assert found.drafted() == []
     assert found.changed_px() == 0

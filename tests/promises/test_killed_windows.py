@@ -56,8 +56,8 @@ def test_thirty_killed_windows_lose_nothing_but_the_stroke_in_hand(
         masks += len(told)
         with Project.open(place, write=True) as project:
             assert project.fsck() == []
-            for case_id, finding, reader, _ in project.journalled():
-                project.fold(case_id, finding, reader, tool="recovered")
+            for case_id, finding, reader, _ in project.journal.pending():
+                project.journal.fold(case_id, finding, reader, tool="recovered")
             for (case_id, finding), mask in told.items():
                 found = project.expert_masks(case_id).get(finding)
                 if found is None:

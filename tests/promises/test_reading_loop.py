@@ -152,7 +152,7 @@ def test_reading_goes_on_while_a_model_learns_and_nothing_is_lost(
     with Project.open(place) as project:
         assert project.fsck() == []
         project.verify_audit()
-        assert project.journalled() == []
+        assert project.journal.pending() == []
     # The training itself: nothing but its news comes to the event loop here.
     assert looking.p99_ms <= 50, str(looking)
     assert looking.longest_ms <= 300, str(looking)
@@ -216,7 +216,7 @@ def test_a_window_killed_in_the_middle_of_a_stroke_loses_at_most_that_stroke(
     assert len(told) >= 2, "strokes on several films"
     with Project.open(place) as project:
         assert project.fsck() == []
-        waiting = project.journalled()
+        waiting = project.journal.pending()
     assert waiting, "the last strokes were not folded yet"
 
     bench = open_window(place)
@@ -233,7 +233,7 @@ def test_a_window_killed_in_the_middle_of_a_stroke_loses_at_most_that_stroke(
         assert layer.data.any()
     bench.viewer.close()
     with Project.open(place) as project:
-        assert project.journalled() == []
+        assert project.journal.pending() == []
         assert project.fsck() == []
         project.verify_audit()
 

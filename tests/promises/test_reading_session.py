@@ -206,7 +206,7 @@ class Sitting:
             for (reader, case), noted in self.verdicts.items():
                 held = project.decision(case, reader=reader)
                 assert (held.verdict, held.confidence, held.comment) == noted
-            assert project.journalled() == []
+            assert project.journal.pending() == []
         for words in (["fsck"], ["audit", "verify"]):
             told = wsseg(*words, "-p", str(place))
             assert told.returncode == 0, told.stdout + told.stderr

@@ -12,6 +12,7 @@ import pytest
 from helpers import noise_project
 from helpers.noise_project import Clock, blob
 from napari_wsseg.io.index import effort
+from napari_wsseg.io.index.work import WorkLog
 from napari_wsseg.io.project import Project
 from napari_wsseg.session import Session
 from napari_wsseg.session.effort.active_time import PAUSE_SECONDS, ActiveTime
@@ -48,7 +49,7 @@ def pass_time(session: Session, clock: Clock, *gaps: float) -> None:
 def efforts(place: Path) -> list[effort.Effort]:
     with Project.open(place) as project:
         project.verify_audit()
-        return project.efforts()
+        return project.work_log.efforts()
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ def test_a_disk_that_refuses_keeps_the_time_for_later(
 
     pass_time(session, clock, 4)
     with monkeypatch.context() as patch:
-        patch.setattr(Project, "note_work", full)
+        patch.setattr(WorkLog, "enter", full)
         session.keep_work()
     pass_time(session, clock, 1)
     session.decide("reject")

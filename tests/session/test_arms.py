@@ -110,7 +110,7 @@ def test_by_chance_each_film_is_offered_what_its_arm_allows(
     arms = session.arms.by_film
     assert found == {case_id: wanted[arms[case_id]] for case_id in found}
     with Project.open(place) as project:
-        kept = {one.case: one.arm for one in project.efforts()}
+        kept = {one.case: one.arm for one in project.work_log.efforts()}
     assert kept == arms
 
 

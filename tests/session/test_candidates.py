@@ -76,7 +76,7 @@ def test_what_was_picked_is_kept_with_the_decision(session: Session) -> None:
     session.looking.set_view("expert")
     session.work.signal()
     session.decide("accept with edits")
-    (found,) = session.project.efforts()
+    (found,) = session.project.work_log.efforts()
     assert found.outcomes["effusion"].start == "irnet"
     assert found.outcomes["effusion"].unedited
     assert found.gestures["effusion"] == {"picked irnet": 1}

@@ -47,13 +47,13 @@ def leave_strokes(place: Path, case: str, *masks: np.ndarray) -> None:
         before, *after = (mask.astype(bool) for mask in masks)
         project.put_mask(case, "nodule", before, reader="ann")
         for mask in after:
-            project.journal_stroke(case, "nodule", "ann", before, mask)
+            project.journal.record(case, "nodule", "ann", before, mask)
             before = mask
 
 
 def held(place: Path, case: str, finding: str = "nodule") -> np.ndarray:
     with Project.open(place) as project:
-        assert project.journalled() == []
+        assert project.journal.pending() == []
         return project.expert_masks(case)[finding]
 
 
@@ -122,7 +122,7 @@ def test_a_film_that_lost_its_mask_harms_no_other(
     session.edit("nodule", blob() | blob(at=40) | blob(at=60))
     session.close()
     with Project.open(place) as project:
-        assert [row[0] for row in project.journalled()] == [lost]
+        assert [row[0] for row in project.journal.pending()] == [lost]
         drawn = project.expert_masks(whole)["nodule"]
     np.testing.assert_array_equal(
         drawn, (blob() | blob(at=40) | blob(at=60)).astype(bool)
@@ -193,11 +193,11 @@ def test_a_finding_whose_ground_is_lost_is_shown_said_and_not_drawn_on(
     session.step(-1)
     session.close()
     with Project.open(place, write=True) as project:
-        assert len(project.journalled()) == 1
+        assert len(project.journal.pending()) == 1
         assert any("no mask to lie on" in words for words in project.fsck())
         project.fsck(repair=True)
         assert project.fsck() == []
-        assert project.journalled() == []
+        assert project.journal.pending() == []
         alone, newest = project.history(case, "nodule")[-2:]
         assert (alone.tool, newest.tool) == (_rescue.ALONE, _rescue.ON_EARLIER)
         np.testing.assert_array_equal(
@@ -243,10 +243,10 @@ def test_strokes_are_not_forgotten_before_their_mask_was_read_back(
         with monkeypatch.context() as lying:
             lying.setattr(_mask_store, "write", lambda *_: "0" * _mask_store.SHA_DIGITS)
             with pytest.raises(DataError):
-                project.fold(case, "nodule", "ann")
-        assert len(project.journalled()) == 1
+                project.journal.fold(case, "nodule", "ann")
+        assert len(project.journal.pending()) == 1
         assert len(project.history(case, "nodule")) == 1
-        project.fold(case, "nodule", "ann")
+        project.journal.fold(case, "nodule", "ann")
     np.testing.assert_array_equal(held(place, case), blob(at=30).astype(bool))
 
 

@@ -25,7 +25,7 @@ def place(tmp_path: Path) -> Path:
     folder = noise_project.make_project(tmp_path)
     with Project.open(folder, write=True) as project:
         case = project.cases()[0]
-        project.set_labels(case.id, {"nodule": 0, "effusion": 1})
+        project.labels.put(case.id, {"nodule": 0, "effusion": 1})
     return folder
 
 
@@ -221,9 +221,9 @@ def test_an_older_project_opens_and_keeps_its_labels(
         folder = noise_project.make_project(tmp_path)
     with Project.open(folder) as project:
         case = project.cases()[0]
-        assert project.label_history(case.id, "nodule") == []
+        assert project.labels.history(case.id, "nodule") == []
     with Project.open(folder, write=True) as project:
-        project.set_labels(case.id, {"nodule": -1}, reader="ann")
+        project.labels.put(case.id, {"nodule": -1}, reader="ann")
         assert project.case(case.id).labels["nodule"] == -1
         project.verify_audit()
 
@@ -249,7 +249,7 @@ def test_importing_labels_shows_conflicts_and_applies_when_told(
     first, second = noise_project.case_ids(place)[:2]
     with Project.open(place, write=True) as project:
         paths = [project.case(case).path for case in (first, second)]
-        project.set_labels(second, {"nodule": None, "effusion": None})
+        project.labels.put(second, {"nodule": None, "effusion": None})
     file = table(tmp_path, {paths[0]: "1,1,", paths[1]: "1,,1", "none.png": "0,0,"})
     words = ("import", "labels", str(file), "-p", str(place))
     shown = run(capsys, *words)
@@ -275,7 +275,7 @@ def test_labels_that_deny_a_mask_are_a_conflict(
 ) -> None:
     with Project.open(place, write=True) as project:
         case = project.cases()[1]
-        project.set_labels(case.id, {"nodule": None})
+        project.labels.put(case.id, {"nodule": None})
         project.put_mask(case.id, "nodule", blob().astype(bool), reader="ann")
     file = table(tmp_path, {case.path: "0,,"})
     shown = run(capsys, "import", "labels", str(file), "-p", str(place))

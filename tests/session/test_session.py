@@ -62,9 +62,9 @@ def test_a_stroke_is_on_disk_before_edit_returns(session: Session, place: Path) 
     case_id = session.case.id
     session.edit("nodule", blob())
     with Project.open(place) as other:
-        assert [row[:2] for row in other.journalled()] == [(case_id, "nodule")]
+        assert [row[:2] for row in other.journal.pending()] == [(case_id, "nodule")]
         np.testing.assert_array_equal(
-            other.recover(case_id, "nodule", "ann"), blob().astype(bool)
+            other.journal.recover(case_id, "nodule", "ann"), blob().astype(bool)
         )
 
 
@@ -140,7 +140,7 @@ def test_strokes_of_a_killed_session_are_applied_and_counted(place: Path) -> Non
     ids = noise_project.case_ids(place)
     with Project.open(place, write=True) as project:
         zero, one = np.zeros_like(blob(), bool), blob().astype(bool)
-        project.journal_stroke(ids[2], "nodule", "ann", zero, one)
+        project.journal.record(ids[2], "nodule", "ann", zero, one)
     found = []
     session = Session(reader="ann")
     session.recovered.connect(found.extend)
@@ -162,7 +162,7 @@ def test_a_full_disk_keeps_strokes_in_memory_until_it_has_room(
         raise DataError("no space left on the disk")
 
     with monkeypatch.context() as broken:
-        broken.setattr(session.project, "journal_stroke", full)
+        broken.setattr(session.project.journal, "record", full)
         session.edit("nodule", blob())
         assert session.problem == "no space left on the disk"
         session.step(1)

@@ -134,7 +134,7 @@ def test_strokes_are_saved_in_the_name_of_who_drew_them(
             np.testing.assert_array_equal(mask, blob(at=at).astype(bool))
         assert project.settings.readers == ("ann", "bea")
         assert project.latest(case_id, "nodule", reader="bea").parent is None
-        assert project.journalled() == []
+        assert project.journal.pending() == []
 
 
 def test_a_mask_drawn_on_anothers_says_so(session: Session) -> None:
@@ -222,9 +222,9 @@ def test_undoing_an_adjudication_lets_the_newest_count_again(session: Session) -
     session.read_as("cleo", "adjudicate")
     session.go_to(ids[2])
     session.decide("accept")
-    assert session.project.settled()[ids[2]] == {"nodule": "cleo"}
+    assert session.project.readers.settled()[ids[2]] == {"nodule": "cleo"}
     session.undo_decision()
-    assert session.project.settled() == {}
+    assert session.project.readers.settled() == {}
     assert session.project.latest(ids[2], "nodule").reader == "bea"
     assert session.experts.annotated == set()
 
@@ -322,6 +322,6 @@ def test_when_a_film_was_seen_is_remembered_for_its_reader(
     first, second = session.list.order[:2]
     session.go_to(second)
     session.tick()
-    assert set(session.project.seen("ann")) == {first, second}
+    assert set(session.project.readers.seen("ann")) == {first, second}
     session.read_as("bea")
     assert set(session.list.seen) == {session.case.id}

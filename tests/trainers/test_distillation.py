@@ -44,7 +44,7 @@ def taught_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = import_films(make_films(folder / "films"), folder / "project")
     with Project.open(project, write=True) as opened:
         for case in opened.cases("train")[:3]:
-            opened.set_labels(case.id, {"spot": None})
+            opened.labels.put(case.id, {"spot": None})
     adopt(project, train(project, "classifier", size=64), "cam", "crf")
     teacher = train(
         project, "chexseg", size=64, p=1.0, epochs=30, learning_rate=3e-3, average=0.9
@@ -208,7 +208,7 @@ def test_a_segmenter_and_a_classifier_start_from_films_without_labels(
 def test_moco_looks_at_no_label(spots: Path) -> None:
     with Project.open(spots, write=True) as opened:
         for case in opened.cases():
-            opened.set_labels(case.id, {"spot": None})
+            opened.labels.put(case.id, {"spot": None})
     run = train(spots, "moco", size=64, code=16)
     assert run.folder.info().metrics["val_known_again"] >= 0
     locked = json.loads((run.folder.path / "data.lock.json").read_text())

@@ -176,7 +176,7 @@ def test_weak_maps_that_show_nothing_are_told_at_p_0(classed: Path) -> None:
             stages.write(classed, "cam", run, case.id, maps)
     with Project.open(classed, write=True) as opened:
         for case in opened.cases():
-            opened.set_labels(case.id, {"spot": 1})
+            opened.labels.put(case.id, {"spot": 1})
     with pytest.raises(
         DataError, match=r"weak masks \(cam\) show nothing of any training"
     ):

@@ -46,7 +46,7 @@ def test_what_is_offered_and_what_is_kept_in_an_arm(
         layer.paint((80, 60), 1)
     session.decide("accept with edits")
     bench.loading.drain()
-    (found,) = session.project.efforts()
+    (found,) = session.project.work_log.efforts()
     assert found.arm == arm
     assert found.by_finding["effusion"] == pytest.approx(5)
     assert found.strokes("effusion") == 1

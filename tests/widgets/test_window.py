@@ -92,7 +92,9 @@ def test_a_mouse_stroke_is_painted_and_on_disk(bench: Workbench, place: Path) ->
     assert drawn.any()
     case_id = bench.session.case.id
     with Project.open(place) as other:
-        np.testing.assert_array_equal(other.recover(case_id, "effusion", "ann"), drawn)
+        np.testing.assert_array_equal(
+            other.journal.recover(case_id, "effusion", "ann"), drawn
+        )
 
 
 def test_undo_and_redo_are_saved_although_they_emit_no_paint_event(
@@ -315,7 +317,7 @@ def test_closing_the_window_folds_strokes_and_frees_the_project(
     bench.viewer.close()
     with Project.open(place, write=True) as project:
         assert project.expert_masks(case_id)["effusion"].any()
-        assert project.journalled() == []
+        assert project.journal.pending() == []
 
 
 def test_trouble_with_saving_stays_on_screen_until_it_is_mended(
@@ -328,7 +330,7 @@ def test_trouble_with_saving_stays_on_screen_until_it_is_mended(
 
     banner = panel(bench, Review).banner
     with monkeypatch.context() as broken:
-        broken.setattr(bench.session.project, "journal_stroke", full)
+        broken.setattr(bench.session.project.journal, "record", full)
         paint(bench)
         assert "no space left" in banner.text.text()
         assert banner.isVisible()

@@ -177,7 +177,7 @@ class ExportPanel(QWidget):
             for split in SPLITS:
                 self.split.addItem(f"Of the {split} split", split)
             self.reader.addItem("Those that count", None)
-            for reader in project.drawn_by():
+            for reader in project.readers.drawn_by():
                 self.reader.addItem(reader, reader)
             for info in runs.listing(project.folder):
                 if info.state == "done" and maps_of(info):

@@ -136,7 +136,7 @@ def apply(project: Project, found: Preview, *, reader: str, conflicts: bool) -> 
         labels.setdefault(one.case, {})[one.finding] = one.after
     with project.transaction():
         for case_id, of_case in labels.items():
-            project.set_labels(case_id, of_case, reader=reader, source="file")
+            project.labels.put(case_id, of_case, reader=reader, source="file")
     return len(taken)
 
 
@@ -190,6 +190,6 @@ def _against_label(
 ) -> str:
     if before not in (0, 1):
         return ""
-    history = project.label_history(case.id, finding)
+    history = project.labels.history(case.id, finding)
     who = history[-1].reader if history else ""
     return f"{who or 'the project'} says otherwise"

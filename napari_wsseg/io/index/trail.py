@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from napari_wsseg.io.index import labels
 from napari_wsseg.io.index.database import Database
+from napari_wsseg.schema import ORIGINAL_LABEL
 
 _UNDO = "undo decision"
 
@@ -196,7 +196,7 @@ def _label_versions(database: Database, entries: list[Entry]) -> Iterator[str]:
         if action == "labels":
             for row in _label_rows(payload):
                 # What a film came with is nobody's.
-                reader = "" if row[3] == labels.FIRST else actor
+                reader = "" if row[3] == ORIGINAL_LABEL else actor
                 recorded[row[0]] = (*row, payload.get("case"), reader)
     rows = {
         row["id"]: (*(row[n] for n in named), row["case_id"], row["reader"])

@@ -11,85 +11,109 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import asdict
 
+from napari_wsseg.io.index import audit as _audit
 from napari_wsseg.io.index import clock as _clock
+from napari_wsseg.io.index import decisions as _decisions
+from napari_wsseg.io.index import effort as _effort
 from napari_wsseg.io.index.database import Database
+from napari_wsseg.io.index.effort import Effort
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Outcome, Work
 
 
-def insert(
-    database: Database,
-    *,
-    case_id: str,
-    finding: str | None,
-    reader: str,
-    arm: str,
-    seconds: float,
-    gestures: Mapping[str, int],
-) -> Work:
-    """Enter a spell of work and return it.
+class WorkLog:
+    """What readers did on a project's films, and what became of its drafts."""
 
-    Parameters
-    ----------
-    database, case_id, reader
-        The index, and who worked on which film.
-    finding
-        The finding in hand; ``None`` where the project has none.
-    arm
-        What the film was offered in: ``"blank"``, ``"draft"``, ``"loop"`` or
-        ``"blind"``; empty: not said.
-    seconds
-        Active ones, kept to a hundredth.
-    gestures
-        How often each tool was used: ``{"paint": 3, "undo": 1}``.
-    """
-    seconds, created = round(seconds, 2), _clock.now()
-    text = json.dumps(dict(gestures), sort_keys=True)
-    with database.transaction():
-        newest = database.row("SELECT coalesce(max(id), 0) AS newest FROM decisions")
-        earlier = int(newest["newest"]) if newest else 0
-        row_id = database.run(
-            "INSERT INTO work (case_id, finding, reader, arm, seconds, gestures, "
-            "earlier, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            *(case_id, finding, reader, arm, seconds, text, earlier, created),
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def enter(
+        self,
+        case_id: str,
+        finding: str | None,
+        *,
+        reader: str,
+        seconds: float,
+        gestures: Mapping[str, int],
+        arm: str = "",
+    ) -> Work:
+        """Enter a spell of a reader's work on a film; see `schema.Work`.
+
+        Parameters
+        ----------
+        case_id, finding, reader
+            Who worked on what; without findings, ``None``.
+        seconds
+            Active ones, kept to a hundredth.
+        gestures
+            How often each tool was used: ``{"paint": 3, "undo": 1}``.
+        arm
+            What the film was offered in: ``"blank"``, ``"draft"``, ``"loop"`` or
+            ``"blind"``; empty: not said.
+        """
+        database, seconds, created = self._database, round(seconds, 2), _clock.now()
+        text = json.dumps(dict(gestures), sort_keys=True)
+        with database.transaction():
+            newest = database.row("SELECT coalesce(max(id), 0) AS id FROM decisions")
+            earlier = int(newest["id"]) if newest else 0
+            row_id = database.run(
+                "INSERT INTO work (case_id, finding, reader, arm, seconds, gestures, "
+                "earlier, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                *(case_id, finding, reader, arm, seconds, text, earlier, created),
+            )
+            entry = {
+                **{"case": case_id, "finding": finding, "arm": arm},
+                **{"seconds": seconds, "gestures": dict(gestures), "earlier": earlier},
+            }
+            _audit.append(database, reader, "work", entry)
+        return Work(
+            *(row_id, case_id, finding, reader, arm, seconds, dict(gestures)),
+            *(earlier, created),
         )
-    return Work(
-        *(row_id, case_id, finding, reader, arm, seconds, dict(gestures)),
-        *(earlier, created),
-    )
 
+    def enter_outcome(self, outcome: Outcome, *, actor: str) -> None:
+        """Enter what became of a finding's draft, with a decision."""
+        entry = {**asdict(outcome), "unedited": int(outcome.unedited)}
+        with self._database.transaction():
+            self._database.run(
+                "INSERT INTO outcomes (decision, finding, start, source_run, "
+                "offered_px, added_px, removed_px, mask_px, unedited) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                *(outcome.decision, outcome.finding, outcome.start, outcome.source_run),
+                *(outcome.offered_px, outcome.added_px, outcome.removed_px),
+                *(outcome.mask_px, int(outcome.unedited)),
+            )
+            _audit.append(self._database, actor, "outcome", entry)
 
-def insert_outcome(database: Database, outcome: Outcome) -> None:
-    """Enter what became of one finding's draft."""
-    database.run(
-        "INSERT INTO outcomes (decision, finding, start, source_run, offered_px, "
-        "added_px, removed_px, mask_px, unedited) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        *(outcome.decision, outcome.finding, outcome.start, outcome.source_run),
-        *(outcome.offered_px, outcome.added_px, outcome.removed_px),
-        *(outcome.mask_px, int(outcome.unedited)),
-    )
-
-
-def select(database: Database, reader: str | None = None) -> list[Work]:
-    """Return all work, of one reader or of all, oldest first."""
-    rows = database.rows(
-        "SELECT * FROM work WHERE (reader = ? OR ? IS NULL) ORDER BY id",
-        *(reader, reader),
-    )
-    return [_work(database, row) for row in rows]
-
-
-def outcomes(database: Database) -> list[Outcome]:
-    """Return what became of every draft, of decisions taken back, too, oldest first."""
-    return [
-        Outcome(
-            *(row["decision"], row["finding"], row["start"], row["source_run"]),
-            *(row["offered_px"], row["added_px"], row["removed_px"], row["mask_px"]),
-            bool(row["unedited"]),
+    def spells(self, *, reader: str | None = None) -> list[Work]:
+        """Return all work that was entered, of one reader or of all, oldest first."""
+        rows = self._database.rows(
+            "SELECT * FROM work WHERE (reader = ? OR ? IS NULL) ORDER BY id",
+            *(reader, reader),
         )
-        for row in database.rows("SELECT * FROM outcomes ORDER BY id")
-    ]
+        return [_work(self._database, row) for row in rows]
+
+    def outcomes(self) -> list[Outcome]:
+        """Return what became of drafts, of decisions taken back, too, oldest first."""
+        return [
+            Outcome(
+                *(row["decision"], row["finding"], row["start"], row["source_run"]),
+                *(row["offered_px"], row["added_px"], row["removed_px"]),
+                *(row["mask_px"], bool(row["unedited"])),
+            )
+            for row in self._database.rows("SELECT * FROM outcomes ORDER BY id")
+        ]
+
+    def efforts(self, *, reader: str | None = None) -> list[Effort]:
+        """Return what every decision on a film cost its reader, oldest first."""
+        decisions = _decisions.all_that_hold(self._database)
+        chosen = [d for d in decisions if reader in (None, d.reader)]
+        adoptions = _decisions.adoptions(self._database)
+        return _effort.efforts(
+            chosen, self.spells(reader=reader), self.outcomes(), adoptions
+        )
 
 
 def _work(database: Database, row: sqlite3.Row) -> Work:

@@ -40,7 +40,7 @@ def between_readers(project: Project, cases: Sequence[Case]) -> Agreement:
     rows: list[dict[str, Overlap]] = []
     film: list[int] = []
     twice: set[tuple[int, str]] = set()
-    left_out, settled = 0, project.settled()
+    left_out, settled = 0, project.readers.settled()
     for place, case in enumerate(cases):
         void = project.void(case.id)
         for finding in (each.name for each in project.findings):
