@@ -40,7 +40,7 @@ def scores(project: Path, run: str, maps: list[str], split: str) -> dict[str, An
         stages = {"cam" if name == own else f"cam~{name}": run for name in maps}
         result: dict[str, Any] = _end(
             evaluate(opened, split, runs=stages, n_resamples=0)
-        )
+        ).to_json()
     named = dict(zip(stages, maps, strict=True))
     result["stages"] = {named[key]: row for key, row in result["stages"].items()}
     return result

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_wsseg.cli import _output, add_json, add_project
 from napari_wsseg.jobs import DataError
-from napari_wsseg.ops.tally import METRICS
 
 if TYPE_CHECKING:
     from napari_wsseg.io.runs import RunFolder
+    from napari_wsseg.pipeline.evaluation.result import Evaluation
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -58,18 +57,18 @@ def run(arguments: argparse.Namespace) -> int:
         )
     _refuse_nothing(arguments, result)
     if folder:
-        folder.keep_evaluation(arguments.split, result)
+        folder.keep_evaluation(arguments.split, result.to_json())
     _output.person(evaluation_text(result))
     if arguments.json:
-        _output.program(result)
+        _output.program(result.to_json())
     return 0
 
 
-def _refuse_nothing(arguments: argparse.Namespace, result: dict[str, Any]) -> None:
+def _refuse_nothing(arguments: argparse.Namespace, result: Evaluation) -> None:
     """Raise `DataError` where there is no figure at all, and say what to do."""
-    scored, split = result["n_with_expert_masks"], result["split"]
-    known = result["classifier"]["auroc"] is not None or result["anatomy"]
-    if known or (scored and result["stages"]):
+    scored, split = result.n_with_expert_masks, result.split
+    known = result.classifier.auroc is not None or result.anatomy
+    if known or (scored and result.stages):
         return
     if not scored:
         raise DataError(
@@ -87,139 +86,18 @@ def _stages_of(folder: RunFolder) -> dict[str, str]:
     return dict.fromkeys(folder.info().facts.stages, folder.id)
 
 
-def evaluation_text(result: dict[str, Any]) -> str:
+def evaluation_text(result: Evaluation) -> str:
     """Return the figures for a person: tables, warnings, and what each figure means."""
-    lines = [
-        f"split {result['split']}: {result['n_cases']} films, "
-        f"{result['n_positive']} with a finding, "
-        f"{result['n_with_expert_masks']} with expert masks",
-        _output.table(_stage_rows(result)),
-        *_label_conditioned(result),
-        *_differences(result),
-        *_findings(result),
-        *_experts(result),
-    ]
-    teacher = result["teacher"]
-    if teacher and "student_less_teacher" in teacher:
-        pair = teacher["student_less_teacher"]["pos_iou"]
-        lines.append(
-            f"student less teacher: pos_iou "
-            f"{_with(pair['difference'], pair['interval'], sign='+')}"
-        )
-    classifier = result["classifier"]
-    if classifier["auroc"] is not None:
-        bounds = classifier["interval"]
-        lines.append(
-            f"classifier: AUROC {_with(classifier['auroc'], bounds['auroc'])}, "
-            f"F1 {_with(classifier['f1'], bounds['f1'])}"
-        )
-    lines += [f"WARNING: {each['message']}" for each in result["warnings"]]
-    lines.append(_conventions(result))
+    from napari_wsseg.pipeline.evaluation.tables import tables
+
+    lines = []
+    for each in tables(result):
+        lines += [each.title, *([each.note] if each.note else [])]
+        if each.rows:
+            lines.append(_output.table([each.head, *each.rows]))
+        lines.append("")
+    lines += [f"WARNING: {each.message}" for each in result.warnings]
+    drawn = result.bootstrap
+    lines.append(f"What the figures mean ({drawn.draws} draws, seed {drawn.seed}):")
+    lines += [f"  {name}: {meaning}" for name, meaning in result.conventions.items()]
     return "\n".join(lines)
-
-
-def _stage_rows(result: dict[str, Any]) -> list[list[object]]:
-    rows: list[list[object]] = [["stage", *METRICS]]
-    for stage, metrics in result["stages"].items():
-        bounds = metrics["interval"]
-        rows.append([stage, *(_with(metrics[name], bounds[name]) for name in METRICS)])
-    experts = result["experts"]
-    if experts:
-        bounds = experts["interval"]
-        rows.append(
-            ["experts", *(_with(experts[name], bounds[name]) for name in METRICS)]
-        )
-    rows.append(["blank masks", None, result["blank"]["all_iou"], None, None, None])
-    return rows
-
-
-def _label_conditioned(result: dict[str, Any]) -> list[str]:
-    """Return what the stages have where image-level labels open and shut the gates."""
-    lines = []
-    for metric in ("pos_iou", "all_iou"):
-        known = {
-            stage: metrics["label_conditioned"][metric]
-            for stage, metrics in result["stages"].items()
-        }
-        values = ", ".join(f"{s} {v:.3f}" for s, v in known.items() if v is not None)
-        if values:
-            lines.append(f"label-conditioned {metric}: {values}")
-    return lines
-
-
-def _differences(result: dict[str, Any]) -> list[str]:
-    """Return each stage against the one before it."""
-    lines = []
-    for before, stage in pairwise(result["stages"]):
-        pair = next(
-            row
-            for row in result["differences"]
-            if (row["stage"], row["against"]) == (stage, before)
-        )["pos_iou"]
-        if pair["difference"] is not None:
-            value = _with(pair["difference"], pair["interval"], sign="+")
-            lines.append(f"{stage} less {before}: pos_iou {value}")
-    return lines
-
-
-def _findings(result: dict[str, Any]) -> list[str]:
-    """Return pos_iou per finding, in all and by size, as a table."""
-    rows: list[list[object]] = [
-        [
-            *("pos_iou of finding · stage", "films", "with it", "all"),
-            *("small third", "middle third", "large third"),
-        ]
-    ]
-    for stage, metrics in result["stages"].items():
-        for finding, row in metrics["per_finding"].items():
-            sizes = {part["size"]: part for part in metrics["by_size"][finding]}
-            bounds = metrics["interval"]["per_finding"][finding]["pos_iou"]
-            rows.append(
-                [
-                    f"{finding} · {stage}",
-                    row["n"],
-                    row["n_positive"],
-                    _with(row["pos_iou"], bounds),
-                    *(
-                        sizes[size]["pos_iou"] if size in sizes else None
-                        for size in ("small", "middle", "large")
-                    ),
-                ]
-            )
-    return [_output.table(rows)] if len(rows) > 1 else []
-
-
-def _experts(result: dict[str, Any]) -> list[str]:
-    found = result["experts"]
-    if not found:
-        return ["experts: no film has masks of two independent readers"]
-    same = ", ".join(
-        f"{stage} {metrics['pos_iou']:.3f}"
-        for stage, metrics in found["stages"].items()
-        if metrics["pos_iou"] is not None
-    )
-    return [
-        f"experts: {found['n_pairs']} comparisons of readers on {found['n_films']} "
-        f"films; pos_iou on the same films: {same or '–'}"
-    ]
-
-
-def _conventions(result: dict[str, Any]) -> str:
-    lines = [f"  {name}: {words}" for name, words in result["conventions"].items()]
-    drawn = result["bootstrap"]
-    return "\n".join(
-        [
-            f"What the figures mean ({drawn['draws']} draws, seed {drawn['seed']}):",
-            *lines,
-        ]
-    )
-
-
-def _with(value: float | None, bounds: list[float] | None, sign: str = "") -> str:
-    """Return a figure with its interval."""
-    if value is None:
-        return "–"
-    lines = f"{value:{sign}.3f}"
-    if bounds:
-        lines += f" [{bounds[0]:{sign}.3f}, {bounds[1]:{sign}.3f}]"
-    return lines

@@ -152,7 +152,7 @@ def _scores(
             if cancel.is_set():
                 return {}
             job = evaluate(opened, split, runs={stages[-1]: run}, n_resamples=0)
-            result = _output.through(job, reporter)["stages"][stages[-1]]
+            result = _output.through(job, reporter).to_json()["stages"][stages[-1]]
             scores[split] = {
                 name: result[name]
                 for name in result

@@ -261,8 +261,7 @@ def warnings(
             # The runs are done all the same; `wsseg evaluate` says the same again.
             _output.person(f"the stages could not be compared on val: {error}")
             return []
-    found: list[dict[str, Any]] = result["warnings"]
-    return [{**each, "split": "val"} for each in found]
+    return [{**each, "split": "val"} for each in result.to_json()["warnings"]]
 
 
 def tell_choices(project: Path, runs: dict[str, str]) -> dict[str, dict[str, str]]:

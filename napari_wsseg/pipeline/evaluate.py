@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from itertools import combinations
-from typing import Any
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import bootstrap
-from napari_wsseg.ops.tally import METRICS, Tally
+from napari_wsseg.ops.tally import Tally
 from napari_wsseg.pipeline.evaluation import anatomy as _anatomy
 from napari_wsseg.pipeline.evaluation import by_size as _by_size
 from napari_wsseg.pipeline.evaluation import classifier as _classifier
@@ -20,6 +19,19 @@ from napari_wsseg.pipeline.evaluation import teacher as _teacher
 from napari_wsseg.pipeline.evaluation import warnings as _warnings
 from napari_wsseg.pipeline.evaluation.conventions import CONVENTIONS
 from napari_wsseg.pipeline.evaluation.counts import Tallies
+from napari_wsseg.pipeline.evaluation.result import (
+    BlankScores,
+    Bootstrap,
+    ByMetric,
+    Difference,
+    Evaluation,
+    Intervals,
+    Scores,
+    StageDifference,
+    StageScores,
+    less,
+    metrics_in,
+)
 from napari_wsseg.schema import Case
 
 
@@ -30,8 +42,8 @@ def evaluate(
     runs: Mapping[str, str] | None = None,
     n_resamples: int = bootstrap.N_RESAMPLES,
     seed: int = 0,
-) -> Generator[Progress, None, dict[str, Any]]:
-    """Yield progress; return the dictionary that ``wsseg evaluate --json`` prints.
+) -> Generator[Progress, None, Evaluation]:
+    """Yield progress; return what was found.
 
     Every stage is scored on the films of `split` that have an expert mask, in
     *predicted* mode: no image-level label of those films is used. A film counts for
@@ -39,6 +51,8 @@ def evaluate(
 
     Parameters
     ----------
+    project
+        Open.
     split
         ``"train"``, ``"val"``, ``"test"`` or ``"all"``.
     runs
@@ -59,27 +73,14 @@ def evaluate(
     scored = [case for case in cases if annotated.get(case.id)]
     in_use = project.runs_in_use() if runs is None else dict(runs)
     counted = yield from _counts.count(project, in_use if scored else {}, scored)
-    result: dict[str, Any] = {
-        "split": split,
-        "n_cases": len(cases),
-        "n_positive": sum(any(v == 1 for v in case.labels.values()) for case in cases),
-        "n_with_expert_masks": len(scored),
-        "blank": _blank(counted.truth),
-        "stages": {},
-        "classifier": _classifier.scores(
-            project, cases, in_use.get("cam"), n_resamples=n_resamples, seed=seed
-        ),
-        "bootstrap": {
-            **{"draws": n_resamples, "seed": seed, "level": bootstrap.LEVEL},
-            "unit": "film",
-        },
-        "conventions": CONVENTIONS,
-    }
+    classifier = _classifier.scores(
+        project, cases, in_use.get("cam"), n_resamples=n_resamples, seed=seed
+    )
     yield Progress(0, 1, "drawing films again for intervals")
-    _score(project, counted, in_use, result, n_resamples, seed)
-    result["teacher"] = None
+    stages, differences = _score(project, counted, in_use, n_resamples, seed)
+    blank, teacher = _blank(counted.truth), None
     if scored and (student := in_use.get("segmentation")):
-        result["teacher"] = yield from _teacher.compare(
+        teacher = yield from _teacher.compare(
             project,
             student,
             counted.gated["segmentation"],
@@ -87,16 +88,30 @@ def evaluate(
             n_resamples=n_resamples,
             seed=seed,
         )
-    result["experts"] = _reader_ceiling.ceiling(
+    experts = _reader_ceiling.ceiling(
         _reader_ceiling.between_readers(project, scored),
         counted.gated,
         n_resamples=n_resamples,
         seed=seed,
     )
-    result["anatomy"] = yield from _anatomy.scores(project, cases)
-    result["warnings"] = _warnings.evaluation_warnings(result)
+    anatomy = yield from _anatomy.scores(project, cases)
     yield Progress(1, 1, "drawing films again for intervals")
-    return result
+    return Evaluation(
+        split=split,
+        n_cases=len(cases),
+        n_positive=sum(any(v == 1 for v in case.labels.values()) for case in cases),
+        n_with_expert_masks=len(scored),
+        blank=blank,
+        stages=stages,
+        classifier=classifier,
+        bootstrap=Bootstrap(n_resamples, seed, bootstrap.LEVEL),
+        conventions=CONVENTIONS,
+        differences=differences,
+        teacher=teacher,
+        experts=experts,
+        anatomy=anatomy,
+        warnings=_warnings.evaluation_warnings(stages, differences, blank),
+    )
 
 
 def scored_cases(project: Project, split: str) -> list[Case]:
@@ -106,25 +121,21 @@ def scored_cases(project: Project, split: str) -> list[Case]:
     return [case for case in project.cases(chosen) if annotated.get(case.id)]
 
 
-def _blank(truth: Tally) -> dict[str, Any]:
+def _blank(truth: Tally) -> BlankScores:
     """Return what blank masks score, ``all_iou`` above all."""
-    metrics = truth.metrics()
-    per_finding = {
-        name: {metric: row[metric] for metric in METRICS}
-        for name, row in metrics["per_finding"].items()
-    }
-    return {**{f: metrics[f] for f in METRICS}, "per_finding": per_finding}
+    found = Scores.from_metrics(truth.metrics())
+    per_finding = {name: row.metrics for name, row in found.per_finding.items()}
+    return BlankScores(found.mean, per_finding)
 
 
 def _score(
     project: Project,
     counted: Tallies,
     in_use: Mapping[str, str],
-    result: dict[str, Any],
     n_resamples: int,
     seed: int,
-) -> None:
-    """Fill in ``stages`` and ``differences``."""
+) -> tuple[dict[str, StageScores], tuple[StageDifference, ...]]:
+    """Return the scores of every stage, and each less those before it."""
     thirds = _by_size.thirds(counted.truth)
     tallies = {
         (stage, size): tally if size is None else tally.only(thirds[size])
@@ -137,54 +148,54 @@ def _score(
         n_resamples=n_resamples,
         seed=seed,
     )
-    for stage, tally in counted.gated.items():
-        others = {
-            "open_gates": counted.open_gates[stage].metrics(),
-            "label_conditioned": counted.conditioned[stage].metrics(),
-        }
-        result["stages"][stage] = {
-            **tally.metrics(),
-            "run": in_use[stage],
-            "interval": drawn[names[stage, None]].intervals(),
-            **{
-                mode: {metric: found[metric] for metric in METRICS}
-                for mode, found in others.items()
-            },
-            "by_size": _by_size.metrics_by_size(
+    scores = {key: Scores.from_metrics(t.metrics()) for key, t in tallies.items()}
+    intervals = {
+        key: Intervals.from_resamples(drawn[name].intervals())
+        for key, name in names.items()
+    }
+    stages = {
+        stage: StageScores(
+            scores=scores[stage, None],
+            run=in_use[stage],
+            interval=intervals[stage, None],
+            open_gates=metrics_in(counted.open_gates[stage].metrics()),
+            label_conditioned=metrics_in(counted.conditioned[stage].metrics()),
+            by_size=_by_size.metrics_by_size(
                 counted.truth,
                 thirds,
-                {size: tallies[stage, size].metrics() for size in thirds},
-                {size: drawn[names[stage, size]].intervals() for size in thirds},
+                {size: scores[stage, size] for size in thirds},
+                {size: intervals[stage, size] for size in thirds},
             ),
-            "cut": _cuts.cut_settings(project, stage, in_use[stage]),
-        }
-    result["differences"] = [
-        {
-            "stage": stage,
-            "against": other,
-            **{
-                metric: _difference(result, drawn, names, stage, other, metric)
-                for metric in METRICS
-            },
-        }
-        for other, stage in combinations(counted.gated, 2)
-    ]
-
-
-def _difference(
-    result: Mapping[str, Any],
-    drawn: Mapping[str, bootstrap.Resamples],
-    names: Mapping[tuple[str, str | None], str],
-    stage: str,
-    other: str,
-    metric: str,
-) -> dict[str, Any]:
-    ours, theirs = (result["stages"][name][metric] for name in (stage, other))
-    both = [result["stages"][name]["interval"][metric] for name in (stage, other)]
-    span = None
-    if all(both):
-        span = bootstrap.difference(
-            drawn[names[stage, None]], drawn[names[other, None]], metric
+            cut=_cuts.cut_settings(project, stage, in_use[stage]),
         )
-    value = None if ours is None or theirs is None else ours - theirs
-    return {"difference": value, "interval": span}
+        for stage in counted.gated
+    }
+    differences = tuple(
+        StageDifference(
+            stage,
+            other,
+            _differences(
+                *(stages[stage], stages[other]),
+                *(drawn[names[stage, None]], drawn[names[other, None]]),
+            ),
+        )
+        for other, stage in combinations(counted.gated, 2)
+    )
+    return stages, differences
+
+
+def _differences(
+    ours: StageScores,
+    theirs: StageScores,
+    our_draws: bootstrap.Resamples,
+    their_draws: bootstrap.Resamples,
+) -> ByMetric[Difference]:
+    def difference(metric: str) -> Difference:
+        known = ours.interval.mean[metric] and theirs.interval.mean[metric]
+        return less(
+            ours.scores.mean[metric],
+            theirs.scores.mean[metric],
+            bootstrap.difference(our_draws, their_draws, metric) if known else None,
+        )
+
+    return ByMetric.from_each(difference)

@@ -6,14 +6,17 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from napari_wsseg.io import atomic, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import metrics
 from napari_wsseg.pipeline import stage_masks
 from napari_wsseg.pipeline.evaluate import evaluate
+from napari_wsseg.pipeline.evaluation.result import Evaluation, Interval
+from napari_wsseg.pipeline.evaluation.tables import MetricCell, tables
 from napari_wsseg.pipeline.reporting import html as _html
-from napari_wsseg.pipeline.reporting import metric_tables as _metric_tables
 from napari_wsseg.pipeline.reporting import project as _project
 from napari_wsseg.pipeline.reporting import stage_strips
 from napari_wsseg.schema import STAGES, Case
@@ -62,19 +65,19 @@ def write(
 
 
 def _chosen(
-    project: Project, result: dict[str, Any], split: str
+    project: Project, result: Evaluation, split: str
 ) -> list[tuple[str, int, Case]]:
     """Return the films to show, and why.
 
     Best, median and worst of the last stage per finding, and one without any.
     """
-    stage = next((s for s in reversed(STAGES) if s in result["stages"]), None)
+    stage = next((s for s in reversed(STAGES) if s in result.stages), None)
     if stage is None:
         raise DataError(
             "no stage has maps and expert masks to compare; run wsseg run first, and "
             "draw or import masks for some test films"
         )
-    run = result["stages"][stage]["run"]
+    run = result.stages[stage].run
     settings = stages.read_settings(project.folder, stage, run)
     scored: dict[int, list[tuple[float, Case]]] = {}
     empty: list[Case] = []
@@ -102,23 +105,46 @@ def _chosen(
     return chosen
 
 
-def _page(
-    project: Project, result: dict[str, Any], strips: list[dict[str, Any]]
-) -> str:
+def _page(project: Project, result: Evaluation, strips: list[dict[str, Any]]) -> str:
     return _html.page(
         project=project,
         result=result,
         synthetic=project.synthetic,
-        blank=_html.MetricCell(result["blank"]["all_iou"]),
-        tables=_metric_tables,
+        blank=MetricCell(result.blank.mean.all_iou),
+        tables=(shown := tables(result)),
+        plots=_plots(result, shown[0].title),
         about=_project,
         strips=strips,
         limits=_limits(result),
     )
 
 
-def _limits(result: dict[str, Any]) -> list[str]:
-    n = result["n_with_expert_masks"]
+def _plots(result: Evaluation, stages_title: str) -> dict[str, Markup]:
+    """Return plots of pos_iou with its interval, by the title of the table above."""
+    drawn = [
+        (name, stage.scores.mean.pos_iou, stage.interval.mean.pos_iou)
+        for name, stage in result.stages.items()
+    ]
+    if (experts := result.experts) is not None:
+        spans = experts.interval.mean
+        drawn.append(("experts", experts.scores.mean.pos_iou, spans.pos_iou))
+    findings: dict[str, list[tuple[str, float | None, Interval]]] = {}
+    for name, stage in result.stages.items():
+        for finding, row in stage.scores.per_finding.items():
+            span = stage.interval.per_finding[finding].pos_iou
+            dot = (name, row.metrics.pos_iou, span)
+            findings.setdefault(finding, []).append(dot)
+    each = [
+        _html.intervals(f"pos_iou of {name}", dots) for name, dots in findings.items()
+    ]
+    return {
+        stages_title: _html.intervals("pos_iou", drawn),
+        "Per finding": Markup().join(each if len(each) > 1 else []),
+    }
+
+
+def _limits(result: Evaluation) -> list[str]:
+    n = result.n_with_expert_masks
     return [
         f"{n} films were compared with expert masks. An interval says what another "
         "choice of such films would have given, not what another hospital's would, "
@@ -126,7 +152,7 @@ def _limits(result: dict[str, Any]) -> list[str]:
         "The truth is the newest reader's mask. "
         + (
             "How far readers differ is told above."
-            if result["experts"]
+            if result.experts
             else "How far readers differ is not known here."
         ),
         "Thresholds and gates were chosen on validation films and held fixed. Whoever "

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from napari_wsseg import jobs
 from napari_wsseg.cli import _evaluate
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
@@ -18,20 +20,23 @@ from napari_wsseg.ops import metrics
 from napari_wsseg.pipeline import stage_masks
 from napari_wsseg.pipeline.evaluate import evaluate
 from napari_wsseg.pipeline.evaluation import by_size as _by_size
+from napari_wsseg.pipeline.evaluation import tables
+from napari_wsseg.pipeline.evaluation.result import Evaluation
 from napari_wsseg.schema import Case, StageMaps, StageSettings
 
 RUN = "classifier-20261121-000000-aaaa"
 SHAPE = (64, 64)
 
 
+def evaluation(project: Project, **more: Any) -> Evaluation:
+    return jobs.finish(
+        evaluate(project, **{"split": "test", "n_resamples": 200, **more})
+    )
+
+
 def run(project: Project, **more: Any) -> dict[str, Any]:
-    job = evaluate(project, **{"split": "test", "n_resamples": 200, **more})
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            result: dict[str, Any] = end.value
-            return result
+    """Evaluate; return the object that the command line prints."""
+    return evaluation(project, **more).to_json()
 
 
 def square(side: int, at: int = 10) -> np.ndarray:
@@ -88,7 +93,8 @@ def test_figures_are_those_of_the_masks_themselves(squares: Project) -> None:
 
 def test_every_figure_has_its_interval_and_its_convention(squares: Project) -> None:
     draw(squares, "cam", 2)
-    found = run(squares)
+    scored = evaluation(squares)
+    found = scored.to_json()
     json.dumps(found, allow_nan=False)
     scores = found["stages"]["cam"]
     for name in ("pos_iou", "all_iou", "pooled_miou", "dice", "emptiness"):
@@ -102,7 +108,7 @@ def test_every_figure_has_its_interval_and_its_convention(squares: Project) -> N
         "level": 0.95,
         "unit": "film",
     }
-    told = _evaluate.evaluation_text(found)
+    told = _evaluate.evaluation_text(scored)
     for name, words in found["conventions"].items():
         assert f"{name}: {words}" in told
 
@@ -172,13 +178,14 @@ def test_a_stage_that_hurts_is_reported_in_words(squares: Project) -> None:
     draw(squares, "cam", 1)
     draw(squares, "crf", 3)
     draw(squares, "irnet", 2)
-    found = run(squares)
+    scored = evaluation(squares)
+    found = scored.to_json()
     kinds = [(w["kind"], w.get("stage"), w.get("against")) for w in found["warnings"]]
     assert kinds == [("below-the-stage-before", "crf", "cam")]
     message = found["warnings"][0]["message"]
     assert message.startswith("The CRF scores below the CAM, the stage before it")
     assert "chance" not in message
-    assert f"WARNING: {message}" in _evaluate.evaluation_text(found)
+    assert f"WARNING: {message}" in _evaluate.evaluation_text(scored)
     pair = found["differences"][0]
     assert (pair["stage"], pair["against"]) == ("crf", "cam")
     assert pair["pos_iou"]["difference"] < pair["pos_iou"]["interval"][1] < 0
@@ -266,3 +273,46 @@ def test_no_more_than_one_films_masks_are_held(
     assert len(read) == 0
     next(job)
     assert len(read) == 1
+
+
+def test_the_figures_cannot_be_changed_and_are_the_json(squares: Project) -> None:
+    draw(squares, "cam", 2)
+    draw(squares, "crf", 3)
+    found = evaluation(squares)
+    with pytest.raises(FrozenInstanceError):
+        found.stages["cam"].run = "another"  # type: ignore[misc]
+    written = found.to_json()
+    assert json.loads(json.dumps(written, allow_nan=False)) == written
+    assert list(written) == [
+        *("split", "n_cases", "n_positive", "n_with_expert_masks", "blank", "stages"),
+        *("classifier", "bootstrap", "conventions", "differences", "teacher"),
+        *("experts", "anatomy", "warnings"),
+    ]
+    assert list(written["stages"]["cam"]) == [
+        *("pos_iou", "all_iou", "pooled_miou", "dice", "emptiness", "per_finding"),
+        *("run", "interval", "open_gates", "label_conditioned", "by_size", "cut"),
+    ]
+    assert list(written["classifier"]) == [
+        *("auroc", "f1", "per_finding", "run", "interval")
+    ]
+    assert (
+        written["stages"]["cam"]["pos_iou"] == found.stages["cam"].scores.mean.pos_iou
+    )
+
+
+def test_command_line_and_report_show_the_same_tables(
+    squares: Project, tmp_path: Path
+) -> None:
+    draw(squares, "cam", 2)
+    draw(squares, "crf", 3)
+    shown = tables.tables(evaluation(squares))
+    text = _evaluate.evaluation_text(evaluation(squares))
+    assert [each.title for each in shown][:3] == [
+        *("Masks, split test", "Stage against stage", "Per finding")
+    ]
+    for each in shown:
+        assert each.title in text
+        for row in each.rows:
+            assert all(
+                str(cell) in text for cell in row if isinstance(cell, tables.MetricCell)
+            )

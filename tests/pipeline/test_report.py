@@ -197,7 +197,7 @@ def test_a_student_stands_beside_its_teacher(ward: Project, tmp_path: Path) -> N
         try:
             next(job)
         except StopIteration as end:
-            result = end.value
+            result = end.value.to_json()
             break
     found = result["teacher"]
     assert (found["run"], found["student"]) == (teacher.id, student.id)

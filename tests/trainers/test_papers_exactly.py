@@ -14,6 +14,7 @@ from torch import nn
 
 import trainers
 from helpers.spot_films import import_films, make_films
+from napari_wsseg import jobs
 from napari_wsseg.io import checkpoints, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, UsageError
@@ -217,12 +218,7 @@ def test_findings_that_exclude_each_other_do_so_from_the_crf_to_the_segmenter(
 
 
 def evaluated(project: Project) -> dict[str, Any]:
-    job = evaluate(project, "test", n_resamples=0)
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            return dict(end.value)
+    return jobs.finish(evaluate(project, "test", n_resamples=0)).to_json()
 
 
 def test_only_wsmis_tidies_behind_every_step_as_its_paper_says() -> None:

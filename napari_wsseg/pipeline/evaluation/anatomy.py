@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -12,17 +11,18 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Progress
 from napari_wsseg.ops import metrics
 from napari_wsseg.ops.chest import measure
+from napari_wsseg.pipeline.evaluation.result import AnatomyScores, MeanIou, Ratios
 from napari_wsseg.schema import Case
 
 
 def scores(
     project: Project, cases: Sequence[Case]
-) -> Generator[Progress, None, dict[str, Any] | None]:
+) -> Generator[Progress, None, AnatomyScores | None]:
     """Yield progress; return figures of the films it has looked at, ``None`` if none.
 
-    ``"cardiothoracic_ratio"`` has median and quartiles over the films and, as
-    ``"auroc"``, how well it tells films labelled cardiomegaly from those without;
-    ``"iou"`` the mean over films of what a finding of the same name has been drawn on.
+    ``cardiothoracic_ratio`` has median and quartiles over the films and, as ``auroc``,
+    how well it tells films labelled cardiomegaly from those without; ``iou`` the mean
+    over films of what a finding of the same name has been drawn on.
     """
     ratios: list[tuple[float, int | None]] = []
     overlaps: dict[str, list[float]] = {}
@@ -41,15 +41,15 @@ def scores(
         yield Progress(done, len(cases), "measuring chests")
     if not seen:
         return None
-    return {
-        "run": anatomy.run_in_use(project),
-        "n_films": seen,
-        "cardiothoracic_ratio": _ratios(ratios),
-        "iou": {
-            name: {"mean": float(np.mean(each)), "n": len(each)}
+    return AnatomyScores(
+        run=anatomy.run_in_use(project),
+        n_films=seen,
+        cardiothoracic_ratio=_ratios(ratios),
+        iou={
+            name: MeanIou(float(np.mean(each)), len(each))
             for name, each in overlaps.items()
         },
-    }
+    )
 
 
 def _cardiomegaly(case: Case) -> int | None:
@@ -57,14 +57,14 @@ def _cardiomegaly(case: Case) -> int | None:
     return named.get("cardiomegaly")
 
 
-def _ratios(ratios: Sequence[tuple[float, int | None]]) -> dict[str, Any] | None:
+def _ratios(ratios: Sequence[tuple[float, int | None]]) -> Ratios | None:
     if not ratios:
         return None
     low, median, high = np.percentile([ratio for ratio, _ in ratios], [25, 50, 75])
     known = [(ratio, label) for ratio, label in ratios if label in (0, 1)]
-    return {
-        "n": len(ratios),
-        "median": float(median),
-        "quartiles": [float(low), float(high)],
-        "auroc": metrics.auroc(*zip(*known, strict=True)) if known else None,
-    }
+    return Ratios(
+        n=len(ratios),
+        median=float(median),
+        quartiles=(float(low), float(high)),
+        auroc=metrics.auroc(*zip(*known, strict=True)) if known else None,
+    )

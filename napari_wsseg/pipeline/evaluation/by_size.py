@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_wsseg.ops.tally import Tally
+from napari_wsseg.pipeline.evaluation.result import Intervals, Scores, SizeScores
 
 SIZES = ("small", "middle", "large")
 
@@ -30,9 +30,9 @@ def thirds(truth: Tally) -> dict[str, NDArray[np.bool_]]:
 def metrics_by_size(
     truth: Tally,
     kept: Mapping[str, NDArray[np.bool_]],
-    metrics: Mapping[str, dict[str, Any]],
-    intervals: Mapping[str, dict[str, Any]],
-) -> dict[str, list[dict[str, Any]]]:
+    scores: Mapping[str, Scores],
+    intervals: Mapping[str, Intervals],
+) -> dict[str, tuple[SizeScores, ...]]:
     """Return the thirds of each finding, with their range of area and ``pos_iou``.
 
     Parameters
@@ -41,20 +41,20 @@ def metrics_by_size(
         Counts of the truth on all films.
     kept
         As `thirds` returns it.
-    metrics, intervals
+    scores, intervals
         By size, of the tally with just that third.
     """
-    rows: dict[str, list[dict[str, Any]]] = {}
+    rows: dict[str, tuple[SizeScores, ...]] = {}
     for k, finding in enumerate(truth.findings):
-        rows[finding] = [
-            {
-                "size": size,
-                "share": [float(shares.min()), float(shares.max())],
-                "n": int(shares.size),
-                "pos_iou": metrics[size]["per_finding"][finding]["pos_iou"],
-                "interval": intervals[size]["per_finding"][finding]["pos_iou"],
-            }
+        rows[finding] = tuple(
+            SizeScores(
+                size=size,
+                share=(float(shares.min()), float(shares.max())),
+                n=int(shares.size),
+                pos_iou=scores[size].per_finding[finding].metrics.pos_iou,
+                interval=intervals[size].per_finding[finding].pos_iou,
+            )
             for size, keep in kept.items()
             if (shares := truth.share[keep[:, k], k]).size
-        ]
+        )
     return rows

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,12 @@ from numpy.typing import NDArray
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import bootstrap, metrics, tally
+from napari_wsseg.pipeline.evaluation.result import (
+    CalledFinding,
+    CalledIntervals,
+    ClassifierScores,
+    span,
+)
 from napari_wsseg.schema import Case
 
 
@@ -21,7 +26,7 @@ def scores(
     *,
     n_resamples: int,
     seed: int,
-) -> dict[str, Any]:
+) -> ClassifierScores:
     """Return AUROC and F1 per finding and averaged, with intervals by film.
 
     Parameters
@@ -31,11 +36,11 @@ def scores(
     """
     settings = run and stages.read_settings(project.folder, "cam", run)
     if not run or not settings:
-        return {"auroc": None, "f1": None, "per_finding": {}}
+        return ClassifierScores(None, None, {})
     present = [
         stages.read_present(project.folder, "cam", run, case.id) for case in cases
     ]
-    per_finding: dict[str, Any] = {}
+    per_finding: dict[str, CalledFinding] = {}
     drawn: dict[str, list[NDArray[np.float64]]] = {"auroc": [], "f1": []}
     for k, finding in enumerate(settings.findings):
         rows = [
@@ -52,23 +57,30 @@ def scores(
         )
         for name, each in resampled.items():
             drawn[name].append(each)
-        per_finding[finding] = {
-            "auroc": metrics.auroc(values, labels) if len(rows) else None,
-            "f1": metrics.f1(called, labels) if len(rows) else None,
-            "n": len(rows),
-            "n_positive": int(labels.sum()),
-            "interval": {name: bootstrap.interval(v) for name, v in resampled.items()},
-        }
-    return {
-        "auroc": _mean([row["auroc"] for row in per_finding.values()]),
-        "f1": _mean([row["f1"] for row in per_finding.values()]),
-        "per_finding": per_finding,
-        "run": run,
-        "interval": {
-            name: bootstrap.interval(tally.average(np.stack(columns, axis=1)))
-            for name, columns in drawn.items()
-        },
-    }
+        per_finding[finding] = CalledFinding(
+            auroc=metrics.auroc(values, labels) if len(rows) else None,
+            f1=metrics.f1(called, labels) if len(rows) else None,
+            n=len(rows),
+            n_positive=int(labels.sum()),
+            interval=_intervals(resampled),
+        )
+    return ClassifierScores(
+        auroc=_mean([row.auroc for row in per_finding.values()]),
+        f1=_mean([row.f1 for row in per_finding.values()]),
+        per_finding=per_finding,
+        run=run,
+        interval=_intervals(
+            {
+                name: tally.average(np.stack(columns, axis=1))
+                for name, columns in drawn.items()
+            }
+        ),
+    )
+
+
+def _intervals(resampled: Mapping[str, NDArray[np.float64]]) -> CalledIntervals:
+    found = {name: span(bootstrap.interval(each)) for name, each in resampled.items()}
+    return CalledIntervals(found["auroc"], found["f1"])
 
 
 def _resampled(

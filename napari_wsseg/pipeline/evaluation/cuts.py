@@ -12,6 +12,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import DataError
 from napari_wsseg.pipeline.evaluation.counts import settings_of
+from napari_wsseg.pipeline.evaluation.result import Cut
 
 _TRUTH_FREE = {
     "area": "the area that the finding is known to cover",
@@ -19,7 +20,7 @@ _TRUTH_FREE = {
 }
 
 
-def cut_settings(project: Project, stage: str, run: str) -> dict[str, Any]:
+def cut_settings(project: Project, stage: str, run: str) -> Cut:
     """Return what an evaluation says of a stage's thresholds and gates.
 
     Parameters
@@ -30,12 +31,6 @@ def cut_settings(project: Project, stage: str, run: str) -> dict[str, Any]:
         A stage, or a variant of one.
     run
         Id of the run that computed it.
-
-    Returns
-    -------
-    dict
-        JSON values: ``thresholds`` and ``gates`` in the order of ``findings``, where
-        each comes from in words, and the ``rule``.
 
     Raises
     ------
@@ -56,16 +51,16 @@ def cut_settings(project: Project, stage: str, run: str) -> dict[str, Any]:
         source = _TRUTH_FREE[found["cut"]]
     if settings.rule == "otsu":
         source = "each film's own map (Otsu)"
-    return {
-        "findings": list(settings.findings),
-        "thresholds": list(settings.thresholds),
-        "thresholds_from": source if found else "unknown",
-        "gates": list(settings.gates),
-        "gates_from": "expert masks and image-level labels of val"
+    return Cut(
+        findings=tuple(settings.findings),
+        thresholds=tuple(settings.thresholds),
+        thresholds_from=source if found else "unknown",
+        gates=tuple(settings.gates),
+        gates_from="expert masks and image-level labels of val"
         if found.get("tune_on_expert_masks")
         else "image-level labels of val",
-        "rule": settings.rule,
-    }
+        rule=settings.rule,
+    )
 
 
 def header(project: Project, run: str) -> dict[str, Any]:

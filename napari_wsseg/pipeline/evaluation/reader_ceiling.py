@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import bootstrap
-from napari_wsseg.ops.tally import METRICS, Overlap, Tally
+from napari_wsseg.ops.tally import Overlap, Tally
+from napari_wsseg.pipeline.evaluation.result import (
+    Intervals,
+    ReaderScores,
+    Scores,
+)
 from napari_wsseg.schema import Annotation, Case
 
 
@@ -72,7 +76,7 @@ def between_readers(project: Project, cases: Sequence[Case]) -> Agreement:
 
 def ceiling(
     found: Agreement, stages: Mapping[str, Tally], *, n_resamples: int, seed: int
-) -> dict[str, Any] | None:
+) -> ReaderScores | None:
     """Return figures of readers against readers, and of the stages on the same films.
 
     ``None`` where no film has two independent readers.
@@ -88,29 +92,28 @@ def ceiling(
 
     Returns
     -------
-    dict or None
-        JSON values; ``None`` where no film has two independent readers.
+    ReaderScores or None
+        ``None`` where no film has two independent readers.
     """
     if not found.twice:
         return None
     drawn = bootstrap.resample({"": found.tally}, n_resamples=n_resamples, seed=seed)[
         ""
     ]
-    scores = {
-        "n_films": len({place for place, _ in found.twice}),
-        "n_pairs": len(found.tally.film) // 2,
-        "n_left_out": found.left_out,
-        **found.tally.metrics(),
-        "interval": drawn.intervals(),
-        "stages": {},
-    }
+    same_films = {}
     for stage, tally in stages.items():
         keep = np.zeros_like(tally.known)
         for place, finding in found.twice:
             keep[place, tally.findings.index(finding)] = True
-        metrics = tally.only(keep).metrics()
-        scores["stages"][stage] = {name: metrics[name] for name in METRICS}
-    return scores
+        same_films[stage] = Scores.from_metrics(tally.only(keep).metrics()).mean
+    return ReaderScores(
+        n_films=len({place for place, _ in found.twice}),
+        n_pairs=len(found.tally.film) // 2,
+        n_left_out=found.left_out,
+        scores=Scores.from_metrics(found.tally.metrics()),
+        interval=Intervals.from_resamples(drawn.intervals()),
+        stages=same_films,
+    )
 
 
 def independent(

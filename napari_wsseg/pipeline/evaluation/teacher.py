@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import bootstrap
-from napari_wsseg.ops.tally import METRICS, Tally
+from napari_wsseg.ops.tally import Tally
 from napari_wsseg.pipeline.evaluation import counts as _counts
 from napari_wsseg.pipeline.evaluation import cuts as _cuts
+from napari_wsseg.pipeline.evaluation.result import (
+    ByMetric,
+    Intervals,
+    LostTeacher,
+    Scores,
+    TeacherScores,
+    less,
+)
 from napari_wsseg.schema import Case
 
 STAGE = "segmentation"
@@ -24,11 +31,10 @@ def compare(
     *,
     n_resamples: int,
     seed: int,
-) -> Generator[Progress, None, dict[str, Any] | None]:
+) -> Generator[Progress, None, TeacherScores | LostTeacher | None]:
     """Yield progress; return the teacher's figures and the student's less them.
 
-    ``None`` where the run has no teacher. Where the teacher cannot be scored any more,
-    ``message`` says why.
+    ``None`` where the run has no teacher.
 
     Parameters
     ----------
@@ -41,24 +47,22 @@ def compare(
     try:
         found = yield from _counts.count(project, {STAGE: teacher}, cases)
     except DataError as error:
-        return {"run": teacher, "message": str(error)}
+        return LostTeacher(teacher, str(error))
     both = {"student": counted, "teacher": found.gated[STAGE]}
     drawn = bootstrap.resample(both, n_resamples=n_resamples, seed=seed)
-    ours, theirs = (both[who].metrics() for who in ("student", "teacher"))
-    return {
-        "run": teacher,
-        "student": student,
-        **theirs,
-        "interval": drawn["teacher"].intervals(),
-        "student_less_teacher": {
-            metric: {
-                "difference": None
-                if ours[metric] is None or theirs[metric] is None
-                else ours[metric] - theirs[metric],
-                "interval": bootstrap.difference(
-                    drawn["student"], drawn["teacher"], metric
-                ),
-            }
-            for metric in METRICS
-        },
-    }
+    ours, theirs = (
+        Scores.from_metrics(both[who].metrics()) for who in ("student", "teacher")
+    )
+    return TeacherScores(
+        run=teacher,
+        student=student,
+        scores=theirs,
+        interval=Intervals.from_resamples(drawn["teacher"].intervals()),
+        student_less_teacher=ByMetric.from_each(
+            lambda metric: less(
+                ours.mean[metric],
+                theirs.mean[metric],
+                bootstrap.difference(drawn["student"], drawn["teacher"], metric),
+            )
+        ),
+    )

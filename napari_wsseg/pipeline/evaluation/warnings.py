@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+
+from napari_wsseg.pipeline.evaluation.result import (
+    BlankScores,
+    EvaluationWarning,
+    Interval,
+    StageDifference,
+    StageScores,
+)
 
 _WORDS = {
     "cam": "the CAM",
@@ -24,75 +31,75 @@ _REMEDY = {
 }
 
 
-def evaluation_warnings(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the warnings of an evaluation, each with a ``message`` for a person.
+def evaluation_warnings(
+    stages: Mapping[str, StageScores],
+    differences: Sequence[StageDifference],
+    blank: BlankScores,
+) -> tuple[EvaluationWarning, ...]:
+    """Return the warnings of an evaluation.
 
     Parameters
     ----------
-    result
-        With ``stages``, ``blank`` and ``differences`` as `evaluate` returns them.
+    stages, differences
+        The stages in order, and each less those before it.
+    blank
+        What masks score that are empty everywhere.
     """
-    return [*_worse_than_before(result), *_below_blank(result)]
+    return (
+        *_worse_than_before(stages, differences),
+        *_below_blank(stages, blank.mean.all_iou),
+    )
 
 
-def _worse_than_before(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found = []
-    for before, stage in pairwise(result["stages"]):
-        ours, theirs = (result["stages"][name]["pos_iou"] for name in (stage, before))
+def _worse_than_before(
+    stages: Mapping[str, StageScores], differences: Sequence[StageDifference]
+) -> Iterator[EvaluationWarning]:
+    paired = {(pair.stage, pair.against): pair.metrics.pos_iou for pair in differences}
+    for before, stage in pairwise(stages):
+        ours, theirs = (stages[name].scores.mean.pos_iou for name in (stage, before))
         if ours is None or theirs is None or not ours < theirs:
             continue
-        pair = next(
-            (
-                row
-                for row in result.get("differences", ())
-                if (row["stage"], row["against"]) == (stage, before)
-            ),
-            None,
-        )
-        span = pair["pos_iou"]["interval"] if pair else None
         message = (
             f"{_WORDS[stage]} scores below {_WORDS[before]}, the stage before it: "
-            f"pos_iou {ours:.3f} against {theirs:.3f}{_chance(span)}. {_REMEDY[stage]}"
+            f"pos_iou {ours:.3f} against {theirs:.3f}"
+            f"{_chance(paired[stage, before].interval)}. {_REMEDY[stage]}"
         )
-        found.append(
-            {
-                "kind": "below-the-stage-before",
-                "stage": stage,
-                "against": before,
-                "message": message[0].upper() + message[1:],
-            }
+        yield EvaluationWarning(
+            kind="below-the-stage-before",
+            stage=stage,
+            against=before,
+            message=message[0].upper() + message[1:],
         )
-    return found
 
 
-def _chance(span: list[float] | None) -> str:
-    if span is None:
+def _chance(interval: Interval) -> str:
+    if interval is None:
         return ""
-    low, high = span
+    low, high = interval
     text = f" (difference {low:+.3f} to {high:+.3f}, 95 % interval"
     return text + (", so it may be chance)" if high >= 0 else ")")
 
 
-def _below_blank(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    blank = result["blank"]["all_iou"]
-    below = [
-        stage
-        for stage, metrics in result["stages"].items()
-        if blank is not None
-        and metrics["all_iou"] is not None
-        and metrics["all_iou"] < blank
-    ]
+def _below_blank(
+    stages: Mapping[str, StageScores], blank: float | None
+) -> Iterator[EvaluationWarning]:
+    if blank is None:
+        return
+    scored = {name: stage.scores.mean.all_iou for name, stage in stages.items()}
+    below = {
+        name: value
+        for name, value in scored.items()
+        if value is not None and value < blank
+    }
     if not below:
-        return []
-    scored = ", ".join(f"{s} {result['stages'][s]['all_iou']:.3f}" for s in below)
-    who = "No stage reaches" if len(below) == len(result["stages"]) else "Not up to"
-    return [
-        {
-            "kind": "below-blank",
-            "stages": below,
-            "message": f"{who} what empty masks score in all_iou ({blank:.3f}): "
-            f"{scored}. Films without the finding are being marked, or too few of "
-            "those with it are met; emptiness and pos_iou say which. A higher gate "
-            "leaves more films empty.",
-        }
-    ]
+        return
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in below.items())
+    who = "No stage reaches" if len(below) == len(stages) else "Not up to"
+    yield EvaluationWarning(
+        kind="below-blank",
+        stages=tuple(below),
+        message=f"{who} what empty masks score in all_iou ({blank:.3f}): "
+        f"{figures}. Films without the finding are being marked, or too few of "
+        "those with it are met; emptiness and pos_iou say which. A higher gate "
+        "leaves more films empty.",
+    )

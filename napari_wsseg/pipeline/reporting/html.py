@@ -9,30 +9,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-Span = Sequence[float] | None
+from napari_wsseg.pipeline.evaluation.result import Interval
+from napari_wsseg.pipeline.evaluation.tables import MetricCell
 
 LEFT, WIDTH, HIGH = 230, 520, 26
 """Of a plot, in pixels: room for names, for [0, 1], and of each row."""
-
-
-class MetricCell:
-    """A number with its interval, as one cell of a table."""
-
-    def __init__(self, value: float | None, span: Span = None, sign: str = "") -> None:
-        self.value, self.span, self.sign = value, span, sign
-
-    @property
-    def text(self) -> str:
-        """The number, or a dash."""
-        return "–" if self.value is None else f"{self.value:{self.sign}.3f}"
-
-    @property
-    def interval(self) -> str:
-        """The interval in brackets, or nothing."""
-        if self.value is None or not self.span:
-            return ""
-        low, high = self.span
-        return f"[{low:{self.sign}.3f}, {high:{self.sign}.3f}]"
 
 
 _TEMPLATES = Environment(
@@ -60,7 +41,7 @@ def part(name: str, *arguments: Any) -> Markup:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
-    """Return a table; cells are `Figure`, numbers, text, or ``None`` for a dash."""
+    """Return a table; cells are `MetricCell`, numbers, text, or ``None`` for a dash."""
     return part("table", head, list(rows))
 
 
@@ -69,7 +50,7 @@ def image(png: bytes, alt: str) -> Markup:
     return part("image", base64.b64encode(png).decode(), alt)
 
 
-def intervals(title: str, rows: Sequence[tuple[str, float | None, Span]]) -> Markup:
+def intervals(title: str, rows: Sequence[tuple[str, float | None, Interval]]) -> Markup:
     """Return a plot of figures in [0, 1]: a dot each, and a bar for its interval."""
     known = [(name, value, span) for name, value, span in rows if value is not None]
     if not known:

@@ -17,7 +17,8 @@ from napari_wsseg.io import project_files, runs
 from napari_wsseg.io import sweeps as _sweeps
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline import study
-from napari_wsseg.pipeline.reporting.html import MetricCell, image, part, table
+from napari_wsseg.pipeline.evaluation.tables import MetricCell
+from napari_wsseg.pipeline.reporting.html import image, part, table
 from napari_wsseg.schema import SPLITS, STAGES, Annotation, Case
 
 _PACKAGES = ("napari-wsseg", "torch", "numpy", "segmentation-models-pytorch")
