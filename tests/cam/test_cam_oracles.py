@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, LayerCAM
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from napari_wsseg.cam import grad_cam_pp, methods
 from napari_wsseg.cam.level import AtLevel
 from napari_wsseg.nn.classifier import Classifier, build
 
-PEERS = {"grad-cam": GradCAM, "layer-cam": LayerCAM, "grad-cam++": GradCAMPlusPlus}
+PEERS = {
+    "grad-cam": "GradCAM",
+    "layer-cam": "LayerCAM",
+    "grad-cam++": "GradCAMPlusPlus",
+}
 
 
 def classifier(output_stride: int = 16) -> Classifier:
@@ -30,8 +32,11 @@ def peer_maps(
 
     It works in the network's own precision and rounds to float32 at the end.
     """
+    import pytorch_grad_cam  # brings scikit-learn and matplotlib
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
     layer = net.backbone.get_submodule(f"layer{level - 1}")
-    with PEERS[name](net, [layer]) as peer:
+    with getattr(pytorch_grad_cam, PEERS[name])(net, [layer]) as peer:
         # Its maps come at the size of the image; ask for the network's own grid.
         side = AtLevel(net, level).features(images).shape[-1]
         peer.get_target_width_height = lambda _images: (side, side)

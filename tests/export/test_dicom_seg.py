@@ -11,7 +11,6 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
-from pydicom.sr.codedict import codes
 
 from helpers.named_dicom import CANARY, COLUMNS, ROWS, film
 from napari_wsseg import jobs
@@ -114,6 +113,8 @@ def test_it_refers_to_the_film_and_has_what_the_standard_requires(
 def test_segments_say_what_they_are_and_how_they_were_made(
     dicoms: Project, tmp_path: Path
 ) -> None:
+    from pydicom.sr.codedict import codes
+
     first, second, third = exported(dicoms, tmp_path / "out").SegmentSequence
     said = [
         (one.SegmentLabel, one.SegmentAlgorithmType, one.get("SegmentAlgorithmName"))
@@ -328,6 +329,8 @@ def test_a_damaged_or_foreign_file_is_refused_in_words(
 
 @pytest.mark.parametrize("keyword", sorted(set(_dicom_codes.KEYWORDS.values())))
 def test_every_code_is_in_the_standards_context_groups(keyword: str) -> None:
+    from pydicom.sr.codedict import codes
+
     assert getattr(codes.SCT, keyword).scheme_designator == "SCT"
 
 

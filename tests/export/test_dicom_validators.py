@@ -9,7 +9,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import highdicom
 import numpy as np
 import pydicom
 import pytest
@@ -105,6 +104,8 @@ def _check(project: Project, out: Path, identity: Identity) -> int:
 
 def _check_masks(path: Path, masks: dict[str, Mask]) -> None:
     """Read a segmentation as highdicom does."""
+    import highdicom
+
     found = highdicom.seg.segread(path)
     for number, (finding, mask) in enumerate(masks.items(), start=1):
         told = found.get_segment_description(number)
@@ -117,6 +118,8 @@ def _check_masks(path: Path, masks: dict[str, Mask]) -> None:
 
 
 def _check_report(project: Project, case: Case, out: Path, stem: str) -> None:
+    import highdicom
+
     found = highdicom.sr.srread(out / f"{stem}.sr.dcm")
     segmented = pydicom.dcmread(out / f"{stem}.seg.dcm")
     groups = found.content.get_planar_roi_measurement_groups()

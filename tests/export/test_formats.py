@@ -10,7 +10,6 @@ import nibabel
 import numpy as np
 import pytest
 from PIL import Image
-from pycocotools.coco import COCO
 
 from helpers.export_project import SHAPE, make_project, special_masks
 from napari_wsseg import jobs
@@ -25,6 +24,8 @@ from napari_wsseg.schema import Case
 def test_pycocotools_reads_the_same_masks(
     project: Project, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from pycocotools.coco import COCO  # brings matplotlib
+
     writing.export(project, name, tmp_path / "out")
     told = COCO(str(tmp_path / "out" / "annotations.json"))
     names = {one["id"]: one["name"] for one in told.dataset["categories"]}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 import pytest
-from scipy import stats
-from sklearn import metrics as theirs
 
 from napari_wsseg.ops import bootstrap
 from napari_wsseg.ops.tally import METRICS, Overlap, Tally
@@ -28,6 +28,8 @@ def n_resamples(counts: Tally, **more: int) -> bootstrap.Resamples:
 
 
 def test_the_interval_of_a_mean_is_scipys(spread: list[float]) -> None:
+    from scipy import stats
+
     low, high = n_resamples(tally(spread), n_resamples=4000).intervals()["pos_iou"]
     expected = stats.bootstrap(
         (spread,), np.mean, n_resamples=4000, method="percentile", rng=1
@@ -91,7 +93,7 @@ def test_tallies_of_other_films_are_not_compared() -> None:
 
 
 @pytest.mark.parametrize("levels", [5, 10_000])
-def test_weighted_aurocs_are_sklearns(levels: int) -> None:
+def test_weighted_aurocs_are_sklearns(theirs: ModuleType, levels: int) -> None:
     rng = np.random.default_rng(levels)
     scores = rng.integers(0, levels, 60) / levels
     labels = rng.random(60) < 0.3 + 0.4 * scores

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 import pytest
-from sklearn import metrics as theirs
 
 from napari_wsseg.ops import metrics
 
@@ -31,7 +32,9 @@ def test_both_empty_is_a_perfect_match_and_half_empty_is_none() -> None:
     assert metrics.iou(empty, full) == metrics.dice(full, empty) == 0.0
 
 
-def test_iou_and_dice_are_sklearns(masks: tuple[np.ndarray, np.ndarray]) -> None:
+def test_iou_and_dice_are_sklearns(
+    theirs: ModuleType, masks: tuple[np.ndarray, np.ndarray]
+) -> None:
     pred, truth = masks[0][2, 0], masks[1][2, 0]
     expected = theirs.jaccard_score(truth.ravel(), pred.ravel())
     assert metrics.iou(pred, truth) == pytest.approx(expected, abs=1e-9)
@@ -120,7 +123,9 @@ def test_mismatches_are_refused_with_a_remedy() -> None:
 
 
 @pytest.mark.parametrize("levels", [3, 1000])
-def test_auroc_is_sklearns_with_and_without_ties(levels: int) -> None:
+def test_auroc_is_sklearns_with_and_without_ties(
+    theirs: ModuleType, levels: int
+) -> None:
     rng = np.random.default_rng(levels)
     scores = rng.integers(0, levels, 200) / levels
     labels = rng.random(200) < 0.2 + 0.5 * scores
@@ -136,7 +141,9 @@ def test_one_class_alone_has_no_auroc_and_no_threshold() -> None:
 
 @pytest.mark.parametrize("criterion", ["f1", "youden", "accuracy"])
 @pytest.mark.parametrize("levels", [4, 10_000])
-def test_best_threshold_beats_every_other(criterion: str, levels: int) -> None:
+def test_best_threshold_beats_every_other(
+    theirs: ModuleType, criterion: str, levels: int
+) -> None:
     rng = np.random.default_rng(1)
     scores = rng.integers(0, levels, 150) / levels
     labels = rng.random(150) < scores
@@ -156,7 +163,7 @@ def test_best_threshold_beats_every_other(criterion: str, levels: int) -> None:
     assert merit(best) == pytest.approx(max(others), abs=1e-12)
 
 
-def test_f1_is_sklearns() -> None:
+def test_f1_is_sklearns(theirs: ModuleType) -> None:
     rng = np.random.default_rng(2)
     pred, labels = rng.random(50) > 0.5, rng.random(50) > 0.6
     expected = theirs.f1_score(labels, pred)

@@ -6,7 +6,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from trainers.data.samplers import (
     RatioSampler,
@@ -54,6 +53,8 @@ N_DRAWS = 100_000
 
 def likelihood(drawn: list[int], expected: list[float]) -> float:
     """Return the p-value of counts against what was expected of them (χ²)."""
+    from scipy import stats
+
     counted = Counter(drawn)
     keys = [key for key, count in enumerate(expected) if count > 0]
     assert set(drawn) <= set(keys)
