@@ -10,7 +10,8 @@ SYSTEM = xvfb libegl1 libgl1 libgl1-mesa-dri libxkbcommon-x11-0 libxcb-cursor0 \
          libfontconfig1 fonts-dejavu-core g++
 TESTING = orthanc orthanc-dicomweb dicom3tools xdotool
 SITE ?= site
-DISPLAY_CMD = xvfb-run -a -s "-screen 0 1920x1080x24"
+# Both cores; pytest-xvfb gives each process a display of its own.
+TEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -p no:benchmark
 
 .PHONY: demo test slow docs system testing clean
 
@@ -18,12 +19,11 @@ demo: system $(VENV)/.installed
 	$(BIN)/wsseg demo $(DEMO)
 
 test: testing $(VENV)/.tested
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -p no:benchmark \
-	  -m "not slow and not gui" $(PYTEST)
-	$(DISPLAY_CMD) $(BIN)/python -m pytest -m "gui and not slow" $(PYTEST)
+	$(TEST) -m "not slow and not gui" $(PYTEST)
+	$(TEST) -m "gui and not slow" $(PYTEST)
 
 slow: testing $(VENV)/.tested .node/node_modules/dcmjs
-	$(DISPLAY_CMD) $(BIN)/python -m pytest -m slow $(PYTEST)
+	$(BIN)/python -m pytest -m slow $(PYTEST)
 
 # A reader of browsers, which slow tests compare with.
 .node/node_modules/dcmjs:
