@@ -4,15 +4,17 @@ Each line names a trap, then where it is tested. What had no test elsewhere has 
 this file.
 
 A training freezes the window
-    widgets/test_jobs.py::test_the_window_stays_responsive_while_the_process_floods
+    widgets/processes/test_jobs.py::
+    test_the_window_stays_responsive_while_the_process_floods
     promises/test_reading_loop.py::
     test_reading_goes_on_while_a_model_learns_and_nothing_is_lost
 Memory of the graphics card stays taken after a training
-    widgets/test_jobs.py::test_no_training_outlives_the_program
-    widgets/test_jobs.py::test_force_ends_the_whole_family
+    widgets/processes/test_jobs.py::test_no_training_outlives_the_program
+    widgets/processes/test_jobs.py::test_force_ends_the_whole_family
 An error in a worker is swallowed and the panel says "training" for ever
-    widgets/test_background.py::test_a_runtime_error_is_told_and_the_next_work_is_done
-    widgets/test_jobs.py::test_a_runtime_error_in_the_pump_ends_the_job
+    widgets/parts/test_background.py::
+    test_a_runtime_error_is_told_and_the_next_work_is_done
+    widgets/processes/test_jobs.py::test_a_runtime_error_in_the_pump_ends_the_job
 Undo brings back pixels of the film before
     widgets/test_window.py::test_undo_never_brings_back_pixels_of_another_case
 Undo and redo are not saved, since they paint nothing
@@ -27,7 +29,7 @@ Findings that overlap are flattened
     datasets/test_folder.py::test_overlapping_findings_of_real_films_stay_apart
     export/test_export_contract.py::test_masks_come_back_to_the_pixel
 The share of expert films is not the one asked for
-    widgets/test_train.py::test_the_realised_share_is_exact
+    widgets/training/test_train.py::test_the_realised_share_is_exact
     trainers/test_samplers.py::test_the_share_over_many_batches_is_p_to_half_a_film
 Work is lost because nobody pressed Save
     widgets/test_window.py::test_a_mouse_stroke_is_painted_and_on_disk
@@ -35,7 +37,7 @@ Work is lost because nobody pressed Save
 Saving succeeds but keeps something else
     promises/test_reading_loop.py::
     test_reading_goes_on_while_a_model_learns_and_nothing_is_lost
-    widgets/test_editing.py::test_every_action_is_one_undo_step_and_saved
+    widgets/canvas/test_editing.py::test_every_action_is_one_undo_step_and_saved
 A crash eats what was not saved
     promises/test_reading_loop.py::
     test_a_window_killed_in_the_middle_of_a_stroke_loses_at_most_that_stroke
@@ -43,17 +45,17 @@ Layers removed between films crash the viewer
     widgets/test_window.py::test_turning_to_another_case_reuses_every_layer
     widgets/test_window.py::test_our_layers_cannot_be_lost_by_deleting_them
 Undo is missing or takes back too much
-    widgets/test_editing.py::test_every_action_is_one_undo_step_and_saved
+    widgets/canvas/test_editing.py::test_every_action_is_one_undo_step_and_saved
     promises/test_grow.py::test_a_proposal_is_taken_by_enter_as_one_step
 Memory runs out and the program is unusable afterwards
-    widgets/test_train.py::test_out_of_memory_is_told_with_its_remedy
+    widgets/training/test_train.py::test_out_of_memory_is_told_with_its_remedy
 Stop does nothing
-    widgets/test_train.py::test_stop_is_answered_at_once_and_ends_in_stopped
-    widgets/test_train.py::test_force_stop_appears_when_stop_is_not_heeded
+    widgets/training/test_train.py::test_stop_is_answered_at_once_and_ends_in_stopped
+    widgets/training/test_train.py::test_force_stop_appears_when_stop_is_not_heeded
 The window says "running" after the end
-    widgets/test_jobs.py::test_every_way_to_end_badly_is_told_in_plain_words
+    widgets/processes/test_jobs.py::test_every_way_to_end_badly_is_told_in_plain_words
 A training starts by itself
-    widgets/test_train.py::test_training_starts_on_the_button_alone
+    widgets/training/test_train.py::test_training_starts_on_the_button_alone
 One film that cannot be read leaves the buttons grey
     session/test_session.py::test_an_unreadable_film_leaves_the_case_before_on_screen
     test_a_film_that_cannot_be_read_leaves_every_button_alive
@@ -89,9 +91,9 @@ The start is slow for the sake of libraries
     test_starting_napari_with_the_plugin_installed_does_not_import_torch
     widgets/test_window.py::test_importing_the_window_does_not_import_torch
 A model that is worse is used all the same
-    widgets/test_train.py::
+    widgets/training/test_train.py::
     test_a_finished_run_is_offered_and_used_only_when_the_reader_says_so
-    widgets/test_runs.py::test_a_run_is_put_in_use_and_the_one_before_brought_back
+    widgets/runs/test_runs.py::test_a_run_is_put_in_use_and_the_one_before_brought_back
 """
 
 from __future__ import annotations
