@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -81,6 +83,18 @@ class DataError(WssegError):
     """A file, a label table or a project is off; exit code 3."""
 
     exit_code = 3
+
+
+@contextmanager
+def naming(what: Path | str) -> Iterator[None]:
+    """Begin the message of a `DataError` raised inside with what it is about.
+
+    Whoever finds a fault says what it is; the one who was given the file says which.
+    """
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{what}: {error}") from (error.__cause__ or error)
 
 
 class JobFailed(WssegError):

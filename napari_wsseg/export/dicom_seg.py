@@ -30,7 +30,7 @@ from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.dicom import guard
 from napari_wsseg.io.films import limits as _limits
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, naming
 from napari_wsseg.schema import Mask
 
 ENDING = ".seg.dcm"
@@ -163,13 +163,14 @@ def _parsed(path: Path, changed: int, size: int) -> Any:
     from pydicom import dcmread
 
     try:
-        with path.open("rb") as file:
-            guard.check(path, file)
-            guard.check_items(path, file)
+        with path.open("rb") as file, naming(path):
+            guard.check(file)
+            guard.check_items(file)
         dataset = dcmread(path)
         if str(dataset.get("SOPClassUID")) not in SOP_CLASSES:
             raise DataError(f"{path}: DICOM, but not a segmentation")
-        _limits.check_shape(path, int(dataset.Rows), int(dataset.Columns))
+        with naming(path):
+            _limits.check_shape(int(dataset.Rows), int(dataset.Columns))
         frames = int(dataset.get("NumberOfFrames") or 1)
         if frames > _MOST_FRAMES:
             raise DataError(

@@ -24,7 +24,7 @@ from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.external import spreadsheet as _spreadsheet
 from napari_wsseg.io.external import tables
 from napari_wsseg.io.films import limits as _limits
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, naming
 from napari_wsseg.schema import Finding, Mask
 
 CHUNK = "wsseg findings"
@@ -171,7 +171,8 @@ def _opened(path: Path) -> Image.Image:
     _limits.check_file(path)
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            _limits.check_shape(path, image.height, image.width)
+            with naming(path):
+                _limits.check_shape(image.height, image.width)
             image.load()
     except DataError:
         raise

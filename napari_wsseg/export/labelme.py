@@ -33,7 +33,7 @@ from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.external import json_masks, mask_files
 from napari_wsseg.io.films import limits as _limits
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, naming
 from napari_wsseg.ops import outlines
 from napari_wsseg.schema import Case, Mask
 
@@ -161,7 +161,8 @@ def _pasted(data: object, left: int, top: int, shape: Shape) -> Mask:
     try:
         packed = BytesIO(base64.b64decode(str(data), validate=True))
         with Image.open(packed, formats=["PNG"]) as image:
-            _limits.check_shape(Path("the mask"), image.height, image.width)
+            with naming("the mask"):
+                _limits.check_shape(image.height, image.width)
             part = np.asarray(image.convert("L")) > 0
     except (binascii.Error, OSError, SyntaxError, ValueError) as error:
         raise DataError(f"is not a PNG in base64 ({error})") from error

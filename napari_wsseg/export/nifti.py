@@ -22,7 +22,7 @@ from napari_wsseg.io.external import mask_values
 from napari_wsseg.io.external import nifti as _nifti
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.films import limits as _limits
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, naming
 from napari_wsseg.schema import Mask
 
 ENDINGS = (".nii.gz", ".nii")
@@ -143,7 +143,8 @@ def slice_of(path: Path) -> Slice:
         # The axis from front to back is the one to drop, if it may be.
         drop = max(flat, key=lambda axis: (codes[axis] in ("A", "P"), axis))
         first, second = (axis for axis in range(3) if axis != drop)
-        _limits.check_shape(path, shape[second], shape[first])
+        with naming(path):
+            _limits.check_shape(shape[second], shape[first])
         plane = np.asarray(image.dataobj).reshape(shape[first], shape[second])
         zooms = (*map(float, image.header.get_zooms()), 0.0)
         spacing = (zooms[second], zooms[first])

@@ -34,7 +34,7 @@ from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.external import json_masks
 from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, naming
 from napari_wsseg.schema import Case, Mask
 
 NAME = "dataset.json"
@@ -211,7 +211,8 @@ def _values(path: Path) -> NDArray[Any]:
     _limits.check_file(path)
     try:
         with Image.open(path, formats=["PNG", "TIFF"]) as image:
-            _limits.check_shape(path, image.height, image.width)
+            with naming(path):
+                _limits.check_shape(image.height, image.width)
             values = np.asarray(image)
     except DataError:
         raise

@@ -38,7 +38,7 @@ def read_owner(path: Path) -> FilmOwner | None:
     try:
         with _source.opened(path) as file:
             return (
-                _read_header(path, file)
+                _read_header(file)
                 if images.begins_dicom(path, file.read(132))
                 else None
             )
@@ -46,13 +46,13 @@ def read_owner(path: Path) -> FilmOwner | None:
         return None
 
 
-def _read_header(path: Path, file: BinaryIO) -> FilmOwner:
+def _read_header(file: BinaryIO) -> FilmOwner:
     from pydicom import dcmread
 
     from napari_wsseg.io.dicom import guard
 
     try:
-        guard.check(path, file)
+        guard.check(file)
         found = dcmread(
             file, stop_before_pixels=True, force=True, specific_tags=[*_TAGS]
         )
@@ -77,7 +77,7 @@ def element(path: Path, keyword: str) -> str:
         with _source.opened(path) as file:
             if not images.begins_dicom(path, file.read(132)):
                 return ""
-            guard.check(path, file)
+            guard.check(file)
             found = dcmread(
                 file, stop_before_pixels=True, force=True, specific_tags=[keyword]
             )

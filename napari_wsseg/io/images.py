@@ -22,6 +22,7 @@ from napari_wsseg.io.films import luminance as _luminance
 from napari_wsseg.io.films import orientation as _orientation
 from napari_wsseg.io.films import source as _source
 from napari_wsseg.io.films.limits import check_shape, uid_of
+from napari_wsseg.io.films.read import Read, read_film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import windowing
 from napari_wsseg.schema import Radiograph
@@ -40,13 +41,6 @@ _MARKS = (
 )
 
 
-class Read(NamedTuple):
-    """A film and what a person should know about how it was read."""
-
-    radiograph: Radiograph
-    remarks: tuple[str, ...]
-
-
 def read(path: Path) -> Radiograph:
     """Read one radiograph; see `read_noting`."""
     return read_noting(path).radiograph
@@ -61,15 +55,19 @@ def read_noting(path: Path) -> Read:
         Not an image we know, damaged, several pages, too large, or without greys.
     """
     path = Path(path)
-    with _source.opened(path) as file:
-        if not begins_dicom(path, file.read(132)):
-            file.seek(0)
-            if path.suffix.lower() == _jsrt.ENDING:
-                return Read(_jsrt.read(path, file), ())
-            return _picture(path, file)
-        from napari_wsseg.io import dicom
 
-        return Read(*dicom.read_open(path, file))
+    def by_content(file: BinaryIO) -> Read:
+        dicom_film = begins_dicom(path, file.read(132))
+        file.seek(0)
+        if dicom_film:
+            from napari_wsseg.io import dicom
+
+            return dicom.read_open(file)
+        if path.suffix.lower() == _jsrt.ENDING:
+            return Read(_jsrt.read(file))
+        return _picture(file)
+
+    return read_film(path, by_content)
 
 
 def is_dicom(path: Path) -> bool:
@@ -100,92 +98,91 @@ def _begins_bare(head: bytes) -> bool:
     return little or head[:3] == b"\x00\x08\x00"
 
 
-def _picture(path: Path, file: BinaryIO) -> Read:
+class _Picture(NamedTuple):
+    """(H, W) greys in [0, 1], the bits they had, and colours if it is a photograph."""
+
+    pixels: NDArray[np.float32]
+    bits: int
+    colour: NDArray[np.uint8] | None = None
+
+
+def _picture(file: BinaryIO) -> Read:
     try:
         with warnings.catch_warnings():
             # The cap below is ours, and lower.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(file, formats=["PNG", "JPEG", "TIFF"]) as image:
-                check_shape(path, image.height, image.width)
+                check_shape(image.height, image.width)
                 pages = getattr(image, "n_frames", 1)
                 if pages > 1:
-                    raise DataError(f"{path}: {pages} pages; a radiograph has one")
+                    raise DataError(f"{pages} pages; a radiograph has one")
                 values = deep.channels(file, image)
                 orientation = deep.orientation(image)
-                turned = (_orientation.TURNED,) if _orientation.load(image) else ()
+                turned = _orientation.load(image)
                 if values is None:
-                    pixels, bits, remarks = _greys(path, image)
+                    seen = _greys(image)
                 else:
-                    values = deep.upright(values, orientation)
-                    pixels, bits, remarks = _of_deep_channels(values)
-                colour = np.asarray(image.convert("RGB")) if remarks else None
+                    seen = _of_deep_channels(image, deep.upright(values, orientation))
     except DataError:
         raise
     except UnidentifiedImageError as error:
-        raise DataError(f"{path}: not a PNG, JPEG, TIFF or DICOM image") from error
+        raise DataError("not a PNG, JPEG, TIFF or DICOM image") from error
     except Exception as error:  # damaged files make decoders raise nearly anything
         words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: damaged image ({words})") from error
+        raise DataError(f"damaged image ({words})") from error
+    remarks = [LUMINANCE] if seen.colour is not None else []
+    remarks += [_orientation.TURNED] if turned else []
     radiograph = Radiograph(
-        uid=uid_of(pixels), pixels=pixels, bits=bits, path=path, colour=colour
+        uid=uid_of(seen.pixels),
+        pixels=seen.pixels,
+        bits=seen.bits,
+        colour=seen.colour,
     )
-    return Read(radiograph, remarks + turned)
+    return Read(radiograph, tuple(remarks))
 
 
-def _greys(
-    path: Path, image: Image.Image
-) -> tuple[NDArray[np.float32], int, tuple[str, ...]]:
-    """Return (H, W) greys in [0, 1], the bits they had, and remarks."""
+def _greys(image: Image.Image) -> _Picture:
     mode = image.mode
     if mode == "1":
-        return np.asarray(image, np.float32), 8, ()
+        return _Picture(np.asarray(image, np.float32), 8)
     if mode in ("L", "LA", "La"):
-        return _scaled(np.asarray(image.getchannel(0)), 8), 8, ()
+        return _Picture(_scaled(np.asarray(image.getchannel(0)), 8), 8)
     if mode.startswith("I"):
-        return _deep(path, image)
+        return _deep(image)
     if mode == "F":
-        return _real(path, np.asarray(image)), 16, ()
+        return _Picture(_real(np.asarray(image)), 16)
     if mode in ("P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"):
-        return _of_colours(image)
-    raise DataError(f"{path}: pixels of kind {mode}, not greys; export 8-bit grey")
+        colours = np.asarray(image.convert("RGB"))
+        greys, coloured = _luminance.luminance(colours)
+        return _Picture(greys, 8, colours if coloured else None)
+    raise DataError(f"pixels of kind {mode}, not greys; export 8-bit grey")
 
 
-def _of_colours(
-    image: Image.Image,
-) -> tuple[NDArray[np.float32], int, tuple[str, ...]]:
-    greys, coloured = _luminance.luminance(np.asarray(image.convert("RGB")))
-    return greys, 8, (LUMINANCE,) if coloured else ()
-
-
-def _of_deep_channels(
-    values: NDArray[np.uint16],
-) -> tuple[NDArray[np.float32], int, tuple[str, ...]]:
+def _of_deep_channels(image: Image.Image, values: NDArray[np.uint16]) -> _Picture:
     """Return greys of 16-bit channels, the last of 2 or 4 being opacity."""
     if values.shape[2] == 2:
         values = values[:, :, :1]
     bits = max(8, int(values[:, :, :3].max()).bit_length())
     greys, coloured = _luminance.deep_luminance(values, bits)
-    return greys, bits, (LUMINANCE,) if coloured else ()
+    return _Picture(greys, bits, np.asarray(image.convert("RGB")) if coloured else None)
 
 
-def _deep(
-    path: Path, image: Image.Image
-) -> tuple[NDArray[np.float32], int, tuple[str, ...]]:
+def _deep(image: Image.Image) -> _Picture:
     values = np.asarray(image)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
-        raise DataError(f"{path}: values from {low} to {high}; 0 to 65535 are read")
+        raise DataError(f"values from {low} to {high}; 0 to 65535 are read")
     bits = max(8, high.bit_length())
     greys = _scaled(values, bits)
-    if deep.white_is_zero(image):
-        greys = windowing.invert(greys)
-    return greys, bits, ()
+    return _Picture(
+        windowing.invert(greys) if deep.white_is_zero(image) else greys, bits
+    )
 
 
-def _real(path: Path, values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _real(values: NDArray[np.float32]) -> NDArray[np.float32]:
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
         raise DataError(
-            f"{path}: real values outside 0 to 1 have no agreed grey; scale them first"
+            "real values outside 0 to 1 have no agreed grey; scale them first"
         )
     return values.astype(np.float32)
 

@@ -12,8 +12,9 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image
 
+from helpers import noise_dicom
 from helpers.small_project import dicom_film, grey, save_dicom, write_png
-from napari_wsseg.io import images
+from napari_wsseg.io import dicom, images
 from napari_wsseg.io.external import mask_files
 from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.io.films import orientation as _orientation
@@ -80,6 +81,23 @@ def test_a_jpeg_of_grey_has_no_remark_and_a_coloured_one_has(tmp_path: Path) -> 
     tinted = Image.fromarray(np.dstack([smooth, smooth // 2, smooth // 3]))
     _, remarks = images.read_noting(save(tinted, tmp_path / "brown.png"))
     assert remarks == ("colour was turned into luminance",)
+
+
+def test_a_photograph_is_converted_to_colours_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smooth = np.tile(np.arange(64, dtype=np.uint8) * 3, (48, 1))
+    tinted = Image.fromarray(np.dstack([smooth, smooth // 2, smooth // 3]))
+    path = save(tinted, tmp_path / "brown.png")
+    modes, convert = [], Image.Image.convert
+
+    def counted(image: Image.Image, mode: str, **options: Any) -> Image.Image:
+        modes.append(mode)
+        return convert(image, mode, **options)
+
+    monkeypatch.setattr(Image.Image, "convert", counted)
+    assert images.read(path).colour is not None
+    assert modes.count("RGB") == 1
 
 
 def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
@@ -170,7 +188,32 @@ def test_what_is_no_film_is_refused_in_one_line(
     with pytest.raises(DataError, match=reason) as refusal:
         images.read(path)
     assert str(refusal.value).startswith(f"{path}: ")
+    assert str(refusal.value).count(str(path)) == 1
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        ({"NumberOfFrames": 7}, "7 frames"),
+        ({"BitsStored": 40}, "bits stored"),
+        ({"Rows": 60_000, "Columns": 60_000}, "over the cap"),
+        ({"PixelData": bytes(8)}, "truncated"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "is no film"),
+    ],
+)
+@pytest.mark.parametrize("read", [images.read, dicom.read])
+def test_a_dicom_film_that_is_off_is_named_once(
+    tmp_path: Path, damage: dict[str, Any], reason: str, read: Any
+) -> None:
+    dataset = noise_dicom.film(1)
+    for keyword, value in damage.items():
+        setattr(dataset, keyword, value)
+    path = noise_dicom.save(dataset, tmp_path / "film.dcm")
+    with pytest.raises(DataError, match=reason) as refusal:
+        read(path)
+    assert str(refusal.value).startswith(f"{path}: ")
+    assert str(refusal.value).count(str(path)) == 1
 
 
 def test_a_film_over_the_cap_is_refused_before_it_is_decoded(

@@ -50,7 +50,7 @@ def header(path: Path, tags: Iterable[str] = _TAGS) -> Any | None:
         if not images.is_dicom(path):
             return None
         with _source.opened(path) as file:
-            guard.check(path, file)
+            guard.check(file)
             return dcmread(
                 file, stop_before_pixels=True, force=True, specific_tags=[*tags]
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 import pydicom
@@ -20,7 +20,7 @@ from napari_wsseg.io.dicom import pixels as _pixels
 from napari_wsseg.io.dicom.header import Header, header_text, plain_value
 from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.io.films import luminance as _luminance
-from napari_wsseg.io.films import source as _source
+from napari_wsseg.io.films.read import Read, read_film
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.windowing import Values
 from napari_wsseg.schema import Radiograph
@@ -50,13 +50,6 @@ _BODY_PARTS = frozenset(
 """Parts of the body as the standard calls them (PS3.16 annex L)."""
 
 
-class Read(NamedTuple):
-    """A film and what a person should know about how it was read."""
-
-    radiograph: Radiograph
-    remarks: tuple[str, ...]
-
-
 def read(path: Path) -> Radiograph:
     """Read one single-frame DICOM file; see `read_noting`."""
     return read_noting(path).radiograph
@@ -76,26 +69,24 @@ def read_noting(path: Path) -> Read:
         It cannot be read, with the one reason: no pixels, several frames, truncated,
         contradicting itself, too large, a decoder that is missing.
     """
-    path = Path(path)
-    with _source.opened(path) as file:
-        return read_open(path, file)
+    return read_film(Path(path), read_open)
 
 
-def read_open(path: Path, file: BinaryIO) -> Read:
-    """Read a file that is open; `path` is what it is called in words."""
-    dataset = _dataset(path, file)
+def read_open(file: BinaryIO) -> Read:
+    """Read a file that is open; errors do not say which it is, see `read_film`."""
+    dataset = _dataset(file)
     try:
-        header = _header.check(path, dataset)
-        stored = _pixels.stored(path, dataset, header)
+        header = _header.check(dataset)
+        stored = _pixels.stored(dataset, header)
         with np.errstate(all="ignore"):
-            return _shown(path, dataset, header, stored)
+            return _shown(dataset, header, stored)
     except DataError:
         raise
     except Exception as error:  # damaged elements make pydicom raise nearly anything
-        raise DataError(f"{path}: damaged DICOM ({_line(error)})") from error
+        raise DataError(f"damaged DICOM ({_line(error)})") from error
 
 
-def _shown(path: Path, dataset: Dataset, header: Header, stored: Values) -> Read:
+def _shown(dataset: Dataset, header: Header, stored: Values) -> Read:
     remarks = [*_oddities(dataset)]
     colour = None
     if header.samples == 3:
@@ -114,7 +105,6 @@ def _shown(path: Path, dataset: Dataset, header: Header, stored: Values) -> Read
         bits=max(8, header.bits_stored),
         view=_geometry.view(dataset),
         lateral=_geometry.is_lateral(dataset),
-        path=path,
         colour=colour,
     )
     return Read(radiograph, tuple(remarks))
@@ -144,30 +134,30 @@ def _told(what: str, value: str, known: frozenset[str]) -> str:
     return f"{what} {value}" if value in known else f"its {what}"
 
 
-def _dataset(path: Path, file: BinaryIO) -> Dataset:
+def _dataset(file: BinaryIO) -> Dataset:
     try:
-        guard.check(path, file)
+        guard.check(file)
         return pydicom.dcmread(file)
     except InvalidDicomError:
-        return _without_preamble(path, file)
+        return _without_preamble(file)
     except DataError:
         raise
     except Exception as error:  # damaged elements make pydicom raise nearly anything
-        raise DataError(f"{path}: damaged DICOM ({_line(error)})") from error
+        raise DataError(f"damaged DICOM ({_line(error)})") from error
 
 
-def _without_preamble(path: Path, file: BinaryIO) -> Dataset:
+def _without_preamble(file: BinaryIO) -> Dataset:
     """Read a data set that starts without DICOM's mark, as some archives keep them."""
     try:
-        guard.check(path, file)
+        guard.check(file)
         dataset = pydicom.dcmread(file, force=True)
         if "Rows" in dataset and "PixelData" in dataset:
             return dataset
     except DataError:
         raise
     except Exception as error:
-        raise DataError(f"{path}: not DICOM ({_line(error)})") from error
-    raise DataError(f"{path}: not DICOM (no DICM mark, and no image without it)")
+        raise DataError(f"not DICOM ({_line(error)})") from error
+    raise DataError("not DICOM (no DICM mark, and no image without it)")
 
 
 def _line(error: Exception) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from itertools import islice
-from pathlib import Path
 from typing import BinaryIO
 
 from pydicom.filereader import data_element_generator
@@ -23,7 +22,7 @@ MAX_META = 1000
 _SYNTAX = Tag("TransferSyntaxUID")
 
 
-def check(path: Path, file: BinaryIO) -> None:
+def check(file: BinaryIO) -> None:
     """Refuse a deflated file that would fill the memory, by inflating it in sips.
 
     Raises
@@ -46,4 +45,4 @@ def check(path: Path, file: BinaryIO) -> None:
         total += len(sips.decompress(data, 2**20))
         data = sips.unconsumed_tail
         if total > min(MAX_BYTES, _limits.MAX_FILE_BYTES):
-            raise DataError(f"{path}: inflates to over {total // 2**20} MiB")
+            raise DataError(f"inflates to over {total // 2**20} MiB")

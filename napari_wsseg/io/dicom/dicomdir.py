@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -10,7 +11,7 @@ from pydicom.dataset import Dataset
 from napari_wsseg.io.dicom import guard
 from napari_wsseg.io.dicom.header import header_element, header_text, plain_value
 from napari_wsseg.io.films import source as _source
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, naming
 
 NAME = "DICOMDIR"
 
@@ -28,27 +29,27 @@ def images(path: Path) -> list[str]:
     DataError
         It cannot be read, lists nothing, or leads out of its folder.
     """
-    with _source.opened(path) as file:
-        try:
-            guard.check(path, file)
-            guard.check_items(path, file)
-            dataset = pydicom.dcmread(file)
-            records = list(dataset.get("DirectoryRecordSequence") or ())
-            listed = [_file(record) for record in records if _is_image(record)]
-        except DataError:
-            raise
-        except (
-            Exception
-        ) as error:  # damaged elements make pydicom raise nearly anything
-            raise DataError(
-                f"{path}: damaged DICOMDIR ({plain_value(str(error))})"
-            ) from error
+    with _source.opened(path) as file, naming(path):
+        return _listed(file)
+
+
+def _listed(file: BinaryIO) -> list[str]:
+    try:
+        guard.check(file)
+        guard.check_items(file)
+        dataset = pydicom.dcmread(file)
+        records = list(dataset.get("DirectoryRecordSequence") or ())
+        listed = [_file(record) for record in records if _is_image(record)]
+    except DataError:
+        raise
+    except Exception as error:  # damaged elements make pydicom raise nearly anything
+        raise DataError(f"damaged DICOMDIR ({plain_value(str(error))})") from error
     names = list(dict.fromkeys(name for name in listed if name))
     for name in names:
         if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
-            raise DataError(f"{path}: lists {plain_value(name)!r}, outside its folder")
+            raise DataError(f"lists {plain_value(name)!r}, outside its folder")
     if not names:
-        raise DataError(f"{path}: lists no image")
+        raise DataError("lists no image")
     return names
 
 

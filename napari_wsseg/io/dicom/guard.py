@@ -7,7 +7,6 @@ would be sixty million of them.
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 from typing import BinaryIO
 
 from pydicom.filereader import data_element_generator, read_partial
@@ -30,7 +29,7 @@ _ITEM = b"\xfe\xff\x00\xe0"
 _SIP = 2**20
 
 
-def check(path: Path, file: BinaryIO) -> None:
+def check(file: BinaryIO) -> None:
     """Refuse a file that would take memory or time without end; leave it at its start.
 
     Raises
@@ -38,8 +37,8 @@ def check(path: Path, file: BinaryIO) -> None:
     DataError
         It inflates to too much, has too many elements, or they are in no order.
     """
-    deflated.check(path, file)
-    _check_begin(path, file)
+    deflated.check(file)
+    _check_begin(file)
     count = misplaced = 0
     last = BaseTag(0)
 
@@ -47,7 +46,7 @@ def check(path: Path, file: BinaryIO) -> None:
         nonlocal count, misplaced, last
         count, misplaced, last = count + 1, misplaced + (tag <= last), tag
         if count > MAX_ELEMENTS or misplaced > _MISPLACED:
-            raise DataError(f"{path}: no DICOM film: its elements are in no order")
+            raise DataError("no DICOM film: its elements are in no order")
         return bool(tag >= _PIXELS)
 
     file.seek(0)
@@ -61,7 +60,7 @@ def check(path: Path, file: BinaryIO) -> None:
         file.seek(0)
 
 
-def _check_begin(path: Path, file: BinaryIO) -> None:
+def _check_begin(file: BinaryIO) -> None:
     """Refuse endless meta elements, and commands, of which a film has none."""
     file.seek(128)
     count = 0
@@ -73,10 +72,10 @@ def _check_begin(path: Path, file: BinaryIO) -> None:
     else:
         file.seek(0)
     if count == deflated.MAX_META or file.read(2) == b"\0\0":
-        raise DataError(f"{path}: no DICOM film: its elements are in no order")
+        raise DataError("no DICOM film: its elements are in no order")
 
 
-def check_items(path: Path, file: BinaryIO) -> None:
+def check_items(file: BinaryIO) -> None:
     """Refuse a file with too many items of sequences; leave it at its start.
 
     Raises
@@ -89,5 +88,5 @@ def check_items(path: Path, file: BinaryIO) -> None:
         count += (tail + sip).count(_ITEM)
         tail = sip[-len(_ITEM) + 1 :]
         if count > MAX_ITEMS:
-            raise DataError(f"{path}: over {MAX_ITEMS:,} items, more than a disc has")
+            raise DataError(f"over {MAX_ITEMS:,} items, more than a disc has")
     file.seek(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -49,7 +48,7 @@ class Header:
     little_endian: bool
 
 
-def check(path: Path, dataset: Dataset) -> Header:
+def check(dataset: Dataset) -> Header:
     """Check that `dataset` describes one film that can be read.
 
     Raises
@@ -59,26 +58,26 @@ def check(path: Path, dataset: Dataset) -> Header:
     """
     if "PixelData" not in dataset:
         kind = header_text(dataset, "Modality") or "unknown kind"
-        raise DataError(f"{path}: holds no pixel data ({kind})")
-    photometric, samples = _kind(path, dataset)
+        raise DataError(f"holds no pixel data ({kind})")
+    photometric, samples = _kind(dataset)
     frames = header_number(dataset, "NumberOfFrames")
     # 0 is benign and means one: devices write it into an element that one film lacks.
     if frames == 0:
         dataset.NumberOfFrames = 1
     elif frames not in (None, 1):
         raise DataError(
-            f"{path}: {frames:.0f} frames; a radiograph has one, export them singly"
+            f"{frames:.0f} frames; a radiograph has one, export them singly"
         )
-    rows, columns = _whole(path, dataset, "Rows"), _whole(path, dataset, "Columns")
-    _limits.check_shape(path, rows, columns)
-    allocated, stored, high = _bits(path, dataset, samples)
-    signed = _whole(path, dataset, "PixelRepresentation")
+    rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
+    _limits.check_shape(rows, columns)
+    allocated, stored, high = _bits(dataset, samples)
+    signed = _whole(dataset, "PixelRepresentation")
     if signed not in (0, 1):
-        raise DataError(f"{path}: pixel representation {signed} is neither 0 nor 1")
-    syntax = _syntax(path, dataset)
+        raise DataError(f"pixel representation {signed} is neither 0 nor 1")
+    syntax = _syntax(dataset)
     data = dataset.PixelData
     if not isinstance(data, bytes) or not data:
-        raise DataError(f"{path}: holds no pixel data (the element is empty)")
+        raise DataError("holds no pixel data (the element is empty)")
     return Header(
         rows,
         columns,
@@ -154,7 +153,7 @@ def header_number(dataset: Dataset, keyword: str) -> float | None:
         return None
 
 
-def _kind(path: Path, dataset: Dataset) -> tuple[str, int]:
+def _kind(dataset: Dataset) -> tuple[str, int]:
     """Return how samples are to be seen, and how many a pixel has."""
     photometric = header_text(dataset, "PhotometricInterpretation")
     samples = header_number(dataset, "SamplesPerPixel") or 1
@@ -165,43 +164,39 @@ def _kind(path: Path, dataset: Dataset) -> tuple[str, int]:
     if photometric in _COLOUR and samples == 3:
         return photometric, 3
     raise DataError(
-        f"{path}: {photometric or 'no photometric interpretation'} with "
+        f"{photometric or 'no photometric interpretation'} with "
         f"{samples:.0f} samples a pixel is no film; export it as MONOCHROME2"
     )
 
 
-def _bits(path: Path, dataset: Dataset, samples: int) -> tuple[int, int, int]:
+def _bits(dataset: Dataset, samples: int) -> tuple[int, int, int]:
     """Return bits allocated, bits stored, and the highest of them."""
-    allocated = _whole(path, dataset, "BitsAllocated")
-    stored = _whole(path, dataset, "BitsStored")
+    allocated = _whole(dataset, "BitsAllocated")
+    stored = _whole(dataset, "BitsStored")
     if samples == 3 and (allocated, stored) != (8, 8):
-        raise DataError(
-            f"{path}: colours of {stored} bits in {allocated}; only 8 are read"
-        )
+        raise DataError(f"colours of {stored} bits in {allocated}; only 8 are read")
     if allocated not in (8, 16) or not 1 <= stored <= allocated:
         raise DataError(
-            f"{path}: {stored} bits stored in {allocated}; a film has 1 to 16 bits, "
-            "in 8 or 16"
+            f"{stored} bits stored in {allocated}; a film has 1 to 16 bits, in 8 or 16"
         )
     high = header_number(dataset, "HighBit")
     if high is None:
         return allocated, stored, stored - 1
     if not stored - 1 <= high < allocated:
         raise DataError(
-            f"{path}: high bit {high:.0f} cannot be that of {stored} bits stored in "
-            f"{allocated}"
+            f"high bit {high:.0f} cannot be that of {stored} bits stored in {allocated}"
         )
     return allocated, stored, int(high)
 
 
-def _whole(path: Path, dataset: Dataset, keyword: str) -> int:
+def _whole(dataset: Dataset, keyword: str) -> int:
     value = header_number(dataset, keyword)
     if value is None or value != int(value):
-        raise DataError(f"{path}: {keyword} is missing or not a number")
+        raise DataError(f"{keyword} is missing or not a number")
     return int(value)
 
 
-def _syntax(path: Path, dataset: Dataset) -> UID:
+def _syntax(dataset: Dataset) -> UID:
     """Return the transfer syntax, worked out from the bytes if it is not named."""
     named = header_element(dataset.file_meta, "TransferSyntaxUID")
     if named is None:
@@ -216,12 +211,12 @@ def _syntax(path: Path, dataset: Dataset) -> UID:
         decoder = get_decoder(syntax)
     except NotImplementedError as error:
         raise DataError(
-            f"{path}: transfer syntax {plain_value(syntax.name, 64)} cannot be read; "
+            f"transfer syntax {plain_value(syntax.name, 64)} cannot be read; "
             "export it as Explicit VR Little Endian or JPEG 2000"
         ) from error
     if not decoder.is_available:
         needed = "; ".join(decoder.missing_dependencies)
         raise DataError(
-            f"{path}: {syntax.name} needs a decoder that is not installed: {needed}"
+            f"{syntax.name} needs a decoder that is not installed: {needed}"
         )
     return syntax

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_fragments, parse_basic_offsets
@@ -36,13 +34,11 @@ _BLOCK = 2048
 """Bytes that a file may be filled up to."""
 
 
-def stored(path: Path, dataset: Dataset, header: Header) -> Values:
+def stored(dataset: Dataset, header: Header) -> Values:
     """Return the (H, W) stored values, or (H, W, 3) uint8 red, green and blue.
 
     Parameters
     ----------
-    path
-        Of the file, for messages.
     dataset
         Holds the pixel data, native or encapsulated (PS3.5 section 8.2).
     header
@@ -60,9 +56,9 @@ def stored(path: Path, dataset: Dataset, header: Header) -> Values:
         The pixel data contradicts the header or cannot be decoded.
     """
     if header.syntax.is_encapsulated:
-        _check_compressed(path, dataset, header)
+        _check_compressed(dataset, header)
     else:
-        _check_native(path, dataset, header)
+        _check_native(dataset, header)
     try:
         values = pixel_array(
             dataset,
@@ -72,27 +68,27 @@ def stored(path: Path, dataset: Dataset, header: Header) -> Values:
         )
     except Exception as error:  # each decoder has errors of its own
         raise DataError(
-            f"{path}: pixels cannot be decoded ({_line(error)}); the file is damaged"
+            f"pixels cannot be decoded ({_line(error)}); the file is damaged"
         ) from error
     expected = (header.rows, header.columns) + ((3,) if header.samples == 3 else ())
     if values.shape != expected:
         raise DataError(
-            f"{path}: decodes to {values.shape}, the header says "
+            f"decodes to {values.shape}, the header says "
             f"{header.rows} × {header.columns}"
         )
     if header.samples == 3:
         return values
-    return _unused_bits_cleared(path, dataset, header, values)
+    return _unused_bits_cleared(dataset, header, values)
 
 
-def _check_native(path: Path, dataset: Dataset, header: Header) -> None:
+def _check_native(dataset: Dataset, header: Header) -> None:
     data = dataset.PixelData
     expected = header.rows * header.columns * header.bits_allocated // 8
     # Two pixels of YBR_FULL_422 share their colour (PS3.3 C.7.6.3.1.2).
     expected *= 2 if header.photometric == "YBR_FULL_422" else header.samples
     if len(data) < expected:
         raise DataError(
-            f"{path}: truncated: {len(data)} bytes of pixels where the header "
+            f"truncated: {len(data)} bytes of pixels where the header "
             f"promises {expected}"
         )
     # What fills up to a block is padding, whatever it holds (PS3.5 8.1.1); more than
@@ -100,11 +96,11 @@ def _check_native(path: Path, dataset: Dataset, header: Header) -> None:
     spare = data[expected:]
     if len(spare) >= expected or (len(spare) > _BLOCK and spare.strip(b"\x00")):
         raise DataError(
-            f"{path}: {len(data)} bytes of pixels where the header promises {expected}"
+            f"{len(data)} bytes of pixels where the header promises {expected}"
         )
 
 
-def _check_compressed(path: Path, dataset: Dataset, header: Header) -> None:
+def _check_compressed(dataset: Dataset, header: Header) -> None:
     data = dataset.PixelData
     try:
         frames = len(parse_basic_offsets(data))
@@ -112,37 +108,35 @@ def _check_compressed(path: Path, dataset: Dataset, header: Header) -> None:
         next(fragments)  # the offset table
         if header.syntax == RLELossless:
             stream = None
-            _check_run_lengths(path, data, header)
+            _check_run_lengths(data, header)
         else:
             # A frame may lie in fragments of any size, its header across several.
             stream = _codestream.describe(b"".join(fragments))
     except DataError:
         raise
     except Exception as error:  # damaged item headers raise nearly anything
-        raise DataError(
-            f"{path}: compressed pixels are damaged ({_line(error)})"
-        ) from error
+        raise DataError(f"compressed pixels are damaged ({_line(error)})") from error
     if frames > 1:
-        raise DataError(f"{path}: {frames} frames of pixels where the header has one")
+        raise DataError(f"{frames} frames of pixels where the header has one")
     if stream is not None:
-        _check_stream(path, stream, header)
+        _check_stream(stream, header)
 
 
-def _check_stream(path: Path, stream: _codestream.Stream, header: Header) -> None:
+def _check_stream(stream: _codestream.Stream, header: Header) -> None:
     if stream[:3] != (header.rows, header.columns, header.samples):
         raise DataError(
-            f"{path}: the compressed image is {stream.rows} × {stream.columns} × "
+            f"the compressed image is {stream.rows} × {stream.columns} × "
             f"{stream.samples}, the header says {header.rows} × {header.columns} × "
             f"{header.samples}"
         )
     if stream.bits > header.bits_allocated:
         raise DataError(
-            f"{path}: the compressed image has {stream.bits} bits a pixel, the header "
+            f"the compressed image has {stream.bits} bits a pixel, the header "
             f"allots {header.bits_allocated}"
         )
 
 
-def _check_run_lengths(path: Path, data: bytes, header: Header) -> None:
+def _check_run_lengths(data: bytes, header: Header) -> None:
     """Refuse more runs than the film's bytes need: they would unpack to far more.
 
     PackBits makes at most 129 bytes of 128, by row (PS3.5 annex G.3).
@@ -150,18 +144,16 @@ def _check_run_lengths(path: Path, data: bytes, header: Header) -> None:
     rows = header.rows * header.samples * header.bits_allocated // 8
     if len(data) > 1.1 * rows * header.columns + 8 * rows + 1024:
         raise DataError(
-            f"{path}: {len(data)} bytes of run lengths, more than {header.rows} × "
+            f"{len(data)} bytes of run lengths, more than {header.rows} × "
             f"{header.columns} pixels can need"
         )
 
 
-def _unused_bits_cleared(
-    path: Path, dataset: Dataset, header: Header, values: Values
-) -> Values:
+def _unused_bits_cleared(dataset: Dataset, header: Header, values: Values) -> Values:
     bits, signed = header.bits_stored, header.signed
     above = header.high_bit + 1 - bits
     if above and not header.syntax.is_encapsulated:
-        return _shifted_down(path, header, values, above)
+        return _shifted_down(header, values, above)
     low = -(2 ** (bits - 1)) if signed else 0
     high = low + 2**bits - 1
     if low <= values.min() and values.max() <= high:
@@ -170,16 +162,16 @@ def _unused_bits_cleared(
         spare = 8 * values.dtype.itemsize - bits
         return np.asarray((values << spare) >> spare)
     raise DataError(
-        f"{path}: values up to {values.max()} where the header promises {bits} bits "
+        f"values up to {values.max()} where the header promises {bits} bits "
         f"(at most {high})"
     )
 
 
-def _shifted_down(path: Path, header: Header, values: Values, above: int) -> Values:
+def _shifted_down(header: Header, values: Values, above: int) -> Values:
     """Take values that lie in the upper bits, as files before 2004 may have them."""
     if (values & (2**above - 1)).any():
         raise DataError(
-            f"{path}: the high bit {header.high_bit} of {header.bits_stored} bits "
+            f"the high bit {header.high_bit} of {header.bits_stored} bits "
             f"stored says that the lowest {above} are unused, but they are not"
         )
     spare = header.bits_allocated - header.high_bit - 1

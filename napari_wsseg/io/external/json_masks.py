@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from napari_wsseg.io.films import limits as _limits
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, naming
 from napari_wsseg.ops import outlines, run_lengths
 from napari_wsseg.schema import Mask
 
@@ -217,7 +217,8 @@ def size_of(value: Any) -> tuple[int, int]:
             raise ValueError(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"size {str(value)[:40]} is not rows and columns") from error
-    _limits.check_shape(Path("the mask"), rows, columns)
+    with naming("the mask"):
+        _limits.check_shape(rows, columns)
     return rows, columns
 
 

@@ -12,7 +12,7 @@ from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.films import deep as _deep
 from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.io.films import orientation as _orientation
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, naming
 from napari_wsseg.schema import Mask
 
 ENDINGS = (".png", ".tif", ".tiff", ".gif", ".bmp", ".jpg", ".jpeg")
@@ -48,7 +48,8 @@ def read(
     try:
         # By its file, for Pillow scrambles a TIFF on its side that it maps by name.
         with open(path, "rb") as file, Image.open(file, formats=_FORMATS) as image:
-            _limits.check_shape(path, image.height, image.width)
+            with naming(path):
+                _limits.check_shape(image.height, image.width)
             pages = getattr(image, "n_frames", 1)
             if pages > 1:
                 raise DataError(f"{path}: {pages} pages; a mask has one")

@@ -6,7 +6,6 @@ database describes its files (Shiraishi et al., AJR 2000; 174: 71-74).
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -24,7 +23,7 @@ _BITS = 12
 _BYTES = SIDE * SIDE * 2
 
 
-def read(path: Path, file: BinaryIO) -> Radiograph:
+def read(file: BinaryIO) -> Radiograph:
     """Read a film from a file that is open.
 
     Raises
@@ -35,14 +34,13 @@ def read(path: Path, file: BinaryIO) -> Radiograph:
     data = file.read(_BYTES + 1)
     if len(data) != _BYTES:
         raise DataError(
-            f"{path}: not a film of the JSRT database, which has {_BYTES} bytes; "
+            f"not a film of the JSRT database, which has {_BYTES} bytes; "
             "export it as PNG, TIFF or DICOM"
         )
     values = np.frombuffer(data, ">u2").reshape(SIDE, SIDE)
     if int(values.max()) >= 2**_BITS:
         raise DataError(
-            f"{path}: values up to {values.max()}; films of the JSRT database have "
-            f"{_BITS} bits"
+            f"values up to {values.max()}; films of the JSRT database have {_BITS} bits"
         )
     pixels = 1 - values.astype(np.float32) / np.float32(2**_BITS - 1)
     return Radiograph(
@@ -51,5 +49,4 @@ def read(path: Path, file: BinaryIO) -> Radiograph:
         spacing_mm=(SPACING, SPACING),
         spacing_kind="detector",
         bits=_BITS,
-        path=path,
     )

@@ -53,13 +53,11 @@ def check_file(path: Path) -> None:
         )
 
 
-def check_shape(path: Path, rows: int, columns: int) -> None:
+def check_shape(rows: int, columns: int) -> None:
     """Refuse a film without pixels, or with more than memory is risked for.
 
     Parameters
     ----------
-    path
-        Of the film, for messages.
     rows, columns
         As its header says, before anything is decoded.
 
@@ -69,9 +67,9 @@ def check_shape(path: Path, rows: int, columns: int) -> None:
         One is below 1, or there are more than `MAX_PIXELS`.
     """
     if rows < 1 or columns < 1:
-        raise DataError(f"{path}: {rows} × {columns} pixels: there is no image")
+        raise DataError(f"{rows} × {columns} pixels: there is no image")
     if rows * columns > MAX_PIXELS:
         raise DataError(
-            f"{path}: {rows} × {columns} pixels, over the cap of "
+            f"{rows} × {columns} pixels, over the cap of "
             f"{MAX_PIXELS // 1_000_000} million; scale it down first"
         )

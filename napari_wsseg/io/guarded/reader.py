@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_wsseg.io.films import limits as _limits
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, naming
 
 MOST_SECONDS = 300.0
 """Without an answer, after which a file is given up; busy machines are slow."""
@@ -357,7 +357,8 @@ def _unpacked(size: Any, data: bytes, shape: Shape | None) -> NDArray[Any]:
         raise DataError(
             f"the mask is {rows} × {columns}, its film {shape[0]} × {shape[1]}"
         )
-    _limits.check_shape(Path("the mask"), rows, columns)
+    with naming("the mask"):
+        _limits.check_shape(rows, columns)
     expected = rows * columns if depth else -(-rows * columns // 8)
     if len(data) != expected:
         raise ValueError(f"{len(data)} bytes, not {expected}")

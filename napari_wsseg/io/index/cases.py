@@ -6,12 +6,11 @@ import json
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from napari_wsseg.io import film_names, values
 from napari_wsseg.io.films.limits import check_shape
 from napari_wsseg.io.index.database import Database
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, naming
 from napari_wsseg.schema import SPLITS, Case
 
 _ID = re.compile(r"[0-9a-f]{16}")
@@ -143,7 +142,8 @@ def _case(row: sqlite3.Row, findings: Sequence[str]) -> Case:
     if not _ID.fullmatch(row["id"]):
         # It names folders and files.
         raise DataError(f"case id {row['id']!r} is not 16 digits 0-9 a-f; refused")
-    check_shape(Path(row["path"]), row["height"], row["width"])
+    with naming(row["path"]):
+        check_shape(row["height"], row["width"])
     try:
         known = dict(values.parse(row["labels"]))
         odd = [name for name, value in known.items() if value not in _ALLOWED[:3]]
