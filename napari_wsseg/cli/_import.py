@@ -48,6 +48,11 @@ def add(command: argparse.ArgumentParser) -> None:
         help="how values are read that are not two: cut=NUMBER takes what is above, "
         "value=NUMBER one label of several",
     )
+    masks.add_argument(
+        "--accept",
+        action="store_true",
+        help="the reader accepted these films where the masks were made",
+    )
     _import_labels.add(command.add_argument_group("labels"))
     _import_draft.add(command.add_argument_group("another program's drafts"))
     _import_classifier.add(command.add_argument_group("a classifier"), file)
@@ -59,6 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.format != "classifier":
             raise UsageError("--from: only of a classifier")
         return _import_classifier.run_from(arguments)
+    if arguments.accept and arguments.format not in importers:
+        raise UsageError("--accept: only of a reader's masks")
     *kind, file = arguments.file
     if len(kind) != (arguments.format == "draft"):
         raise UsageError(
@@ -112,6 +119,7 @@ def _masks(arguments: argparse.Namespace) -> int:
                 reader=arguments.reader,
                 finding=arguments.finding,
                 choice=_choice(arguments.set),
+                accept=arguments.accept,
             ),
             arguments.json,
         )

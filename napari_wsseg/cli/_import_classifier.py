@@ -56,7 +56,9 @@ def add(group: Any, file: argparse.Action) -> None:
         help="with --from: which output stands for a finding, where names do not say",
     )
     group.add_argument(
-        "--arch", help="resnet18, resnet34, resnet50, vgg16 or densenet121; needed"
+        "--arch",
+        help="resnet18, resnet34, resnet50, vgg16, densenet121 or efficientnet_lite0; "
+        "needed",
     )
     group.add_argument(
         "--findings",

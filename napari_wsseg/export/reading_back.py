@@ -59,6 +59,7 @@ def steps(
     reader: str,
     finding: str | None = None,
     choice: Choice = PLAIN,
+    accept: bool = False,
 ) -> Generator[Progress, None, ImportedMasks]:
     """Yield progress while the masks in `path` become versions of `reader`'s.
 
@@ -72,6 +73,9 @@ def steps(
         Of which finding they are, where the file does not say.
     choice
         How values are to be read that do not speak for themselves.
+    accept
+        Whether the reader accepted these films where the masks were made: each gets
+        the decision *accept with edits*.
 
     Raises
     ------
@@ -83,6 +87,7 @@ def steps(
     path = Path(path)
     warnings: list[str] = []
     taken = 0
+    drawn: set[str] = set()
     with _opened(name, path, choice) as each:
         located = locate(project, each, finding)
         groups, rejected = located.groups, located.rejected
@@ -95,7 +100,10 @@ def steps(
             warnings += [f"{case.path}, {named!r}: {word}" for word in words]
             project.put_mask(case.id, named, mask, reader=reader, tool="import")
             taken += 1
+            drawn.add(case.id)
             yield Progress(taken, len(groups), "importing")
+    for case_id in sorted(drawn) if accept else ():
+        project.decide(case_id, "accept with edits", reader=reader)
     if not taken:
         why = "; ".join(rejected[:3]) or "there is none"
         raise DataError(f"no mask in {path} fits a film of this project ({why})")

@@ -1,6 +1,6 @@
-"""The trunks that classifiers stand on: torchvision's, cut into five levels.
+"""The trunks that classifiers stand on: torchvision's or timm's, in five levels.
 
-A level is a list of torchvision's own modules, so that state dicts fit key by key.
+A level is a list of the library's own modules, so that state dicts fit key by key.
 """
 
 from __future__ import annotations
@@ -18,20 +18,24 @@ from napari_wsseg.nn import dilation
 
 @dataclass(frozen=True, slots=True)
 class BackboneSpec:
-    """How one torchvision network is cut into five levels.
+    """How one network of torchvision or timm is cut into five levels.
 
     Parameters
     ----------
     source
-        torchvision's name of the network.
+        The library's name of the network.
     levels
         Names of the modules of each level, in order of execution.
     channels
         Channels of each level's output.
     head
-        Modules of the torchvision network that are not part of the trunk.
+        Modules of the network that are not part of the trunk.
     ends_in_norm
         Whether the ReLU after the last level lives in torchvision's forward.
+    stem
+        Modules of the first level that are the first filter, its norm and its ReLU.
+    library
+        ``"torchvision"`` or ``"timm"``.
     """
 
     source: str
@@ -39,6 +43,8 @@ class BackboneSpec:
     channels: tuple[int, ...]
     head: tuple[str, ...]
     ends_in_norm: bool = False
+    stem: int = 3
+    library: str = "torchvision"
 
 
 def _features(*names: str) -> tuple[str, ...]:
@@ -73,6 +79,28 @@ _VGG = (
     _numbered(43, 44),
 )
 
+
+def _strided(stage: int, further: tuple[str, ...]) -> tuple[str, ...]:
+    """Name what follows the expansion of a stage's first block, which has no bridge."""
+    rest = (
+        f"blocks.{stage}.0.{name}" for name in ("conv_dw", "bn2", "conv_pwl", "bn3")
+    )
+    return (*rest, *(f"blocks.{name}" for name in further))
+
+
+def _expanded(stage: int) -> tuple[str, ...]:
+    return (f"blocks.{stage}.0.conv_pw", f"blocks.{stage}.0.bn1")
+
+
+# A block ends without a ReLU, so that levels end behind the next block's expansion.
+_LITE = (
+    ("conv_stem", "bn1", "blocks.0", "blocks.1.0"),
+    ("blocks.1.1", *_expanded(2)),
+    (*_strided(2, ("2.1",)), *_expanded(3)),
+    (*_strided(3, ("3.1", "3.2", "4")), *_expanded(5)),
+    (*_strided(5, ("5.1", "5.2", "5.3", "6")), "conv_head", "bn2"),
+)
+
 BACKBONES = {
     "resnet18": BackboneSpec(
         "resnet18", _RESNET, (64, 64, 128, 256, 512), ("avgpool", "fc")
@@ -89,6 +117,14 @@ BACKBONES = {
     "densenet121": BackboneSpec(
         "densenet121", _DENSENET, (64, 256, 512, 1024, 1024), ("classifier",), True
     ),
+    "efficientnet_lite0": BackboneSpec(
+        "efficientnet_lite0",
+        _LITE,
+        (24, 144, 240, 672, 1280),
+        ("global_pool", "classifier"),
+        stem=2,
+        library="timm",
+    ),
 }
 
 STRIDES = (8, 16, 32)
@@ -102,7 +138,7 @@ def backbone_spec(arch: str) -> BackboneSpec:
 
 
 def build(arch: str, *, in_channels: int = 1, output_stride: int = 16) -> nn.Module:
-    """Make the torchvision network without its head, random, dilated to its stride.
+    """Make the library's network without its head, random, dilated to its stride.
 
     Parameters
     ----------
@@ -122,9 +158,20 @@ def build(arch: str, *, in_channels: int = 1, output_stride: int = 16) -> nn.Mod
 def _headless(cut: BackboneSpec) -> nn.Module:
     if cut.source == "vgg16_bn":
         return _vgg()
-    network: nn.Module = torchvision.models.get_model(cut.source, weights=None)
+    network = _whole(cut)
     for name in cut.head:
         delattr(network, name)
+    return network
+
+
+def _whole(cut: BackboneSpec) -> nn.Module:
+    network: nn.Module
+    if cut.library == "timm":
+        import timm
+
+        network = timm.create_model(cut.source, pretrained=False)
+    else:
+        network = torchvision.models.get_model(cut.source, weights=None)
     return network
 
 
@@ -140,10 +187,6 @@ def _vgg() -> nn.Module:
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     network.features = layers
     return network
-
-
-#: Modules of the first level that are the first filter, its norm and its ReLU.
-STEM = 3
 
 
 def run(
@@ -177,7 +220,7 @@ def run(
     """
     for place, name in enumerate(cut.levels[level], 1):
         x = network.get_submodule(name)(x)
-        if behind_stem is not None and level == 0 and place == STEM:
+        if behind_stem is not None and level == 0 and place == cut.stem:
             x = behind_stem(x)
     if cut.ends_in_norm and level == len(cut.levels) - 1:
         x = functional.relu(x)
@@ -190,7 +233,7 @@ def dilate(network: nn.Module, arch: str, output_stride: int) -> None:
     Parameters
     ----------
     network
-        Headless torchvision network, changed in place.
+        Headless network, changed in place.
     arch
         One of `BACKBONES`.
     output_stride

@@ -17,13 +17,14 @@ EXTRA_CHANNELS = 512
 
 
 class Classifier(nn.Module):
-    """A torchvision trunk, a mean over the map, one linear layer.
+    """A trunk of torchvision or timm, a mean over the map, one linear layer.
 
     Parameters
     ----------
     arch
-        A name in `napari_wsseg.nn.backbones.TRUNKS`: ``"resnet18"``, ``"resnet34"``,
-        ``"resnet50"``, ``"vgg16"`` (with batch norm) or ``"densenet121"``.
+        A name in `napari_wsseg.nn.backbones.BACKBONES`: ``"resnet18"``, ``"resnet34"``,
+        ``"resnet50"``, ``"vgg16"`` (with batch norm), ``"densenet121"`` or
+        ``"efficientnet_lite0"``.
     n_findings
         K, the number of logits.
     in_channels

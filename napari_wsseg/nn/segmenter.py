@@ -21,14 +21,16 @@ ARCHITECTURES = {
 
 ENCODERS = (
     *("resnet18", "resnet34", "resnet50", "se_resnext50_32x4d"),
-    *("vgg16_bn", "densenet121"),
+    *("vgg16_bn", "densenet121", "timm-tf_efficientnet_lite0"),
 )
 """Encoders that every architecture is tested with; `Segmenter` takes others, too."""
 
-BACKBONE_OF = {"vgg16_bn": "vgg16"} | {
-    name: name for name in _backbones.BACKBONES if name != "vgg16"
+_OTHER_NAMES = {
+    "vgg16": "vgg16_bn",
+    "efficientnet_lite0": "timm-tf_efficientnet_lite0",
 }
-"""Encoders that are torchvision's networks, and our classifiers', to the key."""
+BACKBONE_OF = {_OTHER_NAMES.get(name, name): name for name in _backbones.BACKBONES}
+"""Encoders that are our classifiers' networks, to the key."""
 
 
 class Segmenter(nn.Module):

@@ -14,6 +14,8 @@ from helpers.spot_films import make_films
 
 ROOT = Path(__file__).resolve().parents[2]
 WINDOW = ("napari", "magicgui", "pyqtgraph", "qtpy", "superqt")
+EXTRAS = ("jpeg_ls", "_CharLS", "pynetdicom", "dicomweb_client", "keyring")
+"""Of decoders and archives; the first two are of pyjpegls, which has few wheels."""
 
 # Python imports it at its start, in the children of a command, too.
 BLOCKER = f"""
@@ -21,7 +23,7 @@ import sys
 
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {WINDOW}:
+        if name.partition(".")[0] in {WINDOW + EXTRAS}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Absent())

@@ -334,6 +334,46 @@ def test_every_code_is_in_the_standards_context_groups(keyword: str) -> None:
     assert getattr(codes.SCT, keyword).scheme_designator == "SCT"
 
 
+@pytest.mark.parametrize("keyword", sorted(set(_dicom_codes.DICOM_KEYWORDS.values())))
+def test_the_standards_own_codes_are_in_its_dictionary(keyword: str) -> None:
+    from pydicom.sr.codedict import codes
+
+    assert getattr(codes.DCM, keyword).scheme_designator == "DCM"
+
+
+@pytest.mark.parametrize(("value", "meaning"), sorted(_dicom_codes.SNOMED.values()))
+def test_no_code_of_ours_says_what_the_dictionary_says_otherwise(
+    value: str, meaning: str
+) -> None:
+    """A code that the shipped dictionary has belongs among its keywords."""
+    from pydicom.sr._concepts_dict import concepts
+
+    listed = [entry for each in concepts["SCT"].values() for entry in each.items()]
+    assert len(listed) > 10_000
+    assert value not in {code for code, _ in listed}
+    assert meaning.casefold() not in {words[0].casefold() for _, words in listed}
+
+
+def test_the_documentation_lists_every_code_and_what_vouches_for_it() -> None:
+    from pydicom.sr.codedict import codes
+
+    page = (Path(__file__).parents[2] / "docs/pacs.md").read_text()
+    for table, scheme in (
+        (_dicom_codes.KEYWORDS, codes.SCT),
+        (_dicom_codes.DICOM_KEYWORDS, codes.DCM),
+    ):
+        for finding, keyword in table.items():
+            code = getattr(scheme, keyword)
+            row = next(line for line in page.splitlines() if f"{code.value} |" in line)
+            assert finding in row
+            assert "PS3.16" in row
+    for finding, (value, meaning) in _dicom_codes.SNOMED.items():
+        row = next(line for line in page.splitlines() if f"{value} |" in line)
+        assert finding in row
+        assert meaning in row
+        assert "check" in row
+
+
 def test_a_segmentation_is_known_by_its_first_bytes(
     dicoms: Project, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from napari_wsseg import jobs
+from napari_wsseg.cli import main
 from napari_wsseg.export import reading_back
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
@@ -160,3 +161,21 @@ def test_an_axial_slice_follows_its_affine(
     (tmp_path / "x.nii.gz").rename(tmp_path / "a0.NII.GZ")
     take(project, "nifti", tmp_path / "a0.NII.GZ", "nodule")
     np.testing.assert_array_equal(got(project), A)
+
+
+def test_films_that_their_reader_accepted_elsewhere_are_decided(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = coco(tmp_path / "a.json", (1, 1, [A_POLYGON]), (1, 2, [B_POLYGON]))
+    project.close()
+    words = ["-p", str(project.folder), "--reader", "bea"]
+    assert main(["import", "coco", str(file), *words]) == 0
+    with Project.open(project.folder) as seen:
+        assert seen.decisions() == {}
+    assert main(["import", "coco", str(file), *words, "--accept"]) == 0
+    with Project.open(project.folder) as seen:
+        ((film, decision),) = seen.decisions().items()
+        assert film == "0" * 16
+        assert (decision.verdict, decision.reader) == ("accept with edits", "bea")
+    assert main(["import", "labels", str(file), *words, "--accept"]) == 2
+    assert "--accept" in capsys.readouterr().err

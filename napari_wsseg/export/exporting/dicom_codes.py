@@ -31,6 +31,7 @@ CATEGORIES = ("abnormality", "anatomy", "object")
 #: Our words, folded, to pydicom's keyword of the SNOMED CT concept.
 KEYWORDS = {
     "pneumothorax": "Pneumothorax",
+    "cardiomegaly": "Cardiomegaly",
     "pleural effusion": "PleuralEffusion",
     "effusion": "PleuralEffusion",
     "edema": "PulmonaryEdema",
@@ -50,10 +51,18 @@ KEYWORDS = {
 _STRUCTURES = ("Heart", "Lung", "Clavicle", "Trachea", "Aorta", "Mediastinum")
 _OBJECTS = ("CardiacPacemaker", "Catheter")
 
+#: Our words, folded, to pydicom's keyword of the standard's own code (PS3.16 annex D).
+DICOM_KEYWORDS = {
+    "infiltration": "Infiltrate",
+    "infiltrate": "Infiltrate",
+    "opacity": "Opacity",
+    "lung opacity": "Opacity",
+}
+
 #: Abnormalities that are in none of the standard's context groups: code and meaning.
+#: They agree with public lists of others; no terminology server has been asked.
 SNOMED = {
     "atelectasis": ("46621007", "Atelectasis"),
-    "cardiomegaly": ("8186001", "Cardiomegaly"),
     "consolidation": ("95436008", "Pulmonary consolidation"),
     "pneumonia": ("233604007", "Pneumonia"),
     "emphysema": ("87433001", "Pulmonary emphysema"),
@@ -106,6 +115,8 @@ def _type(finding: str) -> Any:
     folded = _folded(finding)
     if folded in KEYWORDS:
         return getattr(codes.SCT, KEYWORDS[folded])
+    if folded in DICOM_KEYWORDS:
+        return getattr(codes.DCM, DICOM_KEYWORDS[folded])
     if folded in SNOMED:
         value, meaning = SNOMED[folded]
         return Code(value, "SCT", meaning)
