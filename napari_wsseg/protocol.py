@@ -296,6 +296,27 @@ def _finished(record: Mapping[str, Any]) -> Finished:
     )
 
 
+_BESIDE = ("_low", "_high", "_films")
+
+
+def figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return figures without what stands beside one: its bounds, and on how many films.
+
+    Of ``val_auroc`` these are ``val_auroc_low``, ``val_auroc_high`` and
+    ``val_auroc_films``.
+    """
+    beside = {f"{name}{what}" for name in metrics for what in _BESIDE}
+    return {name: value for name, value in metrics.items() if name not in beside}
+
+
+def bounds_in_words(metrics: Mapping[str, Any], name: str) -> str:
+    """Return `` [0.86, 1.00] on 25 films`` of a figure, or nothing if not known."""
+    low, high, films = (metrics.get(f"{name}{what}") for what in _BESIDE)
+    if low is None or high is None or films is None:
+        return ""
+    return f" [{low:.2f}, {high:.2f}] on {films:.0f} films"
+
+
 def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Keep what can be drawn: finite numbers."""
     return {

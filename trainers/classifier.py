@@ -145,8 +145,5 @@ def _validated(
         logits.append(model(images).float())
     scores = ranks.gathered(torch.cat(logits))[: len(rows)].cpu()
     target = labels.targets[rows]
-    metrics = {"val_loss": float(losses.bce(scores, target))}
-    area = _image_labels.mean_auroc(scores, target)
-    if area is not None:
-        metrics["val_auroc"] = area
-    return metrics
+    loss = {"val_loss": float(losses.bce(scores, target))}
+    return loss | _image_labels.auroc_figures(scores, target)

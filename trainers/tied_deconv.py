@@ -268,6 +268,5 @@ def _validated(
         total += float(measure(logits, batch.to(device))) * len(images)
         scores.append(present(logits).cpu())
         place += len(images)
-    metrics = {"val_loss": total / len(rows)}
-    area = _image_labels.mean_auroc(torch.cat(scores), targets)
-    return metrics if area is None else {**metrics, "val_auroc": area}
+    loss = {"val_loss": total / len(rows)}
+    return loss | _image_labels.auroc_figures(torch.cat(scores), targets)

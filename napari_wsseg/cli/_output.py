@@ -76,7 +76,10 @@ class Reporter:
         self._bar.total = line["total"] or None
         self._bar.n = line["step"]
         if line["metrics"]:
-            shown = {name: f"{value:.3g}" for name, value in line["metrics"].items()}
+            shown = {
+                name: f"{value:.3g}"
+                for name, value in protocol.figures(line["metrics"]).items()
+            }
             self._bar.set_postfix(shown, refresh=False)
         self._bar.refresh(nolock=True) if line["step"] == line["total"] else (
             self._bar.update(0)

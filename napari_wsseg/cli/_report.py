@@ -15,6 +15,12 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--split", default="test", choices=["train", "val", "test", "all"]
     )
+    command.add_argument(
+        "--names",
+        action="store_true",
+        help="name films by their file names, which may name a patient; without it "
+        "only where names are hidden or films synthetic",
+    )
     add_json(command)
 
 
@@ -25,7 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     with Project.open(arguments.project) as project:
         path = _output.through(
-            report.write(project, arguments.out, arguments.split),
+            report.write(
+                project, arguments.out, arguments.split, names=arguments.names
+            ),
             _output.Reporter(arguments.json),
         )
     _output.person(f"written: {path}")

@@ -24,9 +24,6 @@ from trainers.settings.presets import LESIONS
 
 End = dict[str, Any]
 
-_MOSTLY = 0.8
-"""Share of a preset's settings that runs must have to be taken for trained by it."""
-
 
 def add_settings(
     command: argparse.ArgumentParser,
@@ -82,25 +79,11 @@ def suited_settings(project: Path, preset: str, recipe: str) -> dict[str, Any]:
 
 
 def preset_in_use(project: Path) -> str:
-    """Return the preset that the runs in use were trained by, ``fast`` if by none.
-
-    By their settings: most of a preset's must be theirs, and of two presets the one
-    counts that says more.
-    """
+    """Return the preset that the runs in use were trained by, ``fast`` if by none."""
     with Project.open(project) as opened:
         used = set(opened.runs_in_use().values())
     infos = [info for info in _runs.listing(project) if info.id in used]
-
-    def alike(name: str) -> tuple[float, int]:
-        same = [
-            info.config.get(key) == value
-            for info in infos
-            for key, value in presets[name].get(info.recipe, {}).items()
-        ]
-        return (sum(same) / len(same), len(same)) if same else (0.0, 0)
-
-    best = max(["fast", *presets], key=alike)  # of equals, the first
-    return best if alike(best)[0] >= _MOSTLY else "fast"
+    return _runs.nearest_preset(infos, presets) or "fast"
 
 
 def lesions(project: Path) -> list[str]:
@@ -279,7 +262,11 @@ def tell_choices(project: Path, runs: dict[str, str]) -> dict[str, dict[str, str
 
 def report_end(end: End, project: Path, recipe: str) -> None:
     """Tell a person how a run ended and what to do next."""
-    summary = ", ".join(f"{name} {value:.3f}" for name, value in end["metrics"].items())
+    known = end["metrics"]
+    summary = ", ".join(
+        f"{name} {value:.3f}{protocol.bounds_in_words(known, name)}"
+        for name, value in protocol.figures(known).items()
+    )
     if end["status"] == "done":
         _output.person(
             f"{recipe} done in {end['seconds']:.0f} s; {summary or 'unevaluated'}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -111,6 +111,33 @@ class RunInfo:
         return own in self.metrics or any(
             result.get("n_with_expert_masks") for result in self.evaluation.values()
         )
+
+
+PresetSettings = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""Settings by preset and recipe."""
+
+_MOSTLY = 0.8
+"""Share of a preset's settings that runs must have to be taken for trained by it."""
+
+
+def nearest_preset(infos: Sequence[RunInfo], presets: PresetSettings) -> str | None:
+    """Return the preset that runs were trained by, ``None`` if by none.
+
+    By their settings: most of a preset's must be theirs, and of two presets the one
+    counts that says more.
+    """
+
+    def alike(name: str) -> tuple[float, int]:
+        same = [
+            info.config.get(key) == value
+            for info in infos
+            for key, value in presets[name].get(info.recipe, {}).items()
+        ]
+        return (sum(same) / len(same), len(same)) if same else (0.0, 0)
+
+    order = sorted(presets, key=lambda name: name != "fast")  # of equals, the first
+    best = max(order, key=alike, default=None)
+    return best if best is not None and alike(best)[0] >= _MOSTLY else None
 
 
 class RunFolder:

@@ -116,6 +116,49 @@ def auroc(scores: ArrayLike, labels: ArrayLike) -> float | None:
     return float(wins / (n_positive * n_negative))
 
 
+_HAIR = 1e-9
+
+
+def auroc_interval(
+    area: float, n_positive: int, n_negative: int, *, z: float = 1.959964
+) -> tuple[float, float]:
+    """Return the score interval of an area under the ROC curve.
+
+    Unlike an interval of resamples it is not closed up where every film is told apart:
+    an area of 1 on few films may well be less. Newcombe, Statistics in Medicine 25
+    (2006) 559-573, method 5: the variance of Hanley and McNeil (1982) at the bound.
+
+    Parameters
+    ----------
+    area
+        In [0, 1], as `auroc` returns it.
+    n_positive, n_negative
+        Images with and without the finding, at least one of each.
+    z
+        Standard normal quantile; by default of a 95 % interval.
+
+    Raises
+    ------
+    ValueError
+        There is no image with, or none without.
+    """
+    if n_positive < 1 or n_negative < 1:
+        raise ValueError("an interval needs images with and without the finding")
+    from scipy import optimize  # slow to import, and the window imports this module
+
+    middle = (n_positive + n_negative) / 2 - 1
+
+    def excess(bound: float) -> float:
+        spread = 1 + middle * ((1 - bound) / (2 - bound) + bound / (1 + bound))
+        variance = bound * (1 - bound) * spread / (n_positive * n_negative)
+        return abs(area - bound) - z * float(np.sqrt(variance))
+
+    # At 0 and 1 themselves there is no variance, so a hair beside them.
+    low = optimize.brentq(excess, 0.0, area - _HAIR) if area > 0 else 0.0
+    high = optimize.brentq(excess, area + _HAIR, 1.0) if area < 1 else 1.0
+    return float(low), float(high)
+
+
 def f1(pred: ArrayLike, labels: ArrayLike) -> float | None:
     """F1 of (N,) yes/no answers; ``None`` when nothing is positive in either."""
     answers, truth = _scored(pred, labels)

@@ -23,11 +23,13 @@ from napari_wsseg.schema import STAGES, Case
 
 
 def write(
-    project: Project, out: Path, split: str = "test"
+    project: Project, out: Path, split: str = "test", *, names: bool = False
 ) -> Generator[Progress, None, Path]:
     """Yield progress while writing ``index.html`` in `out`; return its path.
 
-    Cases are named by their id, never by file name, which may name a patient.
+    Films are named as the window names them where that can name no patient: in a
+    project whose file names are hidden, and of synthetic films. Elsewhere by their id,
+    which the worklist's search finds.
 
     Parameters
     ----------
@@ -37,6 +39,8 @@ def write(
         Folder, made if need be.
     split
         ``"train"``, ``"val"``, ``"test"`` or ``"all"``.
+    names
+        Name films by their file names, whatever these tell.
 
     Raises
     ------
@@ -45,6 +49,7 @@ def write(
     """
     result = yield from evaluate(project, split)
     chosen = _chosen(project, result, split)
+    names = names or project.synthetic or bool(project.settings.key)
     strips = []
     for place, (why, finding, case) in enumerate(chosen):
         yield Progress(place, len(chosen), "drawing")
@@ -54,11 +59,12 @@ def write(
                 "why": why,
                 "finding": project.findings[finding].name,
                 "case": case.id,
+                "name": case.name if names else "",
                 "picture": _html.image(picture, "stages of one film"),
             }
         )
     path = out / "index.html"
-    page = _page(project, result, strips)
+    page = _page(project, result, strips, names=names)
     atomic.write(path, lambda file: file.write(page.encode()))
     yield Progress(len(chosen), len(chosen), "written")
     return path
@@ -105,7 +111,19 @@ def _chosen(
     return chosen
 
 
-def _page(project: Project, result: Evaluation, strips: list[dict[str, Any]]) -> str:
+_BY_ID = (
+    "Films are named by a hash of their pixels, by which the worklist's search finds "
+    "them. "
+)
+
+
+def _page(
+    project: Project,
+    result: Evaluation,
+    strips: list[dict[str, Any]],
+    *,
+    names: bool,
+) -> str:
     return _html.page(
         project=project,
         result=result,
@@ -115,7 +133,7 @@ def _page(project: Project, result: Evaluation, strips: list[dict[str, Any]]) ->
         plots=_plots(result, shown[0].title),
         about=_project,
         strips=strips,
-        limits=_limits(result),
+        limits=_limits(result, names=names),
     )
 
 
@@ -143,7 +161,7 @@ def _plots(result: Evaluation, stages_title: str) -> dict[str, Markup]:
     }
 
 
-def _limits(result: Evaluation) -> list[str]:
+def _limits(result: Evaluation, *, names: bool) -> list[str]:
     n = result.n_with_expert_masks
     return [
         f"{n} films were compared with expert masks. An interval says what another "
@@ -157,7 +175,8 @@ def _limits(result: Evaluation) -> list[str]:
         ),
         "Thresholds and gates were chosen on validation films and held fixed. Whoever "
         "looks at these figures and trains again is choosing on these films.",
-        "Films are named by a hash of their pixels. Text that is burnt into a film is "
-        "shown as it is in the pictures: look before you share this page.",
+        ("Films have the names of the window. " if names else _BY_ID)
+        + "Text that is burnt into a film is shown as it is in the pictures: look "
+        "before you share this page.",
         "Research use only, not a medical device.",
     ]

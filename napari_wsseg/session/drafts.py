@@ -98,6 +98,15 @@ class Drafts:
         value = own.thresholds[own.findings.index(finding)]
         return None if value == self.threshold(stage, finding) else value
 
+    def moved(self) -> tuple[tuple[str, str, float, float], ...]:
+        """Return stage, finding, threshold and the run's own of all that were set."""
+        return tuple(
+            (stage, finding, self.threshold(stage, finding), own)
+            for stage, settings in self._own.items()
+            for finding in settings.findings
+            if (own := self.own_threshold(stage, finding)) is not None
+        )
+
     def reset_threshold(self, stage: str, finding: str) -> None:
         """Go back to the run's own threshold of a finding at a stage."""
         value = self.own_threshold(stage, finding)

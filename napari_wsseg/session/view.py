@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Literal
 
 from psygnal import Signal
@@ -23,6 +24,31 @@ Drawing = Literal["filled", "outlined", "off"]
 
 DRAWINGS: tuple[Drawing, ...] = ("filled", "outlined", "off")
 
+USUAL_BLEND = 0.5
+"""How strongly a stage covers the film until the reader sets it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """One thing that is shown otherwise than the run in use has it.
+
+    Parameters
+    ----------
+    what
+        ``"blend"``, ``"threshold"``, ``"snap"``, ``"comparison"``, ``"alone"``,
+        ``"drawing"`` or ``"hidden"``.
+    stage, finding
+        What it is about; empty where it is about all of them.
+    value, usual
+        As it is now and as it would be, where these are numbers.
+    """
+
+    what: str
+    stage: str = ""
+    finding: str = ""
+    value: float = 0.0
+    usual: float = 0.0
+
 
 class Looking:
     """The reader's choice of finding, view, blend and thresholds, kept across cases."""
@@ -38,7 +64,7 @@ class Looking:
         self.view = "expert"
         self.compared: str | None = None
         self.comparing: Comparing = "blend"
-        self.blend = 0.5
+        self.blend = USUAL_BLEND
         self.snap = False
         self.numbers = True
         self.alone = False
@@ -179,3 +205,37 @@ class Looking:
         """Go back to the run's own threshold of one finding at one stage."""
         self.drafts.reset_threshold(stage, finding)
         self.threshold_changed.emit()
+
+    def departures(self) -> tuple[Departure, ...]:
+        """Return what is shown otherwise than the runs in use have it, on every film.
+
+        Nothing of it changes when the film is turned.
+        """
+        found = [
+            Departure("threshold", stage, finding, value, own)
+            for stage, finding, value, own in self.drafts.moved()
+        ]
+        if round(self.blend - USUAL_BLEND, 3):
+            found.append(
+                Departure("blend", self.view, value=self.blend, usual=USUAL_BLEND)
+            )
+        if self.compared is not None:
+            found.append(Departure("comparison", self.compared))
+        if self.snap:
+            found.append(Departure("snap"))
+        if self.alone and self.finding is not None:
+            found.append(Departure("alone", finding=self.finding.name))
+        if self.drawing != "filled":
+            found.append(Departure("drawing"))
+        found += [Departure("hidden", finding=name) for name in sorted(self.put_away)]
+        return tuple(found)
+
+    def forget_departures(self) -> None:
+        """Show everything as the runs in use have it."""
+        for stage, finding, *_ in self.drafts.moved():
+            self.drafts.reset_threshold(stage, finding)
+        self.blend, self.compared, self.comparing = USUAL_BLEND, None, "blend"
+        self.snap = self.alone = False
+        self.drawing, self.put_away = "filled", frozenset()
+        self.threshold_changed.emit()
+        self.view_changed.emit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from types import ModuleType
 
 import numpy as np
@@ -131,6 +132,25 @@ def test_auroc_is_sklearns_with_and_without_ties(
     labels = rng.random(200) < 0.2 + 0.5 * scores
     expected = theirs.roc_auc_score(labels, scores)
     assert metrics.auroc(scores, labels) == pytest.approx(expected, abs=1e-12)
+
+
+def test_an_interval_of_auroc_covers_what_is_so_and_stays_open_at_one() -> None:
+    rng, hits = np.random.default_rng(0), 0
+    truth = NormalDist().cdf(
+        3 / np.sqrt(2)
+    )  # 0.983: half of such draws tell all films apart
+    labels = np.repeat([1, 0], [12, 14])
+    for _ in range(400):
+        area = metrics.auroc(rng.normal(3 * labels), labels)
+        assert area is not None
+        low, high = metrics.auroc_interval(area, 12, 14)
+        hits += low <= truth <= high
+    assert 0.92 <= hits / 400 <= 0.99
+    assert metrics.auroc_interval(1.0, 11, 14) == pytest.approx((0.836, 1.0), abs=1e-3)
+    low, high = metrics.auroc_interval(0.5, 10, 10)
+    assert low + high == pytest.approx(1)
+    with pytest.raises(ValueError, match="with and without"):
+        metrics.auroc_interval(1.0, 5, 0)
 
 
 def test_one_class_alone_has_no_auroc_and_no_threshold() -> None:

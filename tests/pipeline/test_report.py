@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -13,7 +14,9 @@ from PIL import Image
 
 from napari_wsseg.io import atomic, images, runs, stages
 from napari_wsseg.io.project import Project
+from napari_wsseg.ops.windowing import reading_window
 from napari_wsseg.pipeline import report
+from napari_wsseg.pipeline.reporting import stage_strips
 from napari_wsseg.schema import Case, StageMaps, StageSettings
 from trainers.sweep import plan as _plan
 from trainers.sweep import results as _results
@@ -230,3 +233,37 @@ def test_atomic_write_leaves_no_half_page(
         for _ in report.write(ward, tmp_path / "out"):
             pass
     assert not (tmp_path / "out" / "index.html").exists()
+
+
+def test_films_have_the_names_of_the_window_where_these_name_nobody(
+    ward: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in report.write(ward, tmp_path / "out", names=True):
+        pass
+    asked = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert FILE in asked
+    monkeypatch.setenv("WSSEG_KEYS", str(tmp_path / "keys"))
+    ward.hide_names()
+    for _ in report.write(ward, tmp_path / "out"):
+        pass
+    page = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert re.search(r"film_0+\d+ · case <code>[0-9a-f]{16}</code>", words(page))
+    assert FILE not in words(page)
+
+
+def test_a_dark_film_is_as_bright_as_the_window_shows_it(tmp_path: Path) -> None:
+    films = tmp_path / "films"
+    films.mkdir()
+    grey = np.random.default_rng(0).integers(0, 30, (64, 64), np.uint8)
+    Image.fromarray(grey).save(films / "dark.png")
+    uid = images.read(films / "dark.png").uid
+    with Project.create(tmp_path / "q", findings=["spot"], images=films) as made:
+        case = Case(uid[:16], "dark.png", (64, 64), None, "test", {"spot": 0})
+        made.add_case(case)
+        strip = Image.open(io.BytesIO(stage_strips.strip(made, case, 0)))
+    drawn = np.asarray(strip)[18:, : stage_strips.SIDE]
+    pixels = images.read(films / "dark.png").pixels
+    low, high = reading_window(pixels)
+    shown = 255 * np.clip((pixels - low) / (high - low), 0, 1)
+    assert drawn.mean() == pytest.approx(shown.mean(), abs=4)
+    assert drawn.mean() > 90, "at its own greys it would be 15"

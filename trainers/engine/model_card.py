@@ -8,6 +8,7 @@ from typing import Any
 from napari_wsseg.io import atomic
 from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import Checkpoint
+from napari_wsseg.protocol import bounds_in_words, figures
 
 
 def write(folder: RunFolder, checkpoint: Checkpoint) -> None:
@@ -85,7 +86,10 @@ def _training(config: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
     settings = "\n".join(
         f"- {key}: {value}" for key, value in config["settings"].items()
     )
-    lines = "\n".join(f"- {name}: {value:.4f}" for name, value in metrics.items())
+    lines = "\n".join(
+        f"- {name}: {value:.4f}{bounds_in_words(metrics, name)}"
+        for name, value in figures(metrics).items()
+    )
     return f"""## Validation
 
 {lines or "Unevaluated: no validation film had what the recipe is judged by."}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from napari_wsseg.jobs import DataError
@@ -74,12 +75,34 @@ def sampler(
     return RatioSampler(positive, negative, share, batch, seed)
 
 
-def mean_auroc(scores: Tensor, targets: Tensor) -> float | None:
-    """Return AUROC, mean over the findings that have one, of scores (N, K)."""
-    areas = []
+def auroc_figures(scores: Tensor, targets: Tensor) -> dict[str, float]:
+    """Return AUROC on held-out films with its bounds and how many films it rests on.
+
+    The mean over the findings that have one; empty if none has. The bounds of a mean
+    are the mean of the findings' bounds, so rather too wide: findings err together
+    then, as if they were one.
+
+    Parameters
+    ----------
+    scores, targets
+        (N, K); higher means more likely present.
+    """
+    areas, bounds, films = [], [], torch.zeros(len(targets), dtype=torch.bool)
     for k in range(targets.shape[1]):
         known = losses.known(targets[:, k])
-        area = metrics.auroc(scores[known, k].numpy(), targets[known, k].numpy())
+        truth = targets[known, k].numpy()
+        area = metrics.auroc(scores[known, k].numpy(), truth)
         if area is not None:
+            present = int(truth.sum())
             areas.append(area)
-    return float(np.mean(areas)) if areas else None
+            bounds.append(metrics.auroc_interval(area, present, truth.size - present))
+            films |= known
+    if not areas:
+        return {}
+    low, high = np.mean(bounds, axis=0)
+    return {
+        "val_auroc": float(np.mean(areas)),
+        "val_auroc_low": float(low),
+        "val_auroc_high": float(high),
+        "val_auroc_films": float(films.sum()),
+    }

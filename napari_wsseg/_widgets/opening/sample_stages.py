@@ -69,8 +69,12 @@ class SampleStages(QObject):
     def _on_project(self) -> None:
         self._queue.clear()
         project = self.session.project
-        if project is not None and _sample_readings.is_one(project.folder):
+        ours = project is not None and _sample_readings.is_one(project.folder)
+        if project is not None and ours and not project.readonly:
+            self.jobs.announce(bool(missing(project.folder)))
             self._soon.start()
+        else:
+            self.jobs.announce(False)
 
     def _begin(self) -> None:
         project = self.session.project
@@ -87,6 +91,7 @@ class SampleStages(QObject):
     def _next(self) -> None:
         if self._queue and not self.jobs.busy:
             self._mine = self.jobs.start(self._queue.popleft())
+        self.jobs.announce(bool(self._queue))
 
     def _on_ended(self, job: Job) -> None:
         if job is not self._mine:
@@ -94,6 +99,7 @@ class SampleStages(QObject):
         self._mine = None
         if job.end is None or job.end.state != "done":
             self._queue.clear()
+            self.jobs.announce(False)
             return
         if job.request.recipe is None:
             self._use(job)

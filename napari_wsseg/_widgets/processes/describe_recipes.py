@@ -42,6 +42,7 @@ def describe() -> dict[str, Any]:
     return {
         "recipes": recipes,
         "presets": list(trainers.presets),
+        "preset_settings": trainers.presets,
         "preset_notes": {
             name: list(trainers.preset_notes.get(name, ())) for name in trainers.presets
         },

@@ -254,14 +254,23 @@ class Jobs(QObject):
         A training was started, from whichever panel.
     ended(Job)
         It is over; `current` stays until the next one, to be looked at.
+    announced()
+        `due` is another one.
+
+    Attributes
+    ----------
+    due
+        Whether more will be started by itself, as soon as there is room.
     """
 
     began = Signal(object)
     ended = Signal(object)
+    announced = Signal()
 
     def __init__(self, patience: Patience | None = None) -> None:
         super().__init__()
         self.current: Job | None = None
+        self.due = False
         self._patience = patience
         application = QCoreApplication.instance()
         if application is not None:
@@ -292,6 +301,12 @@ class Jobs(QObject):
         self.current = job
         self.began.emit(job)
         return job
+
+    def announce(self, due: bool) -> None:
+        """Say whether more will be started by itself."""
+        if due != self.due:
+            self.due = due
+            self.announced.emit()
 
     def close(self) -> None:
         """End what is running; called when the program ends."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from napari_wsseg import recipe_facts
 from napari_wsseg._widgets.processes import query as _query
 from napari_wsseg._widgets.processes.describe_recipes import KINDS
+from napari_wsseg.io.runs import PresetSettings
 from napari_wsseg.recipe_facts import RecipeFacts
 
 
@@ -45,6 +46,8 @@ class Loaded:
         What a training will run on, for a person.
     problems
         What of other packages cannot be used, and whose it is.
+    preset_settings
+        What each preset sets, by recipe.
     """
 
     recipes: Mapping[str, RecipeCard]
@@ -52,6 +55,7 @@ class Loaded:
     device: str
     problems: tuple[str, ...] = ()
     preset_notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    preset_settings: PresetSettings = field(default_factory=dict)
 
 
 #: Recipes do not change while the program runs, so they are asked for once.
@@ -152,4 +156,5 @@ def _read(record: Mapping[str, Any]) -> Loaded:
         record["device"],
         problems,
         record.get("preset_notes", {}),
+        record.get("preset_settings", {}),
     )

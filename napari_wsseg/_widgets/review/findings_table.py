@@ -36,10 +36,18 @@ _SIGNS = {
     "drawn": "●",
     "accepted": "✓",
     "edited": "✎",
+    "kept": "✓",
     "rejected": "✗",
     "flagged": "⚑",
     "draft": "○",
 }
+_BY_ACCEPT = {
+    "draft": "A makes this outline the expert mask",
+    "drawn": "A keeps this mask and takes no outline for it",
+    "kept": "Accepted as it was there: no outline was taken for it",
+    "accepted": "A draft's outline, accepted as it was",
+}
+"""What Accept will do of a finding, or has done."""
 _CHECKED, _UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.Unchecked
 _ROWS, _TALL_ROWS, _TALL_SCREEN = 8, 16, 1000
 """Rows that are seen without scrolling, on a low screen and on one of such a height."""
@@ -95,8 +103,8 @@ class FindingsTable(QWidget):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         self.table.setToolTip(
             "Click: paint this finding (Q, W).  Tick (Space): show or hide its mask.\n"
-            "Mask: ● drawn, ✓ accepted, ✎ accepted with edits, ⚑ flagged, ✗ rejected, "
-            "with its area; ○ a machine's draft alone.\n"
+            "Mask: ● drawn, ✓ accepted or kept as it was, ✎ accepted with edits, "
+            "⚑ flagged, ✗ rejected, with its area; ○ a machine's draft alone.\n"
             "One finding alone: Shift A accepts, Shift S accepts your edits, Shift R "
             "rejects.\n"
             "Label: what is known of the film as a whole; click to change it, or "
@@ -174,6 +182,7 @@ class FindingsTable(QWidget):
             tip = f"{words}: {size}" if annotated else words
             mask = self.table.item(row, 1)
             tip = tip or "Nothing drawn and nothing offered"
+            tip = "\n".join(filter(None, (tip, _BY_ACCEPT.get(words))))
             if mask is not None and mask.toolTip() != tip:
                 mask.setToolTip(tip)
             for column, text in enumerate(texts, 1):
@@ -349,8 +358,10 @@ def state(session: Session, finding: str, states: Mapping[str, str]) -> str:
     decision = session.list.decisions.get(opened.case.id)
     if finding in experts.annotated:
         word = states.get(finding, "drawn")
-        flagged = decision is not None and decision.verdict == "flag"
-        return "flagged" if flagged and word == "drawn" else word
+        verdict = decision.verdict if decision is not None else None
+        if verdict == "accept" and word == "edited":
+            return "kept"  # the film was accepted as it stood, and this stood on it
+        return "flagged" if verdict == "flag" and word == "drawn" else word
     stage = looking.view if looking.view in opened.maps else None
     stage = stage or next((s for s in reversed(STAGES) if s in opened.maps), None)
     if stage is None:

@@ -24,6 +24,7 @@ from napari_wsseg._widgets.parts.preferences import fold_is_open, remember_fold
 from napari_wsseg._widgets.parts.visibility import in_sight, when_in_sight
 from napari_wsseg._widgets.review.adjudication import AdjudicatePanel
 from napari_wsseg._widgets.review.decision_bar import DecidePanel
+from napari_wsseg._widgets.review.departures import Departures
 from napari_wsseg._widgets.review.edit_tools import EditPanel
 from napari_wsseg._widgets.review.findings_table import FindingsTable
 from napari_wsseg._widgets.review.grey_window import TonePanel
@@ -93,7 +94,7 @@ class CaseHeader(QWidget):
         case = self.session.case
         self.synthetic.setVisible(self.session.synthetic)
         self.name.setText(case.name if case else "")
-        self.name.setToolTip(f"{case.name}\n{case.path}" if case else "")
+        self.name.setToolTip(f"{case.name}\n{case.path}\nid {case.id}" if case else "")
         self.facts.setText(self._facts(case) if case else "")
         if self.session.project is not None and not self._timer.isActive():
             self._timer.start(1000)
@@ -169,6 +170,7 @@ class Review(QWidget):
         self.banner = Banner(bench.session)
         self.header = CaseHeader(bench)
         self.readout = Readout(bench)
+        self.departures = Departures(bench)
         self.stages = StagePanel(bench)
         self.tone = TonePanel(bench)
         self.findings = FindingsTable(bench)
@@ -214,6 +216,7 @@ class Review(QWidget):
         layout.addWidget(self.labels)
         layout.addWidget(self.header)
         layout.addWidget(self.readout)
+        layout.addWidget(self.departures)
         layout.addWidget(self.adjudicate)
         layout.addWidget(scroll, 1)
         layout.addWidget(self.decide)

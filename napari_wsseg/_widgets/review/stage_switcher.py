@@ -25,12 +25,13 @@ from napari_wsseg._widgets.canvas.stage_extras import BACKGROUND_COLOUR, IGNORED
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.pixmaps import pixmap
 from napari_wsseg._widgets.parts.worker_thread import Latest
+from napari_wsseg._widgets.processes.jobs import jobs_of
 from napari_wsseg._widgets.review import run_quality
 from napari_wsseg._widgets.review.cam_choice import MapChoice
 from napari_wsseg._widgets.review.compare_row import CompareRow
 from napari_wsseg._widgets.review.legend import Legend
 from napari_wsseg.schema import STAGES
-from napari_wsseg.session.view import VIEWS
+from napari_wsseg.session.view import USUAL_BLEND, VIEWS
 
 THUMB = 90
 _TIPS = {
@@ -106,6 +107,8 @@ class StagePanel(QWidget):
             "Where the outline runs: lower takes in more. For this finding at this "
             "stage, on every film."
         )
+        self.blend_reset = QToolButton()
+        self.blend_reset.setAccessibleName("Back to the usual overlay")
         self.reset = QToolButton()
         self.reset.setAccessibleName("Back to the run's own threshold")
         self.snap = QCheckBox("Snap to edges")
@@ -157,6 +160,7 @@ class StagePanel(QWidget):
         for row, widgets in enumerate(rows):
             for column, widget in enumerate(widgets):
                 sliders.addWidget(widget, row, column)
+        sliders.addWidget(self.blend_reset, 0, 3)
         sliders.addWidget(self.reset, 1, 3)
         buttons = QHBoxLayout()
         buttons.addWidget(self.grid)
@@ -194,9 +198,13 @@ class StagePanel(QWidget):
             session.edited,
             session.mask_replaced,
         )
+        jobs = jobs_of(session)
+        for news in (jobs.began, jobs.ended, jobs.announced):
+            news.connect(self._say_missing)
         self.blend.valueChanged.connect(self._blended)
         self.blend.sliderReleased.connect(self.bench.focus_canvas)
         self.threshold.valueChanged.connect(self._thresholded)
+        self.blend_reset.clicked.connect(self._reset_blend)
         self.reset.clicked.connect(self._reset_threshold)
         self.snap.toggled.connect(self._snapped)
         self.threshold.sliderReleased.connect(self.bench.focus_canvas)
@@ -236,6 +244,10 @@ class StagePanel(QWidget):
             looking.set_threshold(looking.view, looking.finding.name, value / 100)
             self._mark_threshold()
 
+    def _reset_blend(self) -> None:
+        self.session.looking.set_blend(USUAL_BLEND)
+        self.bench.focus_canvas()
+
     def _reset_threshold(self) -> None:
         looking = self.session.looking
         if looking.finding is not None:
@@ -262,10 +274,7 @@ class StagePanel(QWidget):
             looking.view, looking.finding.name
         )
         moved = isinstance(own, float)
-        bold = self.threshold_value.font()
-        bold.setBold(moved)
-        self.threshold_value.setFont(bold)
-        self.reset.setVisible(moved)
+        _mark(self.threshold_value, self.reset, moved)
         if moved:
             self.reset.setText(f"↺ {own:.2f}")
             self.reset.setToolTip(
@@ -273,25 +282,45 @@ class StagePanel(QWidget):
                 "film until it is set back: click here."
             )
 
+    def _mark_blend(self) -> None:
+        """Show that the overlay is not the usual one, and the way back."""
+        moved = bool(round(self.session.looking.blend - USUAL_BLEND, 3))
+        _mark(self.blend_value, self.blend_reset, moved)
+        self.blend_reset.setText(f"↺ {USUAL_BLEND:.0%}")
+        self.blend_reset.setToolTip(
+            f"Not the usual overlay of {USUAL_BLEND:.0%}. It holds on every film until "
+            "it is set back: click here."
+        )
+
     def _on_case(self) -> None:
         has = self.session.stages()
         for view, button in self.buttons.items():
             button.setEnabled(view not in STAGES or view in has)
-        adopted = self.session.looking.drafts.settings
-        if has or self.session.case is None:
-            self.hint.hide()
-        else:
-            missing = "This film was not there when the stages ran: run them again"
-            self.hint.setText(
-                "Stages are hidden in this reading (F2)."
-                if not self.session.reading.stages
-                else f"{missing} (Train)."
-                if adopted
-                else "No stages yet: choose “All stages” in the Train tab."
-            )
-            self.hint.show()
+        self._say_missing()
         self._on_view()
         self._draw()
+
+    def _say_missing(self) -> None:
+        """Say why the open film has no stages, and what leads to some."""
+        none = self.session.case is not None and not self.session.stages()
+        self.hint.setVisible(none)
+        if not none:
+            return
+        jobs = jobs_of(self.session)
+        if not self.session.reading.stages:
+            words = "Stages are hidden in this reading (F2)."
+        elif jobs.busy or jobs.due:
+            words = (
+                "Stages are being made in the background: Train says how far they "
+                "are. Films can be read meanwhile."
+            )
+        elif self.session.looking.drafts.settings:
+            words = (
+                "This film was not there when the stages ran: run them again (Train)."
+            )
+        else:
+            words = "No stages yet: choose “All stages” in the Train tab."
+        self.hint.setText(words)
 
     def _on_view(self) -> None:
         looking = self.session.looking
@@ -307,6 +336,7 @@ class StagePanel(QWidget):
         self._offer_extra()
         _set(self.blend, round(looking.blend * 100))
         self.blend_value.setText(f"{looking.blend:.0%}")
+        self._mark_blend()
         self.blend.setEnabled(looking.view in self.session.stages())
         stage = looking.view if looking.view in self.session.stages() else None
         self._tell_quality(stage)
@@ -371,6 +401,14 @@ def _slider(low: int, high: int) -> tuple[QSlider, QLabel]:
     value.setMinimumWidth(34)
     value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return slider, value
+
+
+def _mark(value: QLabel, reset: QToolButton, moved: bool) -> None:
+    """Write a value that was moved in bold, with the way back beside it."""
+    bold = value.font()
+    bold.setBold(moved)
+    value.setFont(bold)
+    reset.setVisible(moved)
 
 
 def _set(slider: QSlider, value: int) -> None:

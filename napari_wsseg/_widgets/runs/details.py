@@ -11,6 +11,7 @@ from napari_wsseg._widgets.processes.recipes import known
 from napari_wsseg.io.files import row_files
 from napari_wsseg.io.runs import RunFolder, RunInfo
 from napari_wsseg.jobs import DataError
+from napari_wsseg.protocol import bounds_in_words, figures
 
 Row = tuple[str, ...]
 
@@ -28,7 +29,11 @@ def details(project: Path, info: RunInfo) -> list[Row]:
         rows.append(("Message", info.message))
     chosen = RunFolder(project / "runs" / info.id).choices()
     rows += [(f"{name}: weak masks", why) for name, why in chosen.items()]
-    rows += [(_formatting.metric_name(k), _value(v)) for k, v in info.metrics.items()]
+    rows += [
+        (_formatting.metric_name(name), f"{_value(value)}{bounds}")
+        for name, value in figures(info.metrics).items()
+        for bounds in [bounds_in_words(info.metrics, name)]
+    ]
     rows += evaluated(info).items()
     usual = defaults(info.recipe)
     changed = [name for name in info.config if differs(info, name, usual)]
@@ -43,12 +48,13 @@ def compare(project: Path, one: RunInfo, other: RunInfo) -> list[Row]:
     rows: list[Row] = [
         ("State", _formatting.state(one.state), _formatting.state(other.state))
     ]
-    for name in dict.fromkeys([*one.metrics, *other.metrics]):
+    for name in dict.fromkeys([*figures(one.metrics), *figures(other.metrics)]):
         rows.append(
             (
                 _formatting.metric_name(name),
-                _value(one.metrics.get(name)),
-                _gain(one.metrics.get(name), other.metrics.get(name)),
+                _value(one.metrics.get(name)) + bounds_in_words(one.metrics, name),
+                _gain(one.metrics.get(name), other.metrics.get(name))
+                + bounds_in_words(other.metrics, name),
             )
         )
     mine, theirs = evaluated(one), evaluated(other)
@@ -82,6 +88,20 @@ def evaluated(info: RunInfo) -> dict[str, str]:
                 value = metrics.get(name)
                 words = f"{split} {_formatting.metric_name(name)} · {stage}"
                 rows[words] = _with_interval(value, bounds.get(name))
+        rows |= _classifier(split, result.get("classifier") or {})
+    return rows
+
+
+def _classifier(split: str, found: Mapping[str, Any]) -> dict[str, str]:
+    """Return AUROC and F1 against image-level labels, by finding, with their films."""
+    rows = {}
+    for finding, row in (found.get("per_finding") or {}).items():
+        films = f" on {_formatting.count(row['n'], 'film')}" if row.get("n") else ""
+        for name in ("auroc", "f1"):
+            if row.get(name) is not None:
+                bounds = (row.get("interval") or {}).get(name)
+                words = f"{split} {_formatting.metric_name(name)} · {finding}"
+                rows[words] = _with_interval(row[name], bounds) + films
     return rows
 
 
@@ -108,7 +128,8 @@ def score(info: RunInfo) -> str:
     if name is None:
         return ""
     value = _formatting.format_metric(info.metrics[name])
-    return f"{_formatting.metric_name(name)} {value}"
+    bounds = bounds_in_words(info.metrics, name)
+    return f"{_formatting.metric_name(name)} {value}{bounds}"
 
 
 def defaults(recipe: str) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from napari_wsseg.io import runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunInfo
 from napari_wsseg.jobs import DataError
+from napari_wsseg.protocol import bounds_in_words
 
 _HEADLINES: Mapping[str, str] = {
     "stopped": "stopped",
@@ -211,6 +212,7 @@ def _score(
     if name is None:
         return f"{short_title(recipe)}: not validated"
     words = f"{metric_name(name)} {format_metric(metrics[name])}"
+    words += bounds_in_words(metrics, name)
     before = _before(recipe, run, name, project, request)
     if before is not None:
         words += f" (before {format_metric(before)})"

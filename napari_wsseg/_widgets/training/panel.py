@@ -190,7 +190,11 @@ class TrainPanel(QWidget):
         self._due.timeout.connect(self._recount)
         when_in_sight(self, self._come)
         listen(
-            self, self._on_session, self.session.project_changed, self.session.decided
+            self,
+            self._on_session,
+            self.session.project_changed,
+            self.session.decided,
+            self.session.stages_changed,
         )
 
     def _on_session(self) -> None:

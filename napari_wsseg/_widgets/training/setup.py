@@ -22,7 +22,7 @@ from napari_wsseg._widgets.processes.requests import Request
 from napari_wsseg._widgets.training.data_summary import Material, share_in_words
 from napari_wsseg._widgets.training.memory_note import MemoryNote
 from napari_wsseg._widgets.training.sweep_form import SweepBox
-from napari_wsseg.io.runs import RunInfo
+from napari_wsseg.io.runs import RunInfo, nearest_preset
 from napari_wsseg.recipe_facts import EXPERT_MASKS
 
 EVERYTHING = "All stages, one after the other"
@@ -73,6 +73,8 @@ class Setup(QWidget):
         self._last: RunInfo | None = None
         self._entered: dict[str, dict[str, Any]] = {}
         self._used: dict[str, dict[str, Any]] = {}
+        self._in_use: list[RunInfo] = []
+        self._preset: str | None = None
         self.choice = _combo("What to train")
         self.choice.currentIndexChanged.connect(self._turn)
         self.about = WrappedLabel()
@@ -133,6 +135,7 @@ class Setup(QWidget):
         self.choice.blockSignals(False)
         for name in loaded.presets:
             self.preset.addItem(_PRESETS.get(name, name), name)
+        self._follow_preset()
         broken = [f"Not usable: {problem}." for problem in loaded.problems]
         self.device.setText("\n".join([f"Runs on: {loaded.device}", *broken]))
         self._turn()
@@ -157,24 +160,39 @@ class Setup(QWidget):
         What it was built on is left out: a new run is built on what is in use now.
         """
         before = self._start_of(self.recipe)
+        self._in_use = list(used)
+        self._follow_preset()
         self._used = {
             info.recipe: {
                 name: value
                 for name, value in info.config.items()
                 if name not in info.facts.builds_on
             }
-            for info in used
+            for info in self._in_use
         }
         after = self._start_of(self.recipe)
         if self.form is not None and after != before and self._values() == before:
             self.set_settings(after)
+
+    def _follow_preset(self) -> None:
+        """Turn to the preset of the runs in use, unless another one was chosen."""
+        if self._loaded is None:
+            return
+        found = nearest_preset(self._in_use, self._loaded.preset_settings)
+        chosen = self.preset.currentData()
+        if found is not None and chosen == (self._preset or self.preset.itemData(0)):
+            self.preset.setCurrentIndex(self.preset.findData(found))
+        self._preset = found
 
     def _start_of(self, recipe: str | None) -> dict[str, Any]:
         """Return the settings that a recipe's form begins with."""
         if recipe is None or self.card is None:
             return {}
         usual = vars(self.card.config())
-        used = self._used.get(recipe, {})
+        known = self._loaded.preset_settings if self._loaded is not None else {}
+        # What was never trained here begins as the others here were.
+        preset = known.get(self._preset or "", {}).get(recipe, {})
+        used = {**preset, **self._used.get(recipe, {})}
         return {name: used.get(name, value) for name, value in usual.items()}
 
     def settings(self) -> dict[str, Any]:

@@ -57,6 +57,10 @@ _UNCERTAINTY = (
 _DIFFERENCE = "How far masks differ: 1 less the lowest Dice of a finding."
 
 
+_ID_LETTERS = 6
+"""Letters from which a word that is searched for may be the beginning of an id."""
+
+
 class WorklistModel(QAbstractTableModel):
     """Cases of the session, filtered and ordered.
 
@@ -240,7 +244,10 @@ class WorklistModel(QAbstractTableModel):
             present = (f for f, label in case.labels.items() if label == 1)
             text = " ".join((case.path, case.split, *present)).lower()
             self._texts[case.id] = text
-        return all(word in text for word in self._words)
+        return all(
+            word in text or (len(word) >= _ID_LETTERS and case.id.startswith(word))
+            for word in self._words
+        )
 
     def _ordered(self, case_ids: list[str]) -> list[str]:
         session = self.session

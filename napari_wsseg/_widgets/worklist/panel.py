@@ -83,7 +83,10 @@ class Worklist(QWidget):
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search film, finding, split")
         self.search.setClearButtonEnabled(True)
-        self.search.setToolTip("Words of a film's name, findings or split  ( / )")
+        self.search.setToolTip(
+            "Words of a film's name, findings or split, or the id that a report names "
+            "it by  ( / )"
+        )
         self.who = QPushButton()
         self.who.setToolTip(
             "Who reads, and whether other readers' masks are shown  (F2)"

@@ -12,6 +12,7 @@ from scipy import ndimage
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry
+from napari_wsseg.ops.windowing import reading_window
 from napari_wsseg.pipeline import stage_masks
 from napari_wsseg.schema import STAGES, Case, Mask
 
@@ -54,7 +55,10 @@ def strip(project: Project, case: Case, finding: int) -> bytes:
         Of a PNG with pictures of `SIDE` pixels.
     """
     film = project.radiograph(case).pixels
-    grey = (geometry.letterbox(film, SIDE) * 255).astype(np.uint8)
+    # As bright as the window shows it.
+    low, high = reading_window(film)
+    shown = np.clip((film - low) / (high - low), 0, 1).astype(np.float32)
+    grey = (geometry.letterbox(shown, SIDE) * 255).astype(np.uint8)
     base = np.repeat(grey[..., None], 3, axis=2)
     pictures = [("film", base)]
     for stage in STAGES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import subprocess
 import time
@@ -23,6 +24,10 @@ pytestmark = pytest.mark.gui
 
 FLOOR = 0.5
 PAUSES = (20, 50, 120, 250, 500)
+#: Processes at work on a busy machine.
+BUSY = 3
+#: Seconds in which a burst that is still going on decides one film at least.
+STANDSTILL = 120
 
 
 @pytest.fixture
@@ -97,7 +102,7 @@ def test_keys_pressed_in_a_burst_decide_only_what_was_seen(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(9000)
 def test_five_hundred_films_on_a_busy_machine_are_each_decided_once_and_seen(
     open_bench: Callable[..., Workbench], many: Callable[[int], Path], qtbot: Any
 ) -> None:
@@ -105,18 +110,22 @@ def test_five_hundred_films_on_a_busy_machine_are_each_decided_once_and_seen(
     bench = open_bench(place)
     order = list(bench.session.list.order)
     focused(bench, qtbot)
-    burning = [multiprocessing.Process(target=_burn, daemon=True) for _ in range(3)]
+    # As busy as that, by whatever else is at work.
+    more = max(0, BUSY - int(os.getloadavg()[0]))
+    burning = [multiprocessing.Process(target=_burn, daemon=True) for _ in range(more)]
     for process in burning:
         process.start()
     try:
-        end, turn = time.monotonic() + 1500, 0
-        while len(decided(place)) < len(order) and time.monotonic() < end:
+        turn, done, moved = 0, 0, time.monotonic()
+        # How long it takes is the machine's affair; that it goes on is ours.
+        while done < len(order) and time.monotonic() < moved + STANDSTILL:
             pause = PAUSES[turn % len(PAUSES)]
             keys = ("a", "s", "g", "r") if turn % 2 else ("a",)
             repeat = max(1, round(4000 / pause / len(keys)))
             words = ("key", "--delay", pause, "--repeat-delay", pause)
             wait(qtbot, xdotool(*words, "--repeat", repeat, *keys))
-            check(bench, place, order, qtbot)
+            before, done = done, check(bench, place, order, qtbot)
+            moved = time.monotonic() if done > before else moved
             turn += 1
     finally:
         for process in burning:

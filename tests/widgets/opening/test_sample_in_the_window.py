@@ -16,6 +16,7 @@ from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.opening import sample_stages
 from napari_wsseg._widgets.opening.tour import STEPS, Tour
 from napari_wsseg._widgets.processes import jobs
+from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg.datasets import _sample_readings
 from napari_wsseg.io import stages
 
@@ -49,6 +50,8 @@ def test_two_runs_and_a_sweep_are_made_and_the_first_run_is_put_in_use(
 ) -> None:
     made = fake(monkeypatch, "done")
     bench = open_bench(sample)
+    hint = bench.main_window.findChild(Review).stages.hint
+    assert "Stages are being made in the background" in hint.text()
     wanted = sample_stages.requests(sample)
     qtbot.waitUntil(lambda: len(made.requests) == 3 and not made.busy, timeout=30_000)
     assert made.requests == wanted
@@ -69,6 +72,8 @@ def test_what_fails_or_is_stopped_ends_the_queue(
     qtbot.wait(300)
     assert len(made.requests) == 1
     assert bench.session.project.runs_in_use() == {}
+    hint = bench.main_window.findChild(Review).stages.hint
+    assert "No stages yet" in hint.text()
 
 
 def test_the_tour_leads_through_and_is_closed_for_good(

@@ -395,3 +395,20 @@ def test_what_an_earlier_version_adopted_for_the_classifier_is_not_shown_as_in_u
     panel = opened(qtbot, session)
     signs = [panel.table.item(row, 0).text() for row in range(2)]
     assert sorted(signs) == ["", "●"]
+
+
+def test_a_figure_stands_with_its_bounds_and_the_films_it_rests_on(
+    session: Session, project: Project
+) -> None:
+    found = {
+        "val_auroc": 1.0,
+        "val_auroc_low": 0.836,
+        "val_auroc_high": 1.0,
+        "val_auroc_films": 25.0,
+    }
+    run = make_run(project.folder, "classifier", "done", metrics=found)
+    info = runs.find(project.folder, run).info()
+    assert _details.score(info) == "val AUROC 1 [0.84, 1.00] on 25 films"
+    rows = dict(_details.details(project.folder, info))
+    assert rows["val AUROC"] == "1 [0.84, 1.00] on 25 films"
+    assert not any("films" in name or "low" in name for name in rows if "AUROC" in name)

@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QPalette
 
+from helpers import recipe_cards
 from helpers.fake_training import RUN, sheet
 from helpers.tab_walk import walked_by_tab
 from helpers.training_project import FakeJobs, make_project, make_run, open_session
@@ -715,3 +716,30 @@ def test_a_form_begins_by_the_settings_of_the_run_in_use(
     assert panel.setup.settings()["epochs"] == 9
     panel.setup.choose("classifier")
     assert panel.setup.settings() == {}
+
+
+def test_a_preset_that_runs_in_use_were_trained_by_is_kept_for_all_that_follows(
+    open_panel: Open, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_recipes, "_known", [recipe_cards.LOADED])
+    panel = open_panel()
+    setup = panel.setup
+    assert setup.preset.currentData() == "fast"
+    settings = {"epochs": 5, "batch": 32, "flip": True}
+    run = make_run(folder_of(panel), "classifier", "done", settings=settings)
+    panel.session.adopt("cam", run)
+    qtbot.waitUntil(lambda: setup.preset.currentData() == "wsmis", timeout=5000)
+    assert setup.request(folder_of(panel)).preset == "wsmis"
+    settings = {"epochs": 16, "batch": 16, "flip": False}
+    run = make_run(folder_of(panel), "classifier", "done", settings=settings)
+    panel.session.adopt("cam", run)
+    panel.session.adopt("crf", run)
+    qtbot.waitUntil(lambda: setup.preset.currentData() == "fast", timeout=5000)
+    # What was never trained here begins by that preset, too, and not by the defaults.
+    setup.choose("chexseg")
+    assert setup.settings() == {"epochs": 28, "flip": False}
+    # A preset that one has chosen stays.
+    setup.choose(None)
+    setup.preset.setCurrentIndex(setup.preset.findData("wsmis"))
+    panel._recount()
+    assert setup.preset.currentData() == "wsmis"
