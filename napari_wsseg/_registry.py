@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint
+from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
 
 from napari_wsseg import _plugins
@@ -124,6 +125,18 @@ class Registry(Generic[T]):
             broken = "".join(f"; {problem}" for problem in self.problems())
             raise KeyError(f"no {self.kind} {name!r}; there are: {known}{broken}")
         return self._entries[name]
+
+    def alone(self, name: str) -> T:
+        """Return an entry, importing no more than the module of ours that it names.
+
+        Where none of ours is called so, all are imported.
+        """
+        place = f"{self._package}.{name}"
+        if not self._found and name.isidentifier() and find_spec(place):
+            importlib.import_module(place)
+            if self._owners.get(name) == OWN:
+                return self._entries[name]
+        return self[name]
 
     def __contains__(self, name: object) -> bool:
         self._find()

@@ -213,10 +213,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _tell_columns(labels: Path) -> None:
     """Tell a program how the columns of a table are understood, if it can be read."""
-    from napari_wsseg.datasets.importing import labels_csv
+    from napari_wsseg.datasets.importing import guarded
 
     with suppress(DataError):  # the import says so itself
-        columns = [asdict(column) for column in labels_csv.columns(labels)]
+        columns = guarded.columns(labels)
         _output.program({"event": "columns", "columns": columns})
 
 

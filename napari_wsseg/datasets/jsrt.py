@@ -17,6 +17,7 @@ import numpy as np
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import build as _build
 from napari_wsseg.datasets.importing import film_files as _film_files
+from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing import splits as _splits
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.io import folder_files as _folder_files
@@ -124,7 +125,7 @@ def _organs(
 
 def _doubled(path: Path, shape: tuple[int, int]) -> Mask:
     """Read a mask at its film's size, or at half of it."""
-    mask = mask_files.read(path, None)
+    mask = _guarded.mask(path, None)
     if (2 * mask.shape[0], 2 * mask.shape[1]) == shape:
         mask = np.repeat(np.repeat(mask, 2, axis=0), 2, axis=1)
     if mask.shape != shape:

@@ -16,6 +16,7 @@ import numpy as np
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import build as _build
 from napari_wsseg.datasets.importing import film_files as _film_files
+from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing import splits as _splits
 from napari_wsseg.datasets.importing import tables as _tables
 from napari_wsseg.datasets.importing.report import ImportReport
@@ -109,7 +110,7 @@ def _read(table: Path) -> tuple[dict[str, Mapping[str, int]], dict[str, int]]:
     rows: dict[str, Mapping[str, int]] = {}
     lines: dict[str, int] = {}
     mistakes = []
-    for line in _tables.read(table, (_IMAGE, _LABELS)):
+    for line in _guarded.table(table, (_IMAGE, _LABELS)):
         name = line.named[_IMAGE]
         present = {word.strip() for word in line.named[_LABELS].split("|")} - {_NONE}
         for strange in sorted(present.difference(FINDINGS)):
@@ -126,7 +127,7 @@ def _boxes(table: Path) -> dict[str, dict[str, list[_Box]]]:
     """Return boxes (x, y, width, height) by film and finding; they follow the label."""
     boxes: dict[str, dict[str, list[_Box]]] = {}
     mistakes = []
-    for line in _tables.read(table, (_IMAGE, _BOX_LABEL)):
+    for line in _guarded.table(table, (_IMAGE, _BOX_LABEL)):
         label = line.named[_BOX_LABEL]
         finding = _IN_BOXES.get(label, label)
         try:

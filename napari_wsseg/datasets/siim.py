@@ -16,8 +16,8 @@ import numpy as np
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import build as _build
 from napari_wsseg.datasets.importing import film_files as _film_files
+from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing import splits as _splits
-from napari_wsseg.datasets.importing import tables as _tables
 from napari_wsseg.datasets.importing.report import ImportReport
 from napari_wsseg.jobs import Progress
 from napari_wsseg.ops import run_lengths
@@ -89,7 +89,7 @@ def _read(table: Path) -> tuple[dict[str, list[str]], dict[str, int]]:
     """Return each film's run lengths that are not empty, and its first line."""
     runs: dict[str, list[str]] = {}
     lines: dict[str, int] = {}
-    for line in _tables.read(table, (_IMAGE, _RUNS)):
+    for line in _guarded.table(table, (_IMAGE, _RUNS)):
         name, rle = line.named[_IMAGE], line.named[_RUNS]
         lines.setdefault(name, line.number)
         own = runs.setdefault(name, [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,11 @@ import pydicom
 import pytest
 from PIL import Image
 
+from helpers.dataset_trees import initialised, picture, text
 from helpers.noise_dicom import film, save
 from napari_wsseg import cli
+from napari_wsseg.datasets.importing import chexpert_tables
+from napari_wsseg.export import importers
 from napari_wsseg.io.external import json_masks, tables
 from napari_wsseg.io.guarded import reader as _reader
 from napari_wsseg.io.guarded.drawings import GuardedMasks
@@ -188,6 +192,12 @@ def test_commands_parse_no_foreign_file_themselves(
     with zipfile.ZipFile(images / "more.zip", "w") as archive:
         archive.write(save(film(5), tmp_path / "five.dcm"), "five.dcm")
     shape = film(0).pixel_array.shape
+    Image.fromarray(np.arange(4800, dtype=np.uint8).reshape(60, 80)).save(
+        images / "picture.png"
+    )
+    drawn = tmp_path / "masks" / "nodule"
+    drawn.mkdir(parents=True)
+    Image.fromarray(np.tri(60, 80) > 0).save(drawn / "picture.png")
     (images / "disc").mkdir()
     (images / "disc" / "DICOMDIR").write_bytes(bytes(128) + b"DICM" + bytes(50))
     (tmp_path / "labels.csv").write_text("image,nodule\n0.dcm,1\n1.dcm,0\n")
@@ -197,7 +207,7 @@ def test_commands_parse_no_foreign_file_themselves(
     for place, name in (
         (pydicom, "dcmread"),
         (json_masks, "load"),
-        (tables, "rows"),
+        (tables, "each"),
         (zipfile.ZipFile, "infolist"),
         (nibabel.Nifti1Image, "from_bytes"),
         (Image, "open"),
@@ -205,16 +215,45 @@ def test_commands_parse_no_foreign_file_themselves(
         monkeypatch.setattr(place, name, _never)
     project = str(tmp_path / "project")
     words = ["init", project, "--images", str(images), "--names", "keep"]
-    assert cli.main([*words, "--labels", str(tmp_path / "labels.csv")]) == 0
+    words += ["--labels", str(tmp_path / "labels.csv"), "--json"]
+    assert cli.main([*words, "--masks", str(tmp_path / "masks")]) == 0
     for name, path in foreign.items():
         words = ["import", name, str(path), "-p", project, "--reader", name]
         assert cli.main([*words, "--finding", "nodule"]) == 0, name
     monkeypatch.undo()
     with Project.open(tmp_path / "project") as opened:
-        case = next(case for case in opened.cases() if case.path == "0.dcm")
+        by_path = {case.path: case for case in opened.cases()}
+        kept = opened.expert_masks(by_path["picture.png"].id, reader="import")
+        assert np.array_equal(kept["nodule"], np.tri(60, 80) > 0)
+        case = by_path["0.dcm"]
         for name in foreign:
             drawn = opened.expert_masks(case.id, reader=name)["nodule"]
             assert np.array_equal(drawn, mask > 0), name
+
+
+def test_tables_of_public_sets_are_parsed_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(tmp_path / "nih" / "a_000.png", 1)
+    picture(tmp_path / "siim" / "b.png", 2)
+    picture(tmp_path / "chexpert" / "train" / "patient1/study1/view1_frontal.jpg", 3)
+    text(
+        tmp_path / "nih" / "Data_Entry_2017.csv",
+        "Image Index,Finding Labels",
+        "a_000.png,Mass",
+    )
+    text(tmp_path / "siim" / "train-rle.csv", "ImageId, EncodedPixels", "b, -1")
+    findings = ",".join(chexpert_tables.FINDINGS)
+    row = "CheXpert-v1.0/train/patient1/study1/view1_frontal.jpg"
+    text(tmp_path / "chexpert" / "train.csv", f"Path,{findings}", row)
+    monkeypatch.setattr(tables, "each", _never)
+    monkeypatch.setattr(Image, "open", _never)
+    for name in ("siim", "nih14", "chexpert"):
+        dataset = name.removesuffix("14")
+        films = tmp_path / dataset
+        assert initialised(name, tmp_path / name, films) == 1
+        project = str(tmp_path / name / "project")
+        assert cli.main(["names", "-p", project, "--images", str(films)]) == 0
 
 
 def _foreign_files(folder: Path, mask: np.ndarray) -> dict[str, Path]:
@@ -237,6 +276,29 @@ def _foreign_files(folder: Path, mask: np.ndarray) -> dict[str, Path]:
         "coco": folder / "coco.json",
         "nifti": folder / "0.nii.gz",
     }
+
+
+def test_a_reading_process_imports_no_more_than_it_reads_with() -> None:
+    """DICOM, SciPy's filters and networks cost more than most files take to read."""
+    code = (
+        "import napari_wsseg.datasets.importing.guarded, sys;"
+        "from napari_wsseg.export import importers;"
+        "importers.alone('png'); importers.alone('siim_rle');"
+        "print([n for n in ('pydicom', 'scipy', 'torch', 'nibabel') "
+        "if n in sys.modules], 'coco' in importers, 'pydicom' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[] True True\n"
+
+
+def test_an_entry_alone_is_the_one_among_all() -> None:
+    assert importers.alone("siim_rle") is importers["siim_rle"]
+    with pytest.raises(KeyError, match=r"no import format 'os\.path'"):
+        importers.alone("os.path")
+    with pytest.raises(KeyError, match="no import format 'writing'"):
+        importers.alone("writing")
 
 
 def test_a_path_is_as_seen_from_the_folder_of_who_asks(

@@ -19,6 +19,7 @@ from typing import Protocol
 
 import numpy as np
 
+from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing import likeness
 from napari_wsseg.datasets.importing.decoding import decoded
 from napari_wsseg.datasets.importing.plan import Film as Film
@@ -370,7 +371,7 @@ class _Growth:
         remarks: list[str] = []
         for file in files:
             try:
-                mask = mask_files.read(
+                mask = _guarded.mask(
                     file, shape, choice=self.plan.choice, remarks=remarks
                 )
             except DataError as error:

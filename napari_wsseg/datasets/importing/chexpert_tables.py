@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing import labels_csv as _labels_csv
 from napari_wsseg.datasets.importing import tables as _tables
 from napari_wsseg.jobs import DataError
@@ -114,7 +115,7 @@ def read(
     rows: dict[str, ChexpertRow] = {}
     for path in paths:
         mistakes = []
-        for line in _tables.read(path, (_PATH, *findings)):
+        for line in _guarded.table(path, (_PATH, *findings)):
             row = _row(path, line, findings, blanks_absent=blanks_absent)
             if isinstance(row, str):
                 mistakes.append(row)

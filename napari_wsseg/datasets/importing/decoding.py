@@ -6,15 +6,19 @@ import os
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
 from napari_wsseg.datasets.importing.resume import Resumed
-from napari_wsseg.io import film_facts, images
-from napari_wsseg.io.film_facts import Facts
+from napari_wsseg.io.film_facts import Facts, FactsReader
+from napari_wsseg.io.guarded.reader import borrowed_kind
 
 _MOST_WORKERS = 8
+
+_WORTH_ONE = 4
+"""Films that are worth the start of one more process."""
 
 
 def decoded(
@@ -22,8 +26,7 @@ def decoded(
 ) -> Generator[tuple[str, Facts | str], None, None]:
     """Yield each path with its facts, or with the reason why it cannot be read.
 
-    DICOM and what lies in archives is read by processes of their own, see
-    `napari_wsseg.io.film_facts`; pictures by threads of this one.
+    Films are read by processes of their own, see `napari_wsseg.io.film_facts`.
 
     Parameters
     ----------
@@ -39,40 +42,41 @@ def decoded(
     path, facts
         In the order of `paths`.
     """
-    workers = min(_MOST_WORKERS, os.cpu_count() or 1)
-    readers = [film_facts.FactsReader() for _ in range(workers)]
-    idle: SimpleQueue[film_facts.FactsReader] = SimpleQueue()
-    for reader in readers:
-        idle.put(reader)
+    workers = min(_MOST_WORKERS, os.cpu_count() or 1, 1 + len(paths) // _WORTH_ONE)
+    with ExitStack() as lent:
+        readers = [
+            lent.enter_context(borrowed_kind(FactsReader)) for _ in range(workers)
+        ]
+        idle: SimpleQueue[FactsReader] = SimpleQueue()
+        for reader in readers:
+            idle.put(reader)
 
-    def read(path: str) -> Facts | str:
-        place = folder / path
-        known = resumed.get(path, place)
-        if known is not None:
-            return known
-        if place.is_file() and not images.is_dicom(place):
-            found = film_facts.read_facts(place)
-        else:
+        def read(path: str) -> Facts | str:
+            place = folder / path
+            known = resumed.get(path, place)
+            if known is not None:
+                return known
             reader = idle.get()
             try:
                 found = reader.facts(place)
             finally:
                 idle.put(reader)
-        resumed.put(path, place, found)
-        return found
+            resumed.put(path, place, found)
+            return found
 
-    waiting: deque[tuple[str, Future[Facts | str]]] = deque()
-    todo = iter(paths)
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        try:
-            for path in islice(todo, 2 * workers):
-                waiting.append((path, pool.submit(read, path)))
-            while waiting:
-                path, future = waiting.popleft()
-                yield path, future.result()
-                for following in islice(todo, 1):
-                    waiting.append((following, pool.submit(read, following)))
-        finally:
-            for reader in readers:
-                reader.close()
-            pool.shutdown(cancel_futures=True)
+        waiting: deque[tuple[str, Future[Facts | str]]] = deque()
+        todo = iter(paths)
+        with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+            try:
+                for path in islice(todo, 2 * workers):
+                    waiting.append((path, pool.submit(read, path)))
+                while waiting:
+                    path, future = waiting.popleft()
+                    yield path, future.result()
+                    for following in islice(todo, 1):
+                        waiting.append((following, pool.submit(read, following)))
+            finally:
+                if waiting:  # nobody waits for what is being read
+                    for reader in readers:
+                        reader.close()
+                pool.shutdown(cancel_futures=True)

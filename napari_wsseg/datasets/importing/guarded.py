@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from napari_wsseg.datasets.importing import labels_csv as _labels_csv
+from napari_wsseg.datasets.importing import tables as _tables
 from napari_wsseg.datasets.importing.labels_csv import LabelRow, LabelTable
+from napari_wsseg.datasets.importing.tables import TableLine
 from napari_wsseg.io import film_identity as _film_identity
-from napari_wsseg.io.dicom import dicomdir as _dicomdir
+from napari_wsseg.io.external import mask_files as _mask_files
+from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.film_identity import FilmOwner
 from napari_wsseg.io.films import archive as _archive
 from napari_wsseg.io.films.archive import Listing
-from napari_wsseg.io.guarded.reader import Lost, borrowed
+from napari_wsseg.io.guarded.reader import Drawing, Lost, borrowed
 from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import Mask
 
 
 def labels(path: Path) -> LabelTable:
@@ -41,6 +47,71 @@ def labels_told(path: str) -> Iterator[Any]:
         yield [image, row.line, values, row.split]
 
 
+def table(path: Path, columns: Iterable[str]) -> Iterator[TableLine]:
+    """Yield the lines of a data set's table; raises as `tables.read`."""
+    with borrowed() as reader:
+        told = _lines(
+            path, reader.each(f"{__name__}:lines_told", str(path), list(columns))
+        )
+        _, header = next(told)
+        for number, cells in told:
+            yield TableLine.under(header, int(number), tuple(cells))
+
+
+def lines_told(path: str, columns: Sequence[str]) -> Iterator[Any]:
+    """Yield the lines of a data set's table, its header first."""
+    yield from _tables.lines(Path(path), columns)
+
+
+def columns(path: Path) -> list[dict[str, Any]]:
+    """Return what the columns of a label table say; raises as `labels_csv.columns`."""
+    with borrowed() as reader:
+        try:
+            found: list[dict[str, Any]] = reader.ask(
+                f"{__name__}:columns_told", str(path)
+            )
+        except Lost as error:
+            raise DataError(f"{path}: {error}") from error
+    return found
+
+
+def columns_told(path: str) -> list[dict[str, Any]]:
+    """Return what the columns of a label table say, as JSON values."""
+    return [asdict(column) for column in _labels_csv.columns(Path(path))]
+
+
+def mask(
+    path: Path,
+    shape: tuple[int, int] | None,
+    *,
+    choice: Choice = PLAIN,
+    remarks: list[str] | None = None,
+) -> Mask:
+    """Return the mask in a picture; takes and raises what `mask_files.read` does."""
+    with borrowed() as reader:
+        question = (str(path), [choice.cut, choice.value, choice.soft])
+        try:
+            for _ in reader.each(f"{__name__}:mask_drawing", *question):
+                pass
+            drawn, told = reader.draw(0, shape)
+        except Lost as error:
+            raise DataError(f"{path}: {error}") from error
+    if remarks is not None:
+        remarks += told
+    return drawn
+
+
+def mask_drawing(
+    path: str, choice: tuple[float | None, float | None, bool]
+) -> Iterator[Drawing]:
+    """Yield what draws the mask in a picture."""
+    remarks: list[str] = []
+    draw = partial(
+        _mask_files.read, Path(path), choice=Choice(*choice), remarks=remarks
+    )
+    yield Drawing(None, draw, remarks)
+
+
 def dicomdir_images(path: Path) -> list[str]:
     """Return the files that a DICOMDIR lists; raises as `dicomdir.images`."""
     with borrowed() as reader:
@@ -49,6 +120,9 @@ def dicomdir_images(path: Path) -> list[str]:
 
 def images_told(path: str) -> Iterator[str]:
     """Yield the files that a DICOMDIR lists."""
+    # pydicom takes half a second to import, which other questions need not wait for.
+    from napari_wsseg.io.dicom import dicomdir as _dicomdir
+
     yield from _dicomdir.images(Path(path))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,39 +31,40 @@ class TableLine:
     cells: tuple[str, ...]
     named: dict[str, str]
 
+    @classmethod
+    def under(
+        cls, header: Sequence[str], number: int, cells: tuple[str, ...]
+    ) -> TableLine:
+        """Return a line under a header; cells that it lacks are empty."""
+        padded = [*cells, *[""] * (len(header) - len(cells))]
+        named = dict(reversed([*zip(header, padded, strict=False)]))
+        return cls(number, cells, named)
 
-def read(path: Path, columns: Iterable[str]) -> list[TableLine]:
-    """Read a csv file whose header has at least `columns`, in any order.
 
-    Blanks around names and cells are dropped, lines without any cell as well; cells
-    that a short line lacks are empty.
+def lines(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the header of a csv file with at least `columns`, and its lines.
+
+    Each with its number. Blanks around names and cells are dropped, lines without any
+    cell as well. `guarded.table` has a process of its own read them.
 
     Raises
     ------
     DataError
         The file cannot be read, or a column is missing; all missing ones are named.
     """
-    lines = [
+    every = (
         (number, tuple(cell.strip() for cell in row))
-        for number, row in tables.rows(path)
-    ]
-    header = lines[0][1] if lines else ()
+        for number, row in tables.each(path)
+    )
+    first_number, header = next(every, (1, ()))
     missing = [column for column in columns if column not in header]
     if missing:
         raise DataError(
             f"{path}: no column {', '.join(map(repr, missing))}; its header is "
             f"{','.join(header)[:200] or 'empty'}"
         )
-    return [
-        TableLine(number, cells, _named(header, cells))
-        for number, cells in lines[1:]
-        if any(cells)
-    ]
-
-
-def _named(header: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
-    padded = [*cells, *[""] * (len(header) - len(cells))]
-    return dict(reversed([*zip(header, padded, strict=False)]))
+    yield first_number, header
+    yield from ((number, cells) for number, cells in every if any(cells))
 
 
 def names(path: Path) -> dict[str, int]:
@@ -74,18 +75,18 @@ def names(path: Path) -> dict[str, int]:
     Raises
     ------
     DataError
-        The file cannot be read.
+        The file cannot be read, or is larger than a list of films is.
     """
+    found: dict[str, int] = {}
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        with tables.opened(path) as file:
+            for number, line in enumerate(tables.lines(path, file), start=1):
+                if line.strip():
+                    found.setdefault(line.strip(), number)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a UTF-8 list ({error})") from error
-    found: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            found.setdefault(line.strip(), number)
     return found
 
 

@@ -89,7 +89,7 @@ def drawings(
 
     chosen = Choice(*choice)
     more: dict[str, Any] = {} if chosen == PLAIN else {"choice": chosen}
-    for one in importers[name](Path(path), **more):
+    for one in importers.alone(name)(Path(path), **more):
         if isinstance(one, Note):
             yield {"kind": one.kind, "text": one.text}
             continue

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_wsseg.jobs import DataError, UsageError
 from napari_wsseg.schema import Mask
@@ -251,6 +250,8 @@ def _check_dark(found: NDArray[Any], low: float, high: float) -> None:
 
 def _is_label_map(numbers: NDArray[Any], low: float, high: float) -> bool:
     """Whether what is neither the lowest nor the highest lies in flat regions."""
+    from scipy import ndimage  # takes longer to import than most masks to read
+
     other = (numbers != low) & (numbers != high)
     centre = ndimage.maximum_filter(numbers, 3) == ndimage.minimum_filter(numbers, 3)
     flat = ndimage.binary_dilation(centre & other, np.ones((3, 3), bool))

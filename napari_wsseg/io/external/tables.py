@@ -20,7 +20,12 @@ MAX_CELLS = 10_000_000
 
 
 def rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Return the line number and the cells of every row of a UTF-8 csv file.
+    """Return what `each` yields."""
+    return list(each(path))
+
+
+def each(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line number and the cells of every row of a UTF-8 csv file.
 
     Raises
     ------
@@ -29,7 +34,7 @@ def rows(path: Path) -> list[tuple[int, list[str]]]:
     """
     try:
         with opened(path) as file:
-            return list(_rows(path, file))
+            yield from _rows(path, file)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:

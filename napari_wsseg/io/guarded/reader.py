@@ -22,10 +22,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from inspect import isgenerator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeAlias
+from typing import Any, BinaryIO, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,6 +161,11 @@ class GuardedReader:
             raise Lost(f"its process answered nonsense ({error})") from error
         return mask, [str(each) for each in remarks]
 
+    @property
+    def usable(self) -> bool:
+        """Whether it has not been closed."""
+        return not self._closed.is_set()
+
     def close(self) -> None:
         """End the process, also while it reads."""
         self._closed.set()
@@ -218,34 +223,37 @@ class GuardedReader:
                     pipe.close()  # type: ignore[union-attr]
 
 
-_idle: list[tuple[int, str, GuardedReader]] = []
-"""A reader that nobody uses, with the process and the paths that it was started for."""
+R = TypeVar("R", bound=GuardedReader)
+
+_idle: dict[type[GuardedReader], tuple[int, str, GuardedReader]] = {}
+"""A reader of each kind that nobody uses, with whose process and paths it has."""
+
+
+def borrowed() -> AbstractContextManager[GuardedReader]:
+    """Lend a reader, which is kept for the next who asks."""
+    return borrowed_kind(GuardedReader)
 
 
 @contextmanager
-def borrowed() -> Iterator[GuardedReader]:
-    """Lend a reader, which is kept for the next who asks."""
+def borrowed_kind(kind: type[R]) -> Iterator[R]:
+    """Lend a reader with limits of its own, kept for the next who asks."""
     mine = (os.getpid(), _import_paths())
-    reader = None
-    with suppress(IndexError):
-        pid, paths, kept = _idle.pop()
-        if (pid, paths) == mine:
-            reader = kept
-        elif pid == mine[0]:  # a fork's parent still uses its own
-            kept.close()
-    reader = reader or GuardedReader()
+    pid, paths, kept = _idle.pop(kind, (0, "", None))
+    if kept is not None and pid == mine[0] and paths != mine[1]:
+        kept.close()  # a fork's parent still uses its own
+    reader = kept if isinstance(kept, kind) and (pid, paths) == mine else kind()
     try:
         yield reader
     finally:
-        if _idle:
+        if kind in _idle or not reader.usable:
             reader.close()
         else:
-            _idle.append((*mine, reader))
+            _idle[kind] = (*mine, reader)
 
 
 @atexit.register
 def _close_idle() -> None:
-    for pid, _, reader in _idle:
+    for pid, _, reader in _idle.values():
         if pid == os.getpid():
             reader.close()
 

@@ -7,8 +7,10 @@ from collections.abc import Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from napari_wsseg.io import film_names, images
+from napari_wsseg.io import film_names
+from napari_wsseg.io.film_facts import FactsReader
 from napari_wsseg.io.film_names import Names
+from napari_wsseg.io.guarded.reader import borrowed_kind
 from napari_wsseg.io.index import cases as _cases
 from napari_wsseg.io.index.database import Database
 from napari_wsseg.io.project_folder import settings as _settings
@@ -148,17 +150,17 @@ def find(
     wanted = {case.id: case for case in cases}
     found: dict[str, str] = {}
     files = sorted(path for path in place.rglob("*") if path.is_file())
-    for step, path in enumerate(files, start=1):
-        try:
-            case_id = images.read(path).uid[:16]
-        except DataError:
-            continue  # not a film, so not one of ours
-        finally:
+    with borrowed_kind(FactsReader) as reader:
+        for step, path in enumerate(files, start=1):
+            facts = reader.facts(path)
             yield Progress(step, len(files), "looking for films")
-        if case_id in wanted:
-            found.setdefault(case_id, path.relative_to(place).as_posix())
-        if len(found) == len(wanted):
-            break
+            if isinstance(facts, str):
+                continue  # not a film, so not one of ours
+            case_id = facts.uid[:16]
+            if case_id in wanted:
+                found.setdefault(case_id, path.relative_to(place).as_posix())
+            if len(found) == len(wanted):
+                break
     if not found:
         raise DataError(f"{place}: no film of this project is in it; nothing changed")
     stored = _settings.stored_images(folder, place)
