@@ -36,8 +36,10 @@ class ChexsegConfig(_masks.MaskConfig):
             "basic": True,
             "label": "Weak masks from",
             "tooltip": "The stage whose masks stand in where no expert has drawn; "
-            "planted: lesions put into films without; anatomy: hearts as found on any "
-            "film; auto: what suits each finding, from trials on train and val; "
+            "planted: lesions put into films without; spots: the same where what they "
+            "look like is not known, kept if the classifier takes them for the "
+            "finding; anatomy: hearts as found on any film; auto: what suits each "
+            "finding, from trials on train and val; "
             "segmentation: a segmenter trained before, for a second round",
         },
     ] = "irnet"
@@ -118,7 +120,7 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
     if config.p < 1:
         count = len(labels.cases)
         if config.labels == "auto":
-            chosen = yield from _source_choice.choose(context, labels, config)
+            chosen = yield from _source_choice.choose(context, films, labels, config)
         sources = {name: each.source for name, each in chosen.items()}
         films, labels, weak = yield from _weak_masks.of_films(
             context, films, labels, others, config, source, sources
@@ -151,6 +153,7 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
     )
     tally = ShareCounter(sampler, frozenset(experts))
     feed = _batches.Feed(films, labels.ids, config)
+    organs = _masks.organ_run(project, config)
     task = _masks.task(
         config,
         model=model,
@@ -167,6 +170,7 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         start=start,
         source=source,
         chosen=chosen,
+        organs=organs,
         extra_metrics=lambda done: {"expert_share": tally.share(done)},
     )
     yield from _presence.with_presence(
@@ -178,6 +182,7 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         labels=plain,
         classifier_run=gate,
         device=config.device,
+        organs=organs,
     )
 
 

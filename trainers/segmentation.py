@@ -54,7 +54,7 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
     known = labels.known_in("train") + labels.known_in("val")
     chosen = {}
     if config.labels == "auto":
-        chosen = yield from _source_choice.choose(context, labels, config)
+        chosen = yield from _source_choice.choose(context, films, labels, config)
     sources = {name: each.source for name, each in chosen.items()}
     films, labels, targets = yield from _weak_masks.of_films(
         context, films, labels, known, config, source, sources
@@ -76,6 +76,7 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
     model, start = _segmenter.network(config, project, len(labels.findings), gate)
     yield Progress(0, 0, f"the encoder starts from {start}")
     feed = _batches.Feed(films, labels.ids, config)
+    organs = _masks.organ_run(project, config)
     task = _masks.task(
         config,
         model=model,
@@ -84,12 +85,16 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
         targets=learnt,
         validation=_only(targets, in_val),
         sampler=_sampler(config, learnt),
-        steps=max(1, round(config.epochs * len(learnt.rows()) / config.batch)),
+        # Planted films are more of the same: an epoch is every film of the project.
+        steps=max(
+            1, round(config.epochs * len(plain.known_in("train")) / config.batch)
+        ),
         classifier_run=gate,
         tuned=False,
         start=start,
         source=source,
         chosen=chosen,
+        organs=organs,
     )
     yield from _presence.with_presence(
         fit(task, config, context),
@@ -100,6 +105,7 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
         labels=plain,
         classifier_run=gate,
         device=config.device,
+        organs=organs,
     )
 
 

@@ -23,6 +23,9 @@ Planter = Callable[[Grey, Mask, np.random.Generator], tuple[Grey, Mask]]
 SMALLEST_LUNG = 0.015
 """Share of the film; what is smaller is no lung to plant into."""
 
+_SPOTS = (0.04, 0.2)  # their radius in sides of the film
+_STRAY = 0.04  # how far from its site a spot lies, in sides of the film
+
 
 def kind_of(finding: str) -> str | None:
     """Return which of `KINDS` a finding's name means, ``None`` if none."""
@@ -59,6 +62,39 @@ def plant(
     if not usable:
         return film, np.zeros(film.shape, bool)
     return planter(film, usable[int(rng.integers(len(usable)))], rng)
+
+
+def spot(
+    film: Grey, site: tuple[float, float], rng: np.random.Generator
+) -> tuple[Grey, Mask]:
+    """Return a film with a spot of any size, shading and sharpness, and its mask.
+
+    Dense or lucent; what it looks like stands for no finding.
+
+    Parameters
+    ----------
+    film : (H, W) float32 in [0, 1]
+    site
+        Row and column near which its middle lies, in shares of the film.
+
+    Returns
+    -------
+    film : (H, W)
+    mask : (H, W) bool
+    """
+    side = max(film.shape)
+    size = side * np.exp(rng.uniform(*np.log(_SPOTS)))
+    row, column = (
+        share * length + rng.normal(0, _STRAY * side)
+        for share, length in zip(site, film.shape, strict=True)
+    )
+    away = _ragged(film.shape, (row, column), size, rng.uniform(0, 0.3), rng)
+    shade = np.clip(1.2 - away ** rng.uniform(1.5, 8), 0, 1)
+    shade = shade * (1 + rng.uniform(0, 0.25) * _grain(film.shape, 0.1 * size + 1, rng))
+    low, high = np.percentile(film, (5, 98))
+    depth = (high - low) * rng.uniform(0.1, 0.7) * rng.choice((-1, 1))
+    changed = np.clip(film + depth * shade, 0, 1)
+    return np.asarray(changed, np.float32), away < 1
 
 
 def _nodule(film: Grey, lung: Mask, rng: np.random.Generator) -> tuple[Grey, Mask]:

@@ -171,9 +171,10 @@ def _loaded(
 
 
 def _anatomy_runs(header: dict[str, Any], limits: places.Places | None) -> set[str]:
-    """Return the runs whose anatomy a run's maps are limited or gated by."""
+    """Return the runs whose anatomy a run's maps are limited, gated or joined by."""
     by_gate = str(header.get("presence", {}).get("anatomy", ""))
-    runs = {by_gate, limits.run if limits else ""}
+    joined = str(header.get("organs", ""))
+    runs = {by_gate, joined, limits.run if limits else ""}
     return {run for run in runs if run}
 
 

@@ -17,10 +17,12 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.phantom import generate, planting
 from napari_wsseg.phantom.dataset import write_dataset
-from napari_wsseg.phantom.planting import KINDS, kind_of, plant
+from napari_wsseg.phantom.planting import KINDS, kind_of, plant, spot
 from napari_wsseg.schema import Mask
 from trainers.data.batches import Labels
-from trainers.tasks import source_choice
+from trainers.sweep.plan import pinned
+from trainers.tasks import look_alikes, source_choice
+from trainers.tasks.look_alikes import LookAlikes
 from trainers.tasks.weak_masks import organ
 
 
@@ -70,6 +72,54 @@ def test_a_film_without_lungs_is_left_as_it_is() -> None:
     changed, mask = plant(greys, (none, none), "nodule", np.random.default_rng(0))
     assert np.array_equal(changed, greys)
     assert not mask.any()
+
+
+def test_a_spot_is_dense_or_lucent_and_seen_where_its_mask_says(
+    film: tuple[NDArray[np.float32], tuple[Mask, Mask]],
+) -> None:
+    greys, signs = film[0], set()
+    for seed in range(12):
+        changed, mask = spot(greys, (0.4, 0.3), np.random.default_rng(seed))
+        again, _ = spot(greys, (0.4, 0.3), np.random.default_rng(seed))
+        assert np.array_equal(changed, again)
+        difference = changed - greys
+        inside = difference[mask].mean()
+        signs.add(float(np.sign(inside)))
+        assert np.abs(difference[~mask]).mean() < 0.2 * abs(inside)
+        middle = np.argwhere(mask).mean(0) / 160
+        assert np.abs(middle - (0.4, 0.3)).max() < 0.2
+        assert 0.002 < mask.mean() < 0.2
+    assert signs == {-1.0, 1.0}
+
+
+class _Brightness(torch.nn.Module):
+    """A classifier for which what is bright in the middle has the finding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(20.0))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        inner = images[:, 0, 20:44, 20:44]
+        return self.scale * (inner.mean((1, 2)) - images.mean((1, 2, 3)))[:, None]
+
+
+def test_spots_are_kept_that_the_classifier_takes_for_the_finding() -> None:
+    header = {"size": 64, "normalisation": "film", "network": {}, "flip": False}
+    rng = np.random.default_rng(0)
+    film = np.asarray(0.5 + 0.1 * rng.standard_normal((64, 64)), np.float32)
+    sites = {0: np.array([[0.5, 0.5]])}
+    judge = LookAlikes(_Brightness(), header, np.array([3.0]), sites)
+    kept = [judge.plant(film, 0, np.random.default_rng(seed)) for seed in range(6)]
+    assert all(mask.any() for _, mask in kept)
+    assert all((changed - film)[mask].mean() > 0 for changed, mask in kept)
+    share = judge.share([film] * 8, 0, rng)
+    assert 0.1 < share <= 0.55  # dense ones alone
+    blind = replace(judge, cuts=np.array([1e6]))
+    assert not blind.plant(film, 0, rng)[1].any()
+    bright = film.copy()
+    bright[20:44, 20:44] += 0.4  # has the finding before anything is planted
+    assert judge.share([bright], 0, rng) == 0
 
 
 def test_names_of_data_sets_are_known() -> None:
@@ -127,6 +177,48 @@ def test_findings_that_the_generator_does_not_know_are_said(
         train(chests, "segmentation", labels="planted", size=64, epochs=1, batch=4)
 
 
+def test_an_unknown_finding_is_learnt_from_spots_taken_for_it(
+    chests: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dense(
+        _judge: LookAlikes, film: Mask, tried: list[tuple[Mask, Mask]], _k: int
+    ) -> Mask:
+        return np.array([changed.mean() > film.mean() for changed, _ in tried])
+
+    monkeypatch.setattr(planting, "_NAMES", {})
+    monkeypatch.setattr(LookAlikes, "_taken", dense)
+    monkeypatch.setattr(source_choice, "_auroc_of_classifier", lambda *_: 0.9)
+    run = train(chests, "segmentation", labels="auto", size=64, epochs=1, batch=4)
+    choices = run.folder.choices()
+    assert choices["nodule"].startswith("spots: the classifier takes")
+    assert not choices["cardiomegaly"].startswith("spots")
+    locked = json.loads((run.folder.path / "data.lock.json").read_text())
+    assert {row["source"] for row in locked if row["finding"] == "nodule"} == {"spots"}
+
+
+def test_spots_that_are_taken_for_nothing_teach_nothing(
+    chests: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look_alikes.LookAlikes, "share", lambda *_: 0.02)
+    monkeypatch.setattr(planting, "_NAMES", {})
+    monkeypatch.setattr(source_choice, "_auroc_of_classifier", lambda *_: 0.9)
+    run = train(chests, "segmentation", labels="auto", size=64, epochs=1, batch=4)
+    assert not run.folder.choices()["nodule"].startswith(("spots", "planted"))
+
+
+@pytest.mark.parametrize("labels", ["auto", "planted", "spots", "anatomy", "cam"])
+def test_a_sweep_pins_the_runs_that_any_weak_masks_go_back_to(
+    chests: Path, labels: str
+) -> None:
+    empty = {"labels": labels, "classifier_run": "", "labels_run": ""}
+    with Project.open(chests) as project:
+        named = pinned(project, "chexseg", empty)
+        used = project.adopted("cam")
+    assert used
+    assert named["classifier_run"] == used
+    assert named["labels_run"] == (used if labels == "cam" else "")
+
+
 def test_labels_auto_chooses_for_each_finding_and_says_why(chests: Path) -> None:
     run = train(chests, "segmentation", labels="auto", size=64, epochs=1, batch=4)
     with Project.open(chests) as project:
@@ -155,7 +247,7 @@ def test_a_few_films_do_not_speak_against_the_organ_that_a_finding_is(
             torch.tensor([[0.0], [1.0]] * each),
         )
         runs = {"irnet": "some", "cam": "some"}
-        chosen = source_choice._chosen(project, labels, 0, runs, ("heart",))
+        chosen = source_choice._chosen(project, labels, 0, runs, ("heart",), 0.0)
     assert chosen.source == source
     assert "0.58" in chosen.why
 

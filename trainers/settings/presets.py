@@ -166,12 +166,12 @@ _FOCAL: Preset = {
 
 # What `wsseg run` does without a word: each finding is learnt from what suits it.
 _AUTO: Preset = {
-    "segmentation": {"labels": "auto"},
+    "segmentation": {"labels": "auto", "with_anatomy": True},
     "chexseg": {"labels": "auto"},
 }
 
 # The same where a finding is a lesion, no organ grown too large: from random weights,
-# on a finer map, as in `focal`. Planting makes films many, so they are seen less often.
+# on a finer map, as in `focal`.
 LESIONS: Preset = {
     **_FOCAL,
     "classifier": {
@@ -181,7 +181,6 @@ LESIONS: Preset = {
         "seed_foreground": 0.6,
         "seed_background": 0.4,
     },
-    "segmentation": {**_FOCAL["segmentation"], "epochs": 10},
 }
 """What preset ``auto`` has otherwise in a project with such a finding."""
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
+from napari_wsseg.schema import STAGES
 from trainers.engine.recipe import configure, recipes, settings_of
 
 
@@ -136,7 +137,9 @@ def pinned(
     """
     named = dict(settings)
     for key, stage in recipes[recipe].upstream(settings).items():
-        if key in named and not named[key]:
+        # With labels=auto a run that is named counts for IRNet, see `weak_masks`.
+        stage = "irnet" if stage == "auto" else stage
+        if key in named and not named[key] and stage in STAGES:
             named[key] = project.adopted(stage) or ""
     return named
 

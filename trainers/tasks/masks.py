@@ -9,7 +9,10 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
+from napari_wsseg.io import anatomy
+from napari_wsseg.io.project import Project
 from napari_wsseg.nn import losses, ranks, segmenter
+from napari_wsseg.pipeline.inference.evidence import structures_of
 from trainers.data import batches as _batches
 from trainers.data.samplers import balanced
 from trainers.data.targets import Targets
@@ -20,7 +23,7 @@ from trainers.tasks.source_choice import Chosen
 
 WEAK_STAGES = ("irnet", "crf", "cam")
 
-WEAK_SOURCES = (*WEAK_STAGES, "planted", "anatomy", "auto")
+WEAK_SOURCES = (*WEAK_STAGES, "planted", "spots", "anatomy", "auto")
 """Where weak masks may come from; planted and anatomy need no weak stage, and auto
 chooses for each finding, see `trainers.tasks.source_choice`."""
 
@@ -47,8 +50,10 @@ class MaskConfig(SegmenterConfig):
             "basic": True,
             "label": "Weak masks from",
             "tooltip": "The stage whose masks stand in where no expert has drawn; "
-            "planted: lesions put into films without; anatomy: hearts as found on any "
-            "film; auto: what suits each finding, from trials on train and val",
+            "planted: lesions put into films without; spots: the same where what they "
+            "look like is not known, kept if the classifier takes them for the "
+            "finding; anatomy: hearts as found on any film; auto: what suits each "
+            "finding, from trials on train and val",
         },
     ] = "irnet"
     labels_run: Annotated[
@@ -90,6 +95,14 @@ class MaskConfig(SegmenterConfig):
             "wsseg.toml; needs no training",
         },
     ] = False
+    with_anatomy: Annotated[
+        bool,
+        {
+            "label": "Draw organs with anatomy",
+            "tooltip": "A finding that is heart or mediastinum grown too large is the "
+            "mean of the segmenter's map and the anatomy stage's",
+        },
+    ] = False
     joint_gate: Annotated[
         bool,
         {
@@ -108,6 +121,13 @@ class MaskConfig(SegmenterConfig):
             "tooltip": "Weight of learning, beside the mask, if the finding is there",
         },
     ] = 0.3
+
+
+def organ_run(project: Project, config: MaskConfig) -> str:
+    """Return the run of anatomy that organs are drawn together with; empty: none."""
+    if not config.with_anatomy or not structures_of(project):
+        return ""
+    return anatomy.run_in_use(project)
 
 
 def pool(balance: str, targets: Targets, rows: Sequence[int]) -> list[int]:
@@ -146,6 +166,7 @@ def task(
     start: str,
     source: str,
     chosen: Mapping[str, Chosen] | None = None,
+    organs: str = "",
     extra_metrics: Callable[[int], Mapping[str, float]] = lambda _done: {},
 ) -> Task:
     """Return the loop's task for a segmenter that learns `targets`.
@@ -162,6 +183,8 @@ def task(
         Whether thresholds may be tuned on expert masks of the validation films.
     start
         What the encoder starts from, in words.
+    organs
+        Run of the stage anatomy that organs are drawn together with, if they are.
     extra_metrics
         See `Task`.
     """
@@ -202,6 +225,7 @@ def task(
                 weak={"stage": config.labels, "run": source}
                 if not tuned and config.labels in WEAK_STAGES
                 else None,
+                organs=organs,
             ),
             "chosen": {name: asdict(each) for name, each in (chosen or {}).items()},
         },
@@ -220,6 +244,7 @@ def header(
     tuned: bool,
     start: str,
     weak: Mapping[str, str] | None = None,
+    organs: str = "",
 ) -> dict[str, Any]:
     """Return what a segmenter's weights carry to be built, fed and read again.
 
@@ -227,6 +252,8 @@ def header(
     ----------
     weak
         ``stage`` and ``run`` of the masks that all it learns from are of, if so.
+    organs
+        Run of the stage anatomy that organs are drawn together with, if so.
     """
     return {
         "network": {"kind": "segmenter", **model.spec},
@@ -240,6 +267,7 @@ def header(
         "start": start,
         "weak": dict(weak or {}),
         "places": getattr(config, "places", False),
+        "organs": organs,
         "post": _post_processing.header(
             crf=config.post_crf, min_area=config.post_min_area
         ),

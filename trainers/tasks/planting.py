@@ -24,6 +24,7 @@ from napari_wsseg.schema import ANATOMY, IGNORE, Case, Mask
 from trainers.data.batches import Labels
 from trainers.data.targets import Targets
 from trainers.engine.recipe import Context
+from trainers.tasks.look_alikes import LookAlikes
 
 COPIES = 3
 """How many different lesions a negative film gets, one a copy."""
@@ -37,6 +38,7 @@ def planted(
     seed: int,
     device: str,
     only: Sequence[str] | None = None,
+    alike: LookAlikes | None = None,
 ) -> Generator[Progress, None, tuple[Films, Labels, Targets]]:
     """Yield progress; return films and labels with planted ones behind, and targets.
 
@@ -47,21 +49,25 @@ def planted(
     ----------
     only
         Findings to plant; ``None``: all that the generator knows.
+    alike
+        What judges look-alikes of findings that the generator does not know.
 
     Raises
     ------
     DataError
-        If the generator knows none of the project's findings, no film of `rows` is
-        labelled negative, the films are in colour, or no lung is found on any.
+        If there is nothing to plant, no film of `rows` is labelled negative, the films
+        are in colour, or no lung is found on any.
     """
-    kinds = _kinds(labels.findings)
+    spots = set(alike.sites) if alike else set()
+    kinds = {} if spots and not only else _kinds(labels.findings)
     if only is not None:
         kinds = {k: v for k, v in kinds.items() if labels.findings[k] in only}
     if films.pixels.ndim != 3:
-        raise DataError("labels=planted wants films in greys; these are in colour")
+        raise DataError("planting wants films in greys; these are in colour")
     project = context.project
     run = anatomy.run_in_use(project)
-    yield from infer(project, ANATOMY, run, device=device, cancel=context.cancel)
+    if kinds:
+        yield from infer(project, ANATOMY, run, device=device, cancel=context.cancel)
     targets = Targets(films.size, len(labels.findings))
     pixels: list[NDArray[np.uint8]] = []
     cases: list[Case] = []
@@ -70,16 +76,19 @@ def planted(
         absent = [k for k in range(len(labels.findings)) if labels.targets[row, k] == 0]
         for k in absent:
             targets.put(row, k, np.zeros((films.size, films.size), bool))
-        here = [k for k in absent if k in kinds]
+        here = [k for k in absent if k in kinds or k in spots]
         if not here or context.cancel.is_set():
             continue
         case = labels.cases[row]
         film = films.take([case.id])[0].astype(np.float32) / 255
-        lungs = _lungs(context, run, case.id, films.size)
+        lungs = _lungs(context, run, case.id, films.size) if kinds else None
         for copy in range(COPIES):
             k = here[(row + copy) % len(here)]
             rng = np.random.default_rng([seed, row, copy])
-            changed, mask = planting.plant(film, lungs, kinds[k], rng)
+            if k in kinds and lungs:
+                changed, mask = planting.plant(film, lungs, kinds[k], rng)
+            elif alike:
+                changed, mask = alike.plant(film, k, rng)
             if not mask.any():
                 continue
             number = len(labels.cases) + len(cases)
@@ -94,7 +103,8 @@ def planted(
     if rows and not cases and not context.cancel.is_set():
         raise DataError(
             "no lesion could be planted: no film of the split is labelled 0 for "
-            f"{' or '.join(labels.findings[k] for k in kinds)} and shows a lung"
+            f"{' or '.join(labels.findings[k] for k in {*kinds, *spots})} and shows a "
+            "lung, or is taken for one with the finding"
         )
     if not cases:
         return films, labels, targets

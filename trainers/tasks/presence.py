@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from napari_wsseg.io import anatomy, stages
+from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, Progress
 from napari_wsseg.ops import metrics
 from napari_wsseg.pipeline.inference import evidence
 from napari_wsseg.pipeline.inference.networks import device_of
+from napari_wsseg.pipeline.inference.organs import segmented
 from trainers.data.batches import Feed, Labels
 from trainers.engine.recipe import Context, Events
 
@@ -43,6 +45,7 @@ def with_presence(
     labels: Labels,
     classifier_run: str,
     device: str,
+    organs: str = "",
 ) -> Events:
     """Pass a training's events on; checkpoints learn what tells of a finding.
 
@@ -54,6 +57,8 @@ def with_presence(
     ----------
     joint
         Whether that is wanted at all.
+    organs
+        Run of the stage anatomy that organs are drawn together with; empty: alone.
     """
     if not joint:
         yield from events
@@ -63,7 +68,9 @@ def with_presence(
         if isinstance(event, Checkpoint) and event.best and not context.cancel.is_set():
             judged = deepcopy(model)
             judged.load_state_dict(dict(event.weights))
-            rules = _rules(context, judged, feed, labels, classifier_run, device)
+            rules = _rules(
+                context, judged, feed, labels, classifier_run, device, organs
+            )
             measured = any("chest" in rule["weights"] for rule in rules.values())
             run = anatomy.run_in_use(context.project) if measured else ""
             held = {"findings": rules, "anatomy": run}
@@ -78,11 +85,14 @@ def _rules(
     labels: Labels,
     classifier_run: str,
     device: str,
+    organs: str,
 ) -> dict[str, Any]:
     val = labels.known_in("val")
-    organs = evidence.structures_of(context.project)
-    rows = val + (labels.known_in("train") if organs else [])
-    found = _evidence(context, model, feed, labels, rows, classifier_run, device)
+    measured = bool(evidence.structures_of(context.project))
+    rows = val + (labels.known_in("train") if measured else [])
+    found = _evidence(
+        context, model, feed, labels, rows, classifier_run, device, organs
+    )
     truth = labels.targets[rows].numpy()
     rules = {}
     for k, name in enumerate(labels.findings):
@@ -184,6 +194,7 @@ def _evidence(
     rows: Sequence[int],
     classifier_run: str,
     device: str,
+    organs: str,
 ) -> dict[str, NDArray[np.float64]]:
     """Return kind to (N, K) of the films of `rows`."""
     project = context.project
@@ -192,7 +203,7 @@ def _evidence(
     structures = evidence.structures_of(project)
     run = anatomy.run_in_use(project)
     found: dict[str, list[NDArray[np.float64]]] = {kind: [] for kind in _KINDS}
-    maps = _maps(model, feed, rows, where)
+    maps = _maps(project, model, feed, labels, rows, where, organs)
     for row, score in zip(rows, maps, strict=True):
         case = labels.cases[row]
         told = stages.read_present(project.folder, "cam", classifier_run, case.id)
@@ -205,6 +216,7 @@ def _evidence(
             score=score,
             run=run,
             structures=structures,
+            joined=bool(organs),
         )
         for kind in _KINDS:
             found[kind].append(each[kind])
@@ -212,10 +224,21 @@ def _evidence(
 
 
 def _maps(
-    model: nn.Module, feed: Feed, rows: Sequence[int], device: torch.device
+    project: Project,
+    model: nn.Module,
+    feed: Feed,
+    labels: Labels,
+    rows: Sequence[int],
+    device: torch.device,
+    organs: str,
 ) -> Iterator[NDArray[np.float32]]:
+    seen = 0
     for images in feed.viewing(list(rows), device):
-        yield from model(images)[0].float().sigmoid().cpu().numpy()
+        cases = [labels.cases[row] for row in rows[seen : seen + len(images)]]
+        seen += len(images)
+        yield from segmented(
+            model, images, cases, project, labels.findings, flip=False, run=organs
+        )
 
 
 def _prepared(context: Context, classifier_run: str, device: str) -> Iterator[Progress]:

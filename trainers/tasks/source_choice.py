@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_wsseg.io import anatomy, stages
+from napari_wsseg.io.film_cache import Films
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import metrics
@@ -20,6 +21,7 @@ from napari_wsseg.pipeline.inference import evidence
 from napari_wsseg.schema import ANATOMY, Mask
 from trainers.data.batches import Labels
 from trainers.engine.recipe import Context
+from trainers.tasks import look_alikes
 from trainers.tasks import weak_masks as _weak_masks
 
 _LEAST = 3
@@ -29,7 +31,7 @@ _FREE = 4
 """Negative training films with lungs below which nothing is planted."""
 
 _SAMPLE = 32
-"""Negative training films that are looked at for lungs."""
+"""Negative training films that are looked at for lungs, or that spots are put into."""
 
 _TELLS = 0.7
 """AUROC from which a measure that learnt no label is believed to go with it."""
@@ -39,6 +41,12 @@ _ENOUGH = 8
 
 _KNOWS = 0.8
 """AUROC of a classifier on val from which its maps are believed to show the finding."""
+
+_TAKEN = 0.1
+"""Share of spots taken for a finding from which it is believed to look like one."""
+
+_GOOD = 0.6
+"""Mean IoU with val's expert masks from which a weak stage needs no spots."""
 
 _OVERLAPS = 0.35
 """Mean IoU with val's expert masks from which a weak stage teaches beside planting."""
@@ -53,24 +61,24 @@ class Chosen:
 
 
 def choose(
-    context: Context, labels: Labels, config: Any
+    context: Context, films: Films, labels: Labels, config: Any
 ) -> Generator[Progress, None, dict[str, Chosen]]:
     """Yield progress; return, by finding, the weak masks that suit it.
 
     Where validation films have expert masks, whichever source overlaps them most; else
     whether a measure that has learnt no label goes with the labels, and whether the
-    classifier does on validation films. A finding that can be planted is, and a stage
-    that is worth little teaches nothing of positive films. Test films are not looked
-    at.
+    classifier does on validation films. A finding that can be planted is, as is one
+    that the classifier sees in spots that are put into films without; a stage that is
+    worth little teaches nothing of positive films. Test films are not looked at.
 
     Parameters
     ----------
     context
         Whose project has the runs; ends early, with nothing chosen, when cancelled.
-    labels
-        Of all films.
+    films, labels
+        All films, decoded, and their labels.
     config
-        Settings with `device`, `labels_run` and `classifier_run`.
+        Settings with `device`, `seed`, `labels_run` and `classifier_run`.
 
     Raises
     ------
@@ -94,9 +102,14 @@ def choose(
         )
     if context.cancel.is_set():
         return {}
+    unknown = [
+        name for name in labels.findings if not (name in organs or name in kinds)
+    ]
+    taken = _taken_spots(project, films, labels, unknown, runs["cam"], config)
     chosen = {}
     for k, name in enumerate(labels.findings):
-        chosen[name] = _chosen(project, labels, k, runs, organs.get(name, ()))
+        organ = organs.get(name, ())
+        chosen[name] = _chosen(project, labels, k, runs, organ, taken.get(k, 0.0))
         told = f"{name}: weak masks from {chosen[name].source}, {chosen[name].why}"
         yield Progress(0, 0, told)
     return chosen
@@ -117,6 +130,7 @@ def _chosen(
     k: int,
     runs: Mapping[str, str],
     organ: Sequence[str],
+    spots: float,
 ) -> Chosen:
     overlaps = _overlaps(project, labels, k, runs, organ)
     if overlaps:
@@ -136,11 +150,47 @@ def _chosen(
         worth = (knows or 0.0) >= _KNOWS
         heard = "unknown" if knows is None else f"{knows:.2f}"
         why = f"AUROC of the classifier on validation films: {heard}"
-    if best == ANATOMY or not _plantable(project, labels, k):
+    if best == ANATOMY:
+        return Chosen(best, why)
+    if spots >= _TAKEN and max(overlaps.values(), default=0.0) < _GOOD:
+        took = f"the classifier takes {spots:.0%} of spots in negative films for it"
+        return Chosen("spots", f"{took} ({why})")
+    if not _plantable(project, labels, k):
         return Chosen(best, why)
     if worth:
         return Chosen(f"planted+{best}", f"planted into negative films, and {why}")
     return Chosen("planted", f"of positive films no stage knows enough ({why})")
+
+
+def _taken_spots(
+    project: Project,
+    films: Films,
+    labels: Labels,
+    findings: Sequence[str],
+    run: str,
+    config: Any,
+) -> dict[int, float]:
+    """Return, by number, the share of spots that are taken for a finding.
+
+    Of findings that the classifier tells on validation films alone.
+    """
+    told = {name: labels.findings.index(name) for name in findings}
+    known = [
+        name
+        for name, k in told.items()
+        if (_auroc_of_classifier(project, labels, k, run) or 0.0) >= _KNOWS
+    ]
+    if not known or project.colour:
+        return {}
+    judge = look_alikes.asked(project, films, labels, known, run, config.device)
+    rng = np.random.default_rng(config.seed)
+    shares = {}
+    for k in judge.sites:
+        free = [row for row in labels.known_in("train") if labels.targets[row, k] == 0]
+        ids = [labels.cases[row].id for row in free[:_SAMPLE]]
+        greys = list(films.take(ids).astype(np.float32) / np.float32(255))
+        shares[k] = judge.share(greys, k, rng)
+    return shares
 
 
 def _plantable(project: Project, labels: Labels, k: int) -> bool:

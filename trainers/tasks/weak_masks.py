@@ -20,10 +20,14 @@ from trainers.data import targets as _targets
 from trainers.data.batches import Labels
 from trainers.data.targets import Targets
 from trainers.engine.recipe import Context
+from trainers.tasks import look_alikes as _look_alikes
 from trainers.tasks import planting as _planting
 
+#: Sources that plant lesions into films without, and know of these films alone.
+GROWN = {"planted", "spots"}
+
 #: Sources that are no stage of weak masks: nothing is to be tuned to them.
-MADE = ("planted", ANATOMY)
+MADE = (*GROWN, ANATOMY)
 
 
 def source(project: Project, config: Any) -> str:
@@ -36,6 +40,8 @@ def source(project: Project, config: Any) -> str:
     """
     if config.labels == "auto":
         return ""
+    if config.labels == "spots":
+        return _targets.in_use(project, "cam", config.classifier_run)
     if config.labels in MADE:
         return anatomy.run_in_use(project)
     return _targets.in_use(project, config.labels, config.labels_run)
@@ -68,6 +74,8 @@ def of_films(
         With labels=auto, each finding's own source; ``planted+STAGE`` plants lesions
         into negative films and takes the stage's masks of positive ones.
     """
+    if config.labels == "spots":
+        sources = dict.fromkeys(labels.findings, "spots")
     if sources:
         return (yield from _of_each(context, films, labels, rows, config, sources))
     if config.labels == "planted":
@@ -162,17 +170,16 @@ def _of_each(
 ) -> Generator[Progress, None, tuple[Films, Labels, Targets]]:
     """Return masks of which each finding's come from its own source."""
     together = Targets(config.size, len(labels.findings))
-    planted = [name for name, source in sources.items() if source.startswith("planted")]
-    parts = {name: source.split("+") for name, source in sources.items()}
-    known = {part for each in parts.values() for part in each}
-    longer, more = films, labels
-    # A stage's masks of positives count before what planting knows of negatives alone.
-    for source in sorted(known, key=lambda one: one == "planted"):
-        if source == "planted":
-            longer, more, found = yield from _planting.planted(
-                context, films, labels, rows, config.seed, config.device, planted
-            )
-        elif source == ANATOMY:
+    parts = {name: set(source.split("+")) for name, source in sources.items()}
+    known = set().union(*parts.values())
+
+    def add(found: Targets, from_: set[str]) -> None:
+        for (row, k), mask in found.packed.items():
+            if parts[labels.findings[k]] & from_:
+                together.packed.setdefault((row, k), mask)
+
+    for source in sorted(known - GROWN):
+        if source == ANATOMY:
             run = anatomy.run_in_use(context.project)
             found = yield from structures(context, labels, rows, config, run)
         else:
@@ -180,10 +187,27 @@ def _of_each(
             found = yield from _targets.weak(
                 context, labels, rows, config.size, source, run, config.device
             )
-        for (row, k), mask in found.packed.items():
-            if source in parts[labels.findings[k]]:
-                together.packed.setdefault((row, k), mask)
-    return longer, more, together
+        add(found, {source})
+    if not known & GROWN or context.cancel.is_set():
+        return films, labels, together
+    planted, spots = (
+        [name for name, each in parts.items() if source in each]
+        for source in ("planted", "spots")
+    )
+    alike = None
+    if spots:
+        run = stage_run(context.project, config, "cam")
+        how = {"device": config.device, "cancel": context.cancel}
+        yield from infer(context.project, "cam", run, **how)
+        alike = _look_alikes.asked(
+            context.project, films, labels, spots, run, config.device
+        )
+    films, labels, found = yield from _planting.planted(
+        context, films, labels, rows, config.seed, config.device, planted, alike
+    )
+    # A stage's masks of positives count before what planting knows of negatives alone.
+    add(found, GROWN)
+    return films, labels, together
 
 
 def stage_run(project: Project, config: Any, stage: str) -> str:

@@ -21,7 +21,7 @@ from napari_wsseg.ops import geometry
 from napari_wsseg.ops.chest import share_of_width, width_ratio
 from napari_wsseg.ops.masks import keep_largest
 from napari_wsseg.pipeline.inference import places
-from napari_wsseg.schema import Case, Mask
+from napari_wsseg.schema import Case
 
 Values = NDArray[np.float64]
 
@@ -77,6 +77,7 @@ def evidence(
     score: NDArray[np.floating],
     run: str,
     structures: Mapping[str, Sequence[str]],
+    joined: bool = False,
 ) -> dict[str, Values]:
     """Return (K,) of each kind of evidence that a finding is on a film.
 
@@ -90,6 +91,9 @@ def evidence(
         Of the stage anatomy, which has seen the film.
     structures
         Finding to the structures that it is an enlargement of, see `structures_of`.
+    joined
+        Whether the map of an organ is anatomy's as well, see `organs`; else the width
+        of either is measured.
     """
     ordered = np.sort(score.reshape(len(score), -1), axis=1)
     top = ordered[:, -max(1, round(_TOP * ordered.shape[1])) :].mean(1)
@@ -97,24 +101,15 @@ def evidence(
     masks = anatomy.masks(project, case, run, side=SIDE) if structures else {}
     for k, name in enumerate(findings):
         if name in structures and masks:
-            chest[k] = _width(score[k], masks, structures[name])
+            drawn = geometry.unletterbox(
+                score[k].astype(np.float32), masks["left_lung"].shape
+            )
+            ratios = [share_of_width(keep_largest(drawn >= _DRAWN), masks)]
+            if not joined:
+                ratios.append(width_ratio(masks, structures[name]))
+            known = [ratio for ratio in ratios if ratio is not None]
+            chest[k] = np.mean(known) if known else np.nan
     return {"classifier": _odds(classifier), "mask": _odds(top), "chest": chest}
-
-
-def _width(
-    score: NDArray[np.floating],
-    masks: Mapping[str, Mask],
-    structures: Sequence[str],
-) -> float:
-    """Return an organ's share of the chest's width, as anatomy and segmenter see it."""
-    shape = masks["left_lung"].shape
-    drawn = geometry.unletterbox(score.astype(np.float32), shape) >= _DRAWN
-    ratios = (
-        width_ratio(masks, structures),
-        share_of_width(keep_largest(drawn), masks),
-    )
-    known = [ratio for ratio in ratios if ratio is not None]
-    return float(np.mean(known)) if known else float("nan")
 
 
 def structures_of(project: Project) -> dict[str, tuple[str, ...]]:

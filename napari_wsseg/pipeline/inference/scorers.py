@@ -19,7 +19,13 @@ from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.ops import affinity, seeds
 from napari_wsseg.ops import crf as _crf
-from napari_wsseg.pipeline.inference import evidence, refining, truth_free, variants
+from napari_wsseg.pipeline.inference import (
+    evidence,
+    organs,
+    refining,
+    truth_free,
+    variants,
+)
 from napari_wsseg.pipeline.inference.work import Work, resized
 from napari_wsseg.schema import Case, StageMaps
 
@@ -242,11 +248,16 @@ def segmentation(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
     Joined with what else tells that a finding is there, where its run has learnt that.
     """
     rules = work.header.get("presence", {})
-    images = work.input(batch)
-    masks, _ = work.model(images)
-    if work.flip:
-        masks = (masks + work.model(images.flip(-1))[0].flip(-1)) / 2
-    scores = masks.sigmoid().float().cpu().numpy()
+    organ_run = str(work.header.get("organs", ""))
+    scores = organs.segmented(
+        work.model,
+        work.input(batch),
+        batch,
+        work.project,
+        work.header["findings"],
+        flip=work.flip,
+        run=organ_run,
+    )
     size = min(256, scores.shape[-1])
     for case, score in zip(batch, scores, strict=True):
         # The classifier learnt from every labelled film.
@@ -276,4 +287,5 @@ def _evidence(
         score=score,
         run=anatomy_run,
         structures=evidence.structures_of(work.project) if anatomy_run else {},
+        joined=bool(work.header.get("organs")),
     )
