@@ -66,7 +66,9 @@ def _project(path: str | Sequence[str]) -> list[LayerData]:
 
     folder = Path(path if isinstance(path, str) else path[0])
     with Project.open(folder) as project:
-        cases = project.cases()[:_MOST_FILMS]
+        ids = project.case_ids()[:_MOST_FILMS]
+        known = project.some_cases(ids)
+        cases = [known[case_id] for case_id in ids]
         return [_layer(project.radiograph(case), case.name) for case in cases]
 
 

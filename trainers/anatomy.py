@@ -171,7 +171,7 @@ def _own_films(
     context: Context, config: AnatomyConfig, model: nn.Module
 ) -> Generator[Progress, None, _Own]:
     films = yield from film_cache.films(context.project, config.size)
-    ids = [case.id for case in context.project.cases("train")]
+    ids = context.project.case_ids("train")
     if not ids:
         raise DataError("no film is in the training split; set own=0")
     context.lock.extend({"case": name, "source": "film alone"} for name in ids)

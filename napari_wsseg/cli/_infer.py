@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
                 kept = variants.stage_name(variant, config)
                 what = f"{arguments.stage} ({variants.variant_title(variant)})"
             counts[what] = len(stages.cases_with_maps(project.folder, kept, run_id))
-        total = len(project.cases())
+        total = project.n_cases()
     for what, seen in counts.items():
         _output.person(f"{what}: {seen} of {total} films by run {run_id}")
     end = protocol.finished(

@@ -90,7 +90,7 @@ def _find(arguments: argparse.Namespace) -> int:
             project.find_films(arguments.images.absolute()),
             _output.Reporter(arguments.json),
         )
-        total = len(project.cases())
+        total = project.n_cases()
     _output.person(f"{total - len(missing)} of {total} films found")
     for case in missing:
         _output.person(f"not there: {case.path}")

@@ -177,7 +177,7 @@ def complete_maps(
     from napari_wsseg.pipeline import infer
 
     with Project.open(project) as opened:
-        films = [case.id for case in opened.cases()]
+        films = opened.case_ids()
         for stage in recipes[recipe].stages:
             if stages.missing(opened.folder, stage, run, films):
                 _output.through(

@@ -105,14 +105,13 @@ def films(project: Project, size: int) -> Generator[Progress, None, Films]:
     """
     if size < 16:
         raise ValueError(f"working size is {size}; 16 is the smallest that makes sense")
-    cases = project.cases()
+    ids = project.case_ids()
     kind = "-rgb" if project.colour else ""
     base = project.folder / "cache" / f"films-{size}{kind}"
-    known = _open(base, cases)
-    ids = [case.id for case in cases]
+    known = _open(base, project)
     if known is None or any(case_id not in known.rows for case_id in ids):
-        yield from _build(project, cases, size, base, known)
-        known = _open(base, cases)
+        yield from _build(project, project.cases(), size, base, known)
+        known = _open(base, project)
         if known is None:
             raise DataError(f"{base} was just written and cannot be read; try again")
     return known
@@ -128,7 +127,7 @@ def _square(film: Radiograph, size: int, *, colour: bool) -> NDArray[np.uint8]:
     return np.round(square * 255).astype(np.uint8)
 
 
-def _open(base: Path, cases: list[Case]) -> Films | None:
+def _open(base: Path, project: Project) -> Films | None:
     """Return the cache as it is on disk, or ``None`` where there is no whole one.
 
     Of one of an earlier letterbox, the films that it laid as they are laid now.
@@ -145,7 +144,7 @@ def _open(base: Path, cases: list[Case]) -> Films | None:
     pixels = np.memmap(project_files.checked(array), np.uint8, mode="r", shape=shape)
     rows = {case_id: row for row, case_id in enumerate(header["cases"])}
     if header.get("letterbox") != _LETTERBOX:
-        square = {case.id for case in cases if case.shape[0] == case.shape[1]}
+        square = {c.id for c in project.cases() if c.shape[0] == c.shape[1]}
         rows = {case_id: row for case_id, row in rows.items() if case_id in square}
     return Films(pixels, rows)
 

@@ -21,6 +21,8 @@ from napari_wsseg.io.index import audit as _audit
 from napari_wsseg.io.index import cases as _cases
 from napari_wsseg.io.index import database as _database
 from napari_wsseg.io.index import decisions as _decisions
+from napari_wsseg.io.index import film_words as _film_words
+from napari_wsseg.io.index.cases import CaseColumns
 from napari_wsseg.io.index.labels import LabelStore
 from napari_wsseg.io.index.readers import ReaderStore
 from napari_wsseg.io.index.work import WorkLog
@@ -82,9 +84,7 @@ class Project:
     def synthetic(self) -> bool:
         """Whether the project's words or a film's path say that it was generated."""
         words = f"{self.name} {self.folder} {self.images}".lower()
-        return "synthetic" in words or any(
-            "synthetic" in case.path.lower() for case in self.cases()
-        )
+        return "synthetic" in words or _cases.any_path_has(self._database, "synthetic")
 
     @classmethod
     def create(
@@ -202,6 +202,34 @@ class Project:
     def cases(self, split: str | None = None) -> list[Case]:
         """Return the cases of a split, or all, ordered by path."""
         return _cases.select(self._database, self._names, split)
+
+    def n_cases(self, split: str | None = None) -> int:
+        """Count the cases of a split, or all."""
+        return _cases.count(self._database, split)
+
+    def case_ids(self, split: str | None = None) -> list[str]:
+        """Return the ids of the cases of a split, or all, ordered by path."""
+        return _cases.ids(self._database, split)
+
+    def some_cases(self, case_ids: Sequence[str]) -> dict[str, Case]:
+        """Return some hundreds of cases by id, those that there are."""
+        return _cases.some(self._database, self._names, case_ids)
+
+    def case_columns(self) -> CaseColumns:
+        """Return ids, splits and labels of all cases, ordered by path."""
+        return _cases.columns(self._database, self._names)
+
+    def search(self, words: Sequence[str], *, labels: bool = True) -> set[str]:
+        """Return the ids of the cases that hold every word, in small letters or large.
+
+        Parameters
+        ----------
+        words
+            Each anywhere in a path, a split or the name of a finding that is present.
+        labels
+            Whether findings are looked at.
+        """
+        return _film_words.find(self._database, self._names, words, labels=labels)
 
     def case(self, case_id: str) -> Case:
         """Return one case; `DataError` if there is none of that id."""
@@ -415,6 +443,13 @@ class Project:
         """
         found = self.expert_annotations(case_id, reader=reader)
         return {name: self.read_mask(version) for name, version in found.items()}
+
+    def annotated_findings(
+        self, case_id: str, *, reader: str | None = None
+    ) -> tuple[str, ...]:
+        """Return which findings of a case have an expert mask, of a reader or any."""
+        found = _annotations.findings_of_case(self._database, case_id, reader)
+        return tuple(name for name in self._names if name in found)
 
     def annotated(
         self, split: str | None = None, *, reader: str | None = None

@@ -23,7 +23,7 @@ from napari_wsseg.pipeline.inference import (
 from napari_wsseg.pipeline.inference import scorers as _scorers
 from napari_wsseg.pipeline.inference import tied_deconv as _tied_deconv
 from napari_wsseg.pipeline.inference.work import Scorer, Work
-from napari_wsseg.schema import ANATOMY, Case
+from napari_wsseg.schema import ANATOMY
 
 #: Films that go through a network together.
 BATCH = 8
@@ -139,24 +139,23 @@ def infer(
         films = film_cache.DecodedFilms(project, header["size"])
     work = Work(project, run, model, header, films, variant, again)
     seen = set() if again else stages.cases_with_maps(project.folder, kept, run)
-    cases = [case for case in project.cases() if case.id not in seen]
-    if shard is not None:
-        mine = set(shard.share([case.id for case in project.cases()]))
-        cases = [case for case in cases if case.id in mine]
-    if only:
-        cases = [case for case in cases if case.id == first]
+    ids = project.case_ids()
+    mine = ids if shard is None else shard.share(ids)
+    missing = [one for one in mine if one not in seen and (not only or one == first)]
     done = 0
-    for batch in _batches(cases, project.case(first).id if first else None):
+    for chosen in _batches(missing, project.case(first).id if first else None):
         if cancel is not None and cancel.is_set():
             return
+        found = project.some_cases(chosen)
+        batch = [found[case_id] for case_id in chosen]
         for case, maps in zip(batch, score(work, batch), strict=True):
             placed = limits.apply(stage, case, maps) if limits else maps
             stages.write(project.folder, kept, run, case.id, placed)
         done += len(batch)
-        yield Progress(done, len(cases), f"scoring films: {kept.replace('~', ' ')}")
+        yield Progress(done, len(missing), f"scoring films: {kept.replace('~', ' ')}")
     if shard is not None:
         return
-    if cases or stages.read_settings(project.folder, kept, run) is None:
+    if missing or stages.read_settings(project.folder, kept, run) is None:
         settings = thresholds.defaults(project, kept, run, header)
         stages.write_settings(project.folder, kept, run, settings)
 
@@ -193,11 +192,11 @@ def _variant(
     return name, variants.stage_name(name, config)
 
 
-def _batches(cases: list[Case], first: str | None) -> Iterator[list[Case]]:
+def _batches(ids: Sequence[str], first: str | None) -> Iterator[Sequence[str]]:
     """Yield cases in batches; the case `first`, if it is among them, before, alone."""
-    rest = [case for case in cases if case.id != first]
-    if len(rest) < len(cases):
-        yield [case for case in cases if case.id == first]
+    rest = [case_id for case_id in ids if case_id != first]
+    if first is not None and len(rest) < len(ids):
+        yield [first]
     for start in range(0, len(rest), BATCH):
         yield rest[start : start + BATCH]
 

@@ -54,8 +54,15 @@ class Labels:
         def value(label: int | None) -> int:
             return IGNORE if label is None else taken_for if label == -1 else label
 
-        rows = [[value(case.labels.get(name)) for name in findings] for case in cases]
-        table = np.array(rows, np.float32).reshape(len(cases), len(findings))
+        table = np.empty((len(cases), len(findings)), np.float32)
+        known: dict[int, list[int]] = {}
+        for row, case in enumerate(cases):
+            # Films with the same labels share them.
+            line = known.get(id(case.labels))
+            if line is None:
+                line = [value(case.labels.get(name)) for name in findings]
+                known[id(case.labels)] = line
+            table[row] = line
         return cls(cases, findings, torch.from_numpy(table))
 
     @property
@@ -78,7 +85,7 @@ class Labels:
             {
                 "case": self.cases[row].id,
                 "source": "label",
-                "labels": dict(self.cases[row].labels),
+                "labels": self.cases[row].labels,
             }
             for row in rows
         ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from napari_wsseg.io import runs
+from napari_wsseg.io.index.cases import UNKNOWN
 from napari_wsseg.io.project import Project
 from trainers.engine.recipe import configure, recipes, settings_of
 
@@ -43,9 +44,6 @@ def fingerprint(project: Project, recipe: str, settings: Mapping[str, Any]) -> s
     str
         SHA-256, hexadecimal.
     """
-    cases = [
-        (case.id, case.split, sorted(case.labels.items())) for case in project.cases()
-    ]
     experts: list[tuple[str, str, str]] = []
     if "n_expert" in settings:
         for case_id, findings in sorted(project.annotated().items()):
@@ -54,8 +52,30 @@ def fingerprint(project: Project, recipe: str, settings: Mapping[str, Any]) -> s
                 if latest is not None:
                     experts.append((case_id, finding, latest.mask_sha))
     decisive = {key: settings[key] for key in sorted(settings) if key != "tracker"}
-    text = json.dumps([recipe, decisive, cases, experts], default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    # The text of one list of all four, without a list of all films in memory.
+    digest = hashlib.sha256(
+        f"{json.dumps([recipe, decisive], default=str)[:-1]}, [".encode()
+    )
+    for text in _cases(project):
+        digest.update(text.encode())
+    digest.update(f"], {json.dumps(experts)}]".encode())
+    return digest.hexdigest()
+
+
+def _cases(project: Project) -> Iterator[str]:
+    """Yield the JSON of every case's id, split and labels, commas between."""
+    names = sorted(finding.name for finding in project.findings)
+    order = [[f.name for f in project.findings].index(name) for name in names]
+    columns = project.case_columns()
+    known: dict[bytes, str] = {}
+    rows = zip(columns.ids, columns.splits, columns.labels[:, order], strict=True)
+    for place, (case_id, split, labels) in enumerate(rows):
+        key = labels.tobytes()
+        if key not in known:
+            values = (None if v == UNKNOWN else v for v in labels.tolist())
+            known[key] = json.dumps(list(zip(names, values, strict=True)))
+        comma = ", " if place else ""
+        yield f"{comma}[{json.dumps(case_id)}, {json.dumps(split)}, {known[key]}]"
 
 
 def same(project: Project, recipe: str, settings: dict[str, Any]) -> Same:

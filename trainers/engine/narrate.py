@@ -121,7 +121,7 @@ def _unfinished_maps(run: Run) -> str:
     if not run.cancel.is_set():
         return ""
     project = _folder(run)
-    films = [case.id for case in project.cases()]
+    films = project.case_ids()
     for stage in recipes[run.name].stages:
         missing = stages.missing(project.folder, stage, run.folder.id, films)
         if missing:

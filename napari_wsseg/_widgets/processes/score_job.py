@@ -76,7 +76,7 @@ class Scoring(QObject):
         project = self._project()
         if project is None:
             return 0
-        films = [case.id for case in project.cases()]
+        films = project.case_ids()
         missing: set[str] = set()
         for stage, run in project.runs_in_use().items():
             missing |= stages.missing(project.folder, stage, run, films)
@@ -88,7 +88,7 @@ class Scoring(QObject):
         if project is None:
             return
         self.problem = ""
-        films = [case.id for case in project.cases()]
+        films = project.case_ids()
         self._waiting = deque(
             (stage, run)
             for stage, run in project.runs_in_use().items()

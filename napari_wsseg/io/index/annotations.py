@@ -114,6 +114,22 @@ def findings_of_cases(
     return found
 
 
+def findings_of_case(database: Database, case_id: str, reader: str | None) -> set[str]:
+    """Return which findings of one case have an expert mask, of a reader or any.
+
+    Parameters
+    ----------
+    database, case_id, reader
+        As in `latest`.
+    """
+    rows = database.rows(
+        "SELECT DISTINCT finding FROM annotations WHERE case_id = ? "
+        f"AND (reader = ? OR ? IS NULL) AND {_LIVING}",
+        *(case_id, reader, reader),
+    )
+    return {row["finding"] for row in rows}
+
+
 def everything(database: Database) -> list[Annotation]:
     """Return every living annotation, oldest first."""
     rows = database.rows(f"SELECT * FROM annotations WHERE {_LIVING} ORDER BY id")

@@ -109,6 +109,10 @@ class Database:
 
     def wipe(self) -> None:
         """Leave nothing on disk of what rows held before they were changed."""
+        with self.transaction():
+            # An index of words keeps what was deleted until it is made anew.
+            for statement in _migrations.FILL_WORDS:
+                self._connection.execute(statement)
         with self._in_words():
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -233,6 +237,8 @@ def _writing(path: Path) -> sqlite3.Connection:
             _migrations.migrate(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        # Every trigger was seen to be ours; older SQLites let none write to FTS5 else.
+        connection.execute("PRAGMA trusted_schema = ON")
         # A path that is changed must not stay in a corner of the page.
         connection.execute("PRAGMA secure_delete = ON")
         # A file that cannot be opened to write, SQLite opens to read without a word.
@@ -285,6 +291,11 @@ def _words(path: Path, error: sqlite3.Error | OSError | UnicodeDecodeError) -> s
         return f"{path.parent}: the disk is full; nothing was changed, free some space"
     if isinstance(error, OSError):
         return f"{path.parent}: could not be written ({error.strerror or text})"
+    if "no such module" in text or "no such tokenizer" in text:
+        return (
+            f"{path}: needs an SQLite of 3.34 or newer with FTS5, and this Python's "
+            f"({sqlite3.sqlite_version}) says: {text}; install a newer Python"
+        )
     if "unable to open" in text or "readonly" in text:
         return f"{path}: cannot be opened ({text}); check that it is there and allowed"
     if "disk I/O" in text:

@@ -205,6 +205,64 @@ def _work_of_readers(connection: sqlite3.Connection) -> None:
             )
 
 
+_PRESENT = (
+    "coalesce((SELECT group_concat(key, ' ') FROM json_each(CASE WHEN "
+    "json_valid({row}.labels) THEN {row}.labels ELSE '{{}}' END) WHERE value = 1), '')"
+)
+"""Names of the findings that a film is labelled to have; of damaged labels, none."""
+
+_FORGET_WORDS = (
+    "INSERT INTO film_words (film_words, rowid, place, part, present) SELECT 'delete', "
+    f"number, old.path, old.split, {_PRESENT.format(row='old')} FROM film_numbers "
+    "WHERE case_id = old.id"
+)
+_LEARN_WORDS = (
+    "INSERT INTO film_words (rowid, place, part, present) SELECT number, new.path, "
+    f"new.split, {_PRESENT.format(row='new')} FROM film_numbers WHERE case_id = new.id"
+)
+
+
+def _words_of_films(connection: sqlite3.Connection) -> None:
+    """Let any part of a film's path, split and findings be found without a scan.
+
+    Cases have no number of their own, which a full-text index wants. It keeps no text.
+    ``cases_in_order`` has all that a list of ids needs.
+    """
+    connection.execute(
+        """CREATE TABLE film_numbers (
+            number INTEGER PRIMARY KEY,
+            case_id TEXT NOT NULL UNIQUE REFERENCES cases (id)
+        )"""
+    )
+    connection.execute(
+        "CREATE VIRTUAL TABLE film_words USING fts5 (place, part, present, "
+        "content = '', tokenize = 'trigram')"
+    )
+    for statement in FILL_WORDS:
+        connection.execute(statement)
+    connection.execute(
+        "CREATE TRIGGER film_words_insert AFTER INSERT ON cases BEGIN "
+        f"INSERT INTO film_numbers (case_id) VALUES (new.id); {_LEARN_WORDS}; END"
+    )
+    connection.execute(
+        "CREATE TRIGGER film_words_update AFTER UPDATE OF path, split, labels ON cases "
+        f"BEGIN {_FORGET_WORDS}; {_LEARN_WORDS}; END"
+    )
+    connection.execute(
+        "CREATE TRIGGER film_words_delete BEFORE DELETE ON cases BEGIN "
+        f"{_FORGET_WORDS}; DELETE FROM film_numbers WHERE case_id = old.id; END"
+    )
+    connection.execute("CREATE INDEX cases_in_order ON cases (path, id, split)")
+
+
+FILL_WORDS = (
+    "INSERT OR IGNORE INTO film_numbers (case_id) SELECT id FROM cases ORDER BY path",
+    "INSERT INTO film_words (film_words) VALUES ('delete-all')",
+    "INSERT INTO film_words (rowid, place, part, present) SELECT number, path, split, "
+    f"{_PRESENT.format(row='cases')} FROM film_numbers JOIN cases ON id = case_id",
+)
+"""Statements that make the index of words anew from the cases."""
+
 MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [
     _first_index,
     _several_readers,
@@ -212,6 +270,7 @@ MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [
     _decisions_by_row,
     _label_versions,
     _work_of_readers,
+    _words_of_films,
 ]
 """In order; the index's version is the number of them that have been run."""
 

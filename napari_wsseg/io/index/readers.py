@@ -38,12 +38,14 @@ class ReaderStore:
             )
             _audit.append(self._database, actor, "final", entry)
 
-    def settled(self) -> dict[str, dict[str, str]]:
+    def settled(self, case_id: str | None = None) -> dict[str, dict[str, str]]:
         """Return, by case id and finding, who made the mask final that counts."""
+        one, values = ("WHERE case_id = ?", (case_id,)) if case_id else ("", ())
         rows = self._database.rows(
             "SELECT case_id, finding, actor FROM finals WHERE annotation IS NOT NULL "
             "AND annotation NOT IN (SELECT annotation FROM withdrawn) "
-            "AND id IN (SELECT max(id) FROM finals GROUP BY case_id, finding)"
+            f"AND id IN (SELECT max(id) FROM finals {one} GROUP BY case_id, finding)",
+            *values,
         )
         found: dict[str, dict[str, str]] = {}
         for row in rows:

@@ -43,7 +43,7 @@ class Arms:
         first = Shown(project.runs_used_first())
         if reading.arm != "random":
             return cls(reading.arm, {}, first, latest)
-        ids = [case.id for case in project.cases()]
+        ids = project.case_ids()
         return cls("", assigned(ids, project.secret, reading.reader), first, latest)
 
     def arm(self, case_id: str) -> str:
