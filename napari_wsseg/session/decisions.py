@@ -249,7 +249,7 @@ class Deciding:
         reader = self.reading.reader
         with self.project.transaction():
             if self.reading.mode != "blind":
-                for finding in self.project.readers.settled().get(case_id, {}):
+                for finding in self.project.readers.settled(case_id).get(case_id, {}):
                     self.project.readers.settle(case_id, finding, None, actor=reader)
             decision = self.project.decide(case_id, "reopen", reader=reader)
         self.take_over(case_id)

@@ -79,7 +79,7 @@ def _open_strokes(
     project: Project, case_id: str, scope: str | None
 ) -> dict[str, list[str]]:
     """Return who has open strokes on a case, by finding; of a final mask, nobody."""
-    final = project.readers.settled().get(case_id, {})
+    final = project.readers.settled(case_id).get(case_id, {})
     found: dict[str, list[str]] = {}
     for case, finding, reader, _ in project.journal.pending():
         if case == case_id and scope in (None, reader) and finding not in final:

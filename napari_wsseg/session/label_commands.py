@@ -153,7 +153,7 @@ class LabelCommands:
         if state.project is None:
             return
         case = shown_case(state.project.case(case_id), state)
-        state.list.cases[case_id] = case
+        state.list.cases.put(case)
         if state.loader is not None:
             state.loader.forget(case_id)
         if state.opened is not None and state.opened.case.id == case_id:

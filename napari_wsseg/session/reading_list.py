@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -11,6 +12,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline import agreement
 from napari_wsseg.pipeline.agreement import FINISHED
 from napari_wsseg.schema import Case, Decision, Verdict
+from napari_wsseg.session.case_list import CaseList
 from napari_wsseg.session.reading_mode import Reading
 
 SEEN_HOURS = 24
@@ -44,7 +46,7 @@ class ReadingList:
         When this reader was last shown each case, UTC.
     """
 
-    cases: dict[str, Case] = field(default_factory=dict)
+    cases: CaseList = field(default_factory=CaseList)
     decisions: dict[str, Decision] = field(default_factory=dict)
     annotated: dict[str, tuple[str, ...]] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
@@ -53,6 +55,8 @@ class ReadingList:
     settled: set[str] = field(default_factory=set)
     pairs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     seen: dict[str, str] = field(default_factory=dict)
+    _places: dict[str, int] = field(default_factory=dict)
+    _shuffles: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def from_project(
@@ -61,30 +65,68 @@ class ReadingList:
         """Read what a reading may show of a project, in the order of its files."""
         reading = reading or Reading()
         found = cls(
-            {case.id: case for case in _cases(project, reading)},
-            project.decisions(reader=reading.scope),
+            decisions=project.decisions(reader=reading.scope),
             seen=project.readers.seen(reading.reader),
         )
+        ids = project.case_ids()
         if reading.mode == "adjudicate":
             found.pairs = _pairs(project, reading.reader)
-            found.cases = {c: found.cases[c] for c in found.cases if c in found.pairs}
-        found.order = list(found.cases)
-        found.refresh(project, reading)
-        return found
-
-    def refresh(self, project: Project, reading: Reading) -> None:
-        """Read again who drew what and which cases are settled."""
+            ids = [case_id for case_id in ids if case_id in found.pairs]
+        found.cases = CaseList(ids, _reader_of(project, reading), found.unreadable)
+        found.set_order(ids)
         own = project.annotated(reader=reading.reader)
         decided = project.decisions(reader=reading.reader)
-        self.mine = {*own, *(c for c, d in decided.items() if d.verdict != "reopen")}
-        self.annotated = project.annotated() if reading.mode == "open" else own
-        self.settled = (
-            set() if reading.mode == "blind" else set(project.readers.settled())
-        )
+        found.mine = {*own, *(c for c, d in decided.items() if d.verdict != "reopen")}
+        found.annotated = project.annotated() if reading.mode == "open" else own
+        found.settled = set() if reading.mode == "blind" else set(project.readers.settled())
+        return found
+
+    def refresh(self, project: Project, reading: Reading, case_id: str) -> None:
+        """Read again who drew on a case, and whether it is settled.
+
+        Parameters
+        ----------
+        project, reading
+            As in `from_project`.
+        case_id
+            The one that something was done to; nothing of the others is read.
+        """
+        reader = reading.reader
+        own = project.annotated_findings(case_id, reader=reader)
+        decision = project.decision(case_id, reader=reader)
+        decided = decision is not None and decision.verdict != "reopen"
+        drawn = project.annotated_findings(case_id) if reading.mode == "open" else own
+        (self.mine.add if own or decided else self.mine.discard)(case_id)
+        if drawn:
+            self.annotated[case_id] = drawn
+        else:
+            self.annotated.pop(case_id, None)
+        settled = reading.mode != "blind" and bool(project.readers.settled(case_id))
+        (self.settled.add if settled else self.settled.discard)(case_id)
 
     def set_order(self, case_ids: Sequence[str]) -> None:
         """Take over the order, and perhaps the filter, of the worklist on screen."""
         self.order = list(case_ids)
+        self._places = {case_id: place for place, case_id in enumerate(self.order)}
+
+    def place(self, case_id: str | None) -> int:
+        """Return where a case comes in the order, or -1 where the filter hides it."""
+        return self._places.get(case_id or "", -1)
+
+    def statuses(self) -> dict[str, str]:
+        """Return `status` of every case that is more than drawn on."""
+        return {
+            **{c: w for c, d in self.decisions.items() if (w := _WORDS.get(d.verdict))},
+            **dict.fromkeys(self.settled, "adjudicated"),
+            **dict.fromkeys(self.unreadable, "unreadable"),
+        }
+
+    def shuffled(self, reader: str) -> list[str]:
+        """Return all cases in a reader's own order by chance, the same at all times."""
+        if reader not in self._shuffles:
+            chance = random.Random(reader)
+            self._shuffles[reader] = chance.sample(sorted(self.cases), len(self.cases))
+        return self._shuffles[reader]
 
     def status(self, case_id: str) -> str:
         """Return the verdict in a word, or how far the case is."""
@@ -110,15 +152,16 @@ class ReadingList:
         """Return the case `by` places on from `case_id`, stopping at the ends."""
         if not self.order:
             return None
-        if case_id not in self.order:
+        place = self.place(case_id)
+        if place < 0:
             return self.order[0]
-        index = self.order.index(case_id) + by
-        return self.order[min(max(index, 0), len(self.order) - 1)]
+        return self.order[min(max(place + by, 0), len(self.order) - 1)]
 
     def unread_after(self, case_id: str | None) -> str | None:
         """Return the next case to read after `case_id`, round the end, or ``None``."""
-        start = self.order.index(case_id) + 1 if case_id in self.order else 0
-        for other in self.order[start:] + self.order[:start]:
+        start, count = self.place(case_id) + 1, len(self.order)
+        for step in range(start, start + count):
+            other = self.order[step % count]
             if other != case_id and not self.is_finished(other):
                 return other
         return None
@@ -143,12 +186,19 @@ class ReadingList:
         return left * statistics.median(seconds) / 60
 
 
-def _cases(project: Project, reading: Reading) -> list[Case]:
-    """Return the cases, of a blind reading with this reader's own labels alone."""
+def _reader_of(
+    project: Project, reading: Reading
+) -> Callable[[Sequence[str]], Mapping[str, Case]]:
+    """Return what reads cases, of a blind reading with this reader's labels alone."""
     if reading.mode != "blind" or project.settings.blind_labels:
-        return project.cases()
+        return project.some_cases
     own = project.labels.own(reading.reader)
-    return [without_labels(case, own.get(case.id, {})) for case in project.cases()]
+
+    def read(case_ids: Sequence[str]) -> Mapping[str, Case]:
+        found = project.some_cases(case_ids)
+        return {c: without_labels(case, own.get(c, {})) for c, case in found.items()}
+
+    return read
 
 
 def without_labels(case: Case, own: Mapping[str, int | None]) -> Case:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,10 +61,8 @@ def ordered(
         From when the day is counted back; by default now, UTC.
     """
     if order == RANDOM:
-        chance = random.Random(reader)
-        shuffled = chance.sample(sorted(reading.cases), len(reading.cases))
         wanted = set(case_ids)
-        return [case_id for case_id in shuffled if case_id in wanted]
+        return [case_id for case_id in reading.shuffled(reader) if case_id in wanted]
     if order == DATE:
         dates = {c: d.created for c, d in reading.decisions.items()}
         return sorted(case_ids, key=lambda c: dates.get(c, ""), reverse=True)

@@ -1,11 +1,11 @@
 """The worklist as a table, quick with thousands of cases.
 
-Nothing is drawn that is not on screen, and a filter is one pass over plain lists.
+Nothing is read or drawn that is not on screen, and a filter is one pass over ids.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
@@ -46,7 +46,6 @@ _ROLES = frozenset(
     )
 )
 _ACCEPTED = ("accepted", "edited", "adjudicated")
-_OPEN = ("to review", "has mask")
 
 
 _UNCERTAINTY = (
@@ -55,10 +54,6 @@ _UNCERTAINTY = (
     "the finding that it is least sure of. Click to put the most uncertain films first."
 )
 _DIFFERENCE = "How far masks differ: 1 less the lowest Dice of a finding."
-
-
-_ID_LETTERS = 6
-"""Letters from which a word that is searched for may be the beginning of an id."""
 
 
 class WorklistModel(QAbstractTableModel):
@@ -77,41 +72,40 @@ class WorklistModel(QAbstractTableModel):
         #: The finding that the network is least sure of, and its probability.
         self.least_sure: Mapping[str, tuple[str, float]] = {}
         self.disagreeing: Mapping[str, float] = {}
-        self._words: list[str] = []
-        self._texts: dict[str, str] = {}
         self.shown: list[str] = []
-        self._rows: dict[str, int] = {}
         self.sorted_by: tuple[int, bool] | None = None
         self.cut = ("", "")
 
     def forget(self) -> None:
         """Start anew with another list of cases."""
-        self.scores, self.disagreeing, self._texts = {}, {}, {}
+        self.scores, self.disagreeing = {}, {}
         self.least_sure = {}
 
     def refresh(self) -> None:
         """Filter and order anew."""
-        self._words = self.words.lower().split()
+        reading = self.session.list
         self.beginResetModel()
-        everything = self.filter == "All" and not self._words
-        cases = self._cases()
-        passing = cases if everything else [c for c in cases if self._passes(c)]
-        self.shown = self._ordered(passing)
+        self.shown = self._ordered(self._passing())
         if self.sorted_by is not None:
             column, down = self.sorted_by
-            known = self.session.list.cases
-            self.shown.sort(key=lambda one: self._key(known[one], column), reverse=down)
-        self._rows = {case_id: row for row, case_id in enumerate(self.shown)}
-        self.session.list.set_order(self.shown)
+            keys = self._keys(self.shown, column)
+            self.shown.sort(key=keys.__getitem__, reverse=down)
+        reading.set_order(self.shown)
         self.endResetModel()
 
     def sort_by(self, column: int | None, *, down: bool = False) -> None:
         """Sort by what a column shows, or in the chosen order again."""
         self.sorted_by = None if column is None else (column, down)
 
-    def _key(self, case: Case, column: int) -> tuple[float, str]:
-        score = self.scores.get(case.id, -1.0) if column == 3 else 0.0
-        return score, self._cell(case, column).casefold()
+    def _keys(
+        self, case_ids: Sequence[str], column: int
+    ) -> dict[str, tuple[float, str]]:
+        """Return what cases are sorted by, their rows read page by page."""
+        scores = self.scores if column == 3 else {}
+        return {
+            case.id: (scores.get(case.id, -1.0), self._cell(case, column).casefold())
+            for case in self.session.list.cases.many(case_ids)
+        }
 
     def cut_names(self, begin: str, end: str) -> None:
         """Leave out what all names begin and end with."""
@@ -121,7 +115,7 @@ class WorklistModel(QAbstractTableModel):
 
     def row_of(self, case_id: str) -> int:
         """Return the row of a case, or -1 when the filter hides it."""
-        return self._rows.get(case_id, -1)
+        return self.session.list.place(case_id)
 
     def touch(self, case_id: str) -> None:
         """Draw one case's row again; it stays where it is until the next `refresh`."""
@@ -175,6 +169,8 @@ class WorklistModel(QAbstractTableModel):
             return f"{ICONS[status]} {status}"
         if column == 1:
             begin, end = self.cut
+            if not (case.name.startswith(begin) and case.name.endswith(end)):
+                return case.name
             kept = case.name[len(begin) : len(case.name) - len(end)]
             return f"{'…' if begin else ''}{kept}{'…' if end else ''}"
         if column == 2:
@@ -216,38 +212,50 @@ class WorklistModel(QAbstractTableModel):
             lines.append(f"“{decision.comment}”")
         return "\n".join(lines)
 
-    def _cases(self) -> list[str]:
-        return list(self.session.list.cases)
+    def _passing(self) -> list[str]:
+        """Return the cases that the chip and the words let pass: sets, not rows."""
+        passing = list(self.session.list.cases)
+        if self.filter == "To review":
+            closed = self.session.list.statuses()
+            passing = [case_id for case_id in passing if case_id not in closed]
+        elif self.filter != "All":
+            chosen = self._chosen()
+            passing = [case_id for case_id in passing if case_id in chosen]
+        if words := self.words.split():
+            found = self._found(words)
+            passing = [case_id for case_id in passing if case_id in found]
+        return passing
 
-    def _passes(self, case_id: str) -> bool:
+    def _chosen(self) -> Collection[str]:
         reading = self.session.list
-        if self._words and not self._matches(reading.cases[case_id]):
-            return False
-        if self.filter == "All":
-            return True
         if self.filter == "Has mask":
-            return case_id in reading.annotated
+            return reading.annotated
         if self.filter == "Mine":
-            return case_id in reading.mine
+            return reading.mine
         if self.filter == "Disagree":
-            return self.disagreeing.get(case_id, 0.0) > 1 - SAME_DICE
-        status = reading.status(case_id)
-        return {
-            "To review": status in _OPEN,
-            "Accepted": status in _ACCEPTED,
-            "Flagged": status == "flagged",
-        }[self.filter]
+            apart = self.disagreeing.items()
+            return {case_id for case_id, far in apart if far > 1 - SAME_DICE}
+        wanted = {"Accepted": _ACCEPTED, "Flagged": ("flagged",)}[self.filter]
+        return {c for c, status in reading.statuses().items() if status in wanted}
 
-    def _matches(self, case: Case) -> bool:
-        text = self._texts.get(case.id)
-        if text is None:
-            present = (f for f, label in case.labels.items() if label == 1)
-            text = " ".join((case.path, case.split, *present)).lower()
-            self._texts[case.id] = text
-        return all(
-            word in text or (len(word) >= _ID_LETTERS and case.id.startswith(word))
-            for word in self._words
-        )
+    def _found(self, words: Sequence[str]) -> Collection[str]:
+        """Return the cases that hold every word; findings only where they are shown."""
+        session, project = self.session, self.session.project
+        if project is None:
+            return ()
+        if not session.labels_hidden:
+            return project.search(words)
+        # Labels that this reader gave herself are hers to look for.
+        own = project.labels.own(session.reader)
+        each = []
+        for word in words:
+            named = {
+                case_id
+                for case_id, labels in own.items()
+                if any(v == 1 and word.lower() in f.lower() for f, v in labels.items())
+            }
+            each.append(project.search([word], labels=False) | named)
+        return set.intersection(*each)
 
     def _ordered(self, case_ids: list[str]) -> list[str]:
         session = self.session

@@ -179,11 +179,9 @@ class Worklist(QWidget):
             return
         self._fitting = True
         kept = {**dict(enumerate(_WIDTHS)), **self._own_widths}
-        names = [case.name for case in self.session.list.cases.values()]
+        names = self._some_names()
         metrics = self.table.fontMetrics()
-        longest = max(
-            (metrics.horizontalAdvance(n) for n in names[:_MEASURED]), default=0
-        )
+        longest = max((metrics.horizontalAdvance(n) for n in names), default=0)
         wanted = min(longest + 14, _NAMES) + _LISTED
         left = room.width() - kept[0]
         for column in (3, 4, 5):
@@ -199,6 +197,13 @@ class Worklist(QWidget):
         begin, end = shared(names) if longest + 14 > film else ("", "")
         self.model.cut_names(begin, end)
         self._fitting = False
+
+    def _some_names(self) -> list[str]:
+        """Return names from both ends of a long list."""
+        ids = list(self.session.list.cases)
+        if len(ids) > _MEASURED:
+            ids = ids[: _MEASURED // 2] + ids[-_MEASURED // 2 :]
+        return [case.name for case in self.session.list.cases.many(ids)]
 
     def _resized(self, column: int, before: int, after: int) -> None:
         """Keep a width that the reader dragged."""
