@@ -131,8 +131,9 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         context.lock.extend(
             _targets.lock_rows(project, labels, weak, config.labels, sources)
         )
-        targets.packed.update(weak.packed)
-    others = [row for row in others if row in targets.rows()]
+        targets.add(weak, over=True)
+    known_rows = targets.rows()
+    others = [row for row in others if row in known_rows]
     if not experts and not others:
         raise DataError(
             f"{_weak_masks.named(config, sources)} show nothing of any training film; "

@@ -63,7 +63,7 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
         return
     train, val = labels.known_in("train"), labels.known_in("val")
     in_train, in_val = set(train), set(val)
-    learnt = _only(targets, in_train)
+    learnt = targets.only(in_train)
     if not learnt.positive_rows():
         raise DataError(
             f"{_weak_masks.named(config, sources)} show nothing on any training film; "
@@ -83,7 +83,7 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
         feed=feed,
         labels=labels,
         targets=learnt,
-        validation=_only(targets, in_val),
+        validation=targets.only(in_val),
         sampler=_sampler(config, learnt),
         # Planted films are more of the same: an epoch is every film of the project.
         steps=max(
@@ -118,8 +118,3 @@ def _sampler(
     positive = _masks.pool(config.balance, learnt, sorted(shown))
     negative = sorted(learnt.rows() - shown)
     return RatioSampler(positive, negative, 0.5, config.batch, config.seed)
-
-
-def _only(targets: _targets.Targets, rows: set[int]) -> _targets.Targets:
-    kept = {key: mask for key, mask in targets.packed.items() if key[0] in rows}
-    return _targets.Targets(targets.size, targets.n_findings, kept)

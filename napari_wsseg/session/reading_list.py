@@ -78,7 +78,9 @@ class ReadingList:
         decided = project.decisions(reader=reading.reader)
         found.mine = {*own, *(c for c, d in decided.items() if d.verdict != "reopen")}
         found.annotated = project.annotated() if reading.mode == "open" else own
-        found.settled = set() if reading.mode == "blind" else set(project.readers.settled())
+        found.settled = (
+            set() if reading.mode == "blind" else set(project.readers.settled())
+        )
         return found
 
     def refresh(self, project: Project, reading: Reading, case_id: str) -> None:

@@ -38,6 +38,7 @@ WORDS = (
     ),
     *("val", "va", "'", "'quo", "zzz", "d/x.png", "png dcm", "ward 7", "00 12", "*"),
     *("a AND b", "pleural nodule", "NEAR(x y)", "place:doe", "-", "\0", "\0abc"),
+    *("000000", "0000000000000002", "00000", "0000000000000002 last"),
 )
 
 
@@ -67,7 +68,10 @@ def by_reading(project: Project, words: list[str], *, labels: bool) -> set[str]:
     for case in project.cases():
         present = (f for f, v in case.labels.items() if v == 1 and labels)
         text = " ".join((case.path, case.split, *present)).lower()
-        if all(word.lower() in text for word in words):
+        if all(
+            word.lower() in text or (len(word) > 5 and case.id.startswith(word))
+            for word in words
+        ):
             found.add(case.id)
     return found
 

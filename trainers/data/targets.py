@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Container, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,24 +20,30 @@ from napari_wsseg.schema import IGNORE, StageSettings
 from trainers.data.batches import Labels
 from trainers.engine.recipe import Context, recipes
 
-#: A finding that is known to be absent from the whole film.
-_EMPTY = None
+_UNKNOWN = -1
 
 
-@dataclass(slots=True)
 class Targets:
-    """Masks at working size, packed eight pixels to the byte.
+    """Masks at working size: a number for each film and finding, and what is drawn.
 
-    A pair of film and finding that is not in `packed` is unknown: no loss counts it.
-    Nor does any count a film's pixels in `void`.
+    Of a film of 512 × 512 with two masks of smooth outline that takes some 2 KiB.
+    A pair of film and finding that was not `put` is unknown: no loss counts it. Nor
+    does any count a film's pixels in `void`.
+
+    Parameters
+    ----------
+    size
+        Side of the square in pixels.
+    n_findings
+        Of the project.
     """
 
-    size: int
-    n_findings: int
-    packed: dict[tuple[int, int], NDArray[np.uint8] | None] = field(
-        default_factory=dict
-    )
-    void: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
+    def __init__(self, size: int, n_findings: int) -> None:
+        self.size = size
+        self.n_findings = n_findings
+        self._areas = np.full((0, n_findings), _UNKNOWN, np.int32)
+        self._masks: dict[int, bytes] = {}
+        self._void: dict[int, bytes] = {}
 
     def put(self, row: int, finding: int, mask: NDArray[np.bool_]) -> None:
         """Set the mask of a film and finding; an empty one says that it is absent.
@@ -51,8 +57,50 @@ class Targets:
         mask : (size, size) bool
             Letterboxed.
         """
-        whole = np.packbits(mask) if mask.any() else _EMPTY
-        self.packed[row, finding] = whole
+        area = int(np.count_nonzero(mask))
+        self._set(row, finding, area, _packed(mask) if area else None)
+
+    def put_void(self, row: int, mask: NDArray[np.bool_]) -> None:
+        """Let no loss count a film's pixels.
+
+        Parameters
+        ----------
+        row
+            The film's number.
+        mask : (size, size) bool
+            Letterboxed.
+        """
+        self._void[row] = _packed(mask)
+
+    def add(
+        self, other: Targets, findings: Container[int] | None = None, *, over: bool
+    ) -> None:
+        """Take over what another knows.
+
+        Parameters
+        ----------
+        other
+            Of the same size and findings.
+        findings
+            Only of these; ``None``: of all.
+        over
+            Whether that goes over what is known already.
+        """
+        for row, finding in other.pairs():
+            wanted = findings is None or finding in findings
+            if wanted and (over or not self.knows(row, finding)):
+                packed = other._masks.get(other._key(row, finding))
+                self._set(row, finding, int(other._areas[row, finding]), packed)
+
+    def only(self, rows: Container[int]) -> Targets:
+        """Return what is known of some films."""
+        kept = Targets(self.size, self.n_findings)
+        for row, finding in self.pairs():
+            if row in rows:
+                packed = self._masks.get(self._key(row, finding))
+                kept._set(row, finding, int(self._areas[row, finding]), packed)
+        kept._void = {row: mask for row, mask in self._void.items() if row in rows}
+        return kept
 
     def take(self, rows: Sequence[int]) -> Tensor:
         """Return (B, K, size, size) uint8 in {0, 1, 255}."""
@@ -60,34 +108,65 @@ class Targets:
         target = np.full(shape, IGNORE, np.uint8)
         for place, row in enumerate(rows):
             for finding in range(self.n_findings):
-                if (row, finding) not in self.packed:
-                    continue
-                packed = self.packed[row, finding]
-                target[place, finding] = (
-                    0 if packed is None else np.unpackbits(packed).reshape(shape[2:])
-                )
-            if row in self.void:
-                nobody = np.unpackbits(self.void[row]).reshape(shape[2:])
-                target[place, :, nobody > 0] = IGNORE
+                if self.knows(row, finding):
+                    packed = self._masks.get(self._key(row, finding))
+                    target[place, finding] = self._unpacked(packed) if packed else 0
+            if row in self._void:
+                target[place, :, self._unpacked(self._void[row]) > 0] = IGNORE
         return torch.from_numpy(target)
+
+    def knows(self, row: int, finding: int) -> bool:
+        """Whether a film's mask of a finding is known, be it empty."""
+        return row < len(self._areas) and self._areas[row, finding] != _UNKNOWN
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """Yield film and finding of every known mask, film by film."""
+        for row, finding in np.argwhere(self._areas != _UNKNOWN):
+            yield int(row), int(finding)
 
     def rows(self) -> set[int]:
         """Return the films of which at least one finding is known."""
-        return {row for row, _ in self.packed}
+        return _set_of(np.asarray((self._areas != _UNKNOWN).any(1)))
 
-    def positive_rows(self) -> set[int]:
-        """Return the films with at least one finding that is not empty."""
-        return {row for (row, _), packed in self.packed.items() if packed is not None}
+    def positive_rows(self, finding: int | None = None) -> set[int]:
+        """Return the films with a finding, or at least one, that is not empty."""
+        areas = self._areas if finding is None else self._areas[:, [finding]]
+        return _set_of(np.asarray((areas > 0).any(1)))
 
     def positive_weights(self, most: float = 20.0) -> list[float]:
         """Return, per finding, background pixels per finding pixel, at most `most`."""
         weights = []
-        for finding in range(self.n_findings):
-            masks = [p for (_, k), p in self.packed.items() if k == finding]
-            on = sum(int(np.unpackbits(p).sum()) for p in masks if p is not None)
-            off = len(masks) * self.size**2 - on
+        for areas in self._areas.T:
+            known = areas[areas != _UNKNOWN]
+            on = int(known.sum(dtype=np.int64))
+            off = len(known) * self.size**2 - on
             weights.append(min(most, off / on) if on else 1.0)
         return weights
+
+    def _set(self, row: int, finding: int, area: int, packed: bytes | None) -> None:
+        if row >= len(self._areas):
+            more = max(row + 1, 2 * len(self._areas)) - len(self._areas)
+            room = np.full((more, self.n_findings), _UNKNOWN, np.int32)
+            self._areas = np.concatenate([self._areas, room])
+        self._areas[row, finding] = area
+        self._masks.pop(self._key(row, finding), None)
+        if packed is not None:
+            self._masks[self._key(row, finding)] = packed
+
+    def _key(self, row: int, finding: int) -> int:
+        return row * self.n_findings + finding
+
+    def _unpacked(self, packed: bytes) -> NDArray[np.uint8]:
+        bits = np.frombuffer(zlib.decompress(packed), np.uint8)
+        return np.unpackbits(bits, count=self.size**2).reshape(self.size, self.size)
+
+
+def _packed(mask: NDArray[np.bool_]) -> bytes:
+    return zlib.compress(np.packbits(mask).tobytes(), 1)
+
+
+def _set_of(rows: NDArray[np.bool_]) -> set[int]:
+    return set(np.flatnonzero(rows).tolist())
 
 
 def expert(project: Project, labels: Labels, rows: Iterable[int], size: int) -> Targets:
@@ -118,7 +197,7 @@ def expert(project: Project, labels: Labels, rows: Iterable[int], size: int) -> 
             )
         void = project.void(case.id)
         if void is not None:
-            targets.void[row] = np.packbits(geometry.letterbox_mask(void, size))
+            targets.put_void(row, geometry.letterbox_mask(void, size))
     return targets
 
 
@@ -243,7 +322,7 @@ def lock_rows(
         Source of the findings that have one of their own.
     """
     rows = []
-    for row, k in targets.packed:
+    for row, k in targets.pairs():
         # A planted film is one of the project's, and more.
         case, finding = labels.cases[row].id.partition("+")[0], labels.findings[k]
         entry: dict[str, Any] = {

@@ -145,8 +145,8 @@ def pool(balance: str, targets: Targets, rows: Sequence[int]) -> list[int]:
     if balance == "presence":
         return balanced([[row for row in rows if row in positive], without])
     each = [
-        [row for row in rows if targets.packed.get((row, k)) is not None]
-        for k in range(targets.n_findings)
+        [row for row in rows if row in shown]
+        for shown in map(targets.positive_rows, range(targets.n_findings))
     ]
     return balanced([*each, without])
 

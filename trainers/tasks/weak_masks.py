@@ -174,9 +174,8 @@ def _of_each(
     known = set().union(*parts.values())
 
     def add(found: Targets, from_: set[str]) -> None:
-        for (row, k), mask in found.packed.items():
-            if parts[labels.findings[k]] & from_:
-                together.packed.setdefault((row, k), mask)
+        wanted = {k for k, f in enumerate(labels.findings) if parts[f] & from_}
+        together.add(found, wanted, over=False)
 
     for source in sorted(known - GROWN):
         if source == ANATOMY:
