@@ -95,9 +95,9 @@ def test_the_index_finds_what_reading_every_row_would(place: Path) -> None:
 def test_the_index_follows_labels_and_names(place: Path) -> None:
     with Project.open(place, write=True) as project:
         last = project.case_ids()[-1]
-        project.set_labels(last, {"nodule": 1, "pleural_effusion": 1})
+        project.labels.put(last, {"nodule": 1, "pleural_effusion": 1})
         check(project)
-        project.set_labels(last, {"nodule": 0})
+        project.labels.put(last, {"nodule": 0})
         check(project)
     with closing(sqlite3.connect(place / INDEX)) as index, index:
         index.execute("UPDATE cases SET path = 'elsewhere.png' WHERE id = ?", [last])

@@ -95,8 +95,8 @@ def test_a_blind_reader_finds_no_film_by_a_label_that_is_hidden(tmp_path: Path) 
     ids = noise_project.case_ids(place)
     with Project.open(place, write=True) as project:
         for case_id in ids:
-            project.set_labels(case_id, {"nodule": 1}, reader="bea")
-        project.set_labels(ids[1], {"nodule": 1}, reader="ann")
+            project.labels.put(case_id, {"nodule": 1}, reader="bea")
+        project.labels.put(ids[1], {"nodule": 1}, reader="ann")
     session = Session(reader="ann")
     session.open_project(place)
     model = WorklistModel(session)

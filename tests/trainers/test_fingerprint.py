@@ -15,7 +15,7 @@ def test_the_hash_is_that_of_one_list_of_all(tmp_path: Path) -> None:
     place = noise_project.make_project(tmp_path)
     with Project.open(place, write=True) as project:
         first, second = noise_project.case_ids(place)[:2]
-        project.set_labels(first, {"nodule": -1, "effusion": None}, reader="ann")
+        project.labels.put(first, {"nodule": -1, "effusion": None}, reader="ann")
         mask = noise_project.blob().astype(bool)
         kept = project.put_mask(second, "nodule", mask, reader="ann")
         settings = {"n_expert": 3, "size": 64, "tracker": "x"}
