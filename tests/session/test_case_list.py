@@ -13,8 +13,8 @@ from helpers import noise_project
 from napari_wsseg._widgets.worklist.model import WorklistModel
 from napari_wsseg.io.project import INDEX, Project
 from napari_wsseg.schema import Case
-from napari_wsseg.session import Session, case_list
-from napari_wsseg.session.case_list import CaseList
+from napari_wsseg.session import Session, reading_list
+from napari_wsseg.session.reading_list import CaseList
 from napari_wsseg.session.reading_mode import Mode
 
 
@@ -32,7 +32,7 @@ class Rows:
 
 
 def test_a_row_is_read_once_and_a_page_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(case_list, "_KEPT", 3)
+    monkeypatch.setattr(reading_list, "_KEPT", 3)
     rows, ids = Rows(), [case(number).id for number in range(1200)]
     cases = CaseList(ids, rows)
     assert len(cases) == 1200
@@ -53,7 +53,7 @@ def test_a_row_is_read_once_and_a_page_at_once(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_changed_of_a_film_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(case_list, "_KEPT", 1)
+    monkeypatch.setattr(reading_list, "_KEPT", 1)
     cases = CaseList([case(n).id for n in range(3)], Rows())
     changed = Case(case(1).id, "1.png", (9, 9), None, "train", {"nodule": 1})
     cases.put(changed)
