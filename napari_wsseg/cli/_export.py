@@ -19,8 +19,8 @@ from napari_wsseg.export import (
     writing,
 )
 from napari_wsseg.export.storing import Sent, Stored
-from napari_wsseg.io.dicomweb import access
-from napari_wsseg.io.dicomweb.client import Archive, Status
+from napari_wsseg.io import pacs
+from napari_wsseg.io.dicomweb.client import Status
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress, UsageError
 from napari_wsseg.schema import SPLITS
@@ -38,8 +38,8 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--to-pacs",
         metavar="URL",
-        help="instead of a folder, the archive at this DICOMweb address: accepted "
-        "masks alone, each once (docs/pacs.md)",
+        help="instead of a folder, the archive at this DICOMweb address, or at "
+        "dimse://AET@HOST:PORT: accepted masks alone, each once (docs/pacs.md)",
     )
     command.add_argument(
         "--ca", type=Path, metavar="FILE", help="certificates that sign the archive's"
@@ -102,7 +102,7 @@ def _to_archive(arguments: argparse.Namespace) -> int:
             "that the archive has; --identity de-identified stores films and masks of "
             "nobody, with new UIDs"
         )
-    archive = Archive(access.to(arguments.to_pacs, ca=arguments.ca))
+    archive = pacs.at(arguments.to_pacs, ca=arguments.ca)
     scope = Scope(arguments.split, arguments.reader)
     _output.person(f"identity: {identity}; to: {archive.host}")
     with Project.open(arguments.project) as project:

@@ -80,8 +80,9 @@ def _archive_options(group: Any) -> None:
     group.add_argument(
         "--from-pacs",
         metavar="URL",
-        help="its DICOMweb address, instead of --images; name and password come from "
-        "WSSEG_PACS_USER and WSSEG_PACS_PASSWORD or the keyring (docs/pacs.md)",
+        help="its DICOMweb address, or dimse://AET@HOST:PORT, instead of --images; "
+        "name and password come from WSSEG_PACS_USER and WSSEG_PACS_PASSWORD or the "
+        "keyring (docs/pacs.md)",
     )
     group.add_argument(
         "--query",
@@ -149,8 +150,8 @@ def _from_folder(arguments: argparse.Namespace, importer: Importer) -> Job:
 
 def _from_pacs(arguments: argparse.Namespace, importer: Importer) -> Job:
     from napari_wsseg.datasets import from_archive
-    from napari_wsseg.io.dicomweb import access, query
-    from napari_wsseg.io.dicomweb.client import Archive
+    from napari_wsseg.io import pacs
+    from napari_wsseg.io.dicomweb import query
 
     if arguments.dataset != "folder":
         raise UsageError("--from-pacs: films of an archive are of no public data set")
@@ -164,7 +165,7 @@ def _from_pacs(arguments: argparse.Namespace, importer: Importer) -> Job:
         raise UsageError("--limit: fetch 1 film or more")
     return from_archive.steps(
         arguments.project,
-        Archive(access.to(arguments.from_pacs, ca=arguments.ca)),
+        pacs.at(arguments.from_pacs, ca=arguments.ca),
         query.parse(arguments.query),
         arguments.films,
         labels=arguments.labels,

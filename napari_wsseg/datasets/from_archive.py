@@ -2,7 +2,7 @@
 
 ::
 
-    archive = Archive(access.to("https://pacs.example.org/dicom-web"))
+    archive = pacs.at("https://pacs.example.org/dicom-web")
     job = steps(project, archive, query.parse("Modality=DX"), films, importer=importer)
 
 yields `Progress`, may be closed at any moment, and returns the import's report; the
@@ -23,8 +23,9 @@ from napari_wsseg.datasets.importing import build as _build
 from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.io import atomic, film_identity
-from napari_wsseg.io.dicomweb.client import Archive, Instance, Refused, Unreachable
+from napari_wsseg.io.dicomweb.client import Instance, Refused, Unreachable
 from napari_wsseg.io.dicomweb.query import Query
+from napari_wsseg.io.pacs import Archive
 from napari_wsseg.jobs import DataError, JobFailed, Progress, UsageError
 
 _LITTLE_LEFT = 20

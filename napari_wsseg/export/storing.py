@@ -17,7 +17,8 @@ from napari_wsseg.export import (
 )
 from napari_wsseg.export.exporting import identity as _identity
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io.dicomweb.client import Answer, Archive, Refused, Unreachable
+from napari_wsseg.io.dicomweb.client import Answer, Refused, Unreachable
+from napari_wsseg.io.pacs import Archive
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, Progress, UsageError
 from napari_wsseg.schema import Case
@@ -44,6 +45,8 @@ class Stored:
     """What an export to an archive did, or would do."""
 
     format: str
+    host: str
+    identity: Identity
     sent: tuple[Sent, ...]
     skipped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -121,7 +124,7 @@ def steps(
     except Refused as error:
         raise JobFailed(str(error)) from error
     yield Progress(total, total, "storing")
-    return _result(name, sent, notes, dry_run, archive)
+    return _result(chosen, name, sent, notes, dry_run)
 
 
 def _data_set(file: File) -> Any:
@@ -140,11 +143,14 @@ def _broken_off(error: Unreachable, sent: list[Sent]) -> JobFailed:
 
 
 def _result(
-    name: str, sent: list[Sent], notes: list[Note], dry_run: bool, archive: Archive
+    chosen: Selection, name: str, sent: list[Sent], notes: list[Note], dry_run: bool
 ) -> Stored:
+    assert chosen.archive is not None
+    host = chosen.archive.host
     skipped = tuple(note.text for note in notes if note.kind == "skipped")
     if not sent:
         lines = "\n".join(f"  {text}" for text in skipped[:10])
-        raise DataError(f"{archive.host}: nothing was stored\n{lines}")
+        raise DataError(f"{host}: nothing was stored\n{lines}")
     warnings = tuple(note.text for note in notes if note.kind != "skipped")
-    return Stored(name, tuple(sent), skipped, warnings, dry_run)
+    who = chosen.identity
+    return Stored(name, host, who, tuple(sent), skipped, warnings, dry_run)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -24,13 +25,67 @@ NAME, PASSWORD = "wsseg", "only-here"
 USER = "Basic " + b64encode(f"{NAME}:{PASSWORD}".encode()).decode()
 
 
-class Archive:
-    """An Orthanc with DICOMweb, spoken to as a client does."""
+SETTINGS = Path(__file__).parents[2] / "docs/orthanc.json"
+"""Those that docs/pacs.md tells people to try; name and password are in them."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
+
+class Archive:
+    """An Orthanc with DICOMweb and DIMSE, spoken to as a client does.
+
+    Parameters
+    ----------
+    folder
+        Where it keeps its films; what it is told lies there, too.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port, self.dicom_port, self.landing_port = (free_port() for _ in range(3))
+        self.url = f"http://127.0.0.1:{self.port}"
         self.web = f"{self.url}/dicom-web"
+        self.dimse = f"dimse://ORTHANC@127.0.0.1:{self.dicom_port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Begin, with what lies in the folder; return when it answers."""
+        program = shutil.which("Orthanc")
+        assert program, "Orthanc is not installed: apt-get install orthanc-dicomweb"
+        config = self.folder / "orthanc.json"
+        config.write_text(json.dumps(self._settings()))
+        with (self.folder / "orthanc.log").open("a") as log:
+            self._process = subprocess.Popen(
+                [program, str(config)], stdout=log, stderr=log
+            )
+        _wait_for(self, self._process)
+
+    def kill(self) -> None:
+        """End at once, in the middle of whatever it does (SIGKILL)."""
+        assert self._process
+        self._process.kill()
+        self._process.wait()
+
+    def end(self) -> None:
+        """End in an orderly way."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def _settings(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(SETTINGS.read_text())
+        store = str(self.folder / "store")
+        told |= {
+            "HttpPort": self.port,
+            "DicomPort": self.dicom_port,
+            "DicomModalities": {"wsseg": ["WSSEG", "127.0.0.1", self.landing_port]},
+            "StorageDirectory": store,
+            "IndexDirectory": store,
+            "Plugins": [place for place in PLUGINS if Path(place).is_dir()],
+        }
+        return told
 
     def ask(
         self, path: str, data: bytes | None = None, method: str | None = None
@@ -62,36 +117,25 @@ class Archive:
 @contextmanager
 def running(folder: Path) -> Iterator[Archive]:
     """Start an archive that keeps its films in a folder, and end it."""
-    program = shutil.which("Orthanc")
-    assert program, "Orthanc is not installed: apt-get install orthanc-dicomweb"
-    ports = [free_port(), free_port()]
-    settings = {
-        "HttpPort": ports[0],
-        "DicomPort": ports[1],
-        "DicomServerEnabled": False,
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": True,
-        "RegisteredUsers": {NAME: PASSWORD},
-        "StorageDirectory": str(folder / "store"),
-        "IndexDirectory": str(folder / "store"),
-        "Plugins": [place for place in PLUGINS if Path(place).is_dir()],
-        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
-    }
-    config = folder / "orthanc.json"
-    config.write_text(json.dumps(settings))
-    with (folder / "orthanc.log").open("w") as log:
-        process = subprocess.Popen([program, str(config)], stdout=log, stderr=log)
-        try:
-            found = Archive(ports[0])
-            _wait_for(found, process)
-            yield found
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    found = Archive(folder)
+    try:
+        found.start()
+        yield found
+    finally:
+        found.end()
+
+
+def self_signed(folder: Path, name: str = "IP:127.0.0.1") -> Path:
+    """Write a key and the certificate that it signs itself with; return their file."""
+    key, signed = folder / "key.pem", folder / "signed.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    words += ["-subj", "/CN=archive", "-addext", f"subjectAltName={name}"]
+    subprocess.run(
+        [*words, "-keyout", key, "-out", signed], check=True, capture_output=True
+    )
+    both = folder / "both.pem"
+    both.write_text(key.read_text() + signed.read_text())
+    return both
 
 
 def free_port() -> int:
@@ -115,6 +159,11 @@ def _wait_for(archive: Archive, process: subprocess.Popen[bytes]) -> None:
 class Liar:
     """A server in front of an archive that passes on, or does not, what is asked.
 
+    Parameters
+    ----------
+    certificate
+        A file with the key and certificate that the line is encrypted with, if it is.
+
     Attributes
     ----------
     fault
@@ -127,7 +176,7 @@ class Liar:
         Every request: method, path and its Authorization.
     """
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, certificate: Path | None = None) -> None:
         self.archive = archive
         self.fault: Callable[[str, str, int], Any] = lambda method, path, number: None
         self.seen: list[tuple[str, str, str]] = []
@@ -145,7 +194,16 @@ class Liar:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.web = f"http://127.0.0.1:{self._server.server_port}/dicom-web"
+        scheme = "http"
+        if certificate:
+            scheme = "https"
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            # Each line shakes hands on its own thread, when it is first read from.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.web = f"{scheme}://127.0.0.1:{self._server.server_port}/dicom-web"
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), daemon=True
         )

@@ -20,6 +20,8 @@ CERTIFICATE, KEY = "WSSEG_PACS_CERT", "WSSEG_PACS_KEY"
 PLAIN_HTTP = "WSSEG_PACS_PLAIN_HTTP"
 """Environment: who asks; whose certificates are believed; our own certificate."""
 
+FILMS = "patients' films"
+
 SERVICE = "napari-wsseg"
 """In the keyring, followed by a space and the archive's host and port."""
 
@@ -82,7 +84,8 @@ def to(url: str, *, ca: Path | None = None) -> Access:
     if parts.query or parts.fragment:
         raise UsageError(f"{url}: an archive's address has no ? and no #")
     user, password, token = _who(parts.netloc)
-    _check_line(parts.scheme, host, secret=bool(password or token))
+    if parts.scheme != "https":
+        require_closed_line(url, host, "a password" if password or token else FILMS)
     return Access(
         url.rstrip("/"),
         user,
@@ -116,17 +119,29 @@ def _from_keyring(place: str, user: str) -> tuple[str, str]:
     return (found.username, found.password) if found else (user, "")
 
 
-def _check_line(scheme: str, host: str, *, secret: bool) -> None:
-    if scheme == "https" or _is_here(host) or os.environ.get(PLAIN_HTTP) == "1":
+def require_closed_line(url: str, host: str, what: str = FILMS) -> None:
+    """Check that what is not encrypted stays on this machine, or in a closed network.
+
+    Parameters
+    ----------
+    what
+        That could be read on the way.
+
+    Raises
+    ------
+    UsageError
+    """
+    if is_here(host) or os.environ.get(PLAIN_HTTP) == "1":
         return
-    what = "a password" if secret else "patients' films"
+    scheme = url.partition(":")[0]
     raise UsageError(
-        f"http://{host}: not encrypted, so {what} could be read on the way; use https, "
-        f"or set {PLAIN_HTTP}=1 where the network itself is closed"
+        f"{scheme}://{host}: not encrypted, so {what} could be read on the way; use "
+        f"https, or set {PLAIN_HTTP}=1 where the network itself is closed"
     )
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
+    """Whether a host is this machine, so that nothing leaves it."""
     if host == "localhost":
         return True
     try:

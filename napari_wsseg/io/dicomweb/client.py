@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from napari_wsseg.io.dicomweb.access import PASSWORD, USER, Access
+from napari_wsseg.io.dicomweb.access import CA, PASSWORD, USER, Access
 from napari_wsseg.io.dicomweb.query import Query
 from napari_wsseg.jobs import DataError, JobFailed
 
@@ -23,7 +23,8 @@ LONGEST_WAIT = 30.0
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 """Answers that another try may change."""
 
-_NOT_FILMS = frozenset(("SEG", "SR", "PR", "KO", "DOC", "REG", "RTSTRUCT", "ECG"))
+NOT_FILMS = frozenset(("SEG", "SR", "PR", "KO", "DOC", "REG", "RTSTRUCT", "ECG"))
+"""Modalities of what no archive is asked for here."""
 
 _REASONS = {
     0x0110: "it failed at its own work",
@@ -131,7 +132,7 @@ class Archive:
             query.of_series(), self._client.search_for_series, "0020000E", study
         )
         for uid, row in series.items():
-            if _value(row, "00080060") in _NOT_FILMS:
+            if _value(row, "00080060") in NOT_FILMS:
                 continue
             found = self._searched(
                 query.of_instances(),
@@ -246,7 +247,7 @@ class Archive:
                 one.uid,
                 media_types=(("application/dicom", "*"),),
             )
-            _check_whole(found, one.uid)
+            check_whole(found, one.uid)
             return Film(found, _encoded(found))
 
         return self._tried(ask)
@@ -302,11 +303,11 @@ class Archive:
             except (requests.exceptions.SSLError, requests.exceptions.InvalidURL) as e:
                 raise Unreachable(
                     f"{self.host}: no safe line ({_short(e)}); name the file of "
-                    "certificates that sign the archive's with --ca"
+                    f"certificates that sign the archive's with --ca or {CA}"
                 ) from e
             except sessions.TooLarge as error:
                 raise Refused(f"{self.host}: sent {error}") from error
-            except (requests.RequestException, _NotWhole) as error:
+            except (requests.RequestException, NotWhole) as error:
                 failure = error
             except (Unreachable, Refused):
                 raise
@@ -318,7 +319,7 @@ class Archive:
             if tries < TRIES:
                 self._wait(min(wait, LONGEST_WAIT) * random.uniform(0.8, 1.2))
                 wait *= 2
-        if isinstance(failure, _NotWhole):
+        if isinstance(failure, NotWhole):
             raise Refused(f"{self.host}: {failure}, {TRIES} times")
         raise Unreachable(
             f"{self.host}: does not answer ({_short(failure)}), {TRIES} times"
@@ -340,15 +341,21 @@ class Archive:
         return Refused(f"{self.host}: {words} ({status})")
 
 
-class _NotWhole(Exception):
+class NotWhole(Exception):
     """What came is not what was asked for, or not all of it."""
 
 
-def _check_whole(found: Any, uid: str) -> None:
+def check_whole(found: Any, uid: str) -> None:
+    """Check that a data set is the film that was asked for, with all of its pixels.
+
+    Raises
+    ------
+    NotWhole
+    """
     if str(found.get("SOPInstanceUID", "")) != uid:
-        raise _NotWhole("sent another film than the one that was asked for")
+        raise NotWhole("sent another film than the one that was asked for")
     if "PixelData" not in found:
-        raise _NotWhole("sent a film without pixels")
+        raise NotWhole("sent a film without pixels")
     if found.file_meta.TransferSyntaxUID.is_encapsulated:
         return
     sizes = (found.Rows, found.Columns, found.get("SamplesPerPixel") or 1)
@@ -356,7 +363,7 @@ def _check_whole(found: Any, uid: str) -> None:
     for size in sizes:
         bits *= int(size)
     if len(found.PixelData) * 8 < bits:
-        raise _NotWhole("sent a film whose pixels break off")
+        raise NotWhole("sent a film whose pixels break off")
 
 
 def _checked_rows(found: Any) -> list[Mapping[str, Any]]:
@@ -370,7 +377,7 @@ def _encoded(found: Any) -> bytes:
     try:
         found.save_as(file, enforce_file_format=True)
     except Exception as error:  # elements that were cut in two raise nearly anything
-        raise _NotWhole("sent a damaged film") from error
+        raise NotWhole("sent a damaged film") from error
     return file.getvalue()
 
 
@@ -396,7 +403,7 @@ def _asked_to_wait(response: Any) -> float:
 def _answer(uid: str, told: Any, *, seen: bool) -> Answer:
     failed = [int(item.get("FailureReason") or 0) for item in _failed(told)]
     if failed:
-        return Answer(uid, "refused", _reason(failed[0]))
+        return Answer(uid, "refused", reason(failed[0]))
     if not seen:
         words = "it said so, but does not show it yet: look again later"
         return Answer(uid, "stored", words)
@@ -411,7 +418,8 @@ def _failed(told: Any) -> list[Any]:
     return [*told.get("FailedSOPSequence", ()), *told.get("OtherFailuresSequence", ())]
 
 
-def _reason(code: int) -> str:
+def reason(code: int) -> str:
+    """Say what a Failure Reason, or the status of a C-STORE, means."""
     return _REASONS.get(code, f"it gives the reason 0x{code:04X}")
 
 
@@ -425,7 +433,7 @@ def _failures(response: Any) -> str:
         codes = [int(item.get("FailureReason") or 0) for item in _failed(told)]
     except Exception:  # whatever a gateway writes for people
         return ""
-    return ", ".join(_reason(code) for code in dict.fromkeys(codes))
+    return ", ".join(reason(code) for code in dict.fromkeys(codes))
 
 
 def _short(error: Exception) -> str:

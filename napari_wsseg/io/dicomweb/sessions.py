@@ -30,12 +30,21 @@ class Session(requests.Session):  # type: ignore[misc]
             self.auth = _Bearer(access.token)
         elif access.password:
             self.auth = (access.user, access.password)
+        self._ca = access.ca
         if access.ca:
             self.verify = access.ca
         if access.certificate:
             self.cert = (
                 (access.certificate, access.key) if access.key else access.certificate
             )
+
+    def merge_environment_settings(self, *words: Any, **options: Any) -> Any:
+        """Believe the certificates that were named for the archive before all others.
+
+        requests would let ``REQUESTS_CA_BUNDLE`` count before them.
+        """
+        found = super().merge_environment_settings(*words, **options)
+        return {**found, "verify": self._ca} if self._ca else found
 
     def send(self, request: Any, **options: Any) -> Any:
         """Send a question; return its answer, whole.
