@@ -21,6 +21,9 @@ ANATOMY = "anatomy"
 
 SPLITS = ("train", "val", "test")
 
+STORES = ("npz", "packed")
+"""How stage maps are kept: a file for each film, or for many."""
+
 RULES = ("threshold", "triplet", "otsu")
 """The ways in which a map is cut into a mask, see `StageSettings`."""
 

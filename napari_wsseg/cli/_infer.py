@@ -7,11 +7,14 @@ import os
 import subprocess
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_wsseg import protocol
 from napari_wsseg.cli import _output, add_json, add_project
-from napari_wsseg.schema import ANATOMY, STAGES
+from napari_wsseg.schema import ACCEPTING, ANATOMY, STAGES, STORES
+
+if TYPE_CHECKING:
+    from napari_wsseg.io.project import Project
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -42,6 +45,19 @@ def add(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="N such jobs on this machine, then the last call",
     )
+    command.add_argument(
+        "--store",
+        choices=STORES,
+        help="npz: a file for each film, packed: a file for many, a byte a cell; "
+        "default: as wsseg.toml has it under [defaults], else npz",
+    )
+    command.add_argument(
+        "--keep",
+        choices=("none", "accepted", "all"),
+        default="all",
+        help="whose maps stay once thresholds are set, the others are made again when "
+        "they are asked for: nobody's, those of films that a reader accepted, or all",
+    )
     command.add_argument("--again", action="store_true", help="also what is there")
     add_json(command)
 
@@ -60,6 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--processes {arguments.processes}: there must be one")
     if arguments.processes > 1 and (shard or arguments.only or arguments.first):
         raise UsageError("--processes goes without --shard, --first and --only")
+    if arguments.keep != "all" and (shard or arguments.only):
+        raise UsageError(
+            "--keep goes without --shard and --only: the last call lets go"
+        )
     cancel = threading.Event()
     _cancellation.on_signals(cancel)
     with Project.open(arguments.project) as project:
@@ -94,12 +114,15 @@ def run(arguments: argparse.Namespace) -> int:
                 # What the jobs side by side have just made is not made once more.
                 again=arguments.again and arguments.processes == 1,
                 shard=shard,
+                packed=arguments.store and arguments.store == "packed",
             )
             _output.through(job, _output.Reporter(arguments.json))
             kept, what = arguments.stage, arguments.stage
             if variant:
                 kept = variants.stage_name(variant, config)
                 what = f"{arguments.stage} ({variants.variant_title(variant)})"
+            if arguments.keep != "all" and not cancel.is_set():
+                _let_go(project, kept, run_id, arguments.keep)
             counts[what] = len(stages.cases_with_maps(project.folder, kept, run_id))
         total = project.n_cases()
     for what, seen in counts.items():
@@ -115,6 +138,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _output.program(end)
     return 130 if cancel.is_set() else 0
+
+
+def _let_go(project: Project, stage: str, run_id: str, keep: str) -> None:
+    """Delete the maps of films that nobody accepted, or of all."""
+    from napari_wsseg.io import stages
+
+    kept: set[str] = set()
+    if keep == "accepted":
+        decisions = project.decisions().items()
+        kept = {case_id for case_id, d in decisions if d.verdict in ACCEPTING}
+    stages.keep(project.folder, stage, run_id, kept)
+    _output.person(f"{stage}: kept {keep}; the others are made again when asked for")
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -134,6 +169,7 @@ def _side_by_side(
     words = ["infer", arguments.stage, "-p", str(arguments.project), "--run", run_id]
     words += ["--map", arguments.map] if arguments.map else []
     words += ["--again"] if arguments.again else []
+    words += ["--store", arguments.store] if arguments.store else []
     threads = max(1, (os.cpu_count() or 1) // count)
     command = [sys.executable, "-m", "napari_wsseg.cli", *words]
     jobs = [

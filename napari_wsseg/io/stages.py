@@ -1,14 +1,17 @@
 """Stage maps on disk: ``stages/<stage>/<run>/<case>.npz``, rebuildable.
 
-Scores are kept as float16 rather than as masks, so that thresholds can move later.
+Scores are kept as float16 rather than as masks, so that thresholds can move later. A
+project whose ``wsseg.toml`` says ``store = "packed"`` keeps them in files of many
+films, a byte a cell (`napari_wsseg.io.files.map_shards`); both are read everywhere.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_wsseg.io import atomic, project_files
-from napari_wsseg.io.files import presence
+from napari_wsseg.io.files import map_shards, presence
 from napari_wsseg.io.values import NUMBER, Form
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import ANATOMY, STAGES, StageMaps, StageSettings
@@ -86,7 +89,16 @@ def folder(project: Path, stage: str, run: str) -> Path:
     return project / "stages" / stage / project_files.plain(run)
 
 
-def write(project: Path, stage: str, run: str, case_id: str, maps: StageMaps) -> None:
+def write(
+    project: Path,
+    stage: str,
+    run: str,
+    case_id: str,
+    maps: StageMaps,
+    *,
+    packed: bool = False,
+    wanted: Collection[int] = (),
+) -> None:
     """Keep one case's maps.
 
     Parameters
@@ -97,21 +109,32 @@ def write(project: Path, stage: str, run: str, case_id: str, maps: StageMaps) ->
         16 hexadecimal digits.
     maps
         Scores are rounded to float16. What an earlier drawing left of the stage goes.
+    packed
+        Keep them as `map_shards.encode` does, to be joined by `pack`.
+    wanted
+        Places of findings that are then kept however improbable.
 
     Raises
     ------
     DataError
         The disk is full or the project is not there any more.
     """
+    place = folder(project, stage, run)
+    if packed:
+        presence.check_is_project(project)
+        _begin(place)
+        map_shards.write(place, case_id, maps, wanted)
+        project_files.remove(place / f"{case_id}.npz")
+        return
     arrays: dict[str, Any] = {
         "score": maps.score.astype(np.float16),
         "present": maps.present.astype(np.float32),
         **{f"extra_{name}": array for name, array in maps.extra.items()},
     }
     presence.check_is_project(project)
-    _begin(folder(project, stage, run))
+    _begin(place)
     atomic.write(
-        folder(project, stage, run) / f"{case_id}.npz",
+        place / f"{case_id}.npz",
         lambda file: np.savez_compressed(file, allow_pickle=False, **arrays),
     )
 
@@ -122,6 +145,8 @@ def _begin(place: Path) -> None:
         return
     for stale in (*place.glob("*.npz"), place / "stage.json"):
         project_files.remove(stale)
+    if (place / map_shards.FOLDER).is_dir():
+        project_files.remove_tree(place / map_shards.FOLDER)
     atomic.write_json(place / _MARK, {"drawing": DRAWING})
 
 
@@ -149,8 +174,11 @@ def read(project: Path, stage: str, run: str, case_id: str) -> StageMaps | None:
     DataError
         If the file is damaged; deleting it and running the stage again mends it.
     """
-    path = folder(project, stage, run) / f"{case_id}.npz"
+    place = folder(project, stage, run)
+    path = place / f"{case_id}.npz"
     try:
+        if not os.path.lexists(path):
+            return map_shards.read(place, case_id, MAX_BYTES)
         with _load(path) as arrays:
             score, present = arrays["score"], arrays["present"]
             if score.ndim != 3 or present.shape != score.shape[:1]:
@@ -167,6 +195,7 @@ def read(project: Path, stage: str, run: str, case_id: str) -> StageMaps | None:
     except FileNotFoundError:
         return None
     except _DAMAGE as error:
+        path = map_shards.path_of(place, case_id) or path
         raise DataError(
             f"{path} is damaged ({error}); delete it and run the stage again"
         ) from error
@@ -189,8 +218,11 @@ def read_present(
     (K,) float32 in [0, 1] or None
         ``None``: the stage has not seen the case, or its file is damaged.
     """
-    path = folder(project, stage, run) / f"{case_id}.npz"
+    place = folder(project, stage, run)
+    path = place / f"{case_id}.npz"
     try:
+        if not os.path.lexists(path):
+            return map_shards.read_present(place, case_id)
         with _load(path) as arrays:
             return np.asarray(arrays["present"], np.float32)
     except _DAMAGE:
@@ -226,7 +258,51 @@ def cases_with_maps(project: Path, stage: str, run: str) -> set[str]:
         As in `folder`.
     """
     place = project_files.checked(folder(project, stage, run))
-    return {path.stem for path in place.glob("*.npz")} if _is_current(place) else set()
+    if not _is_current(place):
+        return set()
+    return {path.stem for path in place.glob("*.npz")} | map_shards.cases(place)
+
+
+def pack(
+    project: Path,
+    stage: str,
+    run: str,
+    films: Iterable[str] | None = None,
+    *,
+    least: int = 1,
+) -> None:
+    """Join what was written ``packed``, see `map_shards.pack`.
+
+    Parameters
+    ----------
+    project, stage, run
+        As in `folder`.
+    films, least
+        Only these films, and no fewer.
+    """
+    map_shards.pack(folder(project, stage, run), films, least=least)
+
+
+def keep(project: Path, stage: str, run: str, films: Collection[str]) -> None:
+    """Delete the maps of all films but these; the stage makes them again when asked.
+
+    Parameters
+    ----------
+    project, stage, run
+        As in `folder`.
+    films
+        Case ids, of 16 hexadecimal digits.
+    """
+    place = project_files.checked(folder(project, stage, run))
+    for path in place.glob("*.npz"):
+        if path.stem not in films:
+            project_files.remove(path)
+    map_shards.keep(place, films)
+
+
+def places(project: Path) -> list[Path]:
+    """Return the folders of maps of every stage and run."""
+    return sorted(path for path in (project / "stages").glob("*/*") if path.is_dir())
 
 
 def missing(project: Path, stage: str, run: str, films: Iterable[str]) -> set[str]:

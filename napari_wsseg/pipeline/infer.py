@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
@@ -26,7 +26,16 @@ from napari_wsseg.pipeline.inference.work import Scorer, Work
 from napari_wsseg.schema import ANATOMY
 
 #: Films that go through a network together.
+T = TypeVar("T")
+
 BATCH = 8
+"""Films that a network sees at once."""
+
+PACKED_EVERY = 512
+"""Films after which those of a packed store are joined in one file."""
+
+_FEW = 64
+"""Films that are computed again without asking whether it pays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +59,9 @@ class Shard:
                 "N/N, e.g. 1/4"
             )
 
-    def share(self, case_ids: Sequence[str]) -> Sequence[str]:
-        """Return this shard's of all case ids, every `count`-th."""
-        return case_ids[self.number % self.count :: self.count]
+    def share(self, whole: Sequence[T]) -> Sequence[T]:
+        """Return this shard's of all films or batches of them, every `count`-th."""
+        return whole[self.number % self.count :: self.count]
 
 
 def infer(
@@ -67,6 +76,7 @@ def infer(
     cancel: threading.Event | None = None,
     again: bool = False,
     shard: Shard | None = None,
+    packed: bool | None = None,
 ) -> Generator[Progress, None, None]:
     """Yield progress while computing the maps of `stage` by `run`, where missing.
 
@@ -93,6 +103,8 @@ def infer(
     shard
         See only its films, decode them without keeping them, and leave the thresholds
         to a call without a shard, once all of them are done.
+    packed
+        Whether maps are kept in files of many films; ``None``: as the project has it.
 
     Raises
     ------
@@ -119,6 +131,7 @@ def infer(
             device=device,
             cancel=cancel,
             shard=shard,
+            packed=packed,
         )
     limits = places.for_stage(project, header)
     for anatomy_run in _anatomy_runs(header, limits):
@@ -131,6 +144,7 @@ def infer(
             device=device,
             cancel=cancel,
             shard=shard,
+            packed=packed,
         )
     films: film_cache.Films | film_cache.DecodedFilms
     if shard is None:
@@ -139,23 +153,46 @@ def infer(
         films = film_cache.DecodedFilms(project, header["size"])
     work = Work(project, run, model, header, films, variant, again)
     seen = set() if again else stages.cases_with_maps(project.folder, kept, run)
-    ids = project.case_ids()
-    mine = ids if shard is None else shard.share(ids)
-    missing = [one for one in mine if one not in seen and (not only or one == first)]
+    if packed is None:
+        packed = project.settings.packed
+    groups = _groups(project.case_ids())
+    mine = groups if shard is None else shard.share(groups)
+    missing = {
+        one
+        for group in mine
+        for one in group
+        if one not in seen and (not only or one == first)
+    }
+    joined = [one for group in mine for one in group] if packed else []
     done = 0
-    for chosen in _batches(missing, project.case(first).id if first else None):
+    for chosen in _batches(mine, missing, project.case(first).id if first else None):
         if cancel is not None and cancel.is_set():
-            return
+            break
         found = project.some_cases(chosen)
         batch = [found[case_id] for case_id in chosen]
         for case, maps in zip(batch, score(work, batch), strict=True):
+            if case.id not in missing:
+                continue
             placed = limits.apply(stage, case, maps) if limits else maps
-            stages.write(project.folder, kept, run, case.id, placed)
-        done += len(batch)
-        yield Progress(done, len(missing), f"scoring films: {kept.replace('~', ' ')}")
+            wanted = [k for k, v in enumerate(case.labels.values()) if v == 1]
+            stages.write(
+                *(project.folder, kept, run, case.id, placed),
+                packed=packed,
+                wanted=wanted,
+            )
+            missing.discard(case.id)
+            done += 1
+        if packed and done % PACKED_EVERY < BATCH:
+            stages.pack(project.folder, kept, run, joined, least=PACKED_EVERY)
+        total = done + len(missing)
+        yield Progress(done, total, f"scoring films: {kept.replace('~', ' ')}")
+    if packed and done:
+        stages.pack(project.folder, kept, run, joined)
+    if cancel is not None and cancel.is_set():
+        return
     if shard is not None:
         return
-    if missing or stages.read_settings(project.folder, kept, run) is None:
+    if done or stages.read_settings(project.folder, kept, run) is None:
         settings = thresholds.defaults(project, kept, run, header)
         stages.write_settings(project.folder, kept, run, settings)
 
@@ -192,13 +229,29 @@ def _variant(
     return name, variants.stage_name(name, config)
 
 
-def _batches(ids: Sequence[str], first: str | None) -> Iterator[Sequence[str]]:
-    """Yield cases in batches; the case `first`, if it is among them, before, alone."""
-    rest = [case_id for case_id in ids if case_id != first]
-    if first is not None and len(rest) < len(ids):
+def _groups(ids: Sequence[str]) -> list[Sequence[str]]:
+    """Return all films in batches that are the same whoever computes them."""
+    return [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
+
+
+def _batches(
+    groups: Sequence[Sequence[str]], missing: Collection[str], first: str | None
+) -> Iterator[Sequence[str]]:
+    """Yield batches with films that are missing; of `first`, if it is, before, alone.
+
+    A network's last digit depends on the films beside a film. So a batch that somebody
+    was stopped in is computed whole again, unless that were most of the work, as
+    where films were added to a project.
+    """
+    if first is not None and first in missing:
         yield [first]
-    for start in range(0, len(rest), BATCH):
-        yield rest[start : start + BATCH]
+    open_ = [group for group in groups if any(one in missing for one in group)]
+    count = sum(map(len, open_))
+    whole = count <= max(2 * len(missing), _FEW)
+    for group in open_:
+        left = [one for one in group if one in missing]
+        if left:
+            yield group if whole else left
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,8 @@ def ordered(
         return sorted(case_ids, key=lambda c: -scores.get(c, -1.0))
     if order == UNCERTAIN:
         recent = reading.recently_seen(now or datetime.now(UTC))
+        if not scores and not recent:
+            return list(case_ids)
         return sorted(
             case_ids,
             key=lambda c: (

@@ -8,7 +8,8 @@ from functools import lru_cache
 from itertools import chain, count
 from pathlib import Path
 
-from napari_wsseg.io import atomic, project_files
+from napari_wsseg.io import atomic, project_files, stages
+from napari_wsseg.io.files import map_shards
 from napari_wsseg.io.film_names import VARIABLE, Names, key_file
 from napari_wsseg.io.films import archive as _archive
 from napari_wsseg.io.index import annotations as _annotations
@@ -56,6 +57,7 @@ def problems(
     found += _strokes(database, folder, cases, repair=repair)
     found += _files_without_row(database, folder, repair=repair)
     found += _images(database, films)
+    found += _packed_maps(folder, repair=repair)
     return found
 
 
@@ -126,6 +128,18 @@ def _files_without_row(
             project_files.remove(path)
         elif repair:
             _discard(folder, path)
+
+
+def _packed_maps(folder: Path, *, repair: bool) -> Iterator[str]:
+    """Look at files of many films' maps; one that is damaged is set aside."""
+    for place in stages.places(folder):
+        for path, why in map_shards.flaws(place):
+            yield (
+                f"{path.relative_to(folder).as_posix()}: maps are damaged ({why}); "
+                "`wsseg infer` makes them again once --repair has set them aside"
+            )
+            if repair:
+                _discard(folder, path)
 
 
 def _discard(folder: Path, path: Path) -> None:

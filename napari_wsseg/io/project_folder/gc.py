@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from napari_wsseg.io import atomic, project_files, runs
-from napari_wsseg.io.files import locks
+from napari_wsseg.io import atomic, project_files, runs, stages
+from napari_wsseg.io.files import locks, map_shards
 from napari_wsseg.schema import STAGES
 
 HALF_WRITTEN_SECONDS = 3600.0
@@ -45,6 +45,7 @@ def waste(
     """
     found = [
         *_maps(folder, adopted, studied or {}),
+        *_superseded(folder),
         *_caches(folder),
         *_old_films(folder),
         *_half_written(folder),
@@ -79,6 +80,13 @@ def _maps(
                 used = run.name in shown or run.name in drafts
                 if _is_folder(run) and not used:
                     yield run, "maps of a run that is not in use"
+
+
+def _superseded(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield files of many films' maps of which every film is in a newer one."""
+    for place in stages.places(folder):
+        for path in map_shards.superseded(place):
+            yield path, "maps that newer ones replaced"
 
 
 def _caches(folder: Path) -> Iterator[tuple[Path, str]]:

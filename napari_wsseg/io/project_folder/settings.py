@@ -15,7 +15,7 @@ import tomli_w
 from napari_wsseg.io import atomic
 from napari_wsseg.io.project_files import MARKER
 from napari_wsseg.jobs import DataError
-from napari_wsseg.schema import PALETTE, Finding
+from napari_wsseg.schema import PALETTE, STORES, Finding
 
 NAME = MARKER
 SCHEMA = 1
@@ -71,6 +71,11 @@ class Settings:
     def blind_labels(self) -> bool:
         """Whether blind readers are shown the image-level labels; usually not."""
         return bool(self.defaults.get("blind_labels", False))
+
+    @property
+    def packed(self) -> bool:
+        """Whether maps are kept in files of many films, a byte a cell."""
+        return bool(self.defaults.get("store") == "packed")
 
 
 def coloured(names: Sequence[str]) -> tuple[Finding, ...]:
@@ -264,7 +269,7 @@ def _words(entry: Mapping[str, Any], key: str) -> str:
     return text.strip()
 
 
-_DEFAULTS = ("seen_seconds", "blind_labels")
+_DEFAULTS = ("seen_seconds", "blind_labels", "store")
 """What ``[defaults]`` may hold."""
 
 
@@ -288,6 +293,11 @@ def _defaults(table: object) -> dict[str, Any]:
         raise DataError(
             f"{NAME}: blind_labels is {table['blind_labels']!r}; write true if blind "
             "readers are to see the image-level labels, else false"
+        )
+    if table.get("store", STORES[0]) not in STORES:
+        raise DataError(
+            f'{NAME}: store is {table["store"]!r}; write "npz", a file for each film, '
+            'or "packed", a file for many'
         )
     return dict(table)
 
