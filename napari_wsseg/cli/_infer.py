@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_wsseg import protocol
@@ -15,6 +16,12 @@ from napari_wsseg.schema import ACCEPTING, ANATOMY, STAGES, STORES
 
 if TYPE_CHECKING:
     from napari_wsseg.io.project import Project
+
+AUTO = "auto"
+PRIORS = (
+    *(AUTO, "none", "lungs", "heart", "mediastinum"),
+    *("pleural rim", "costophrenic angle", "anywhere"),
+)
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -59,7 +66,39 @@ def add(command: argparse.ArgumentParser) -> None:
         "they are asked for: nobody's, those of films that a reader accepted, or all",
     )
     command.add_argument("--again", action="store_true", help="also what is there")
+    add_prior(command)
+    command.add_argument(
+        "--masks",
+        type=Path,
+        metavar="FOLDER",
+        help="stage anatomy alone: masks of heart and lungs, by hand or by another "
+        "network, take the place of what ours finds: heart/, left_lung/, right_lung/ "
+        "or lungs/, in them <film>.png (docs/anatomy.md)",
+    )
+    command.add_argument("--name", default="masks", help="what drew them")
     add_json(command)
+
+
+def add_prior(command: argparse.ArgumentParser) -> None:
+    """Add the option that keeps all findings to one place."""
+    command.add_argument(
+        "--prior",
+        choices=PRIORS,
+        help="keep the maps of every finding to where it can be: lungs, …; none: to no "
+        "place; auto: each finding to its own (docs/anatomy.md). Stays with the "
+        "project",
+    )
+
+
+def set_prior(folder: Path, prior: str | None) -> bool:
+    """Write down a prior, if one is given; return whether one was."""
+    from napari_wsseg.io.project import Project
+
+    if prior is None:
+        return False
+    with Project.open(folder, write=True) as project:
+        project.set_prior("" if prior == AUTO else prior)
+    return True
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,11 +119,16 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             "--keep goes without --shard and --only: the last call lets go"
         )
+    if arguments.masks and (arguments.stage != ANATOMY or arguments.run_id):
+        raise UsageError("--masks: only of the stage anatomy, and without --run")
+    if arguments.prior and arguments.processes > 1:
+        raise UsageError("--prior goes without --processes")
     cancel = threading.Event()
     _cancellation.on_signals(cancel)
+    anew = set_prior(arguments.project, arguments.prior)
     with Project.open(arguments.project) as project:
         run_id = arguments.run_id or (
-            anatomy.run_in_use(project)
+            (anatomy.SHIPPED if arguments.masks else anatomy.run_in_use(project))
             if arguments.stage == ANATOMY
             else project.adopted(arguments.stage)
         )
@@ -112,7 +156,8 @@ def run(arguments: argparse.Namespace) -> int:
                 only=bool(arguments.only),
                 cancel=cancel,
                 # What the jobs side by side have just made is not made once more.
-                again=arguments.again and arguments.processes == 1,
+                again=anew or (arguments.again and arguments.processes == 1),
+                deep=anew,
                 shard=shard,
                 packed=arguments.store and arguments.store == "packed",
             )
@@ -125,6 +170,8 @@ def run(arguments: argparse.Namespace) -> int:
                 _let_go(project, kept, run_id, arguments.keep)
             counts[what] = len(stages.cases_with_maps(project.folder, kept, run_id))
         total = project.n_cases()
+    if arguments.masks and not cancel.is_set():
+        run_id = _take_masks(arguments)
     for what, seen in counts.items():
         _output.person(f"{what}: {seen} of {total} films by run {run_id}")
     end = protocol.finished(
@@ -150,6 +197,24 @@ def _let_go(project: Project, stage: str, run_id: str, keep: str) -> None:
         kept = {case_id for case_id, d in decisions if d.verdict in ACCEPTING}
     stages.keep(project.folder, stage, run_id, kept)
     _output.person(f"{stage}: kept {keep}; the others are made again when asked for")
+
+
+def _take_masks(arguments: argparse.Namespace) -> str:
+    """Let masks from elsewhere be the anatomy; return the run that stands for them."""
+    from napari_wsseg.io.project import Project
+    from napari_wsseg.pipeline.inference import foreign_anatomy
+
+    with Project.open(arguments.project, write=True) as project:
+        job = foreign_anatomy.steps(project, arguments.masks, called=arguments.name)
+        taken = _output.through(job, _output.Reporter(arguments.json))
+        project.adopt(ANATOMY, taken.run, actor="command line")
+    for reason in taken.rejected:
+        _output.person(f"rejected: {reason}")
+    _output.person(
+        f"{', '.join(taken.structures)} of {taken.films} films are those of "
+        f"{arguments.masks}; elsewhere our own network's"
+    )
+    return str(taken.run)
 
 
 def _shard(text: str) -> tuple[int, int]:

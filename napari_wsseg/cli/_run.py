@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_wsseg import protocol
-from napari_wsseg.cli import _output, _training, add_json, add_project
+from napari_wsseg.cli import _infer, _output, _training, add_json, add_project
 from napari_wsseg.cli._whole_run import WholeRun
 from napari_wsseg.io import runs
 
@@ -21,6 +21,7 @@ def add(command: argparse.ArgumentParser) -> None:
     """Fill in the command's parser."""
     add_project(command)
     _training.add_settings(command, preset="auto")
+    _infer.add_prior(command)
     add_json(command)
 
 
@@ -36,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     ends: dict[str, Any] = {}
     status, code, message = "done", 0, ""
     given = settings_from(arguments.set)
+    _infer.set_prior(arguments.project, arguments.prior)
     _tell_way(arguments)
     _training.tell_notes(arguments.preset)
     with _training.watched(arguments, cancel) as reporter:

@@ -130,7 +130,10 @@ class Located:
 
 
 def locate(
-    project: Project, items: Iterable[Found | Note], finding: str | None
+    project: Project,
+    items: Iterable[Found | Note],
+    finding: str | None,
+    names: Sequence[str] | None = None,
 ) -> Located:
     """Find the film and finding of everything that a reader of a format yields.
 
@@ -138,13 +141,16 @@ def locate(
     ----------
     finding
         Of which finding they are, where the file does not say.
+    names
+        What there can be masks of; ``None``: the project's findings.
 
     Raises
     ------
     DataError
         No such finding, or the file is not of its format.
     """
-    findings = _Findings([one.name for one in project.findings], finding)
+    known = [one.name for one in project.findings] if names is None else [*names]
+    findings = _Findings(known, finding)
     found: list[Found] = []
     rejected: list[str] = []
     for one in items:

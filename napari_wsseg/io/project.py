@@ -70,6 +70,7 @@ class Project:
         self.findings = settings.findings
         self.colour = settings.colour
         self.places = settings.places
+        self.prior = settings.prior
         self._settle(settings)
         self.readonly = lock is None
         self._database = database
@@ -309,6 +310,19 @@ class Project:
         )
         self._settle(_settings.read(self.folder))
         return missing
+
+    def set_prior(self, prior: str) -> None:
+        """Keep all findings to one place, see `settings.Settings.prior`.
+
+        Raises
+        ------
+        DataError
+            The project cannot be written.
+        """
+        if self._lock:
+            self._lock.presence.check()
+        self._settle(_settings.set_prior(self.folder, prior))
+        self.prior = prior
 
     def _settle(self, settings: _settings.Settings) -> None:
         """Take over where the films lie."""

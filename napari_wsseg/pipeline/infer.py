@@ -75,6 +75,7 @@ def infer(
     device: str = "auto",
     cancel: threading.Event | None = None,
     again: bool = False,
+    deep: bool = False,
     shard: Shard | None = None,
     packed: bool | None = None,
 ) -> Generator[Progress, None, None]:
@@ -100,6 +101,8 @@ def infer(
         Leave it at the case `first`.
     again
         Compute what is there already, too.
+    deep
+        With `again`, the stages that this one builds on as well, but for the anatomy.
     shard
         See only its films, decode them without keeping them, and leave the thresholds
         to a call without a shard, once all of them are done.
@@ -130,11 +133,15 @@ def infer(
             only=only,
             device=device,
             cancel=cancel,
+            again=again and deep,
+            deep=deep,
             shard=shard,
             packed=packed,
         )
     limits = places.for_stage(project, header)
     for anatomy_run in _anatomy_runs(header, limits):
+        if _all_seen(project, anatomy_run):
+            continue
         yield from infer(
             project,
             ANATOMY,
@@ -212,6 +219,13 @@ def _anatomy_runs(header: dict[str, Any], limits: places.Places | None) -> set[s
     joined = str(header.get("organs", ""))
     runs = {by_gate, joined, limits.run if limits else ""}
     return {run for run in runs if run}
+
+
+def _all_seen(project: Project, run: str) -> bool:
+    """Whether a run of the anatomy has seen every film; masks cannot see more."""
+    seen = set(stages.cases_with_maps(project.folder, ANATOMY, run))
+    settled = stages.read_settings(project.folder, ANATOMY, run) is not None
+    return settled and seen >= {case.id for case in project.cases()}
 
 
 def _variant(

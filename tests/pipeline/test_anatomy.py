@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
+from napari_wsseg.cli import main
 from napari_wsseg.io import anatomy, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError, finish
@@ -22,8 +27,6 @@ from napari_wsseg.schema import ANATOMY, StageMaps
 @pytest.fixture(scope="module")
 def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a project of four synthetic chests whose anatomy has been looked at."""
-    from napari_wsseg.cli import main
-
     folder = tmp_path_factory.mktemp("chests")
     films = write_dataset(folder / "films", n=4, size=160, form="png", processes=1)
     words = ["init", str(folder / "p"), "--images", str(films / "images")]
@@ -169,3 +172,141 @@ def test_a_table_of_measurements_has_the_ratio(chests: Path, tmp_path: Path) -> 
     with (tmp_path / "o" / "measurements.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert all(0.2 < float(row["machine_cardiothoracic_ratio"]) < 0.9 for row in rows)
+
+
+def _toml(project: Path, **more: object) -> None:
+    path = project / "wsseg.toml"
+    lines = "".join(f'{key} = "{value}"\n' for key, value in more.items())
+    path.write_text(lines + path.read_text())
+
+
+def test_a_prior_is_the_place_of_every_finding_that_has_none_of_its_own(
+    chests: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "p"
+    shutil.copytree(chests, copy)
+    (copy / "wsseg.toml").write_text(
+        (copy / "wsseg.toml").read_text() + '# mine\n[places]\nnodule = "heart"\n'
+    )
+    findings = ("nodule", "cardiomegaly", "consolidation")
+    for prior, expected in (
+        ("lungs", {"nodule": "heart", "cardiomegaly": "lungs"}),
+        ("none", {}),
+        ("", {"nodule": "heart", "cardiomegaly": "heart"}),
+    ):
+        with Project.open(copy, write=True) as project:
+            project.set_prior(prior)
+            found = places.of_project(project)
+            assert {k: v for k, v in found.items() if k in expected} == expected
+            assert bool(found) == bool(expected)
+            # A run that was trained without places is kept to a prior all the same.
+            limits = places.for_stage(project, {"findings": findings})
+            assert (limits is not None) == (prior == "lungs")
+        text = (copy / "wsseg.toml").read_text()
+        assert "# mine" in text
+        assert text.count("prior") == (prior != "")
+    _toml(copy, prior="moon")
+    with Project.open(copy) as project, pytest.raises(DataError, match="moon"):
+        places.of_project(project)
+
+
+@pytest.mark.slow
+def test_maps_are_made_anew_from_the_lowest_stage_on_when_a_prior_is_set(
+    tmp_path: Path,
+) -> None:
+    copy = tmp_path / "p"
+    films = write_dataset(tmp_path / "films", n=16, size=96, form="png", processes=1)
+    words = ["init", str(copy), "--images", str(films / "images")]
+    assert main([*words, "--labels", str(films / "labels.csv")]) == 0
+    on = ["-p", str(copy)]
+    tiny = ["size=64", "epochs=1", "batch=4", "device=cpu"]
+    assert main(["train", "classifier", *on, "--set", *tiny]) == 0
+
+    def heat(stage: str) -> np.ndarray:
+        with Project.open(copy) as project:
+            run = project.adopted(stage)
+            assert run
+            read = [stages.read(copy, stage, run, c.id) for c in project.cases()]
+        return np.stack([maps.score for maps in read if maps is not None])
+
+    free = {stage: heat(stage) for stage in ("cam", "crf")}
+    assert main(["infer", "crf", *on, "--prior", "lungs"]) == 0
+    kept = {stage: heat(stage) for stage in ("cam", "crf")}
+    assert not np.allclose(free["cam"], kept["cam"])
+    assert not np.allclose(free["crf"], kept["crf"])
+    assert main(["infer", "crf", *on, "--prior", "auto"]) == 0
+    np.testing.assert_allclose(heat("cam"), free["cam"], atol=1e-3)
+    assert main(["infer", "anatomy", *on, "--processes", "2", "--prior", "lungs"]) == 2
+
+
+def test_masks_from_elsewhere_take_the_place_of_what_our_network_finds(
+    chests: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy, drawn = tmp_path / "p", tmp_path / "masks"
+    shutil.copytree(chests, copy)
+    with Project.open(copy) as project:
+        first, second, *_ = project.cases()
+    (drawn / "lungs").mkdir(parents=True)
+    mask = np.zeros(first.shape, bool)
+    mask[20:90, 20:140] = True
+    Image.fromarray(mask).save(drawn / "lungs" / f"{Path(first.path).stem}.png")
+    (drawn / "riddle").mkdir()
+    Image.fromarray(mask).save(drawn / "riddle" / f"{Path(first.path).stem}.png")
+    words = ["infer", "anatomy", "-p", str(copy), "--masks", str(drawn)]
+    assert main([*words, "--name", "pspnet"]) == 0
+    told = capsys.readouterr().err
+    assert "rejected" in told
+    assert "riddle" in told
+    with Project.open(copy) as project:
+        run = anatomy.run_in_use(project)
+        assert run.startswith("pspnet")
+        ours = anatomy.masks(project, second, anatomy.SHIPPED)
+        for name, found in anatomy.masks(project, second).items():
+            assert (found == ours[name]).all(), name
+        found = anatomy.masks(project, first)
+        for lung in ("left_lung", "right_lung"):
+            assert metrics.iou(found[lung], mask) > 0.9
+        limits = places.Places(project, run, ("a",), {"a": "lungs"})
+        weight = limits.weights(first)[0]
+        assert weight.max() > 0.9
+        assert weight[-5:].max() < 0.2
+    assert main(["infer", "cam", "-p", str(copy), "--masks", str(drawn)]) == 2
+    shutil.rmtree(drawn)
+    drawn.mkdir()
+    assert main(words) == 3
+
+
+def test_the_example_writes_the_masks_of_torchxrayvisions_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in answers as the package's network does; its weights lie on a server."""
+    for number in range(2):
+        rng = np.random.default_rng(number)
+        pixels = rng.integers(0, 255, (96, 80), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"film{number}.png")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "docs"))
+    pspnet = importlib.import_module("pspnet")
+    targets = ["Left Lung", "Right Lung", "Heart", "Spine"]
+
+    class Network(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.targets = targets
+
+        def forward(self, films: torch.Tensor) -> torch.Tensor:
+            assert films.shape == (1, 1, 512, 512)
+            assert films.min() >= -1024
+            assert films.max() <= 1024
+            logits = torch.full((1, 4, 512, 512), -5.0)
+            logits[:, :, 128:256, :] = 5.0
+            return logits
+
+    monkeypatch.setattr(pspnet, "network", Network)
+    pspnet.main([str(tmp_path), str(tmp_path / "out")])
+    found = sorted(p.relative_to(tmp_path / "out") for p in tmp_path.rglob("out/*/*"))
+    names = ("heart", "left_lung", "right_lung")
+    assert found == [Path(n) / f"film{k}.png" for n in names for k in range(2)]
+    mask = np.asarray(Image.open(tmp_path / "out/heart/film0.png"))
+    assert mask.shape == (96, 80)
+    assert mask[24:48].all()
+    assert not mask[60:].any()

@@ -27,7 +27,8 @@ def fingerprint(project: Project, recipe: str, settings: Mapping[str, Any]) -> s
     """Return a hash of all that decides what a run learns.
 
     That is the recipe, its settings (upstream runs included), every case with labels
-    and split, and the newest expert masks of the recipes that look at them.
+    and split, the project's prior, and the newest expert masks of the recipes that look
+    at them.
 
     Parameters
     ----------
@@ -58,7 +59,8 @@ def fingerprint(project: Project, recipe: str, settings: Mapping[str, Any]) -> s
     )
     for text in _cases(project):
         digest.update(text.encode())
-    digest.update(f"], {json.dumps(experts)}]".encode())
+    prior = f", {json.dumps(project.prior)}" if project.prior else ""
+    digest.update(f"], {json.dumps(experts)}{prior}]".encode())
     return digest.hexdigest()
 
 

@@ -51,6 +51,10 @@ class Settings:
     places
         Finding to where it can be (``[places]``); ``None``: ``places = false``, nothing
         is kept to a place.
+    prior
+        One place for every finding that ``[places]`` does not list, for the maps of
+        every run; ``"none"``: nothing is kept to a place; empty: as `places` and the
+        run have it.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Settings:
     colour: bool = False
     key: str = ""
     places: Mapping[str, str] | None = field(default_factory=dict)
+    prior: str = ""
 
     @property
     def seen_seconds(self) -> float:
@@ -133,6 +138,8 @@ def write(folder: Path, settings: Settings) -> None:
         document["places"] = False
     elif settings.places:
         document["places"] = dict(settings.places)
+    if settings.prior:
+        document["prior"] = settings.prior
     data = tomli_w.dumps(document).encode()
     atomic.write(folder / NAME, lambda file: file.write(data))
 
@@ -198,6 +205,35 @@ def add_reader(folder: Path, name: str) -> Settings:
     return read(folder)
 
 
+def set_prior(folder: Path, prior: str) -> Settings:
+    """Write down the place of all findings; what people wrote there stays as it is.
+
+    Parameters
+    ----------
+    prior
+        As `Settings` has it.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read or written.
+    """
+    if read(folder).prior == prior:
+        return read(folder)
+    path = folder / NAME
+    text = atomic.read_text(path, MAX_BYTES)
+    document = {k: v for k, v in tomllib.loads(text).items() if k != "prior"}
+    whole = re.sub(r"(?m)^prior\s*=.*\n", "", text)
+    if prior:
+        document["prior"] = prior
+        whole = tomli_w.dumps({"prior": prior}) + whole
+    if not _says(whole, document):
+        # Written in a way that no line can be put before: comments are lost.
+        whole = tomli_w.dumps(document)
+    atomic.write(path, lambda file: file.write(whole.encode()))
+    return read(folder)
+
+
 def _says(text: str, document: Mapping[str, Any]) -> bool:
     try:
         return tomllib.loads(text) == document
@@ -245,6 +281,7 @@ def _settings(document: Mapping[str, Any]) -> Settings:
         colour=document.get("colour") is True,
         key=str(document.get("key", "")),
         places=_places(document.get("places", {})),
+        prior=_words(document, "prior"),
     )
 
 

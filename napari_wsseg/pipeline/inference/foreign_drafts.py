@@ -28,7 +28,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress, UsageError
 from napari_wsseg.ops import geometry
 from napari_wsseg.recipe_facts import RecipeFacts
-from napari_wsseg.schema import STAGES, Case, StageMaps, StageSettings
+from napari_wsseg.schema import ANATOMY, STAGES, Case, StageMaps, StageSettings
 
 NPZ = "npz"
 """The format that only drafts come in: arrays of probabilities, a file a film."""
@@ -104,7 +104,7 @@ def steps(
     DataError
         Nothing in the file fits a film, or its values are no probabilities.
     """
-    _check_name(called, stage)
+    check_name(called, stage)
     with _read(project, name, path, outputs, choice) as each:
         located = reading_back.locate(project, each, finding)
         return (
@@ -141,7 +141,7 @@ def _take(
         if case.id in wanted and not read:
             without.append(case)
             continue
-        folder = folder or _new_run(project, called, stage, findings, path)
+        folder = folder or new_run(project, called, stage, findings, path)
         maps = _maps(case, findings, read)
         stages.write(project.folder, stage, folder.id, case.id, maps)
         done += 1
@@ -160,7 +160,13 @@ def _take(
     )
 
 
-def _check_name(called: str, stage: str) -> None:
+def check_name(called: str, stage: str) -> None:
+    """Check that a run of drafts can be called so.
+
+    Raises
+    ------
+    UsageError
+    """
     if not _NAME.fullmatch(called):
         raise UsageError(
             f"{called!r} cannot name a run; take letters, digits, _ and . (up to 40)"
@@ -169,7 +175,7 @@ def _check_name(called: str, stage: str) -> None:
         raise UsageError(
             f"{called!r} is a recipe of this program; name the one that made the drafts"
         )
-    if stage not in STAGES:
+    if stage not in (*STAGES, ANATOMY):
         raise UsageError(f"no stage {stage!r}; there are: {', '.join(STAGES)}")
 
 
@@ -253,9 +259,18 @@ def _maps(
     return StageMaps(score, present)
 
 
-def _new_run(
+def new_run(
     project: Project, called: str, stage: str, findings: tuple[str, ...], path: Path
 ) -> runs.RunFolder:
+    """Begin a run without weights for what another program made of a stage.
+
+    Parameters
+    ----------
+    called
+        That program.
+    path
+        What it was read from; its name and digest are kept.
+    """
     facts = RecipeFacts(
         name=called,
         title=f"{called} (drafts)",

@@ -83,6 +83,9 @@ PLACES: Mapping[str, Callable[[Mapping[str, Map]], Map]] = {
 }
 """What ``[places]`` in wsseg.toml may say; none is on markers, text or air outside."""
 
+NO_PRIOR = "none"
+"""As a project's prior: nothing is kept to a place."""
+
 STRUCTURES: Mapping[str, tuple[str, ...]] = {
     "heart": ("heart",),
     "mediastinum": ("heart", "mediastinum"),
@@ -105,10 +108,11 @@ DEFAULTS: Mapping[str, str] = {
 
 
 def of_project(project: Project) -> dict[str, str]:
-    """Return the place of every finding that has one: wsseg.toml's, else `DEFAULTS`.
+    """Return the place of every finding that has one.
 
-    Empty where wsseg.toml says ``places = false``, and for pictures in colour, which
-    are no chest films.
+    It is that of ``[places]`` in wsseg.toml, else the project's prior, else one of
+    `DEFAULTS`. Empty where wsseg.toml says ``places = false`` or the prior is
+    ``"none"``, and for pictures in colour, which are no chest films.
 
     Raises
     ------
@@ -116,7 +120,12 @@ def of_project(project: Project) -> dict[str, str]:
         If wsseg.toml names a place that there is not, or a finding it does not list.
     """
     given = project.places
-    if given is None or project.colour:
+    if project.prior not in ("", NO_PRIOR, *PLACES):
+        raise DataError(
+            f"wsseg.toml: prior is {project.prior!r}; there are: {NO_PRIOR}, "
+            + ", ".join(PLACES)
+        )
+    if given is None or project.colour or project.prior == NO_PRIOR:
         return {}
     names = [finding.name for finding in project.findings]
     for finding, place in given.items():
@@ -131,7 +140,9 @@ def of_project(project: Project) -> dict[str, str]:
                 f"there are: {', '.join(names)}"
             )
     by_default = {
-        name: DEFAULTS[_plain(name)] for name in names if _plain(name) in DEFAULTS
+        name: project.prior or DEFAULTS[_plain(name)]
+        for name in names
+        if project.prior or _plain(name) in DEFAULTS
     }
     return {**by_default, **given}
 
@@ -209,7 +220,7 @@ def weight(found: Mapping[str, Map], place: str) -> Map:
 
 def for_stage(project: Project, header: Mapping[str, Any]) -> Places | None:
     """Return what limits a run's maps, or ``None`` where nothing is to."""
-    if not header.get("places"):
+    if not header.get("places") and not project.prior:
         return None
     places = of_project(project)
     findings = tuple(str(name) for name in header["findings"])
