@@ -7,6 +7,7 @@ infiltration ``Infiltrate``, and its header breaks the box over four names.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,8 @@ from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing import splits as _splits
 from napari_wsseg.datasets.importing import tables as _tables
 from napari_wsseg.datasets.importing.report import ImportReport
+from napari_wsseg.io.external import stated_size
+from napari_wsseg.io.external.stated_size import StatedSizes
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Mask, Split
 
@@ -81,6 +84,7 @@ def steps(
     table = _film_files.required(labels, TABLES, images, "the table with --labels")
     rows, lines = _read(table)
     boxes = _boxes(masks) if masks else {}
+    sizes = _sizes(boxes)
     found = _film_files.paths(images, without=(folder,))
     films, left_out = _film_files.by_key(found, lambda path: PurePosixPath(path).name)
     missing, remarks = _film_files.missing(lines, films, table)
@@ -97,7 +101,9 @@ def steps(
             images=images,
             findings=FINDINGS,
             films=[
-                _build.Film(path, rows[name], splits[name], _masks(boxes.get(name, {})))
+                _build.Film(
+                    path, rows[name], splits[name], _masks(boxes.get(name, {}), sizes)
+                )
                 for name, path in taken.items()
             ],
             rejected=[*missing, *left_out],
@@ -131,7 +137,7 @@ def _boxes(table: Path) -> dict[str, dict[str, list[_Box]]]:
         label = line.named[_BOX_LABEL]
         finding = _IN_BOXES.get(label, label)
         try:
-            x, y, width, height = (float(cell) for cell in line.cells[2:6])
+            x, y, width, height = (_finite(cell) for cell in line.cells[2:6])
         except ValueError:
             mistakes.append(f"line {line.number}: its box is not x, y, width, height")
             continue
@@ -144,20 +150,58 @@ def _boxes(table: Path) -> dict[str, dict[str, list[_Box]]]:
     return boxes
 
 
-def _masks(boxes: Mapping[str, Sequence[_Box]]) -> Mapping[str, _build.MaskSource]:
-    return {finding: partial(_filled, own) for finding, own in boxes.items()}
+def _finite(cell: str) -> float:
+    number = float(cell)
+    if not math.isfinite(number):
+        raise ValueError(cell)
+    return number
 
 
-def _filled(boxes: Sequence[_Box], shape: tuple[int, int]) -> Mask:
-    mask = np.zeros(shape, bool)
-    for x, y, width, height in boxes:
-        if min(x, y) < 0 or round(x + width) > shape[1] or round(y + height) > shape[0]:
+def _sizes(boxes: Mapping[str, Mapping[str, Sequence[_Box]]]) -> StatedSizes:
+    every = [box for own in boxes.values() for some in own.values() for box in some]
+    likely = [box for box in every if not _is_beyond(box, stated_size.STATED)]
+    return StatedSizes(
+        lambda shape: (_is_beyond(box, shape) for box in likely), copies=True
+    )
+
+
+def _is_beyond(box: _Box, shape: tuple[int, int]) -> bool:
+    x, y, width, height = box
+    return round(x + width) > shape[1] or round(y + height) > shape[0]
+
+
+def _masks(
+    boxes: Mapping[str, Sequence[_Box]], sizes: StatedSizes
+) -> Mapping[str, _build.MaskSource]:
+    drawn: dict[str, _build.MaskSource] = {}
+    for finding, own in boxes.items():
+        remarks: list[str] = []
+        draw = partial(_filled, own, sizes, remarks)
+        drawn[finding] = _build.NotedMask(draw, remarks)
+    return drawn
+
+
+def _filled(
+    boxes: Sequence[_Box],
+    sizes: StatedSizes,
+    remarks: list[str],
+    shape: tuple[int, int],
+) -> Mask:
+    size = sizes.size(shape)
+    mask = np.zeros(size, bool)
+    for box in boxes:
+        x, y, width, height = box
+        if min(x, y) < 0 or _is_beyond(box, size):
             raise DataError(
                 f"its box ends at ({x + width:g}, {y + height:g}), the film is "
                 f"{shape[1]} wide and {shape[0]} high; boxes are for 1024 × 1024"
             )
-        mask[round(y) : round(y + height), round(x) : round(x + width)] = True
-    return mask
+        inside = mask[round(y) : round(y + height), round(x) : round(x + width)]
+        if not inside.size:
+            raise DataError(f"its box is {width:g} wide and {height:g} high: no mask")
+        inside[...] = True
+    remarks += stated_size.remarks(shape, size)
+    return stated_size.scaled(mask, shape)
 
 
 def _split(films: Mapping[str, str], table: Path, images: Path) -> dict[str, Split]:

@@ -19,6 +19,8 @@ from napari_wsseg.datasets.importing import film_files as _film_files
 from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing import splits as _splits
 from napari_wsseg.datasets.importing.report import ImportReport
+from napari_wsseg.io.external import stated_size
+from napari_wsseg.io.external.stated_size import StatedSizes
 from napari_wsseg.jobs import Progress
 from napari_wsseg.ops import run_lengths
 from napari_wsseg.schema import Mask, Split
@@ -65,6 +67,7 @@ def steps(
     if unlisted:
         remarks.append(f"{unlisted} films have no row in {table.name}: unknown")
     splits = _split(label_of)
+    sizes = _sizes(runs)
     return (
         yield from _build.build(
             Path(folder),
@@ -75,7 +78,7 @@ def steps(
                     path,
                     {FINDING: label_of[path]},
                     splits[path],
-                    _masks(runs.get(name)),
+                    _masks(runs.get(name), sizes),
                 )
                 for name, path in films.items()
             ],
@@ -102,17 +105,34 @@ def _label(runs: Sequence[str] | None) -> int | None:
     return None if runs is None else int(bool(runs))
 
 
-def _masks(runs: Sequence[str] | None) -> Mapping[str, _build.MaskSource]:
+def _sizes(runs: Mapping[str, Sequence[str]]) -> StatedSizes:
+    ends = run_lengths.siim_ends(run for own in runs.values() for run in own)
+    return StatedSizes(
+        lambda shape: (end > shape[0] * shape[1] for end in ends), copies=True
+    )
+
+
+def _masks(
+    runs: Sequence[str] | None, sizes: StatedSizes
+) -> Mapping[str, _build.MaskSource]:
     if runs is None:
         return {}
-    return {FINDING: partial(_joined, tuple(runs)) if runs else None}
+    if not runs:
+        return {FINDING: None}
+    remarks: list[str] = []
+    draw = partial(_joined, tuple(runs), sizes, remarks)
+    return {FINDING: _build.NotedMask(draw, remarks)}
 
 
-def _joined(runs: Sequence[str], shape: tuple[int, int]) -> Mask:
-    mask = np.zeros(shape, bool)
+def _joined(
+    runs: Sequence[str], sizes: StatedSizes, remarks: list[str], shape: tuple[int, int]
+) -> Mask:
+    size = sizes.size(shape)
+    mask = np.zeros(size, bool)
     for run in runs:
-        mask |= run_lengths.siim_decode(run, shape)
-    return mask
+        mask |= run_lengths.siim_decode(run, size)
+    remarks += stated_size.remarks(shape, size)
+    return stated_size.scaled(mask, shape)
 
 
 def _split(label_of: Mapping[str, int | None]) -> Mapping[str, Split]:

@@ -20,12 +20,13 @@ from napari_wsseg.export.exporting import several_files
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.external import spreadsheet as _spreadsheet
-from napari_wsseg.io.external import tables
+from napari_wsseg.io.external import stated_size, tables
+from napari_wsseg.io.external.stated_size import StatedSizes
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops import run_lengths
 from napari_wsseg.schema import Mask
 
-SHAPE = (1024, 1024)
+SHAPE = stated_size.STATED
 """The challenge's films; taken where nothing else says a size."""
 
 _CLASS = re.compile("class|label|finding|categor|patholog|diseas", re.IGNORECASE)
@@ -70,28 +71,42 @@ def is_one(header: str) -> bool:
 
 
 def _found(file: Path) -> Iterator[Found | Note]:
-    for film, runs in _rows(file).items():
+    films = _rows(file)
+    ends = run_lengths.siim_ends(run for runs in films.values() for run in runs)
+    sizes = StatedSizes(
+        lambda shape: (end > shape[0] * shape[1] for end in ends), copies=False
+    )
+    for film, runs in films.items():
         if not any(run.strip() for run in runs):
             yield Note("skipped", f"{film}: {file.name} has no run lengths of it")
             continue
         remarks: list[str] = []
-        draw = partial(_mask, runs, remarks)
+        draw = partial(_mask, runs, sizes, remarks)
         yield Found(film, "", draw, guess=file.stem, remarks=remarks)
 
 
-def _mask(runs: Sequence[str], remarks: list[str], shape: Shape | None) -> Mask:
-    """Return the union of a film's rows; one that is off costs that row alone."""
+def _mask(
+    runs: Sequence[str], sizes: StatedSizes, remarks: list[str], shape: Shape | None
+) -> Mask:
+    """Return the union of a film's rows; one that is off costs that row alone.
+
+    Where most of the file's rows end beyond a square film, they are the challenge's.
+    """
+    shape = shape or SHAPE
+    size = sizes.size(shape)
     drawn: list[Mask] = []
     bad: list[str] = []
     for run in filter(str.strip, runs):
         try:
-            drawn.append(decode(run, shape or SHAPE))
+            drawn.append(decode(run, size))
         except DataError as error:
             bad.append(str(error))
     if not drawn:
         raise DataError("; ".join(bad[:3]))
     remarks += [f"a row was left out: {words}" for words in bad]
-    return np.asarray(np.logical_or.reduce(drawn))
+    if shape[0] == shape[1]:  # a copy of the challenge's film may be
+        remarks += stated_size.remarks(shape, size)
+    return stated_size.scaled(np.asarray(np.logical_or.reduce(drawn)), shape)
 
 
 def _rows(path: Path) -> dict[str, list[str]]:

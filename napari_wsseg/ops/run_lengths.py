@@ -7,7 +7,7 @@ turn, as a list or packed into text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,20 @@ def siim_encode(mask: Mask) -> str:
     if not edges.size:
         return EMPTY
     return " ".join(str(step) for step in np.diff(edges, prepend=0))
+
+
+def siim_ends(rles: Iterable[str]) -> list[int]:
+    """Return to which pixel each of SIIM's run lengths reaches, if it is one of 1024².
+
+    Those that are empty, damaged or of more pixels are left out.
+    """
+    ends = []
+    for rle in rles:
+        try:
+            ends.append(sum(map(int, rle.split())))
+        except ValueError:
+            continue
+    return [end for end in ends if 0 < end <= 1024 * 1024]
 
 
 def siim_decode(rle: str, shape: tuple[int, int]) -> Mask:

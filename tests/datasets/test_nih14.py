@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from helpers.dataset_trees import box, cases, initialised, masks, picture, run, text
+from napari_wsseg.datasets.importing.report import ImportReport
 from napari_wsseg.datasets.nih14 import FINDINGS
 from napari_wsseg.jobs import DataError
 
@@ -105,6 +106,55 @@ def test_a_box_outside_its_film_is_rejected(nih: Path, tmp_path: Path) -> None:
     assert "boxes are for 1024 × 1024" in report.rejected[0].reason
 
 
+def copies(tmp_path: Path, shape: tuple[int, int], *boxes: str) -> ImportReport:
+    """Import one film, a copy in another size, with boxes for 1024 × 1024."""
+    root = tmp_path / "copies"
+    picture(root / "00000001_000.png", 1, shape)
+    text(root / "Data_Entry_2017.csv", HEADER, f"00000001_000.png,Mass,{REST}")
+    text(root / "boxes.csv", BOXES, *(f"00000001_000.png,Mass,{box}" for box in boxes))
+    return run("nih14", tmp_path, images=root, masks=root / "boxes.csv")
+
+
+@pytest.mark.parametrize("side", [128, 256, 512, 2048])
+def test_boxes_on_copies_of_other_sizes_are_scaled_and_that_is_said(
+    tmp_path: Path, side: int
+) -> None:
+    report = copies(tmp_path, (side, side), "256,128,256,64", "512,512,128,256")
+    expected = box((1024, 1024), slice(128, 192), slice(256, 512))
+    expected |= box((1024, 1024), slice(512, 768), slice(512, 640))
+    drawn = masks(report, cases(report)["00000001_000"])["Mass"]
+    step = max(1, 1024 // side)
+    wide = expected[::step, ::step].repeat(max(1, side // 1024), 0)
+    np.testing.assert_array_equal(drawn, wide.repeat(max(1, side // 1024), 1))
+    assert any(
+        f"1024 × 1024, scaled to this one's {side} × {side}" in warning
+        for warning in report.warnings
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "box", "words"),
+    [
+        ((512, 400), "100,100,50,50", "is no copy"),
+        ((256, 256), "100,100,1,1", "smaller than a pixel"),
+        ((1024, 1024), "100,100,0.2,40", "no mask"),
+        ((1024, 1024), "1000,1000,40,40", "its box ends at"),
+    ],
+)
+def test_a_box_that_says_nothing_of_the_film_is_rejected(
+    tmp_path: Path, shape: tuple[int, int], box: str, words: str
+) -> None:
+    report = copies(tmp_path, shape, box)
+    assert report.imported == 1
+    assert words in report.rejected[0].reason
+    assert masks(report, cases(report)["00000001_000"]) == {}
+
+
+def test_boxes_at_a_size_of_their_own_are_told(nih: Path, tmp_path: Path) -> None:
+    report = run("nih14", tmp_path, images=nih, masks=nih / "BBox_List_2017.csv")
+    assert any("this film's own 64 × 64" in warning for warning in report.warnings)
+
+
 def test_part_of_the_set_is_imported_with_one_remark(nih: Path, tmp_path: Path) -> None:
     table = nih / "Data_Entry_2017.csv"
     more = (f"{n:08}_000.png,No Finding,{REST}" for n in range(100, 150))
@@ -122,6 +172,8 @@ def test_part_of_the_set_is_imported_with_one_remark(nih: Path, tmp_path: Path) 
         ("Data_Entry_2017.csv", "00000001_001", "00000001_000", "was in line 2"),
         ("BBox_List_2017.csv", "Infiltrate,10.4", "Gout,1", "line 2: 'Gout' is no"),
         ("BBox_List_2017.csv", "20.6", "high", "line 2: its box is not"),
+        ("BBox_List_2017.csv", "20.6", "nan", "line 2: its box is not"),
+        ("BBox_List_2017.csv", "20.6", "1e999", "line 2: its box is not"),
         ("BBox_List_2017.csv", "Finding Label", "Label", "no column 'Finding Label'"),
         ("test_list.txt", "00000002", "00000001", "is in both of|is in neither of"),
     ],

@@ -128,6 +128,33 @@ def test_a_run_beyond_the_film_costs_the_mask_alone(siim: Path, tmp_path: Path) 
     assert "reach pixel 570 of 480" in report.rejected[0].reason
 
 
+@pytest.mark.parametrize("side", [128, 512, 2048])
+def test_runs_on_copies_of_other_sizes_are_scaled_and_that_is_said(
+    tmp_path: Path, side: int
+) -> None:
+    root = tmp_path / "siim"
+    dicom(place(root, 1), 1, (side, side))
+    mask = box((1024, 1024), slice(128, 192), slice(256, 512))
+    row = f"{name(1)}, {run_lengths.siim_encode(mask)}"
+    text(root / "train-rle.csv", "ImageId, EncodedPixels", row)
+    report = run("siim", tmp_path, images=root)
+    drawn = masks(report, cases(report)[name(1)])["pneumothorax"]
+    scale = side / 1024
+    rows = slice(int(128 * scale), int(192 * scale))
+    columns = slice(int(256 * scale), int(512 * scale))
+    np.testing.assert_array_equal(drawn, box((side, side), rows, columns))
+    said = f"scaled to this one's {side} × {side}"
+    assert any(said in warning for warning in report.warnings)
+
+
+def test_runs_for_a_film_that_is_no_copy_are_rejected(tmp_path: Path) -> None:
+    root = tmp_path / "siim"
+    dicom(place(root, 1), 1, (512, 400))
+    text(root / "train-rle.csv", "ImageId, EncodedPixels", f"{name(1)}, 100 20")
+    report = run("siim", tmp_path, images=root)
+    assert "is no copy" in report.rejected[0].reason
+
+
 def test_a_listed_film_that_is_not_there_is_told(siim: Path, tmp_path: Path) -> None:
     place(siim, 2).unlink()
     report = run("siim", tmp_path, images=siim)

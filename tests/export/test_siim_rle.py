@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_wsseg.export import siim_rle, writing
+from napari_wsseg.export import Found, siim_rle, writing
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case
@@ -102,3 +102,36 @@ def test_the_csv_has_one_line_a_film(tmp_path: Path) -> None:
         written = writing.export(project, "siim_rle", tmp_path / "out").files
     assert [path.name for path in written] == ["pneumothorax.csv"]
     assert written[0].read_text() == "ImageId,EncodedPixels\nf0,-1\nf1,9 2\n"
+
+
+def _drawn(place: Path, shape: tuple[int, int], *rles: str) -> tuple[np.ndarray, str]:
+    rows = "".join(f"film{n},{rle}\n" for n, rle in enumerate(rles))
+    place.write_text("ImageId,EncodedPixels\n" + rows)
+    first = next(iter(siim_rle.read(place)))
+    assert isinstance(first, Found)
+    return first.mask(shape), "; ".join(first.remarks)
+
+
+@pytest.mark.parametrize("side", [128, 512])
+def test_the_challenges_csv_is_scaled_to_copies_of_its_films(
+    tmp_path: Path, side: int
+) -> None:
+    """Most of its rows end beyond such a film; one that does not is of 1024, too."""
+    large = np.zeros((1024, 1024), bool)
+    large[128:256, 64:128] = True
+    rles = [siim_rle.encode(each) for each in (large, large[:, ::-1], large[:, ::-1])]
+    mask, remarks = _drawn(tmp_path / "a.csv", (side, side), *rles)
+    step = 1024 // side
+    np.testing.assert_array_equal(mask, large[::step, ::step])
+    assert f"scaled to this one's {side} × {side}" in remarks
+
+
+def test_a_csv_of_films_of_another_size_is_theirs(tmp_path: Path) -> None:
+    own = np.zeros((300, 300), bool)
+    own[10:200, 20:290] = True
+    rles = [siim_rle.encode(own), siim_rle.encode(own), "89999 1000"]
+    mask, remarks = _drawn(tmp_path / "a.csv", (300, 300), *rles)
+    np.testing.assert_array_equal(mask, own)
+    assert "this film's own 300 × 300" in remarks
+    mask, remarks = _drawn(tmp_path / "b.csv", (300, 400), *rles[:2])
+    assert (mask.shape, remarks) == ((300, 400), "")

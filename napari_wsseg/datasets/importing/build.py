@@ -24,6 +24,7 @@ from napari_wsseg.datasets.importing import likeness
 from napari_wsseg.datasets.importing.decoding import decoded
 from napari_wsseg.datasets.importing.plan import Film as Film
 from napari_wsseg.datasets.importing.plan import MaskSource as MaskSource
+from napari_wsseg.datasets.importing.plan import NotedMask as NotedMask
 from napari_wsseg.datasets.importing.plan import Plan, Shape, announce, count
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.datasets.importing.resume import Resumed
@@ -350,9 +351,15 @@ class _Growth:
             return self._of_files(film, finding, source, shape)
         name = f"{film.path}, mask of {finding!r}"
         try:
-            return source(shape)
+            mask = source(shape)
         except DataError as error:
             words = str(error)
+        else:
+            if isinstance(source, NotedMask):
+                shown = self.hidden.get(film.path, film.path)
+                for remark in source.remarks:
+                    self.remarked.setdefault(remark, []).append(shown)
+            return mask
         before = self.rejected[-1] if self.rejected else None
         # One file that is off may hold the masks of many findings.
         if before is None or (before.path.partition(", ")[0], before.reason) != (

@@ -25,6 +25,18 @@ WORDS = {1: "present", 0: "absent", -1: "uncertain", None: "unknown"}
 
 
 @dataclass(frozen=True, slots=True)
+class NotedMask:
+    """What draws a mask; `remarks` gets a line meanwhile for what deserves a look."""
+
+    draw: Callable[[Shape], Mask]
+    remarks: list[str] = field(default_factory=list)
+
+    def __call__(self, shape: Shape) -> Mask:
+        """Return the mask of a film of a shape; raises as `draw`."""
+        return self.draw(shape)
+
+
+@dataclass(frozen=True, slots=True)
 class Film:
     """One film to import.
 
