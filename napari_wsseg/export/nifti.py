@@ -200,9 +200,19 @@ def _bare(name: str) -> str:
     return name[: -len(ending)]
 
 
+_OF_SEVERAL = (
+    "holds several labels, {}, without their names: label 1 was taken and the others "
+    "left out; --set value=NUMBER takes another"
+)
+"""ITK-SNAP and Slicer save one map for all labels, which are numbered from 1."""
+
+
 def _mask(path: Path, choice: Choice, remarks: list[str], shape: Shape | None) -> Mask:
     found = slice_of(path)
     try:
+        if choice == PLAIN and (labels := mask_values.labels(found.values)):
+            remarks.append(_OF_SEVERAL.format(", ".join(map(str, labels))))
+            choice = Choice(value=1)
         mask = mask_values.drawn(found.values, choice, remarks)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error

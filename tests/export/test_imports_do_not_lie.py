@@ -19,6 +19,7 @@ from PIL import Image
 from helpers.small_project import dicom_film, grey, save_dicom
 from napari_wsseg import jobs
 from napari_wsseg.export import reading_back
+from napari_wsseg.export.nifti import encode as nifti_encode
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.run_lengths import siim_encode
@@ -345,6 +346,23 @@ def test_labels_of_a_map_that_nothing_names_are_told(
     taken = take(project, "indexed_png", place / "a.png")
     assert only(project, "a.png")
     assert any("left out: 3" in word for word in taken.warnings)
+
+
+def test_of_a_nifti_label_map_one_label_is_taken_and_that_is_said(
+    project: Project, place: Path
+) -> None:
+    values = BOX.astype(np.uint8)
+    values[40:50, 30:40] = 2
+    path = place / "nodule" / "a.nii.gz"
+    path.parent.mkdir()
+    path.write_bytes(nifti_encode(values, None))
+    taken = take(project, "nifti", path)
+    assert only(project, "a.png")
+    assert any("several labels, 1, 2" in word for word in taken.warnings)
+    values[values == 1] = 3  # nothing says that the first is 2
+    path.write_bytes(nifti_encode(values, None))
+    with pytest.raises(DataError, match="0, 2, 3, not two"):
+        take(project, "nifti", path)
 
 
 def test_a_label_map_of_reals_has_the_numbers_that_it_means(

@@ -88,6 +88,7 @@ def test_a_refusal_says_the_values_and_the_way_out() -> None:
         mask_values.drawn(labels(1, 2))
     chosen = mask_values.drawn(labels(1, 2), Choice(value=2))
     np.testing.assert_array_equal(chosen, labels(1, 2) == 2)
+    assert mask_values.labels(labels(1, 2)) == [1, 2]
     cut = mask_values.drawn(labels(1, 2), Choice(cut=0.5))
     np.testing.assert_array_equal(cut, labels(1, 2) > 0)
     with pytest.raises(DataError, match="no pixel has the value 7"):

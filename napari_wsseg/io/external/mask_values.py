@@ -125,6 +125,22 @@ def drawn(
     raise DataError(_refusal(found))
 
 
+def labels(values: NDArray[Any]) -> list[int]:
+    """Return the labels of a label map that begins with 1; empty if it is none.
+
+    Its values are whole, few, and lie in flat regions, on a ground of 0.
+    """
+    numbers = _numbers(np.asarray(values))
+    found = np.unique(numbers)
+    if found[0] != 0 or not 2 < len(found) <= _LABELS or 1 not in found:
+        return []
+    if found[-1] > _LABELS or not np.array_equal(found, np.rint(found)):
+        return []
+    if not _is_label_map(numbers, float(found[0]), float(found[-1])):
+        return []
+    return [int(label) for label in found[1:]]
+
+
 def probabilities(values: NDArray[Any]) -> NDArray[np.float32]:
     """Return (H, W) values as probabilities in [0, 1].
 
