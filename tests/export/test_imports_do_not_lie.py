@@ -256,6 +256,20 @@ def test_a_polygon_that_is_of_no_such_film_is_refused(
     assert not drawn(project)
 
 
+@pytest.mark.parametrize("write", [coco, labelme, cvat])
+@pytest.mark.parametrize("over", [(-9, -5), (57, 5), (20, 75)])
+def test_a_polygon_drawn_over_the_border_is_cut_off(
+    write: Callable[..., Path], over: tuple[int, int], project: Project, place: Path
+) -> None:
+    x, y = over
+    left, right, top, low = min(x, 10), max(x, 30), min(y, 10), max(y, 30)
+    corners = [left, top, right, top, right, low, left, low]
+    take(project, write.__name__, write(place, "a", corners))
+    expected = np.zeros(SHAPE, bool)
+    expected[max(top, 0) : low, max(left, 0) : right] = True
+    np.testing.assert_array_equal(drawn(project)["a.png", "nodule"], expected)
+
+
 def test_a_corner_that_lies_a_little_outside_is_cut_off(
     project: Project, place: Path
 ) -> None:

@@ -45,8 +45,13 @@ class Cost(NamedTuple):
 
 
 def cost(*words: str) -> Cost:
-    """Run a command; measure the memory of its processes together, and computing."""
-    script = [sys.executable, "-m", "napari_wsseg.cli", *words]
+    """Run a command; see `measured`."""
+    return measured("-m", "napari_wsseg.cli", *words)
+
+
+def measured(*words: str) -> Cost:
+    """Run Python; measure the memory of its processes together, and computing."""
+    script = [sys.executable, *words]
     process = psutil.Popen(
         script, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -297,6 +302,55 @@ def _check(found: Cost) -> None:
     assert "Traceback" not in found.words
     assert found.bytes < MOST_BYTES
     assert found.seconds < MOST_SECONDS
+
+
+def _cut_off(place: Path) -> Path:
+    """Write 49 million pixels of four channels of 16 bits, all but the last of them."""
+    row = bytes(1 + 7000 * 8)
+    packer = zlib.compressobj(1)
+    packed = b"".join([*(packer.compress(row) for _ in range(7000)), packer.flush()])
+    head = struct.pack(">IIBBBBB", 7000, 7000, 16, 6, 0, 0, 0)
+    path = place / "film.png"
+    chunks = [(b"IHDR", head), (b"IDAT", packed[:-2000]), (b"IEND", b"")]
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(data))
+            + kind
+            + data
+            + struct.pack(">I", zlib.crc32(kind + data))
+            for kind, data in chunks
+        )
+    )
+    return path
+
+
+_FILM, _VOLUME = "io.images.read", "export.nifti.values"
+SHOWN: dict[str, tuple[str, Callable[[Path], Path]]] = {
+    "a film on screen, cut off at its end": (_FILM, _cut_off),
+    "a NIfTI dropped on the viewer, header extension of 2 GiB": (_VOLUME, _extension),
+    "a NIfTI dropped on the viewer, `vox_offset` 3e9": (_VOLUME, _offset),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_what_the_window_itself_reads_is_refused_within_bounds(
+    name: str, place: Path
+) -> None:
+    """A process of its own would cost each film that is turned to a copy of it."""
+    reads, make = SHOWN[name]
+    path = make(place)
+    module, _, function = f"napari_wsseg.{reads}".rpartition(".")
+    code = (
+        f"import pathlib, {module}\n"
+        "from napari_wsseg.jobs import DataError\n"
+        f"try: {module}.{function}(pathlib.Path({str(path)!r}))\n"
+        "except DataError as error: raise SystemExit(f'refused: {error}')"
+    )
+    found = measured("-c", code)
+    told(name, path.stat().st_size, found)
+    assert found.words.startswith("refused: "), found.words
+    _check(found)
 
 
 # What takes time by its length --------------------------------------------------------

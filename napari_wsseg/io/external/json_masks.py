@@ -29,8 +29,8 @@ Draw: TypeAlias = Callable[[tuple[int, int] | None], Mask]
 
 SIZE = "img_size"
 
-_OUTSIDE, _OUTSIDE_PIXELS = 0.02, 2.0
-"""Share of a side, or pixels, that careless hands draw beyond it."""
+_OUTSIDE, _OUTSIDE_PIXELS = 0.25, 2.0
+"""Share of a side, or pixels, that hands draw beyond it, where it is cut off anyway."""
 
 _FULL_SIZE = "masks are for the films at full size, not for CheXpert-v1.0-small"
 
