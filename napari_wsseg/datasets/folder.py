@@ -142,7 +142,8 @@ def steps(
     paths = sorted(found.paths, key=lambda path: path not in table.rows)
     of_finding = _masks_of(masks, findings)
     of_film, strays = _mask_files.matched(of_finding, paths)
-    _check_masks(masks, of_film, strays, findings)
+    if not _mask_files.name_channels(strays, paths):
+        _check_masks(masks, of_film, strays, findings)
     patients = yield from _patients.read(images, paths)
     splits = _split(paths, table, patients)
     films = [

@@ -7,7 +7,7 @@ void. ``SegmentationClassAug``, by others from SBD, has the same for 10 582 pict
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
@@ -19,8 +19,11 @@ from PIL import Image
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import build as _build
 from napari_wsseg.datasets.importing import film_files as _film_files
+from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing import tables as _tables
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
+from napari_wsseg.io.films import limits
+from napari_wsseg.io.guarded.reader import Drawing
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Mask, Split
 
@@ -151,7 +154,7 @@ def _mask_of(name: str, trees: Sequence[Path]) -> Path | None:
 def _labels_of(name: str, images: Path, mask: Path | None) -> Mapping[str, int | None]:
     path = images / _OBJECTS / f"{name}.xml"
     if path.is_file():
-        present = _objects(path)
+        present = {*_guarded.answer(path, f"{__name__}:objects_told")}
     elif mask is not None:
         present = {CLASSES[k - 1] for k in np.unique(_classes(mask)) if 1 <= k <= 20}
     else:
@@ -159,8 +162,14 @@ def _labels_of(name: str, images: Path, mask: Path | None) -> Mapping[str, int |
     return {own: int(own in present) for own in CLASSES}
 
 
-def _objects(path: Path) -> set[str]:
-    """Return the classes of a picture's objects; their parts have names, too."""
+def objects_told(path: str) -> list[str]:
+    """Return the classes of a picture's objects; their parts have names, too.
+
+    Raises
+    ------
+    DataError
+        Not XML, or an object that is none of the classes.
+    """
     try:
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError) as error:
@@ -169,7 +178,7 @@ def _objects(path: Path) -> set[str]:
     strange = sorted(present.difference(CLASSES))
     if strange:
         raise DataError(f"{path}: {strange[0]!r} is none of the 20 classes")
-    return present
+    return sorted(present)
 
 
 def _masks(path: Path) -> dict[str, _build.MaskSource]:
@@ -188,6 +197,21 @@ def _is(path: Path, value: int, shape: tuple[int, int]) -> Mask:
 
 @lru_cache(maxsize=4)
 def _classes(path: Path) -> NDArray[np.uint8]:
+    """Return a class mask's indices, which a process of its own reads."""
+    shades, _ = _guarded.drawn(path, f"{__name__}:classes_drawing")
+    return np.asarray(np.rint(shades * 255), np.uint8)
+
+
+def classes_drawing(path: str) -> Iterator[Drawing]:
+    """Yield what draws a class mask's indices, as shares of 255."""
+
+    def draw(shape: tuple[int, int] | None) -> NDArray[np.float32]:
+        return np.asarray(_indices(Path(path)) / 255, np.float32)
+
+    yield Drawing(None, draw, [])
+
+
+def _indices(path: Path) -> NDArray[np.uint8]:
     """Read a class mask by its indices, whatever its palette shows.
 
     Raises
@@ -195,13 +219,16 @@ def _classes(path: Path) -> NDArray[np.uint8]:
     DataError
         Not an indexed or grey PNG, or a value that is no class.
     """
+    limits.check_file(path)
     try:
         with Image.open(path, formats=["PNG"]) as image:
+            limits.check_shape(image.height, image.width)
             if image.mode not in ("P", "L"):
                 raise DataError(f"{path}: mode {image.mode}, not indices of classes")
             classes = np.asarray(image, np.uint8)
-    except (OSError, SyntaxError) as error:
-        raise DataError(f"{path}: not a PNG mask ({error})") from error
+    except Exception as error:  # damaged files make decoders raise nearly anything
+        words = str(error).removeprefix(f"{path}: ")
+        raise DataError(f"{path}: not a PNG mask ({words})") from error
     strange = sorted({*np.unique(classes).tolist()} - {*range(21), VOID})
     if strange:
         raise DataError(f"{path}: value {strange[0]} is no class; 0 to 20 and 255 are")

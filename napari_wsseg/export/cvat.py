@@ -181,10 +181,16 @@ def _ellipse(one: ElementTree.Element, shape: Shape) -> Mask:
         float(one.attrib[key]) for key in ("cx", "cy", "rx", "ry")
     )
     turn = np.deg2rad(float(one.get("rotation", "0")))
+    if not np.isfinite([across, down, wide, high, turn]).all():
+        raise DataError("has numbers without end")
     if not (wide > 0 and high > 0):
         raise DataError("has no extent")
+    cos, sin = np.cos(turn), np.sin(turn)
+    reach = np.hypot([wide * cos, wide * sin], [high * sin, high * cos])
+    centre = np.array([across, down])
+    json_masks.check_corners(np.stack([centre - reach, centre + reach]), shape)
     rows, columns = np.ogrid[: shape[0], : shape[1]]
     y, x = rows + 0.5 - down, columns + 0.5 - across
-    along = (x * np.cos(turn) + y * np.sin(turn)) / wide
-    beside = (y * np.cos(turn) - x * np.sin(turn)) / high
+    along = (x * cos + y * sin) / wide
+    beside = (y * cos - x * sin) / high
     return np.asarray(along**2 + beside**2 <= 1, bool)

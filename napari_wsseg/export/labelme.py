@@ -147,6 +147,8 @@ def _drawn(one: Mapping[str, Any], shape: Shape) -> Mask:
     if kind == "circle":
         rows, columns = np.ogrid[: shape[0], : shape[1]]
         radius = np.hypot(right - left, bottom - top)
+        around = np.stack([points[0] - radius, points[0] + radius])
+        json_masks.check_corners(around, shape)
         return np.asarray(
             np.hypot(rows + 0.5 - top, columns + 0.5 - left) <= radius, bool
         )

@@ -10,9 +10,10 @@ import pytest
 from helpers.small_project import grey, write_png
 from napari_wsseg.datasets.folder import import_folder
 from napari_wsseg.datasets.importing.report import ImportReport
+from napari_wsseg.export import reading_back
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.project_folder import settings
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, finish
 from napari_wsseg.schema import Case
 
 SHAPE = (40, 30)
@@ -58,6 +59,21 @@ def test_one_mask_that_fits_is_enough_and_the_others_are_told(tmp_path: Path) ->
     mask(tmp_path / "masks" / "nodule" / "strange.png")
     report = made(tmp_path)
     assert [one.path for one in report.rejected] == ["nodule/strange.png"]
+
+
+def test_masks_as_nnunet_calls_them_are_named_with_the_command(tmp_path: Path) -> None:
+    write_png(tmp_path / "images" / "c_0000.png", grey(3, SHAPE))
+    mask(tmp_path / "masks" / "nodule" / "c.png")
+    report = made(tmp_path)
+    (left_out,) = report.rejected
+    assert left_out.path == "nodule/c.png"
+    assert "c_0000's, and `wsseg import png`" in left_out.reason
+    with Project.open(report.project, write=True) as project:
+        files = tmp_path / "masks" / "nodule" / "c.png"
+        taken = finish(
+            reading_back.steps(project, "png", files, reader="a", finding="nodule")
+        )
+    assert taken.masks == 1
 
 
 def test_an_empty_mask_folder_is_no_fault(tmp_path: Path) -> None:

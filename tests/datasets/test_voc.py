@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +166,25 @@ def test_a_mask_that_is_off_costs_one_line_and_no_picture(
     assert report.imported == 3
     assert len(report.rejected) == 1
     assert "value 77 is no class" in report.rejected[0].reason
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [(b"GIF89a", "not a PNG"), (b"", "empty"), (None, "over the cap")],
+)
+def test_a_mask_that_is_none_or_too_large_costs_its_picture_nothing_else(
+    voc: Path, tmp_path: Path, data: bytes | None, words: str
+) -> None:
+    path = voc / "SegmentationClass" / f"{NAMES[0]}.png"
+    if data is None:  # says 20 000 × 20 000 where it is 30 × 40
+        data = bytearray(path.read_bytes())
+        data[16:24] = struct.pack(">II", 20_000, 20_000)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    path.write_bytes(data)
+    report = run("voc", tmp_path, images=voc)
+    assert report.imported == 3
+    assert len(report.rejected) == 1
+    assert words in report.rejected[0].reason
 
 
 def test_a_picture_that_is_listed_and_missing_is_told(

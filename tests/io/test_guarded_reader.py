@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import nibabel
 import numpy as np
@@ -246,9 +247,16 @@ def test_tables_of_public_sets_are_parsed_elsewhere(
     findings = ",".join(chexpert_tables.FINDINGS)
     row = "CheXpert-v1.0/train/patient1/study1/view1_frontal.jpg"
     text(tmp_path / "chexpert" / "train.csv", f"Path,{findings}", row)
+    voc = tmp_path / "voc"
+    picture(voc / "JPEGImages" / "c.jpg", 4, (24, 20, 3))
+    text(voc / "Annotations" / "c.xml", "<annotation></annotation>")
+    text(voc / "ImageSets" / "Segmentation" / "train.txt", "c")
+    (voc / "SegmentationClass").mkdir()
+    Image.fromarray(np.zeros((24, 20), np.uint8)).save(voc / "SegmentationClass/c.png")
     monkeypatch.setattr(tables, "each", _never)
+    monkeypatch.setattr(ElementTree, "parse", _never)
     monkeypatch.setattr(Image, "open", _never)
-    for name in ("siim", "nih14", "chexpert"):
+    for name in ("siim", "nih14", "chexpert", "voc"):
         dataset = name.removesuffix("14")
         films = tmp_path / dataset
         assert initialised(name, tmp_path / name, films) == 1

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from napari_wsseg.datasets.importing import labels_csv as _labels_csv
 from napari_wsseg.datasets.importing import tables as _tables
 from napari_wsseg.datasets.importing.labels_csv import LabelRow, LabelTable
@@ -65,13 +67,7 @@ def lines_told(path: str, columns: Sequence[str]) -> Iterator[Any]:
 
 def columns(path: Path) -> list[dict[str, Any]]:
     """Return what the columns of a label table say; raises as `labels_csv.columns`."""
-    with borrowed() as reader:
-        try:
-            found: list[dict[str, Any]] = reader.ask(
-                f"{__name__}:columns_told", str(path)
-            )
-        except Lost as error:
-            raise DataError(f"{path}: {error}") from error
+    found: list[dict[str, Any]] = answer(path, f"{__name__}:columns_told")
     return found
 
 
@@ -88,17 +84,11 @@ def mask(
     remarks: list[str] | None = None,
 ) -> Mask:
     """Return the mask in a picture; takes and raises what `mask_files.read` does."""
-    with borrowed() as reader:
-        question = (str(path), [choice.cut, choice.value, choice.soft])
-        try:
-            for _ in reader.each(f"{__name__}:mask_drawing", *question):
-                pass
-            drawn, told = reader.draw(0, shape)
-        except Lost as error:
-            raise DataError(f"{path}: {error}") from error
+    values = [choice.cut, choice.value, choice.soft]
+    found, told = drawn(path, f"{__name__}:mask_drawing", values, shape=shape)
     if remarks is not None:
         remarks += told
-    return drawn
+    return found
 
 
 def mask_drawing(
@@ -110,6 +100,48 @@ def mask_drawing(
         _mask_files.read, Path(path), choice=Choice(*choice), remarks=remarks
     )
     yield Drawing(None, draw, remarks)
+
+
+def answer(path: Path, function: str) -> Any:
+    """Return what a function says of a file; raises as it, with the file's name.
+
+    Parameters
+    ----------
+    function
+        ``package.module:name``; takes the path as text and returns JSON.
+    """
+    with borrowed() as reader:
+        try:
+            return reader.ask(function, str(path))
+        except Lost as error:
+            raise DataError(f"{path}: {error}") from error
+
+
+def drawn(
+    path: Path, function: str, *words: Any, shape: tuple[int, int] | None = None
+) -> tuple[NDArray[Any], list[str]]:
+    """Return what a function's one drawing of a file draws, and its remarks.
+
+    Parameters
+    ----------
+    function
+        ``package.module:name``; takes the path as text and `words`, and yields a
+        `Drawing`.
+    shape
+        Of the film, if it is known.
+
+    Returns
+    -------
+    values : (H, W) bool or float32, remarks
+        See `GuardedReader.draw`, also for what is raised.
+    """
+    with borrowed() as reader:
+        try:
+            for _ in reader.each(function, str(path), *words):
+                pass
+            return reader.draw(0, shape)
+        except Lost as error:
+            raise DataError(f"{path}: {error}") from error
 
 
 def dicomdir_images(path: Path) -> list[str]:

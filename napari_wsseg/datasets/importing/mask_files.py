@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from napari_wsseg.datasets.importing.report import Rejected
 from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.external import film_matching as _film_matching
+from napari_wsseg.jobs import DataError
 
 _ENDINGS = (".png", ".tif", ".tiff")
 
@@ -46,7 +48,7 @@ def matched(
 
     By the rule of `napari_wsseg.io.external.film_matching`, a mask's own ending aside.
     """
-    films = _film_matching.FilmNames((path, path) for path in paths)
+    films = _film_matching.FilmNames(((path, path) for path in paths), channels=False)
     of_film: dict[str, dict[str, Sequence[Path]]] = {path: {} for path in paths}
     left_out: list[Rejected] = []
     for finding, files in masks.items():
@@ -61,3 +63,18 @@ def matched(
             for file in files.by_key[key]
         ]
     return of_film, left_out
+
+
+def name_channels(strays: Sequence[Rejected], paths: Sequence[str]) -> bool:
+    """Whether a mask without a film is called as nnU-Net calls those of one.
+
+    It has its films, and another command, so that there is no reason to stop.
+    """
+    films = _film_matching.FilmNames(((path, path) for path in paths), channels=False)
+    for stray in strays:
+        key, ending = os.path.splitext(stray.path.partition("/")[2])
+        with suppress(DataError):
+            if ending.lower() in _ENDINGS:
+                films.find(_film_matching.channel(key))
+                return True
+    return False

@@ -50,15 +50,19 @@ def readings(name: str) -> list[str]:
     """Return a name, and what it was before a service or a network changed it.
 
     Label Studio writes addresses, with ``%20`` for a blank and, of local files, the
-    path behind ``?d=``; nnU-Net leaves out the ``_0000`` of a film's first channel.
+    path behind ``?d=``. `channel` is what nnU-Net makes of it.
     """
     found = [name]
     address = unquote(name.partition("?d=")[2] or name)
     for each in (address, undecorated(name), undecorated(address)):
         if each and each not in found:
             found.append(each)
-    stem = without_ending(plain(name))
-    return [*found, f"{stem}_0000"]
+    return found
+
+
+def channel(name: str) -> str:
+    """Return the name of a film's first channel, whose ``_0000`` nnU-Net leaves out."""
+    return f"{without_ending(plain(name))}_0000"
 
 
 def undecorated(name: str) -> str | None:
@@ -113,9 +117,15 @@ class FilmNames(Generic[T]):
     names
         Each film with a name of it, relative to the image folder; a film may have
         several.
+    channels
+        A name may be that of nnU-Net's first channel. What lies in a folder of another
+        kind is nobody's by that.
     """
 
-    def __init__(self, names: Iterable[tuple[str, T]]) -> None:
+    def __init__(
+        self, names: Iterable[tuple[str, T]], *, channels: bool = True
+    ) -> None:
+        self._channels = channels
         self._forms: list[_Form[T]] = [_Form() for _ in _FORMS]
         for name, film in names:
             for form, index in zip(_FORMS, self._forms, strict=True):
@@ -133,7 +143,8 @@ class FilmNames(Generic[T]):
         DataError
             It means none, or more than one.
         """
-        for each in readings(name):
+        more = [channel(name)] if self._channels else []
+        for each in (*readings(name), *more):
             films = self._films(plain(each))
             if len(films) > 1:
                 count = str(len(films)) if len(films) < _MANY else "several"
@@ -143,7 +154,13 @@ class FilmNames(Generic[T]):
                 )
             for film in films:
                 return film
-        raise DataError(f"{name}: no film is called {_last(name)}")
+        words = f"{name}: no film is called {_last(name)}"
+        if self._films(plain(channel(name))):
+            words += (
+                f"; as nnU-Net names them it is {_last(channel(name))}'s, and `wsseg "
+                "import png` or `nnunet` takes it"
+            )
+        raise DataError(words)
 
     def _films(self, name: str) -> set[T]:
         if not name:

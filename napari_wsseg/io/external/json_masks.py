@@ -162,16 +162,28 @@ def polygons(
     try:
         corners = [np.reshape(np.asarray(one, float), (-1, 2)) for one in flat]
         for one in corners:
-            _check_corners(one, rows, columns)
+            if one.size and np.isfinite(one).all():  # the others tell where they fail
+                check_corners(one, (rows, columns))
         return outlines.filled(corners, (rows, columns))
     except (TypeError, ValueError) as error:
         raise DataError(f"its polygons are not lists of x and y ({error})") from error
 
 
-def _check_corners(corners: NDArray[np.float64], rows: int, columns: int) -> None:
-    """Refuse corners that are shares, or lie where the film is not."""
-    if not corners.size or not np.isfinite(corners).all():
-        return  # told where they are drawn
+def check_corners(corners: NDArray[np.float64], shape: tuple[int, int]) -> None:
+    """Refuse corners that are shares, or lie where the film is not.
+
+    Parameters
+    ----------
+    corners : (n, 2)
+        x and y, one at least; finite.
+    shape
+        Rows and columns of the film.
+
+    Raises
+    ------
+    DataError
+    """
+    rows, columns = shape
     low, high = corners.min(0), corners.max(0)
     if high.max() <= 1 and (corners != np.rint(corners)).any():
         raise DataError(
