@@ -170,16 +170,22 @@ def test_a_mask_that_is_off_costs_one_line_and_no_picture(
 
 @pytest.mark.parametrize(
     ("data", "words"),
-    [(b"GIF89a", "not a PNG"), (b"", "empty"), (None, "over the cap")],
+    [
+        (b"GIF89a", "not a PNG"),
+        (b"", "empty"),
+        (8_000, "over the cap"),
+        (20_000, "exceeds limit"),
+    ],
 )
 def test_a_mask_that_is_none_or_too_large_costs_its_picture_nothing_else(
-    voc: Path, tmp_path: Path, data: bytes | None, words: str
+    voc: Path, tmp_path: Path, data: bytes | int, words: str
 ) -> None:
     path = voc / "SegmentationClass" / f"{NAMES[0]}.png"
-    if data is None:  # says 20 000 × 20 000 where it is 30 × 40
-        data = bytearray(path.read_bytes())
-        data[16:24] = struct.pack(">II", 20_000, 20_000)
-        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    if isinstance(data, int):  # a side that it says, where it is 30 × 40
+        lying = bytearray(path.read_bytes())
+        lying[16:24] = struct.pack(">II", data, data)
+        lying[29:33] = struct.pack(">I", zlib.crc32(lying[12:29]))
+        data = bytes(lying)
     path.write_bytes(data)
     report = run("voc", tmp_path, images=voc)
     assert report.imported == 3

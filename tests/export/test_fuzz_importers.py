@@ -13,23 +13,32 @@ import random
 import re
 import shutil
 import sys
+import tempfile
 import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
+from helpers.dataset_trees import picture, text
 from helpers.export_project import SHAPE, make_project
-from napari_wsseg.datasets.importing import labels_csv
+from napari_wsseg.datasets import datasets
+from napari_wsseg.datasets.importing import chexpert_tables, labels_csv
 from napari_wsseg.export import Found, formats, importers, writing
 from napari_wsseg.io.films import archive
-from napari_wsseg.jobs import DataError
+from napari_wsseg.io.guarded import reader as _reader
+from napari_wsseg.jobs import DataError, finish
+from napari_wsseg.ops import run_lengths
 
+SMALL = (24, 20)
 MOST_SECONDS = 15.0
 MOST_BYTES = 2**30
 CI_ROUNDS = 12
@@ -59,7 +68,35 @@ def sources(place: Path) -> dict[str, Path]:
     with zipfile.ZipFile(packed / "films.zip", "w", zipfile.ZIP_DEFLATED) as zipped:
         for number in range(20):
             zipped.writestr(f"films/{number}.txt", "film" * (number + 1))
-    return {**made, "labels": table, "zip": packed}
+    return {**made, "labels": table, "zip": packed, **_public_sets(place)}
+
+
+def _public_sets(place: Path) -> dict[str, Path]:
+    """Return a tree of every public data set that has more than films."""
+    siim, nih, voc = place / "siim", place / "nih14", place / "voc"
+    mask = np.zeros(SMALL, np.uint8)
+    mask[3:9, 4:12] = 1
+    picture(siim / "a.png", 1)
+    rle = run_lengths.siim_encode(mask > 0)
+    text(siim / "train-rle.csv", "ImageId, EncodedPixels", f"a, {rle}", "b, -1")
+    picture(nih / "a_000.png", 2)
+    text(nih / "Data_Entry_2017.csv", "Image Index,Finding Labels", "a_000.png,Mass")
+    text(nih / "test_list.txt", "a_000.png")
+    text(nih / "train_val_list.txt", "b_000.png")
+    boxes = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
+    text(nih / "BBox_List_2017.csv", boxes, "a_000.png,Mass,3.5,4.5,6.0,7.25,,,")
+    picture(voc / "JPEGImages" / "c.jpg", 3, (*SMALL, 3))
+    text(voc / "Annotations" / "c.xml", "<a><object><name>cat</name></object></a>")
+    text(voc / "ImageSets" / "Segmentation" / "train.txt", "c")
+    (voc / "SegmentationClass").mkdir()
+    Image.fromarray(mask).save(voc / "SegmentationClass" / "c.png")
+    chexpert = place / "chexpert"
+    film = "train/patient1/study1/view1_frontal.jpg"
+    picture(chexpert / film, 4)
+    names = chexpert_tables.FINDINGS
+    cells = ",".join("1.0" for _ in names)
+    text(chexpert / "train.csv", f"Path,{','.join(names)}", f"x/{film},{cells}")
+    return {"siim": siim, "nih14": nih, "voc": voc, "chexpert": chexpert}
 
 
 def _labels(path: Path) -> None:
@@ -71,7 +108,21 @@ def _zip(path: Path) -> None:
         archive.read(path / "films.zip", name)
 
 
-OTHERS: dict[str, Callable[[Path], None]] = {"labels": _labels, "zip": _zip}
+def _initialised(name: str, path: Path) -> None:
+    boxes = path / "BBox_List_2017.csv"
+    with tempfile.TemporaryDirectory() as place:
+        masks = boxes if boxes.exists() else None
+        finish(datasets[name](Path(place) / "project", images=path, masks=masks))
+
+
+OTHERS: dict[str, Callable[[Path], None]] = {
+    "labels": _labels,
+    "zip": _zip,
+    **{
+        name: partial(_initialised, name)
+        for name in ("siim", "nih14", "voc", "chexpert")
+    },
+}
 
 
 def read(name: str, path: Path) -> str:
@@ -183,6 +234,12 @@ def one_round(made: dict[str, Path], place: Path, seed: int) -> tuple[str, str]:
         raise AssertionError(f"seed {seed}: {name}, {where}: {error!r}") from error
     assert time.process_time() - began < MOST_SECONDS, f"seed {seed}: {name}, {where}"
     return name, outcome
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no process stand between what a file raises and who sees it."""
+    monkeypatch.setattr(_reader, "_started", lambda limits: None)
 
 
 @pytest.fixture(scope="module")
