@@ -83,7 +83,17 @@ def mask(
     choice: Choice = PLAIN,
     remarks: list[str] | None = None,
 ) -> Mask:
-    """Return the mask in a picture; takes and raises what `mask_files.read` does."""
+    """Return the mask in a picture; raises as `mask_files.read`.
+
+    Parameters
+    ----------
+    shape
+        Of the film; ``None`` if any size will do.
+    choice
+        How values are read that do not speak for themselves.
+    remarks
+        Gets a line for what deserves a look.
+    """
     values = [choice.cut, choice.value, choice.soft]
     found, told = drawn(path, f"{__name__}:mask_drawing", values, shape=shape)
     if remarks is not None:

@@ -35,7 +35,17 @@ class TableLine:
     def under(
         cls, header: Sequence[str], number: int, cells: tuple[str, ...]
     ) -> TableLine:
-        """Return a line under a header; cells that it lacks are empty."""
+        """Return a line under a header.
+
+        Parameters
+        ----------
+        header
+            Stripped names of the columns.
+        number
+            Of the line, the header being 1.
+        cells
+            Stripped; those that it lacks are empty.
+        """
         padded = [*cells, *[""] * (len(header) - len(cells))]
         named = dict(reversed([*zip(header, padded, strict=False)]))
         return cls(number, cells, named)
