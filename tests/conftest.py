@@ -12,6 +12,8 @@ from typing import cast
 
 import pytest
 
+from helpers import noise_project
+from helpers.archive import Archive, Liar
 from helpers.spot_films import import_films, make_films
 from napari_wsseg.io import film_names
 from napari_wsseg.io.project import Project
@@ -64,6 +66,20 @@ def one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def liar(orthanc: Archive) -> Iterator[Liar]:
+    """Stand between a client and the test's own archive, `orthanc`, and lie."""
+    made = Liar(orthanc)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Return the folder of a project of four small films of noise, without a stage."""
+    return noise_project.make_project(tmp_path)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import noise_project
 from helpers.noise_project import FINDINGS, SHAPE, blob
 from napari_wsseg import cli, pipeline
 from napari_wsseg.export import importers, writing
@@ -18,11 +17,6 @@ from napari_wsseg.io import runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline.inference import foreign_drafts
 from napari_wsseg.session import Session
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return noise_project.make_project(tmp_path)
 
 
 def take(

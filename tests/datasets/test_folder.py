@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers import dataset_trees
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.folder import import_folder
 from napari_wsseg.datasets.importing.splits import assign
@@ -21,10 +22,7 @@ SHAPE = (24, 18)
 
 
 def picture(path: Path, seed: int, shape: tuple[int, int] = SHAPE) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
+    return dataset_trees.picture(path, seed, shape)
 
 
 def mask(path: Path, shape: tuple[int, int] = SHAPE) -> Path:

@@ -14,7 +14,16 @@ import numpy as np
 import pydicom
 import pytest
 
-from helpers.archive import NAME, PASSWORD, Archive, Liar, free_port, running
+from helpers.archive import (
+    NAME,
+    PASSWORD,
+    Archive,
+    Liar,
+    connect,
+    free_port,
+    running,
+    sign_in,
+)
 from helpers.named_dicom import film
 from napari_wsseg.cli import main
 from napari_wsseg.datasets import from_archive
@@ -45,18 +54,9 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
         yield found
 
 
-@pytest.fixture
-def liar(orthanc: Archive) -> Iterator[Liar]:
-    made = Liar(orthanc)
-    yield made
-    made.close()
-
-
 @pytest.fixture(autouse=True)
 def signed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("WSSEG_PACS_USER", NAME)
-    monkeypatch.setenv("WSSEG_PACS_PASSWORD", PASSWORD)
-    monkeypatch.setenv("WSSEG_KEYS", str(tmp_path / "keys"))
+    sign_in(monkeypatch, tmp_path)
     monkeypatch.setattr(client, "FIRST_WAIT", 0.01)
     monkeypatch.setattr(client, "LONGEST_WAIT", 0.02)
 
@@ -69,14 +69,10 @@ def labels(tmp_path: Path) -> Path:
     return path
 
 
-def _line(url: str) -> client.Archive:
-    return client.Archive(access.to(url), wait=lambda seconds: None)
-
-
 def _steps(url: str, tmp_path: Path, labels: Path, ask: str = "Modality=DX,CR") -> Any:
     return from_archive.steps(
         tmp_path / "project",
-        _line(url),
+        connect(url),
         query.parse(ask),
         tmp_path / "films",
         labels=labels,
@@ -85,7 +81,7 @@ def _steps(url: str, tmp_path: Path, labels: Path, ask: str = "Modality=DX,CR") 
 
 def _fetched(url: str, tmp_path: Path) -> from_archive.Fetched:
     ask = query.parse("Modality=DX,CR")
-    return finish(from_archive.fetch(_line(url), ask, tmp_path / "films"))
+    return finish(from_archive.fetch(connect(url), ask, tmp_path / "films"))
 
 
 def _whole(films: Path) -> set[str]:
@@ -150,7 +146,7 @@ def test_such_labels_serve_a_plain_folder_of_films_too(
 ) -> None:
     finish(
         from_archive.fetch(
-            _line(orthanc.web), query.parse("Modality=CR"), tmp_path / "f"
+            connect(orthanc.web), query.parse("Modality=CR"), tmp_path / "f"
         )
     )
     words = ["init", str(tmp_path / "P"), "--images", str(tmp_path / "f")]
@@ -164,11 +160,11 @@ def test_a_limit_is_kept_and_a_second_call_fetches_only_what_is_missing(
 ) -> None:
     ask = query.parse("Modality=DX,CR")
     films = tmp_path / "films"
-    first = finish(from_archive.fetch(_line(liar.web), ask, films, limit=2))
+    first = finish(from_archive.fetch(connect(liar.web), ask, films, limit=2))
     assert (len(first.paths), first.new) == (2, 2)
     assert len(_whole(films)) == 2
     liar.seen.clear()
-    second = finish(from_archive.fetch(_line(liar.web), ask, films))
+    second = finish(from_archive.fetch(connect(liar.web), ask, films))
     assert (len(second.paths), second.new) == (FILMS, FILMS - 2)
     fetched = [path for _, path, _ in liar.seen if "/instances/" in path]
     assert len(fetched) == FILMS - 2
@@ -268,7 +264,7 @@ def test_films_that_were_not_asked_for_are_not_kept(
 ) -> None:
     """Archives may ignore a key that they do not know."""
     asked = query.parse("Modality=DX;BodyPartExamined=HAND")
-    blind = _line(liar.web)
+    blind = connect(liar.web)
     searched = blind._client.search_for_series
     blind._client.search_for_series = lambda *a, search_filters, **k: searched(*a, **k)
     films = tmp_path / "films"
@@ -400,7 +396,7 @@ def test_words_that_do_not_go_together_are_refused(
 def test_films_do_not_land_in_the_project(orthanc: Archive, tmp_path: Path) -> None:
     job = from_archive.steps(
         tmp_path / "P",
-        _line(orthanc.web),
+        connect(orthanc.web),
         query.parse("Modality=DX"),
         tmp_path / "P/films",
     )
@@ -427,7 +423,7 @@ def test_pixels_are_those_that_the_archive_was_given(
     orthanc: Archive, tmp_path: Path
 ) -> None:
     found = finish(
-        from_archive.fetch(_line(orthanc.web), query.parse("Modality=CR"), tmp_path)
+        from_archive.fetch(connect(orthanc.web), query.parse("Modality=CR"), tmp_path)
     )
     header = pydicom.dcmread(tmp_path / found.paths[0])
     rng = np.random.default_rng(1)

@@ -14,7 +14,6 @@ import contextlib
 import ctypes
 import errno
 import gc
-import hashlib
 import importlib
 import io
 import json
@@ -37,7 +36,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from helpers import noise_project  # noqa: E402
-from helpers.noise_project import Clock, blob  # noqa: E402
+from helpers.noise_project import BLANK, Clock, blob, digest  # noqa: E402
 from napari_wsseg import cli  # noqa: E402
 from napari_wsseg.datasets import datasets  # noqa: E402
 from napari_wsseg.export import formats, importers  # noqa: E402
@@ -53,13 +52,6 @@ FAULTS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "kill": KILL}
 
 Say = Callable[..., None]
 Masks = dict[tuple[str, str], np.ndarray]
-
-
-def digest(mask: np.ndarray) -> str:
-    return hashlib.sha256(np.packbits(np.asarray(mask) != 0).tobytes()).hexdigest()[:16]
-
-
-BLANK = digest(np.zeros(noise_project.SHAPE))
 
 
 class Disk:

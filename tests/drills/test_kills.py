@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -17,19 +16,13 @@ import numpy as np
 import pytest
 
 from helpers import noise_project
+from helpers.noise_project import BLANK, digest
 from napari_wsseg.io.project import Project
 from napari_wsseg.session import Session
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 VERDICTS = ("accept", "accept with edits", "reject", "flag")
-
-
-def digest(mask: np.ndarray) -> str:
-    return hashlib.sha256(np.packbits(np.asarray(mask) != 0).tobytes()).hexdigest()[:16]
-
-
-BLANK = digest(np.zeros(noise_project.SHAPE))
 
 
 def read_for_ever(place: Path, seed: int, say: Any) -> None:

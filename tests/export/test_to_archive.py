@@ -13,13 +13,13 @@ import pytest
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 
-from helpers.archive import NAME, PASSWORD, Archive, Liar, running
+from helpers.archive import PASSWORD, Archive, Liar, connect, running, sign_in
 from helpers.named_dicom import COLUMNS, ROWS, film
 from napari_wsseg.cli import main
 from napari_wsseg.datasets import from_archive
 from napari_wsseg.export import Identity, storing
 from napari_wsseg.io import images
-from napari_wsseg.io.dicomweb import access, client, query
+from napari_wsseg.io.dicomweb import query
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, UsageError, finish
 from napari_wsseg.schema import Case
@@ -68,29 +68,16 @@ def orthanc(server: Archive, tmp_path: Path) -> Archive:
     return server
 
 
-@pytest.fixture
-def liar(orthanc: Archive) -> Iterator[Liar]:
-    made = Liar(orthanc)
-    yield made
-    made.close()
-
-
 @pytest.fixture(autouse=True)
 def signed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("WSSEG_PACS_USER", NAME)
-    monkeypatch.setenv("WSSEG_PACS_PASSWORD", PASSWORD)
-    monkeypatch.setenv("WSSEG_KEYS", str(tmp_path / "keys"))
-
-
-def _line(url: str) -> client.Archive:
-    return client.Archive(access.to(url), wait=lambda seconds: None)
+    sign_in(monkeypatch, tmp_path)
 
 
 @pytest.fixture
 def clinic(orthanc: Archive, tmp_path: Path) -> Iterator[Project]:
     """Make a project of the archive's films, all accepted."""
     films = tmp_path / "films"
-    finish(from_archive.fetch(_line(orthanc.web), query.parse("Modality=DX"), films))
+    finish(from_archive.fetch(connect(orthanc.web), query.parse("Modality=DX"), films))
     with Project.create(tmp_path / "p", findings=["heart"], images=films) as project:
         for path in sorted(films.iterdir()):
             read = images.read(path)
@@ -115,7 +102,7 @@ def _store(
     identity: Identity = "same-patient",
     name: str = "dicom_seg",
 ) -> storing.Stored:
-    return finish(storing.steps(project, name, _line(url), identity=identity))
+    return finish(storing.steps(project, name, connect(url), identity=identity))
 
 
 def _of_kind(orthanc: Archive, modality: str) -> list[Dataset]:
@@ -245,7 +232,7 @@ def test_nothing_of_forty_tags_is_in_the_project(
     table.write_text("AccessionNumber,heart\nA0,1\nA1,1\nA2,1\n")
     job = from_archive.steps(
         tmp_path / "p",
-        _line(orthanc.web),
+        connect(orthanc.web),
         query.parse("Modality=DX"),
         tmp_path / "films",
         labels=table,
@@ -341,7 +328,7 @@ def test_a_dry_run_stores_nothing(orthanc: Archive, clinic: Project) -> None:
     job = storing.steps(
         clinic,
         "dicom_seg",
-        _line(orthanc.web),
+        connect(orthanc.web),
         identity="same-patient",
         dry_run=True,
     )

@@ -20,6 +20,10 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+import pytest
+
+from napari_wsseg.io.dicomweb import access, client
+
 PLUGINS = ("/usr/share/orthanc/plugins", "/usr/lib/orthanc")
 NAME, PASSWORD = "wsseg", "only-here"
 USER = "Basic " + b64encode(f"{NAME}:{PASSWORD}".encode()).decode()
@@ -136,6 +140,18 @@ def self_signed(folder: Path, name: str = "IP:127.0.0.1") -> Path:
     both = folder / "both.pem"
     both.write_text(key.read_text() + signed.read_text())
     return both
+
+
+def sign_in(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Give the archive's name and password as a person's environment does."""
+    monkeypatch.setenv("WSSEG_PACS_USER", NAME)
+    monkeypatch.setenv("WSSEG_PACS_PASSWORD", PASSWORD)
+    monkeypatch.setenv("WSSEG_KEYS", str(folder / "keys"))
+
+
+def connect(url: str) -> client.Archive:
+    """Return what speaks to an archive and never waits before it asks again."""
+    return client.Archive(access.to(url), wait=lambda seconds: None)
 
 
 def free_port() -> int:

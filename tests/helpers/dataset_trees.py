@@ -11,16 +11,13 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from helpers.small_project import grey
 from napari_wsseg.cli import main
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing.report import ImportReport
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import finish
 from napari_wsseg.schema import Case
-
-
-def grey(seed: int, shape: tuple[int, int]) -> NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
 
 
 def picture(path: Path, seed: int, shape: tuple[int, ...] = (24, 20)) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -92,3 +93,11 @@ def blob(shape: tuple[int, int] = SHAPE, *, at: int = 10, size: int = 8) -> np.n
     mask = np.zeros(shape, np.uint8)
     mask[at : at + size, at : at + size] = 1
     return mask
+
+
+def digest(mask: np.ndarray) -> str:
+    """Return the first 16 digits of a hash of which pixels a mask has."""
+    return hashlib.sha256(np.packbits(np.asarray(mask) != 0).tobytes()).hexdigest()[:16]
+
+
+BLANK = digest(np.zeros(SHAPE))

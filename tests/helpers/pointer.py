@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 
-from qtpy.QtCore import QEvent, QObject, QPoint, Qt
-from qtpy.QtGui import QCursor, QMouseEvent
+from qtpy.QtCore import QEvent, QObject, QPoint, QPointF, Qt
+from qtpy.QtGui import QCursor, QMouseEvent, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
@@ -85,3 +85,19 @@ def drag(
         QTest.qWait(pause)
     QTest.mouseRelease(widget, button, held, places[-1])
     QTest.qWait(pause)
+
+
+def turn_wheel(widget: QWidget, by: int = -120) -> None:
+    """Turn the wheel over the middle of a widget, by eighths of a degree."""
+    at = QPointF(widget.rect().center())
+    event = QWheelEvent(
+        at,
+        QPointF(widget.mapToGlobal(at.toPoint())),
+        QPoint(),
+        QPoint(0, by),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(widget, event)

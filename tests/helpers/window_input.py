@@ -76,6 +76,12 @@ def canvas(bench: Workbench) -> QWidget:
     raise LookupError("no canvas")
 
 
+def part(bench: Workbench, kind: type) -> Any:
+    """Return the window's one widget of a kind."""
+    assert bench.main_window is not None
+    return bench.main_window.findChild(kind)
+
+
 def look(bench: Workbench) -> None:
     """Look at the film for as long as a verdict asks for."""
     wait_for(lambda: bench.sight.seen)

@@ -20,13 +20,6 @@ PATIENTS = ("DOE^JANE_1962/CANARY one.dcm", "SMITH.JOHN", "z/MILLER^ANN.DCM")
 
 
 @pytest.fixture
-def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    place = tmp_path / "keys"
-    monkeypatch.setenv(film_names.VARIABLE, str(place))
-    return place
-
-
-@pytest.fixture
 def clinic(tmp_path: Path, keys: Path) -> Path:
     images = tmp_path / "CANARY WARD"
     for seed, patient in enumerate(PATIENTS):

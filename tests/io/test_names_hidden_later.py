@@ -23,20 +23,11 @@ from napari_wsseg.jobs import DataError
 ROOT = Path(__file__).resolve().parents[2]
 
 
+pytestmark = pytest.mark.usefixtures("keys")
+
+
 class Stopped(BaseException):
     """As a kill would."""
-
-
-@pytest.fixture
-def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    place = tmp_path / "keys"
-    monkeypatch.setenv(film_names.VARIABLE, str(place))
-    return place
-
-
-@pytest.fixture
-def place(tmp_path: Path, keys: Path) -> Path:
-    return noise_project.make_project(tmp_path)
 
 
 def rename_films(place: Path, call: Callable[[int], str]) -> None:

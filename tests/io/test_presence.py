@@ -21,11 +21,6 @@ from napari_wsseg.schema import StageMaps
 from napari_wsseg.session import Session
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return noise_project.make_project(tmp_path)
-
-
 @pytest.mark.parametrize("instead", ["nothing", "an empty folder", "a copy"])
 def test_strokes_wait_in_memory_while_the_folder_is_away(
     place: Path, instead: str

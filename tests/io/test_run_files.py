@@ -15,16 +15,8 @@ import torch
 
 from napari_wsseg.io import atomic, checkpoints, film_cache, runs, stages
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import Checkpoint, DataError
+from napari_wsseg.jobs import Checkpoint, DataError, finish
 from napari_wsseg.schema import Case, Radiograph, StageMaps, StageSettings
-
-
-def finished(job):  # type: ignore[no-untyped-def]
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            return end.value
 
 
 def test_stage_maps_come_back_as_they_were_kept(tmp_path: Path) -> None:
@@ -167,7 +159,7 @@ def test_seconds_of_a_resumed_run_add_up(tmp_path: Path) -> None:
 
 
 def test_the_cache_holds_the_films_letterboxed(spots_project: Project) -> None:
-    films = finished(film_cache.films(spots_project, 32))
+    films = finish(film_cache.films(spots_project, 32))
     case = spots_project.cases()[3]
     row = films.take([case.id])[0]
     assert row.shape == (32, 32)
@@ -175,7 +167,7 @@ def test_the_cache_holds_the_films_letterboxed(spots_project: Project) -> None:
     # side, which are 1.8 of 32.
     assert row[0].max() == row[-1].max() == 0
     assert row[2:-2].min() > 0
-    again = finished(film_cache.films(spots_project, 32))
+    again = finish(film_cache.films(spots_project, 32))
     assert np.array_equal(again.pixels, films.pixels)
 
 
@@ -183,7 +175,7 @@ def test_a_film_that_went_missing_is_named(spots_project: Project) -> None:
     gone = spots_project.cases()[2]
     spots_project.image_path(gone).unlink()
     with pytest.raises(DataError, match=gone.name):
-        finished(film_cache.films(spots_project, 32))
+        finish(film_cache.films(spots_project, 32))
 
 
 def test_a_film_that_changed_is_named(spots_project: Project) -> None:
@@ -191,7 +183,7 @@ def test_a_film_that_changed_is_named(spots_project: Project) -> None:
     data = spots_project.image_path(other).read_bytes()
     spots_project.image_path(one).write_bytes(data)
     with pytest.raises(DataError, match=rf"{one.name}.*no longer those"):
-        finished(film_cache.films(spots_project, 32))
+        finish(film_cache.films(spots_project, 32))
 
 
 @pytest.mark.parametrize("torn", ['{"step": 3, "lo', "\x00\x00\x00", "[1]", "{}}", ""])
@@ -237,9 +229,9 @@ def test_films_that_find_no_room_leave_no_half_file(
     with monkeypatch.context() as full:
         full.setattr(os, call, refuse)
         with pytest.raises(DataError, match="No space left"):
-            finished(film_cache.films(spots_project, 64))
+            finish(film_cache.films(spots_project, 64))
     assert list(place.glob("films*")) == []
-    assert len(finished(film_cache.films(spots_project, 64)).rows) == 20
+    assert len(finish(film_cache.films(spots_project, 64)).rows) == 20
 
 
 def decoded(project: Project, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -264,7 +256,7 @@ def test_a_stopped_decoding_goes_on_where_it_was(
     job.close()
     assert len(list((spots_project.folder / "cache").glob("films*.u8"))) == 1
     names = decoded(spots_project, monkeypatch)
-    films = finished(film_cache.films(spots_project, 64))
+    films = finish(film_cache.films(spots_project, 64))
     assert len(names) == 15
     assert len(films.rows) == 20
     assert len(list((spots_project.folder / "cache").glob("films*.u8"))) == 1
@@ -278,16 +270,16 @@ def test_one_bad_film_costs_no_other_films_decoding(
     good = path.read_bytes()
     path.write_bytes(b"not a film")
     with pytest.raises(DataError, match=cases[2].name):
-        finished(film_cache.films(spots_project, 64))
+        finish(film_cache.films(spots_project, 64))
     path.write_bytes(good)
     names = decoded(spots_project, monkeypatch)
-    films = finished(film_cache.films(spots_project, 64))
+    films = finish(film_cache.films(spots_project, 64))
     assert names == [cases[2].name]
     whole = spots_project.folder / "cache"
     kept = films.take([case.id for case in cases])
     for file in whole.glob("films*"):
         file.unlink()
-    again = finished(film_cache.films(spots_project, 64))
+    again = finish(film_cache.films(spots_project, 64))
     assert np.array_equal(kept, again.take([case.id for case in cases]))
 
 

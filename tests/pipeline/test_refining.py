@@ -10,6 +10,7 @@ import pytest
 from helpers.small_project import CASE, SHAPE, new_project
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import finish
 from napari_wsseg.ops import crf
 from napari_wsseg.pipeline import label_conditioned_masks, stage_masks
 from napari_wsseg.pipeline.evaluation import counts
@@ -190,15 +191,7 @@ def test_that_is_kept_on_disk_drafted_and_scored(tmp_path: Any) -> None:
         truth = stage_masks(StageMaps(overlapping(), gates), settings(), SHAPE)[0]
         project.put_mask(CASE, "nodule", truth, reader="r")
         project.decide(CASE, "accept", reader="r")
-        found = returned(counts.count(project, {"irnet": run}, project.cases()))
+        found = finish(counts.count(project, {"irnet": run}, project.cases()))
     # The effusion's gate is shut, so that it takes nothing from the nodule.
     assert found.gated["irnet"].metrics()["pos_iou"] == 1
     assert found.open_gates["irnet"].metrics()["pos_iou"] < 1
-
-
-def returned(job: Any) -> Any:
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            return end.value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,26 +16,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.session import Session
 from napari_wsseg.session.effort.active_time import PAUSE_SECONDS, ActiveTime
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    folder = noise_project.make_project(tmp_path)
-    noise_project.add_stage(folder)
-    noise_project.adopt(folder)
-    return folder
-
-
-@pytest.fixture
-def session(place: Path, clock: Clock) -> Iterator[Session]:
-    session = Session(reader="ann", clock=clock)
-    session.open_project(place)
-    yield session
-    session.close()
+pytestmark = pytest.mark.usefixtures("staged")
 
 
 def pass_time(session: Session, clock: Clock, *gaps: float) -> None:

@@ -31,11 +31,6 @@ def place(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def session(clock: Clock) -> Iterator[Session]:
     session = Session(reader="ann", clock=clock)
     yield session

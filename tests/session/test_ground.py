@@ -18,11 +18,6 @@ from napari_wsseg.session import Session
 from napari_wsseg.session.expert_masks import RETRY_SECONDS
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return noise_project.make_project(tmp_path)
-
-
 def garble(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-9] + b"not a mask")
 

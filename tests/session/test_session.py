@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,31 +14,6 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.io.project_folder import mask_store as _mask_store
 from napari_wsseg.jobs import DataError
 from napari_wsseg.session import Session
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return noise_project.make_project(tmp_path)
-
-
-@pytest.fixture
-def staged(place: Path) -> Path:
-    noise_project.add_stage(place)
-    noise_project.adopt(place)
-    return place
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def session(place: Path, clock: Clock) -> Iterator[Session]:
-    session = Session(reader="ann", clock=clock)
-    session.open_project(place)
-    yield session
-    session.close()
 
 
 def saved_mask(place: Path, case_id: str, finding: str) -> np.ndarray | None:

@@ -17,13 +17,7 @@ from napari_wsseg.pipeline import agreement
 from napari_wsseg.session import Session
 from napari_wsseg.session.versions import difference
 
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    folder = noise_project.make_project(tmp_path)
-    noise_project.add_stage(folder)
-    noise_project.adopt(folder)
-    return folder
+pytestmark = pytest.mark.usefixtures("staged")
 
 
 @pytest.fixture
@@ -137,7 +131,7 @@ def test_strokes_are_saved_in_the_name_of_who_drew_them(
         assert project.journal.pending() == []
 
 
-def test_a_mask_drawn_on_anothers_says_so(session: Session) -> None:
+def test_a_mask_drawn_on_another_readers_says_so(session: Session) -> None:
     session.edit("nodule", blob(at=10))
     session.read_as("bea", "open")
     np.testing.assert_array_equal(session.experts.masks["nodule"], blob(at=10))

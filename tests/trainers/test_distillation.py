@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Generator
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,13 +17,11 @@ from helpers import training
 from helpers.spot_films import import_films, make_films
 from napari_wsseg.io import checkpoints, film_cache
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import Checkpoint, DataError, Progress
+from napari_wsseg.jobs import Checkpoint, DataError, Progress, finish
 from napari_wsseg.pipeline import infer
 from napari_wsseg.pipeline.inference import networks
 from trainers.engine.run import Run
 from trainers.tasks import teacher as _teacher
-
-Result = TypeVar("Result")
 
 TINY: dict[str, Any] = {"epochs": 3, "batch": 4, "device": "cpu", "checks": 1}
 
@@ -85,19 +82,10 @@ def test_what_is_kept_is_what_the_teacher_says(copied: Path) -> None:
     model, header = networks.load(copied, teacher_of(copied))
     with Project.open(copied) as opened:
         first = opened.cases("train")[0]
-        films = drained(film_cache.films(opened, 64))
+        films = finish(film_cache.films(opened, 64))
     pixels = torch.from_numpy(films.take([first.id]))
     said = _teacher._asked(model, header, pixels, 64)
     torch.testing.assert_close(torch.from_numpy(kept[0]), said[0])
-
-
-def drained(job: Generator[Any, None, Result]) -> Result:
-    """Run a job to its end and return what it made."""
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            return end.value
 
 
 def test_a_resumed_student_does_not_ask_again(

@@ -10,11 +10,12 @@ import pytest
 from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QLabel
 
-from helpers import noise_project, qt_waiting
+from helpers import noise_project, qt_waiting, training_project
 from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.workbench import workbench_of
+from napari_wsseg.session import Session
 
 qt_waiting.sleep_in_qwait()
 
@@ -26,6 +27,15 @@ def place(tmp_path: Path) -> Path:
     noise_project.add_stage(folder)
     noise_project.adopt(folder)
     return folder
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    """Return a session, without a window, on a project of films to train on."""
+    folder = training_project.make_project(tmp_path)
+    session = training_project.open_session(folder)
+    yield session
+    session.close()
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QKeyEvent, QWheelEvent
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -31,6 +31,7 @@ from qtpy.QtWidgets import (
 )
 
 import napari_wsseg
+from helpers.pointer import turn_wheel
 from helpers.recipe_cards import LOADED
 from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas.bench import Workbench
@@ -188,21 +189,6 @@ def focus(widget: QWidget) -> bool:
         return False
     widget.setFocus(Qt.FocusReason.TabFocusReason)
     return widget.hasFocus()
-
-
-def turn_wheel(widget: QWidget, by: int) -> None:
-    at = QPointF(widget.rect().center())
-    event = QWheelEvent(
-        at,
-        QPointF(widget.mapToGlobal(at.toPoint())),
-        QPoint(),
-        QPoint(0, by),
-        Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier,
-        Qt.ScrollPhase.NoScrollPhase,
-        False,
-    )
-    QApplication.sendEvent(widget, event)
 
 
 def test_only_what_is_meant_happens_on_any_control(whole: Workbench) -> None:

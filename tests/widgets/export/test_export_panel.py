@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
-from helpers.training_project import make_project, make_run, open_session
+from helpers.training_project import make_run, open_session
 from napari_wsseg._widgets.export import preview_text as _preview_text
 from napari_wsseg._widgets.export.panel import ExportPanel
 from napari_wsseg.session import Session
@@ -17,13 +16,6 @@ from napari_wsseg.session import Session
 PNG = [{"name": "png", "kind": "masks", "summary": "Masks as files.", "identities": []}]
 
 pytestmark = pytest.mark.gui
-
-
-@pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    session = open_session(make_project(tmp_path))
-    yield session
-    session.close()
 
 
 def opened(qtbot: QtBot, session: Session) -> ExportPanel:

@@ -11,6 +11,7 @@ import pytest
 
 from helpers import noise_project
 from helpers.noise_project import RUN, SHAPE
+from helpers.window_input import part
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.tools import ruler
 from napari_wsseg._widgets.overlays import cover
@@ -21,11 +22,6 @@ from napari_wsseg._widgets.review.stage_switcher import StagePanel
 from napari_wsseg._widgets.workbench import commands_of
 from napari_wsseg.io import runs
 from napari_wsseg.session import Session
-
-
-def part(bench: Workbench, kind: type) -> Any:
-    assert bench.main_window is not None
-    return bench.main_window.findChild(kind)
 
 
 @pytest.mark.parametrize(

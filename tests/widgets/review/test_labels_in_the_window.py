@@ -10,6 +10,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QMenu
 
 from helpers.noise_project import blob
+from helpers.window_input import part
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.findings_table import COLUMNS, FindingsTable
 from napari_wsseg._widgets.review.label_bar import LabelBar
@@ -17,11 +18,6 @@ from napari_wsseg._widgets.review.label_bar import LabelBar
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 pytestmark = pytest.mark.gui
-
-
-def part(bench: Workbench, kind: type) -> Any:
-    assert bench.main_window is not None
-    return bench.main_window.findChild(kind)
 
 
 def label_cell(bench: Workbench, finding: str) -> Any:

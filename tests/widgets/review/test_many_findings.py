@@ -13,6 +13,7 @@ from qtpy.QtTest import QTest
 
 from helpers import noise_project
 from helpers.noise_project import SHAPE
+from helpers.window_input import part
 from napari_wsseg._widgets.canvas import orientation
 from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
@@ -29,11 +30,6 @@ NAMES = (
     *("left_lung", "right_lung", "heart", "clavicle", "chest_tube", "pacemaker"),
     *("central_venous_catheter", "nodule", "rib_fracture"),
 )
-
-
-def part(bench: Workbench, kind: type) -> Any:
-    assert bench.main_window is not None
-    return bench.main_window.findChild(kind)
 
 
 @pytest.fixture

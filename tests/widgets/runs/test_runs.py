@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ from qtpy.QtWidgets import QTableWidget
 from helpers.training_project import (
     FAKE,
     FakeJobs,
-    make_project,
     make_run,
     open_session,
 )
@@ -44,13 +42,6 @@ def score(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(Scoring, "_command", command)
     return mode
-
-
-@pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    session = open_session(make_project(tmp_path))
-    yield session
-    session.close()
 
 
 @pytest.fixture
