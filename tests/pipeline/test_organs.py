@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.ablation import WITHOUT, Chain, scored, table
 from helpers.training import train
 from napari_wsseg.cli import main
-from napari_wsseg.io import checkpoints, stages
+from napari_wsseg.io import checkpoints, runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import finish
 from napari_wsseg.phantom.dataset import write_dataset
 from napari_wsseg.pipeline.infer import infer
-from napari_wsseg.pipeline.inference import evidence, organs
+from napari_wsseg.pipeline.inference import evidence, organs, places
 from napari_wsseg.schema import ANATOMY
 
 
@@ -69,6 +70,10 @@ def test_a_run_that_draws_with_anatomy_says_so_and_is_read_like_it(
     header, _ = checkpoints.read(run.folder.best)
     assert header["organs"] == "shipped"
     with Project.open(chests) as project:
+        assert places.for_stage(project, {**header, "places": True}) is not None
+        alone = {**header, "places": True, "findings": ["cardiomegaly"]}
+        assert places.for_stage(project, alone) is None
+        assert places.for_stage(project, {**alone, "organs": ""}) is not None
         finish(infer(project, "segmentation", run.folder.id, device="cpu"))
         case = next(iter(project.cases()))
         maps = stages.read(project.folder, "segmentation", run.folder.id, case.id)
@@ -104,3 +109,23 @@ def test_a_project_without_organs_draws_with_nobody(
     run = train(chests, "segmentation", with_anatomy=True, **how)
     header, _ = checkpoints.read(run.folder.best)
     assert header["organs"] == ""
+
+
+def test_what_is_taken_away_is_read_off_the_same_weights(chests: Path) -> None:
+    with Project.open(chests) as project:
+        used = project.adopted("cam")
+    assert used
+    config = runs.find(chests, used).info().config
+    chain = Chain(chests, used, {"classifier": {**config, "places": True}})
+    before = {info.id for info in runs.listing(chests)}
+    row = {"without": "places", "to": "cam", **scored(chain, WITHOUT["places"], "cam")}
+    (twin,) = {info.id for info in runs.listing(chests)} - before
+    theirs, ours = (
+        checkpoints.read(runs.find(chests, run).best) for run in (used, twin)
+    )
+    assert all((theirs[1][name] == tensor).all() for name, tensor in ours[1].items())
+    assert ours[0]["places"] is False
+    assert set(row["test"]) == {"cam"}
+    assert "| places |" in table([row])
+    with Project.open(chests) as project:
+        assert project.adopted("cam") == used

@@ -126,7 +126,7 @@ def _kinds(findings: Sequence[str]) -> dict[int, str]:
     if not kinds:
         raise DataError(
             f"the generator plants {', '.join(planting.KINDS)} and knows none of "
-            f"{', '.join(findings)}; choose other weak masks (labels=irnet)"
+            f"{', '.join(findings)}; choose others (labels=spots, labels=irnet)"
         )
     return kinds
 

@@ -223,6 +223,8 @@ def for_stage(project: Project, header: Mapping[str, Any]) -> Places | None:
     if not header.get("places") and not project.prior:
         return None
     places = of_project(project)
+    if header.get("organs"):  # drawn with the anatomy stage, which knows their place
+        places = {k: place for k, place in places.items() if place not in STRUCTURES}
     findings = tuple(str(name) for name in header["findings"])
     if not set(findings) & set(places):
         return None
