@@ -60,7 +60,7 @@ def segmented(
         masks = (masks + model(images.flip(-1))[0].flip(-1)) / 2
     scores = masks.sigmoid().float().cpu().numpy()
     organs = structures_of(project) if run else {}
-    numbers = {findings.index(name): names for name, names in organs.items()}
+    numbers = {k: organs[name] for k, name in enumerate(findings) if name in organs}
     if not numbers:
         return np.asarray(scores)
     zoomed = _zoomed(model, images).cpu().numpy()
