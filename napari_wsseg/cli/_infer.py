@@ -53,6 +53,12 @@ def add(command: argparse.ArgumentParser) -> None:
         help="N such jobs on this machine, then the last call",
     )
     command.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="such jobs by Dask's workers, then the last call: local:N starts N on "
+        "this machine, tcp://HOST:PORT is a scheduler's; needs napari-wsseg[dask]",
+    )
+    command.add_argument(
         "--store",
         choices=STORES,
         help="npz: a file for each film, packed: a file for many, a byte a cell; "
@@ -106,15 +112,23 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_wsseg.io import runs, stages
     from napari_wsseg.io.project import Project
     from napari_wsseg.jobs import DataError, UsageError
+    from napari_wsseg.pipeline import dask_jobs
     from napari_wsseg.pipeline.infer import Shard, infer
     from napari_wsseg.pipeline.inference import anatomy, variants
     from trainers.engine import cancellation as _cancellation
 
+    packed = arguments.store == "packed" if arguments.store else None
     shard = Shard(*_shard(arguments.shard)) if arguments.shard else None
     if arguments.processes < 1:
         raise UsageError(f"--processes {arguments.processes}: there must be one")
     if arguments.processes > 1 and (shard or arguments.only or arguments.first):
         raise UsageError("--processes goes without --shard, --first and --only")
+    if arguments.dask:
+        if arguments.processes > 1 or shard or arguments.only or arguments.first:
+            raise UsageError(
+                "--dask goes without --processes, --shard, --first and --only"
+            )
+        dask_jobs.check(arguments.dask)
     if arguments.keep != "all" and (shard or arguments.only):
         raise UsageError(
             "--keep goes without --shard and --only: the last call lets go"
@@ -146,7 +160,17 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.processes > 1:
             _side_by_side(arguments, run_id, cancel)
         counts: dict[str, int] = {}
+        shared = arguments.processes > 1 or bool(arguments.dask)
         for variant in every:
+            if arguments.dask:
+                shares = dask_jobs.share_out(
+                    *(project, arguments.stage, run_id, arguments.dask),
+                    cancel=cancel,
+                    variant=variant,
+                    again=arguments.again,
+                    packed=packed,
+                )
+                _output.through(shares, _output.Reporter(arguments.json))
             job = infer(
                 project,
                 arguments.stage,
@@ -156,10 +180,10 @@ def run(arguments: argparse.Namespace) -> int:
                 only=bool(arguments.only),
                 cancel=cancel,
                 # What the jobs side by side have just made is not made once more.
-                again=anew or (arguments.again and arguments.processes == 1),
+                again=anew or (arguments.again and not shared),
                 deep=anew,
                 shard=shard,
-                packed=arguments.store and arguments.store == "packed",
+                packed=packed,
             )
             _output.through(job, _output.Reporter(arguments.json))
             kept, what = arguments.stage, arguments.stage

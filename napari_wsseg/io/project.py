@@ -140,8 +140,19 @@ class Project:
         return cls.open(folder, write=True)
 
     @classmethod
-    def open(cls, folder: Path, *, write: bool = False) -> Self:
+    def open(
+        cls, folder: Path, *, write: bool = False, plan: Path | None = None
+    ) -> Self:
         """Open a project, to read or as its one writer.
+
+        Parameters
+        ----------
+        folder
+            The project's.
+        write
+            Be its one writer.
+        plan
+            A `write_plan` to read instead of the index.
 
         Raises
         ------
@@ -159,8 +170,9 @@ class Project:
             _mask_store.remove_leftovers(folder)
         try:
             database = _database.Database(
-                folder / INDEX,
+                plan or folder / INDEX,
                 readonly=not write,
+                frozen=plan is not None,
                 check=lock.presence.check if lock else lambda: None,
             )
         except BaseException:
@@ -193,6 +205,16 @@ class Project:
         """Everything written inside lands together, or nothing."""
         with self._database.transaction():
             yield
+
+    def write_plan(self, path: Path) -> None:
+        """Write what jobs on other machines read of the index: it needs no lock.
+
+        Raises
+        ------
+        DataError
+            The disk is full or gone.
+        """
+        self._database.copy_to(path)
 
     # Cases -------------------------------------------------------------------------
 

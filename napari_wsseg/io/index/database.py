@@ -34,17 +34,27 @@ class Database:
     check
         Raises `DataError` where nothing may be written now; asked before a transaction
         and before it ends.
+    frozen
+        The file is a `copy_to`: nobody writes it, so that it is read without locks.
     """
 
     def __init__(
-        self, path: Path, *, readonly: bool, check: Callable[[], None] = lambda: None
+        self,
+        path: Path,
+        *,
+        readonly: bool,
+        check: Callable[[], None] = lambda: None,
+        frozen: bool = False,
     ) -> None:
         self.path = path
         self._check = check
         self.readonly = readonly
         self._inside = False
         with self._in_words():
-            self._connection = _reading(path) if readonly else _writing(path)
+            if frozen:
+                self._connection = _connect(path, "mode=ro&immutable=1")
+            else:
+                self._connection = _reading(path) if readonly else _writing(path)
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """Return all rows of a query.
@@ -116,6 +126,24 @@ class Database:
         with self._in_words():
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def copy_to(self, path: Path) -> None:
+        """Write a copy of the index that is read without locks, as a share wants it.
+
+        Raises
+        ------
+        DataError
+            The disk is full or gone.
+        """
+        growing = path.with_name(f"{path.name}.growing")
+        with self._in_words():
+            project_files.make_folder(path.parent)
+            project_files.remove(growing)
+            with closing(sqlite3.connect(project_files.checked(growing))) as copy:
+                self._connection.backup(copy)
+                # With a log of its own it could not be read without writing.
+                copy.execute("PRAGMA journal_mode = DELETE")
+            os.replace(growing, path)
 
     def _check_unbroken(self) -> None:
         """Refuse to go on with what SQLite rolled back: it would land by itself."""

@@ -48,6 +48,7 @@ def waste(
         *_superseded(folder),
         *_caches(folder),
         *_old_films(folder),
+        *_plans(folder),
         *_half_written(folder),
     ]
     return [Waste(path, why, _size(path)) for path, why in found]
@@ -111,6 +112,13 @@ def _old_films(folder: Path) -> Iterator[tuple[Path, str]]:
         idle = _is_old(array) if busy is None else not busy
         if array.name not in named and idle:
             yield array, "films decoded in vain"
+
+
+def _plans(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield what jobs read instead of the index, of jobs that broke off."""
+    for plan in sorted((folder / "cache").glob("plan-*.sqlite*")):
+        if plan.is_file() and not plan.is_symlink() and _is_old(plan):
+            yield plan, "plan of jobs that broke off"
 
 
 def _half_written(folder: Path) -> Iterator[tuple[Path, str]]:
