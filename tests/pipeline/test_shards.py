@@ -112,8 +112,8 @@ def test_a_packed_store_gives_the_same_stage_and_lets_go_of_it(
             assert two is not None
             kept = (one.present >= 0.01) | [v == 1 for v in case.labels.values()]
             error = np.abs(one.score - two.score)[kept]
-            # Of CRF's, too, whose CAM lost a 510th before.
-            assert error.max(initial=0) < (0.003 if stage == "cam" else 0.02)
+            # Of CRF's, too, whose CAM lost a 256th before.
+            assert error.max(initial=0) < (0.005 if stage == "cam" else 0.03)
     assert cli.main([*words, "-p", str(other), "--keep", "none", "--json"]) == 0
     assert stages.cases_with_maps(other, "crf", run) == set()
     assert stages.read_settings(other, "crf", run) is not None
