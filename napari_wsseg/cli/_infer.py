@@ -135,8 +135,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.masks and (arguments.stage != ANATOMY or arguments.run_id):
         raise UsageError("--masks: only of the stage anatomy, and without --run")
-    if arguments.prior and arguments.processes > 1:
-        raise UsageError("--prior goes without --processes")
+    if arguments.prior and (arguments.processes > 1 or arguments.dask):
+        raise UsageError("--prior goes without --processes and --dask")
     cancel = threading.Event()
     _cancellation.on_signals(cancel)
     anew = set_prior(arguments.project, arguments.prior)
