@@ -1,6 +1,6 @@
 """What stage maps take on disk in each store, from the maps of real projects.
 
-    python -m benchmarks.scale_disk PROJECT... [--films 2000] [--side 512]
+    python -m benchmarks.scale.disk PROJECT... [--films 2000] [--side 512]
 
 reads the maps that projects have on disk, never changes them, and writes them once more
 in a folder for the time being: as ``npz`` and as ``packed``. A film of many findings is

@@ -1,6 +1,6 @@
 """How long the window takes with a worklist of thousands: five thousand films.
 
-    xvfb-run -a -s "-screen 0 1920x1080x24" python -m benchmarks.long_worklist FOLDER
+    xvfb-run -a python -m benchmarks.scale.long_worklist FOLDER
 
 makes a project of small synthetic films in FOLDER, where there is none yet, with
 decisions on a third of them, opens the real window on it, and prints in milliseconds

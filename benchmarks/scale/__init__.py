@@ -1,0 +1,1 @@
+"""How the program grows with the number of films."""
