@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+from napari_wsseg import jobs
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import find
 from napari_wsseg.pipeline import infer
@@ -36,22 +36,14 @@ def scores(project: Path, run: str, maps: list[str], split: str) -> dict[str, An
     own = variants.default(find(project, run).config())
     with Project.open(project) as opened:
         for name in maps:
-            _end(infer.infer(opened, "cam", run, variant=name))
+            jobs.finish(infer.infer(opened, "cam", run, variant=name))
         stages = {"cam" if name == own else f"cam~{name}": run for name in maps}
-        result: dict[str, Any] = _end(
+        result: dict[str, Any] = jobs.finish(
             evaluate(opened, split, runs=stages, n_resamples=0)
         ).to_json()
     named = dict(zip(stages, maps, strict=True))
     result["stages"] = {named[key]: row for key, row in result["stages"].items()}
     return result
-
-
-def _end(job: Generator[Any, None, Any]) -> Any:
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            return end.value
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_wsseg import cam
+from napari_wsseg import cam, jobs
 from napari_wsseg.cam.level import AtLevel
 from napari_wsseg.io import film_cache
 from napari_wsseg.io.project import Project
@@ -154,7 +154,7 @@ def _scored(project: Project, run: str) -> dict[str, Any]:
 def _images(
     project: Project, header: dict[str, Any], cases: list[Case]
 ) -> Iterator[tuple[Case, torch.Tensor]]:
-    films = _finished(film_cache.films(project, header["size"]))
+    films = jobs.finish(film_cache.films(project, header["size"]))
     for case in cases:
         pixels = torch.from_numpy(films.take([case.id]))
         yield (
@@ -166,15 +166,6 @@ def _images(
                 detail=header["detail"],
             ),
         )
-
-
-def _finished(generator: Any) -> Any:
-    """Run a generator of progress to its end and return what it returns."""
-    while True:
-        try:
-            next(generator)
-        except StopIteration as stop:
-            return stop.value
 
 
 @torch.no_grad()

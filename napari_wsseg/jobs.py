@@ -57,7 +57,7 @@ class Checkpoint:
     best: bool = False
 
 
-def finish(job: Generator[Progress, None, Result]) -> Result:
+def finish(job: Generator[object, None, Result]) -> Result:
     """Run a job of progress to its end, telling nobody; return its result."""
     while True:
         try:

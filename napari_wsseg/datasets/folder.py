@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from napari_wsseg import jobs
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import build as _build
 from napari_wsseg.datasets.importing import discover as _discover
@@ -56,13 +57,9 @@ def import_folder(
     DataError
         As `steps`.
     """
-    job = steps(project_folder, images=images, labels=labels, masks=masks, names=names)  # type: ignore[call-arg]
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            report: ImportReport = end.value
-            return report
+    return jobs.finish(
+        steps(project_folder, images=images, labels=labels, masks=masks, names=names)  # type: ignore[call-arg]
+    )
 
 
 @datasets.register("folder")

@@ -100,11 +100,13 @@ __all__ = [
     "Shape",
     "Summary",
     "formats",
+    "holds_masks",
     "importers",
     "models",
     "names_patients",
     "summary",
     "with_identity",
+    "without_masks",
 ]
 
 formats: Registry[Exporter] = Registry(
@@ -123,6 +125,7 @@ models: Registry[ModelExporter] = Registry(
 """Formats of a run's network."""
 
 _MARK = "names_patients"
+_NO_MASKS = "without_masks"
 
 
 def with_identity(exporter: Exporter) -> Exporter:
@@ -134,6 +137,17 @@ def with_identity(exporter: Exporter) -> Exporter:
 def names_patients(name: str) -> bool:
     """Whether a format can name patients, so that there is an `Identity` to choose."""
     return name in formats and hasattr(formats[name], _MARK)
+
+
+def without_masks(exporter: Exporter) -> Exporter:
+    """Mark an exporter of a table: what is written into a film does not go with it."""
+    setattr(exporter, _NO_MASKS, True)
+    return exporter
+
+
+def holds_masks(name: str) -> bool:
+    """Whether a format holds masks, which are drawn on films, or figures alone."""
+    return not hasattr(formats[name], _NO_MASKS)
 
 
 def summary(name: str) -> str:

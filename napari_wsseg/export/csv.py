@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from napari_wsseg.export import File, Item, Note, formats
+from napari_wsseg.export import File, Item, Note, formats, without_masks
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import anatomy
 from napari_wsseg.io.external import spreadsheet as _spreadsheet
@@ -37,6 +37,7 @@ COLUMNS = (
 
 
 @formats.register("csv")
+@without_masks
 def write(chosen: Selection) -> Iterator[Item]:
     """Yield ``measurements.csv``."""
     decisions = chosen.project.decisions()

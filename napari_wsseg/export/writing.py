@@ -13,6 +13,7 @@ from napari_wsseg.export import (
     Scope,
     Summary,
     formats,
+    holds_masks,
     models,
     names_patients,
 )
@@ -63,7 +64,7 @@ def steps(
             f"{project.name}: no expert mask is in scope, so there is nothing to "
             "export; draw or accept some, or widen the choice"
         )
-    notes = [] if name == "csv" else _identity.warnings(project, cases)
+    notes = _identity.warnings(project, cases) if holds_masks(name) else []
     notes += [Note("warning", text) for text in chosen.contradictions()]
     out = _folder(out)
     files: list[Path] = []

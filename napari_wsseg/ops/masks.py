@@ -5,6 +5,7 @@ A finding is 8-connected and its holes are 4-connected, everywhere.
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import numpy as np
@@ -48,7 +49,8 @@ def keep_largest(mask: Mask, *, count: int = 1) -> Mask:
     regions, found = components(mask)
     if found <= count:
         return regions > 0
-    largest = np.argsort(-_areas(regions), kind="stable")[:count] + 1
+    areas = np.bincount(regions.ravel())[1:]
+    largest = np.argsort(-areas, kind="stable")[:count] + 1
     return np.isin(regions, largest)
 
 
@@ -61,9 +63,15 @@ def remove_small(mask: Mask, *, min_area: float = MIN_AREA) -> Mask:
         raise ValueError(
             f"min_area is {min_area}; it is a share of the film, 0 to 1, not pixels"
         )
-    regions, _ = components(mask)
-    keep = np.concatenate([[False], _areas(regions) >= min_area * regions.size])
-    return cast(Mask, keep[regions])
+    from skimage.morphology import remove_small_objects  # slow to import
+
+    mask = _checked(mask)
+    least = math.ceil(min_area * mask.size)
+    if least <= 1:
+        return mask.copy()
+    return cast(
+        Mask, remove_small_objects(mask, max_size=least - 1, connectivity=mask.ndim)
+    )
 
 
 def smooth(mask: Mask, *, radius: float = 2.0) -> Mask:
@@ -103,11 +111,6 @@ def triplet_mask(
     if not sure or sure < min_area * score.size:
         return np.zeros(score.shape, bool)
     return score > bottom
-
-
-def _areas(regions: NDArray[np.int32]) -> NDArray[np.intp]:
-    """Return the pixels of regions 1, 2, 3 … in order."""
-    return np.bincount(regions.ravel())[1:]
 
 
 def _checked(mask: Mask) -> Mask:

@@ -306,6 +306,8 @@ def test_films_that_may_have_names_burned_in_are_told(
 ) -> None:
     found = writing.export(dicoms, "png", tmp_path / "out", dry_run=True)
     assert "burned into their pixels" in found.warnings[0]
+    table = writing.export(dicoms, "csv", tmp_path / "out", dry_run=True)
+    assert table.warnings == (), "no pixel of a film goes out with a table"
     path = dicoms.images / "one.dcm"
     source = pydicom.dcmread(path)
     source.BurnedInAnnotation = "NO"

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_wsseg import jobs
 from napari_wsseg.io import atomic, images, runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops.windowing import reading_window
@@ -195,13 +196,7 @@ def test_a_student_stands_beside_its_teacher(ward: Project, tmp_path: Path) -> N
         settings = StageSettings((FINDING,), (0.5,), (0.0,))
         stages.write_settings(ward.folder, "segmentation", run.id, settings)
     ward.adopt("segmentation", student.id, actor="test")
-    job = evaluate(ward, n_resamples=100)
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            result = end.value.to_json()
-            break
+    result = jobs.finish(evaluate(ward, n_resamples=100)).to_json()
     found = result["teacher"]
     assert (found["run"], found["student"]) == (teacher.id, student.id)
     pair = found["student_less_teacher"]["pos_iou"]

@@ -25,6 +25,7 @@ from qtpy.QtTest import QTest
 
 from helpers import window_input
 from helpers.mask_tools import BY_HAND, CTRL, FROM_STAGES, SHIFT, Toolbox
+from napari_wsseg import jobs
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.export.panel import ExportPanel
 from napari_wsseg._widgets.training.panel import TrainPanel
@@ -254,12 +255,7 @@ def wingspan(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the sample project, five findings, with a small classifier's stages."""
     making = _sample.sample_project(tmp_path_factory.mktemp("sample"), FILMS)
-    while True:
-        try:
-            next(making)
-        except StopIteration as end:
-            place = Path(end.value)
-            break
+    place = jobs.finish(making)
     words = ["classifier", "-p", str(place), "--infer", "--json"]
     told = subprocess.run(
         [sys.executable, "-m", "trainers", *words, "--set", "size=64", "epochs=2"],

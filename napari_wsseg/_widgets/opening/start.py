@@ -20,7 +20,7 @@ from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.help import RESEARCH_USE
-from napari_wsseg.jobs import WssegError
+from napari_wsseg.jobs import WssegError, finish
 
 
 class Start(QWidget):
@@ -144,13 +144,7 @@ def sample_project() -> Path:
     """Return the folder of the synthetic sample project, made on first use."""
     from napari_wsseg.datasets import _sample, _sample_readings
 
-    making = _sample_readings.half_read_project(_sample.default_folder())
-    while True:
-        try:
-            next(making)
-        except StopIteration as end:
-            folder: Path = end.value
-            return folder
+    return finish(_sample_readings.half_read_project(_sample.default_folder()))
 
 
 class UntilOpen(QStackedWidget):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtGui import QIcon
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout
+from superqt import QCollapsible
+
+_ANY_HEIGHT = 2**24 - 1
+"""Qt's QWIDGETSIZE_MAX."""
 
 
-class Fold(QWidget):
-    """A heading that shows and hides what is under it; closed at first.
+class Fold(QCollapsible):
+    """A heading that shows and hides what is under it, at once; closed at first.
+
+    Its signal `toggled` says that it was opened (True) or closed.
 
     Parameters
     ----------
@@ -15,49 +21,31 @@ class Fold(QWidget):
         Words of the heading.
     tooltip
         What is found there.
-
-    Signals
-    -------
-    opened(bool)
-        It was opened or closed.
     """
 
-    opened = Signal(bool)
-
     def __init__(self, title: str, tooltip: str = "") -> None:
-        super().__init__()
-        self.heading = QToolButton()
-        self.heading.setText(title)
+        # The arrow is written, so that it has the colour of the words in every theme.
+        super().__init__(expandedIcon=QIcon(), collapsedIcon=QIcon())
+        self.title = title
+        self.heading = self.toggleButton()
         self.heading.setToolTip(tooltip)
-        self.heading.setCheckable(True)
-        self.heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.heading.setArrowType(Qt.ArrowType.RightArrow)
-        self.heading.setAutoRaise(True)
-        self.heading.setSizePolicy(
-            QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed
-        )
-        self._content = QWidget()
-        self._content.setVisible(False)
-        self.body = QVBoxLayout(self._content)
+        self.heading.setStyleSheet("text-align: left; border: none;")
+        self.layout().setContentsMargins(0, 0, 0, 0)
+        self.layout().setSpacing(0)
+        self.setDuration(0)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        self.body: QVBoxLayout = self.content().layout()
         self.body.setContentsMargins(8, 2, 0, 4)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self.heading)
-        layout.addWidget(self._content)
-        self.heading.toggled.connect(self._show)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the content is shown."""
-        return bool(self.heading.isChecked())
+        self.toggled.connect(self._show)
+        self._show(False)
 
     def set_open(self, is_open: bool) -> None:
         """Show or hide the content."""
-        self.heading.setChecked(is_open)
+        if is_open != self.isExpanded():
+            self.heading.setChecked(is_open)
 
     def _show(self, is_open: bool) -> None:
-        arrow = Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow
-        self.heading.setArrowType(arrow)
-        self._content.setVisible(is_open)
-        self.opened.emit(is_open)
+        self.setText(f"{'▾' if is_open else '▸'} {self.title}")
+        # Hidden rather than flat, so that Tab passes it by.
+        self.content().setVisible(is_open)
+        self.content().setMaximumHeight(_ANY_HEIGHT)

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass, replace
 from typing import Annotated, Any
 
-from napari_wsseg import recipe_facts
+from napari_wsseg import jobs, recipe_facts
 from napari_wsseg._widgets.processes import query as _query
 from napari_wsseg._widgets.processes.describe_recipes import KINDS
 from napari_wsseg.io.runs import PresetSettings
@@ -87,13 +87,7 @@ def load() -> Loaded:
     RuntimeError
         If they cannot be imported; the last line of the reason is the message.
     """
-    waiting = ask()
-    while True:
-        try:
-            next(waiting)
-        except StopIteration as end:
-            loaded: Loaded = end.value
-            return loaded
+    return jobs.finish(ask())
 
 
 def load_softly() -> Iterator[Loaded | str | None]:

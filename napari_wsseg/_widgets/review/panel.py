@@ -195,7 +195,7 @@ class Review(QWidget):
         }
         for name, fold in self.folds.items():
             fold.set_open(fold_is_open(name, usual=name != "Grey window"))
-            fold.opened.connect(lambda is_open, n=name: remember_fold(n, is_open))
+            fold.toggled.connect(lambda is_open, n=name: remember_fold(n, is_open))
             stack.addWidget(fold)
         versions = _section("Versions  (F4)", "Compare, restore", self.versions)
         versions.set_open(False)
@@ -225,8 +225,8 @@ class Review(QWidget):
 
     def _toggle_versions(self) -> None:
         fold = self.folds["Versions"]
-        fold.set_open(not fold.is_open)
-        if fold.is_open:
+        fold.set_open(not fold.isExpanded())
+        if fold.isExpanded():
             # Laid out first, or there is nothing yet to scroll to.
             QTimer.singleShot(0, lambda: self.scroll.ensureWidgetVisible(fold))
             self.versions.table.setFocus()
