@@ -35,7 +35,7 @@ LIMITED = pytest.mark.skipif(os.name == "nt", reason="the system sets no limits"
 HOSTILE = """
 import os
 import numpy as np
-from napari_wsseg.io.guarded.reader import Drawing
+from napari_wsseg.io.guarded.answers import Drawing
 from napari_wsseg.jobs import DataError
 
 def drawings(bad):

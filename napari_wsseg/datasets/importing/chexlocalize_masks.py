@@ -15,8 +15,9 @@ from typing import Any
 from napari_wsseg.datasets.importing.build import MaskSource
 from napari_wsseg.io.external import json_masks
 from napari_wsseg.io.external.json_masks import Draw
+from napari_wsseg.io.guarded.answers import Drawing
 from napari_wsseg.io.guarded.drawings import GuardedMasks
-from napari_wsseg.io.guarded.reader import Drawing, borrowed
+from napari_wsseg.io.guarded.reader import borrowed
 from napari_wsseg.jobs import DataError
 
 FINDINGS = (

@@ -20,7 +20,8 @@ from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.film_identity import FilmOwner
 from napari_wsseg.io.films import archive as _archive
 from napari_wsseg.io.films.archive import Listing
-from napari_wsseg.io.guarded.reader import Drawing, Lost, borrowed
+from napari_wsseg.io.guarded.answers import Drawing
+from napari_wsseg.io.guarded.reader import Lost, borrowed
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Mask
 

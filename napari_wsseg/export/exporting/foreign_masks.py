@@ -9,8 +9,9 @@ from typing import Any
 
 from napari_wsseg.export.exporting.items import Found, Note
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
+from napari_wsseg.io.guarded.answers import Drawing
 from napari_wsseg.io.guarded.drawings import GuardedMasks
-from napari_wsseg.io.guarded.reader import Drawing, borrowed
+from napari_wsseg.io.guarded.reader import borrowed
 from napari_wsseg.jobs import DataError
 
 

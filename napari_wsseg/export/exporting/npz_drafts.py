@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_wsseg.io import folder_files
 from napari_wsseg.io.external import mask_values
-from napari_wsseg.io.guarded.reader import Drawing
+from napari_wsseg.io.guarded.answers import Drawing
 from napari_wsseg.jobs import DataError
 
 MAX_BYTES = 2**29

@@ -8,7 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from napari_wsseg.io.guarded.reader import GuardedReader, Lost, Shape
+from napari_wsseg.io.guarded.answers import Shape
+from napari_wsseg.io.guarded.reader import GuardedReader, Lost
 from napari_wsseg.jobs import DataError
 
 _MOST_LOST = 3

@@ -13,7 +13,6 @@ decide which film each is of.
 from __future__ import annotations
 
 import atexit
-import importlib
 import json
 import os
 import signal
@@ -23,15 +22,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from inspect import isgenerator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
-from napari_wsseg.io.films import limits as _limits
-from napari_wsseg.jobs import DataError, naming
+from napari_wsseg.io.guarded.answers import (
+    READY,
+    Answer,
+    Ended,
+    Shape,
+    received,
+    send,
+    unpacked,
+)
+from napari_wsseg.io.guarded.serve import answers_to
+from napari_wsseg.jobs import DataError
 
 MOST_SECONDS = 300.0
 """Without an answer, after which a file is given up; busy machines are slow."""
@@ -42,45 +48,9 @@ MOST_COMPUTING = 30
 MOST_BYTES = 896 * 2**20
 """Memory of a reading process, where the system can limit it."""
 
-_MOST_LINE = 16 * 2**20
-"""Bytes of one answer; a film's name and finding have some hundred."""
-
-_READY = "ready"
-
-_SHADES = 255
-"""Steps in which probabilities go from process to process."""
-
-Shape: TypeAlias = tuple[int, int]
-
-
-class Drawing(NamedTuple):
-    """What a function says of a mask, and what draws it.
-
-    Parameters
-    ----------
-    value
-        JSON.
-    draw
-        Returns the mask of a film of a shape; raises `DataError`.
-    remarks
-        Gets a line while it is drawn for what deserves a look.
-    """
-
-    value: Any
-    draw: Callable[[Shape | None], NDArray[Any]]
-    remarks: list[str]
-
 
 class Lost(DataError):
     """The process ended, or was ended, over what it was asked."""
-
-
-class Answer(NamedTuple):
-    """A line of the process: its kind, a JSON value, and the bytes behind it."""
-
-    kind: str
-    value: Any
-    data: bytes = b""
 
 
 class GuardedReader:
@@ -155,7 +125,7 @@ class GuardedReader:
         (answer,) = self._answers({"draw": number, "shape": shape})
         try:
             size, remarks = answer.value
-            mask = _unpacked(size, answer.data, shape)
+            mask = unpacked(size, answer.data, shape)
         except (TypeError, ValueError) as error:
             self._end()
             raise Lost(f"its process answered nonsense ({error})") from error
@@ -177,17 +147,20 @@ class GuardedReader:
         if process is None:
             if self._closed.is_set():
                 raise Lost("the reading was stopped")
-            yield from map(_checked, _answered(question))
+            yield from map(_checked, answers_to(question))
             return
+        questions, replies = process.stdin, process.stdout
+        assert questions is not None
+        assert replies is not None
         whole = False
         try:
             with _Watch(process, self._seconds) as watch:
-                watch.wait_for(lambda: _send(process, question))
+                watch.wait_for(lambda: send(questions, question))
                 while not whole:
-                    answer = watch.wait_for(lambda: _received(process))
+                    answer = watch.wait_for(lambda: received(replies))
                     whole = answer.kind != "item"
                     yield _checked(answer)
-        except _Ended:
+        except Ended:
             raise Lost(self._why(process, watch)) from None
         finally:
             if not whole:  # nobody will hear the rest
@@ -258,10 +231,6 @@ def _close_idle() -> None:
             reader.close()
 
 
-class _Ended(Exception):
-    """The process ended in the midst of its answer."""
-
-
 class _Watch:
     """Ends a process that is waited for too long."""
 
@@ -301,7 +270,7 @@ def _started(limits: Sequence[int | None]) -> subprocess.Popen[bytes] | None:
             [
                 sys.executable,
                 "-m",
-                "napari_wsseg.io.guarded.reader",
+                "napari_wsseg.io.guarded.serve",
                 json.dumps(limits),
             ],
             stdin=subprocess.PIPE,
@@ -314,7 +283,7 @@ def _started(limits: Sequence[int | None]) -> subprocess.Popen[bytes] | None:
     except OSError:
         return None
     assert process.stdout is not None
-    if process.stdout.readline().strip() == _READY.encode():
+    if process.stdout.readline().strip() == READY.encode():
         return process
     process.kill()
     process.wait()
@@ -328,99 +297,11 @@ def _import_paths() -> str:
     return os.pathsep.join(dict.fromkeys([here, *filter(None, sys.path)]))
 
 
-def _send(process: subprocess.Popen[bytes], question: object) -> None:
-    assert process.stdin is not None
-    try:
-        process.stdin.write(json.dumps(question).encode("ascii") + b"\n")
-        process.stdin.flush()
-    except (OSError, ValueError) as error:
-        raise _Ended from error
-
-
-def _received(process: subprocess.Popen[bytes]) -> Answer:
-    assert process.stdout is not None
-    try:
-        line = process.stdout.readline(_MOST_LINE)
-        kind, value, count = json.loads(line)
-        if not 0 <= count <= _limits.MAX_PIXELS:
-            raise _Ended
-        data = process.stdout.read(count)
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise _Ended from error
-    if len(data) < count:
-        raise _Ended
-    return Answer(kind, value, data)
-
-
 def _checked(answer: Answer) -> Answer:
     """Return an answer, or raise the refusal that it is."""
     if answer.kind == "refused":
         raise DataError(str(answer.value))
     return answer
-
-
-def _unpacked(size: Any, data: bytes, shape: Shape | None) -> NDArray[Any]:
-    rows, columns, *depth = (int(side) for side in size)
-    if shape is not None and (rows, columns) != tuple(shape):
-        raise DataError(
-            f"the mask is {rows} × {columns}, its film {shape[0]} × {shape[1]}"
-        )
-    with naming("the mask"):
-        _limits.check_shape(rows, columns)
-    expected = rows * columns if depth else -(-rows * columns // 8)
-    if len(data) != expected:
-        raise ValueError(f"{len(data)} bytes, not {expected}")
-    if depth:
-        shades = np.frombuffer(data, np.uint8, rows * columns)
-        return shades.reshape(rows, columns).astype(np.float32) / _SHADES
-    bits = np.unpackbits(np.frombuffer(data, np.uint8), count=rows * columns)
-    return bits.reshape(rows, columns).astype(bool)
-
-
-# In the process ---------------------------------------------------------------------
-
-_drawings: list[Drawing] = []
-"""Of the last question."""
-
-
-def _answered(question: dict[str, Any]) -> Iterator[Answer]:
-    try:
-        if "draw" in question:
-            yield _drawn(question["draw"], question["shape"])
-            return
-        _drawings.clear()
-        if question["in"]:
-            os.chdir(question["in"])
-        module, _, name = question["ask"].partition(":")
-        found = getattr(importlib.import_module(module), name)(*question["with"])
-        if not isgenerator(found):
-            yield Answer("value", found)
-            return
-        for one in found:
-            if isinstance(one, Drawing):
-                _drawings.append(one)
-                yield Answer("item", one.value)
-            else:
-                yield Answer("item", one)
-        yield Answer("end", None)
-    except DataError as error:
-        yield Answer("refused", str(error))
-    except MemoryError:
-        yield Answer("refused", _TOO_MUCH)
-
-
-_TOO_MUCH = "needs more memory than one file may take; damaged, hostile, or too large"
-
-
-def _drawn(number: int, shape: list[int] | None) -> Answer:
-    one = _drawings[number]
-    del one.remarks[:]
-    mask = one.draw(None if shape is None else (shape[0], shape[1]))
-    if mask.dtype != bool:
-        shades = np.rint(mask * _SHADES).astype(np.uint8).tobytes()
-        return Answer("value", [[*mask.shape, 8], one.remarks], shades)
-    packed = np.packbits(mask).tobytes()
-    return Answer("value", [list(mask.shape), one.remarks], packed)
 
 
 def _question(function: str, words: Sequence[Any]) -> dict[str, Any]:
@@ -429,59 +310,3 @@ def _question(function: str, words: Sequence[Any]) -> dict[str, Any]:
     with suppress(OSError):  # it may be gone
         here = os.getcwd()
     return {"ask": function, "with": words, "in": here}
-
-
-def _serve(computing: int | None, most_bytes: int) -> None:
-    """Answer each question on standard input with lines of JSON."""
-    answers = sys.stdout.buffer
-    # Whatever a library prints must not stand between the answers.
-    sys.stdout = sys.stderr
-    _limit_memory(most_bytes)
-    answers.write(_READY.encode() + b"\n")
-    answers.flush()
-    for line in sys.stdin.buffer:
-        _limit_computing(computing)
-        for answer in _answered(json.loads(line)):
-            _write(answers, answer)
-            if answer.kind != "item":
-                answers.flush()
-            _limit_computing(computing)
-
-
-def _write(answers: BinaryIO, answer: Answer) -> None:
-    told = json.dumps([answer.kind, answer.value, len(answer.data)]).encode("ascii")
-    if len(told) >= _MOST_LINE - 1:
-        words = "a name in it is longer than any film's or finding's"
-        told = json.dumps(["refused", words, 0]).encode("ascii")
-        answers.write(told + b"\n")
-        return
-    answers.write(told + b"\n" + answer.data)
-
-
-def _limit_memory(most: int) -> None:
-    try:
-        import resource
-    except ImportError:  # no such limit on Windows
-        return
-    kind = resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS
-    with suppress(OSError, ValueError):
-        resource.setrlimit(kind, (most, most))
-
-
-def _limit_computing(seconds: int | None) -> None:
-    """Let the next answer take so much more computing."""
-    if seconds is None:
-        return
-    with suppress(ImportError, OSError, ValueError):
-        import resource
-
-        used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(used) + 1 + seconds, hard))
-
-
-if __name__ == "__main__":
-    # Not this copy: what is yielded knows the other one's classes.
-    importlib.import_module("napari_wsseg.io.guarded.reader")._serve(
-        *json.loads(sys.argv[1])
-    )
