@@ -50,6 +50,8 @@ def progress(step: int, total: int, message: str, **more: Any) -> Line:
 
     Parameters
     ----------
+    step, message
+        Steps done, and what is being done in words.
     total
         0 while it is unknown.
     **more

@@ -131,15 +131,16 @@ def test_sections_of_parameters_name_arguments_that_there_are() -> None:
     assert not strange, f"no such argument or field: {strange}"
 
 
-def test_public_functions_of_three_arguments_say_what_they_are() -> None:
-    """The section Parameters is there wherever a caller has that much to get right.
+def test_public_functions_of_three_arguments_say_what_each_is() -> None:
+    """The section Parameters is whole wherever a caller has that much to get right.
 
     Of functions and methods with three or more arguments, self and cls aside, whose own
     name, class and module's path begin with no underscore.
     """
     silent = [
-        name
+        f"{name}: {', '.join(missing)}"
         for name, function in public_functions()
-        if len(arguments(function)) >= 3 and not documented(ast.get_docstring(function))
+        if len(given := arguments(function)) >= 3
+        and (missing := set(given) - set(documented(ast.get_docstring(function))))
     ]
-    assert not silent, "give a section Parameters:\n" + "\n".join(silent)
+    assert not silent, "name in the section Parameters:\n" + "\n".join(silent)

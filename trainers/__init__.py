@@ -36,6 +36,8 @@ def run(
 
     Parameters
     ----------
+    name
+        One of `recipes`.
     project
         A project, open or as a folder; nothing but its ``runs``, ``cache`` and
         ``stages`` folders is written.

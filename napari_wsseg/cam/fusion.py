@@ -30,12 +30,16 @@ def multi_scale(
 
     Parameters
     ----------
+    method, classifier
+        One of `napari_wsseg.cam.methods`, and the network that it explains.
     images : (B, c, H, W)
     scales
         Sides of the images seen, relative to those given.
     flip
         See the mirror image at every scale too. Mirrored images then give mirrored
         maps.
+    findings
+        Columns of the classifier's output; ``None``: all K.
     cells
         Where the map's cells look; every map is drawn there before they are summed.
         ``None``: as if cells tiled the image, as published code has it, which is
@@ -83,6 +87,10 @@ def multi_level(
 
     Parameters
     ----------
+    classifier
+        The network that is explained.
+    images : (B, c, H, W)
+        Normalised as the classifier takes them.
     levels
         Two or more of 1 to 5.
     scales, flip, findings

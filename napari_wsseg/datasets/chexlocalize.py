@@ -30,6 +30,8 @@ def steps(
 
     Parameters
     ----------
+    folder
+        Of the new project.
     images
         The folder ``CheXpert`` of the download.
     labels

@@ -34,6 +34,8 @@ def steps(
 
     Parameters
     ----------
+    folder, images
+        Of the new project; and the folder ``CheXpert`` of the download.
     labels
         A table, or the folder of several; default, those in or beside `images`.
     masks

@@ -69,12 +69,16 @@ def steps(
     ----------
     project
         A new folder.
+    archive, query
+        Where films come from, and which.
     films
         Folder that the films land in, made if need be; it may hold films that were
         fetched before, which are not fetched again.
     labels
         As for a folder of films; its first column may be ``AccessionNumber``,
         ``StudyInstanceUID`` or ``SOPInstanceUID``.
+    masks
+        As for a folder of films.
     names
         Whether the project has the names of the films' files, which are their SOP
         Instance UIDs, or others; see `napari_wsseg.datasets.folder`.

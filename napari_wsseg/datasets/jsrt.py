@@ -44,6 +44,8 @@ def steps(
 
     Parameters
     ----------
+    folder, images
+        Of the new project; and that of the ``.IMG`` files.
     labels
         None: the label is in the name.
     masks

@@ -68,6 +68,8 @@ def steps(
 
     Parameters
     ----------
+    folder, images
+        Of the new project; and that of the films, at any depth.
     labels
         The table; default, one of `TABLES` in or beside `images`.
     masks

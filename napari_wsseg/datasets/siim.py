@@ -47,6 +47,8 @@ def steps(
 
     Parameters
     ----------
+    folder, images
+        Of the new project; and that of the films, at any depth.
     labels, masks
         The csv file, either way; default, one of `TABLES` in or beside `images`.
 

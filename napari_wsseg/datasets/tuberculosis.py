@@ -40,6 +40,8 @@ def steps(
 
     Parameters
     ----------
+    folder
+        Of the new project.
     images
         One set, or a folder with both.
     labels

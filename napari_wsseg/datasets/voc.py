@@ -70,6 +70,8 @@ def steps(
 
     Parameters
     ----------
+    folder
+        Of the new project.
     images
         ``VOCdevkit/VOC2012``.
     labels

@@ -69,6 +69,8 @@ def steps(
         Open to write.
     name
         One of `napari_wsseg.export.importers`.
+    path, reader
+        File or folder, and whose the masks become.
     finding
         Of which finding they are, where the file does not say.
     choice
@@ -139,6 +141,8 @@ def locate(
 
     Parameters
     ----------
+    project, items
+        Open; and what the format's reader yields.
     finding
         Of which finding they are, where the file does not say.
     names

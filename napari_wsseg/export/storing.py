@@ -76,12 +76,16 @@ def steps(
 
     Parameters
     ----------
+    project, archive
+        Open; and where masks go.
     name
         One of `napari_wsseg.export.formats` that names patients, i.e. a DICOM one.
     scope
         Films that were accepted are stored alone, whatever it says of that.
     identity
         ``"same-patient"`` stores only what belongs to a film that the archive has.
+    dry_run
+        Store nothing; say what would be.
 
     Raises
     ------

@@ -38,10 +38,14 @@ def steps(
 
     Parameters
     ----------
+    project
+        Open.
     name
         One of `napari_wsseg.export.formats`.
     out
         Folder, made if need be; files of the same name are replaced.
+    scope
+        Which masks; ``None``: all.
     identity
         Whose the files are, for formats that can say it; ``"de-identified"`` unless
         said otherwise.
@@ -80,10 +84,16 @@ def model_steps(
 
     Parameters
     ----------
+    project
+        Open.
     name
         One of `napari_wsseg.export.models`.
+    out
+        Folder, made if need be; files of the same name are replaced.
     run
         The run's id.
+    dry_run
+        Write nothing; the summary says what would be written.
 
     Raises
     ------

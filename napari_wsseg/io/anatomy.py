@@ -27,6 +27,8 @@ def masks(
 
     Parameters
     ----------
+    project, case
+        Open; and the film.
     run
         Whose maps; ``None`` for those in use.
     side

@@ -125,6 +125,8 @@ def write(key: str, images: str, films: Mapping[str, str]) -> None:
 
     Parameters
     ----------
+    key
+        Name of the key file, as `new_key` makes one.
     images
         As in ``wsseg.toml``: absolute, or relative to the project.
     films

@@ -340,6 +340,14 @@ def new(
 
     Parameters
     ----------
+    project, recipe
+        Folder of the project, and the name that the run's id begins with.
+    settings
+        JSON values; kept as ``config.json``.
+    findings
+        What its network tells apart, in order.
+    notes
+        JSON values that stand beside the settings.
     facts
         What the recipe says of itself, so that the run can be shown and used where the
         recipe is not installed.

@@ -56,6 +56,8 @@ def flaw(value: object, form: Form, place: str = "it") -> str | None:
 
     Parameters
     ----------
+    value, form
+        What was read, and the form that it should have.
     place
         What the value is called.
     """

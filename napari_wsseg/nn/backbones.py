@@ -142,6 +142,10 @@ def build(arch: str, *, in_channels: int = 1, output_stride: int = 16) -> nn.Mod
 
     Parameters
     ----------
+    arch
+        One of `BACKBONES`.
+    in_channels
+        Of the input: 1 or 3.
     output_stride
         Input pixels per feature pixel, 8, 16 or 32, reached by `dilation.dilate`.
         VGG-16 at 8 is WSMIS's: a 3×3 pool of stride 1 for pool 4, block 5 dilated.

@@ -72,6 +72,8 @@ def placed(
     ----------
     maps : (B, C, h, w)
         With these `cells` along both axes.
+    cells
+        Where they look along an axis, in pixels of the image.
     image
         Rows and columns of the image that they were made of.
     grid

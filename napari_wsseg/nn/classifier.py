@@ -181,6 +181,8 @@ def build(
 
     Parameters
     ----------
+    arch, n_findings
+        One of `napari_wsseg.nn.backbones.BACKBONES`; and how many outputs.
     weights
         ``None`` for random ones, ``"imagenet"`` for torchvision's (fetched on first
         use), a weights file, or tensors by name. The head is never filled: other

@@ -19,6 +19,8 @@ def strength(schedule: str, step: int, steps: int) -> float:
         ``"linear"``: from 0 to 1 over the whole training, as the paper has it;
         ``"ten-steps"``: from 0 to 1 over the first ten batches, as the published
         WSMIS code counts; ``"constant"``: 1 throughout.
+    step, steps
+        Batches so far, and in all.
 
     Raises
     ------

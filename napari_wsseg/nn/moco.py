@@ -45,7 +45,7 @@ class Moco(nn.Module):
     Parameters
     ----------
     arch
-        A name in `napari_wsseg.nn.backbones.TRUNKS`.
+        A name in `napari_wsseg.nn.backbones.BACKBONES`.
     dim
         Length of a code.
     queue

@@ -82,6 +82,8 @@ def as_input(
     pixels : (B, H, W) greys or (B, 3, H, W) colours
     kind
         See `normalise`.
+    channels
+        1, or 3: greys are then repeated.
     detail
         See `soften`.
     """

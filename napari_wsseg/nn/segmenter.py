@@ -116,6 +116,10 @@ def build(
 
     Parameters
     ----------
+    arch, encoder
+        One of `ARCHITECTURES`, and one of `ENCODERS`.
+    n_findings, in_channels
+        Channels of the output and of the input.
     weights
         ``None`` for random ones, ``"imagenet"`` for torchvision's or those that
         segmentation-models-pytorch knows, a weights file, or tensors by name: those

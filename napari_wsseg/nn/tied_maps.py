@@ -74,9 +74,14 @@ def loss(
 
     Parameters
     ----------
+    maps, form
+        As the network returns them, M = K or one more; and what the loss takes them
+        for.
     targets : (B, K)
         As in `napari_wsseg.nn.losses`: what is not in [0, 1] is unknown and changes
         nothing.
+    s
+        Sharpness of log-sum-exp pooling.
     """
     pooled = log_sum_exp(activated(maps, form), s)
     if form == "relu":

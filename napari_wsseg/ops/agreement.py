@@ -21,6 +21,8 @@ def hd95(
 
     Parameters
     ----------
+    first, second : (H, W) bool
+        Order does not matter.
     spacing
         Row and column spacing: in mm for mm, 1 for pixels.
 

@@ -68,6 +68,8 @@ def unletterbox(
 
     Parameters
     ----------
+    square : (h, h) float32
+        On a grid of any size, over the letterboxed square.
     shape
         Rows and columns of the film.
     grid

@@ -107,6 +107,8 @@ class Tally:
 
         Parameters
         ----------
+        rows
+            Overlap by finding; one that is missing is not known there.
         findings
             K names in order; those of the rows, as they come, without.
         film

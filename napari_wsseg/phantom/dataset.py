@@ -155,8 +155,16 @@ def write_dataset(
 
     Parameters
     ----------
+    folder, n
+        New or empty; and how many films.
+    size
+        Rows and columns of a film, or both if they differ.
+    seed
+        What all that is drawn depends on.
     form
         ``"png"``, ``"dicom"`` or ``"mixed"``: every other film.
+    splits
+        Share of the films by split.
     processes
         How many films are made at a time; ``None`` takes one process per core for a
         data set worth it.

@@ -45,6 +45,8 @@ def plant(
         Left and right; the lesion is in one of them.
     kind
         One of `KINDS`.
+    rng
+        What place, size and strength depend on.
 
     Returns
     -------
@@ -76,6 +78,8 @@ def spot(
     film : (H, W) float32 in [0, 1]
     site
         Row and column near which its middle lies, in shares of the film.
+    rng
+        What size, shading and sharpness depend on.
 
     Returns
     -------

@@ -28,6 +28,8 @@ def stage_masks(
 
     Parameters
     ----------
+    maps
+        Of one film.
     settings
         A finding whose ``present`` is under its gate stays empty.
     shape
@@ -53,6 +55,10 @@ def label_conditioned_masks(
 
     Parameters
     ----------
+    maps, settings
+        Of one film, and where the stage is cut.
+    shape
+        Rows and columns of the film.
     labels
         Per finding: 1, whose gate is open whatever the classifier says; 0, which
         stays empty; anything else is not known and left to the classifier.

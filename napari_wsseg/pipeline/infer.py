@@ -86,6 +86,8 @@ def infer(
 
     Parameters
     ----------
+    project, run
+        Open to write; and the run's id.
     stage
         ``"cam"`` and ``"crf"`` of a run of a classifier or of a tied deconvolution
         network, ``"irnet"`` of an IRNet's, ``"segmentation"`` of a segmenter's,
@@ -99,6 +101,10 @@ def infer(
         Id of the case that is done before all others, alone, for whoever waits.
     only
         Leave it at the case `first`.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    cancel
+        Set it, from any thread: films that are done stay done.
     again
         Compute what is there already, too.
     deep
@@ -293,6 +299,8 @@ def add_scorer(stage: str, kind: str, scorer: Scorer) -> None:
 
     Parameters
     ----------
+    stage, scorer
+        The stage, and what makes its maps with such a network.
     kind
         As its header names it, see `napari_wsseg.pipeline.inference.networks.BUILDERS`.
     """

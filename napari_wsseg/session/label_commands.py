@@ -32,6 +32,8 @@ class LabelCommands:
 
         Parameters
         ----------
+        finding
+            Its name.
         value
             1, 0, -1 or ``None``.
         case_id

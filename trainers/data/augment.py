@@ -145,6 +145,8 @@ def mixed(
         A pair with an unknown label stays unknown.
     alpha
         Both parameters of the Beta distribution of the share; 0 mixes nothing.
+    generator
+        On the CPU: what pairs and shares depend on.
     """
     if alpha <= 0:
         return images, labels

@@ -173,6 +173,10 @@ class Feed:
         ----------
         rows
             Film numbers of the batch that all processes have together.
+        step, stream
+            Number of the batch, and which of several that are drawn side by side.
+        device
+            Where the result is wanted.
         targets
             Of this process's share.
         whole

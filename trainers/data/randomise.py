@@ -31,6 +31,8 @@ def randomised(
     ----------
     films : (B, 1, H, W) float in [0, 1]
     masks : (B, K, H, W) float in [0, 1], or NaN where unknown
+    size
+        Rows and columns of the result.
     generator
         On the CPU, so that every device draws alike.
     strength

@@ -318,6 +318,10 @@ def lock_rows(
 
     Parameters
     ----------
+    project, labels
+        Open; and the films by number.
+    targets, source
+        Masks by film, and the run that they are of, or ``"expert"``.
     own
         Source of the findings that have one of their own.
     """

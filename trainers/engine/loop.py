@@ -94,6 +94,10 @@ def fit(
 
     Parameters
     ----------
+    task, config
+        What is trained, and by which settings.
+    context
+        The run: where it lies, what cancels it, and what it goes on from.
     alone
         Train in this process, whatever others there are.
 

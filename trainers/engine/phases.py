@@ -58,6 +58,8 @@ def fit_in_turn(
 
     Parameters
     ----------
+    phases, context
+        What is trained in turn, and the run.
     gathered
         Makes a checkpoint's weights of what the phases kept. Its header is the task's.
     """

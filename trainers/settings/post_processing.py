@@ -38,6 +38,9 @@ def header(*, crf: bool, min_area: float, cut: float | None = None) -> dict[str,
 
     Parameters
     ----------
+    crf, min_area
+        Whether masks go through a CRF; and the smallest region that is kept, a share of
+        the film.
     cut
         Where maps are cut before the CRF; ``None``: the CRF starts from the maps as
         probabilities.

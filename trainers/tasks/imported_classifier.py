@@ -107,10 +107,14 @@ def take_known(
 
     Parameters
     ----------
+    project, known
+        Folder of the project; and architecture, weights and input of the classifier.
     outputs
         What each output stands for, all of them in order, by the project's names.
     channels
         1 or 3; ``None`` for what the first filters take.
+    output_stride
+        Input pixels per cell of its last maps: 8, 16 or 32.
 
     Raises
     ------

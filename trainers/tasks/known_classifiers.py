@@ -56,7 +56,7 @@ class KnownClassifier:
     state
         Tensors by name.
     arch
-        One of `napari_wsseg.nn.backbones.TRUNKS`.
+        One of `napari_wsseg.nn.backbones.BACKBONES`.
     outputs
         What each output stands for, in order; ``-`` for nothing, empty if unknown.
     size
@@ -86,6 +86,9 @@ def from_library(
 
     Parameters
     ----------
+    library, name
+        What it is called on the command line, and the library's own name for the
+        weights.
     tell
         Gets licence and source before anything is fetched.
 
@@ -139,6 +142,8 @@ def matched(
 
     Parameters
     ----------
+    outputs, findings
+        The classifier's, in order; and the project's.
     named
         Output by finding, where a person says it.
 

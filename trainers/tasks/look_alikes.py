@@ -68,6 +68,8 @@ class LookAlikes:
             Free of the finding.
         k
             The finding's number.
+        rng
+            What is drawn depends on it.
 
         Returns
         -------
@@ -151,6 +153,8 @@ def asked(
         Those that are not learnt, or shown on no training film, are left out.
     run
         A classifier's.
+    device
+        Where the classifier looks.
     """
     model, header = networks.load(
         project.folder, run, device=networks.device_of(device)

@@ -137,6 +137,8 @@ def pool(balance: str, targets: Targets, rows: Sequence[int]) -> list[int]:
     ----------
     balance
         See `Balance`; what a film shows is what its masks show.
+    targets, rows
+        Masks by film, and the films to draw from.
     """
     if balance == "none":
         return list(rows)
@@ -173,16 +175,26 @@ def task(
 
     Parameters
     ----------
-    source
-        Run of the weak stage that is learnt from.
-    chosen
-        What each finding is learnt from, where that differs.
+    config, model
+        Settings, and the segmenter that is trained.
+    feed, labels
+        Batches of films, and the project's films by number.
+    targets, sampler
+        Masks that are learnt; and the film numbers of a step's batch.
     validation
         Masks that the best checkpoint is picked by.
+    steps
+        Batches in all.
+    classifier_run
+        Run whose probabilities gate the masks.
     tuned
         Whether thresholds may be tuned on expert masks of the validation films.
     start
         What the encoder starts from, in words.
+    source
+        Run of the weak stage that is learnt from.
+    chosen
+        What each finding is learnt from, where that differs.
     organs
         Run of the stage anatomy that organs are drawn together with, if they are.
     extra_metrics
@@ -250,6 +262,12 @@ def header(
 
     Parameters
     ----------
+    config, model, findings
+        Settings, the segmenter, and what its outputs stand for.
+    classifier_run
+        Run whose probabilities gate the masks.
+    tuned, start
+        As in `task`.
     weak
         ``stage`` and ``run`` of the masks that all it learns from are of, if so.
     organs

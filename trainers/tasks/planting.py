@@ -47,6 +47,12 @@ def planted(
 
     Parameters
     ----------
+    context
+        The run; progress and cancelling are its.
+    films, labels, rows
+        All films, their labels, and those that lesions go into.
+    seed, device
+        What the lesions depend on, and where lungs are looked for.
     only
         Findings to plant; ``None``: all that the generator knows.
     alike

@@ -48,6 +48,8 @@ def experts_for(p: float, experts: Sequence[int], n_weak: int) -> None:
 
     Parameters
     ----------
+    p
+        Share of expert films in a batch.
     experts
         Training films with an expert mask.
     n_weak

@@ -55,8 +55,14 @@ def with_presence(
 
     Parameters
     ----------
+    events, context
+        Of the training, and its run.
     joint
         Whether that is wanted at all.
+    model, feed, labels
+        The segmenter, its films, and their labels.
+    classifier_run, device
+        Run whose probabilities gate the masks, and where the model is.
     organs
         Run of the stage anatomy that organs are drawn together with; empty: alone.
     """

@@ -59,6 +59,8 @@ def logits(
 
     Parameters
     ----------
+    context, run
+        The run that learns, and the one that is asked.
     ids
         Case ids by film number.
     rows
@@ -67,6 +69,8 @@ def logits(
         Side that the logits are brought to.
     keep
         ``"float16"`` or ``"float32"``.
+    device
+        Where the teacher looks.
 
     Returns
     -------

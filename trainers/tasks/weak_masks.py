@@ -68,6 +68,12 @@ def of_films(
 
     Parameters
     ----------
+    context
+        The run; progress and cancelling are its.
+    films, labels, rows
+        All films, their labels, and those whose masks are wanted.
+    config
+        Of a recipe that learns from masks.
     run
         See `source`.
     sources

@@ -104,6 +104,8 @@ def read(
 
     Parameters
     ----------
+    paths, findings
+        The tables, and the columns to read.
     blanks_absent
         All other blanks, too.
 

@@ -108,6 +108,8 @@ def missing(
     ----------
     listed
         Line of the table by film.
+    found, table
+        Films that are there, as the table calls them; and the table, for messages.
     one_of_several
         Other tables may have the films.
 

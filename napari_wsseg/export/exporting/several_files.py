@@ -20,6 +20,8 @@ def each(
     ----------
     path
         What the person named: one of the files, or the folder that has them.
+    files, read
+        What there is to read, and what reads one of them.
 
     Raises
     ------

@@ -270,6 +270,8 @@ def union(
 
     Parameters
     ----------
+    film, shapes
+        The film's name, for messages; and the shapes that are united.
     size
         Rows and columns of the mask.
     draw

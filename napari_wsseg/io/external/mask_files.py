@@ -35,6 +35,12 @@ def read(
 
     Parameters
     ----------
+    path
+        PNG, TIFF, JPEG or another picture that Pillow knows.
+    shape
+        Rows and columns of the film; ``None``: any.
+    choice
+        How values are to be read that do not speak for themselves.
     remarks
         Gets a line for what deserves a look.
 

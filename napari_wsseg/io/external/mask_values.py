@@ -89,6 +89,8 @@ def drawn(
     ----------
     values
         Numbers; what is not a number is nothing.
+    choice
+        How values are to be read that do not speak for themselves.
     remarks
         Gets a line for what deserves a look.
 

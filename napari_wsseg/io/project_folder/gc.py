@@ -38,6 +38,8 @@ def waste(
 
     Parameters
     ----------
+    folder
+        Of the project.
     adopted
         The run that each stage shows.
     studied

@@ -169,6 +169,10 @@ def recover(
 
     Parameters
     ----------
+    database, folder, key
+        The index, the project's folder, and whose strokes on what.
+    shape
+        Rows and columns of the film.
     shown : (H, W) bool
         What the reader has on screen: stands in for a mask that is lost, if the
         strokes lead to it.

@@ -35,6 +35,8 @@ def infer(
     unary : (P, K, H, W)
         −log probability.
     rgb : (H, W, 3)
+    params
+        Widths, weights and iterations.
 
     Returns
     -------

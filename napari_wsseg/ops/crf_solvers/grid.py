@@ -87,6 +87,8 @@ def messages(levels: torch.Tensor, params: CrfParams, *, parts: int = 1) -> Appl
     ----------
     levels : (H, W) or (H, W, 3)
         Image in grey levels of 0 … 255; colour goes by `lattice`.
+    params
+        Widths and weights of the kernels.
     parts
         Threads that share the pixels of one map, on a CPU.
     """

@@ -35,6 +35,9 @@ def solve(
         log probability.
     levels : (H, W) or (H, W, 3)
         Image in grey levels of 0 … 255, on the same device.
+    params, backend
+        Widths, weights and iterations; and ``"grid"``,
+        ``"exact"`` or ``"pydensecrf"``.
     """
 
     def refine() -> torch.Tensor:
@@ -62,6 +65,11 @@ def solve_binary(
         Probability of each finding, the first guess.
     logits : (K, H, W)
         Its log odds, which every update starts from.
+    levels : (H, W) or (H, W, 3)
+        Image in grey levels of 0 … 255, on the same device.
+    params, backend
+        Widths, weights and iterations; and ``"grid"``,
+        ``"exact"`` or ``"pydensecrf"``.
     """
     on_cpu = start.device.type == "cpu"
     parts = max(1, _threads.cores() // len(start)) if on_cpu else 1

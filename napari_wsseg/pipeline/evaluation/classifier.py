@@ -31,8 +31,12 @@ def scores(
 
     Parameters
     ----------
+    project, cases
+        Open; and the films.
     run
         The run whose CAM is in use; without one every figure is ``None``.
+    n_resamples, seed
+        Resamples of the bootstrap and what they depend on; 0: no intervals.
     """
     settings = run and stages.read_settings(project.folder, "cam", run)
     if not run or not settings:

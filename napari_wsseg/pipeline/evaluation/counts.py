@@ -41,6 +41,8 @@ def count(
 
     Parameters
     ----------
+    project, cases
+        Open; and the films that are counted.
     runs
         Run by stage.
 

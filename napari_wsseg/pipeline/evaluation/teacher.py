@@ -38,8 +38,14 @@ def compare(
 
     Parameters
     ----------
+    project, student
+        Open; and the run whose teacher is asked for.
     counted
         The student's masks on `cases`.
+    cases
+        Films, in the order of the rows of `counted`.
+    n_resamples, seed
+        Resamples of the bootstrap and what they depend on; 0: no intervals.
     """
     teacher = _cuts.header(project, student).get("teacher")
     if not teacher:

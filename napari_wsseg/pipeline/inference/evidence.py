@@ -50,6 +50,8 @@ def joined(
         Of some findings: ``"weights"`` by kind of evidence, ``"centre"`` and
         ``"scale"`` of each, and ``"cut"``, the sum from which it is present. Of others
         the classifier's probability stays.
+    findings
+        K names, in the order of the result.
     """
     present = special.expit(found["classifier"])
     for k, name in enumerate(findings):
@@ -83,6 +85,8 @@ def evidence(
 
     Parameters
     ----------
+    project, case, findings
+        Open; the film; and K names in order.
     classifier : (K,)
         Its probabilities.
     score : (K, S, S)

@@ -84,10 +84,14 @@ def steps(
 
     Parameters
     ----------
+    project, path
+        Open to write; and the file or folder of predictions.
     name
         One of `formats`.
     called
         What the other program is called: letters, digits, ``_`` and ``.``.
+    stage
+        The stage that the maps stand for.
     finding
         Of which finding they are, where the file does not say.
     outputs

@@ -46,6 +46,8 @@ def segmented(
 
     Parameters
     ----------
+    model, cases, project
+        The segmenter, the films, and their project, open.
     images : (B, C, S, S)
         Of the `cases`, as the network is used to them.
     findings
@@ -105,6 +107,8 @@ def joined(
 
     Parameters
     ----------
+    project
+        Open.
     case
         A film, which the anatomy stage has seen; else the maps stay as they are.
     score : (K, S, S) in [0, 1]

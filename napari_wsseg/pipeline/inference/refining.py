@@ -114,11 +114,15 @@ def among(
     Parameters
     ----------
     heat : (K, H, W) in [0, 1]
+    image : (H, W) in [0, 1]
+        The film, in greys.
     who
         Findings that may take a pixel; of the others nothing is left.
     cut
         What the background is worth: a pixel starts as the finding of the highest
         heat, where that is above it.
+    params, backend
+        See `napari_wsseg.ops.crf.dense_crf`.
     soft
         Start from the heat as probabilities instead, the background having the rest.
 

@@ -41,6 +41,10 @@ def by_area(
 
     Parameters
     ----------
+    project, stage, run
+        Open; the stage; and the run that computed it.
+    settings
+        With the thresholds that are replaced.
     areas
         Share of the film in (0, 1) by finding; the finding ``""`` stands for all that
         are not named. One without an area keeps its threshold, which is logged.

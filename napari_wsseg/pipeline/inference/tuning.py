@@ -133,6 +133,10 @@ def thresholds_of_weak(
 
     Parameters
     ----------
+    project, stage, run
+        Open; the stage; and the run that computed it.
+    settings
+        With the thresholds that are replaced.
     weak
         ``stage`` and ``run`` that the weak masks are of.
     """

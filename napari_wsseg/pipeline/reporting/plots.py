@@ -44,8 +44,12 @@ def lines(
 
     Parameters
     ----------
+    title, across
+        Above the curves, and below the horizontal axis.
     ticks
         Places on the horizontal axis, and what is written under them.
+    of
+        The curves; all share the axes.
     """
     sheet = Image.new("RGB", (WIDTH * _FINE, HEIGHT * _FINE), "white")
     pen = _Pen(sheet, [place for place, _ in ticks], _ceiling(of))

@@ -60,6 +60,8 @@ def every(
 
     Parameters
     ----------
+    opened, looking
+        The open case, and the stages and runs that are shown.
     earlier
         Where the segmentation of the run before is; ``None`` if it is not to be seen.
     versions
