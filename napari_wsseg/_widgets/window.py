@@ -9,11 +9,16 @@ from __future__ import annotations
 import functools
 import gc
 import importlib
+import sys
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
+from importlib import resources
 from pathlib import Path
+from typing import TypeAlias
 
 import napari
+from npe2 import PluginManifest
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
@@ -27,8 +32,10 @@ from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.parts.quiet_controls import QuietControls
 from napari_wsseg._widgets.review.panel import WIDTH, Review
 from napari_wsseg._widgets.workbench import workbench_of
-from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.session.reading_mode import Mode
+
+PanelMaker: TypeAlias = Callable[["napari.viewer.Viewer"], QWidget]
+"""Makes a panel for a viewer, or for the proxy that napari gives to panels."""
 
 WORKLIST_WIDTH, WIDE_WORKLIST, WIDEST_WORKLIST = 300, 370, 560
 WIDE_SCREEN, WIDEST_SCREEN = 1600, 1900
@@ -95,12 +102,12 @@ def open_window(
     viewer.canvas.background_color_override = "black"
     bench = workbench_of(viewer, reader)
     bench.session.read_as(bench.session.reader, mode, stages=stages, arm=arm)
-    left = _dock(viewer, worklist_panel(viewer), "Worklist", "left")
-    right = _dock(viewer, review_panel(viewer), "Review", "right")
+    makers = panels()
+    left = _dock(viewer, makers.pop("Worklist")(viewer), "Worklist", "left")
+    right = _dock(viewer, makers.pop("Review")(viewer), "Review", "right")
     tools = _tool_bar(viewer, left, right)
-    rest = (("Train", train_panel), ("Runs", runs_panel), ("Export", export_panel))
     docks = [left, right, *([tools] if tools else [])]
-    for name, make in rest:
+    for name, make in makers.items():
         docks.append(_dock(viewer, make(viewer), name, "right", tabify_with=right))
     for dock in docks:
         QuietControls(dock, bench.canvas)
@@ -178,40 +185,35 @@ def fill_screen(viewer: napari.Viewer) -> None:
     workbench_of(viewer).closing.connect(keep)
 
 
-def worklist_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
-    """Return the worklist of a viewer."""
-    bench = workbench_of(napari_viewer)
-    return Panel(bench, Worklist(bench))
+def __getattr__(name: str) -> PanelMaker:
+    """Return what makes a panel, as ``napari.yaml`` names it: ``train_panel``.
+
+    It is the panel of the wing whose name begins so, of which `panel.panel` makes it.
+    """
+    word, _, what = name.rpartition("_")
+    wings = [file.parent.name for file in Path(__file__).parent.glob("*/panel.py")]
+    wing = next((each for each in wings if word and each.startswith(word)), None)
+    if what != "panel" or wing is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def make(napari_viewer: napari.viewer.Viewer) -> QWidget:
+        bench = workbench_of(napari_viewer)
+        front = importlib.import_module(f"napari_wsseg._widgets.{wing}.panel")
+        return Panel(bench, front.panel(bench))
+
+    return make
 
 
-def review_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
-    """Return the review panel of a viewer."""
-    bench = workbench_of(napari_viewer)
-    return Panel(bench, Review(bench))
-
-
-def train_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
-    """Return the training panel of a viewer."""
-    from napari_wsseg._widgets.training.panel import TrainPanel
-
-    bench = workbench_of(napari_viewer)
-    return Panel(bench, TrainPanel(bench.session))
-
-
-def runs_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
-    """Return the panel of runs of a viewer."""
-    from napari_wsseg._widgets.runs.panel import RunsPanel
-
-    bench = workbench_of(napari_viewer)
-    return Panel(bench, RunsPanel(bench.session))
-
-
-def export_panel(napari_viewer: napari.viewer.Viewer) -> QWidget:
-    """Return the panel that exports, of a viewer."""
-    from napari_wsseg._widgets.export.panel import ExportPanel
-
-    bench = workbench_of(napari_viewer)
-    return Panel(bench, ExportPanel(bench.session))
+def panels() -> dict[str, PanelMaker]:
+    """Return what makes each panel, by its title, in the order of ``napari.yaml``."""
+    place = Path(str(resources.files("napari_wsseg"))) / "napari.yaml"
+    offered = PluginManifest.from_file(place).contributions
+    named = {one.id: str(one.python_name) for one in offered.commands or ()}
+    here = sys.modules[__name__]
+    return {
+        one.display_name: getattr(here, named[one.command].partition(":")[2])
+        for one in offered.widgets or ()
+    }
 
 
 def _tool_bar(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 from napari.settings import get_settings
+from npe2 import PluginManifest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
@@ -26,6 +27,8 @@ from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg._widgets.workbench import commands_of
 from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.io.project import Project
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.gui
 
@@ -404,3 +407,15 @@ def test_the_header_says_uncertainty_and_sorts_by_it(bench: Workbench) -> None:
     assert worklist.order.currentText() == "Most uncertain first"
     header.sectionClicked.emit(1)
     assert worklist.order.currentText() != "Most uncertain first"
+
+
+def test_a_panel_is_a_wing_and_an_entry_in_the_manifest() -> None:
+    """The window docks what napari.yaml lists; nothing else names a panel."""
+    manifest = PluginManifest.from_file(ROOT / "napari.yaml").contributions
+    titles = [one.display_name for one in manifest.widgets or ()]
+    assert list(window.panels()) == titles
+    source = (ROOT / "napari_wsseg/_widgets/window.py").read_text("utf-8")
+    for wing in ("training", "runs", "export"):
+        assert f"_widgets.{wing}" not in source
+    with pytest.raises(AttributeError, match="nothing_panel"):
+        window.nothing_panel  # noqa: B018

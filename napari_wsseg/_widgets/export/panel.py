@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.export import preview_text as _preview_text
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.formatting import moment
@@ -334,6 +335,11 @@ class ExportPanel(QWidget):
         self.export_button.setToolTip("Write these files; nothing else is changed")
         self.cancel_button.setEnabled(self.busy)
         self.open_button.setEnabled(bool(folder) and self._place().is_dir())
+
+
+def panel(bench: Workbench) -> QWidget:
+    """Make the panel that exports of a workbench."""
+    return ExportPanel(bench.session)
 
 
 def _combo(name: str) -> QComboBox:

@@ -232,6 +232,11 @@ class Review(QWidget):
             self.versions.table.setFocus()
 
 
+def panel(bench: Workbench) -> QWidget:
+    """Make the review panel of a workbench."""
+    return Review(bench)
+
+
 class Footer(QWidget):
     """What this must not be used for, the shortcuts, and About."""
 

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts import formatting as _formatting
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.text_table import (
@@ -318,3 +319,8 @@ class RunsPanel(QWidget):
             self.refresh()
         else:
             self._refresh_buttons(self.selected())
+
+
+def panel(bench: Workbench) -> QWidget:
+    """Make the panel of runs of a workbench."""
+    return RunsPanel(bench.session)

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.visibility import when_in_sight
 from napari_wsseg._widgets.processes import recipes as _recipes
@@ -326,6 +327,11 @@ class TrainPanel(QWidget):
             if force
             else "Save and stop after this batch"
         )
+
+
+def panel(bench: Workbench) -> QWidget:
+    """Make the training panel of a workbench."""
+    return TrainPanel(bench.session)
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -481,6 +481,11 @@ class Worklist(QWidget):
         self.session.message.emit(f"Films could not be ordered: {error}")
 
 
+def panel(bench: Workbench) -> QWidget:
+    """Make the worklist of a workbench."""
+    return Worklist(bench)
+
+
 class _Listed(QStyledItemDelegate):
     """Cuts a list of findings at its end, so that the first one can be read."""
 
