@@ -251,7 +251,7 @@ def say(*parts: object) -> None:
     print("SIMULATION", *parts, flush=True)
 
 
-def tell(arm: str, tool: str, round_: str, costs: Sequence[Cost]) -> float:
+def report(arm: str, tool: str, round_: str, costs: Sequence[Cost]) -> float:
     """Print one row; return its median seconds."""
     seconds = np.array([one.seconds for one in costs])
     rng = np.random.default_rng(0)
@@ -317,7 +317,7 @@ def main() -> None:
                 costs = [
                     read_film(film, TOOLS[tool], drafts=arm != "blank") for film in read
                 ]
-                median = tell(arm, tool, number, costs)
+                median = report(arm, tool, number, costs)
                 blank = blank or median
                 say(f"       {arm} is {median / blank:.0%} of blank, {tool}")
                 rows += [

@@ -55,12 +55,12 @@ def layers(path: Path, name: str) -> Iterator[tuple[Any, dict[str, Any], str]]:
     DataError
         The file is damaged, or holds more masks than a viewer shows.
     """
-    from napari_wsseg.export.exporting import foreign_masks
+    from napari_wsseg.export.exporting import external_masks
 
     if name == "nifti":
         yield _volume(path)
         return
-    with foreign_masks.opened(name, path) as each:
+    with external_masks.opened(name, path) as each:
         yield from _shown(path, name, each)
 
 

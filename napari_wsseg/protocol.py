@@ -301,7 +301,7 @@ def _finished(record: Mapping[str, Any]) -> Finished:
 _BESIDE = ("_low", "_high", "_films")
 
 
-def figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def metrics_alone(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return figures without what stands beside one: its bounds, and on how many films.
 
     Of ``val_auroc`` these are ``val_auroc_low``, ``val_auroc_high`` and

@@ -21,11 +21,11 @@ def main(argv: list[str] | None = None) -> int:
     """Run one recipe; return the exit code."""
     arguments = _parser().parse_args(argv)
     say = Speaker()
-    code = _told(arguments, say)
+    code = _run_job(arguments, say)
     return 0 if arguments.exit_zero else code
 
 
-def _told(arguments: argparse.Namespace, say: Speaker) -> int:
+def _run_job(arguments: argparse.Namespace, say: Speaker) -> int:
     try:
         return _train(arguments, say)
     except WssegError as error:

@@ -122,7 +122,7 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         if config.labels == "auto":
             chosen = yield from _source_choice.choose(context, films, labels, config)
         sources = {name: each.source for name, each in chosen.items()}
-        films, labels, weak = yield from _weak_masks.of_films(
+        films, labels, weak = yield from _weak_masks.weak_targets(
             context, films, labels, others, config, source, sources
         )
         others = [*others, *range(count, len(labels.cases))]

@@ -146,4 +146,4 @@ def _validated(
     scores = ranks.gathered(torch.cat(logits))[: len(rows)].cpu()
     target = labels.targets[rows]
     loss = {"val_loss": float(losses.bce(scores, target))}
-    return loss | _image_labels.auroc_figures(scores, target)
+    return loss | _image_labels.auroc_metrics(scores, target)

@@ -92,7 +92,7 @@ class IrnetConfig(TrainingConfig):
     def networks(self, n_findings: int, built_on: Mapping[str, Any]) -> list[nn.Module]:
         """Return both branches, on their own network, the classifier or a usual one."""
         if self.trunk != "classifier":
-            return [IRNet(_own_trunk(self, n_findings, None))]
+            return [IRNet(_own_backbone(self, n_findings, None))]
         spec = dict(built_on.get("network", {}))
         spec.pop("kind", None)
         usual = {"arch": "resnet18", "n_findings": n_findings}
@@ -135,8 +135,8 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
         weights: pretrained.Weights = "imagenet"
         if config.trunk_weights != "imagenet":
             weights = Path(config.trunk_weights).expanduser()
-        backbone = _own_trunk(config, len(header["findings"]), weights)
-        header = _with_own_trunk(header, backbone)
+        backbone = _own_backbone(config, len(header["findings"]), weights)
+        header = _with_own_backbone(header, backbone)
     yield from infer.infer(
         project, "crf", run, device=config.device, cancel=context.cancel
     )
@@ -258,7 +258,7 @@ class _Feeding:
         return int(network["in_channels"]) if isinstance(network, dict) else 1
 
 
-def _own_trunk(
+def _own_backbone(
     config: IrnetConfig, n_findings: int, weights: pretrained.Weights
 ) -> Classifier:
     """Return the papers' trunk: stride 16, and nothing behind it."""
@@ -272,7 +272,7 @@ def _own_trunk(
     )
 
 
-def _with_own_trunk(header: Mapping[str, Any], trunk: Classifier) -> dict[str, Any]:
+def _with_own_backbone(header: Mapping[str, Any], trunk: Classifier) -> dict[str, Any]:
     """Return the classifier's header with the network and the input of its own."""
     colour = header["normalisation"] == "imagenet-rgb"
     return {

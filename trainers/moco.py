@@ -107,7 +107,7 @@ def moco(context: Context, config: MocoConfig) -> Events:
         return model(*views, torch.tensor(ranks.share(rows), device=device))
 
     def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:
-        return _told_apart(model, feed, val, config, device)
+        return _validated(model, feed, val, config, device)
 
     task = Task(
         model=model,
@@ -170,7 +170,7 @@ def _fill(
         model.enqueue(model.keys(images), mine)
 
 
-def _told_apart(
+def _validated(
     model: Any,
     feed: _batches.Feed,
     rows: list[int],

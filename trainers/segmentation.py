@@ -56,7 +56,7 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
     if config.labels == "auto":
         chosen = yield from _source_choice.choose(context, films, labels, config)
     sources = {name: each.source for name, each in chosen.items()}
-    films, labels, targets = yield from _weak_masks.of_films(
+    films, labels, targets = yield from _weak_masks.weak_targets(
         context, films, labels, known, config, source, sources
     )
     if context.cancel.is_set():

@@ -260,7 +260,7 @@ def _validated(
     for images in feed.viewing(rows, device):
         # Fully connected layers take no film but of their own size.
         logits = (
-            model.whole(images)
+            model.maps_of_any_size(images)
             if isinstance(model, TiedDeconv)
             else model(_middle(images, size))
         ).float()
@@ -269,4 +269,4 @@ def _validated(
         scores.append(present(logits).cpu())
         place += len(images)
     loss = {"val_loss": total / len(rows)}
-    return loss | _image_labels.auroc_figures(torch.cat(scores), targets)
+    return loss | _image_labels.auroc_metrics(torch.cat(scores), targets)

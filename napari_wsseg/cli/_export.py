@@ -115,11 +115,11 @@ def _to_archive(arguments: argparse.Namespace) -> int:
             dry_run=arguments.dry_run,
         )
         stored = _output.finish(job, arguments.json)
-    _tell_stored(stored, arguments)
+    _report_stored(stored, arguments)
     return 4 if stored.count("refused") else 0
 
 
-def _tell_stored(stored: Stored, arguments: argparse.Namespace) -> None:
+def _report_stored(stored: Stored, arguments: argparse.Namespace) -> None:
     for text in stored.warnings:
         _output.person(f"warning: {text}")
     for text in stored.skipped:

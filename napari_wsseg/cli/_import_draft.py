@@ -32,7 +32,7 @@ def add(group: Any) -> None:
 
 def run(arguments: argparse.Namespace, kind: str, choice: Choice) -> int:
     """Take drafts over, use them, and say which films have none."""
-    from napari_wsseg.pipeline.inference import foreign_drafts as _foreign_drafts
+    from napari_wsseg.pipeline.inference import external_drafts as _external_drafts
 
     if not arguments.name:
         raise UsageError("say what made the drafts with --name, e.g. --name nnunet")
@@ -41,15 +41,15 @@ def run(arguments: argparse.Namespace, kind: str, choice: Choice) -> int:
             "drafts are nobody's masks: leave out --reader, or import masks of a "
             "reader without the word draft"
         )
-    if kind not in _foreign_drafts.formats():
+    if kind not in _external_drafts.formats():
         raise UsageError(
             f"no format {kind!r} of drafts; there are: "
-            f"{', '.join(_foreign_drafts.formats())}"
+            f"{', '.join(_external_drafts.formats())}"
         )
     outputs = [one.strip() for one in (arguments.findings or "").split(",") if one]
     with Project.open(arguments.project, write=not arguments.no_adopt) as project:
         taken = _output.finish(
-            _foreign_drafts.steps(
+            _external_drafts.steps(
                 project,
                 kind,
                 arguments.file,
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace, kind: str, choice: Choice) -> int:
         )
         if not arguments.no_adopt:
             project.adopt(arguments.stage, taken.run, actor="command line")
-    _tell(arguments, taken)
+    _report(arguments, taken)
     if arguments.json:
         _output.program(
             {
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace, kind: str, choice: Choice) -> int:
     return 0
 
 
-def _tell(arguments: argparse.Namespace, taken: Any) -> None:
+def _report(arguments: argparse.Namespace, taken: Any) -> None:
     for warning in taken.warnings:
         _output.person(f"warning: {warning}")
     for reason in taken.rejected:

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace, path: Path) -> int:
                 reader=arguments.reader,
                 conflicts=arguments.conflicts == "take",
             )
-    _tell(arguments, found, taken)
+    _report(arguments, found, taken)
     if arguments.json:
         _output.program(
             {
@@ -72,7 +72,7 @@ def _row(change: Any) -> dict[str, object]:
     }
 
 
-def _tell(arguments: argparse.Namespace, found: Any, taken: int) -> None:
+def _report(arguments: argparse.Namespace, found: Any, taken: int) -> None:
     for warning in found.warnings:
         _output.person(f"warning: {warning}")
     for reason in found.rejected:

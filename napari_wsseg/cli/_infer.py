@@ -156,7 +156,7 @@ def run(arguments: argparse.Namespace) -> int:
         if run_id != anatomy.SHIPPED:
             config = runs.find(project.folder, run_id).config()
             if arguments.map == "all":
-                every = list(variants.of_run(config))
+                every = list(variants.run_variants(config))
         if arguments.processes > 1:
             _side_by_side(arguments, run_id, cancel)
         counts: dict[str, int] = {}

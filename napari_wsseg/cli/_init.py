@@ -185,7 +185,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     name = arguments.dataset
     if arguments.json and arguments.labels and name == "folder":
-        _tell_columns(arguments.labels)
+        _report_columns(arguments.labels)
     importer = _choices.with_options(name, datasets[name], arguments.set)
     start = _from_pacs if _is_from_pacs(arguments) else _from_folder
     job = start(arguments, importer)
@@ -212,7 +212,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _tell_columns(labels: Path) -> None:
+def _report_columns(labels: Path) -> None:
     """Tell a program how the columns of a table are understood, if it can be read."""
     from napari_wsseg.datasets.importing import guarded
 

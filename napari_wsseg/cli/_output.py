@@ -78,7 +78,7 @@ class Reporter:
         if line["metrics"]:
             shown = {
                 name: f"{value:.3g}"
-                for name, value in protocol.figures(line["metrics"]).items()
+                for name, value in protocol.metrics_alone(line["metrics"]).items()
             }
             self._bar.set_postfix(shown, refresh=False)
         self._bar.refresh(nolock=True) if line["step"] == line["total"] else (

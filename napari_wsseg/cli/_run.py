@@ -38,8 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     status, code, message = "done", 0, ""
     given = settings_from(arguments.set)
     _infer.set_prior(arguments.project, arguments.prior)
-    _tell_way(arguments)
-    _training.tell_notes(arguments.preset)
+    _report_choice(arguments)
+    _training.report_notes(arguments.preset)
     with _training.watched(arguments, cancel) as reporter:
         order = _order(arguments.preset)
         reporter.amend = whole = WholeRun(order, _took(arguments.project))
@@ -48,12 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
             settings = _training.suited_settings(
                 arguments.project, arguments.preset, recipe
             )
-            settings |= _of(recipe, given)
+            settings |= _settings_for(recipe, given)
             settings = {**_upstream(recipe, settings, done), **settings}
             with Project.open(arguments.project) as project:
                 known = _fingerprint.same(project, recipe, settings)
                 why = "has the same inputs"
-                if not _of(recipe, given):
+                if not _settings_for(recipe, given):
                     brought = _fingerprint.imported(project, recipe)
                     if brought:
                         known, why = brought, "was imported and is in use"
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     warnings = []
     if status == "done":
         warnings = _training.warnings(arguments.project, done, reporter)
-    chosen = _training.tell_choices(arguments.project, done)
+    chosen = _training.report_choices(arguments.project, done)
     last = protocol.finished(
         status,
         choices=chosen,
@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _tell_way(arguments: argparse.Namespace) -> None:
+def _report_choice(arguments: argparse.Namespace) -> None:
     """Say which classifier preset auto trains, and why."""
     if arguments.preset != "auto":
         return
@@ -156,7 +156,7 @@ def _upstream(
     return {key: made[stage] for key, stage in upstream.items() if stage in made}
 
 
-def _of(recipe: str, given: dict[str, str]) -> dict[str, str]:
+def _settings_for(recipe: str, given: dict[str, str]) -> dict[str, str]:
     """Return what ``--set recipe.key=value`` says of one recipe."""
     prefix = recipe + "."
     return {

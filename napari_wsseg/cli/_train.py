@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         settings |= settings_from(arguments.set)
         if settings:
-            _training.tell_notes(preset)
+            _training.report_notes(preset)
         end = _training.execute(
             arguments.project,
             arguments.recipe,
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     reporter.close()
     _training.report_end(end, arguments.project, arguments.recipe)
     if end["status"] == "done":
-        _training.tell_choices(arguments.project, {arguments.recipe: end["run"]})
+        _training.report_choices(arguments.project, {arguments.recipe: end["run"]})
     if arguments.json:
         _output.program(end)
     return int(end["exit_code"])

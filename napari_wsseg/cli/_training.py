@@ -96,7 +96,7 @@ def lesions(project: Path) -> list[str]:
     return [name for name in names if name not in organs]
 
 
-def tell_notes(preset: str) -> None:
+def report_notes(preset: str) -> None:
     """Tell a person where a paper's preset is not what its paper says."""
     for note in preset_notes.get(preset, ()) if preset in papers else ():
         _output.person(f"preset {preset}: {note}")
@@ -247,7 +247,7 @@ def warnings(
     return [{**each, "split": "val"} for each in result.to_json()["warnings"]]
 
 
-def tell_choices(project: Path, runs: dict[str, str]) -> dict[str, dict[str, str]]:
+def report_choices(project: Path, runs: dict[str, str]) -> dict[str, dict[str, str]]:
     """Tell a person what runs, by recipe, chose for each finding; return it."""
     reporter = {
         recipe: choices
@@ -265,7 +265,7 @@ def report_end(end: End, project: Path, recipe: str) -> None:
     known = end["metrics"]
     summary = ", ".join(
         f"{name} {value:.3f}{protocol.bounds_in_words(known, name)}"
-        for name, value in protocol.figures(known).items()
+        for name, value in protocol.metrics_alone(known).items()
     )
     if end["status"] == "done":
         _output.person(

@@ -181,7 +181,7 @@ def _mask(
     remarks: list[str],
     shape: Shape | None,
 ) -> Mask:
-    values = _whole(path, _values(path))
+    values = _whole_numbers(path, _values(path))
     if shape is not None and values.shape != shape:
         raise DataError(
             f"{path}: the label map is {values.shape[0]} × {values.shape[1]}, its film "
@@ -195,7 +195,7 @@ def _mask(
     return np.asarray(np.isin(values, labels[finding]))
 
 
-def _whole(path: Path, values: NDArray[Any]) -> NDArray[Any]:
+def _whole_numbers(path: Path, values: NDArray[Any]) -> NDArray[Any]:
     """Return the numbers of labels, which may be stored as reals or scaled."""
     if values.dtype.kind in "biu":
         return values

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from napari_wsseg.export import Found, Note, importers
-from napari_wsseg.export.exporting import foreign_masks as _foreign_masks
+from napari_wsseg.export.exporting import external_masks as _external_masks
 from napari_wsseg.export.exporting import identity as _identity
 from napari_wsseg.io.external import film_matching as _film_matching
 from napari_wsseg.io.external import mask_values
@@ -180,7 +180,7 @@ def _opened(
         raise UsageError(
             f"{name}: says itself what a mask is; there is nothing to --set"
         )
-    return _foreign_masks.opened(name, path, choice)
+    return _external_masks.opened(name, path, choice)
 
 
 def _grouped(

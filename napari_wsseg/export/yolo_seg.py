@@ -148,7 +148,7 @@ def _found(
             continue
         try:
             number, *shares = (float(word) for word in line.split())
-            finding = names[_whole(number)]
+            finding = names[_whole_number(number)]
         except (ValueError, KeyError, OverflowError):
             yield Note("skipped", f"{film}, line {place}: no class and shares of YOLO")
             continue
@@ -162,7 +162,7 @@ def _found(
         yield Found(film, finding, draw, remarks=remarks)
 
 
-def _whole(number: float) -> int:
+def _whole_number(number: float) -> int:
     if number != int(number):
         raise ValueError("a class is a whole number")
     return int(number)

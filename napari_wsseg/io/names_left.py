@@ -37,7 +37,7 @@ def left(project: Project, paths: Sequence[str]) -> list[str]:
         path = file.relative_to(project.folder).as_posix()
         if not file.is_file() or file.is_symlink() or path.startswith("index.sqlite"):
             continue
-        if pattern.search(path.encode()) or _tells(file, pattern):
+        if pattern.search(path.encode()) or _reveals(file, pattern):
             found.append(path)
     return found
 
@@ -98,7 +98,7 @@ def _pattern(paths: Sequence[str]) -> re.Pattern[bytes]:
     return re.compile(rb"(?<![\w.-])(?:" + b"|".join(longest) + rb")(?![\w-])")
 
 
-def _tells(file: Path, pattern: re.Pattern[bytes]) -> bool:
+def _reveals(file: Path, pattern: re.Pattern[bytes]) -> bool:
     if file.suffix in _NUMBERS:
         return False
     with project_files.opened(file) as stream:

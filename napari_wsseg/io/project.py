@@ -467,7 +467,7 @@ class Project:
         self, case_id: str, *, reader: str | None = None
     ) -> dict[str, Annotation]:
         """Return what `latest` returns of each finding, in the project's order."""
-        found = _annotations.of_case(self._database, case_id, reader)
+        found = _annotations.latest_by_finding(self._database, case_id, reader)
         return {name: found[name] for name in self._names if name in found}
 
     def expert_masks(

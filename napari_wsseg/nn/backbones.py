@@ -162,13 +162,13 @@ def build(arch: str, *, in_channels: int = 1, output_stride: int = 16) -> nn.Mod
 def _headless(cut: BackboneSpec) -> nn.Module:
     if cut.source == "vgg16_bn":
         return _vgg()
-    network = _whole(cut)
+    network = _with_head(cut)
     for name in cut.head:
         delattr(network, name)
     return network
 
 
-def _whole(cut: BackboneSpec) -> nn.Module:
+def _with_head(cut: BackboneSpec) -> nn.Module:
     network: nn.Module
     if cut.library == "timm":
         import timm

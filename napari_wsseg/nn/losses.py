@@ -81,7 +81,7 @@ def dice(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return 1 - each.mean()
 
 
-def one_of(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def exclusive(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of findings that exclude each other, against background.
 
     The background's logit is 0, so that a finding is above background where its logit

@@ -66,7 +66,7 @@ def total(mine: Tensor) -> Tensor:
     return summed
 
 
-def any_of(mine: bool, device: torch.device) -> bool:
+def any_process(mine: bool, device: torch.device) -> bool:
     """Whether something holds in any of the processes."""
     if count() == 1:
         return mine

@@ -128,7 +128,7 @@ class TiedDeconv(nn.Module):
             total = functional.interpolate(total, scale_factor=2.0) + finer
         return total
 
-    def whole(self, x: torch.Tensor) -> torch.Tensor:
+    def maps_of_any_size(self, x: torch.Tensor) -> torch.Tensor:
         """Return the maps of films (B, c, S, S) of any side, as large as they are.
 
         A side that is no multiple of 32 is filled up with zeros below and to the

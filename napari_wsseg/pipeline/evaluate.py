@@ -187,15 +187,17 @@ def _score(
 def _differences(
     ours: StageScores,
     theirs: StageScores,
-    our_draws: bootstrap.Resamples,
-    their_draws: bootstrap.Resamples,
+    our_resamples: bootstrap.Resamples,
+    their_resamples: bootstrap.Resamples,
 ) -> ByMetric[Difference]:
     def difference(metric: str) -> Difference:
         known = ours.interval.mean[metric] and theirs.interval.mean[metric]
         return less(
             ours.scores.mean[metric],
             theirs.scores.mean[metric],
-            bootstrap.difference(our_draws, their_draws, metric) if known else None,
+            bootstrap.difference(our_resamples, their_resamples, metric)
+            if known
+            else None,
         )
 
     return ByMetric.from_each(difference)

@@ -142,7 +142,7 @@ class Session(State):
         self.experts = ExpertMasks(project, self.reader, self.clock, reading.scope)
         self.list = ReadingList.from_project(project, reading)
         self.deciding = Deciding(project, self.list, reading, self.clock)
-        self.arms = Arms.of(project, reading) if reading.arm else None
+        self.arms = Arms.for_reader(project, reading) if reading.arm else None
         # In a study, which maps may be read is a matter of each film.
         free = reading.stages and self.arms is None
         shown = Shown(project.runs_in_use()) if free else Shown()

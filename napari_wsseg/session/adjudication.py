@@ -72,7 +72,7 @@ def offer(
 
 
 def take_reader_mask(
-    project: Project, case_id: str, finding: str, whose: str, *, reader: str
+    project: Project, case_id: str, finding: str, other_reader: str, *, reader: str
 ) -> Mask:
     """Make one reader's (H, W) mask the adjudicator's own, to draw on or make final.
 
@@ -80,7 +80,7 @@ def take_reader_mask(
     ----------
     project, case_id, finding
         Open for writing, the case's 16 hexadecimal digits and the finding's name.
-    whose
+    other_reader
         The reader whose newest mask is taken; of one who drew none, a blank.
     reader
         The adjudicator.
@@ -90,7 +90,7 @@ def take_reader_mask(
     DataError
         The mask is lost, or the disk refuses.
     """
-    version = project.latest(case_id, finding, reader=whose)
+    version = project.latest(case_id, finding, reader=other_reader)
     blank = np.zeros(project.case(case_id).shape, bool)
     mask = blank if version is None else project.read_mask(version)
     project.put_mask(
@@ -98,7 +98,7 @@ def take_reader_mask(
         finding,
         mask,
         reader=reader,
-        tool=f"taken from {whose}",
+        tool=f"taken from {other_reader}",
         parent=version.id if version else None,
     )
     return mask

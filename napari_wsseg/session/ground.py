@@ -60,14 +60,14 @@ class Ground:
         """
         ground, strokes = cls(), _open_strokes(project, case.id, scope)
         for finding in (found.name for found in project.findings):
-            whose = strokes.get(finding, [])
-            if drawing in whose:
+            drawn_by = strokes.get(finding, [])
+            if drawing in drawn_by:
                 ground.open_strokes.add(finding)
             version = versions.get(finding)
-            if version is None and not whose:
+            if version is None and not drawn_by:
                 continue
             try:
-                mask = _rebuilt(project, version, case.id, finding, whose, drawing)
+                mask = _rebuilt(project, version, case.id, finding, drawn_by, drawing)
             except DataError as error:
                 ground.unclear[finding] = str(error)
                 mask = _last_readable(project, case, finding, scope)
@@ -92,12 +92,12 @@ def _rebuilt(
     version: Annotation | None,
     case_id: str,
     finding: str,
-    whose: list[str],
+    drawn_by: list[str],
     drawing: str,
 ) -> Mask:
-    if whose:
+    if drawn_by:
         return project.journal.recover(
-            case_id, finding, drawing if drawing in whose else whose[-1]
+            case_id, finding, drawing if drawing in drawn_by else drawn_by[-1]
         )
     assert version is not None
     return project.read_mask(version)

@@ -127,7 +127,7 @@ class ReaderCommands:
             return
         if len(opened.others) < 2 or state.locked:
             return
-        whose, reader = list(opened.others)[place], state.reading.reader
+        other_reader, reader = list(opened.others)[place], state.reading.reader
         case_id, name = opened.case.id, finding.name
         made: list[Mask] = []
 
@@ -135,7 +135,7 @@ class ReaderCommands:
             experts.fold()
             made.append(
                 adjudication.take_reader_mask(
-                    project, case_id, name, whose, reader=reader
+                    project, case_id, name, other_reader, reader=reader
                 )
             )
 

@@ -99,7 +99,7 @@ def _maps(project: Path, run: str | None) -> tuple[str, ...]:
     if run is None:
         return ()
     try:
-        return variants.of_run(_runs.find(project, run).config())
+        return variants.run_variants(_runs.find(project, run).config())
     except DataError:
         # Its maps may outlive a run's folder; there is nothing to choose then.
         return ()

@@ -110,7 +110,7 @@ class StageCommands:
             return
         if state.arms is not None:
             # What a film of a study offers is settled; later films follow new runs.
-            state.arms = Arms.of(state.project, state.reading)
+            state.arms = Arms.for_reader(state.project, state.reading)
             if state.loader is not None:
                 state.loader.forget()
             return

@@ -15,7 +15,7 @@ from napari_wsseg import cli, pipeline
 from napari_wsseg.export import importers, writing
 from napari_wsseg.io import runs, stages
 from napari_wsseg.io.project import Project
-from napari_wsseg.pipeline.inference import foreign_drafts
+from napari_wsseg.pipeline.inference import external_drafts
 from napari_wsseg.session import Session
 
 
@@ -209,4 +209,4 @@ def test_arrays_that_would_run_code_are_refused(
 
 
 def test_formats_of_drafts_are_those_of_masks_and_npz() -> None:
-    assert set(foreign_drafts.formats()) == {*importers.names(), "npz"}
+    assert set(external_drafts.formats()) == {*importers.names(), "npz"}

@@ -84,7 +84,7 @@ ELSEWHERE = {
     "napari_wsseg/ops/_crf_external.py",
     "napari_wsseg/_widgets/processes/child.py",
     # What another program, or somebody else's classifier, wrote, as the user named it.
-    "napari_wsseg/pipeline/inference/foreign_drafts.py",
+    "napari_wsseg/pipeline/inference/external_drafts.py",
     "trainers/tasks/known_classifiers.py",
     "napari_wsseg/datasets/_sample_readings.py",
     # A project that is growing, in a folder made just now.

@@ -117,26 +117,26 @@ def test_wsseg_toml_says_where_findings_can_be_and_turns_it_off(chests: Path) ->
     before = toml.read_text()
     try:
         with Project.open(chests) as project:
-            assert places.of_project(project)["nodule"] == "lungs"
-            assert places.of_project(project)["cardiomegaly"] == "heart"
+            assert places.project_places(project)["nodule"] == "lungs"
+            assert places.project_places(project)["cardiomegaly"] == "heart"
         toml.write_text(before + '\n[places]\nnodule = "anywhere"\n')
         with Project.open(chests) as project:
-            assert places.of_project(project)["nodule"] == "anywhere"
+            assert places.project_places(project)["nodule"] == "anywhere"
         toml.write_text("places = false\n" + before)
         with Project.open(chests) as project:
-            assert places.of_project(project) == {}
+            assert places.project_places(project) == {}
         toml.write_text(before + '\n[places]\nnodule = "liver"\n')
         with (
             Project.open(chests) as project,
             pytest.raises(DataError, match="'liver' is no place; there are: lungs"),
         ):
-            places.of_project(project)
+            places.project_places(project)
         toml.write_text(before + '\n[places]\nwart = "lungs"\n')
         with (
             Project.open(chests) as project,
             pytest.raises(DataError, match="'wart' is not a finding"),
         ):
-            places.of_project(project)
+            places.project_places(project)
         toml.write_text('places = "lungs"\n' + before)
         with pytest.raises(DataError, match="write false, or a table"):
             Project.open(chests)
@@ -196,7 +196,7 @@ def test_a_prior_is_the_place_of_every_finding_that_has_none_of_its_own(
     ):
         with Project.open(copy, write=True) as project:
             project.set_prior(prior)
-            found = places.of_project(project)
+            found = places.project_places(project)
             assert {k: v for k, v in found.items() if k in expected} == expected
             assert bool(found) == bool(expected)
             # A run that was trained without places is kept to a prior all the same.
@@ -207,7 +207,7 @@ def test_a_prior_is_the_place_of_every_finding_that_has_none_of_its_own(
         assert text.count("prior") == (prior != "")
     _toml(copy, prior="moon")
     with Project.open(copy) as project, pytest.raises(DataError, match="moon"):
-        places.of_project(project)
+        places.project_places(project)
 
 
 @pytest.mark.slow

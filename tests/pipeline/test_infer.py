@@ -94,7 +94,7 @@ def test_the_default_can_be_named_too(spots_project: Project, run: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "variant", variants.of_run({"recipe": "classifier", "settings": {}})
+    "variant", variants.run_variants({"recipe": "classifier", "settings": {}})
 )
 def test_every_variant_has_maps_of_its_own_and_the_same_probabilities(
     spots_project: Project, run: str, variant: str
@@ -191,7 +191,7 @@ def test_one_film_alone_gets_every_map(
     words = ["infer", "cam", "-p", str(spots), "--run", run, "--map", "all"]
     assert main([*words, "--only", case]) == 0
     config = runs.find(spots, run).config()
-    for variant in variants.of_run(config):
+    for variant in variants.run_variants(config):
         kept = variants.stage_name(variant, config)
         assert stages.cases_with_maps(spots, kept, run) == {case}
         assert stages.read_settings(spots, kept, run) is not None

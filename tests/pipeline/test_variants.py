@@ -20,12 +20,12 @@ def config(recipe: str = "classifier", **settings: Any) -> dict[str, Any]:
 
 def test_every_method_can_be_read_at_the_last_level() -> None:
     assert set(variants.methods()) == set(methods.names())
-    found = variants.of_run(config())
+    found = variants.run_variants(config())
     assert {f"{name}@5" for name in methods.names()} <= set(found)
 
 
 def test_earlier_levels_are_read_by_gradient_and_fused() -> None:
-    found = variants.of_run(config())
+    found = variants.run_variants(config())
     assert {"grad-cam@3", "grad-cam++@4", "layer-cam@3", "layer-cam@3+4+5"} <= set(
         found
     )
@@ -44,7 +44,7 @@ def test_earlier_levels_are_read_by_gradient_and_fused() -> None:
 def test_a_classifiers_own_map_is_the_one_its_settings_name(
     settings: dict[str, Any], own: str
 ) -> None:
-    assert variants.of_run(config(**settings))[0] == own
+    assert variants.run_variants(config(**settings))[0] == own
     assert variants.resolve(None, config(**settings)) == own
     assert variants.stage_name(own, config(**settings)) == "cam"
     other = "grad-cam@5"
@@ -52,13 +52,13 @@ def test_a_classifiers_own_map_is_the_one_its_settings_name(
 
 
 def test_a_tied_deconvolution_network_has_a_map_a_stage_the_last_its_own() -> None:
-    found = variants.of_run(config("tied_deconv"))
+    found = variants.run_variants(config("tied_deconv"))
     assert found == ("tdn-3", "tdn-0", "tdn-1", "tdn-2")
-    assert variants.of_run(config("tied_deconv", stages=1)) == ("tdn-1", "tdn-0")
+    assert variants.run_variants(config("tied_deconv", stages=1)) == ("tdn-1", "tdn-0")
 
 
 def test_a_run_of_another_recipe_has_no_variants() -> None:
-    assert variants.of_run(config("irnet")) == ()
+    assert variants.run_variants(config("irnet")) == ()
 
 
 def test_an_unknown_variant_is_refused_by_naming_the_choices() -> None:
@@ -78,7 +78,7 @@ def test_variants_are_said_in_words() -> None:
 
 def test_every_variant_has_a_folder_of_its_own(tmp_path: Any) -> None:
     own = config()
-    kept = [variants.stage_name(name, own) for name in variants.of_run(own)]
+    kept = [variants.stage_name(name, own) for name in variants.run_variants(own)]
     folders = {stages.folder(tmp_path, stage, "run") for stage in kept}
     assert len(folders) == len(kept)
     assert tmp_path / "stages" / "cam" / "run" in folders

@@ -129,7 +129,7 @@ def test_findings_that_exclude_each_other_are_learnt_by_softmax() -> None:
     number[0, 3] = -100
     background = torch.zeros(2, 1, 4, 4)
     expected = nn.functional.cross_entropy(torch.cat([background, logits], 1), number)
-    torch.testing.assert_close(losses.one_of(logits, masks), expected)
+    torch.testing.assert_close(losses.exclusive(logits, masks), expected)
 
 
 def test_seeds_of_exclusive_findings_lie_on_one_map_of_classes() -> None:
@@ -251,14 +251,14 @@ def test_maps_of_a_side_that_is_not_of_whole_cells_lie_where_they_would() -> Non
     net = TiedDeconv("table1", 1, stage=3, width=0.05).eval()
     nn.init.normal_(net.heads[3].weight)
     film = torch.rand(1, 1, 84, 84)
-    maps = net.whole(film)
+    maps = net.maps_of_any_size(film)
     assert maps.shape[-2:] == (21, 21)
     padded = net(nn.functional.pad(film, (0, 12, 0, 12)))
     torch.testing.assert_close(maps, padded[..., :21, :21])
-    coarse = TiedDeconv("table1", 1, stage=1, width=0.05).eval().whole(film)
+    coarse = TiedDeconv("table1", 1, stage=1, width=0.05).eval().maps_of_any_size(film)
     assert coarse.shape[-2:] == (21, 21)
     even = torch.rand(1, 1, 64, 64)
-    torch.testing.assert_close(net.whole(even), net(even))
+    torch.testing.assert_close(net.maps_of_any_size(even), net(even))
 
 
 def test_pooled_thresholds_are_those_of_the_training_films(

@@ -154,7 +154,7 @@ def _fitted(
         batch_metrics.update(so_far)
         yield Progress(step + 1, task.steps, "training", batch_metrics)
 
-        stopping = ranks.any_of(context.cancel.is_set(), hub.device)
+        stopping = ranks.any_process(context.cancel.is_set(), hub.device)
         if step + 1 not in checks and not stopping:
             continue
         kept = average.model

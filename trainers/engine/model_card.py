@@ -8,7 +8,7 @@ from typing import Any
 from napari_wsseg.io import atomic
 from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import Checkpoint
-from napari_wsseg.protocol import bounds_in_words, figures
+from napari_wsseg.protocol import bounds_in_words, metrics_alone
 
 
 def write(folder: RunFolder, checkpoint: Checkpoint) -> None:
@@ -88,7 +88,7 @@ def _training(config: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
     )
     lines = "\n".join(
         f"- {name}: {value:.4f}{bounds_in_words(metrics, name)}"
-        for name, value in figures(metrics).items()
+        for name, value in metrics_alone(metrics).items()
     )
     return f"""## Validation
 

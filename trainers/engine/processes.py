@@ -68,9 +68,9 @@ def led(prepare: Callable[[], Led], told: Callable[[Led], object]) -> Led:
     try:
         made = prepare()
     except BaseException:
-        _tell(None)
+        _broadcast(None)
         raise
-    _tell(told(made))
+    _broadcast(told(made))
     return made
 
 
@@ -128,9 +128,9 @@ def _begin(begin: bool) -> None:
     global _begun
     if leads() and not _begun:
         _begun = True
-        _tell(begin)
+        _broadcast(begin)
 
 
-def _tell(what: object) -> None:
+def _broadcast(what: object) -> None:
     if _control is not None:
         dist.broadcast_object_list([what], src=0, group=_control)

@@ -75,7 +75,7 @@ def sampler(
     return RatioSampler(positive, negative, share, batch, seed)
 
 
-def auroc_figures(scores: Tensor, targets: Tensor) -> dict[str, float]:
+def auroc_metrics(scores: Tensor, targets: Tensor) -> dict[str, float]:
     """Return AUROC on held-out films with its bounds and how many films it rests on.
 
     The mean over the findings that have one; empty if none has. The bounds of a mean

@@ -343,7 +343,7 @@ def mask_loss(
     if "dice" in config.loss:
         total = total + losses.dice(mask_logits, masks)
     if config.loss == "softmax":
-        total = total + losses.one_of(mask_logits, masks)
+        total = total + losses.exclusive(mask_logits, masks)
     if config.present_weight:
         total = total + config.present_weight * losses.bce(present_logits, present)
     return total

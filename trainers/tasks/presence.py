@@ -187,8 +187,8 @@ def best_rule(
 def _distance(values: NDArray[np.float64], truth: NDArray[np.floating]) -> float:
     """Return how far apart films with and without lie, in their own spread (d')."""
     there, absent = values[truth == 1], values[truth == 0]
-    spread = np.sqrt((there.var() + absent.var()) / 2)
-    return float((there.mean() - absent.mean()) / max(float(spread), 1e-9))
+    pooled_std = np.sqrt((there.var() + absent.var()) / 2)
+    return float((there.mean() - absent.mean()) / max(float(pooled_std), 1e-9))
 
 
 @torch.no_grad()

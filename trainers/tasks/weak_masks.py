@@ -53,7 +53,7 @@ def named(config: Any, sources: Mapping[str, str]) -> str:
     return f"weak masks ({each or config.labels})"
 
 
-def of_films(
+def weak_targets(
     context: Context,
     films: Films,
     labels: Labels,
@@ -83,7 +83,7 @@ def of_films(
     if config.labels == "spots":
         sources = dict.fromkeys(labels.findings, "spots")
     if sources:
-        return (yield from _of_each(context, films, labels, rows, config, sources))
+        return (yield from _by_source(context, films, labels, rows, config, sources))
     if config.labels == "planted":
         return (
             yield from _planting.planted(
@@ -166,7 +166,7 @@ def organ(found: Mapping[str, Mask], names: Sequence[str]) -> Mask:
     return hull & (mask | ~(found["left_lung"] | found["right_lung"]))
 
 
-def _of_each(
+def _by_source(
     context: Context,
     films: Films,
     labels: Labels,

@@ -197,6 +197,6 @@ def new_labels(name: str, colours: dict[int | None, str], opacity: float) -> Lab
         colormap=DirectLabelColormap(color_dict=table),
         opacity=opacity,
     )
-    _strokes.kept_whole(layer)
+    _strokes.finish_strokes(layer)
     watch(layer)
     return layer

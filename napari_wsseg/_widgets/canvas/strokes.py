@@ -14,10 +14,10 @@ from napari_wsseg._widgets.canvas.napari_internals import begun_on
 _BRUSHES = {"paint", "erase"}
 
 
-def kept_whole(layer: Labels) -> None:
+def finish_strokes(layer: Labels) -> None:
     """Let brush strokes reach their end and polygons be told of once they are drawn."""
     layer.mouse_drag_callbacks.insert(0, _to_the_end)
-    _tell_of_polygons_afterwards(layer)
+    _announce_polygons_afterwards(layer)
 
 
 def drop_unclosed(layer: Labels) -> None:
@@ -33,7 +33,7 @@ def drop_unclosed(layer: Labels) -> None:
         polygon.points = []
 
 
-def _tell_of_polygons_afterwards(layer: Labels) -> None:
+def _announce_polygons_afterwards(layer: Labels) -> None:
     """Let the layer tell of a polygon once it is in the mask.
 
     Of what is not drawn in a block of its history napari tells before it is there, and

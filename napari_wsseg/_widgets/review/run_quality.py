@@ -21,7 +21,7 @@ def measured_at(project: Path, run: str) -> int:
         return 0
 
 
-def words(project: Path, stage: str, run: str) -> str:
+def quality_text(project: Path, stage: str, run: str) -> str:
     """Return in a line how a run did on films kept apart, test films first."""
     try:
         folder = runs.RunFolder(project / "runs" / project_files.plain(run))
@@ -30,13 +30,13 @@ def words(project: Path, stage: str, run: str) -> str:
         return UNMEASURED
     for split in ("test", "val", "all"):
         result = found.get(split)
-        metrics = _figures(result, stage)
+        metrics = _metrics_text(result, stage)
         if result is not None and metrics.get("pos_iou") is not None:
             return _line(split, int(result["n_with_expert_masks"]), metrics)
     return UNMEASURED
 
 
-def _figures(result: Mapping[str, Any] | None, stage: str) -> Mapping[str, Any]:
+def _metrics_text(result: Mapping[str, Any] | None, stage: str) -> Mapping[str, Any]:
     return ((result or {}).get("stages") or {}).get(stage) or {}
 
 

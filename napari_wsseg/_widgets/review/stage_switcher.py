@@ -264,7 +264,7 @@ class StagePanel(QWidget):
             return
         key = (stage, run, run_quality.measured_at(project.folder, run))
         if self._quality[0] != key:
-            self._quality = key, run_quality.words(project.folder, stage, run)
+            self._quality = key, run_quality.quality_text(project.folder, stage, run)
         self.quality.setText(self._quality[1])
 
     def _mark_threshold(self) -> None:

@@ -11,7 +11,7 @@ from napari_wsseg._widgets.processes.recipes import known
 from napari_wsseg.io.files import row_files
 from napari_wsseg.io.runs import RunFolder, RunInfo
 from napari_wsseg.jobs import DataError
-from napari_wsseg.protocol import bounds_in_words, figures
+from napari_wsseg.protocol import bounds_in_words, metrics_alone
 
 Row = tuple[str, ...]
 
@@ -31,7 +31,7 @@ def details(project: Path, info: RunInfo) -> list[Row]:
     rows += [(f"{name}: weak masks", why) for name, why in chosen.items()]
     rows += [
         (_formatting.metric_name(name), f"{_value(value)}{bounds}")
-        for name, value in figures(info.metrics).items()
+        for name, value in metrics_alone(info.metrics).items()
         for bounds in [bounds_in_words(info.metrics, name)]
     ]
     rows += evaluated(info).items()
@@ -48,7 +48,9 @@ def compare(project: Path, one: RunInfo, other: RunInfo) -> list[Row]:
     rows: list[Row] = [
         ("State", _formatting.state(one.state), _formatting.state(other.state))
     ]
-    for name in dict.fromkeys([*figures(one.metrics), *figures(other.metrics)]):
+    for name in dict.fromkeys(
+        [*metrics_alone(one.metrics), *metrics_alone(other.metrics)]
+    ):
         rows.append(
             (
                 _formatting.metric_name(name),

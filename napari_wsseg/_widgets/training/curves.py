@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from napari_wsseg._widgets.parts.formatting import colours, format_metric, metric_name
 from napari_wsseg._widgets.parts.static_plot import still_plot
 from napari_wsseg._widgets.processes.events import Step
-from napari_wsseg.protocol import figures
+from napari_wsseg.protocol import metrics_alone
 
 #: Figures that are no measure of how well it goes.
 _NOT_DRAWN = frozenset(
@@ -58,7 +58,7 @@ class Curves(QWidget):
     def add(self, steps: Iterable[Step]) -> None:
         """Take the figures of some steps, for the next `draw`."""
         for step in steps:
-            for name, value in figures(step.metrics).items():
+            for name, value in metrics_alone(step.metrics).items():
                 if name not in _NOT_DRAWN:
                     plot = self.loss if "loss" in name else self.validation
                     plot.series.setdefault(name, _Series()).add(step.step, value)

@@ -29,7 +29,7 @@ from napari_wsseg.schema import Mask
 def labels(path: Path) -> LabelTable:
     """Return a label table; raises as `labels_csv.read`."""
     with borrowed() as reader:
-        told = _lines(path, reader.each(f"{__name__}:labels_told", str(path)))
+        told = _lines(path, reader.each(f"{__name__}:label_rows", str(path)))
         key, names = next(told)
         findings = tuple(str(name) for name in names)
         rows = {
@@ -41,7 +41,7 @@ def labels(path: Path) -> LabelTable:
     return LabelTable(findings, rows, str(key))
 
 
-def labels_told(path: str) -> Iterator[Any]:
+def label_rows(path: str) -> Iterator[Any]:
     """Yield a label table as JSON values: what it goes by and its findings; rows."""
     table = _labels_csv.read(Path(path))
     yield [table.key, list(table.findings)]
@@ -54,25 +54,25 @@ def table(path: Path, columns: Iterable[str]) -> Iterator[TableLine]:
     """Yield the lines of a data set's table; raises as `tables.read`."""
     with borrowed() as reader:
         told = _lines(
-            path, reader.each(f"{__name__}:lines_told", str(path), list(columns))
+            path, reader.each(f"{__name__}:table_lines", str(path), list(columns))
         )
         _, header = next(told)
         for number, cells in told:
             yield TableLine.under(header, int(number), tuple(cells))
 
 
-def lines_told(path: str, columns: Sequence[str]) -> Iterator[Any]:
+def table_lines(path: str, columns: Sequence[str]) -> Iterator[Any]:
     """Yield the lines of a data set's table, its header first."""
     yield from _tables.lines(Path(path), columns)
 
 
 def columns(path: Path) -> list[dict[str, Any]]:
     """Return what the columns of a label table say; raises as `labels_csv.columns`."""
-    found: list[dict[str, Any]] = answer(path, f"{__name__}:columns_told")
+    found: list[dict[str, Any]] = answer(path, f"{__name__}:table_columns")
     return found
 
 
-def columns_told(path: str) -> list[dict[str, Any]]:
+def table_columns(path: str) -> list[dict[str, Any]]:
     """Return what the columns of a label table say, as JSON values."""
     return [asdict(column) for column in _labels_csv.columns(Path(path))]
 
@@ -158,10 +158,10 @@ def drawn(
 def dicomdir_images(path: Path) -> list[str]:
     """Return the files that a DICOMDIR lists; raises as `dicomdir.images`."""
     with borrowed() as reader:
-        return [*_lines(path, reader.each(f"{__name__}:images_told", str(path)))]
+        return [*_lines(path, reader.each(f"{__name__}:listed_images", str(path)))]
 
 
-def images_told(path: str) -> Iterator[str]:
+def listed_images(path: str) -> Iterator[str]:
     """Yield the files that a DICOMDIR lists."""
     # pydicom takes half a second to import, which other questions need not wait for.
     from napari_wsseg.io.dicom import dicomdir as _dicomdir
@@ -175,7 +175,7 @@ def archive_listing(path: Path) -> Listing:
     refused: list[tuple[str, str]] = []
     with borrowed() as reader:
         for name, reason in _lines(
-            path, reader.each(f"{__name__}:members_told", str(path))
+            path, reader.each(f"{__name__}:archive_members", str(path))
         ):
             if reason is None:
                 names.append(name)
@@ -184,7 +184,7 @@ def archive_listing(path: Path) -> Listing:
     return Listing(names, refused)
 
 
-def members_told(path: str) -> Iterator[tuple[str, str | None]]:
+def archive_members(path: str) -> Iterator[tuple[str, str | None]]:
     """Yield the members of an archive, with the reason why one is refused."""
     names, refused = _archive.listing(Path(path))
     for name in names:
@@ -194,13 +194,13 @@ def members_told(path: str) -> Iterator[tuple[str, str | None]]:
 
 def owners(paths: Sequence[Path]) -> Iterator[FilmOwner | None]:
     """Yield whose each film is; one that ends the reader is nobody's."""
-    for told in _each(paths, "owners_told"):
+    for told in _each(paths, "film_owners"):
         yield (
             FilmOwner() if told is _LOST else None if told is None else FilmOwner(*told)
         )
 
 
-def owners_told(paths: Sequence[str]) -> Iterator[FilmOwner | None]:
+def film_owners(paths: Sequence[str]) -> Iterator[FilmOwner | None]:
     """Yield whose each film is, as JSON values."""
     for path in paths:
         yield _film_identity.read_owner(Path(path))
@@ -208,11 +208,11 @@ def owners_told(paths: Sequence[str]) -> Iterator[FilmOwner | None]:
 
 def elements(paths: Sequence[Path], keyword: str) -> Iterator[str]:
     """Yield an element of each film's header, empty where there is none."""
-    for told in _each(paths, "elements_told", keyword):
+    for told in _each(paths, "header_elements", keyword):
         yield "" if told is _LOST else str(told)
 
 
-def elements_told(paths: Sequence[str], keyword: str) -> Iterator[str]:
+def header_elements(paths: Sequence[str], keyword: str) -> Iterator[str]:
     """Yield an element of each film's header."""
     for path in paths:
         yield _film_identity.element(Path(path), keyword)

@@ -140,9 +140,10 @@ def _column(name: str, place: int, cells: list[str]) -> Column:
         counts = Counter(known.get(cell.lower(), cell) for cell in cells)
         odd = {cell for cell in cells if cell.lower() not in known}
         return Column(name, SPLIT, dict(counts), tuple(sorted(odd)))
-    odd = {cell for cell in cells if _whole(cell) not in _VALUES}
+    odd = {cell for cell in cells if _without_point_zero(cell) not in _VALUES}
     counts = Counter(
-        cell if cell in odd else WORDS[_VALUES[_whole(cell)]] for cell in cells
+        cell if cell in odd else WORDS[_VALUES[_without_point_zero(cell)]]
+        for cell in cells
     )
     return Column(name, "finding", dict(counts), tuple(sorted(odd)))
 
@@ -155,7 +156,7 @@ def value(cell: str) -> int | None:
     KeyError
         It holds something else.
     """
-    return _VALUES[_whole(cell)]
+    return _VALUES[_without_point_zero(cell)]
 
 
 def _findings(path: Path, header: list[str]) -> tuple[str, ...]:
@@ -192,7 +193,7 @@ def _mistakes(
     if name in rows:
         yield f"line {line}: {name!r} was in line {rows[name].line} already"
     for finding in findings:
-        if _whole(named[finding]) not in _VALUES:
+        if _without_point_zero(named[finding]) not in _VALUES:
             yield (
                 f"line {line}, column {finding!r}: {named[finding]!r} is not 1 "
                 "(present), 0 (absent), -1 (uncertain) or blank (unknown)"
@@ -213,7 +214,10 @@ def _row(line: int, named: Mapping[str, str], findings: tuple[str, ...]) -> Labe
     split = named.get(SPLIT, "").lower()
     return LabelRow(
         line,
-        {finding: _VALUES.get(_whole(named[finding])) for finding in findings},
+        {
+            finding: _VALUES.get(_without_point_zero(named[finding]))
+            for finding in findings
+        },
         cast("Split", split) if split in SPLITS else None,
     )
 
@@ -223,7 +227,7 @@ def _image(cell: str) -> str:
     return PurePosixPath(plain).as_posix() if cell else ""
 
 
-def _whole(cell: str) -> str:
+def _without_point_zero(cell: str) -> str:
     """Take spreadsheets' ``1.0`` for the ``1`` that it is."""
     return cell.removesuffix(".0")
 

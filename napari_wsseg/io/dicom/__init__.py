@@ -115,21 +115,21 @@ def _oddities(dataset: Dataset) -> list[str]:
     odd = []
     modality = header_text(dataset, "Modality", 16).upper()
     if modality and modality not in _KINDS:
-        told = _told("modality", modality, _OTHER_KINDS)
-        odd.append(f"{told} is no radiograph's")
+        named = _named_value("modality", modality, _OTHER_KINDS)
+        odd.append(f"{named} is no radiograph's")
     if modality in _OTHER_PARTS:
         odd.append(f"modality {modality}: hardly a chest film; look before training")
     part = header_text(dataset, "BodyPartExamined", 16).upper()
     if part and not any(word in part for word in _PARTS):
-        told = _told("body part", part, _BODY_PARTS)
-        odd.append(f"{told}: hardly a chest film; look before training")
+        named = _named_value("body part", part, _BODY_PARTS)
+        odd.append(f"{named}: hardly a chest film; look before training")
     turned = _geometry.turned(dataset)
     if turned is not None:
         odd.append(turned)
     return odd
 
 
-def _told(what: str, value: str, known: frozenset[str]) -> str:
+def _named_value(what: str, value: str, known: frozenset[str]) -> str:
     """Repeat a value of the standard's list; another may be a name as well."""
     return f"{what} {value}" if value in known else f"its {what}"
 

@@ -68,10 +68,10 @@ def check(dataset: Dataset) -> Header:
         raise DataError(
             f"{frames:.0f} frames; a radiograph has one, export them singly"
         )
-    rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
+    rows, columns = _whole_number(dataset, "Rows"), _whole_number(dataset, "Columns")
     _limits.check_shape(rows, columns)
     allocated, stored, high = _bits(dataset, samples)
-    signed = _whole(dataset, "PixelRepresentation")
+    signed = _whole_number(dataset, "PixelRepresentation")
     if signed not in (0, 1):
         raise DataError(f"pixel representation {signed} is neither 0 nor 1")
     syntax = _syntax(dataset)
@@ -171,8 +171,8 @@ def _kind(dataset: Dataset) -> tuple[str, int]:
 
 def _bits(dataset: Dataset, samples: int) -> tuple[int, int, int]:
     """Return bits allocated, bits stored, and the highest of them."""
-    allocated = _whole(dataset, "BitsAllocated")
-    stored = _whole(dataset, "BitsStored")
+    allocated = _whole_number(dataset, "BitsAllocated")
+    stored = _whole_number(dataset, "BitsStored")
     if samples == 3 and (allocated, stored) != (8, 8):
         raise DataError(f"colours of {stored} bits in {allocated}; only 8 are read")
     if allocated not in (8, 16) or not 1 <= stored <= allocated:
@@ -189,7 +189,7 @@ def _bits(dataset: Dataset, samples: int) -> tuple[int, int, int]:
     return allocated, stored, int(high)
 
 
-def _whole(dataset: Dataset, keyword: str) -> int:
+def _whole_number(dataset: Dataset, keyword: str) -> int:
     value = header_number(dataset, keyword)
     if value is None or value != int(value):
         raise DataError(f"{keyword} is missing or not a number")

@@ -69,7 +69,7 @@ def by_id(database: Database, annotation_id: int) -> Annotation | None:
     return None if row is None else _annotation(row)
 
 
-def of_case(
+def latest_by_finding(
     database: Database, case_id: str, reader: str | None = None
 ) -> dict[str, Annotation]:
     """Return, by finding, what `latest` returns of a case.

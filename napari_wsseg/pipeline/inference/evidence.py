@@ -118,7 +118,7 @@ def evidence(
 
 def structures_of(project: Project) -> dict[str, tuple[str, ...]]:
     """Return, of the findings that are a structure grown too large, which it is."""
-    where = places.of_project(project)
+    where = places.project_places(project)
     return {
         name: places.STRUCTURES[place]
         for name, place in where.items()

@@ -107,7 +107,7 @@ DEFAULTS: Mapping[str, str] = {
 """Place by finding, as CheXpert and NIH name it; ``_`` and capitals do not matter."""
 
 
-def of_project(project: Project) -> dict[str, str]:
+def project_places(project: Project) -> dict[str, str]:
     """Return the place of every finding that has one.
 
     It is that of ``[places]`` in wsseg.toml, else the project's prior, else one of
@@ -222,7 +222,7 @@ def for_stage(project: Project, header: Mapping[str, Any]) -> Places | None:
     """Return what limits a run's maps, or ``None`` where nothing is to."""
     if not header.get("places") and not project.prior:
         return None
-    places = of_project(project)
+    places = project_places(project)
     if header.get("organs"):  # drawn with the anatomy stage, which knows their place
         places = {k: place for k, place in places.items() if place not in STRUCTURES}
     findings = tuple(str(name) for name in header["findings"])

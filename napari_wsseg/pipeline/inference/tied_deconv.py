@@ -23,10 +23,10 @@ def maps(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
     network = _stage(work)
     form, s = network.form, network.s
     images = work.input(batch)
-    raw = network.whole(images)
+    raw = network.maps_of_any_size(images)
     heat, present = tied_maps.heat(raw, form), tied_maps.present(raw, form, s)
     if work.flip:
-        mirrored = network.whole(images.flip(-1))
+        mirrored = network.maps_of_any_size(images.flip(-1))
         heat = (heat + tied_maps.heat(mirrored, form).flip(-1)) / 2
         present = (present + tied_maps.present(mirrored, form, s)) / 2
     heats, gates = heat.float().cpu().numpy(), present.float().cpu().numpy()

@@ -40,7 +40,7 @@ def methods() -> Mapping[str, Mapping[str, Any]]:
     return {**known, **{name: live.facts(name) for name in live or ()}}
 
 
-def of_run(config: Mapping[str, Any]) -> tuple[str, ...]:
+def run_variants(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the variants of a run's stage "cam", its default first.
 
     Parameters
@@ -88,7 +88,7 @@ def resolve(variant: str | None, config: Mapping[str, Any]) -> str:
     UsageError
         If the run has no such variant; the message names those it has.
     """
-    known = of_run(config)
+    known = run_variants(config)
     if variant is None:
         return default(config)
     if variant not in known:

@@ -37,7 +37,7 @@ class Arms:
     latest: Shown = field(default_factory=Shown)
 
     @classmethod
-    def of(cls, project: Project, reading: Reading) -> Self:
+    def for_reader(cls, project: Project, reading: Reading) -> Self:
         """Assign the films of a project, the same for a reader at all times."""
         latest = Shown(project.runs_in_use())
         first = Shown(project.runs_used_first())

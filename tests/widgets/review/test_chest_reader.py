@@ -66,19 +66,19 @@ def evaluated(place: Path, **scores: float | None) -> str:
     folder.path.mkdir(parents=True, exist_ok=True)
     result = {"n_with_expert_masks": 92, "stages": {"cam": scores}}
     folder.keep_evaluation("test", result)
-    return run_quality.words(place, "cam", RUN)
+    return run_quality.quality_text(place, "cam", RUN)
 
 
 def test_what_is_known_of_a_run_is_told_in_a_line(tmp_path: Path) -> None:
     place = noise_project.make_project(tmp_path)
-    assert run_quality.words(place, "cam", RUN) == run_quality.UNMEASURED
+    assert run_quality.quality_text(place, "cam", RUN) == run_quality.UNMEASURED
     told = evaluated(place, pos_iou=0.44, emptiness=0.75)
     assert told == "IoU 0.44 on 92 test films; one in 4 empty films gets a mask"
     told = evaluated(place, pos_iou=0.44, emptiness=1.0)
     assert told.endswith("none of the empty films gets a mask")
     assert evaluated(place, pos_iou=0.5, emptiness=None) == "IoU 0.50 on 92 test films"
-    assert run_quality.words(place, "irnet", RUN) == run_quality.UNMEASURED
-    assert run_quality.words(place, "cam", "../x") == run_quality.UNMEASURED
+    assert run_quality.quality_text(place, "irnet", RUN) == run_quality.UNMEASURED
+    assert run_quality.quality_text(place, "cam", "../x") == run_quality.UNMEASURED
 
 
 @pytest.mark.gui

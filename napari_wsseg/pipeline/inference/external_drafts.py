@@ -21,7 +21,7 @@ from scipy import ndimage
 
 from napari_wsseg import recipe_facts
 from napari_wsseg.export import Found, Note, importers, reading_back
-from napari_wsseg.export.exporting import foreign_masks
+from napari_wsseg.export.exporting import external_masks
 from napari_wsseg.io import runs, stages
 from napari_wsseg.io.external.mask_values import PLAIN, SOFT, Choice
 from napari_wsseg.io.project import Project
@@ -192,7 +192,7 @@ def _read(
 ) -> AbstractContextManager[Iterator[Found | Note]]:
     if name == NPZ:
         names = [finding.name for finding in project.findings]
-        return foreign_masks.opened_by(_ARRAYS, path, str(path), names, [*outputs])
+        return external_masks.opened_by(_ARRAYS, path, str(path), names, [*outputs])
     if outputs:
         raise UsageError(f"{name}: names its findings itself; --findings is for npz")
     if choice is not None and not reading_back.choices(name):
@@ -200,7 +200,7 @@ def _read(
             f"{name}: says itself what a mask is; there is nothing to --set"
         )
     soft = SOFT if reading_back.choices(name) else PLAIN
-    return foreign_masks.opened(name, path, choice or soft)
+    return external_masks.opened(name, path, choice or soft)
 
 
 def _film(
