@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from benchmarks.grow_clicks.films import SIDE, deepest
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry, metrics, scribble
@@ -37,7 +38,7 @@ from napari_wsseg.ops.bootstrap import interval
 from napari_wsseg.schema import STAGES, Case, Mask
 from napari_wsseg.session.drafts import Drafts
 
-GOAL, MOST, SIDE, GRID = 0.85, 40, 256, 128
+GOAL, MOST, GRID = 0.85, 40, 128
 
 CONSTANTS: Mapping[str, tuple[float, str]] = {
     "key": (0.28, "keystroke, average user; Card, Moran & Newell 1983, KLM operator K"),
@@ -101,7 +102,7 @@ def read_film(film: Film, tool: Tool, *, drafts: bool) -> Cost:
     answer = tool(film, mask)
     strokes = np.full(film.truth.shape, scribble.NOTHING, np.uint8)
     while (iou := metrics.iou(mask, film.truth)) < GOAL and cost.strokes < MOST:
-        depth, place, side = _deepest(mask, film.truth)
+        depth, place, side = deepest(mask, film.truth)
         mask = answer(mask, _dab(strokes, place, depth, side), depth, side)
         cost.strokes += 1
         cost.length += 2 * depth
@@ -154,19 +155,6 @@ def grown(
 
 
 TOOLS: Mapping[str, Tool] = {"brush": painted, "grow": grown}
-
-
-def _deepest(mask: Mask, truth: Mask) -> tuple[float, tuple[int, int], int]:
-    best = (0.0, (0, 0), scribble.INSIDE)
-    for side, wrong in (
-        (scribble.INSIDE, truth & ~mask),
-        (scribble.OUTSIDE, mask & ~truth),
-    ):
-        depth = ndimage.distance_transform_edt(np.pad(wrong, 1))[1:-1, 1:-1]
-        place = np.unravel_index(int(depth.argmax()), depth.shape)
-        if depth[place] > best[0]:
-            best = float(depth[place]), (int(place[0]), int(place[1])), side
-    return best
 
 
 def _dab(

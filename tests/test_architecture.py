@@ -123,6 +123,7 @@ format, a recipe. They may grow."""
 
 SAME_NAME = {
     "__init__": "what makes a folder a package",
+    "__main__": "what python -m runs of a package",
     "panel": "the door of each wing of the window",
     "classifier": "a recipe and its settings are called alike",
     "tied_deconv": "a recipe and its settings are called alike",

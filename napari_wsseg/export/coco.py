@@ -168,10 +168,7 @@ def _united(
     shape: Shape | None,
 ) -> Mask:
     """Return the union of annotations; without any, the finding was found absent."""
-    if shape is None or None not in size:
-        own_shape = json_masks.size_of(size)
-        json_masks.check(own_shape, shape)
-        shape = own_shape
+    shape = json_masks.film_shape(size, shape)
     return json_masks.union(
         film,
         drawings,

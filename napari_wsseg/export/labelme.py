@@ -114,10 +114,7 @@ def _united(
     remarks: list[str],
     shape: Shape | None,
 ) -> Mask:
-    if shape is None or None not in size:
-        own_shape = json_masks.size_of(size)
-        json_masks.check(own_shape, shape)
-        shape = own_shape
+    shape = json_masks.film_shape(size, shape)
     return json_masks.union(
         film,
         shapes,

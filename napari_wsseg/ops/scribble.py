@@ -36,7 +36,7 @@ _SINGLE = 300
 CORRECTING_STEPS = 64.0
 """Steps of a walker for `Graph.correct`: a correction stays near its stroke.
 
-This and the three below are chosen on train and val (benchmarks/grow_clicks.py)."""
+This and the three below are chosen on train and val (benchmarks/grow_clicks)."""
 
 SOFT = 4.0
 """Width of a draft's rim, in cells of the grid, over which it is unsure."""

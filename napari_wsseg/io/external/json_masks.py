@@ -234,6 +234,23 @@ def size_of(value: Any) -> tuple[int, int]:
     return rows, columns
 
 
+def film_shape(
+    size: Sequence[object], shape: tuple[int, int] | None
+) -> tuple[int, int]:
+    """Return the film's rows and columns, which a file may say or leave out.
+
+    Raises
+    ------
+    DataError
+        It says others, or nobody knows them.
+    """
+    if shape is not None and None in size:
+        return shape
+    own = size_of(size)
+    check(own, shape)
+    return own
+
+
 def check(
     size: tuple[int, int], shape: tuple[int, int] | None, advice: str = ""
 ) -> None:

@@ -21,51 +21,38 @@ the films of test, `--split`'s default, are for reporting alone.
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage
 from skimage.segmentation import random_walker
 
-from napari_wsseg.io import stages
-from napari_wsseg.io.project import Project
-from napari_wsseg.ops import geometry, metrics, scribble
-from napari_wsseg.phantom import generate
-from napari_wsseg.schema import Case, Mask
+from benchmarks.grow_clicks.films import (
+    LESIONS,
+    SIDE,
+    TUBES,
+    Job,
+    covid,
+    deepest,
+    phantom,
+    wingspan,
+)
+from napari_wsseg.ops import metrics, scribble
+from napari_wsseg.schema import Mask
 
-SIDE, GRID, MOST = 256, 128, 20
+GRID, MOST = 128, 20
 GOALS = (0.85, 0.90)
 BAND = 8
 """Pixels of 256 beside a draft's rim that random_walker labels anew (`--choose`)."""
 
-LEAST_AREA = 30
-"""Smaller truths, in pixels of 256, are left out: a dab is as large."""
-
-Film = NDArray[np.float32]
 Tool = Callable[["Job"], Callable[[NDArray[np.uint8], int, float], Mask]]
-
-
-@dataclass(eq=False)
-class Job:
-    """One film and finding to be drawn, with the drafts and boundary there are."""
-
-    film: Film
-    truth: Mask
-    draft: Mask | None = None
-    boundary: NDArray[np.float32] | None = None
-    mask: Mask = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.mask = np.zeros_like(self.truth)
 
 
 def clicks(job: Job, tool: Tool) -> list[float]:
@@ -86,20 +73,6 @@ def clicks(job: Job, tool: Tool) -> list[float]:
         )
         found.append(metrics.iou(job.mask, job.truth))
     return found
-
-
-def deepest(mask: Mask, truth: Mask) -> tuple[float, tuple[int, int], int]:
-    """Return depth, place and side of the largest disc that is all wrong."""
-    best = (0.0, (0, 0), scribble.INSIDE)
-    for side, wrong in (
-        (scribble.INSIDE, truth & ~mask),
-        (scribble.OUTSIDE, mask & ~truth),
-    ):
-        depth = ndimage.distance_transform_edt(np.pad(wrong, 1))[1:-1, 1:-1]
-        place = np.unravel_index(int(depth.argmax()), depth.shape)
-        if depth[place] > best[0]:
-            best = float(depth[place]), (int(place[0]), int(place[1])), side
-    return best
 
 
 def disc_on(mask: Mask, disc: NDArray[np.uint8]) -> Mask:
@@ -254,121 +227,6 @@ TOOLS: Mapping[str, Tool] = {
 }
 
 
-def wingspan(
-    data: Path,
-    name: str,
-    films: int,
-    split: str,
-    project: Path | None = None,
-    stage: str = "anatomy",
-) -> Iterator[Job]:
-    """Yield films of a split of wingspan with one of its organs."""
-    if project is None:
-        with (data / "wingspan/labels.csv").open() as file:
-            named = [
-                row["image"] for row in csv.DictReader(file) if row["split"] == split
-            ]
-        for film in named[:films]:
-            truth = _mask(data / "wingspan/anatomy" / name / film)
-            yield Job(_grey(data / "wingspan/images" / film), truth)
-        return
-    with Project.open(project) as opened:
-        run = "shipped" if stage == "anatomy" else opened.adopted(stage)
-        if run is None:
-            sys.exit(f"{project}: no run of {stage} is in use")
-        finding = name if stage == "anatomy" else "cardiomegaly"
-        folder = (
-            data
-            / "wingspan"
-            / ("anatomy/" + name if stage == "anatomy" else "masks/cardiomegaly")
-        )
-        count = 0
-        for case in opened.cases(split):
-            path = folder / Path(case.path).name
-            if count >= films or not path.exists():
-                continue
-            count += 1
-            truth = _mask(path)
-            film = opened.radiograph(case).pixels
-            small = np.divide(truth.shape, film.shape)
-            film = ndimage.zoom(film, small, order=1, mode="nearest", grid_mode=True)
-            yield Job(
-                np.asarray(film, np.float32),
-                truth,
-                _draft(project, stage, run, case, finding, truth.shape),
-                _boundary(opened, case),
-            )
-
-
-def _draft(
-    project: Path,
-    stage: str,
-    run: str,
-    case: Case,
-    finding: str,
-    shape: tuple[int, ...],
-) -> Mask | None:
-    settings = stages.read_settings(project, stage, run)
-    maps = stages.read(project, stage, run, case.id)
-    if maps is None or settings is None:
-        return None
-    place = settings.findings.index(finding)
-    score = geometry.unletterbox(
-        maps.score[place], case.shape, grid=(shape[0], shape[1])
-    )
-    return np.asarray(score >= settings.thresholds[place])
-
-
-def _boundary(opened: Project, case: Case) -> NDArray[np.float32] | None:
-    run = opened.adopted("irnet")
-    maps = run and stages.read(opened.folder, "irnet", run, case.id)
-    return np.asarray(maps.extra["boundary"][0], np.float32) if maps else None
-
-
-LESIONS = ("consolidation", "ground_glass_opacities")
-TUBES = ("central_venous_line", "endotracheal_tube", "nasogastric_tube")
-
-
-def covid(data: Path, findings: Sequence[str], films: int) -> Iterator[Job]:
-    """Yield masks of covid_lesions of the findings named."""
-    folder, count = data / "covid_lesions", 0
-    for path in sorted(folder.glob("masks/*/*.png")):
-        if path.parent.name not in findings or count >= films:
-            continue
-        image = next(folder.glob(f"images/{path.stem}.*"), None)
-        truth = _mask(path)
-        if image is not None and truth.sum() >= LEAST_AREA:
-            count += 1
-            yield Job(_grey(image), truth)
-
-
-def phantom(names: tuple[str, ...], films: int) -> Iterator[Job]:
-    """Yield generated films with one of the findings named, which are synthetic."""
-    count, seed = 0, 0
-    while count < films and seed < 50 * films:
-        made = generate(seed, size=SIDE, findings=names)
-        seed += 1
-        for name in names:
-            truth = made.masks.get(name)
-            if truth is not None and truth.sum() >= LEAST_AREA and count < films:
-                count += 1
-                yield Job(np.asarray(made.pixels, np.float32), np.asarray(truth, bool))
-
-
-def _grey(path: Path) -> Film:
-    with Image.open(path) as image:
-        grey = image.convert("L")
-        grey.thumbnail((SIDE, SIDE))
-        return np.asarray(np.asarray(grey) / 255, np.float32)
-
-
-def _mask(path: Path) -> Mask:
-    with Image.open(path) as image:
-        grey = image.convert("L")
-        grey.thumbnail((SIDE, SIDE), Image.Resampling.NEAREST)
-        return np.asarray(grey) > 0
-
-
 def reached(ious: list[float], goal: float) -> int:
     """Return the clicks to a goal; `MOST` where it was not reached."""
     return next((n for n, value in enumerate(ious) if value >= goal), MOST)
@@ -490,7 +348,9 @@ def times(job: Job) -> None:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.grow_clicks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("data", type=Path, help="the folder with wingspan in it")
     parser.add_argument("--films", type=int, default=16)

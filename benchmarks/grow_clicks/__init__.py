@@ -1,0 +1,1 @@
+"""Clicks until a mask is right, by tool, and the films they are counted on."""
