@@ -32,7 +32,7 @@ class ChexsegConfig(_masks.MaskConfig):
         {
             # Only here: a segmenter may have learnt expert masks, which the recipe
             # `segmentation` must never see.
-            "choices": [*_masks.WEAK_SOURCES, "segmentation"],
+            "choices": [*_weak_masks.WEAK_SOURCES, "segmentation"],
             "basic": True,
             "label": "Weak masks from",
             "tooltip": "The stage whose masks stand in where no expert has drawn; "

@@ -20,13 +20,7 @@ from trainers.engine.loop import Task
 from trainers.settings import post_processing as _post_processing
 from trainers.settings.segmenter import SegmenterConfig
 from trainers.tasks.source_choice import Chosen
-
-WEAK_STAGES = ("irnet", "crf", "cam")
-
-WEAK_SOURCES = (*WEAK_STAGES, "planted", "spots", "anatomy", "auto")
-"""Where weak masks may come from; planted and anatomy need no weak stage, and auto
-chooses for each finding, see `trainers.tasks.source_choice`."""
-
+from trainers.tasks.weak_masks import WEAK_SOURCES, WEAK_STAGES
 
 Balance = Annotated[
     str,

@@ -23,11 +23,17 @@ from trainers.engine.recipe import Context
 from trainers.tasks import look_alikes as _look_alikes
 from trainers.tasks import planting as _planting
 
+WEAK_STAGES = ("irnet", "crf", "cam")
+
 #: Sources that plant lesions into films without, and know of these films alone.
 GROWN = {"planted", "spots"}
 
 #: Sources that are no stage of weak masks: nothing is to be tuned to them.
 MADE = (*GROWN, ANATOMY)
+
+WEAK_SOURCES = (*WEAK_STAGES, "planted", "spots", ANATOMY, "auto")
+"""Where weak masks may come from; planted and anatomy need no weak stage, and auto
+chooses for each finding, see `trainers.tasks.source_choice`."""
 
 
 def source(project: Project, config: Any) -> str:
