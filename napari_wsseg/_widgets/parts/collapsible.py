@@ -6,6 +6,15 @@ from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout
 from superqt import QCollapsible
 
+_HEADING = """
+QPushButton, QPushButton:checked {
+    text-align: left; background: transparent; border: 2px solid transparent;
+    padding: 1px;
+}
+QPushButton:focus { border: 2px solid #56B4E9; border-radius: 3px; }
+"""
+"""An open section is no pressed button, and shows where the keyboard is."""
+
 _ANY_HEIGHT = 2**24 - 1
 """Qt's QWIDGETSIZE_MAX."""
 
@@ -29,7 +38,7 @@ class Fold(QCollapsible):
         self.title = title
         self.heading = self.toggleButton()
         self.heading.setToolTip(tooltip)
-        self.heading.setStyleSheet("text-align: left; border: none;")
+        self.heading.setStyleSheet(_HEADING)
         self.layout().setContentsMargins(0, 0, 0, 0)
         self.layout().setSpacing(0)
         self.setDuration(0)
