@@ -8,10 +8,10 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QSizePolicy,
+    QSlider,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QLabeledDoubleSlider
 
 
 class WrappedLabel(QLabel):
@@ -27,6 +27,9 @@ class WrappedLabel(QLabel):
 class Share(QWidget):
     """The share p of expert films in a batch.
 
+    Not superqt's labelled slider of real numbers: that answers no arrow key, and Tab
+    passes its number by (0.9).
+
     Signals
     -------
     changed()
@@ -37,40 +40,52 @@ class Share(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
-        self.slider.setRange(0.0, 1.0)
-        self.slider.setDecimals(3)
-        self.slider.setSingleStep(0.05)
-        self.slider.setPageStep(0.1)
+        tip = "Share p of films with an expert mask in every batch, kept exactly"
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, 100)
+        self.slider.setPageStep(10)
+        self.slider.setMinimumWidth(60)
+        self.box = QDoubleSpinBox()
+        self.box.setRange(0.0, 1.0)
+        self.box.setSingleStep(0.05)
+        self.box.setDecimals(3)
         self.words = WrappedLabel()
         label = QLabel("Expert share p")
-        label.setBuddy(self.slider)
-        for widget in (label, self.slider, *self.slider.findChildren(QWidget)):
-            widget.setToolTip(
-                "Share p of films with an expert mask in every batch, kept exactly"
-            )
+        label.setBuddy(self.box)
+        for widget in (self.slider, self.box, label):
+            widget.setToolTip(tip)
             widget.setAccessibleName("Expert share p")
-        for box in self.slider.findChildren(QDoubleSpinBox):
-            box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(label)
         row.addWidget(self.slider, 1)
+        row.addWidget(self.box)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(row)
         layout.addWidget(self.words)
-        self.slider.valueChanged.connect(lambda *_: self.changed.emit())
+        self.slider.valueChanged.connect(self._from_slider)
+        self.box.valueChanged.connect(self._from_box)
 
     def value(self) -> float:
         """Return p, in [0, 1]."""
-        return round(float(self.slider.value()), 3)
+        return round(float(self.box.value()), 3)
 
     def set_value(self, p: float) -> None:
         """Show p."""
-        self.slider.setValue(p)
+        self.box.setValue(p)
 
     def say(self, words: str) -> None:
         """Say what p means for a batch."""
         self.words.setText(f"Expert: {words}")
+
+    def _from_slider(self, hundredths: int) -> None:
+        self.box.setValue(hundredths / 100)
+
+    def _from_box(self, p: float) -> None:
+        # The box is finer than the slider, which must not round it back.
+        self.slider.blockSignals(True)
+        self.slider.setValue(round(p * 100))
+        self.slider.blockSignals(False)
+        self.changed.emit()
