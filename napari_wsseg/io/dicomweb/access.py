@@ -124,6 +124,8 @@ def require_closed_line(url: str, host: str, what: str = FILMS) -> None:
 
     Parameters
     ----------
+    url, host
+        The archive's address, and the machine in it.
     what
         That could be read on the way.
 
