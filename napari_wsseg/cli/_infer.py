@@ -226,10 +226,10 @@ def _let_go(project: Project, stage: str, run_id: str, keep: str) -> None:
 def _take_masks(arguments: argparse.Namespace) -> str:
     """Let masks from elsewhere be the anatomy; return the run that stands for them."""
     from napari_wsseg.io.project import Project
-    from napari_wsseg.pipeline.inference import foreign_anatomy
+    from napari_wsseg.pipeline.inference import external_anatomy
 
     with Project.open(arguments.project, write=True) as project:
-        job = foreign_anatomy.steps(project, arguments.masks, called=arguments.name)
+        job = external_anatomy.steps(project, arguments.masks, called=arguments.name)
         taken = _output.through(job, _output.Reporter(arguments.json))
         project.adopt(ANATOMY, taken.run, actor="command line")
     for reason in taken.rejected:

@@ -42,6 +42,7 @@ from napari_wsseg.datasets import datasets  # noqa: E402
 from napari_wsseg.export import formats, importers  # noqa: E402
 from napari_wsseg.io import film_names  # noqa: E402
 from napari_wsseg.io.guarded import reader as guarded  # noqa: E402
+from napari_wsseg.io.guarded import serve as guarded_process  # noqa: E402
 from napari_wsseg.io.project import Project  # noqa: E402
 from napari_wsseg.io.project_folder import mask_store  # noqa: E402
 from napari_wsseg.jobs import Checkpoint, DataError, Progress, WssegError  # noqa: E402
@@ -580,7 +581,7 @@ class ForkedReader:
             computing, most_bytes = limits
             assert most_bytes is not None
             try:
-                guarded._serve(computing, most_bytes)
+                guarded_process.serve(computing, most_bytes)
             finally:
                 os._exit(0)
         os.close(questions)

@@ -270,8 +270,10 @@ def new_run(
 
     Parameters
     ----------
-    called
-        That program.
+    project, called
+        Open to write; and that program.
+    stage, findings
+        The stage that its maps stand for, and what they show, in order.
     path
         What it was read from; its name and digest are kept.
     """

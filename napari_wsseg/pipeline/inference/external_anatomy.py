@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from napari_wsseg.export import reading_back
-from napari_wsseg.export.exporting import foreign_masks
+from napari_wsseg.export.exporting import external_masks
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import geometry
-from napari_wsseg.pipeline.inference import anatomy, foreign_drafts
+from napari_wsseg.pipeline.inference import anatomy, external_drafts
 from napari_wsseg.schema import ANATOMY, Case, Mask, StageMaps, StageSettings
 
 FORMAT = "png"
@@ -74,14 +74,14 @@ def steps(
     DataError
         Nothing in the folder fits a film, or the network has not seen them.
     """
-    foreign_drafts.check_name(called, ANATOMY)
+    external_drafts.check_name(called, ANATOMY)
     ours = stages.read_settings(project.folder, ANATOMY, anatomy.SHIPPED)
     if ours is None:
         raise DataError(
             f"the anatomy stage has not seen the films; run: wsseg infer anatomy -p "
             f"{project.folder}"
         )
-    with foreign_masks.opened(FORMAT, path) as each:
+    with external_masks.opened(FORMAT, path) as each:
         names = (*ours.findings, *BOTH_LUNGS)
         located = reading_back.locate(project, each, None, names)
         drawn = _drawn(located)
@@ -89,7 +89,7 @@ def steps(
             why = "; ".join(located.rejected[:3]) or "there is none"
             raise DataError(f"no mask in {path} fits a film of this project ({why})")
         taken = tuple(sorted({name for masks in drawn.values() for name in masks}))
-        folder = foreign_drafts.new_run(project, called, ANATOMY, ours.findings, path)
+        folder = external_drafts.new_run(project, called, ANATOMY, ours.findings, path)
         cases = project.cases()
         for step, case in enumerate(cases, start=1):
             maps = _maps(project, case, ours, drawn.get(case.id, {}))
