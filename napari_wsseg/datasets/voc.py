@@ -23,7 +23,7 @@ from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing import tables as _tables
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.io.films import limits
-from napari_wsseg.io.guarded.reader import Drawing
+from napari_wsseg.io.guarded.answers import Drawing
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Mask, Split
 

@@ -88,6 +88,8 @@ def mask(
 
     Parameters
     ----------
+    path
+        Of the picture.
     shape
         Of the film; ``None`` if any size will do.
     choice
@@ -118,6 +120,8 @@ def answer(path: Path, function: str) -> Any:
 
     Parameters
     ----------
+    path
+        Of the file.
     function
         ``package.module:name``; takes the path as text and returns JSON.
     """
