@@ -139,6 +139,8 @@ def drawn(
 
     Parameters
     ----------
+    path
+        Of the file.
     function
         ``package.module:name``; takes the path as text and `words`, and yields a
         `Drawing`.
