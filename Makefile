@@ -10,7 +10,7 @@ SYSTEM = xvfb libegl1 libgl1 libgl1-mesa-dri libxkbcommon-x11-0 libxcb-cursor0 \
          libfontconfig1 fonts-dejavu-core g++
 TESTING = orthanc orthanc-dicomweb dicom3tools xdotool
 SITE ?= site
-# Both cores; pytest-xvfb gives each process a display of its own.
+# Both cores; MARKS="and not data" where no real radiographs are; pytest-xvfb gives each process a display of its own.
 TEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -p no:benchmark
 
 .PHONY: demo test slow docs system testing clean
@@ -19,8 +19,8 @@ demo: system $(VENV)/.installed
 	$(BIN)/wsseg demo $(DEMO)
 
 test: testing $(VENV)/.tested
-	$(TEST) -m "not slow and not gui" $(PYTEST)
-	$(TEST) -m "gui and not slow" $(PYTEST)
+	$(TEST) -m "not slow and not gui $(MARKS)" $(PYTEST)
+	$(TEST) -m "gui and not slow $(MARKS)" $(PYTEST)
 
 slow: testing $(VENV)/.tested .node/node_modules/dcmjs
 	$(BIN)/python -m pytest -m slow $(PYTEST)

@@ -32,6 +32,8 @@ from napari_wsseg.io.dicomweb.access import Access
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, UsageError, finish
 
+pytestmark = pytest.mark.programs
+
 FILMS = 6
 
 

@@ -169,6 +169,7 @@ def _inside(points: np.ndarray, shape: tuple[int, int]) -> Mask:
     return inside
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("identity", IDENTITIES)
 def test_other_readers_find_no_error_and_the_same_pixels(
     tmp_path: Path, identity: Identity

@@ -20,6 +20,8 @@ from napari_wsseg.io import images
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Case
 
+pytestmark = pytest.mark.programs
+
 FILMS = 3
 
 

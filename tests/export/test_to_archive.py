@@ -24,6 +24,8 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, UsageError, finish
 from napari_wsseg.schema import Case
 
+pytestmark = pytest.mark.programs
+
 FILMS = 3
 
 TAGS = (

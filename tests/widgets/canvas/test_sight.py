@@ -20,7 +20,7 @@ from napari_wsseg._widgets.canvas.sight import Sight
 from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg.io.project import Project
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.programs]
 
 FLOOR = 0.5
 PAUSES = (20, 50, 120, 250, 500)

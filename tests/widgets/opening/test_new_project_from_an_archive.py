@@ -13,7 +13,7 @@ from helpers.named_dicom import film
 from napari_wsseg._widgets.opening.new_project import NewProject
 from napari_wsseg.io.project import Project
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.programs]
 
 
 def test_films_of_an_archive_become_a_project(

@@ -28,7 +28,7 @@ from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.napari_internals import key_releases
 from napari_wsseg._widgets.review.panel import Review
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.programs]
 
 
 @pytest.fixture(autouse=True)
