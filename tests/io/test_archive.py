@@ -44,6 +44,13 @@ def named(name: str) -> Callable[[zipfile.ZipFile], str]:
     return add
 
 
+def nameless(archive: zipfile.ZipFile) -> str:
+    info = zipfile.ZipInfo("x")
+    archive.writestr(info, b"x")
+    info.filename = ""  # what the directory says, written at the end
+    return ""
+
+
 def bomb(archive: zipfile.ZipFile) -> str:
     archive.writestr("stored.bin", bytes(range(256)) * 2**13)
     archive.writestr("bomb.png", bytes(40 * 2**20), zipfile.ZIP_DEFLATED)
@@ -64,6 +71,7 @@ def unusual(archive: zipfile.ZipFile) -> str:
         (named("a\\..\\..\\outside.png"), "leads out"),
         (named("a//b.png"), "leads out"),
         (named("new\nline.png"), "leads out"),
+        (nameless, "no plain name"),
         (link, "a link"),
         (bomb, "200 times its size"),
         (unusual, "unusual way"),

@@ -76,7 +76,8 @@ def listing(path: Path) -> Listing:
     names: dict[str, None] = {}
     refused: list[tuple[str, str]] = []
     with _opened(path) as archive:
-        members = [info for info in archive.infolist() if not info.is_dir()]
+        # Not by `is_dir`, which a member without any name breaks.
+        members = [i for i in archive.infolist() if not i.filename.endswith("/")]
         total = sum(info.file_size for info in members)
         if total > _FREE_BYTES + MAX_RATIO * path.stat().st_size:
             raise DataError(
