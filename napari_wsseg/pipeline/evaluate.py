@@ -167,6 +167,7 @@ def _score(
                 {size: intervals[stage, size] for size in thirds},
             ),
             cut=_cuts.cut_settings(project, stage, in_use[stage]),
+            miou_with_background=_with_background(counted, stage),
         )
         for stage in counted.gated
     }
@@ -182,6 +183,22 @@ def _score(
         for other, stage in combinations(counted.gated, 2)
     )
     return stages, differences
+
+
+def _with_background(counted: Tallies, stage: str) -> float | None:
+    """Return VOC's mean IoU: of every finding and of the background, films pooled.
+
+    ``None`` where findings may overlap, and a pixel has no one class.
+    """
+    if stage not in counted.background:
+        return None
+    scores = [
+        finding["pooled_miou"]
+        for tally in (counted.gated[stage], counted.background[stage])
+        for finding in tally.metrics()["per_finding"].values()
+    ]
+    known = [score for score in scores if score is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _differences(

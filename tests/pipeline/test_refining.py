@@ -12,7 +12,7 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import finish
 from napari_wsseg.ops import crf
-from napari_wsseg.pipeline import label_conditioned_masks, stage_masks
+from napari_wsseg.pipeline import evaluate, label_conditioned_masks, stage_masks
 from napari_wsseg.pipeline.evaluation import counts
 from napari_wsseg.pipeline.inference import refining, thresholds
 from napari_wsseg.pipeline.inference.work import Work
@@ -195,3 +195,37 @@ def test_that_is_kept_on_disk_drafted_and_scored(tmp_path: Any) -> None:
     # The effusion's gate is shut, so that it takes nothing from the nodule.
     assert found.gated["irnet"].metrics()["pos_iou"] == 1
     assert found.open_gates["irnet"].metrics()["pos_iou"] < 1
+    assert evaluate._with_background(found, "irnet") == 1
+
+
+def test_the_background_is_a_class_where_findings_exclude_each_other(
+    tmp_path: Any,
+) -> None:
+    run = "irnet-20261121-000000-aaaa"
+    with new_project(tmp_path) as project:
+        maps = StageMaps(overlapping(), BOTH)
+        stages.write(project.folder, "irnet", run, CASE, maps)
+        truth = np.zeros((2, *SHAPE), bool)
+        truth[0, 10:30, 10:20], truth[1, 10:30, 20:30] = True, True
+        for finding, mask in zip(("nodule", "effusion"), truth, strict=True):
+            project.put_mask(CASE, finding, mask, reader="r")
+        project.decide(CASE, "accept", reader="r")
+        for exclusive in (True, False):
+            stages.write_settings(
+                project.folder, "irnet", run, settings(exclusive=exclusive)
+            )
+            found = finish(counts.count(project, {"irnet": run}, project.cases()))
+            score = evaluate._with_background(found, "irnet")
+            if not exclusive:
+                assert score is None
+                continue
+            classes = np.zeros(SHAPE, int)
+            for number, mask in enumerate(stage_masks(maps, settings(), SHAPE), 1):
+                classes[mask] = number
+            real = truth[0] + 2 * truth[1].astype(int)
+            expected = [
+                ((classes == k) & (real == k)).sum()
+                / ((classes == k) | (real == k)).sum()
+                for k in range(3)
+            ]
+            assert score == pytest.approx(np.mean(expected))

@@ -11,6 +11,8 @@ CONVENTIONS: dict[str, str] = {
     "blank masks score",
     "pooled_miou": "sum of intersections over sum of unions, all films together "
     "(CheXseg's mIoU)",
+    "miou_with_background": "VOC's mean IoU, of stages whose findings exclude each "
+    "other: pooled_miou of every finding and of the background, pixels of no finding",
     "dice": "mean Dice over all films, empty against empty = 1 (the SIIM rule)",
     "emptiness": "share of the films without the finding whose mask was left empty",
     "averaging": "every figure per finding first, then the mean over the findings for "

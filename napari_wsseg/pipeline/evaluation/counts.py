@@ -14,6 +14,8 @@ from napari_wsseg.ops.tally import Overlap, Tally
 from napari_wsseg.pipeline import label_gates, stage_masks
 from napari_wsseg.schema import Case, Mask, StageSettings
 
+BACKGROUND = "background"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tallies:
@@ -26,12 +28,16 @@ class Tallies:
     gated, open_gates, conditioned
         By stage: with each stage's own gates, with every gate open, and with the
         gates that the films' image-level labels open or shut.
+    background
+        With each stage's own gates, what is no finding, of the stages whose findings
+        exclude each other.
     """
 
     truth: Tally
     gated: dict[str, Tally]
     open_gates: dict[str, Tally]
     conditioned: dict[str, Tally]
+    background: dict[str, Tally]
 
 
 def count(
@@ -55,6 +61,7 @@ def count(
     cuts = {stage: settings_of(project, stage, run) for stage, run in runs.items()}
     blank: list[dict[str, Overlap]] = []
     gated, opened, conditioned = (_rows(runs) for _ in range(3))
+    background = _rows(runs)
     for number, case in enumerate(cases):
         yield Progress(number, len(cases), "comparing with expert masks")
         truths, void = project.expert_masks(case.id), project.void(case.id)
@@ -72,26 +79,36 @@ def count(
             predicted = {f: is_open for f, (_, is_open) in masks.items()}
             known = {**predicted, **label_gates(case.labels)}
             for rows, is_open in ((gated, predicted), (conditioned, known)):
-                rows[stage].append(
-                    _among(project, stage, run, cuts[stage], case, truths, is_open)
-                    if cuts[stage].exclusive
-                    else _shut(row, is_open)
+                if not cuts[stage].exclusive:
+                    rows[stage].append(_shut(row, is_open))
+                    continue
+                among, beside = _among(
+                    project, stage, run, cuts[stage], case, truths, is_open
                 )
+                rows[stage].append(among)
+                if rows is gated:
+                    background[stage].append({BACKGROUND: beside})
     yield Progress(len(cases), len(cases), "comparing with expert masks")
     names = [
         finding.name
         for finding in project.findings
         if any(finding.name in row for row in blank)
     ]
+
+    def tallies(counted: Mapping[str, list[dict[str, Overlap]]]) -> dict[str, Tally]:
+        return {
+            stage: Tally.from_rows(rows, findings=names)
+            for stage, rows in counted.items()
+        }
+
     return Tallies(
-        Tally.from_rows(blank, findings=names),
-        *(
-            {
-                stage: Tally.from_rows(rows, findings=names)
-                for stage, rows in counted.items()
-            }
-            for counted in (gated, opened, conditioned)
-        ),
+        truth=Tally.from_rows(blank, findings=names),
+        gated=tallies(gated),
+        open_gates=tallies(opened),
+        conditioned=tallies(conditioned),
+        background={
+            stage: Tally.from_rows(rows) for stage, rows in background.items() if rows
+        },
     )
 
 
@@ -117,18 +134,27 @@ def _among(
     case: Case,
     truths: Mapping[str, Mask],
     is_open: Mapping[str, bool],
-) -> dict[str, Overlap]:
-    """Return overlaps where only findings behind open gates contend for a pixel."""
+) -> tuple[dict[str, Overlap], Overlap]:
+    """Return overlaps where only findings behind open gates contend for a pixel.
+
+    The second is that of the background: pixels of no finding.
+    """
     gates = tuple(
         0.0 if is_open.get(finding, False) else np.inf for finding in settings.findings
     )
-    among = replace(settings, gates=gates)
-    masks = _open_masks(project, stage, run, among, case, truths, gates=gates)
+    behind = replace(settings, gates=gates)
+    masks = _open_masks(project, stage, run, behind, case, truths, gates=gates)
     void = project.void(case.id)
-    return {
+    among = {
         finding: Overlap.between(masks[finding][0], truth, void=void)
         for finding, truth in truths.items()
     }
+    blank = np.zeros(case.shape, bool)
+    drawn, true = (
+        np.logical_or.reduce([blank, *each])
+        for each in ((mask for mask, _ in masks.values()), truths.values())
+    )
+    return among, Overlap.between(~drawn, ~true, void=void)
 
 
 def settings_of(project: Project, stage: str, run: str) -> StageSettings:

@@ -169,6 +169,7 @@ class StageScores:
     label_conditioned: Metrics
     by_size: Mapping[str, tuple[SizeScores, ...]]
     cut: Cut
+    miou_with_background: float | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True)
