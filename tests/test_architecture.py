@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -172,29 +170,3 @@ def test_no_two_files_of_a_package_have_one_name_without_a_reason() -> None:
 def test_every_reason_for_one_name_is_still_needed() -> None:
     stems = [path.stem for files in modules().values() for path in files]
     assert {name for name in SAME_NAME if stems.count(name) < 2} == set()
-
-
-def steps(function: ast.FunctionDef) -> list[str]:
-    """Return what a function does, without its name and its docstring."""
-    body = function.body if ast.get_docstring(function) is None else function.body[1:]
-    return [ast.dump(step) for step in body]
-
-
-def fixtures(path: Path) -> Iterator[ast.FunctionDef]:
-    """Yield the fixtures of a file of tests."""
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.FunctionDef) and any(
-            "fixture" in ast.unparse(mark) for mark in node.decorator_list
-        ):
-            yield node
-
-
-def test_no_fixture_is_written_twice() -> None:
-    written: dict[str, list[str]] = {}
-    for path in sorted((ROOT / "tests").rglob("*.py")):
-        for function in fixtures(path):
-            if len(done := steps(function)) > 1:
-                where = f"{path.relative_to(ROOT).as_posix()}::{function.name}"
-                written.setdefault("\n".join(done), []).append(where)
-    twice = [places for places in written.values() if len(places) > 1]
-    assert not twice, f"one body, several places; the nearest conftest has it: {twice}"

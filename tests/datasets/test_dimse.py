@@ -11,8 +11,8 @@ import numpy as np
 import pydicom
 import pytest
 
-from helpers.archive import NAME, PASSWORD, Archive, free_port, running
-from helpers.named_dicom import COLUMNS, ROWS, film
+from helpers.archive import NAME, PASSWORD, Archive, filled, free_port
+from helpers.named_dicom import COLUMNS, ROWS
 from napari_wsseg.cli import main
 from napari_wsseg.datasets import from_archive
 from napari_wsseg.io import dimse, images, pacs
@@ -22,6 +22,8 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, UsageError, finish
 from napari_wsseg.schema import Case
 
+pytestmark = pytest.mark.programs
+
 FILMS = 4
 ASK = "Modality=DX,CR;StudyDate=20260101-;BodyPartExamined=CHEST"
 
@@ -29,19 +31,7 @@ ASK = "Modality=DX,CR;StudyDate=20260101-;BodyPartExamined=CHEST"
 @pytest.fixture(scope="module")
 def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
     """An archive with four films: three chests, one of them old, and a hand."""
-    folder = tmp_path_factory.mktemp("archive")
-    with running(folder) as found:
-        for number in range(FILMS):
-            path = folder / f"{number}.dcm"
-            film(path, number)
-            header = pydicom.dcmread(path)
-            header.PatientID, header.PatientName = f"P{number}", f"Somebody^{number}"
-            header.AccessionNumber = f"00{number}"
-            header.Modality = "CR" if number == 1 else "DX"
-            header.StudyDate = "20200101" if number == 0 else f"202601{number:02}"
-            header.BodyPartExamined = "HAND" if number == FILMS - 1 else "CHEST"
-            header.save_as(path)
-            found.store(path)
+    with filled(tmp_path_factory.mktemp("archive"), FILMS) as found:
         yield found
 
 

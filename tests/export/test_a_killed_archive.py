@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from helpers.archive import NAME, PASSWORD, Archive, Liar, running
+from helpers.archive import Archive, Liar, running, sign_in
 from helpers.named_dicom import COLUMNS, ROWS, film
 from napari_wsseg.datasets import from_archive
 from napari_wsseg.export import storing
@@ -21,6 +21,8 @@ from napari_wsseg.io.dicomweb import query
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import JobFailed, finish
 from napari_wsseg.schema import Case
+
+pytestmark = pytest.mark.programs
 
 FILMS = 6
 
@@ -45,18 +47,14 @@ def orthanc(server: Archive, tmp_path: Path) -> Archive:
 
 
 @pytest.fixture
-def line(orthanc: Archive) -> Iterator[Liar]:
+def line(liar: Liar) -> Liar:
     """What stands before the archive, to kill it at a request of its choice."""
-    made = Liar(orthanc)
-    yield made
-    made.close()
+    return liar
 
 
 @pytest.fixture(autouse=True)
 def signed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("WSSEG_PACS_USER", NAME)
-    monkeypatch.setenv("WSSEG_PACS_PASSWORD", PASSWORD)
-    monkeypatch.setenv("WSSEG_KEYS", str(tmp_path / "keys"))
+    sign_in(monkeypatch, tmp_path)
 
 
 def _at(url: str) -> pacs.Archive:

@@ -20,8 +20,10 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+import pydicom
 import pytest
 
+from helpers.named_dicom import film
 from napari_wsseg.io.dicomweb import access, client
 
 PLUGINS = ("/usr/share/orthanc/plugins", "/usr/lib/orthanc")
@@ -140,6 +142,24 @@ def self_signed(folder: Path, name: str = "IP:127.0.0.1") -> Path:
     both = folder / "both.pem"
     both.write_text(key.read_text() + signed.read_text())
     return both
+
+
+@contextmanager
+def filled(folder: Path, films: int) -> Iterator[Archive]:
+    """Start an archive that holds chests, the first of them old, and at last a hand."""
+    with running(folder) as found:
+        for number in range(films):
+            path = folder / f"{number}.dcm"
+            film(path, number)
+            header = pydicom.dcmread(path)
+            header.PatientID, header.PatientName = f"P{number}", f"Somebody^{number}"
+            header.AccessionNumber = f"00{number}"
+            header.Modality = "CR" if number == 1 else "DX"
+            header.StudyDate = "20200101" if number == 0 else f"202601{number:02}"
+            header.BodyPartExamined = "HAND" if number == films - 1 else "CHEST"
+            header.save_as(path)
+            found.store(path)
+        yield found
 
 
 def sign_in(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

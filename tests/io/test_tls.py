@@ -13,6 +13,9 @@ from napari_wsseg.io import pacs
 from napari_wsseg.io.dicomweb import query
 from napari_wsseg.jobs import JobFailed
 
+pytestmark = pytest.mark.programs
+
+
 QUERY = query.parse("Modality=DX")
 
 
