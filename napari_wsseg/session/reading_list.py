@@ -190,7 +190,7 @@ class ReadingList:
     def set_order(self, case_ids: Sequence[str]) -> None:
         """Take over the order, and perhaps the filter, of the worklist on screen."""
         self.order = list(case_ids)
-        self._places = {case_id: place for place, case_id in enumerate(self.order)}
+        self._places = dict(zip(self.order, range(len(self.order)), strict=True))
 
     def place(self, case_id: str | None) -> int:
         """Return where a case comes in the order, or -1 where the filter hides it."""

@@ -61,8 +61,11 @@ def ordered(
         From when the day is counted back; by default now, UTC.
     """
     if order == RANDOM:
+        shuffled = reading.shuffled(reader)
+        if len(case_ids) == len(shuffled):
+            return list(shuffled)
         wanted = set(case_ids)
-        return [case_id for case_id in reading.shuffled(reader) if case_id in wanted]
+        return [case_id for case_id in shuffled if case_id in wanted]
     if order == DATE:
         dates = {c: d.created for c, d in reading.decisions.items()}
         return sorted(case_ids, key=lambda c: dates.get(c, ""), reverse=True)

@@ -214,7 +214,7 @@ class WorklistModel(QAbstractTableModel):
 
     def _passing(self) -> list[str]:
         """Return the cases that the chip and the words let pass: sets, not rows."""
-        passing = list(self.session.list.cases)
+        passing = self._everything()
         if self.filter == "To review":
             closed = self.session.list.statuses()
             passing = [case_id for case_id in passing if case_id not in closed]
@@ -225,6 +225,13 @@ class WorklistModel(QAbstractTableModel):
             found = self._found(words)
             passing = [case_id for case_id in passing if case_id in found]
         return passing
+
+    def _everything(self) -> list[str]:
+        """Return all cases, by chance where that is the order: it goes once over."""
+        session = self.session
+        if self.order == reading_order.RANDOM:
+            return list(session.list.shuffled(session.reader))
+        return list(session.list.cases)
 
     def _chosen(self) -> Collection[str]:
         reading = self.session.list
@@ -259,6 +266,8 @@ class WorklistModel(QAbstractTableModel):
 
     def _ordered(self, case_ids: list[str]) -> list[str]:
         session = self.session
+        if self.order == reading_order.RANDOM:
+            return case_ids
         return reading_order.ordered(
             session.list,
             case_ids,
