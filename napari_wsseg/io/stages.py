@@ -11,7 +11,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -195,10 +195,14 @@ def read(project: Path, stage: str, run: str, case_id: str) -> StageMaps | None:
     except FileNotFoundError:
         return None
     except _DAMAGE as error:
-        path = map_shards.path_of(place, case_id) or path
-        raise DataError(
+        shard = None if path.exists() else map_shards.path_of(place, case_id)
+        remedy = (
             f"{path} is damaged ({error}); delete it and run the stage again"
-        ) from error
+            if shard is None
+            else f"{shard} is damaged ({error}); `wsseg fsck --repair` sets it aside, "
+            "then run the stage again"
+        )
+        raise DataError(remedy) from error
 
 
 def read_present(
@@ -228,6 +232,31 @@ def read_present(
     except _DAMAGE:
         # `read` tells what is wrong when the case is opened.
         return None
+
+
+def presences(
+    project: Path, stage: str, run: str
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield every film that a stage has maps of and its presence, (K,) in [0, 1].
+
+    Damaged files are passed over.
+
+    Parameters
+    ----------
+    project, stage, run
+        As in `folder`.
+    """
+    place = project_files.checked(folder(project, stage, run))
+    if not _is_current(place):
+        return
+    single = {path.stem for path in place.glob("*.npz")}
+    for case_id in single:
+        present = read_present(project, stage, run, case_id)
+        if present is not None:
+            yield case_id, present
+    for case_id, present in map_shards.presences(place):
+        if case_id not in single:
+            yield case_id, present
 
 
 def _load(path: Path) -> np.lib.npyio.NpzFile:

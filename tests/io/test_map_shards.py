@@ -121,6 +121,21 @@ def test_what_is_written_later_counts(place: Path) -> None:
     assert not list(stages.folder(place, STAGE, RUN).glob("*.npz"))
 
 
+def test_presences_are_those_of_each_film_alone(place: Path) -> None:
+    put(place, 0, 1, 2)
+    stages.pack(place, STAGE, RUN)
+    newer = StageMaps(maps(1).score, np.array([0.3, 0.2, 0.1], np.float32))
+    stages.write(place, STAGE, RUN, film(1), newer, packed=True)
+    stages.write(place, STAGE, RUN, film(5), maps(5))
+    found = dict(stages.presences(place, STAGE, RUN))
+    assert found.keys() == stages.cases_with_maps(place, STAGE, RUN)
+    assert found[film(1)].tolist() == newer.present.tolist()
+    for case_id, present in found.items():
+        alone = stages.read_present(place, STAGE, RUN, case_id)
+        assert alone is not None
+        assert present.tolist() == alone.tolist()
+
+
 def test_files_of_both_kinds_are_one_stage(place: Path) -> None:
     stages.write(place, STAGE, RUN, film(0), maps(0))
     put(place, 1)

@@ -17,12 +17,10 @@ def entropy(present: np.ndarray) -> float:
 
 def scores(folder: Path, stage: str, run: str) -> dict[str, float]:
     """Return the entropy of every case that a run has seen, by case id."""
-    found = {}
-    for case_id in stages.cases_with_maps(folder, stage, run):
-        present = stages.read_present(folder, stage, run, case_id)
-        if present is not None:
-            found[case_id] = entropy(present)
-    return found
+    return {
+        case_id: entropy(present)
+        for case_id, present in stages.presences(folder, stage, run)
+    }
 
 
 def least_sure(folder: Path, stage: str, run: str) -> dict[str, tuple[str, float]]:
@@ -31,9 +29,8 @@ def least_sure(folder: Path, stage: str, run: str) -> dict[str, tuple[str, float
     found: dict[str, tuple[str, float]] = {}
     if settings is None:
         return found
-    for case_id in stages.cases_with_maps(folder, stage, run):
-        present = stages.read_present(folder, stage, run, case_id)
-        if present is not None and len(present) == len(settings.findings):
+    for case_id, present in stages.presences(folder, stage, run):
+        if len(present) == len(settings.findings):
             least = int(np.argmin(np.abs(present.astype(float) - 0.5)))
             found[case_id] = settings.findings[least], float(present[least])
     return found

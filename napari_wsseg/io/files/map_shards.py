@@ -21,7 +21,7 @@ import struct
 import time
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -233,6 +233,27 @@ def read_present(place: Path, case_id: str) -> NDArray[np.float32] | None:
     shard = _opened(path)
     found: NDArray[np.float32] = shard.present[shard.frames[case_id].row]
     return found
+
+
+def presences(place: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield films and their presence, (K,) in [0, 1], a read a shard.
+
+    Shards that are damaged are passed over; `flaws` tells of them.
+
+    Parameters
+    ----------
+    place
+        As in `write`.
+    """
+    known = _known(place)
+    for name in known.shards if known else ():
+        try:
+            shard = _opened(place / FOLDER / name)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            continue
+        for case_id, frame in shard.frames.items():
+            if known and known.where.get(case_id) == name:
+                yield case_id, shard.present[frame.row]
 
 
 def cases(place: Path) -> set[str]:
