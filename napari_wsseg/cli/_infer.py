@@ -53,6 +53,19 @@ def add(command: argparse.ArgumentParser) -> None:
         help="N such jobs on this machine, then the last call",
     )
     command.add_argument(
+        "--write-plan",
+        type=Path,
+        metavar="FILE",
+        help="write what such jobs read of the index, which needs no lock on a network "
+        "share, and do no more",
+    )
+    command.add_argument(
+        "--plan",
+        type=Path,
+        metavar="FILE",
+        help="with --shard: read that plan instead of the project's index",
+    )
+    command.add_argument(
         "--dask",
         metavar="ADDRESS",
         help="such jobs by Dask's workers, then the last call: local:N starts N on "
@@ -137,10 +150,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--masks: only of the stage anatomy, and without --run")
     if arguments.prior and (arguments.processes > 1 or arguments.dask):
         raise UsageError("--prior goes without --processes and --dask")
+    if arguments.plan and not shard:
+        raise UsageError("--plan goes with --shard: the last call reads the index")
+    if arguments.write_plan:
+        return _write_plan(arguments)
     cancel = threading.Event()
     _cancellation.on_signals(cancel)
     anew = set_prior(arguments.project, arguments.prior)
-    with Project.open(arguments.project) as project:
+    with Project.open(arguments.project, plan=arguments.plan) as project:
         run_id = arguments.run_id or (
             (anatomy.SHIPPED if arguments.masks else anatomy.run_in_use(project))
             if arguments.stage == ANATOMY
@@ -209,6 +226,19 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _output.program(end)
     return 130 if cancel.is_set() else 0
+
+
+def _write_plan(arguments: argparse.Namespace) -> int:
+    from napari_wsseg.io.project import Project
+
+    with Project.open(arguments.project) as project:
+        project.write_plan(arguments.write_plan)
+        films = project.n_cases()
+    _output.person(f"{arguments.write_plan}: a plan of {films} films, for --plan")
+    if arguments.json:
+        plan = str(arguments.write_plan)
+        _output.program(protocol.finished("done", plan=plan, films=films))
+    return 0
 
 
 def _let_go(project: Project, stage: str, run_id: str, keep: str) -> None:

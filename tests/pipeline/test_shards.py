@@ -124,3 +124,29 @@ def test_a_packed_store_gives_the_same_stage_and_lets_go_of_it(
     assert stages.cases_with_maps(other, "crf", run) == {cases[1].id}
     assert cli.main([*words, "-p", str(other), "--keep", "none", "--shard", "1/2"]) == 2
     capsys.readouterr()
+
+
+def test_jobs_with_a_plan_touch_no_index(
+    trained: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, run = trained
+    plan, away = tmp_path / "plan.sqlite", tmp_path / "index.sqlite"
+    words = ["infer", "cam", "-p", str(place), "--run", run]
+    assert cli.main([*words, "--write-plan", str(plan), "--json"]) == 0
+    assert '"status": "done"' in capsys.readouterr().out
+    index = place / "index.sqlite"
+    for side in place.glob("index.sqlite-*"):
+        side.unlink()
+    index.rename(away)
+    for number in "12":
+        shard = ["--shard", f"{number}/2", "--plan", str(plan)]
+        assert cli.main([*words, *shard]) == 0
+    assert not index.exists()
+    away.rename(index)
+    with Project.open(place) as project:
+        assert stages.cases_with_maps(place, "cam", run) == set(project.case_ids())
+    assert cli.main([*words, "--plan", str(plan)]) == 2
+    lost = ["--shard", "1/2", "--plan", str(tmp_path / "lost")]
+    assert cli.main([*words, *lost]) == 3
+    assert "lost" in capsys.readouterr().err
+    assert cli.main([*words]) == 0
