@@ -14,6 +14,7 @@ from napari_wsseg._widgets.parts import shortcuts
 if TYPE_CHECKING:
     from napari_wsseg._widgets.overlays.candidate_strip import CandidateStrip
     from napari_wsseg._widgets.overlays.gallery import Gallery
+    from napari_wsseg._widgets.overlays.prior import PriorView
     from napari_wsseg._widgets.overlays.swipe import SwipeView
     from napari_wsseg._widgets.worklist.agreement_window import AgreementWindow
 
@@ -34,17 +35,26 @@ class Commands(QObject):
         self.gallery: Gallery | None = None
         self.comparison: SwipeView | None = None
         self.strip: CandidateStrip | None = None
+        self.prior: PriorView | None = None
         self.help: QWidget | None = None
         self.agreement: AgreementWindow | None = None
         bench.session.looking.view_changed.connect(self._compare)
         bench.stages_wanted.connect(self.toggle_gallery)
+        bench.prior_wanted.connect(self.toggle_prior)
         bench.maps_wanted.connect(self.show_maps)
         bench.reader_wanted.connect(self.choose_reader)
         bench.agreement_wanted.connect(self.show_agreement)
         bench.keys_wanted.connect(self.show_keys)
         bench.closing.connect(self._let_go)
         hold = bench.tone_drag.hold
-        shortcuts.bind(bench.viewer, self.actions(), self.hide, hold, self.blink)
+        shortcuts.bind(
+            bench.viewer,
+            self.actions(),
+            self.hide,
+            hold,
+            self.blink,
+            bench.magnifier.hold,
+        )
 
     def actions(self) -> dict[str, Callable[[], object]]:
         """Return what each plain key does, by its binding."""
@@ -83,6 +93,7 @@ class Commands(QObject):
             "Shift-R": lambda: bench.decide_finding("reject"),
             "F5": lambda: looking.set_alone(not looking.alone),
             "F6": looking.step_drawing,
+            "F8": self.toggle_prior,
             "I": bench.invert,
             "Shift-H": lambda: bench.turn_view("mirror"),
             "Shift-T": lambda: bench.turn_view("turn"),
@@ -149,6 +160,17 @@ class Commands(QObject):
             self.strip = CandidateStrip(self.bench, window.centralWidget())
         self.strip.toggle()
 
+    def toggle_prior(self) -> None:
+        """Show an earlier film of the same patient beside the open one, or leave it."""
+        window = self.bench.main_window
+        if window is None or self.session.case is None:
+            return
+        from napari_wsseg._widgets.overlays.prior import PriorView
+
+        if self.prior is None:
+            self.prior = PriorView(self.bench, window.centralWidget())
+        self.prior.toggle()
+
     def take_best(self) -> None:
         """Begin the current finding's mask with the best guess of a draft."""
         from napari_wsseg._widgets.overlays import candidate_strip
@@ -194,5 +216,5 @@ class Commands(QObject):
     def _let_go(self) -> None:
         """Give the keys back; nothing of the window may outlive it."""
         shortcuts.unbind(self.bench.viewer)
-        self.gallery = self.comparison = None
+        self.gallery = self.comparison = self.prior = None
         self.help = self.agreement = None

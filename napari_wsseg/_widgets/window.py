@@ -37,7 +37,9 @@ from napari_wsseg.session.reading_mode import Mode
 PanelMaker: TypeAlias = Callable[["napari.viewer.Viewer"], QWidget]
 """Makes a panel for a viewer, or for the proxy that napari gives to panels."""
 
-WORKLIST_WIDTH, WIDE_WORKLIST, WIDEST_WORKLIST = 300, 370, 560
+WORKLIST_WIDTH, WIDE_WORKLIST, WIDEST_WORKLIST = 300, 370, 500
+WIDEST_REVIEW = 380
+"""Where a list of findings shows their whole names."""
 WIDE_SCREEN, WIDEST_SCREEN = 1600, 1900
 """From so many pixels on a film leaves room at its sides: the worklist takes some."""
 
@@ -269,6 +271,7 @@ def _share_width(window: QMainWindow, left: QDockWidget, right: QDockWidget) -> 
     room = screen.availableGeometry().width() if screen is not None else 0
     listed = WIDE_WORKLIST if room >= WIDE_SCREEN else WORKLIST_WIDTH
     listed = WIDEST_WORKLIST if room >= WIDEST_SCREEN else listed
+    review = WIDEST_REVIEW if room >= WIDEST_SCREEN else WIDTH
     left.raise_()
     right.raise_()
-    window.resizeDocks([left, right], [listed, WIDTH], Qt.Orientation.Horizontal)
+    window.resizeDocks([left, right], [listed, review], Qt.Orientation.Horizontal)

@@ -123,7 +123,13 @@ def build(
             images=images,
             findings=findings,
             films=[
-                _build.Film(path, row.labels, row.split, _masks(name, row, drawn))
+                _build.Film(
+                    path,
+                    row.labels,
+                    row.split,
+                    _masks(name, row, drawn),
+                    taken=_taken(name),
+                )
                 for name, path in taken.items()
                 for row in (wanted[name],)
             ],
@@ -134,6 +140,13 @@ def build(
             ],
         )
     )
+
+
+def _taken(name: str) -> tuple[str, str]:
+    """Return patient and number of the study: ``patient00001/study02/…``."""
+    patient, _, rest = name.partition("/")
+    study = rest.partition("/")[0].removeprefix("study")
+    return patient, study.zfill(4)
 
 
 def _masks(

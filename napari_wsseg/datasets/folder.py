@@ -151,6 +151,7 @@ def steps(
             splits[path],
             of_film[path],
             of_finding,
+            patients.times.get(path, ("", "")),
         )
         for path in paths
     ]
@@ -331,10 +332,12 @@ def _film(
     split: Split,
     masks: Mapping[str, Sequence[Path]],
     of_finding: Mapping[str, object],
+    taken: tuple[str, str],
 ) -> _build.Film:
     labels = row.labels if row else dict.fromkeys(findings)
     absent = [f for f in of_finding if labels.get(f) == 0 and f not in masks]
-    return _build.Film(path, labels, split, {**masks, **dict.fromkeys(absent)})
+    drawn = {**masks, **dict.fromkeys(absent)}
+    return _build.Film(path, labels, split, drawn, taken=taken)
 
 
 def _oddities(

@@ -104,7 +104,11 @@ def steps(
             findings=FINDINGS,
             films=[
                 _build.Film(
-                    path, rows[name], splits[name], _masks(boxes.get(name, {}), sizes)
+                    path,
+                    rows[name],
+                    splits[name],
+                    _masks(boxes.get(name, {}), sizes),
+                    taken=_taken(name),
                 )
                 for name, path in taken.items()
             ],
@@ -112,6 +116,12 @@ def steps(
             warnings=[*remarks, *_film_files.empty_splits(splits.values())],
         )
     )
+
+
+def _taken(name: str) -> tuple[str, str]:
+    """Return patient and number of the follow-up: ``00000001_002.png``."""
+    patient, _, follow_up = name.partition("_")
+    return patient, follow_up
 
 
 def _read(table: Path) -> tuple[dict[str, Mapping[str, int]], dict[str, int]]:

@@ -9,7 +9,10 @@ from napari_wsseg.io import images
 from napari_wsseg.io.films import source as _source
 from napari_wsseg.jobs import DataError
 
-_TAGS = ("PatientIdentityRemoved", "PatientID", "StudyInstanceUID")
+_TAGS = (
+    *("PatientIdentityRemoved", "PatientID", "StudyInstanceUID"),
+    *("StudyDate", "StudyTime"),
+)
 
 
 class FilmOwner(NamedTuple):
@@ -23,11 +26,14 @@ class FilmOwner(NamedTuple):
         Patient ID, empty if it has none.
     study
         Study Instance UID, empty if it has none.
+    when
+        Study Date and Study Time, as DICOM writes them: later sorts after earlier.
     """
 
     nameless: bool = False
     patient: str = ""
     study: str = ""
+    when: str = ""
 
 
 def read_owner(path: Path) -> FilmOwner | None:
@@ -56,12 +62,14 @@ def _read_header(file: BinaryIO) -> FilmOwner:
         found = dcmread(
             file, stop_before_pixels=True, force=True, specific_tags=[*_TAGS]
         )
-        removed, patient, study = (
+        removed, patient, study, date, time = (
             str(found.get(tag) or "").strip().strip("\0") for tag in _TAGS
         )
     except Exception:  # damaged elements make pydicom raise nearly anything
         return FilmOwner()
-    return FilmOwner(removed.upper() == "YES", patient, study)
+    # A time without its day says nothing of what came before.
+    when = f"{date} {time}".strip() if date else ""
+    return FilmOwner(removed.upper() == "YES", patient, study, when)
 
 
 def element(path: Path, keyword: str) -> str:

@@ -58,6 +58,50 @@ def share_of_width(organ: Mask, masks: Mapping[str, Mask]) -> float | None:
     return _width(organ) / _width(left | right)
 
 
+_ROLES = {
+    "heart": ("heart", "cardiac silhouette", "heart silhouette"),
+    "left_lung": ("left lung", "lung left", "lung l", "l lung"),
+    "right_lung": ("right lung", "lung right", "lung r", "r lung"),
+    "lungs": ("lungs", "lung", "both lungs"),
+}
+"""What a structure may be called in a project, by what it is here."""
+
+
+def role(name: str) -> str | None:
+    """Return which part of the ratio a finding is by its name, ``None`` if none.
+
+    ``"heart"``, ``"left_lung"``, ``"right_lung"``, or ``"lungs"`` for both as one.
+    """
+    plain = " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+    return next((part for part, names in _ROLES.items() if plain in names), None)
+
+
+def span(mask: Mask) -> tuple[float, float] | None:
+    """Return the left and right edge of a (H, W) mask, as shares of the width.
+
+    ``None`` if it is empty.
+    """
+    columns = np.flatnonzero(mask.any(0))
+    if not columns.size:
+        return None
+    return float(columns[0] / mask.shape[1]), float((columns[-1] + 1) / mask.shape[1])
+
+
+def ratio_of_spans(spans: Mapping[str, tuple[float, float]]) -> float | None:
+    """Return the heart's width over the chest's, of spans by `role`.
+
+    ``None`` where the heart is missing, or a lung.
+    """
+    lungs = [spans[part] for part in ("left_lung", "right_lung") if part in spans]
+    whole = spans.get("lungs")
+    if len(lungs) < 2:
+        lungs = [whole] if whole else []
+    if "heart" not in spans or not lungs:
+        return None
+    left, right = min(one[0] for one in lungs), max(one[1] for one in lungs)
+    return (spans["heart"][1] - spans["heart"][0]) / (right - left)
+
+
 def _width(mask: Mask) -> int:
     columns = np.flatnonzero(mask.any(0))
     return int(columns[-1] - columns[0] + 1)

@@ -172,7 +172,7 @@ class Film:
             {
                 key.binding: self._hear(key.binding)
                 for key in shortcuts.KEYS
-                if key.binding not in ("H", "J", "K")
+                if key.binding not in ("H", "J", "K", "F7")
             },
             self.held.append,
             lambda on: None,

@@ -29,6 +29,7 @@ from napari_wsseg._widgets.canvas.sight import Sight
 from napari_wsseg._widgets.canvas.stage_extras import ExtraLayers
 from napari_wsseg._widgets.canvas.tools.grey_window_drag import ToneDrag
 from napari_wsseg._widgets.canvas.tools.grow_tool import GrowTool
+from napari_wsseg._widgets.canvas.tools.magnifier import Magnifier
 from napari_wsseg._widgets.canvas.tools.ruler import Ruler
 from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.parts.worker_thread import QtBackground
@@ -56,6 +57,7 @@ class Workbench(QObject):
     """
 
     stages_wanted = Signal()  #: show all stages side by side, or leave them
+    prior_wanted = Signal()  #: show an earlier film of the patient, or leave it
     maps_wanted = Signal()  #: show every map of the film side by side
     reader_wanted = Signal()  #: ask who reads
     agreement_wanted = Signal()  #: show how far readers agree
@@ -81,6 +83,7 @@ class Workbench(QObject):
         )
         self.tone_drag = ToneDrag(viewer, self.session)
         self.ruler = Ruler(viewer, self.session, self.layers, self)
+        self.magnifier = Magnifier(viewer, self.session, self.layers, self.canvas, self)
         self.main_window: QMainWindow | None = None
         self._picture: QWidget | None = None
         self.closed = False
@@ -101,6 +104,8 @@ class Workbench(QObject):
             leaving.connect(self.grow.put_down, priority=1)
             leaving.connect(self.ruler.put_down, priority=1)
         self.session.project_changed.connect(lambda: turn(viewer, "upright"))
+        # napari's hints name keys that are not ours, over the film's own words.
+        viewer.events.help.connect(self._hush, position="last")
         self.turn = FilmTurn(self.layers, lambda: self.main_window, self.canvas, self)
         self.held = HeldKeys(viewer, self)
         self.session.case_changed.connect(self.held.end_all)
@@ -165,6 +170,8 @@ class Workbench(QObject):
         self.loading.close()
         self.drawing.close()
         self.tone_drag.close()
+        self.magnifier.close()
+        self.viewer.events.help.disconnect(self._hush)
         self.scoring.close()
         if self.main_window is not None:
             self.main_window.removeEventFilter(self)
@@ -310,6 +317,10 @@ class Workbench(QObject):
         """Read the film in the grey window that suits it by itself."""
         if self.session.case is not None:
             self.session.tone.choose("auto", self.session.case.id)
+
+    def _hush(self, event: object = None) -> None:
+        if self.viewer.help:
+            self.viewer.help = ""
 
     def _on_case(self) -> None:
         self._ahead.start(PREFETCH_MS)

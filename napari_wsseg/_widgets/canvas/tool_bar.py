@@ -52,6 +52,7 @@ class ToolBar(QWidget):
             ("Invert", "Dense is black, and back (I)", bench.invert),
             ("Turn", "Turn the view by a quarter (Shift T)", self._turn),
             ("Mirror", "Mirror the view (Shift H)", self._mirror),
+            ("Prior", "An earlier film of the patient beside it (F8)", self._prior),
             ("Fit", "Fit the film to the window (Ctrl R)", bench.layers.fit),
         ):
             layout.addWidget(self._button(text, tip, action))
@@ -75,6 +76,9 @@ class ToolBar(QWidget):
 
     def _turn(self) -> None:
         self.bench.turn_view("turn")
+
+    def _prior(self) -> None:
+        self.bench.prior_wanted.emit()
 
     def _mirror(self) -> None:
         self.bench.turn_view("mirror")

@@ -145,6 +145,12 @@ def green(palette: QPalette) -> str:
     return "#4FB87E" if dark else "#1B6B3A"
 
 
+def subdued(palette: QPalette) -> str:
+    """Return the colour of what is finished, quieter and yet legible."""
+    dark = palette.color(QPalette.ColorRole.Window).lightness() < 128
+    return "#A3ABB6" if dark else "#565D66"
+
+
 def legible(colour: str, ground: QColor, least: float = 2.0) -> str:
     """Return a colour, made darker or lighter as far as it is not seen on `ground`.
 

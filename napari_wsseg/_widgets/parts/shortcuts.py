@@ -69,6 +69,8 @@ KEYS = (
     Shortcut("J", "J (hold)", "Look", "Grey window by moving the mouse"),
     Shortcut("0", "0", "Look", "Grey window back to auto"),
     Shortcut("I", "I", "Look", "Invert: dense is black, and back"),
+    Shortcut("F7", "F7 (hold)", "Look", "Magnifier: the film's own pixels, 3 times"),
+    Shortcut("F8", "F8", "Look", "An earlier film of the patient beside this one"),
     Shortcut("F6", "F6", "Look", "Expert masks filled, as outlines, off"),
     Shortcut("F5", "F5", "Look", "This finding alone, or all"),
     Shortcut(
@@ -121,6 +123,7 @@ def bind(
     hide: Callable[[bool], object],
     tone: Callable[[bool], object],
     blink: Callable[[bool | None], object],
+    magnify: Callable[[bool], object] = bool,
 ) -> None:
     """Bind every key of `KEYS` in one viewer.
 
@@ -134,13 +137,15 @@ def bind(
         Shows one side (true) or the other, and ends it (``None``); for K.
     tone
         Lets the mouse set the grey window (true) or no longer; for J.
+    magnify
+        Shows the magnifier (true) or takes it away; for F7.
     """
     for key in KEYS:
         if key.binding in actions:
             viewer.bind_key(key.binding, _pressed(actions[key.binding]))
-    viewer.bind_key("H", _held(hide))
+    for binding, action in (("H", hide), ("J", tone), ("F7", magnify)):
+        viewer.bind_key(binding, _held(action))
     viewer.bind_key("K", _blinking(blink))
-    viewer.bind_key("J", _held(tone))
 
 
 def unbind(viewer: Viewer) -> None:

@@ -73,12 +73,17 @@ class AdjudicatePanel(QWidget):
             return
         for number, name in enumerate(others[:2]):
             letter, colour = "AB"[number], (FIRST, SECOND)[number]
-            self.take[number].setText(f"Take {name}  Alt {letter}")
-            self.shown[number].setText(f"{letter}: {name}")
+            self.take[number].setText(f"Take {letter}  Alt {letter}")
+            self.shown[number].setText(letter)
+            self.shown[number].setToolTip(f"{letter}: {name}")
             # Not coloured words: orange ones cannot be read on a light ground.
             self.shown[number].setIcon(_patch(colour))
+        who = " · ".join(
+            f"{letter}: {name}" for letter, name in zip("AB", others, strict=False)
+        )
         masks = self.bench.compared.masks()
         if masks is None:
+            self.words.setText(who)
             return
         spacing = opened.case.spacing_mm
         dice = Overlap.between(*masks).dice
@@ -91,7 +96,7 @@ class AdjudicatePanel(QWidget):
             text = f"only {sees[0]} sees it"
         elif not sees:
             text = "neither sees it"
-        self.words.setText(f"<b>{finding.name}</b>: {text}")
+        self.words.setText(f"{who}<br><b>{finding.title}</b>: {text}")
 
     def _show_part(self, part: str, on: bool) -> None:
         self.bench.compared.want(part, on)

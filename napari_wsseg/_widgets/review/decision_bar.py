@@ -8,7 +8,6 @@ from qtpy.QtWidgets import (
     QFrame,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QVBoxLayout,
@@ -138,7 +137,8 @@ class DecidePanel(QWidget):
         self.reopen.setToolTip(
             "Read this film again: nothing that was drawn or decided is lost"
         )
-        self.now = QLabel()
+        self.now = QElidingLabel()
+        self.now.setMinimumWidth(40)
         self._lay_out()
         self._connect()
         bench.note = self.note
@@ -158,9 +158,12 @@ class DecidePanel(QWidget):
         self.now.setVisible(known is not None)
         final = self.session.settled and self.session.reading.mode == "open"
         if known:
-            text = f"{_WORDS[known.verdict]} by {known.reader}, {known.created[:10]}."
             more = "Its masks are final." if final else "A new decision replaces it."
-            self.now.setText(f"{text} {more}")
+            self.now.setText(f"{_WORDS[known.verdict]} · {known.reader}")
+            self.now.setToolTip(
+                f"{_WORDS[known.verdict]} by {known.reader}, {known.created[:10]}. "
+                f"{more}"
+            )
         can = case is not None and not self.session.readonly
         self.reopen.setVisible(known is not None or final)
         self.reopen.setEnabled(can)
@@ -183,7 +186,6 @@ class DecidePanel(QWidget):
         turning.setSpacing(4)
         for button in (self.previous, self.unread, self.next):
             turning.addWidget(button, 1)
-        self.now.setWordWrap(True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)

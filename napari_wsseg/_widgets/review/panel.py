@@ -23,6 +23,7 @@ from napari_wsseg._widgets.parts.formatting import green, red
 from napari_wsseg._widgets.parts.preferences import fold_is_open, remember_fold
 from napari_wsseg._widgets.parts.visibility import in_sight, when_in_sight
 from napari_wsseg._widgets.review.adjudication import AdjudicatePanel
+from napari_wsseg._widgets.review.chest_facts import ChestFacts
 from napari_wsseg._widgets.review.decision_bar import DecidePanel
 from napari_wsseg._widgets.review.departures import Departures
 from napari_wsseg._widgets.review.edit_tools import EditPanel
@@ -32,9 +33,6 @@ from napari_wsseg._widgets.review.label_bar import LabelBar
 from napari_wsseg._widgets.review.readout import Readout
 from napari_wsseg._widgets.review.stage_switcher import StagePanel
 from napari_wsseg._widgets.review.version_list import VersionsPanel
-from napari_wsseg.io import anatomy
-from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case
 
 WIDTH = 320
@@ -46,6 +44,7 @@ class CaseHeader(QWidget):
     def __init__(self, bench: Workbench) -> None:
         super().__init__()
         self.session = bench.session
+        self.chest = ChestFacts(bench.session)
         # A long name must not make the panel wider.
         self.name = QElidingLabel()
         self.name.setElideMode(Qt.TextElideMode.ElideMiddle)
@@ -62,14 +61,11 @@ class CaseHeader(QWidget):
         top = QHBoxLayout()
         top.addWidget(self.name, 1)
         top.addWidget(self.saved)
-        below = QHBoxLayout()
-        below.addWidget(self.facts, 1)
-        below.addWidget(self.synthetic, 0, Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(top)
-        layout.addLayout(below)
+        layout.addWidget(self.facts)
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._write_saved)
         self._timer.start(1000)
@@ -81,6 +77,7 @@ class CaseHeader(QWidget):
             session.project_changed,
             session.case_failed,
         )
+        listen(self, self._measure, session.saved, session.mask_replaced)
         listen(self, self._on_loading, session.loading, max_args=1)
         listen(
             self, self._write_saved, session.edited, session.saved, session.save_failed
@@ -99,6 +96,13 @@ class CaseHeader(QWidget):
         if self.session.project is not None and not self._timer.isActive():
             self._timer.start(1000)
         self._write_saved()
+
+    def _measure(self) -> None:
+        """Follow what is drawn, once a stroke is on disk."""
+        case = self.session.case
+        text = self._facts(case) if case else ""
+        if text != self.facts.text():
+            self.facts.setText(text)
 
     def _stop(self) -> None:
         self._timer.stop()
@@ -121,9 +125,7 @@ class CaseHeader(QWidget):
         facts = [size, case.split, *([view] if view else [])]
         if self.session.reading.mode == "blind":
             facts.append("<b>blind</b>")
-        elif self.session.arm_of(case.id) == "blank":
-            pass  # What a machine measured is no help to be offered here.
-        elif project is not None and (chest := _chest(project, case)):
+        if chest := self.chest.words():
             facts.append(chest)
         if project is not None and project.readonly:
             facts.append("<b>read-only</b>")
@@ -145,20 +147,6 @@ class CaseHeader(QWidget):
             self.saved.setStyleSheet(style)
         if text != self.saved.text():
             self.saved.setText(text)
-
-
-def _chest(project: Project, case: Case) -> str:
-    """Say what the machine measured of the chest; nothing where it has not looked."""
-    try:
-        found = anatomy.measures(project, case)
-    except DataError as error:
-        return f"anatomy unreadable: {error}"
-    if found is None:
-        return ""
-    ratio = found.cardiothoracic_ratio
-    text = "no heart found" if ratio is None else f"cardiothoracic ratio {ratio:.2f}"
-    lungs = found.left_lung + found.right_lung
-    return f"{text}, lungs {lungs:.0%} of the film (machine)"
 
 
 class Review(QWidget):
@@ -215,7 +203,10 @@ class Review(QWidget):
         layout.addWidget(self.banner)
         layout.addWidget(self.labels)
         layout.addWidget(self.header)
-        layout.addWidget(self.readout)
+        below = QHBoxLayout()
+        below.addWidget(self.readout, 1)
+        below.addWidget(self.header.synthetic, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addLayout(below)
         layout.addWidget(self.departures)
         layout.addWidget(self.adjudicate)
         layout.addWidget(scroll, 1)

@@ -5,7 +5,7 @@ Nothing is read or drawn that is not on screen, and a filter is one pass over id
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
@@ -66,6 +66,8 @@ class WorklistModel(QAbstractTableModel):
         super().__init__()
         self.session = session
         self.filter = "All"
+        #: Returns the colour of films that are decided on.
+        self.quiet: Callable[[], str] = lambda: "#78808b"
         self.words = ""
         self.order = reading_order.NAME
         self.scores: Mapping[str, float] = {}
@@ -159,8 +161,7 @@ class WorklistModel(QAbstractTableModel):
             return self._tip(case)
         if role == Qt.ItemDataRole.ForegroundRole:
             finished = self.session.list.is_finished(case.id)
-            # A grey that can be read in the dark theme and in the light one.
-            return QColor("#78808b") if finished else None
+            return QColor(self.quiet()) if finished else None
         return None
 
     def _cell(self, case: Case, column: int) -> str:

@@ -28,6 +28,7 @@ from qtpy.QtWidgets import (
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.formatting import subdued
 from napari_wsseg._widgets.parts.worker_thread import Latest
 from napari_wsseg._widgets.worklist import uncertainty as _uncertainty
 from napari_wsseg._widgets.worklist.model import COLUMNS, FILTERS, WorklistModel
@@ -106,6 +107,7 @@ class Worklist(QWidget):
         self._fitting = False
         self._own_widths = preferences.widths()
         self.table = self._table()
+        self.model.quiet = lambda: subdued(self.palette())
         self.empty = QLabel()
         self.empty.setWordWrap(True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)

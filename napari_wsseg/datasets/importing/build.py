@@ -34,7 +34,7 @@ from napari_wsseg.io.external import mask_files, mask_values
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.film_facts import Facts, reason
 from napari_wsseg.io.project import Project
-from napari_wsseg.io.project_folder import settings
+from napari_wsseg.io.project_folder import follow_ups, settings
 from napari_wsseg.io.project_folder.writer_lock import WriterLock
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.schema import Case, Mask
@@ -131,6 +131,9 @@ def _made(plan: Plan, folder: Path) -> Generator[Progress, None, ImportReport]:
             with project.transaction():
                 yield from growth.run(resumed)
                 project.audit(READER, "import", {"cases": growth.imported})
+            follow_ups.write(
+                growing, [(one, *film.taken) for one, film in growth.known.items()]
+            )
         _take_place(growing, folder)
         stopped = False
         key_file = film_names.key_file(key) if key else None

@@ -1,7 +1,8 @@
 """Which films of a folder are one patient's, so that no patient is learnt and tested.
 
-Patient IDs are read from DICOM headers, compared, and forgotten: no project, table or
-log holds them or anything made of them.
+Patient IDs and dates are read from DICOM headers, compared, and forgotten: no project,
+table or log holds them. What a project keeps is which of its films are one patient's,
+oldest first (`napari_wsseg.io.project_folder.follow_ups`).
 """
 
 from __future__ import annotations
@@ -32,11 +33,14 @@ class Patients:
         Films that are one patient's, by path; each film is in one of them.
     remarks
         What was odd about the patients.
+    times
+        By path: whose film it is, and when it was taken; of a person's films alone.
     """
 
     personal: bool
     groups: Sequence[tuple[str, ...]]
     remarks: tuple[str, ...] = field(default=())
+    times: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def any_known(self) -> bool:
@@ -68,6 +72,11 @@ def read(images: Path, paths: Sequence[str]) -> Generator[Progress, None, Patien
         named or any("^" in path for path in paths),
         _grouped(paths, found, nobody),
         tuple(remarks),
+        {
+            path: (owner.patient, owner.when)
+            for path, owner in found.items()
+            if owner.patient and owner.patient != nobody
+        },
     )
 
 

@@ -48,6 +48,9 @@ class Film:
         By finding.
     void
         Pixels that the source leaves to nobody: no loss and no figure counts them.
+    taken
+        Whose film it is and when it was taken, in words of which the later sorts after
+        the earlier; neither is kept, see `follow_ups`. Empty: not known.
     """
 
     path: str
@@ -55,6 +58,7 @@ class Film:
     split: Split
     masks: Mapping[str, MaskSource] = field(default_factory=dict)
     void: Callable[[Shape], Mask] | None = None
+    taken: tuple[str, str] = ("", "")
 
 
 def count(films: Iterable[Film], findings: Sequence[str], how_split: str) -> Summary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,9 +19,13 @@ from napari_wsseg._widgets.overlays import cover
 from napari_wsseg._widgets.review import run_quality
 from napari_wsseg._widgets.review.grey_window import TonePanel
 from napari_wsseg._widgets.review.legend import Legend
+from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg._widgets.review.stage_switcher import StagePanel
 from napari_wsseg._widgets.workbench import commands_of
 from napari_wsseg.io import runs
+from napari_wsseg.io.project import Project
+from napari_wsseg.io.project_folder import settings
+from napari_wsseg.schema import PALETTE, Finding
 from napari_wsseg.session import Session
 
 
@@ -139,3 +144,26 @@ def test_level_and_width_are_in_the_film_s_own_greys(bench: Workbench) -> None:
     panel = part(bench, TonePanel)
     bench.session.tone.set(bench.session.case.id, 0.0, 1.0)
     assert panel.width_value.text() == "255"
+
+
+@pytest.mark.gui
+def test_the_ratio_follows_what_is_drawn_and_says_whose_masks_it_is_of(
+    open_bench: Any, tmp_path: Path
+) -> None:
+    place = noise_project.make_project(tmp_path)
+    with Project.open(place, write=True) as project:
+        names = ("heart", "left_lung", "right_lung")
+        findings = [Finding(n, c) for n, c in zip(names, PALETTE, strict=False)]
+        settings.write(place, replace(project.settings, findings=tuple(findings)))
+    bench = open_bench(place)
+    facts = part(bench, Review).header.facts
+    assert "cardiothoracic" not in facts.text()
+    for name, columns in (
+        ("right_lung", (5, 25)),
+        ("left_lung", (50, 75)),
+        ("heart", (25, 60)),
+    ):
+        mask = np.zeros(SHAPE, bool)
+        mask[30:40, slice(*columns)] = True
+        bench.autosave.apply(name, mask, "brush")
+    assert "cardiothoracic ratio 0.50 (drawn)" in facts.text()
