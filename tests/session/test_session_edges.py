@@ -1,0 +1,100 @@
+"""Where a session ends: no project, the last film, the moment a pause is one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from helpers import noise_project
+from helpers.noise_project import Clock, blob
+from napari_wsseg.io.project import Project
+from napari_wsseg.session import Session, reading_order
+from napari_wsseg.session.expert_masks import IDLE_SECONDS
+
+
+def test_without_a_project_no_command_does_anything() -> None:
+    session = Session(reader="ann")
+    told: list[str] = []
+    session.message.connect(told.append)
+    for command in (
+        session.tick,
+        session.close,
+        session.prefetch,
+        session.read_again,
+        session.keep_work,
+        session.measure_pace,
+        session.undo_decision,
+        session.refresh_maps,
+    ):
+        command()
+    session.step(1)
+    session.decide("accept")
+    session.edit("nodule", blob())
+    assert session.case is None
+    assert session.candidates() == []
+    assert not session.may_draw("nodule")
+    assert not session.synthetic
+    assert session.seen_seconds == 0
+
+
+def test_a_pause_is_one_from_its_second_on(session: Session, clock: Clock) -> None:
+    experts = session.experts
+    assert experts is not None
+    assert experts.fold_if_idle() is False
+    assert experts.seconds_since_saved is None
+    session.edit("nodule", blob())
+    clock.now = IDLE_SECONDS - 0.01
+    assert experts.fold_if_idle() is False
+    assert experts.seconds_since_saved == pytest.approx(clock.now)
+    clock.now = IDLE_SECONDS
+    assert experts.fold_if_idle() is True
+    assert experts.fold_if_idle() is False
+
+
+def test_strokes_of_a_film_that_was_left_are_folded_at_once(session: Session) -> None:
+    experts = session.experts
+    assert experts is not None
+    session.edit("nodule", blob())
+    session.step(1)
+    assert experts.fold_if_idle() is True
+    assert experts.fold_if_idle() is False
+
+
+def test_either_end_of_the_list_is_told_and_so_is_that_all_are_read(
+    session: Session, place: Path
+) -> None:
+    told: list[str] = []
+    session.message.connect(told.append)
+    session.step(-1)
+    assert "the first film" in told[-1]
+    for _ in range(9):
+        session.step(1)
+    assert "the last film" in told[-1]
+    session.close()
+    with Project.open(place, write=True) as project:
+        for case in project.cases():
+            project.decide(case.id, "accept", reader="ann")
+    session.open_project(place)
+    session.go_to_unread()
+    assert "every film" in told[-1].lower()
+
+
+def test_every_order_has_every_film_once(session: Session, place: Path) -> None:
+    ids = noise_project.case_ids(place)
+    scores = {ids[2]: 0.9, ids[1]: 0.4}
+    now = datetime(2026, 11, 30, tzinfo=UTC)
+    found = {
+        order: reading_order.ordered(
+            session.list, ids, order, reader="ann", scores=scores, now=now
+        )
+        for order in (*reading_order.ORDERS, "as they are")
+    }
+    assert all(sorted(each) == sorted(ids) for each in found.values())
+    assert found["as they are"] == ids
+    assert found[reading_order.READERS][:2] == [ids[2], ids[1]]
+    again = reading_order.ordered(
+        session.list, ids, reading_order.RANDOM, reader="ann", scores={}, now=now
+    )
+    assert found[reading_order.RANDOM] == again
