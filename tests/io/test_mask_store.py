@@ -42,3 +42,9 @@ def test_what_a_killed_writer_left_is_swept_and_nothing_else(tmp_path: Path) -> 
     mask_store.remove_leftovers(tmp_path)
     assert [p.name for p in staging.iterdir()] == ["somebody's.txt"]
     assert mask_store.is_whole(tmp_path, CASE, "nodule", sha)
+
+
+def test_a_masks_hash_is_of_its_shape_too() -> None:
+    shapes = [(1, 4), (2, 4), (4, 2), (4, 1)]  # all a byte of nothing
+    blanks = [np.zeros(shape, bool) for shape in shapes]
+    assert len({mask_store.pixels_sha(blank) for blank in blanks}) == len(shapes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from helpers import noise_project
@@ -98,3 +99,41 @@ def test_every_order_has_every_film_once(session: Session, place: Path) -> None:
         session.list, ids, reading_order.RANDOM, reader="ann", scores={}, now=now
     )
     assert found[reading_order.RANDOM] == again
+
+
+def test_a_brush_leaves_what_an_earlier_tool_said(
+    session: Session, place: Path
+) -> None:
+    assert session.case is not None
+    case = session.case.id
+    session.edit("nodule", blob(), tool="from cam", source_run="run-1")
+    session.edit("nodule", blob() | blob(at=40))
+    session.close()
+    with Project.open(place) as project:
+        newest = project.history(case, "nodule")[-1]
+    assert (newest.tool, newest.source_run) == ("from cam", "run-1")
+
+
+def test_a_mask_that_is_put_back_is_one_and_none_is_none(session: Session) -> None:
+    experts = session.experts
+    assert experts is not None
+    experts.replace("nodule", blob().astype(bool))
+    assert "nodule" in experts.annotated
+    experts.replace("nodule", None)
+    assert "nodule" not in experts.annotated
+    assert not experts.masks["nodule"].any()
+
+
+def test_strokes_of_somebody_else_are_recovered_and_those_in_hand_are_not(
+    session: Session,
+) -> None:
+    experts, project, case = session.experts, session.project, session.case
+    assert experts is not None
+    assert project is not None
+    assert case is not None
+    session.edit("nodule", blob())
+    blank = np.zeros(noise_project.SHAPE, bool)
+    project.journal.record(case.id, "nodule", "ben", blank, blob().astype(bool))
+    recovered = experts.recover()
+    assert [(one.reader, one.finding) for one in recovered] == [("ben", "nodule")]
+    assert [row[2] for row in project.journal.pending()] == ["ann"]
