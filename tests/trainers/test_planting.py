@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from helpers.training import train
 from napari_wsseg.cli import main
+from napari_wsseg.io import film_cache
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, finish
 from napari_wsseg.phantom import generate, planting
 from napari_wsseg.phantom.dataset import write_dataset
 from napari_wsseg.phantom.planting import KINDS, kind_of, plant, spot
@@ -194,6 +195,22 @@ def test_an_unknown_finding_is_learnt_from_spots_taken_for_it(
     assert not choices["cardiomegaly"].startswith("spots")
     locked = json.loads((run.folder.path / "data.lock.json").read_text())
     assert {row["source"] for row in locked if row["finding"] == "nodule"} == {"spots"}
+
+
+def test_another_network_judges_no_spots(
+    chests: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = {"network": {"kind": "tied_deconv"}}
+    network = torch.nn.Identity(), header
+    with Project.open(chests) as project, monkeypatch.context() as patched:
+        patched.setattr(look_alikes.networks, "load", lambda *_, **__: network)
+        labels = Labels.from_project(project)
+        films = finish(film_cache.films(project, 64))
+        judge = look_alikes.asked(project, films, labels, ["nodule"], "some", "cpu")
+    assert not judge.sites
+    monkeypatch.setattr(look_alikes, "asked", lambda *_: judge)
+    with pytest.raises(DataError, match="spots want a classifier that has maps"):
+        train(chests, "segmentation", labels="spots", size=64, epochs=1, batch=4)
 
 
 def test_spots_that_are_taken_for_nothing_teach_nothing(

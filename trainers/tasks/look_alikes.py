@@ -160,6 +160,8 @@ def asked(
         project.folder, run, device=networks.device_of(device)
     )
     judge = LookAlikes(model, header, np.zeros(len(labels.findings)), {})
+    if header["network"]["kind"] != "classifier":
+        return judge
     train = labels.known_in("train")
     for name in findings:
         k = labels.findings.index(name)

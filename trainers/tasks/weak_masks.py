@@ -213,6 +213,12 @@ def _by_source(
         alike = _look_alikes.asked(
             context.project, films, labels, spots, run, config.device
         )
+        if not alike.sites:
+            raise DataError(
+                f"spots want a classifier that has maps of {' or '.join(spots)} on "
+                f"training films with and without; run {run} has none: choose others "
+                "(labels=irnet)"
+            )
     films, labels, found = yield from _planting.planted(
         context, films, labels, rows, config.seed, config.device, planted, alike
     )
