@@ -27,6 +27,7 @@ COMMANDS = {
     "propose": "let a promptable model of somebody else draw a mask for clicks",
     "evaluate": "score every stage against expert masks",
     "agreement": "tell how far readers of the same films agree",
+    "next": "name the films to read next, in one of several orders",
     "study": "tell what masks cost their readers, by what was offered to them",
     "report": "write a page with figures and pictures",
     "sweep": "train one recipe at several values of a setting, several times each",

@@ -11,7 +11,7 @@ import numpy as np
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops.tally import Overlap
-from napari_wsseg.pipeline import agreement
+from napari_wsseg.pipeline import agreement, film_orders
 from napari_wsseg.schema import Mask
 from napari_wsseg.session.reading_list import ReadingList
 
@@ -23,7 +23,16 @@ NAME, UNCERTAIN, READERS, MACHINE, DATE, RANDOM = (
     "Last decided first",
     "Random",
 )
-ORDERS = (NAME, UNCERTAIN, READERS, MACHINE, DATE, RANDOM)
+NEXT = {
+    "Next: random, a third negative": "random",
+    "Next: unsure at the outline": "outline",
+    "Next: stages disagree": "disagreement",
+    "Next: by chance, then unsure": "clasp",
+    "Next: as different as can be": "diverse",
+}
+"""Orders of `napari_wsseg.pipeline.film_orders`, under their names in the worklist."""
+
+ORDERS = (NAME, UNCERTAIN, READERS, MACHINE, DATE, RANDOM, *NEXT)
 
 SIDE = 256
 """Longest side, in pixels, at which a machine's mask is compared with an expert's."""
@@ -56,7 +65,7 @@ def ordered(
         Whose shuffle.
     scores
         By case id, the highest first, for the orders that need them; films without one
-        come last.
+        come last. For `NEXT`, those of `next_films`.
     now
         From when the day is counted back; by default now, UTC.
     """
@@ -69,7 +78,7 @@ def ordered(
     if order == DATE:
         dates = {c: d.created for c, d in reading.decisions.items()}
         return sorted(case_ids, key=lambda c: dates.get(c, ""), reverse=True)
-    if order in (READERS, MACHINE):
+    if order in (READERS, MACHINE, *NEXT):
         return sorted(case_ids, key=lambda c: -scores.get(c, -1.0))
     if order == UNCERTAIN:
         recent = reading.recently_seen(now or datetime.now(UTC))
@@ -83,6 +92,20 @@ def ordered(
             ),
         )
     return list(case_ids)
+
+
+def next_films(folder: Path, order: str) -> tuple[dict[str, float], str]:
+    """Return each film's place in one of `NEXT`, the first highest, 0 to 1.
+
+    Films on which somebody has a final verdict have none. With it comes why the order
+    is by chance so far, empty if it is not.
+    """
+    name = NEXT[order]
+    with Project.open(folder) as project:
+        waiting = film_orders.unread(project, None)
+        found = film_orders.ranked(project, name, case_ids=waiting)
+        why = film_orders.by_chance_because(project, name)
+    return {one: 1 - place / len(found) for place, one in enumerate(found)}, why
 
 
 def between_readers(folder: Path) -> dict[str, float]:

@@ -71,6 +71,8 @@ class WorklistModel(QAbstractTableModel):
         self.words = ""
         self.order = reading_order.NAME
         self.scores: Mapping[str, float] = {}
+        #: Places in an order of `reading_order.NEXT`, which no column shows.
+        self.places: Mapping[str, float] = {}
         #: The finding that the network is least sure of, and its probability.
         self.least_sure: Mapping[str, tuple[str, float]] = {}
         self.disagreeing: Mapping[str, float] = {}
@@ -80,7 +82,7 @@ class WorklistModel(QAbstractTableModel):
 
     def forget(self) -> None:
         """Start anew with another list of cases."""
-        self.scores, self.disagreeing = {}, {}
+        self.scores, self.places, self.disagreeing = {}, {}, {}
         self.least_sure = {}
 
     def refresh(self) -> None:
@@ -269,10 +271,11 @@ class WorklistModel(QAbstractTableModel):
         session = self.session
         if self.order == reading_order.RANDOM:
             return case_ids
+        next_ = self.order in reading_order.NEXT
         return reading_order.ordered(
             session.list,
             case_ids,
             self.order,
             reader=session.reader,
-            scores=self.scores,
+            scores=self.places if next_ else self.scores,
         )
