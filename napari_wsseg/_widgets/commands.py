@@ -212,6 +212,7 @@ class Commands(QObject):
             self.comparison.show_bare(hidden)
         self.bench.extras.refresh()
         self.bench.compared.refresh()
+        self.bench.look_here.refresh()
 
     def _let_go(self) -> None:
         """Give the keys back; nothing of the window may outlive it."""

@@ -1,4 +1,4 @@
-"""``wsseg next``: which films to read next."""
+"""``wsseg next``: which films to read next, or to look at again."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ def add(command: argparse.ArgumentParser) -> None:
         "--order", choices=tuple(ORDERS), default=DEFAULT, help=f"{words} (%(default)s)"
     )
     command.add_argument(
+        "--again",
+        action="store_true",
+        help="accepted masks to look at again instead, the least likely first",
+    )
+    command.add_argument(
         "-n", "--number", type=_at_least_one, default=16, help="films (%(default)s)"
     )
     command.add_argument(
         "--split",
         choices=(*SPLITS, "all"),
-        default="train",
-        help="of which split (%(default)s)",
+        help="of which split (train; with --again: all)",
     )
     command.add_argument(
         "--seed", type=int, default=0, help="of all chance (%(default)s)"
@@ -38,9 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_wsseg.io.project import Project
     from napari_wsseg.pipeline import film_orders
 
+    if arguments.again:
+        return _again(arguments)
     order = arguments.order
     with Project.open(arguments.project) as project:
-        split = None if arguments.split == "all" else arguments.split
+        named = arguments.split or "train"
+        split = None if named == "all" else named
         waiting = film_orders.unread(project, split)
         found = film_orders.ranked(
             project, order, case_ids=waiting, seed=arguments.seed
@@ -51,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     if chance:
         _output.person(f"{chance}.")
     if not films:
-        _output.person(f"no film of {arguments.split} waits for a verdict.")
+        _output.person(f"no film waits for a verdict (split: {named}).")
     elif not arguments.json:
         rows = [[n, c.name, _labelled(c.labels)] for n, c in enumerate(films, 1)]
         _output.person(_output.table([("next", "film", "labelled with"), *rows]))
@@ -64,6 +71,37 @@ def run(arguments: argparse.Namespace) -> int:
                 "films": [{"case": one.id, "film": one.name} for one in films],
             }
         )
+    return 0
+
+
+def _again(arguments: argparse.Namespace) -> int:
+    """Name accepted masks, the least likely under the last stage on top."""
+    from napari_wsseg.io.project import Project
+    from napari_wsseg.pipeline import look_again
+
+    with Project.open(arguments.project) as project:
+        named = arguments.split or "all"
+        ids = set(project.case_ids(None if named == "all" else named))
+        every = [one for one in look_again.accepted(project) if one.case in ids]
+        found = every[: arguments.number]
+        cases = project.some_cases([one.case for one in found])
+    rows = [
+        {
+            **{"case": one.case, "film": cases[one.case].name},
+            **{"finding": one.finding, "stage": one.stage},
+            **{"quality": round(one.quality, 3), "dice": round(one.dice, 3)},
+        }
+        for one in found
+    ]
+    if arguments.json:
+        _output.program({"rule": look_again.RULE, "n": len(every), "masks": rows})
+    elif not rows:
+        _output.person("no film was accepted that a stage in use has seen.")
+    else:
+        heads = ("film", "finding", "quality", "Dice to the draft", "stage")
+        keys = ("film", "finding", "quality", "dice", "stage")
+        _output.person(_output.table([heads, *([r[k] for k in keys] for r in rows)]))
+        _output.person(look_again.RULE)
     return 0
 
 

@@ -54,6 +54,22 @@ def keep_largest(mask: Mask, *, count: int = 1) -> Mask:
     return np.isin(regions, largest)
 
 
+def nearest(mask: Mask, shape: tuple[int, int]) -> Mask:
+    """Return a mask on another grid, edge to edge, each cell the pixel at its middle.
+
+    Parameters
+    ----------
+    mask : (H, W) bool
+    shape
+        Rows and columns wanted.
+    """
+    rows, columns = (
+        ((np.arange(small) + 0.5) * large / small).astype(int)
+        for small, large in zip(shape, mask.shape, strict=True)
+    )
+    return np.asarray(mask[np.ix_(rows, columns)], bool)
+
+
 def remove_small(mask: Mask, *, min_area: float = MIN_AREA) -> Mask:
     """Remove regions of a (H, W) mask below `min_area`, a share of the film in [0, 1].
 

@@ -74,6 +74,11 @@ class Views:
     scores: Mapping[str, NDArray[np.float32]]
     asked: tuple[int, ...]
 
+    @property
+    def last(self) -> str:
+        """The last stage that has seen the film."""
+        return [*self.masks][-1]
+
 
 def ranked(
     project: Project,
@@ -175,11 +180,8 @@ def outline_doubt(views: Views) -> float:
     where it is highest. A film that is labelled with a finding of which there is no
     draft is as unsure as can be.
     """
-    stage = next(reversed(views.masks))
-    doubts = [
-        _near_outline(views.scores[stage][k], views.masks[stage][k])
-        for k in views.asked
-    ]
+    scores, masks = views.scores[views.last], views.masks[views.last]
+    doubts = [_near_outline(scores[k], masks[k]) for k in views.asked]
     return max(doubts, default=0.0)
 
 
@@ -196,8 +198,8 @@ def stage_disagreement(views: Views) -> float:
 
 def entropies(views: Views) -> dict[int, float]:
     """Return the mean binary entropy of the last stage's score, by finding asked."""
-    stage = next(reversed(views.masks))
-    return {k: float(_entropy(views.scores[stage][k]).mean()) for k in views.asked}
+    scores = views.scores[views.last]
+    return {k: float(_entropy(scores[k]).mean()) for k in views.asked}
 
 
 def features(maps: StageMaps) -> NDArray[np.float64]:
@@ -304,8 +306,8 @@ def _by(measure: Callable[[Views], float]) -> _Rank:
     ) -> list[str]:
         seconds = expected_seconds(project)
         scores = {
-            case.id: measure(views) / seconds(case)
-            for case, views in _views(project, case_ids)
+            case.id: measure(each) / seconds(case)
+            for case, each in views(project, case_ids)
         }
         return sorted(case_ids, key=lambda one: -scores.get(one, -1.0))
 
@@ -317,8 +319,8 @@ def _clasp(
 ) -> list[str]:
     """Draw finding by finding; after ClaSP PE (class-stratified power sampling)."""
     seconds, strata = expected_seconds(project), dict[int, dict[str, float]]()
-    for case, views in _views(project, case_ids):
-        for k, entropy in entropies(views).items():
+    for case, each in views(project, case_ids):
+        for k, entropy in entropies(each).items():
             strata.setdefault(k, {})[case.id] = entropy / seconds(case)
     n_read = project.n_cases() - len(unread(project, None))
     groups = []
@@ -405,7 +407,21 @@ def small_shape(shape: tuple[int, int], side: int = SIDE) -> tuple[int, int]:
     return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
 
 
-def _views(project: Project, case_ids: Sequence[str]) -> Iterator[tuple[Case, Views]]:
+def views(project: Project, case_ids: Sequence[str]) -> Iterator[tuple[Case, Views]]:
+    """Yield what the runs in use say of films; those that none has seen are left out.
+
+    Parameters
+    ----------
+    project
+        Open. Maps are read one film at a time.
+    case_ids
+        Whose.
+
+    Raises
+    ------
+    DataError
+        A file of maps is damaged.
+    """
     folder, in_use = project.folder, project.runs_in_use()
     runs = {stage: in_use[stage] for stage in STAGES if stage in in_use}
     read = {s: stages.read_settings(folder, s, run) for s, run in runs.items()}
@@ -415,9 +431,9 @@ def _views(project: Project, case_ids: Sequence[str]) -> Iterator[tuple[Case, Vi
         found = {s: stages.read(folder, s, runs[s], one) for s in settings}
         maps = {stage: each for stage, each in found.items() if each is not None}
         case = project.case(one)
-        views = views_on(case, maps, settings, findings) if maps else None
-        if views is not None:
-            yield case, views
+        seen = views_on(case, maps, settings, findings) if maps else None
+        if seen is not None:
+            yield case, seen
 
 
 def _bent(

@@ -10,16 +10,17 @@ import numpy as np
 
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
+from napari_wsseg.ops import masks
 from napari_wsseg.ops.tally import Overlap
-from napari_wsseg.pipeline import agreement, film_orders
-from napari_wsseg.schema import Mask
+from napari_wsseg.pipeline import agreement, film_orders, look_again
 from napari_wsseg.session.reading_list import ReadingList
 
-NAME, UNCERTAIN, READERS, MACHINE, DATE, RANDOM = (
+NAME, UNCERTAIN, READERS, MACHINE, AGAIN, DATE, RANDOM = (
     "Name",
     "Most uncertain first",
     "Readers disagree most",
     "Machine differs most",
+    "Accepted, least likely first",
     "Last decided first",
     "Random",
 )
@@ -32,7 +33,7 @@ NEXT = {
 }
 """Orders of `napari_wsseg.pipeline.film_orders`, under their names in the worklist."""
 
-ORDERS = (NAME, UNCERTAIN, READERS, MACHINE, DATE, RANDOM, *NEXT)
+ORDERS = (NAME, UNCERTAIN, READERS, MACHINE, AGAIN, DATE, RANDOM, *NEXT)
 
 SIDE = 256
 """Longest side, in pixels, at which a machine's mask is compared with an expert's."""
@@ -78,7 +79,7 @@ def ordered(
     if order == DATE:
         dates = {c: d.created for c, d in reading.decisions.items()}
         return sorted(case_ids, key=lambda c: dates.get(c, ""), reverse=True)
-    if order in (READERS, MACHINE, *NEXT):
+    if order in (READERS, MACHINE, AGAIN, *NEXT):
         return sorted(case_ids, key=lambda c: -scores.get(c, -1.0))
     if order == UNCERTAIN:
         recent = reading.recently_seen(now or datetime.now(UTC))
@@ -114,6 +115,23 @@ def between_readers(folder: Path) -> dict[str, float]:
         return agreement.disagreement(project)
 
 
+def accepted_again(folder: Path, stage: str, run: str) -> dict[str, float]:
+    """Return 1 − the quality of the least likely accepted mask, by case id.
+
+    Parameters
+    ----------
+    folder
+        The project's.
+    stage, run
+        Not asked for: it goes by the last stage in use that has seen the film.
+    """
+    with Project.open(folder) as project:
+        found: dict[str, float] = {}
+        for one in look_again.accepted(project):
+            found.setdefault(one.case, 1 - one.quality)
+    return found
+
+
 def machine_against_expert(folder: Path, stage: str, run: str) -> dict[str, float]:
     """Return 1 − the lowest Dice of a stage and the masks that count, by case id.
 
@@ -147,12 +165,12 @@ def machine_against_expert(folder: Path, stage: str, run: str) -> dict[str, floa
             maps = stages.read(folder, stage, run, case_id)
             if maps is None:
                 continue
-            shape = _small(project.case(case_id).shape)
+            shape = film_orders.small_shape(project.case(case_id).shape, SIDE)
             drafts = pipeline.stage_masks(maps, settings, shape)
             dices = [
                 Overlap.between(
                     np.asarray(drafts[settings.findings.index(name)], bool),
-                    _nearest(mask, shape),
+                    masks.nearest(mask, shape),
                 ).dice
                 for name, mask in project.expert_masks(case_id).items()
                 if name in settings.findings
@@ -160,16 +178,3 @@ def machine_against_expert(folder: Path, stage: str, run: str) -> dict[str, floa
             if dices:
                 found[case_id] = 1 - min(dices)
     return found
-
-
-def _small(shape: tuple[int, int]) -> tuple[int, int]:
-    factor = min(1.0, SIDE / max(shape))
-    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
-
-
-def _nearest(mask: Mask, shape: tuple[int, int]) -> Mask:
-    rows, columns = (
-        ((np.arange(small) + 0.5) * large / small).astype(int)
-        for small, large in zip(shape, mask.shape, strict=True)
-    )
-    return np.asarray(mask[np.ix_(rows, columns)], bool)

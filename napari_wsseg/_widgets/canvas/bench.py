@@ -23,6 +23,7 @@ from napari_wsseg._widgets.canvas.case_switch import FilmTurn
 from napari_wsseg._widgets.canvas.comparison_layers import ComparedLayers
 from napari_wsseg._widgets.canvas.fit import FilmFit
 from napari_wsseg._widgets.canvas.held_keys import HeldKeys
+from napari_wsseg._widgets.canvas.look_here import LookHere
 from napari_wsseg._widgets.canvas.napari_internals import canvas_widget
 from napari_wsseg._widgets.canvas.orientation import Turn, turn
 from napari_wsseg._widgets.canvas.sight import Sight
@@ -77,6 +78,7 @@ class Workbench(QObject):
         self.layers = CaseLayers(viewer, self.session, self.drawing)
         self.extras = ExtraLayers(viewer, self.session, self.layers)
         self.compared = ComparedLayers(viewer, self.session, self.layers)
+        self.look_here = LookHere(viewer, self.session, self.layers)
         self.autosave = Autosave(self.layers, self.session)
         self.grow = GrowTool(
             viewer, self.session, self.layers, self.autosave, self.drawing, self
@@ -166,6 +168,7 @@ class Workbench(QObject):
         self.autosave.close()
         self.extras.close()
         self.compared.close()
+        self.look_here.close()
         self.layers.close()
         self.loading.close()
         self.drawing.close()

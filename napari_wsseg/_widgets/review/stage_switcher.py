@@ -116,6 +116,13 @@ class StagePanel(QWidget):
             "Draw the outlines to the edges of the film (pixel-adaptive refinement); "
             "what is accepted is what is shown"
         )
+        self.look = QCheckBox("Look here")
+        self.look.setToolTip(
+            "Mark where at least half of the other stages, and the segmentation of the "
+            "run before, contradict the draft on screen.\nPink: they leave out what "
+            "it marks. Blue: they mark what it leaves out.\nWhere all err alike "
+            "nothing is marked."
+        )
         self.grid = QPushButton("Side by side  T")
         self.grid.setToolTip("All stages of this film beside each other")
         self.compare = CompareRow(bench)
@@ -178,7 +185,11 @@ class StagePanel(QWidget):
         layout.addWidget(self.extra)
         layout.addWidget(self.legend)
         layout.addLayout(sliders)
-        layout.addWidget(self.snap)
+        boxes = QHBoxLayout()
+        boxes.addWidget(self.snap)
+        boxes.addWidget(self.look)
+        boxes.addStretch(1)
+        layout.addLayout(boxes)
         layout.addLayout(buttons)
 
     def _connect(self) -> None:
@@ -207,12 +218,17 @@ class StagePanel(QWidget):
         self.blend_reset.clicked.connect(self._reset_blend)
         self.reset.clicked.connect(self._reset_threshold)
         self.snap.toggled.connect(self._snapped)
+        self.look.toggled.connect(self._look_here)
         self.threshold.sliderReleased.connect(self.bench.focus_canvas)
         self.extra.toggled.connect(self._toggle_extra)
         self.grid.clicked.connect(lambda: self.bench.stages_wanted.emit())
 
     def _snapped(self, on: bool) -> None:
         self.session.looking.set_snap(on)
+        self.bench.focus_canvas()
+
+    def _look_here(self, on: bool) -> None:
+        self.bench.look_here.want("contested", on)
         self.bench.focus_canvas()
 
     def _toggle_extra(self, on: bool) -> None:
@@ -342,6 +358,7 @@ class StagePanel(QWidget):
         self._tell_quality(stage)
         self.threshold.setEnabled(stage is not None)
         self.snap.setEnabled(stage is not None)
+        self.look.setEnabled(stage is not None and len(self.session.stages()) > 1)
         if stage and looking.finding:
             value = looking.drafts.threshold(stage, looking.finding.name)
             _set(self.threshold, round(value * 100))

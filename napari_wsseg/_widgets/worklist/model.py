@@ -53,7 +53,10 @@ _UNCERTAINTY = (
     "toss, 0.00 is certain of all, be they present or absent. p is the probability of "
     "the finding that it is least sure of. Click to put the most uncertain films first."
 )
-_DIFFERENCE = "How far masks differ: 1 less the lowest Dice of a finding."
+_DIFFERENCE = (
+    "How far masks differ: 1 less the lowest Dice of a finding; of accepted masks, 1 "
+    "less the soft minimum of their likelihood under the last stage."
+)
 
 
 class WorklistModel(QAbstractTableModel):
@@ -149,7 +152,11 @@ class WorklistModel(QAbstractTableModel):
         return None
 
     def _apart(self) -> bool:
-        return self.order in (reading_order.READERS, reading_order.MACHINE)
+        return self.order in (
+            reading_order.READERS,
+            reading_order.MACHINE,
+            reading_order.AGAIN,
+        )
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return what one cell shows."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from qtpy.QtCore import QModelIndex, Qt, QTimer
 from qtpy.QtGui import QResizeEvent
@@ -45,6 +46,14 @@ _NAMES = 220
 """Pixels of a name for which columns that matter less give way."""
 _MEASURED = 400
 """Names, of thousands, by which the column is made wide enough."""
+
+_Measure = Callable[[Path, str, str], dict[str, float]]
+
+_MEASURES: Mapping[str, _Measure] = {
+    reading_order.MACHINE: reading_order.machine_against_expert,
+    reading_order.AGAIN: reading_order.accepted_again,
+}
+"""What an order goes by, where it is not how uncertain films are."""
 
 _UNCERTAIN = COLUMNS.index("Uncertain")
 _ORDERS = {1: reading_order.NAME, _UNCERTAIN: reading_order.UNCERTAIN}
@@ -102,6 +111,8 @@ class Worklist(QWidget):
             "those you saw today wait at the end.\n"
             "Readers disagree most: lowest Dice between readers who are both done.\n"
             "Machine differs most: lowest Dice of the last stage and the expert mask.\n"
+            "Accepted, least likely first: accepted masks to look at again, by the\n"
+            "likelihood of their worst pixels under the last stage.\n"
             "Random: the same shuffle each time, different for every reader.\n"
             "Next …: unread films first, a third of them negative; none of these has\n"
             "been shown to save time over the first, which is by chance."
@@ -441,9 +452,9 @@ class Worklist(QWidget):
             return
         stage, run = ran[0]
         # What the machine hesitates about is worth a glance in every other order.
-        measure = _uncertainty.scores
-        if order == reading_order.MACHINE and session.reading.mode != "blind":
-            measure = reading_order.machine_against_expert
+        measure: _Measure = _uncertainty.scores
+        if session.reading.mode != "blind":
+            measure = _MEASURES.get(order, measure)
         self._scores.submit(
             lambda: measure(folder, stage, run),
             lambda scores: self._scored(order, scores),
@@ -487,6 +498,7 @@ class Worklist(QWidget):
             reading_order.UNCERTAIN,
             reading_order.READERS,
             reading_order.MACHINE,
+            reading_order.AGAIN,
         ):
             self._filter()
         else:

@@ -15,7 +15,7 @@ import numpy as np
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
-from napari_wsseg.ops import metrics
+from napari_wsseg.ops import masks, metrics
 from napari_wsseg.schema import STAGES, Annotation, Mask, StageMaps
 from napari_wsseg.session.drafts import Drafts
 from napari_wsseg.session.open_case import OpenedCase
@@ -26,6 +26,8 @@ MOST = 6
 
 SAME = 0.97
 """Dice from which on two candidates are one."""
+
+RUN_BEFORE = "segmentation of the run before"
 
 _OTHER_CUTS = ((0.6, "lower cut"), (1.5, "higher cut"))
 
@@ -147,7 +149,7 @@ def _run_before(
             return np.zeros(shape, bool)
         return before.draft(maps, "segmentation", finding, shape, case.labels)
 
-    yield Candidate("segmentation of the run before", draw, run)
+    yield Candidate(RUN_BEFORE, draw, run)
 
 
 def _last_version(
@@ -163,14 +165,6 @@ def _last_version(
         return  # The panel of versions says what is wrong with it.
     yield Candidate(
         f"version {before.version}",
-        lambda shape: _nearest(mask, shape),
+        lambda shape: masks.nearest(mask, shape),
         before.source_run,
     )
-
-
-def _nearest(mask: Mask, shape: tuple[int, int]) -> Mask:
-    rows, columns = (
-        ((np.arange(small) + 0.5) * large / small).astype(int)
-        for small, large in zip(shape, mask.shape, strict=True)
-    )
-    return np.asarray(mask[np.ix_(rows, columns)], bool)

@@ -1,0 +1,96 @@
+"""Accepted masks that the last stage finds unlikely are the first to look at again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers import noise_project
+from napari_wsseg.cli import main
+from napari_wsseg.io import stages
+from napari_wsseg.io.project import INDEX, Project
+from napari_wsseg.ops import masks
+from napari_wsseg.pipeline import look_again
+from napari_wsseg.schema import StageSettings
+from napari_wsseg.session import reading_order
+
+#: The hot upper left quarter of the square, on films of 96 × 80 in it.
+HOT = np.s_[:48, :40]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Make four films: drawn as drafted, with a hole, elsewhere, and not accepted."""
+    place = noise_project.make_project(tmp_path)
+    noise_project.add_stage(place)
+    noise_project.adopt(place)
+    cut = StageSettings(noise_project.FINDINGS, (0.5, 0.5), (0.5, 0.5))
+    stages.write_settings(place, "cam", noise_project.RUN, cut)
+    as_drafted = np.zeros(noise_project.SHAPE, bool)
+    as_drafted[HOT] = True
+    holed = as_drafted.copy()
+    holed[10:14, 10:14] = False
+    elsewhere = as_drafted[::-1].copy()
+    with Project.open(place, write=True) as project:
+        ids = project.case_ids()
+        drawn = (as_drafted, holed, elsewhere, elsewhere)
+        for one, mask in zip(ids, drawn, strict=True):
+            for finding in noise_project.FINDINGS:
+                project.put_mask(one, finding, mask, reader="ann", tool="brush")
+            verdict = "flag" if one == ids[3] else "accept"
+            project.decide(one, verdict, reader="ann", seconds=3)
+    return place
+
+
+def test_quality_is_near_its_worst_pixels() -> None:
+    mask = np.zeros((30, 30), bool)
+    mask[:15] = True
+    score = np.where(mask, 0.95, 0.05).astype(np.float32)
+    assert look_again.quality_of(mask, score) == pytest.approx(0.95)
+    wrong = score.copy()
+    wrong[:3, :3] = 0.05
+    assert look_again.quality_of(mask, wrong) < 0.2
+    unsure = np.full_like(score, 0.6) * mask + 0.4 * ~mask
+    assert look_again.quality_of(mask, wrong) < look_again.quality_of(mask, unsure)
+
+
+def test_masks_come_the_least_likely_first_and_only_accepted_ones(place: Path) -> None:
+    with Project.open(place) as project:
+        ids = project.case_ids()
+        found = look_again.accepted(project)
+    assert {one.case for one in found} == set(ids[:3])
+    nodules = [one for one in found if one.finding == "nodule"]
+    assert [one.case for one in nodules] == [ids[2], ids[1], ids[0]]
+    # A label that says no finds no draft on the film, and any mask of it unlikely.
+    assert nodules[0].dice < 0.1 < 0.9 < nodules[1].dice < nodules[2].dice
+    scores = reading_order.accepted_again(place, "cam", noise_project.RUN)
+    assert max(scores, key=scores.__getitem__) == ids[2]
+    assert set(scores) == set(ids[:3])
+
+
+def test_the_command_says_the_rule_and_leaves_the_project_as_it_is(
+    place: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    index = (place / INDEX).read_bytes()
+    assert main(["next", "--again", "-p", str(place), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    qualities = [row["quality"] for row in answer["masks"]]
+    assert qualities == sorted(qualities)
+    assert answer["n"] == 6
+    assert "no verdict" in answer["rule"]
+    assert main(["next", "--again", "-p", str(place), "-n", "1"]) == 0
+    assert "film2" in capsys.readouterr().err
+    assert main(["next", "--again", "-p", str(place), "--split", "test"]) == 0
+    assert "no film was accepted" in capsys.readouterr().err
+    assert (place / INDEX).read_bytes() == index
+
+
+def test_a_mask_on_a_coarser_grid_keeps_its_place() -> None:
+    mask = np.zeros((100, 60), bool)
+    mask[50:, 30:] = True
+    small = masks.nearest(mask, (10, 6))
+    assert small[5:, 3:].all()
+    assert small.sum() == 15
