@@ -59,6 +59,8 @@ class ExportPanel(QWidget):
         self._due.timeout.connect(self._ask)
         when_in_sight(self, self._come)
         self._own_folder = False
+        self._asked: dict[str, Any] | None = None
+        self._shown: dict[str, Any] | None = None
         self._build()
         listen(self, self._on_project, session.project_changed)
         listen(self, self._due.start, session.decided)
@@ -111,6 +113,20 @@ class ExportPanel(QWidget):
             "that has it, and nowhere else"
         )
         self.run = _combo("Run")
+        self.place = _combo("Where to")
+        self.place.addItem("A folder", "folder")
+        self.place.addItem("An archive (PACS)", "archive")
+        self.place.setToolTip(
+            "A folder; or the archive that films came from, by DICOMweb or DIMSE: "
+            "accepted films alone, each instance once"
+        )
+        self.archive = QLineEdit()
+        self.archive.setAccessibleName("Address of the archive")
+        self.archive.setPlaceholderText("https://…/dicom-web, or dimse://AET@HOST:PORT")
+        self.archive.setToolTip(
+            "Name and password come from WSSEG_PACS_USER and WSSEG_PACS_PASSWORD or "
+            "the keyring, never from here"
+        )
         self.folder = QLineEdit()
         self.folder.setAccessibleName("Folder to export to")
         self.choose_button = QPushButton("Choose…")
@@ -126,7 +142,12 @@ class ExportPanel(QWidget):
         self.rows.addRow("", self.accepted)
         self.rows.addRow("Identity", self.identity)
         self.rows.addRow("Run", self.run)
-        self.rows.addRow("Folder", where)
+        self.rows.addRow("To", self.place)
+        self.rows.addRow("Archive", self.archive)
+        self.where = QWidget()
+        where.setContentsMargins(0, 0, 0, 0)
+        self.where.setLayout(where)
+        self.rows.addRow("Folder", self.where)
         self.choices = QWidget()
         self.choices.setLayout(self.rows)
         self.preview, self.result = WrappedLabel(), WrappedLabel()
@@ -157,8 +178,9 @@ class ExportPanel(QWidget):
 
     def _connect(self) -> None:
         self.format.currentIndexChanged.connect(self._on_format)
-        for combo in (self.split, self.reader, self.identity, self.run):
+        for combo in (self.split, self.reader, self.identity, self.run, self.place):
             combo.currentIndexChanged.connect(self._changed)
+        self.archive.textEdited.connect(self._changed)
         self.accepted.toggled.connect(self._changed)
         self.folder.textEdited.connect(self._on_folder)
         self.choose_button.clicked.connect(self._choose)
@@ -214,6 +236,7 @@ class ExportPanel(QWidget):
 
     def _changed(self) -> None:
         self.preview.setText("")
+        self._shown = None
         self._due.start()
         self._refresh()
 
@@ -244,19 +267,27 @@ class ExportPanel(QWidget):
         """Return the folder that is written into."""
         return Path(self.folder.text().strip()).expanduser()
 
+    def _to_archive(self) -> bool:
+        """Whether masks go to an archive; only formats of DICOM can."""
+        card = self._card()
+        dicom = card is not None and bool(card["identities"])
+        return dicom and self.place.currentData() == "archive"
+
     def _card(self) -> dict[str, Any] | None:
         return self.formats.get(self.format.currentData() or "")
 
     def _wanted(self, *, dry_run: bool) -> dict[str, Any] | None:
         project, card = self.session.project, self._card()
-        folder = self.folder.text().strip()
-        if project is None or card is None or not folder:
+        archive = self.archive.text().strip() if self._to_archive() else ""
+        there = archive if self._to_archive() else self.folder.text().strip()
+        if project is None or card is None or not there:
             return None
         return {
             "project": str(project.folder),
             "format": card["name"],
             "kind": card["kind"],
             "out": str(self._place()),
+            "archive": archive,
             "split": self.split.currentData(),
             "reader": self.reader.currentData(),
             "accepted": self.accepted.isChecked(),
@@ -274,6 +305,8 @@ class ExportPanel(QWidget):
             self._ask_formats()
         elif wanted is not None:
             self.preview.setText("Looking at what would be written …")
+            self._shown = None
+            self._asked = wanted
             self._asking.start(wanted)
 
     def _ask_formats(self) -> None:
@@ -292,6 +325,7 @@ class ExportPanel(QWidget):
         if event == "formats":
             self._learn(record["formats"])
         elif event == "finished":
+            self._shown = self._asked
             self.preview.setText(_preview_text.preview(record, self.palette()))
         elif event == "failed":
             self.preview.setText(
@@ -329,12 +363,31 @@ class ExportPanel(QWidget):
             widget.setVisible(ready)
         self.choices.setEnabled(not self.busy)
         self.bar.setVisible(self.busy)
-        self.export_button.setEnabled(
-            not self.busy and self._wanted(dry_run=False) is not None
-        )
-        self.export_button.setToolTip("Write these files; nothing else is changed")
+        self._show_places()
+        self.export_button.setEnabled(not self.busy and self._may_start())
+        self.export_button.setText("Store" if self._to_archive() else "Export")
         self.cancel_button.setEnabled(self.busy)
         self.open_button.setEnabled(bool(folder) and self._place().is_dir())
+
+    def _may_start(self) -> bool:
+        """Whether all is chosen, and shown what would come where it is an archive."""
+        wanted = self._wanted(dry_run=True)
+        return wanted is not None and (not wanted["archive"] or wanted == self._shown)
+
+    def _show_places(self) -> None:
+        """Show the lines of the place that is chosen."""
+        card, archive = self._card(), self._to_archive()
+        self.rows.setRowVisible(self.place, bool(card and card["identities"]))
+        self.rows.setRowVisible(self.archive, archive)
+        self.rows.setRowVisible(self.where, not archive)
+        # Of others an archive takes none.
+        masks = card is None or card["kind"] != "model"
+        self.rows.setRowVisible(self.accepted, masks and not archive)
+        self.export_button.setToolTip(
+            "Store these instances; possible once it was shown what would be stored"
+            if archive
+            else "Write these files; nothing else is changed"
+        )
 
 
 def panel(bench: Workbench) -> QWidget:

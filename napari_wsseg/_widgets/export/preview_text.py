@@ -14,8 +14,18 @@ from napari_wsseg._widgets.parts.formatting import count, red
 MOST = 6
 
 
+IDENTITIES = {
+    "same-patient": "<b>Same patient</b>: they join the patient and study that the "
+    "archive has for each film",
+    "de-identified": "<b>De-identified</b>: film and masks as nobody's, with new "
+    "numbers; no study of the archive is touched",
+}
+
+
 def preview(record: Mapping[str, Any], palette: QPalette) -> str:
     """Say what would be written."""
+    if "host" in record:
+        return _would_store(record, palette)
     files = count(record["files"], "file")
     words = f"Would write <b>{files}</b>"
     if record["masks"]:
@@ -24,6 +34,16 @@ def preview(record: Mapping[str, Any], palette: QPalette) -> str:
     if record["existing"]:
         words += f". {count(record['existing'], 'file')} there would be replaced"
     return "<br>".join([f"{words}.", notes(record, palette)])
+
+
+def _would_store(record: Mapping[str, Any], palette: QPalette) -> str:
+    """Say what would be stored in an archive, and as whose."""
+    instances = count(record["instances"], "instance")
+    words = (
+        f"Would store <b>{instances}</b> of accepted films in {escape(record['host'])}"
+    )
+    whose = IDENTITIES[record["identity"]]
+    return "<br>".join([f"{words}.", f"{whose}.", notes(record, palette)])
 
 
 def notes(record: Mapping[str, Any], palette: QPalette) -> str:
@@ -47,7 +67,13 @@ def problem(message: str, palette: QPalette) -> str:
 
 
 def done(record: Mapping[str, Any]) -> str:
-    """Say what was written."""
+    """Say what was written, or what an archive answered."""
+    if "host" in record:
+        refused = len(record["refused"])
+        sign = "⚠" if refused else "✓"
+        words = f"{sign} {record['host']}: {record['stored']} stored, "
+        words += f"{record['already_there']} already there, {refused} refused."
+        return " ".join([words, *record["refused"][:MOST]])
     return f"✓ {count(record['files'], 'file')} written."
 
 

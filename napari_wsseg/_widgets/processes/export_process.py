@@ -76,10 +76,33 @@ def _job(project: Any, wanted: Mapping[str, Any]) -> Generator[Progress, None, A
         return writing.model_steps(project, name, out, run, dry_run=dry_run)
     scope = Scope(wanted["split"], wanted["reader"], wanted["accepted"])
     identity = wanted["identity"]
+    if wanted.get("archive"):
+        return _store(project, wanted, scope)
     return writing.steps(project, name, out, scope, identity=identity, dry_run=dry_run)
 
 
+def _store(
+    project: Any, wanted: Mapping[str, Any], scope: Any
+) -> Generator[Progress, None, Any]:
+    from napari_wsseg.export import storing
+    from napari_wsseg.io import pacs
+
+    archive = pacs.at(wanted["archive"])
+    return storing.steps(
+        project,
+        wanted["format"],
+        archive,
+        scope,
+        identity=wanted["identity"],
+        dry_run=wanted["dry_run"],
+    )
+
+
 def _as_record(found: Any) -> dict[str, Any]:
+    from napari_wsseg.export.storing import Stored
+
+    if isinstance(found, Stored):
+        return _as_answers(found)
     names = ("cases", "masks", "dry_run")
     lists = ("lost", "skipped", "warnings")
     return {
@@ -87,6 +110,27 @@ def _as_record(found: Any) -> dict[str, Any]:
         "existing": sum(path.exists() for path in found.files),
         **{name: getattr(found, name) for name in names},
         **{name: list(getattr(found, name)) for name in lists},
+    }
+
+
+def _as_answers(found: Any) -> dict[str, Any]:
+    """Return what an archive answered, or would be sent, as a record."""
+    refused = [
+        f"{one.name}: {one.answer.words}"
+        for one in found.sent
+        if one.answer is not None and one.answer.status == "refused"
+    ]
+    return {
+        "host": found.host,
+        "identity": found.identity,
+        "instances": len(found.sent),
+        "stored": found.count("stored"),
+        "already_there": found.count("already there"),
+        "refused": refused,
+        "dry_run": found.dry_run,
+        "lost": [],
+        "skipped": list(found.skipped),
+        "warnings": list(found.warnings),
     }
 
 

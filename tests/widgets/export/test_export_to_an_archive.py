@@ -1,0 +1,116 @@
+"""The Export panel towards an archive: whose the masks are is shown, then stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+
+from helpers.archive import NAME, PASSWORD, Archive, running
+from helpers.named_dicom import COLUMNS, ROWS, film
+from helpers.training_project import open_session
+from napari_wsseg._widgets.export.panel import ExportPanel
+from napari_wsseg.io import images
+from napari_wsseg.io.project import Project
+from napari_wsseg.schema import Case
+from napari_wsseg.session import Session
+
+FILMS = 2
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    """An archive with the films of two patients."""
+    (tmp_path / "films").mkdir()
+    with running(tmp_path) as found:
+        for number in range(FILMS):
+            path = tmp_path / f"films/{number}.dcm"
+            film(path, number)
+            header = pydicom.dcmread(path)
+            header.PatientID = f"P{number}"
+            header.save_as(path)
+            found.store(path)
+        yield found
+
+
+@pytest.fixture
+def session(tmp_path: Path, archive: Archive) -> Iterator[Session]:
+    """A project of these films, all accepted."""
+    films = tmp_path / "films"
+    with Project.create(tmp_path / "p", findings=["heart"], images=films) as made:
+        for path in sorted(films.iterdir()):
+            read = images.read(path)
+            case = Case(
+                read.uid[:16], path.name, (ROWS, COLUMNS), read.spacing_mm, "train", {}
+            )
+            made.add_case(case)
+            mask = np.zeros((ROWS, COLUMNS), bool)
+            mask[:4, 2:11] = True
+            made.put_mask(case.id, "heart", mask, reader="ann", tool="brush")
+            made.decide(case.id, "accept", reader="ann")
+    session = open_session(tmp_path / "p")
+    yield session
+    session.close()
+
+
+def test_masks_go_into_the_archive_after_it_was_shown_as_whose(
+    qtbot: QtBot,
+    session: Session,
+    archive: Archive,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WSSEG_PACS_USER", NAME)
+    monkeypatch.setenv("WSSEG_PACS_PASSWORD", PASSWORD)
+    panel = ExportPanel(session)
+    qtbot.addWidget(panel)
+    panel.resize(360, 700)
+    panel.show()
+    qtbot.waitUntil(lambda: bool(panel.formats), timeout=60_000)
+    assert not panel.place.isVisible(), "PNG goes into a folder alone"
+    panel.format.setCurrentIndex(panel.format.findData("dicom_seg"))
+    panel.place.setCurrentIndex(panel.place.findData("archive"))
+    assert panel.archive.isVisible()
+    assert not panel.folder.isVisible()
+    assert not panel.export_button.isEnabled(), "there is no address yet"
+    panel.archive.setText(archive.web)
+    panel.archive.textEdited.emit(archive.web)
+    assert not panel.export_button.isEnabled(), "nothing has been shown yet"
+    qtbot.waitUntil(lambda: "Would store" in panel.preview.text(), timeout=60_000)
+    assert "De-identified" in panel.preview.text()
+    assert panel.export_button.isEnabled()
+    panel.identity.setCurrentText("Same patient")
+    assert not panel.export_button.isEnabled(), "shown was another identity"
+    qtbot.waitUntil(lambda: "Same patient" in panel.preview.text(), timeout=60_000)
+    assert archive.count() == FILMS, "a look stores nothing"
+    qtbot.mouseClick(panel.export_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not panel.busy, timeout=60_000)
+    assert f"{FILMS} stored" in panel.result.text()
+    kinds = []
+    for study in archive.studies():
+        instances = archive.metadata(study["0020000D"]["Value"][0])
+        assert len({one["00100020"]["Value"][0] for one in instances}) == 1
+        kinds.append(sorted(one["00080060"]["Value"][0] for one in instances))
+    assert kinds == [["DX", "SEG"]] * FILMS
+    assert PASSWORD not in panel.preview.text() + panel.result.text()
+
+
+def test_an_archive_that_is_not_there_is_told_and_nothing_can_be_stored(
+    qtbot: QtBot, session: Session
+) -> None:
+    panel = ExportPanel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    qtbot.waitUntil(lambda: bool(panel.formats), timeout=60_000)
+    panel.format.setCurrentIndex(panel.format.findData("dicom_seg"))
+    panel.place.setCurrentIndex(panel.place.findData("archive"))
+    panel.archive.setText("http://pacs.example.org/dicom-web")
+    panel.archive.textEdited.emit(panel.archive.text())
+    qtbot.waitUntil(lambda: "not encrypted" in panel.preview.text(), timeout=60_000)
+    assert not panel.export_button.isEnabled()
