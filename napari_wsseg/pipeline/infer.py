@@ -178,7 +178,8 @@ def infer(
     }
     joined = [one for group in mine for one in group] if packed else []
     done = 0
-    for chosen in _batches(mine, missing, project.case(first).id if first else None):
+    waited = project.case(first).id if first else None
+    for chosen in _batches(mine, missing, waited, again=shard is not None):
         if cancel is not None and cancel.is_set():
             break
         found = project.some_cases(chosen)
@@ -255,19 +256,23 @@ def _groups(ids: Sequence[str]) -> list[Sequence[str]]:
 
 
 def _batches(
-    groups: Sequence[Sequence[str]], missing: Collection[str], first: str | None
+    groups: Sequence[Sequence[str]],
+    missing: Collection[str],
+    first: str | None,
+    *,
+    again: bool,
 ) -> Iterator[Sequence[str]]:
     """Yield batches with films that are missing; of `first`, if it is, before, alone.
 
-    A network's last digit depends on the films beside a film. So a batch that somebody
-    was stopped in is computed whole again, unless that were most of the work, as
-    where films were added to a project.
+    A network's last digit depends on the films beside a film. So, with `again`, a batch
+    that a job was stopped in is computed whole again, unless that were most of the
+    work, as where films were added to a project.
     """
     if first is not None and first in missing:
         yield [first]
     open_ = [group for group in groups if any(one in missing for one in group)]
     count = sum(map(len, open_))
-    whole = count <= max(2 * len(missing), _FEW)
+    whole = again and count <= max(2 * len(missing), _FEW)
     for group in open_:
         left = [one for one in group if one in missing]
         if left:
