@@ -375,6 +375,8 @@ def views_on(
 
     Parameters
     ----------
+    case
+        The film.
     maps, settings
         By stage, in the order of `STAGES`.
     findings
