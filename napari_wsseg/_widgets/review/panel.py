@@ -36,6 +36,11 @@ from napari_wsseg._widgets.review.version_list import VersionsPanel
 from napari_wsseg.schema import Case
 
 WIDTH = 320
+_GENERATED = "These films were generated: no patient is shown"
+_SYNTHETIC = (
+    "<span style='background-color: #F0E442; color: black; font-weight: bold'>"
+    "&nbsp;SYNTHETIC&nbsp;</span> "
+)
 
 
 class CaseHeader(QWidget):
@@ -49,12 +54,6 @@ class CaseHeader(QWidget):
         self.name = QElidingLabel()
         self.name.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.name.setStyleSheet("font-size: 14px; font-weight: bold;")
-        self.synthetic = QLabel("SYNTHETIC")
-        self.synthetic.setToolTip("These films were generated: no patient is shown")
-        self.synthetic.setStyleSheet(
-            "background: #F0E442; color: black; font-weight: bold; "
-            "border-radius: 3px; padding: 1px 5px;"
-        )
         self.saved = QLabel()
         self.facts = QLabel()
         self.facts.setWordWrap(True)
@@ -89,7 +88,7 @@ class CaseHeader(QWidget):
     def refresh(self) -> None:
         """Follow the open case."""
         case = self.session.case
-        self.synthetic.setVisible(self.session.synthetic)
+        self.facts.setToolTip(_GENERATED if self.session.synthetic else "")
         self.name.setText(case.name if case else "")
         self.name.setToolTip(f"{case.name}\n{case.path}\nid {case.id}" if case else "")
         self.facts.setText(self._facts(case) if case else "")
@@ -129,7 +128,8 @@ class CaseHeader(QWidget):
             facts.append(chest)
         if project is not None and project.readonly:
             facts.append("<b>read-only</b>")
-        return " · ".join(facts)
+        mark = _SYNTHETIC if self.session.synthetic else ""
+        return mark + " · ".join(facts)
 
     def _write_saved(self) -> None:
         # New words draw the whole window anew, so only where they are seen.
@@ -203,10 +203,7 @@ class Review(QWidget):
         layout.addWidget(self.banner)
         layout.addWidget(self.labels)
         layout.addWidget(self.header)
-        below = QHBoxLayout()
-        below.addWidget(self.readout, 1)
-        below.addWidget(self.header.synthetic, 0, Qt.AlignmentFlag.AlignTop)
-        layout.addLayout(below)
+        layout.addWidget(self.readout)
         layout.addWidget(self.departures)
         layout.addWidget(self.adjudicate)
         layout.addWidget(scroll, 1)
