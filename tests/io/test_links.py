@@ -118,9 +118,9 @@ def _calls(tree: ast.AST) -> Iterator[tuple[ast.Call, str, str]]:
 
 
 def _guarded(call: ast.Call, lines: list[str]) -> bool:
-    """Whether the path was checked in the same statement or in the one before."""
+    """Whether the path was checked just before, or what is written is in memory."""
     near = "\n".join(lines[max(0, call.lineno - 4) : (call.end_lineno or 0) + 1])
-    return "project_files." in near
+    return "project_files." in near or "io.BytesIO()" in near
 
 
 def _rounds(path: Path) -> Iterator[str]:

@@ -239,3 +239,23 @@ def test_what_people_write_into_the_toml_is_read(project: Project) -> None:
     with Project.open(project.folder) as again:
         assert again.name == "Ward 3"
         assert again.findings[0].colour == "#123456"
+
+
+def test_a_decision_says_what_was_drawn_before_it(project: Project) -> None:
+    first = project.put_mask(CASE, "nodule", blot(), reader="ann")
+    taken = project.decide(CASE, "accept", reader="ann")
+    assert (taken.verdict, taken.reader, taken.after) == ("accept", "ann", first.id)
+    project.put_mask(CASE, "nodule", blot(height=9), reader="ann")
+    assert project.decisions()[CASE].after == first.id
+    with pytest.raises(DataError, match="none of: accept"):
+        project.decide(CASE, "maybe", reader="ann")  # type: ignore[arg-type]
+    project.undo_decision(taken, actor="ann")
+    assert project.decisions() == {}
+
+
+def test_adoptions_are_of_stages_that_there_are(project: Project) -> None:
+    for run in ("run-1", "run-2"):
+        project.adopt("cam", run, actor="ann")
+    assert project.adopted("cam") == "run-2"
+    with pytest.raises(DataError):
+        project.adopted("nonsense")
