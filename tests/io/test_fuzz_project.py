@@ -332,6 +332,24 @@ def test_the_project_is_read_by_every_command_before_it_is_mutated(
     _read_in_a_session(folder)
 
 
+@pytest.mark.parametrize("repair", [[], ["--repair"]])
+def test_strokes_of_a_film_that_is_not_there_are_told_and_stay(
+    template: Path,
+    tmp_path: Path,
+    repair: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(template, tmp_path / "copy")
+    folder = tmp_path / "copy" / "project"
+    with closing(sqlite3.connect(folder / "index.sqlite")) as index, index:
+        index.execute("UPDATE strokes SET case_id = 'x'")
+    assert cli.main(["fsck", *repair, "-p", str(folder)]) == 3
+    told = capsys.readouterr()
+    assert "are of film x, which the index does not have" in told.out + told.err
+    with closing(sqlite3.connect(folder / "index.sqlite")) as index:
+        assert index.execute("SELECT count(*) FROM strokes").fetchone() == (1,)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_no_mutation_of_a_projects_files_raises(
     template: Path, tmp_path: Path, seed: int

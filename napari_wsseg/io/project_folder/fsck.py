@@ -99,7 +99,13 @@ def _strokes(
     """Look for open strokes that cannot be folded into a mask."""
     known = {case.id: case for case in cases}
     for case_id, finding, reader, number in strokes.pending(database):
-        key, case = strokes.StrokeKey(case_id, finding, reader), known[case_id]
+        key, case = strokes.StrokeKey(case_id, finding, reader), known.get(case_id)
+        if case is None:
+            yield (
+                f"{number} strokes of {reader} on {finding!r} are of film {case_id}, "
+                "which the index does not have; they stay as they are"
+            )
+            continue
         try:
             strokes.recover(database, folder, key, case.shape)
         except DataError as error:
