@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(120)]
 LINE = [(0.45 + 0.004 * i, 0.45 + 0.01 * i) for i in range(6)]
 BESIDE = [(0.52 + 0.004 * i, 0.42 + 0.01 * i) for i in range(6)]
 FAR = [(0.62 + 0.004 * i, 0.6 + 0.01 * i) for i in range(6)]
+CUT = 0.3
 NO_KEY = Qt.KeyboardModifier.NoModifier
 
 
@@ -155,6 +156,29 @@ def test_strokes_far_from_a_region_leave_it_as_it_was_drawn(bench: Workbench) ->
     assert (taken & ~region).any(), "the stroke"
     corner = np.s_[: height // 4, : width // 4]
     np.testing.assert_array_equal(taken[corner], region[corner])
+
+
+def test_an_empty_mask_begins_with_the_draft_on_screen(bench: Workbench) -> None:
+    layer, session = bench.layers.active, bench.session
+    layer.data_setitem(np.nonzero(layer.data), 0)
+    stage, finding = session.stages()[-1], session.looking.finding.name
+    # A cut at which there is a draft on this film, whatever the short training found.
+    session.looking.drafts.set_threshold(stage, finding, CUT)
+    session.looking.set_view(stage)
+    window_input.settle(bench)
+    draft = session.draft(stage, finding, layer.data.shape)
+    assert draft.any()
+    stroke(bench, FAR)
+    assert bench.grow.stage == stage
+    press(bench, Qt.Key.Key_Return)
+    assert not bench.grow.stage
+    assert session.starts[finding].name == stage
+    np.testing.assert_array_equal(session.starts[finding].offered, draft)
+    assert (mask(bench) != draft).any(), "the stroke"
+    layer.undo()
+    np.testing.assert_array_equal(mask(bench), draft)
+    layer.undo()
+    assert not mask(bench).any()
 
 
 def test_the_row_says_what_the_walk_goes_by_and_turns_the_side(

@@ -79,6 +79,18 @@ class Autosave:
         with self.made_by(tool, run), layer.block_history():
             layer.data_setitem(changed, values)
 
+    def lay_in(self, stage: str) -> None:
+        """Copy a stage's draft of the current finding into its expert mask."""
+        opened, looking = self._session.opened, self._session.looking
+        if opened is None or looking.finding is None:
+            return
+        name = looking.finding.name
+        mask = self._session.draft(stage, name, opened.case.shape)
+        if mask is not None:
+            tool = f"from {opened.shown.maps_name(stage)}"
+            tool += " snapped" if looking.snap else ""
+            self.apply(name, mask, tool, opened.shown.runs.get(stage))
+
     def _slot(self, name: str, layer: Labels) -> Callable[..., None]:
         def heard(event: object = None) -> None:
             if self._layers.quiet:

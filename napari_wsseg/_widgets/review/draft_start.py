@@ -115,19 +115,9 @@ class StartRow(QWidget):
 
     def from_stage(self, stage: str | None) -> None:
         """Copy a stage's draft of the current finding into its expert mask."""
-        finding, case = self.session.looking.finding, self.session.case
-        opened = self.session.opened
-        if stage is None or finding is None or case is None or opened is None:
+        if stage is None:
             return
-        mask = self.session.draft(stage, finding.name, case.shape)
-        if mask is not None:
-            self.bench.autosave.apply(
-                finding.name,
-                mask,
-                f"from {opened.shown.maps_name(stage)}"
-                + (" snapped" if self.session.looking.snap else ""),
-                opened.shown.runs.get(stage),
-            )
+        self.bench.autosave.lay_in(stage)
         self.bench.focus_canvas()
 
     def from_version(self, version: Annotation) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtpy.QtWidgets import QButtonGroup, QGridLayout, QLabel, QPushButton, QWidget
 
 from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.canvas.tools.grow_tool import IN, OUT
 
 
@@ -50,11 +51,14 @@ class GrowRow(QWidget):
         if side is not None:
             side.setChecked(True)
         self.take.setEnabled(tool.ready)
-        self.words.setText(
+        words = (
             "Proposals stop at the boundaries that IRNet has learned."
             if tool.learned
             else "No IRNet has seen this film: proposals stop at its own edges."
         )
+        if tool.stage is not None:
+            words += f" They correct the draft of {STAGE_NAMES[tool.stage]}."
+        self.words.setText(words)
 
     def _turned(self, side: int) -> None:
         self.bench.grow.turn(side)

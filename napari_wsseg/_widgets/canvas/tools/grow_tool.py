@@ -37,8 +37,9 @@ class GrowTool(QObject):
 
     The walk stops at IRNet's boundaries where there are any, else at the film's own
     edges. Where the finding has a mask, strokes correct that mask near them and leave
-    the rest. Nothing reaches the expert mask before the reader takes it; undo on the
-    strokes' layer takes back one stroke.
+    the rest; where it has none, they correct the draft of the stage on screen, which
+    is laid in with the proposal. Nothing reaches the expert mask before the reader
+    takes it; undo on the strokes' layer takes back one stroke.
 
     Signals
     -------
@@ -69,6 +70,7 @@ class GrowTool(QObject):
         self._graph: tuple[_Key, scribble.Graph] | None = None
         self._chance: NDArray[np.float32] | None = None
         self._base: NDArray[np.bool_] | None = None
+        self._stage: str | None = None
         self._heard: NDArray[np.uint8] = np.zeros((0, 0), np.uint8)
 
     @property
@@ -92,12 +94,17 @@ class GrowTool(QObject):
         opened = self.session.opened
         return opened is not None and _boundary(opened) is not None
 
+    @property
+    def stage(self) -> str | None:
+        """The stage whose draft is corrected, as the finding has no mask yet."""
+        return self._stage
+
     def take_up(self) -> None:
         """Let the reader stroke: the left button inside, with Ctrl outside."""
         opened, finding = self.session.opened, self.session.looking.finding
         if self.active or opened is None or finding is None or self.session.readonly:
             return
-        self._chance = self._base = None
+        self._chance = self._base = self._stage = None
         shape = _thumbnails.small_shape(opened.case.shape, SIDE)
         brush = self.layers.active
         pale = _pale(finding.colour)
@@ -132,7 +139,8 @@ class GrowTool(QObject):
         if self.strokes is None or self.proposal is None:
             return
         strokes, proposal = self.strokes, self.proposal
-        self.strokes = self.proposal = self._chance = self._base = None
+        self.strokes = self.proposal = None
+        self._chance = self._base = self._stage = None
         with self.layers.quietly():
             for layer in (strokes, proposal):
                 if layer in self.viewer.layers:
@@ -142,11 +150,16 @@ class GrowTool(QObject):
         self.changed.emit()
 
     def accept_proposal(self) -> None:
-        """Add the proposal to the expert mask, as one step that undo takes back."""
+        """Bring the proposal into the expert mask, as one step that undo takes back.
+
+        A draft that it corrects is laid in first, as a step of its own.
+        """
         opened, finding = self.session.opened, self.session.looking.finding
         if not self.ready or opened is None or finding is None or self._chance is None:
             return
         grown = _at(self._chance, opened.case.shape) >= 0.5
+        if self._stage is not None:
+            self.autosave.lay_in(self._stage)
         mask = self.layers.experts[finding.name].data != 0
         if self._base is None:
             mask = mask | grown
@@ -162,7 +175,7 @@ class GrowTool(QObject):
         """Forget strokes and proposal; the tool stays in hand."""
         if self.strokes is None or self.proposal is None:
             return
-        self._chance = self._base = None
+        self._chance = self._base = self._stage = None
         self._heard = np.zeros_like(self.strokes.data)
         self.strokes.data = np.zeros_like(self.strokes.data)
         self.proposal.data = np.zeros_like(self.proposal.data)
@@ -209,7 +222,9 @@ class GrowTool(QObject):
         if opened is None or strokes is None:
             return
         self._heard = strokes.data.copy()
-        base = self._mask_in_hand(strokes.data.shape)
+        base, stage = self._mask_in_hand(strokes.data.shape), None
+        if base is None:
+            base, stage = self._draft_shown(strokes.data.shape)
         drawn = np.full(strokes.data.shape, scribble.NOTHING, np.uint8)
         drawn[strokes.data == IN] = scribble.INSIDE
         drawn[strokes.data == OUT] = scribble.OUTSIDE
@@ -228,7 +243,7 @@ class GrowTool(QObject):
         def done(found: tuple[scribble.Graph, NDArray[np.float32]]) -> None:
             self._graph = key, found[0]
             if self.strokes is strokes and self.proposal is not None:
-                self._chance, self._base = found[1], base
+                self._chance, self._base, self._stage = found[1], base, stage
                 self.proposal.data = (found[1] >= 0.5).astype(np.uint8)
                 self.proposal.editable = False
                 self.changed.emit()
@@ -243,6 +258,16 @@ class GrowTool(QObject):
             return None
         small = _thumbnails.shrink(layer.data != 0, (shape[0], shape[1]))
         return np.asarray(small, bool)
+
+    def _draft_shown(
+        self, shape: tuple[int, ...]
+    ) -> tuple[NDArray[np.bool_] | None, str | None]:
+        """Return the draft on screen and its stage, ``None`` where it marks nothing."""
+        stage, finding = self.session.looking.view, self.session.looking.finding
+        if finding is None or stage not in self.session.stages():
+            return None, None
+        draft = self.session.draft(stage, finding.name, (shape[0], shape[1]))
+        return (draft, stage) if draft is not None and draft.any() else (None, None)
 
 
 class _Back:
