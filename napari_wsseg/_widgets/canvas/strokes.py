@@ -17,6 +17,7 @@ _BRUSHES = {"paint", "erase"}
 def finish_strokes(layer: Labels) -> None:
     """Let brush strokes reach their end and polygons be told of once they are drawn."""
     layer.mouse_drag_callbacks.insert(0, _to_the_end)
+    layer.mouse_drag_callbacks.insert(0, _erase_inside)
     _announce_polygons_afterwards(layer)
 
 
@@ -48,6 +49,24 @@ def _announce_polygons_afterwards(layer: Labels) -> None:
                 paint(drawn_on, points, new_label)
 
     layer.paint_polygon = paint_polygon
+
+
+def _erase_inside(layer: Labels, event: Any) -> Iterator[None]:
+    """Take away what the eraser goes round with the right button held.
+
+    The line itself is napari's stroke, still open when the button is let go: both are
+    one step of undo.
+    """
+    if str(layer.mode) != "erase" or event.button != 2:
+        return
+    points = [layer.world_to_data(event.position)]
+    yield
+    while event.type == "mouse_move":
+        points.append(layer.world_to_data(event.position))
+        yield
+    if str(layer.mode) == "erase" and len(points) > 2:
+        inside = np.clip(points, 0, np.array(layer.data.shape) - 1)
+        Labels.paint_polygon(layer, inside, 0)
 
 
 def _to_the_end(layer: Labels, event: Any) -> Iterator[None]:

@@ -38,7 +38,12 @@ _TOOLS = (
         "Paint the finding (P or 2). Right-click and go round an area, back to where "
         "you began: it is filled (Esc drops it)",
     ),
-    ("erase", "Eraser", "Take away (E or 1)"),
+    (
+        "erase",
+        "Eraser",
+        "Take away (E or 1). Go round an area with the right button held: all of it is "
+        "taken away when you let go",
+    ),
     (
         "polygon",
         "Polygon",

@@ -69,6 +69,20 @@ def erased(bench: Workbench, panel: EditPanel) -> None:
     stroke(bench, (24, 24), (26, 30), (28, 40))
 
 
+def erased_inside(bench: Workbench, panel: EditPanel) -> None:
+    """Go round an area with the eraser, the right button held."""
+    tool(panel, "Eraser").click()
+    bench.layers.active.brush_size = 1
+    round_it = [(24, 24), (24, 34), (24, 44), (44, 44), (44, 24)]
+    places = [at(bench, *pixel) for pixel in round_it]
+    pointer.drag(bench.canvas(), places, Qt.MouseButton.RightButton, pause=20)
+    QTest.qWait(20)
+    data = bench.layers.active.data
+    assert not data[26:42, 26:42].any(), "inside, too"
+    assert data[21, 21], "not outside"
+    assert data[48, 48], "not outside"
+
+
 def filled(bench: Workbench, panel: EditPanel) -> None:
     tool(panel, "Fill").click()
     native = bench.canvas()
@@ -111,6 +125,7 @@ def pressed(name: str) -> Callable[[Workbench, EditPanel], None]:
 ACTIONS = {
     "brush": brushed,
     "eraser": erased,
+    "eraser round an area": erased_inside,
     "fill": filled,
     "polygon": framed,
     "closed outline": outlined,
