@@ -33,7 +33,7 @@ def add(command: argparse.ArgumentParser) -> None:
         help="of which split (train; with --again: all)",
     )
     command.add_argument(
-        "--seed", type=int, default=0, help="of all chance (%(default)s)"
+        "--seed", type=_at_least_zero, default=0, help="of all chance (%(default)s)"
     )
 
 
@@ -110,7 +110,13 @@ def _labelled(labels: Mapping[str, int | None]) -> str:
 
 
 def _at_least_one(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
+    number = _at_least_zero(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of films, from 1 on")
     return number
+
+
+def _at_least_zero(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number, from 0 on")
+    return int(text)

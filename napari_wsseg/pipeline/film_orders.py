@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations, islice, pairwise
 from statistics import median
 from typing import TypeVar
 
@@ -125,12 +125,12 @@ def ranked(
 
 def mixed(positives: Sequence[str], negatives: Sequence[str]) -> list[str]:
     """Return two of the first, one of the second, and so on until both are used up."""
-    left, found = list(negatives), []
+    left, found = iter(negatives), list[str]()
     for number, one in enumerate(positives, 1):
         found.append(one)
-        if number % 2 == 0 and left:
-            found.append(left.pop(0))
-    return found + left
+        if number % 2 == 0:
+            found += islice(left, 1)
+    return [*found, *left]
 
 
 def by_chance_because(project: Project, order: str) -> str:
@@ -328,8 +328,8 @@ def _clasp(
         names = list(strata[k])
         drawn = power_order(np.array([*strata[k].values()]), power_after(n_read), rng)
         groups.append([names[place] for place in drawn])
-    found = list(dict.fromkeys(_in_turn(groups)))
-    return found + [one for one in case_ids if one not in set(found)]
+    # The drawn ones first, each once, then those that no stage has seen.
+    return list(dict.fromkeys([*_in_turn(groups), *case_ids]))
 
 
 def _diverse(

@@ -160,8 +160,9 @@ def test_the_command_names_films_that_wait(
     bare = noise_project.make_project(tmp_path, cases=2)
     assert main(["next", "-p", str(bare), "--order", "clasp"]) == 0
     assert "by chance" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as stopped:
-        main(["next", "-p", str(bare), "-n", "0"])
-    assert stopped.value.code == 2
+    for words in (["-n", "0"], ["-n", "two"], ["--seed", "-3"], ["--order", "best"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(["next", "-p", str(bare), *words])
+        assert stopped.value.code == 2
     with Project.open(bare) as project, pytest.raises(UsageError, match="outline"):
         film_orders.ranked(project, "best", case_ids=[])
