@@ -144,7 +144,8 @@ def bind(
         if key.binding in actions:
             viewer.bind_key(key.binding, _pressed(actions[key.binding]))
     for binding, action in (("H", hide), ("J", tone), ("F7", magnify)):
-        viewer.bind_key(binding, _held(action))
+        if binding not in actions:
+            viewer.bind_key(binding, _held(action))
     viewer.bind_key("K", _blinking(blink))
 
 
