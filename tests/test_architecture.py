@@ -115,9 +115,10 @@ FULLEST = 20
 PLUGS = {"napari_wsseg/cam", "napari_wsseg/cli", "napari_wsseg/datasets"} | {
     "napari_wsseg/export",
     "trainers",
+    "benchmarks",
 }
 """Folders of which every file is one of a kind: a CAM method, a command, a data set, a
-format, a recipe. They may grow."""
+format, a recipe, a benchmark. They may grow."""
 
 SAME_NAME = {
     "__init__": "what makes a folder a package",

@@ -17,6 +17,7 @@ from napari_wsseg.pipeline.inference import (
     anatomy,
     networks,
     places,
+    serving,
     thresholds,
     variants,
 )
@@ -216,8 +217,10 @@ def _loaded(
 ) -> tuple[nn.Module, dict[str, Any]]:
     where = networks.device_of(device)
     if run == anatomy.SHIPPED:
-        return anatomy.shipped(where)
-    return networks.load(project.folder, run, device=where)
+        model, header = anatomy.shipped(where)
+    else:
+        model, header = networks.load(project.folder, run, device=where)
+    return serving.prepared(model), header
 
 
 def _anatomy_runs(header: dict[str, Any], limits: places.Places | None) -> set[str]:

@@ -17,6 +17,7 @@ from torch.nn import functional
 from napari_wsseg.io import checkpoints
 from napari_wsseg.io.anatomy import SHIPPED, run_in_use
 from napari_wsseg.nn.anatomy import build
+from napari_wsseg.pipeline.inference.serving import Unfilled
 from napari_wsseg.pipeline.inference.work import Work
 from napari_wsseg.schema import Case, StageMaps
 
@@ -32,12 +33,13 @@ ZOOMS = (0.85, 1.0, 1.15)
 def shipped(device: torch.device | None = None) -> tuple[nn.Module, dict[str, Any]]:
     """Return the network that comes with the program, in eval mode, and its header."""
     header, halves = checkpoints.read(WEIGHTS)
-    network = build(int(header["network"]["n_structures"]))
+    with Unfilled():
+        network = build(int(header["network"]["n_structures"]))
     network.load_state_dict(halves)  # which copies half precision into single
     return network.eval().to(device or torch.device("cpu")), header
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def maps(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
     """Find every structure on films, of any label and none."""
     found = probabilities(work.model, work.input(batch)).cpu().numpy()
@@ -46,7 +48,7 @@ def maps(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
         yield StageMaps(score=score.astype(np.float32), present=present)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def probabilities(model: nn.Module, images: Tensor) -> Tensor:
     """Return what a network finds (B, K, S, S) in normalised films (B, 1, S, S)."""
     size = list(images.shape[-2:])

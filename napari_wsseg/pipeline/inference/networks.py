@@ -15,6 +15,7 @@ from napari_wsseg.jobs import DataError
 from napari_wsseg.nn import anatomy, classifier, segmenter, tied_deconv
 from napari_wsseg.nn import backbones as _backbones
 from napari_wsseg.nn.irnet import IRNet
+from napari_wsseg.pipeline.inference.serving import Unfilled
 
 MAX_SIZE = 4096
 """Largest working size that a run's header may ask for."""
@@ -86,7 +87,8 @@ def load(
         # On no device first: a forged header may describe a network of any size.
         with torch.device("meta"):
             _check_shapes(build(header), weights)
-        network = build(header)
+        with Unfilled():
+            network = build(header)
         network.load_state_dict(weights)
     except (RuntimeError, TypeError, ValueError, KeyError) as error:
         raise DataError(

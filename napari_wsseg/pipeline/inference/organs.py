@@ -31,7 +31,7 @@ ZOOMS = (0.75, 1.0, 1.25)
 _DRAWN = 0.5
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def segmented(
     model: nn.Module,
     images: Tensor,
@@ -57,15 +57,16 @@ def segmented(
     run
         Of the stage anatomy, which has seen the films; empty: no organ is joined.
     """
-    masks = model(images)[0]
-    if flip:
-        masks = (masks + model(images.flip(-1))[0].flip(-1)) / 2
-    scores = masks.sigmoid().float().cpu().numpy()
     organs = structures_of(project) if run else {}
     numbers = {k: organs[name] for k, name in enumerate(findings) if name in organs}
+    seen = model(images)[0]
+    masks = seen
+    if flip and len(numbers) < len(findings):
+        masks = (seen + model(images.flip(-1))[0].flip(-1)) / 2
+    scores = masks.sigmoid().float().cpu().numpy()
     if not numbers:
         return np.asarray(scores)
-    zoomed = _zoomed(model, images).cpu().numpy()
+    zoomed = _zoomed(model, images, seen).cpu().numpy()
     for k in numbers:
         scores[:, k] = zoomed[:, k]
     each = zip(cases, scores, strict=True)
@@ -74,23 +75,27 @@ def segmented(
     )
 
 
-def _zoomed(model: nn.Module, images: Tensor) -> Tensor:
-    """Return a segmenter's probabilities (B, K, S, S), mean over `ZOOMS`."""
+def _zoomed(model: nn.Module, images: Tensor, seen: Tensor) -> Tensor:
+    """Return a segmenter's probabilities (B, K, S, S), mean over `ZOOMS`.
+
+    `seen` are its logits of the images as they are.
+    """
     size = list(images.shape[-2:])
     total = torch.zeros(())
     for zoom in ZOOMS:
         shape = [max(32, round(side * zoom / 32) * 32) for side in size]
-        scaled = functional.interpolate(
-            images, shape, mode="bilinear", align_corners=False, antialias=zoom < 1
-        )
+        logits = seen if shape == size else model(_scaled(images, shape, zoom))[0]
         found = functional.interpolate(
-            model(scaled)[0].float().sigmoid(),
-            size,
-            mode="bilinear",
-            align_corners=False,
+            logits.float().sigmoid(), size, mode="bilinear", align_corners=False
         )
         total = total.to(found) + found / len(ZOOMS)
     return total
+
+
+def _scaled(images: Tensor, shape: list[int], zoom: float) -> Tensor:
+    return functional.interpolate(
+        images, shape, mode="bilinear", align_corners=False, antialias=zoom < 1
+    )
 
 
 def joined(

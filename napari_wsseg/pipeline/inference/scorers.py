@@ -30,27 +30,55 @@ from napari_wsseg.pipeline.inference.work import Work, resized
 from napari_wsseg.schema import Case, StageMaps
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def cam(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
     """Read a classifier's maps, each divided by its own peak."""
     model = work.model
     if not isinstance(model, Classifier):
         raise TypeError(f"{work.run} is a {type(model).__name__}, not a Classifier")
     images = work.input(batch)
-    heat = _heat(work, model, images, flip=work.flip)
+    looks: list[Tensor] = []
+    heat = _heat(work, model, images, flip=work.flip, heard=looks)
     scores = seeds.normalise(heat.float().cpu().numpy())
     extras: list[dict[str, NDArray[np.float16]]] = [{} for _ in batch]
     if work.header.get("cut") == "agreement":
         extras = _views(work, model, images, scores.shape[-1])
-    gates = _present(work, model, images, batch)
+    gates = _present(work, model, images, batch, looks)
     for score, gate, extra in zip(scores, gates, extras, strict=True):
         yield StageMaps(score=score, present=gate, extra=extra)
 
 
+class _Heard(AtLevel):
+    """Also keeps the logits of every look at a film of one size."""
+
+    def __init__(
+        self, classifier: Classifier, level: int, shape: torch.Size, kept: list[Tensor]
+    ) -> None:
+        super().__init__(classifier, level)
+        self._shape, self._kept = shape, kept
+
+    def features(self, x: Tensor, /) -> Tensor:
+        """Return the level's map; see `AtLevel.features`."""
+        maps = super().features(x)
+        if x.shape == self._shape and self.level == 5:
+            self._kept.append(self.classifier.head(maps))
+        return maps
+
+
 def _heat(
-    work: Work, model: Classifier, images: Tensor, *, flip: bool, scale: float = 1.0
+    work: Work,
+    model: Classifier,
+    images: Tensor,
+    *,
+    flip: bool,
+    scale: float = 1.0,
+    heard: list[Tensor] | None = None,
 ) -> Tensor:
-    """Return the heat (B, K, h, w) of the variant asked for."""
+    """Return the heat (B, K, h, w) of the variant asked for.
+
+    `heard` gets the logits (B, K) of the films, and of their mirror images, where the
+    method came by them.
+    """
     method, levels = variants.parts(work.variant)
     header = work.header["cam"]
     looks = header.get("placement", "looks") == "looks"
@@ -62,7 +90,8 @@ def _heat(
     }
     if len(levels) > 1:
         return fusion.multi_level(model, images, levels=levels, **how)
-    cut = AtLevel(model, levels[0])
+    kept = [] if heard is None else heard
+    cut = _Heard(model, levels[0], images.shape, kept)
     how["cells"] = cell_centres.levels(model)[levels[0] - 1] if looks else None
     return fusion.multi_scale(methods[method], cut, images, **how)
 
@@ -90,19 +119,26 @@ def _views(
 
 
 def _present(
-    work: Work, model: Classifier, images: Tensor, batch: list[Case]
+    work: Work,
+    model: Classifier,
+    images: Tensor,
+    batch: list[Case],
+    looks: list[Tensor],
 ) -> NDArray[np.float32]:
     """Return the (B, K) probabilities, from another of the run's maps if it has them.
 
-    They are the classifier's, whichever way its maps are read.
+    They are the classifier's, whichever way its maps are read. `looks` are its logits
+    of the films, and of their mirror images, if it was asked for them already.
     """
     folder = work.project.folder
     known = [stages.read_present(folder, "cam", work.run, case.id) for case in batch]
     if not work.again and all(one is not None for one in known):
         return np.stack([one for one in known if one is not None])
-    logits = model(images)
-    if work.flip:
-        logits = (logits + model(images.flip(-1))) / 2
+    if len(looks) != 1 + work.flip:
+        looks = [model(images)]
+        if work.flip:
+            looks.append(model(images.flip(-1)))
+    logits = sum(looks[1:], looks[0]) / len(looks)
     return np.asarray(logits.sigmoid().float().cpu().numpy(), np.float32)
 
 
@@ -198,7 +234,7 @@ def _soft_seeds(
     )
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def irnet(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
     """Let the classifier's heat flow up to the boundaries that IRNet sees."""
     if not isinstance(work.model, IRNet):
@@ -241,7 +277,7 @@ def _displacements(
     return [{"displacement": field.astype(np.float16)} for field in fields]
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def segmentation(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
     """Ask a segmenter; the gate is the word of the classifier it goes back to.
 
