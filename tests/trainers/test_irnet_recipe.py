@@ -25,7 +25,7 @@ def classified(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("irnet")
     project = import_films(make_films(folder / "films"), folder / "project")
-    small = {"size": 64, "epochs": 1, "batch": 4, "device": "cpu"}
+    small = {"size": 64, "epochs": 1, "batch": 4, "checks": 1, "device": "cpu"}
     run = Run.prepare("classifier", project, small)
     for _ in run:
         pass
@@ -36,7 +36,14 @@ def classified(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(project: Path, **settings: object) -> tuple[IRNet, IRNet]:
     """Return IRNet before and after a short training."""
-    small = {"epochs": 2, "batch": 4, "radius": 4, "device": "cpu", "average": 0.0}
+    small = {
+        "epochs": 2,
+        "batch": 4,
+        "checks": 1,
+        "radius": 4,
+        "device": "cpu",
+        "average": 0.0,
+    }
     run = Run.prepare("irnet", project, {**small, **settings})
     for _ in run:
         pass
@@ -68,7 +75,7 @@ def test_with_displacement_both_learn_and_the_mean_is_known(classified: Path) ->
 def test_a_field_that_was_learned_is_kept_with_the_boundary(
     classified: Path, displacement: bool
 ) -> None:
-    small = {"epochs": 1, "batch": 4, "radius": 4, "device": "cpu"}
+    small = {"epochs": 1, "batch": 4, "checks": 1, "radius": 4, "device": "cpu"}
     run = Run.prepare("irnet", classified, {**small, "displacement": displacement})
     for _ in run:
         pass
@@ -125,7 +132,7 @@ def test_the_share_of_positive_films_with_pairs_is_told_and_a_small_one_warned_o
 
 
 def test_a_runs_card_says_how_many_films_have_pairs(classified: Path) -> None:
-    small = {"epochs": 1, "batch": 4, "radius": 4, "device": "cpu"}
+    small = {"epochs": 1, "batch": 4, "checks": 1, "radius": 4, "device": "cpu"}
     run = Run.prepare("irnet", classified, small)
     messages = [event.message for event in run if isinstance(event, Progress)]
     said = next(text for text in messages if "seeds of a boundary" in text)

@@ -22,7 +22,9 @@ from trainers.data.targets import Targets
 from trainers.engine.run import Run
 from trainers.tasks import masks as _masks
 
-TINY: dict[str, Any] = {"size": 64, "epochs": 3, "batch": 4, "device": "cpu"}
+TINY: dict[str, Any] = {
+    **{"size": 64, "epochs": 3, "batch": 4, "checks": 1, "device": "cpu"},
+}
 
 
 train = partial(training.train, **TINY)

@@ -30,7 +30,9 @@ from trainers.engine.loop import Task, _optimiser, fit
 from trainers.engine.recipe import Context, TrainingConfig, configure
 from trainers.engine.run import Run
 
-SMALL: dict[str, Any] = {"size": 64, "epochs": 1, "batch": 4, "device": "cpu"}
+SMALL: dict[str, Any] = {
+    **{"size": 64, "epochs": 1, "batch": 4, "checks": 1, "device": "cpu"},
+}
 
 
 def task(model: nn.Module, **more: Any) -> Task:
