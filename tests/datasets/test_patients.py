@@ -122,7 +122,7 @@ def test_whose_film_it_is_is_read_and_damage_says_nothing(
     known = {"PatientID": " P1 ", "PatientIdentityRemoved": "YES"}
     dataset = film(1, StudyInstanceUID="1.2.3", **known)
     path = save(dataset, tmp_path / "film.dcm")
-    assert film_identity.read_owner(path) == (True, "P1", "1.2.3")
+    assert film_identity.read_owner(path)[:3] == (True, "P1", "1.2.3")
     path.write_bytes(path.read_bytes()[:200])
     assert film_identity.read_owner(path) == film_identity.FilmOwner()
     assert film_identity.read_owner(tmp_path / "nowhere.dcm") is None
@@ -131,7 +131,7 @@ def test_whose_film_it_is_is_read_and_damage_says_nothing(
     dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     dataset.PixelData = np.zeros(10_000, np.uint16).tobytes()
     bomb = save(dataset, tmp_path / "bomb.dcm")
-    assert film_identity.read_owner(bomb) == (True, "P1", "1.2.3")
+    assert film_identity.read_owner(bomb)[:3] == (True, "P1", "1.2.3")
     monkeypatch.setattr(_limits, "MAX_FILE_BYTES", 10_000)
     assert film_identity.read_owner(bomb) == film_identity.FilmOwner(), (
         "nothing is inflated beyond the cap"

@@ -106,7 +106,7 @@ def test_an_adjudicator_is_no_third_reader_and_ends_the_disagreement(
     case_id = unread.cases()[1].id
     assert len(agreement.report(unread)["pairs"]) == 3
     final = unread.latest(case_id, "nodule", reader="cleo")
-    unread.settle(case_id, "nodule", final, actor="cleo")
+    unread.readers.settle(case_id, "nodule", final, actor="cleo")
     told = agreement.report(unread)
     assert [pair["readers"] for pair in told["pairs"]] == [["ann", "bea"]]
     assert told["disagreements"] == []
