@@ -118,7 +118,7 @@ def make_run(folder: Path, method: str = "cam") -> str:
 
 
 @pytest.mark.parametrize("method", ["cam", "grad-cam++"])
-def test_a_stage_is_what_it_was_within_a_hundred_thousandth(
+def test_a_stage_is_what_it_was_to_the_last_digit_that_is_kept(
     spots_project: Project, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(spots_project.folder, method)
