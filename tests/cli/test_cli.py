@@ -170,6 +170,8 @@ def test_a_wrong_word_ends_with_its_code_and_one_message(
     assert told.out == ""
 
 
+# A sweep is stopped so, too, and that is quick.
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_run_that_resumes(spots: Path) -> None:
     words = ["train", "classifier", "-p", str(spots), "--json", "--no-adopt", "--set"]
     words += ["size=64", "epochs=30", "batch=4", "device=cpu", "weights="]

@@ -143,7 +143,14 @@ def test_a_recipe_trains_and_leaves_weights_that_load(
     assert {split[row["case"]] for row in locked} == {"train"}
 
 
-@pytest.mark.parametrize("name", sorted(TINY))
+@pytest.mark.parametrize(
+    "name",
+    [
+        # The loop is everybody's; this one takes long and keeps no state of its own.
+        pytest.param(name, marks=pytest.mark.slow if name == "distillation" else ())
+        for name in sorted(TINY)
+    ],
+)
 def test_cancel_keeps_a_state_and_resume_ends_as_if_nothing_had_been(
     classified: Path, name: str
 ) -> None:
