@@ -35,6 +35,8 @@ def made_by(target: str, **variables: str) -> list[str]:
         capture_output=True,
         text=True,
         check=True,
+        # A make that runs these tests would hand its variables on to this one.
+        env={"PATH": os.environ["PATH"]},
     )
     lines = told.stdout.replace("\\\n", " ").splitlines()
     found = [re.search(r"python -m (pytest|mkdocs) .*", line) for line in lines]
