@@ -34,7 +34,7 @@ class BackboneSpec:
         Whether the ReLU after the last level lives in torchvision's forward.
     stem
         Modules of the first level that are the first filter, its norm and its ReLU.
-    library
+    package
         ``"torchvision"`` or ``"timm"``.
     """
 
@@ -44,7 +44,7 @@ class BackboneSpec:
     head: tuple[str, ...]
     ends_in_norm: bool = False
     stem: int = 3
-    library: str = "torchvision"
+    package: str = "torchvision"
 
 
 def _features(*names: str) -> tuple[str, ...]:
@@ -123,7 +123,7 @@ BACKBONES = {
         (24, 144, 240, 672, 1280),
         ("global_pool", "classifier"),
         stem=2,
-        library="timm",
+        package="timm",
     ),
 }
 
@@ -170,7 +170,7 @@ def _headless(cut: BackboneSpec) -> nn.Module:
 
 def _with_head(cut: BackboneSpec) -> nn.Module:
     network: nn.Module
-    if cut.library == "timm":
+    if cut.package == "timm":
         import timm
 
         network = timm.create_model(cut.source, pretrained=False)

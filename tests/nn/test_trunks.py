@@ -25,7 +25,7 @@ def torchvision_last_map(network: nn.Module, images: torch.Tensor) -> torch.Tens
     return seen[0].relu()
 
 
-TORCHVISION = [name for name, cut in BACKBONES.items() if cut.library == "torchvision"]
+TORCHVISION = [name for name, cut in BACKBONES.items() if cut.package == "torchvision"]
 
 
 @pytest.mark.parametrize("arch", TORCHVISION)
