@@ -47,17 +47,22 @@ def prepared(network: nn.Module) -> nn.Module:
     """Return a network in eval mode, changed in place, that computes the same faster.
 
     Norms are folded into the convolutions before them, and weights lie in memory as
-    convolutions read them. Not for a network that is to learn.
+    convolutions read them; a network without such norms stays as it is. Not for a
+    network that is to learn.
     """
+    folded = 0
     for parent in list(network.modules()):
         plain = getattr(type(parent), "forward", None) is nn.Sequential.forward
         if plain or isinstance(parent, _IN_ORDER):
-            _fold(parent)
-    return network.to(memory_format=torch.channels_last)
+            folded += _fold(parent)
+    return network.to(memory_format=torch.channels_last) if folded else network
 
 
-def _fold(parent: nn.Module) -> None:
+def _fold(parent: nn.Module) -> int:
+    folded = 0
     for (first, conv), (second, norm) in pairwise(list(parent.named_children())):
         if type(conv) is nn.Conv2d and type(norm) is nn.BatchNorm2d:
             setattr(parent, first, fusion.fuse_conv_bn_eval(conv, norm))
             setattr(parent, second, nn.Identity())
+            folded += 1
+    return folded
