@@ -7,6 +7,7 @@ from pathlib import Path
 
 from napari.viewer import Viewer
 from psygnal import Signal
+from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import (
@@ -273,9 +274,11 @@ class Workbench(QObject):
             canvas.setFocus()
 
     def canvas(self) -> QWidget | None:
-        """Return the widget that the picture is drawn on."""
+        """Return the widget that the picture is drawn on, ``None`` once Qt ended it."""
         if self._picture is None and self.main_window is not None:
             self._picture = canvas_widget(self.main_window)
+        elif self._picture is not None and not isalive(self._picture):
+            return None
         return self._picture
 
     def take_grow(self) -> None:

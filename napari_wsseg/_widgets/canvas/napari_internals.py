@@ -13,6 +13,7 @@ from typing import Any
 
 from napari.layers import Layer
 from napari.viewer import Viewer
+from qtpy.compat import isalive
 from qtpy.QtWidgets import QMainWindow, QWidget
 
 PRIVATE = {
@@ -113,7 +114,8 @@ def is_undrawn(layer: Layer) -> bool | None:
 def native_of(viewer: Viewer) -> Any:
     """Return the widget of the graphics card, ``None`` before the first picture."""
     native = getattr(canvas_of(viewer), "native", None)
-    return native if native is not None and native.isValid() else None
+    there = native is not None and isalive(native) and native.isValid()
+    return native if there else None
 
 
 def upload(viewer: Viewer, layers: list[Layer]) -> None:

@@ -216,8 +216,11 @@ class Review(QWidget):
         fold.set_open(not fold.isExpanded())
         if fold.isExpanded():
             # Laid out first, or there is nothing yet to scroll to.
-            QTimer.singleShot(0, lambda: self.scroll.ensureWidgetVisible(fold))
+            QTimer.singleShot(0, self._show_versions)
             self.versions.table.setFocus()
+
+    def _show_versions(self) -> None:
+        self.scroll.ensureWidgetVisible(self.folds["Versions"])
 
 
 def panel(bench: Workbench) -> QWidget:

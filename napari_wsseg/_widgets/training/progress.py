@@ -6,6 +6,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QEvent, QTimer
 from qtpy.QtWidgets import (
     QLabel,
@@ -141,6 +142,8 @@ class Watch(QWidget):
 
     def _pace(self, began: float) -> None:
         """Draw news less often where drawing takes long: without a graphics card."""
+        if not isalive(self):
+            return  # closed while it was drawn
         took_ms = 1000 * (time.perf_counter() - began)
         pause = int(min(max(took_ms / DRAWING_SHARE, SOONEST_MS), LATEST_MS))
         self._news.setInterval(pause)

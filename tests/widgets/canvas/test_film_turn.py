@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from qtpy import sip
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QLabel, QWidget
 
@@ -109,6 +110,19 @@ def test_a_window_closed_while_a_film_is_drawn_leaves_nothing_held(
     shown.close()
     assert all(part.updatesEnabled() for part in everything)
     assert not shown.turn.going_on
+
+
+def test_a_picture_that_qt_ended_while_a_film_is_drawn_does_no_harm(
+    bench: Workbench, qtbot: Any
+) -> None:
+    """A window taken apart by its parent tells nobody that it closes."""
+    gone = QWidget()
+    bench._picture = gone
+    bench.session.step(1)
+    sip.delete(gone)
+    qtbot.waitUntil(lambda: not bench.turn.going_on, timeout=5000)
+    assert bench.canvas() is None
+    bench.focus_canvas()
 
 
 def test_layers_are_of_the_new_film_before_any_of_it_is_drawn(
