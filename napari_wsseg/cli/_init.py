@@ -151,7 +151,7 @@ def _from_folder(arguments: argparse.Namespace, importer: Importer) -> Job:
 def _from_pacs(arguments: argparse.Namespace, importer: Importer) -> Job:
     from napari_wsseg.datasets import from_archive
     from napari_wsseg.io import pacs
-    from napari_wsseg.io.dicomweb import query
+    from napari_wsseg.io.archives import query
 
     if arguments.dataset != "folder":
         raise UsageError("--from-pacs: films of an archive are of no public data set")

@@ -11,16 +11,18 @@ import numpy as np
 import pydicom
 import pytest
 
-from helpers.archive import NAME, PASSWORD, Archive, filled, free_port
+from helpers.archive import NAME, PASSWORD, Archive, connect, filled, free_port
+from helpers.dicom_project import accepted_films
 from helpers.named_dicom import COLUMNS, ROWS
 from napari_wsseg.cli import main
 from napari_wsseg.datasets import from_archive
-from napari_wsseg.io import dimse, images, pacs
-from napari_wsseg.io.dicomweb import client, query
-from napari_wsseg.io.dicomweb.client import Instance
+from napari_wsseg.io import pacs
+from napari_wsseg.io.archives import query
+from napari_wsseg.io.archives.answers import Instance
+from napari_wsseg.io.archives.archive import TRIES
+from napari_wsseg.io.dimse.place import MOVE, TITLE
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, UsageError, finish
-from napari_wsseg.schema import Case
 
 pytestmark = pytest.mark.programs
 
@@ -38,12 +40,7 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WSSEG_KEYS", str(tmp_path / "keys"))
-    monkeypatch.delenv(dimse.MOVE, raising=False)
-    monkeypatch.setattr(dimse, "FIRST_WAIT", 0.01)
-
-
-def _line(url: str) -> pacs.Archive:
-    return pacs.at(url, wait=lambda seconds: None)
+    monkeypatch.delenv(MOVE, raising=False)
 
 
 def _words(orthanc: Archive, tmp_path: Path) -> list[str]:
@@ -60,7 +57,7 @@ def test_films_are_found_and_come_by_either_way(
     orthanc: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     if way == "move":
-        monkeypatch.setenv(dimse.MOVE, f"WSSEG:{orthanc.landing_port}")
+        monkeypatch.setenv(MOVE, f"WSSEG:{orthanc.landing_port}")
     assert main(_words(orthanc, tmp_path)) == 0
     with Project.open(tmp_path / "P") as project:
         assert len(project.cases()) == 2
@@ -80,7 +77,7 @@ def test_both_languages_find_and_give_the_same(
     monkeypatch.setenv("WSSEG_PACS_USER", NAME)
     monkeypatch.setenv("WSSEG_PACS_PASSWORD", PASSWORD)
     ask = query.parse("Modality=DX,CR")
-    web, own = _line(orthanc.web), _line(orthanc.dimse)
+    web, own = connect(orthanc.web), connect(orthanc.dimse)
     found = sorted(own.find(ask), key=lambda one: one.uid)
     assert found == sorted(web.find(ask), key=lambda one: one.uid)
     assert len(found) == FILMS
@@ -99,18 +96,10 @@ def test_both_languages_find_and_give_the_same(
 @pytest.fixture
 def accepted(orthanc: Archive, tmp_path: Path) -> Iterator[Project]:
     films = tmp_path / "films"
-    finish(from_archive.fetch(_line(orthanc.dimse), query.parse("Modality=DX"), films))
-    with Project.create(tmp_path / "q", findings=["heart"], images=films) as made:
-        for path in sorted(films.iterdir()):
-            read = images.read(path)
-            case = Case(
-                read.uid[:16], path.name, (ROWS, COLUMNS), read.spacing_mm, "train", {}
-            )
-            made.add_case(case)
-            mask = np.zeros((ROWS, COLUMNS), bool)
-            mask[:4, 2:11] = True
-            made.put_mask(case.id, "heart", mask, reader="ann", tool="brush")
-            made.decide(case.id, "accept", reader="ann")
+    finish(
+        from_archive.fetch(connect(orthanc.dimse), query.parse("Modality=DX"), films)
+    )
+    with accepted_films(tmp_path / "q", films) as made:
         yield made
 
 
@@ -123,16 +112,11 @@ def test_masks_are_stored_once_and_join_their_patients(
         assert main(words) == 0
         answers = json.loads(capsys.readouterr().out.splitlines()[-1])["answers"]
         assert [each["status"] for each in answers] == [status] * 6
-    kinds = []
-    for study in orthanc.studies():
-        instances = orthanc.metadata(study["0020000D"]["Value"][0])
-        assert len({one["00100020"]["Value"][0] for one in instances}) == 1
-        kinds.append(sorted(one["00080060"]["Value"][0] for one in instances))
-    assert sorted(kinds) == [["CR"], *[["DX", "SEG", "SR"]] * 3]
+    assert orthanc.kinds() == [["CR"], *[["DX", "SEG", "SR"]] * 3]
 
 
 def test_a_film_that_it_has_not_is_no_film(orthanc: Archive) -> None:
-    line, one = _line(orthanc.dimse), Instance("1.2.3", "1.2.4", "1.2.5")
+    line, one = connect(orthanc.dimse), Instance("1.2.3", "1.2.4", "1.2.5")
     assert not line.holds(one)
     assert line.header(one) is None
     with pytest.raises(DataError, match="no film"):
@@ -142,20 +126,20 @@ def test_a_film_that_it_has_not_is_no_film(orthanc: Archive) -> None:
 def test_one_whose_title_it_does_not_know_is_told_what_to_do(
     orthanc: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(dimse.TITLE, "STRANGER")
+    monkeypatch.setenv(TITLE, "STRANGER")
     with pytest.raises((JobFailed, DataError), match=r"STRANGER|title"):
-        list(_line(orthanc.dimse).find(query.parse("Modality=DX")))
+        list(connect(orthanc.dimse).find(query.parse("Modality=DX")))
 
 
 def test_a_place_to_move_to_that_it_does_not_know_is_told(
     orthanc: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line = _line(orthanc.dimse)
+    line = connect(orthanc.dimse)
     (one, *_) = line.find(query.parse("Modality=CR"))
-    monkeypatch.setenv(dimse.MOVE, f"NOBODY:{free_port()}")
-    monkeypatch.setenv(dimse.TITLE, "WSSEG")
+    monkeypatch.setenv(MOVE, f"NOBODY:{free_port()}")
+    monkeypatch.setenv(TITLE, "WSSEG")
     with pytest.raises((JobFailed, DataError), match=r"NOBODY|no film"):
-        _line(orthanc.dimse).fetch(one)
+        connect(orthanc.dimse).fetch(one)
 
 
 def test_nobody_there_is_told_after_a_few_tries() -> None:
@@ -163,7 +147,7 @@ def test_nobody_there_is_told_after_a_few_tries() -> None:
     line = pacs.at(f"dimse://X@127.0.0.1:{free_port()}", wait=tried.append)
     with pytest.raises(JobFailed, match="does not answer"):
         list(line.find(query.parse("Modality=DX")))
-    assert len(tried) == client.TRIES - 1
+    assert len(tried) == TRIES - 1
 
 
 @pytest.mark.parametrize(
@@ -201,7 +185,7 @@ def test_without_the_extra_it_says_what_to_install(
 def test_titles_and_places_that_are_off_are_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in ((dimse.MOVE, "WSSEG"), (dimse.TITLE, "a\\b")):
+    for name, value in ((MOVE, "WSSEG"), (TITLE, "a\\b")):
         with monkeypatch.context() as only:
             only.setenv(name, value)
             with pytest.raises(UsageError, match=name):

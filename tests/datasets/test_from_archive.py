@@ -26,8 +26,11 @@ from helpers.archive import (
 )
 from napari_wsseg.cli import main
 from napari_wsseg.datasets import from_archive
-from napari_wsseg.io.dicomweb import access, client, query, sessions
+from napari_wsseg.io.archives import query
+from napari_wsseg.io.archives.answers import Instance
+from napari_wsseg.io.dicomweb import access, sessions
 from napari_wsseg.io.dicomweb.access import Access
+from napari_wsseg.io.dicomweb.dicomweb_archive import DicomWebArchive
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, UsageError, finish
 
@@ -46,8 +49,6 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
 @pytest.fixture(autouse=True)
 def signed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sign_in(monkeypatch, tmp_path)
-    monkeypatch.setattr(client, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(client, "LONGEST_WAIT", 0.02)
 
 
 @pytest.fixture
@@ -342,7 +343,7 @@ def test_a_certificate_that_nobody_signed_is_not_believed(tmp_path: Path) -> Non
             target=lambda: plain.accept()[0].sendall(b"no TLS here"), daemon=True
         ).start()
         url = f"https://127.0.0.1:{plain.getsockname()[1]}/dicom-web"
-        line = client.Archive(Access(url), wait=lambda seconds: None)
+        line = DicomWebArchive(Access(url), wait=lambda seconds: None)
         with pytest.raises(JobFailed, match="--ca"):
             list(line.find(query.parse("Modality=DX")))
 
@@ -403,7 +404,7 @@ def test_a_table_that_is_off_is_told_before_anything_is_fetched(
 
 
 def test_a_uid_that_is_none_leads_nowhere(tmp_path: Path) -> None:
-    one = client.Instance("1", "2", "../../evil")
+    one = Instance("1", "2", "../../evil")
     with pytest.raises(DataError, match="no UID"):
         from_archive._name(one)
 

@@ -13,9 +13,9 @@ import numpy as np
 import pydicom
 import pytest
 
+from helpers.dicom_project import add_film
 from helpers.named_dicom import film
 from napari_wsseg.export import IDENTITIES, Identity, reading_back, writing
-from napari_wsseg.io import images
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, finish
 from napari_wsseg.schema import Case, Mask
@@ -65,9 +65,7 @@ def _project(folder: Path, sizes: tuple[tuple[int, int], ...]) -> Project:
         pixels.flat[0] = number
         header.PixelData = pixels.tobytes() + b"\0" * (pixels.size % 2)
         header.save_as(path)
-        read = images.read(path)
-        case = Case(read.uid[:16], path.name, shape, read.spacing_mm, "train", {})
-        made.add_case(case)
+        case = add_film(made, path)
         for finding, mask in _masks(form, shape, number).items():
             made.put_mask(case.id, finding, mask, reader="ann", tool="brush")
         made.decide(case.id, "accept", reader="ann")

@@ -14,11 +14,10 @@ import pydicom
 import pytest
 
 from helpers.archive import Archive, running
+from helpers.dicom_project import add_film
 from helpers.named_dicom import COLUMNS, ROWS, film
 from napari_wsseg.export import IDENTITIES, Identity, writing
-from napari_wsseg.io import images
 from napari_wsseg.io.project import Project
-from napari_wsseg.schema import Case
 
 pytestmark = pytest.mark.programs
 
@@ -40,13 +39,8 @@ def clinic(tmp_path: Path) -> Iterator[Project]:
     with Project.create(tmp_path / "p", findings=["heart"], images=films) as made:
         for number in range(FILMS):
             path = films / f"{number}.dcm"
-            film(path, number)
-            header = pydicom.dcmread(path)
-            header.PatientID = f"patient {number}"
-            header.save_as(path)
-            case_id = images.read(path).uid[:16]
-            case = Case(case_id, path.name, (ROWS, COLUMNS), None, "train", {})
-            made.add_case(case)
+            film(path, number, PatientID=f"patient {number}")
+            case_id = add_film(made, path).id
             mask = np.zeros((ROWS, COLUMNS), bool)
             mask[number : number + 5, 2:11] = True
             made.put_mask(case_id, "heart", mask, reader="ann", tool="brush")

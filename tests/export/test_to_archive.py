@@ -7,22 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydicom
 import pytest
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 
-from helpers.archive import PASSWORD, Archive, Liar, connect, running, sign_in
-from helpers.named_dicom import COLUMNS, ROWS, film
+from helpers.archive import PASSWORD, Archive, Liar, connect, sign_in
+from helpers.dicom_project import accepted_films, draw_and_accept
 from napari_wsseg.cli import main
 from napari_wsseg.datasets import from_archive
 from napari_wsseg.export import Identity, storing
-from napari_wsseg.io import images
-from napari_wsseg.io.dicomweb import query
+from napari_wsseg.io.archives import query
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, UsageError, finish
-from napari_wsseg.schema import Case
 
 pytestmark = pytest.mark.programs
 
@@ -46,27 +43,20 @@ TAGS = (
 CANARY = "CANARY"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
-    with running(tmp_path_factory.mktemp("archive")) as found:
-        yield found
-
-
 @pytest.fixture
 def orthanc(server: Archive, tmp_path: Path) -> Archive:
     """An archive that holds films of three patients, full of names."""
     server.clear()
     for number in range(FILMS):
-        path = tmp_path / f"{number}.dcm"
-        film(path, number)
-        header = pydicom.dcmread(path)
-        for keyword in TAGS:
-            if dictionary_VR(keyword) != "SQ":
-                setattr(header, keyword, f"{CANARY} {number}")
-        header.PatientID, header.AccessionNumber = f"{CANARY} P{number}", f"A{number}"
-        header.PatientBirthDate = f"196203{number + 1:02}"
-        header.save_as(path)
-        server.store(path)
+        named = {
+            tag: f"{CANARY} {number}" for tag in TAGS if dictionary_VR(tag) != "SQ"
+        }
+        named |= {
+            "PatientID": f"{CANARY} P{number}",
+            "AccessionNumber": f"A{number}",
+            "PatientBirthDate": f"196203{number + 1:02}",
+        }
+        server.put_film(tmp_path / f"{number}.dcm", number, **named)
     return server
 
 
@@ -80,22 +70,8 @@ def clinic(orthanc: Archive, tmp_path: Path) -> Iterator[Project]:
     """Make a project of the archive's films, all accepted."""
     films = tmp_path / "films"
     finish(from_archive.fetch(connect(orthanc.web), query.parse("Modality=DX"), films))
-    with Project.create(tmp_path / "p", findings=["heart"], images=films) as project:
-        for path in sorted(films.iterdir()):
-            read = images.read(path)
-            case = Case(
-                read.uid[:16], path.name, (ROWS, COLUMNS), read.spacing_mm, "train", {}
-            )
-            project.add_case(case)
-            _draw(project, case.id, 3)
+    with accepted_films(tmp_path / "p", films) as project:
         yield project
-
-
-def _draw(project: Project, case: str, rows: int) -> None:
-    mask = np.zeros(project.case(case).shape, bool)
-    mask[:rows, 2:11] = True
-    project.put_mask(case, "heart", mask, reader="ann", tool="brush")
-    project.decide(case, "accept", reader="ann")
 
 
 def _store(
@@ -174,7 +150,7 @@ def test_the_same_masks_are_stored_once_and_a_new_version_names_the_old(
         for case in clinic.cases()
         if pydicom.dcmread(clinic.image_path(case)).PatientID == f"{CANARY} P0"
     )
-    _draw(clinic, case.id, 7)
+    draw_and_accept(clinic, case.id, 7)
     third = _store(clinic, orthanc.web)
     assert (third.count("stored"), third.count("already there")) == (1, FILMS - 1)
     made = [x for x in _of_kind(orthanc, "SEG") if x.PatientID == f"{CANARY} P0"]

@@ -20,11 +20,11 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-import pydicom
 import pytest
 
 from helpers.named_dicom import film
-from napari_wsseg.io.dicomweb import access, client
+from napari_wsseg.io import pacs
+from napari_wsseg.io.archives import archive
 
 PLUGINS = ("/usr/share/orthanc/plugins", "/usr/lib/orthanc")
 NAME, PASSWORD = "wsseg", "only-here"
@@ -111,6 +111,20 @@ class Archive:
         """Return every instance of a study, as a viewer asks for them."""
         return list(self.ask(f"/dicom-web/studies/{study}/metadata"))
 
+    def kinds(self) -> list[list[str]]:
+        """Return the modalities of each study; check that it has one patient."""
+        found = []
+        for study in self.studies():
+            instances = self.metadata(study["0020000D"]["Value"][0])
+            assert len({one["00100020"]["Value"][0] for one in instances}) == 1
+            found.append(sorted(one["00080060"]["Value"][0] for one in instances))
+        return sorted(found)
+
+    def put_film(self, path: Path, seed: int, **attributes: object) -> None:
+        """Write a film with these attributes, and store it."""
+        film(path, seed, **attributes)
+        self.store(path)
+
     def count(self) -> int:
         """Count every instance."""
         return len(self.ask("/instances"))
@@ -149,16 +163,16 @@ def filled(folder: Path, films: int) -> Iterator[Archive]:
     """Start an archive that holds chests, the first of them old, and at last a hand."""
     with running(folder) as found:
         for number in range(films):
-            path = folder / f"{number}.dcm"
-            film(path, number)
-            header = pydicom.dcmread(path)
-            header.PatientID, header.PatientName = f"P{number}", f"Somebody^{number}"
-            header.AccessionNumber = f"00{number}"
-            header.Modality = "CR" if number == 1 else "DX"
-            header.StudyDate = "20200101" if number == 0 else f"202601{number:02}"
-            header.BodyPartExamined = "HAND" if number == films - 1 else "CHEST"
-            header.save_as(path)
-            found.store(path)
+            found.put_film(
+                folder / f"{number}.dcm",
+                number,
+                PatientID=f"P{number}",
+                PatientName=f"Somebody^{number}",
+                AccessionNumber=f"00{number}",
+                Modality="CR" if number == 1 else "DX",
+                StudyDate="20200101" if number == 0 else f"202601{number:02}",
+                BodyPartExamined="HAND" if number == films - 1 else "CHEST",
+            )
         yield found
 
 
@@ -169,9 +183,9 @@ def sign_in(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setenv("WSSEG_KEYS", str(folder / "keys"))
 
 
-def connect(url: str) -> client.Archive:
+def connect(url: str, ca: Path | None = None) -> archive.Archive:
     """Return what speaks to an archive and never waits before it asks again."""
-    return client.Archive(access.to(url), wait=lambda seconds: None)
+    return pacs.at(url, ca=ca, wait=lambda seconds: None)
 
 
 def free_port() -> int:

@@ -12,8 +12,8 @@ ROWS, COLUMNS = 20, 13
 CANARY = "CANARY"
 
 
-def film(path: Path, seed: int) -> str:
-    """Write a DX film full of names; return its SOP Instance UID."""
+def film(path: Path, seed: int, **attributes: object) -> str:
+    """Write a DX film full of names, and these; return its SOP Instance UID."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -36,5 +36,7 @@ def film(path: Path, seed: int) -> str:
     made.PixelRepresentation, made.PhotometricInterpretation = 0, "MONOCHROME2"
     rng = np.random.default_rng(seed)
     made.PixelData = rng.integers(0, 256, (ROWS, COLUMNS), np.uint8).tobytes()
+    for keyword, value in attributes.items():
+        setattr(made, keyword, value)
     made.save_as(path, enforce_file_format=True)
     return str(made.SOPInstanceUID)

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.archive import NAME, PASSWORD, Liar, running, self_signed
-from helpers.named_dicom import film
-from napari_wsseg.io import pacs
-from napari_wsseg.io.dicomweb import query
+from helpers.archive import NAME, PASSWORD, Liar, connect, running, self_signed
+from napari_wsseg.io.archives import query
 from napari_wsseg.jobs import JobFailed
 
 pytestmark = pytest.mark.programs
@@ -32,9 +30,7 @@ def archive(signed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """What speaks TLS in front of an archive, as in most hospitals."""
     folder = tmp_path_factory.mktemp("archive")
     with running(folder) as found:
-        path = folder / "film.dcm"
-        film(path, 0)
-        found.store(path)
+        found.put_film(folder / "film.dcm", 0)
         before = Liar(found, signed / "both.pem")
         yield before
         before.close()
@@ -47,7 +43,7 @@ def named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _films(archive: Liar, ca: Path | None = None) -> int:
-    line = pacs.at(archive.web, ca=ca, wait=lambda seconds: None)
+    line = connect(archive.web, ca)
     return len([line.fetch(one) for one in line.find(QUERY)])
 
 

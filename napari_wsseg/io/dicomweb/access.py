@@ -6,21 +6,18 @@ project: both can be read by others.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from napari_wsseg.io.archives.closed_line import FILMS, require_closed_line
 from napari_wsseg.jobs import UsageError
 
 USER, PASSWORD = "WSSEG_PACS_USER", "WSSEG_PACS_PASSWORD"
 TOKEN, CA = "WSSEG_PACS_TOKEN", "WSSEG_PACS_CA"
 CERTIFICATE, KEY = "WSSEG_PACS_CERT", "WSSEG_PACS_KEY"
-PLAIN_HTTP = "WSSEG_PACS_PLAIN_HTTP"
 """Environment: who asks; whose certificates are believed; our own certificate."""
-
-FILMS = "patients' films"
 
 SERVICE = "napari-wsseg"
 """In the keyring, followed by a space and the archive's host and port."""
@@ -117,39 +114,6 @@ def _from_keyring(place: str, user: str) -> tuple[str, str]:
     except KeyringError:  # there is none here, or it stayed locked
         return user, ""
     return (found.username, found.password) if found else (user, "")
-
-
-def require_closed_line(url: str, host: str, what: str = FILMS) -> None:
-    """Check that what is not encrypted stays on this machine, or in a closed network.
-
-    Parameters
-    ----------
-    url, host
-        The archive's address, and the machine in it.
-    what
-        That could be read on the way.
-
-    Raises
-    ------
-    UsageError
-    """
-    if is_here(host) or os.environ.get(PLAIN_HTTP) == "1":
-        return
-    scheme = url.partition(":")[0]
-    raise UsageError(
-        f"{scheme}://{host}: not encrypted, so {what} could be read on the way; use "
-        f"https, or set {PLAIN_HTTP}=1 where the network itself is closed"
-    )
-
-
-def is_here(host: str) -> bool:
-    """Whether a host is this machine, so that nothing leaves it."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _file(name: str, option: str) -> str | None:

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import pydicom
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
 from helpers.archive import NAME, PASSWORD, Archive, running
-from helpers.named_dicom import COLUMNS, ROWS, film
+from helpers.dicom_project import accepted_films
 from helpers.training_project import open_session
 from napari_wsseg._widgets.export.panel import ExportPanel
-from napari_wsseg.io import images
-from napari_wsseg.io.project import Project
-from napari_wsseg.schema import Case
 from napari_wsseg.session import Session
 
 FILMS = 2
@@ -34,29 +29,15 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
     with running(tmp_path) as found:
         for number in range(FILMS):
             path = tmp_path / f"films/{number}.dcm"
-            film(path, number)
-            header = pydicom.dcmread(path)
-            header.PatientID = f"P{number}"
-            header.save_as(path)
-            found.store(path)
+            found.put_film(path, number, PatientID=f"P{number}")
         yield found
 
 
 @pytest.fixture
 def session(tmp_path: Path, archive: Archive) -> Iterator[Session]:
     """A project of these films, all accepted."""
-    films = tmp_path / "films"
-    with Project.create(tmp_path / "p", findings=["heart"], images=films) as made:
-        for path in sorted(films.iterdir()):
-            read = images.read(path)
-            case = Case(
-                read.uid[:16], path.name, (ROWS, COLUMNS), read.spacing_mm, "train", {}
-            )
-            made.add_case(case)
-            mask = np.zeros((ROWS, COLUMNS), bool)
-            mask[:4, 2:11] = True
-            made.put_mask(case.id, "heart", mask, reader="ann", tool="brush")
-            made.decide(case.id, "accept", reader="ann")
+    with accepted_films(tmp_path / "p", tmp_path / "films"):
+        pass
     session = open_session(tmp_path / "p")
     yield session
     session.close()
@@ -94,12 +75,7 @@ def test_masks_go_into_the_archive_after_it_was_shown_as_whose(
     qtbot.mouseClick(panel.export_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not panel.busy, timeout=SOON)
     assert f"{FILMS} stored" in panel.result.text()
-    kinds = []
-    for study in archive.studies():
-        instances = archive.metadata(study["0020000D"]["Value"][0])
-        assert len({one["00100020"]["Value"][0] for one in instances}) == 1
-        kinds.append(sorted(one["00080060"]["Value"][0] for one in instances))
-    assert kinds == [["DX", "SEG"]] * FILMS
+    assert archive.kinds() == [["DX", "SEG"]] * FILMS
     assert PASSWORD not in panel.preview.text() + panel.result.text()
 
 

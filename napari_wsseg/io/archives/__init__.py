@@ -1,0 +1,1 @@
+"""What any archive is asked and answers, whichever language it speaks."""
