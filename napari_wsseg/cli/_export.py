@@ -20,7 +20,7 @@ from napari_wsseg.export import (
 )
 from napari_wsseg.export.storing import Sent, Stored
 from napari_wsseg.io import pacs
-from napari_wsseg.io.archives.answers import Status
+from napari_wsseg.io.archives.replies import Status
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress, UsageError
 from napari_wsseg.schema import SPLITS

@@ -23,9 +23,9 @@ from napari_wsseg.datasets.importing import build as _build
 from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.io import atomic, film_identity
-from napari_wsseg.io.archives.answers import Instance, Refused, Unreachable
-from napari_wsseg.io.archives.archive import Archive
+from napari_wsseg.io.archives.archive_client import Archive
 from napari_wsseg.io.archives.query import Query
+from napari_wsseg.io.archives.replies import Instance, Refused, Unreachable
 from napari_wsseg.jobs import DataError, JobFailed, Progress, UsageError
 
 _LITTLE_LEFT = 20

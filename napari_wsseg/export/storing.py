@@ -17,8 +17,8 @@ from napari_wsseg.export import (
 )
 from napari_wsseg.export.exporting import identity as _identity
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io.archives.answers import Answer, Refused, Unreachable
-from napari_wsseg.io.archives.archive import Archive
+from napari_wsseg.io.archives.archive_client import Archive
+from napari_wsseg.io.archives.replies import Answer, Refused, Unreachable
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, Progress, UsageError
 from napari_wsseg.schema import Case

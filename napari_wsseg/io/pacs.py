@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from napari_wsseg.io.archives.archive import Archive
+from napari_wsseg.io.archives.archive_client import Archive
 from napari_wsseg.io.dicomweb import access
 from napari_wsseg.io.dicomweb.dicomweb_archive import DicomWebArchive
 from napari_wsseg.io.dimse import place

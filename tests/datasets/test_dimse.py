@@ -18,8 +18,8 @@ from napari_wsseg.cli import main
 from napari_wsseg.datasets import from_archive
 from napari_wsseg.io import pacs
 from napari_wsseg.io.archives import query
-from napari_wsseg.io.archives.answers import Instance
-from napari_wsseg.io.archives.archive import TRIES
+from napari_wsseg.io.archives.archive_client import TRIES
+from napari_wsseg.io.archives.replies import Instance
 from napari_wsseg.io.dimse.place import MOVE, TITLE
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, JobFailed, UsageError, finish

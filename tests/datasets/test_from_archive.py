@@ -27,7 +27,7 @@ from helpers.archive import (
 from napari_wsseg.cli import main
 from napari_wsseg.datasets import from_archive
 from napari_wsseg.io.archives import query
-from napari_wsseg.io.archives.answers import Instance
+from napari_wsseg.io.archives.replies import Instance
 from napari_wsseg.io.dicomweb import access, sessions
 from napari_wsseg.io.dicomweb.access import Access
 from napari_wsseg.io.dicomweb.dicomweb_archive import DicomWebArchive

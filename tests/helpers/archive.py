@@ -24,7 +24,7 @@ import pytest
 
 from helpers.named_dicom import film
 from napari_wsseg.io import pacs
-from napari_wsseg.io.archives import archive
+from napari_wsseg.io.archives.archive_client import Archive as ArchiveClient
 
 PLUGINS = ("/usr/share/orthanc/plugins", "/usr/lib/orthanc")
 NAME, PASSWORD = "wsseg", "only-here"
@@ -183,7 +183,7 @@ def sign_in(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setenv("WSSEG_KEYS", str(folder / "keys"))
 
 
-def connect(url: str, ca: Path | None = None) -> archive.Archive:
+def connect(url: str, ca: Path | None = None) -> ArchiveClient:
     """Return what speaks to an archive and never waits before it asks again."""
     return pacs.at(url, ca=ca, wait=lambda seconds: None)
 

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from napari_wsseg.export.exporting.dicom_codes import CodeTable
 from napari_wsseg.export.exporting.items import Identity, Scope
-from napari_wsseg.io.archives.archive import Archive
+from napari_wsseg.io.archives.archive_client import Archive
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import ACCEPTING, Annotation, Case, Mask, without_ending
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_wsseg.export.exporting import identity as _identity
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io.archives.answers import Instance
+from napari_wsseg.io.archives.replies import Instance
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case

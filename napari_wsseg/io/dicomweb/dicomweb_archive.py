@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from napari_wsseg.io.archives.answers import (
+from napari_wsseg.io.archives.archive_client import Archive, Level, Row, series_number
+from napari_wsseg.io.archives.replies import (
     Absent,
     Answer,
     Film,
@@ -20,7 +21,6 @@ from napari_wsseg.io.archives.answers import (
     Unreachable,
     reason,
 )
-from napari_wsseg.io.archives.archive import Archive, Level, Row, series_number
 from napari_wsseg.io.dicomweb.access import CA, PASSWORD, USER, Access
 from napari_wsseg.jobs import DataError, JobFailed
 

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
-from napari_wsseg.io.archives.answers import (
+from napari_wsseg.io.archives.archive_client import Archive, Level, Row, series_number
+from napari_wsseg.io.archives.replies import (
     Answer,
     Film,
     Instance,
@@ -25,7 +26,6 @@ from napari_wsseg.io.archives.answers import (
     Unreachable,
     reason,
 )
-from napari_wsseg.io.archives.archive import Archive, Level, Row, series_number
 from napari_wsseg.io.dimse.place import (
     MOVE,
     TITLE,

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from napari_wsseg.io.archives.answers import NotWhole, Refused, Unreachable
 from napari_wsseg.io.archives.closed_line import is_here
+from napari_wsseg.io.archives.replies import NotWhole, Refused, Unreachable
 from napari_wsseg.io.dimse.place import MOVE, Landing, Place
 from napari_wsseg.io.films.limits import MAX_FILE_BYTES
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from napari_wsseg.io.archives.answers import (
+from napari_wsseg.io.archives.query import Query
+from napari_wsseg.io.archives.replies import (
     Absent,
     Answer,
     Film,
@@ -25,7 +26,6 @@ from napari_wsseg.io.archives.answers import (
     Unreachable,
     check_whole,
 )
-from napari_wsseg.io.archives.query import Query
 
 TRIES = 5
 FIRST_WAIT = 1.0
