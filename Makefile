@@ -8,7 +8,7 @@ SYSTEM = xvfb libegl1 libgl1 libgl1-mesa-dri libxkbcommon-x11-0 libxcb-cursor0 \
          libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 \
          libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libdbus-1-3 \
          libfontconfig1 fonts-dejavu-core g++
-TESTING = orthanc orthanc-dicomweb dicom3tools xdotool
+TESTING = orthanc orthanc-dicomweb dicom3tools xdotool openbox
 SITE ?= site
 # Both cores; MARKS="and not data" where no real radiographs are; pytest-xvfb gives each process a display of its own.
 TEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -p no:benchmark
