@@ -49,6 +49,10 @@ MOST_BYTES = 896 * 2**20
 """Memory of a reading process, where the system can limit it."""
 
 
+_GRACE = 5.0
+"""Seconds that a process has to end by itself."""
+
+
 class Lost(DataError):
     """The process ended, or was ended, over what it was asked."""
 
@@ -189,8 +193,7 @@ class GuardedReader:
         process, self._process = self._process, None
         if process is not None:
             self.generation += 1
-            process.kill()
-            process.wait()
+            _ended(process)
             for pipe in (process.stdin, process.stdout):
                 with suppress(OSError):
                     pipe.close()  # type: ignore[union-attr]
@@ -289,6 +292,16 @@ def _started(limits: Sequence[int | None]) -> subprocess.Popen[bytes] | None:
     process.wait()
     process.stdout.close()
     return None
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    """End a process; one that heeds no request is killed."""
+    process.terminate()
+    try:
+        process.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _import_paths() -> str:
