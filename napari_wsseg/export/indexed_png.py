@@ -21,8 +21,8 @@ from PIL import Image, ImageColor, PngImagePlugin
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _folder_files
+from napari_wsseg.io.external import mask_values, tables
 from napari_wsseg.io.external import spreadsheet as _spreadsheet
-from napari_wsseg.io.external import tables
 from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError, naming
 from napari_wsseg.schema import Finding, Mask
@@ -160,10 +160,10 @@ def _mask(
             f"{path}: the masks are {values.shape[0]} × {values.shape[1]}, their film "
             f"{shape[0]} × {shape[1]}; export them at the film's size"
         )
-    strange = sorted(set(np.unique(values).tolist()) - {0, *named})
-    if strange:
-        listed = ", ".join(map(str, strange[:8]))
-        remarks.append(f"indices that no finding has were left out: {listed}")
+    try:
+        remarks += mask_values.unnamed(values, named, "the table of findings")
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
     return np.asarray(values == index)
 
 

@@ -96,8 +96,8 @@ def _found(path: Path) -> Iterator[Found | Note]:
         str(finding): [] for finding in (listed if isinstance(listed, list) else [])
     }
     for number, one in enumerate(shapes):
-        kind = one.get("shape_type", "polygon") if isinstance(one, dict) else None
-        if kind is None or kind in _UNREAD or not one.get("label"):
+        kind = _kind(one) if isinstance(one, dict) else None
+        if kind is None or kind in _UNREAD or one.get("label") in (None, ""):
             yield Note("skipped", f"{path.name}: shape {number} ({kind}): not a mask")
             continue
         by_finding.setdefault(str(one["label"]), []).append(one)
@@ -120,20 +120,26 @@ def _united(
         shapes,
         shape,
         _drawn,
-        lambda one: f"a {one.get('shape_type', 'polygon')}",
+        lambda one: f"a {_kind(one)}",
         remarks,
     )
 
 
+def _kind(one: Mapping[str, Any]) -> str:
+    """Return what a shape is; nothing, or null, is a polygon, as in labelme."""
+    return str(one.get("shape_type") or "polygon")[:20]
+
+
 def _drawn(one: Mapping[str, Any], shape: Shape) -> Mask:
-    kind = one.get("shape_type", "polygon")
+    kind = _kind(one)
     try:
         points = np.asarray(one.get("points"), float).reshape(-1, 2)
     except (TypeError, ValueError) as error:
         raise DataError("has points that are not x and y") from error
     if not len(points) or not np.isfinite(points).all():
         raise DataError("has no points, or points without end")
-    if kind == "polygon":
+    # Other programs write a rectangle, turned or not, by its four corners.
+    if kind in ("polygon", "rotation") or (kind == "rectangle" and len(points) == 4):
         return json_masks.polygons([points.ravel().tolist()], shape, shape)
     if len(points) < 2:
         raise DataError("has fewer than two points")
@@ -151,7 +157,7 @@ def _drawn(one: Mapping[str, Any], shape: Shape) -> Mask:
         )
     if kind == "mask":
         return _pasted(one.get("mask"), round(left), round(top), shape)
-    raise DataError(f"is of no kind that is read ({str(kind)[:20]})")
+    raise DataError("is of no kind that is read")
 
 
 def _pasted(data: object, left: int, top: int, shape: Shape) -> Mask:

@@ -7,9 +7,9 @@ to the feet. Without a known spacing, a pixel counts one unit and the unit is le
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from napari_wsseg.export import File, Found, Item, Note, Shape, formats, importers
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _folder_files
-from napari_wsseg.io.external import mask_values
+from napari_wsseg.io.external import label_names, mask_values
 from napari_wsseg.io.external import nifti as _nifti
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.films import limits as _limits
@@ -55,21 +55,49 @@ def read(path: Path, *, choice: Choice = PLAIN) -> Iterator[Found | Note]:
                 f"{path}: NIfTI files end in .nii or .nii.gz; convert it, or take it "
                 "in its own format"
             )
-        yield _found(path, path.name, "", choice)
+        yield from _found(path, path.name, "", choice)
         return
     for name in _folder_files.files(path):
         finding, _, film = name.partition("/") if "/" in name else ("", "", name)
         if film.lower().endswith(ENDINGS):
-            yield _found(path / name, film, finding, choice)
-        else:
+            yield from _found(path / name, film, finding, choice)
+        elif not label_names.is_table(name):
             yield Note("skipped", f"{name}: does not end in .nii or .nii.gz")
 
 
-def _found(path: Path, film: str, finding: str, choice: Choice) -> Found:
+def _found(
+    path: Path, film: str, finding: str, choice: Choice
+) -> Iterator[Found | Note]:
+    named, without = _named_labels(path, film) if choice == PLAIN else ({}, "")
+    for label, name in named.items():
+        yield _drawing(path, film, name, Choice(value=label))
+    if without:
+        yield Note("skipped", f"{film}: {without}")
+    if not named:
+        yield _drawing(path, film, finding, choice)
+
+
+def _drawing(path: Path, film: str, finding: str, choice: Choice) -> Found:
     remarks: list[str] = []
     draw = partial(_mask, path, choice, remarks)
     guess = "" if finding else path.absolute().parent.name
     return Found(_bare(film), finding, draw, guess=guess, remarks=remarks)
+
+
+def _named_labels(path: Path, film: str) -> tuple[Mapping[int, str], str]:
+    """Return names by label, as a table has them, and which labels it leaves out."""
+    names, table = label_names.beside(path, _bare(PurePath(film).name))
+    try:
+        present = mask_values.whole(slice_of(path).values) if names else []
+    except DataError:
+        return {}, ""  # it is read again, and then told, when it is drawn
+    named = {label: names[label] for label in present if label in names}
+    strange = [str(label) for label in present if label not in names]
+    if not named or not strange:
+        return named, ""
+    return named, f"labels that {table} does not name were left out: " + ", ".join(
+        strange
+    )
 
 
 def encode(mask: NDArray[Any], spacing: tuple[float, float] | None) -> bytes:
@@ -202,7 +230,8 @@ def _bare(name: str) -> str:
 
 _OF_SEVERAL = (
     "holds several labels, {}, without their names: label 1 was taken and the others "
-    "left out; --set value=NUMBER takes another"
+    "left out; --set value=NUMBER takes another, and a table beside it that names them "
+    "(of ITK-SNAP, Slicer or BIDS, or findings.csv) takes all"
 )
 """ITK-SNAP and Slicer save one map for all labels, which are numbered from 1."""
 

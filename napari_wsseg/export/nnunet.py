@@ -31,7 +31,7 @@ from napari_wsseg.export import (
 )
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _folder_files
-from napari_wsseg.io.external import json_masks
+from napari_wsseg.io.external import json_masks, mask_values
 from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, naming
@@ -43,6 +43,7 @@ _FOLDERS = ("labelsTr", "labelsTs")
 _ENDINGS = (".png", ".tif", ".tiff", ".nii.gz", ".nii")
 _ROUNDED = 1e-3
 _NOT_FINDINGS = ("background", "ignore")
+"""In whatever case."""
 
 
 @formats.register("nnunet")
@@ -149,7 +150,7 @@ def _numbers(table: Path, record: object) -> dict[str, tuple[int, ...]]:
         found = {
             # nnU-Net 1 has names by number.
             (str(value) if str(name).isdigit() else str(name)): tuple(
-                int(one)
+                _number(one)
                 for one in (
                     [name]
                     if str(name).isdigit()
@@ -160,14 +161,26 @@ def _numbers(table: Path, record: object) -> dict[str, tuple[int, ...]]:
             )
             for name, value in pairs
         }
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise DataError(
             f"{table}: not nnU-Net's dataset.json: labels are missing or off ({error})"
         ) from error
     plain = [own for own in found.values() if len(own) == 1]
     if len(set(plain)) < len(plain):
         raise DataError(f"{table}: two labels have one number: {dict(found)}"[:300])
-    return {one: own for one, own in found.items() if one not in _NOT_FINDINGS}
+    named = {one: own for one, own in found.items() if one.lower() not in _NOT_FINDINGS}
+    ground = [one for one, own in named.items() if 0 in own]
+    if ground:
+        raise DataError(
+            f"{table}: label 0 is {ground[0]!r}, and in nnU-Net it is the background"
+        )
+    return named
+
+
+def _number(value: Any) -> int:
+    if int(value) != float(value):
+        raise ValueError(f"label {value} is no whole number")
+    return int(value)
 
 
 def _bare(name: str) -> str:
@@ -188,10 +201,10 @@ def _mask(
             f"{shape[0]} × {shape[1]}"
         )
     named = {number for own in labels.values() for number in own}
-    strange = sorted(set(np.unique(values).tolist()) - named - {0})
-    if strange:
-        listed = ", ".join(str(one) for one in strange[:8])
-        remarks.append(f"values that {NAME} does not name were left out: {listed}")
+    try:
+        remarks += mask_values.unnamed(values, named, NAME)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
     return np.asarray(np.isin(values, labels[finding]))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -106,21 +106,26 @@ def _found(path: Path, film: str, choice: Choice) -> Iterator[Found]:
     header, layers = _opened(path)
     bare = re.sub(r"(\.seg)?\.nrrd$", "", film, flags=re.IGNORECASE)
     segments = [name for key in header if (name := _NAME.fullmatch(key))]
+    remarks: list[str] = []
     if not segments:
         if len(layers) > 1:
             raise DataError(f"{path}: {len(layers)} layers and no segment is named")
-        remarks: list[str] = []
         draw = partial(_of_values, path, choice, remarks)
         yield Found(bare, "", draw, guess=path.parent.name, remarks=remarks)
         return
+    placed: dict[str, tuple[int, int]] = {}
     for segment in segments:
         key = segment[1]
         layer = _number(path, header, f"{key}_Layer", "0")
         value = _number(path, header, f"{key}_LabelValue", "1")
         if not 0 <= layer < len(layers):
             raise DataError(f"{path}: {key} is in layer {layer} of {len(layers)}")
-        finding = str(header[segment[0]])
-        yield Found(bare, finding, partial(_labelled, path, layer, value))
+        placed[segment[0]] = (layer, value)
+    for key, (layer, value) in placed.items():
+        named = [other for place, other in placed.values() if place == layer]
+        remarks = []
+        draw = partial(_labelled, path, layer, value, named, remarks)
+        yield Found(bare, str(header[key]), draw, remarks=remarks)
 
 
 def _number(path: Path, header: Mapping[str, Any], key: str, otherwise: str) -> int:
@@ -144,8 +149,19 @@ def _of_values(
     return _fitting(path, mask, shape)
 
 
-def _labelled(path: Path, layer: int, value: int, shape: Shape | None) -> Mask:
+def _labelled(
+    path: Path,
+    layer: int,
+    value: int,
+    named: Sequence[int],
+    remarks: list[str],
+    shape: Shape | None,
+) -> Mask:
     _, layers = _opened(path)
+    try:
+        remarks += mask_values.unnamed(layers[layer], named, "the header")
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
     return _fitting(path, np.asarray(layers[layer] == value), shape)
 
 

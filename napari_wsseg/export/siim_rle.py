@@ -72,6 +72,11 @@ def is_one(header: str) -> bool:
 
 def _found(file: Path) -> Iterator[Found | Note]:
     films = _rows(file)
+    if run_lengths.are_starts(run for runs in films.values() for run in runs):
+        raise DataError(
+            f"{file}: its run lengths count from the first pixel on, where those of "
+            "the SIIM challenge count from the end of the run before; subtract that"
+        )
     ends = run_lengths.siim_ends(run for runs in films.values() for run in runs)
     sizes = StatedSizes(
         lambda shape: (end > shape[0] * shape[1] for end in ends), copies=False

@@ -113,6 +113,10 @@ def _read_names(table: Path) -> dict[int, str]:
             lines = enumerate(map(str.strip, text.splitlines()))
             return {number: name for number, name in lines if name}
         record: Any = yaml.safe_load(text)
+        if "kpt_shape" in record:
+            raise DataError(
+                f"{table}: of poses (kpt_shape): boxes and points are no masks"
+            )
         names = record["names"]
         if not isinstance(names, dict | list):
             raise TypeError(f"names is {str(names)[:40]!r}, no list")

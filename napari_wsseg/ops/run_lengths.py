@@ -21,6 +21,9 @@ EMPTY = "-1"
 _BITS = 5
 """COCO packs that many bits of a number into a character; the next says: more."""
 
+_TELLING = 7
+"""Runs of a mask that tell starts from gaps: one order of 5040 grows all along."""
+
 _MOST_BITS = 60
 """No run is longer; a film's pixels take 26."""
 
@@ -46,6 +49,31 @@ def siim_ends(rles: Iterable[str]) -> list[int]:
         except ValueError:
             continue
     return [end for end in ends if 0 < end <= 1024 * 1024]
+
+
+def are_starts(rles: Iterable[str]) -> bool:
+    """Whether run lengths have starts where SIIM's have gaps, as other challenges do.
+
+    Starts grow from run to run, each by more than a run is long; gaps go up and down.
+
+    Parameters
+    ----------
+    rles
+        Of the masks of one file; those that are damaged count as nothing.
+    """
+    seen = 0
+    for rle in rles:
+        try:
+            steps = np.asarray(rle.split(), np.int64)
+        except (ValueError, OverflowError):
+            continue
+        if len(steps) < 2 * _TELLING or len(steps) % 2:
+            continue
+        starts, lengths = steps[::2], steps[1::2]
+        if (np.diff(starts) < lengths[:-1]).any():
+            return False
+        seen += 1
+    return seen > 0
 
 
 def siim_decode(rle: str, shape: tuple[int, int]) -> Mask:
@@ -101,7 +129,7 @@ def coco_decode(counts: str | Sequence[int], size: Sequence[int]) -> Mask:
     """
     try:
         shape = (int(size[0]), int(size[1]))
-        runs = _unpacked(counts) if isinstance(counts, str) else [*map(int, counts)]
+        runs = _unpacked(counts) if isinstance(counts, str) else [*map(_whole, counts)]
     except (TypeError, ValueError, IndexError, OverflowError) as error:
         raise DataError(f"run lengths {str(counts)[:40]!r} are not COCO's") from error
     if min(runs, default=0) < 0 or sum(runs) != shape[0] * shape[1]:
@@ -110,6 +138,12 @@ def coco_decode(counts: str | Sequence[int], size: Sequence[int]) -> Mask:
             f"{shape[0]} × {shape[1]}"
         )
     return _drawn(runs, shape)
+
+
+def _whole(count: float) -> int:
+    if float(count) != int(count):
+        raise ValueError(f"{count} is no whole number")
+    return int(count)
 
 
 def _drawn(steps: Sequence[int], shape: tuple[int, int]) -> Mask:

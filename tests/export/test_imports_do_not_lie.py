@@ -22,7 +22,7 @@ from napari_wsseg.export import reading_back
 from napari_wsseg.export.nifti import encode as nifti_encode
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
-from napari_wsseg.ops.run_lengths import siim_encode
+from napari_wsseg.ops.run_lengths import are_starts, siim_encode
 from napari_wsseg.schema import Case
 
 SHAPE = (64, 48)
@@ -379,6 +379,55 @@ def test_of_a_nifti_label_map_one_label_is_taken_and_that_is_said(
         take(project, "nifti", path)
 
 
+ITK_SNAP = """# ITK-SnAP Label Description File
+    0     0    0    0        0  0  0    "Clear Label"
+    1   255    0    0        1  1  1    "Mass"
+    2     0  255    0        1  1  1    "nodule"
+    4     0    0  255        1  1  1    "Label 4"
+"""
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        ("a.label", ITK_SNAP),
+        ("a.txt", "0 Background 0 0 0 0\n1 mass 255 0 0 255\n2 nodule 0 255 0 255\n"),
+        (
+            "dseg.tsv",
+            "\ufeffindex\tname\tcolor\r\n1\tmass\t#f00\r\n2\tnodule\t#0f0\r\n",
+        ),
+        ("findings.csv", "index,finding\n1,mass\n2,nodule\n"),
+    ],
+)
+def test_a_nifti_label_map_is_split_by_the_table_that_names_its_labels(
+    project: Project, place: Path, table: str, text: str
+) -> None:
+    values = BOX.astype(np.uint8) * 2
+    values[40:50, 30:40] = 1
+    values[0, 0] = 4
+    (place / "a.nii.gz").write_bytes(nifti_encode(values, None))
+    (place / table).write_text(text, encoding="utf-8", newline="")
+    taken = take(project, "nifti", place, finding="nodule")
+    assert taken.rejected == (
+        f"a.nii.gz: labels that {table} does not name were left out: 4",
+    )
+    assert set(drawn(project)) == {("a.png", "nodule"), ("a.png", "mass")}
+    np.testing.assert_array_equal(drawn(project)["a.png", "nodule"], BOX)
+    assert drawn(project)["a.png", "mass"].sum() == 100
+
+
+def test_a_table_that_says_two_things_of_a_label_is_refused(
+    project: Project, place: Path
+) -> None:
+    (place / "a.nii.gz").write_bytes(nifti_encode(BOX.astype(np.uint8), None))
+    (place / "a.tsv").write_text("index\tname\n1\tmass\n1\tnodule\n")
+    with pytest.raises(DataError, match=r"a\.tsv: label 1 has two names"):
+        take(project, "nifti", place / "a.nii.gz")
+    (place / "a.tsv").write_bytes(b"\xff\xfe: a report of the film, no table")
+    take(project, "nifti", place / "a.nii.gz", finding="nodule")
+    assert only(project, "a.png")
+
+
 def test_a_label_map_of_reals_has_the_numbers_that_it_means(
     project: Project, place: Path
 ) -> None:
@@ -553,6 +602,81 @@ def test_one_number_of_two_labels_is_of_neither(project: Project, place: Path) -
     (place / "findings.csv").write_text("index,finding\n1,nodule\n1,mass\n")
     with pytest.raises(DataError, match="one index has two findings"):
         take(project, "indexed_png", place / "a.png")
+
+
+@pytest.mark.parametrize("count", [4, 40])
+@pytest.mark.parametrize("down", [True, False])
+def test_run_lengths_from_the_first_pixel_on_are_not_the_challenges(
+    project: Project, place: Path, *, down: bool, count: int
+) -> None:
+    mask = np.zeros((256, 256), bool)
+    mask[90:100, 60 : 60 + count] = mask[200:208, 30 : 30 + count] = True
+    flat = (mask.T if down else mask).ravel()
+    starts = np.flatnonzero(np.diff(flat.astype(int), prepend=0) == 1)
+    ends = np.flatnonzero(np.diff(flat.astype(int), append=0) == -1)
+    steps = np.stack([starts + 1, ends - starts + 1], axis=1).ravel()
+    words = " ".join(map(str, steps.tolist()))
+    path = place / "nodule.csv"
+    path.write_text(f"ImageId,EncodedPixels\na,{words}\nb,-1\n")
+    with pytest.raises(DataError, match="count from the first pixel on"):
+        take(project, "siim_rle", path)
+    # Those of the challenge, of the same masks, are never taken for the others.
+    assert not are_starts([siim_encode(mask), siim_encode(~mask), "x", "1 2"])
+
+
+def test_a_label_map_of_another_table_denies_no_finding(
+    project: Project, place: Path
+) -> None:
+    white = BOX.astype(np.uint8) * 255
+    with pytest.raises(DataError, match=r"dataset\.json names none of its values, 255"):
+        take(project, "nnunet", nnunet(place, "a", white))
+    for labels in ({"nodule": 0, "mass": 1}, {"Background": 0, "nodule": 1.5}):
+        with pytest.raises(DataError, match=r"label 0 is 'nodule'|no whole number"):
+            take(project, "nnunet", nnunet(place, "a", labels=labels))
+    header = {"Segment0_Name": "nodule", "Segment0_LabelValue": "1"}
+    nrrd.write(str(place / "a.seg.nrrd"), white.T, header)
+    with pytest.raises(DataError, match="the header names none of its values, 255"):
+        take(project, "seg_nrrd", place / "a.seg.nrrd")
+    paletted = Image.fromarray(white).convert("P")
+    paletted.save(place / "a.png")
+    (place / "findings.csv").write_text("index,finding\n1,nodule\n")
+    with pytest.raises(DataError, match="table of findings names none of its values"):
+        take(project, "indexed_png", place / "a.png")
+    assert drawn(project) == {}
+
+
+def test_poses_of_yolo_are_no_polygons(project: Project, place: Path) -> None:
+    path = yolo_seg(place, "a")
+    (place / "data.yaml").write_text("names: [nodule]\nkpt_shape: [2, 3]\n")
+    path.write_text("0 0.3 0.23 0.4 0.15 0.2 0.2 1 0.3 0.3 1\n")
+    with pytest.raises(DataError, match="of poses"):
+        take(project, "yolo_seg", path)
+
+
+@pytest.mark.parametrize("kind", [None, "polygon", "rectangle", "rotation"])
+def test_labelme_has_a_box_of_four_corners_in_any_dress(
+    project: Project, place: Path, kind: str | None
+) -> None:
+    path = labelme(place, "a.png")
+    record = json.loads(path.read_text())
+    record["shapes"][0]["shape_type"] = kind
+    record["shapes"].append({**record["shapes"][0], "shape_type": "blob"})
+    path.write_text(json.dumps(record))
+    taken = take(project, "labelme", path)
+    assert only(project, "a.png")
+    assert taken.warnings == (
+        "a.png, 'nodule': left out, a blob is of no kind that is read",
+    )
+
+
+@pytest.mark.parametrize(
+    "outline", [[], CORNERS[:5], [None, 1], ["x", "y"], [5, 10, 25, float("nan")]]
+)
+def test_what_is_no_polygon_is_told_in_words(
+    project: Project, place: Path, outline: object
+) -> None:
+    with pytest.raises(DataError, match="its polygons are not lists"):
+        take(project, "coco", coco(place, "a.png", outline))
 
 
 @pytest.mark.parametrize("odd", [0.5, True, None, "nodule", {"nodule": 1}])

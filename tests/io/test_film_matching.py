@@ -76,6 +76,15 @@ def test_where_two_are_left_it_is_neither(paths: tuple[str, ...], name: str) -> 
         films(*paths).find(name)
 
 
+def test_a_name_as_it_is_written_is_that_film_alone() -> None:
+    both = ("\u00e9.png", "e\u0301.png", "a.png", "A.png", "a/a.png")
+    for path in both:
+        assert films(*both).find(path) == path
+    assert films(*both[:2]).find("e\u0301") == "e\u0301.png"
+    with pytest.raises(DataError, match="2 films are called"):
+        films(*both[:2]).find("x/\u00e9.png")
+
+
 def test_two_names_never_share_a_film() -> None:
     found, reasons = match(["train/1.png", "val/1.png"], films("1.png"))
     assert found == {}

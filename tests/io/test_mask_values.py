@@ -46,6 +46,11 @@ def test_probabilities_are_cut_at_one_half() -> None:
     np.testing.assert_array_equal(mask_values.drawn(soft), TRUTH)
     with pytest.raises(DataError, match="no probability is above one half"):
         mask_values.drawn(noise)
+    # What is nowhere 0 comes of a network, were it of two values or of one.
+    np.testing.assert_array_equal(mask_values.drawn(with_values(0.9, 0.3, "f4")), TRUTH)
+    for high, low in ((0.4, 0.01), (0.3, 0.3)):
+        with pytest.raises(DataError, match="no probability is above one half"):
+            mask_values.drawn(with_values(high, low, "f4"))
 
 
 @pytest.mark.parametrize("quality", [50, 75, 95])
@@ -76,6 +81,7 @@ def labels(*values: int) -> np.ndarray:
         with_values(0, -5, "i2"),
         with_values(np.inf, 0, "f4"),
         np.full(SHAPE, np.nan),
+        np.full(SHAPE, -5),
     ],
 )
 def test_what_is_not_two_values_is_refused(values: np.ndarray) -> None:

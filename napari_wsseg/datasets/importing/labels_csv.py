@@ -6,6 +6,7 @@ is for every film that has that value.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ IMAGE, SPLIT = "image", "split"
 HEADER_KEYS = ("AccessionNumber", "StudyInstanceUID", "SOPInstanceUID")
 
 _VALUES: Mapping[str, int | None] = {"1": 1, "0": 0, "-1": -1, "": None}
+_CUT = re.compile(r"[;\t]|^sep=", re.IGNORECASE)
+"""What some spreadsheets put between cells, or say before them."""
+
 _SHOWN = 10
 """Mistakes that one message lists."""
 
@@ -161,8 +165,9 @@ def value(cell: str) -> int | None:
 
 def _findings(path: Path, header: list[str]) -> tuple[str, ...]:
     if header[0] != IMAGE and header[0] not in HEADER_KEYS:
+        cut = "; save it with commas between cells" * bool(_CUT.search(header[0]))
         raise DataError(
-            f"{path}: the first column is {header[0]!r}, not {IMAGE!r}; "
+            f"{path}: the first column is {header[0]!r}, not {IMAGE!r}{cut}; "
             "the header is image,<finding>…[,split]; for DICOM films, the first column "
             f"may also be {', '.join(HEADER_KEYS[:-1])} or {HEADER_KEYS[-1]}"
         )

@@ -1,7 +1,8 @@
 r"""Which film a name means: one rule for labels, masks and every import.
 
-A name is compared with ``/`` between folders whatever it was written with, without
-drive or leading dots, and in Unicode's composed form. It is the film's path, letter by
+A name that is written as one film's path alone is that film. Any other is compared with
+``/`` between folders whatever it was written with, without drive or leading dots, and
+in Unicode's composed form. It is the film's path, letter by
 letter; else its path without the ending of a known kind of image (the dots of
 ``1.2.826.0.1`` are no ending); else the same in other case; else one of the two is the
 end of the other: ``C:\films\a.png`` is ``a.png``, and ``a`` is ``b/a.png``, but ``c/a``
@@ -127,7 +128,10 @@ class FilmNames(Generic[T]):
     ) -> None:
         self._channels = channels
         self._forms: list[_Form[T]] = [_Form() for _ in _FORMS]
+        self._as_written: dict[str, set[T]] = {}
         for name, film in names:
+            for written in (name, without_ending(name)):
+                self._as_written.setdefault(written, set()).add(film)
             for form, index in zip(_FORMS, self._forms, strict=True):
                 index.add(form(plain(name)), film)
 
@@ -143,6 +147,8 @@ class FilmNames(Generic[T]):
         DataError
             It means none, or more than one.
         """
+        if len(alone := self._as_written.get(name, set())) == 1:
+            return next(iter(alone))
         more = [channel(name)] if self._channels else []
         for each in (*readings(name), *more):
             films = self._films(plain(each))

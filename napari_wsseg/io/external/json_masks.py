@@ -32,6 +32,8 @@ SIZE = "img_size"
 _OUTSIDE, _OUTSIDE_PIXELS = 0.25, 2.0
 """Share of a side, or pixels, that hands draw beyond it, where it is cut off anyway."""
 
+_NO_POLYGONS = "its polygons are not lists [x, y, x, y, …] of numbers"
+
 _FULL_SIZE = "masks are for the films at full size, not for CheXpert-v1.0-small"
 
 CHEXPERT_NAMES = {"Airspace Opacity": "Lung Opacity"}
@@ -161,12 +163,13 @@ def polygons(
     check((rows, columns), shape)
     try:
         corners = [np.reshape(np.asarray(one, float), (-1, 2)) for one in flat]
-        for one in corners:
-            if one.size and np.isfinite(one).all():  # the others tell where they fail
-                check_corners(one, (rows, columns))
-        return outlines.filled(corners, (rows, columns))
     except (TypeError, ValueError) as error:
-        raise DataError(f"its polygons are not lists of x and y ({error})") from error
+        raise DataError(_NO_POLYGONS) from error
+    for one in corners:
+        if not one.size or not np.isfinite(one).all():
+            raise DataError(_NO_POLYGONS)
+        check_corners(one, (rows, columns))
+    return outlines.filled(corners, (rows, columns))
 
 
 def check_corners(corners: NDArray[np.float64], shape: tuple[int, int]) -> None:

@@ -9,6 +9,7 @@ only who made the file knows what they mean.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -111,7 +112,10 @@ def drawn(
         return np.asarray(numbers > choice.cut)
     found = np.unique(numbers)
     low, high = float(found[0]), float(found[-1])
+    if values.dtype.kind == "f" and 0 < low < 1 and high <= 1:
+        return _likely(numbers, high)
     if low == high:
+        _check_lit(found, high)
         return np.full(numbers.shape, high > 0)
     if len(found) == 2 or (values.dtype.kind == "f" and _are_two(found, _SAME)):
         _check_dark(found, low, high)
@@ -141,6 +145,42 @@ def labels(values: NDArray[Any]) -> list[int]:
     if not _is_label_map(numbers, float(found[0]), float(found[-1])):
         return []
     return [int(label) for label in found[1:]]
+
+
+def unnamed(values: NDArray[Any], names: Iterable[int], table: str) -> list[str]:
+    """Return a line on the values of a label map that a table does not name.
+
+    Parameters
+    ----------
+    values
+        Whole numbers.
+    names
+        What the table names; 0 is the background in any case.
+    table
+        What it is called.
+
+    Raises
+    ------
+    DataError
+        It names not one of them: the map is another table's, and nothing in it tells
+        that a finding is absent.
+    """
+    present = {*np.unique(values).tolist()} - {0}
+    strange = sorted(present - {*names})
+    listed = ", ".join(map(str, strange[:_SHOWN]))
+    if strange and len(strange) == len(present):
+        raise DataError(f"{table} names none of its values, {listed}")
+    return [f"values that {table} does not name were left out: {listed}"] * bool(
+        strange
+    )
+
+
+def whole(values: NDArray[Any]) -> list[int]:
+    """Return the values but 0, in order; empty if any is no number of a label."""
+    found = np.unique(_numbers(np.asarray(values)))
+    if found[0] < 0 or len(found) > 256 or not np.array_equal(found, np.rint(found)):
+        return []
+    return [int(label) for label in found if label]
 
 
 def probabilities(values: NDArray[Any]) -> NDArray[np.float32]:
@@ -264,6 +304,12 @@ def _check_dark(found: NDArray[Any], low: float, high: float) -> None:
     """Refuse two values of which neither is dark: nothing says which is the finding."""
     if high <= 0 or (low > 0 and 4 * low > high):
         raise DataError(f"{_said(found)}, and neither is black; {_ADVICE}")
+
+
+def _check_lit(found: NDArray[Any], only: float) -> None:
+    """Refuse one value below 0: it is neither what is there nor what is not."""
+    if only < 0:
+        raise DataError(f"{_said(found)} throughout; {_ADVICE}")
 
 
 def _is_label_map(numbers: NDArray[Any], low: float, high: float) -> bool:
