@@ -42,3 +42,19 @@ def test_the_ratio_is_that_of_widths_and_masks_may_differ_in_size() -> None:
     assert chest.ratio_of_spans(spans) is None
     assert chest.ratio_of_spans({**spans, "lungs": (0.0, 0.6)}) == pytest.approx(0.5)
     assert chest.span(np.zeros((4, 4), bool)) is None
+
+
+def test_a_fringe_of_the_outline_widens_a_heart_but_makes_it_hardly_broader() -> None:
+    lungs = {"left_lung": bar(48, 76, 80), "right_lung": bar(2, 20, 80)}
+    heart = np.zeros((10, 80), bool)
+    heart[2:9, 20:48] = True
+    frayed = heart.copy()
+    frayed[8, 48:60] = True
+    assert chest.share_of_width(frayed, lungs) == pytest.approx(40 / 74)
+    assert chest.share_of_breadth(heart, lungs) == pytest.approx(28 / 74)
+    tall = np.repeat(heart, 5, axis=0)
+    tall[40, 48:60] = True
+    grown = chest.share_of_breadth(tall, lungs) - chest.share_of_breadth(heart, lungs)
+    assert 0 <= grown < 12 / 74 / 5
+    assert chest.share_of_breadth(np.zeros((10, 80), bool), lungs) is None
+    assert chest.share_of_breadth(heart, {**lungs, "left_lung": bar(0, 0)}) is None

@@ -96,7 +96,7 @@ def test_a_run_that_draws_with_anatomy_says_so_and_is_read_like_it(
                 structures={"cardiomegaly": ("heart",)},
                 joined=joined,
             )
-            width[joined] = found["chest"][k]
+            width[joined] = found["breadth"][k]
         assert masks
         assert width[True] != width[False]
 

@@ -62,7 +62,7 @@ def test_a_measure_that_tells_the_labels_decides_alone() -> None:
     ratio[0] = np.nan
     rule = by_measure(ratio, TRUTH)
     assert rule is not None
-    assert set(rule["weights"]) == {"chest"}
-    found = {"classifier": np.array([-3.0]), "chest": np.array([0.56])}
+    assert set(rule["weights"]) == {"breadth"}
+    found = {"classifier": np.array([-3.0]), "breadth": np.array([0.56])}
     assert joined(found, {"f": rule}, ["f"])[0] > GATE
     assert by_measure(rng.normal(size=len(TRUTH)), TRUTH) is None

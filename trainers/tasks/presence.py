@@ -23,7 +23,7 @@ from napari_wsseg.pipeline.inference.organs import segmented
 from trainers.data.batches import Feed, Labels
 from trainers.engine.recipe import Context, Events
 
-_KINDS = ("classifier", "chest", "mask")
+_KINDS = ("classifier", "breadth", "mask")
 
 #: Least films with and without a finding to judge evidence by.
 _LEAST = 4
@@ -77,7 +77,7 @@ def with_presence(
             rules = _rules(
                 context, judged, feed, labels, classifier_run, device, organs
             )
-            measured = any("chest" in rule["weights"] for rule in rules.values())
+            measured = any("breadth" in rule["weights"] for rule in rules.values())
             run = anatomy.run_in_use(context.project) if measured else ""
             held = {"findings": rules, "anatomy": run}
             event = replace(event, header={**event.header, "presence": held})
@@ -103,7 +103,7 @@ def _rules(
     rules = {}
     for k, name in enumerate(labels.findings):
         known = np.isin(truth[:, k], (0, 1))
-        rule = by_measure(found["chest"][known, k], truth[known, k])
+        rule = by_measure(found["breadth"][known, k], truth[known, k])
         if rule is None:
             # Of films that it learnt from, a classifier is too sure.
             known[len(val) :] = False
@@ -135,9 +135,9 @@ def by_measure(
     centre, scale = float(values.mean()), float(values.std()) or 1.0
     even = (values - centre) / scale
     return {
-        "weights": {"chest": 1.0},
-        "centre": {"chest": centre},
-        "scale": {"chest": scale},
+        "weights": {"breadth": 1.0},
+        "centre": {"breadth": centre},
+        "scale": {"breadth": scale},
         "cut": metrics.best_threshold(even, truth, criterion="accuracy"),
     }
 

@@ -18,7 +18,7 @@ from scipy import special
 from napari_wsseg.io import anatomy
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry
-from napari_wsseg.ops.chest import share_of_width, width_ratio
+from napari_wsseg.ops.chest import share_of_breadth, share_of_width
 from napari_wsseg.ops.masks import keep_largest
 from napari_wsseg.pipeline.inference import places
 from napari_wsseg.schema import Case
@@ -32,6 +32,9 @@ _DRAWN = 0.5
 
 SIDE = 256
 """Longest side of the masks that a chest is measured on."""
+
+MEASURES = {"breadth": share_of_breadth, "chest": share_of_width}
+"""Of an organ, by kind of evidence; runs of before read ``"chest"``."""
 
 GATE = 0.5
 """Probability from which a finding with evidence of several kinds is present."""
@@ -101,19 +104,27 @@ def evidence(
     """
     ordered = np.sort(score.reshape(len(score), -1), axis=1)
     top = ordered[:, -max(1, round(_TOP * ordered.shape[1])) :].mean(1)
-    chest = np.full(len(findings), np.nan)
+    measures = {kind: np.full(len(findings), np.nan) for kind in MEASURES}
     masks = anatomy.masks(project, case, run, side=SIDE) if structures else {}
     for k, name in enumerate(findings):
         if name in structures and masks:
             drawn = geometry.unletterbox(
                 score[k].astype(np.float32), masks["left_lung"].shape
             )
-            ratios = [share_of_width(keep_largest(drawn >= _DRAWN), masks)]
+            organs = [keep_largest(drawn >= _DRAWN)]
             if not joined:
-                ratios.append(width_ratio(masks, structures[name]))
-            known = [ratio for ratio in ratios if ratio is not None]
-            chest[k] = np.mean(known) if known else np.nan
-    return {"classifier": _odds(classifier), "mask": _odds(top), "chest": chest}
+                organs.append(
+                    np.logical_or.reduce([masks[part] for part in structures[name]])
+                )
+            for kind, measure in MEASURES.items():
+                known = [measure(organ, masks) for organ in organs]
+                measures[kind][k] = _mean(known)
+    return {"classifier": _odds(classifier), "mask": _odds(top), **measures}
+
+
+def _mean(ratios: Sequence[float | None]) -> float:
+    known = [ratio for ratio in ratios if ratio is not None]
+    return float(np.mean(known)) if known else np.nan
 
 
 def structures_of(project: Project) -> dict[str, tuple[str, ...]]:
