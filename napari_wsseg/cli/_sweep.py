@@ -42,7 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
     from trainers.sweep.results import Sheet
 
     began = time.monotonic()
-    settings = _training.preset_settings(arguments.preset, arguments.recipe)
+    settings = _training.suited_settings(
+        arguments.project, arguments.preset, arguments.recipe
+    )
     settings |= settings_from(arguments.set)
     if arguments.key not in settings_from(arguments.set):
         settings.pop(arguments.key, None)

@@ -20,7 +20,7 @@ from napari_wsseg.jobs import DataError, UsageError
 from trainers import preset_notes, presets, recipes
 from trainers.engine import cancellation as _cancellation
 from trainers.settings.paper_presets import papers
-from trainers.settings.presets import LESIONS
+from trainers.settings.presets import LESIONS, ORGANS
 
 End = dict[str, Any]
 
@@ -73,8 +73,9 @@ def suited_settings(project: Path, preset: str, recipe: str) -> dict[str, Any]:
         As `preset_settings`.
     """
     settings = preset_settings(preset, recipe)
-    if preset == "auto" and lesions(project):
-        settings |= LESIONS.get(recipe, {})
+    if preset == "auto":
+        suited = LESIONS if lesions(project) else ORGANS
+        settings |= suited.get(recipe, {})
     return settings
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -38,6 +40,10 @@ class AnatomyNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, n_structures, H, W) of films (B, 1, H, W)."""
+        return self._seen(images)[0]
+
+    def _seen(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits, and the deepest map they are drawn from."""
         kept = []
         x = images
         for block in self.down:
@@ -46,7 +52,41 @@ class AnatomyNet(nn.Module):
         for block, beside in zip(self.up, kept[-2::-1], strict=True):
             x = _enlarged(x, beside.shape[-2:])
             x = block(torch.cat([x, beside], 1))
-        return _enlarged(self.head(x), images.shape[-2:])
+        return _enlarged(self.head(x), images.shape[-2:]), kept[-1]
+
+
+class AnatomySegmenter(AnatomyNet):
+    """The same network with one map a finding, and whether each is there at all."""
+
+    def __init__(self, n_findings: int) -> None:
+        super().__init__(n_findings)
+        self.present = nn.Linear(WIDTHS[-1], n_findings)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """Return logits (B, K, H, W) and (B, K) of films (B, 1, H, W)."""
+        masks, deepest = self._seen(images)
+        return masks, self.present(deepest.mean((2, 3)))
+
+    @torch.no_grad()
+    def start_from(
+        self, weights: Mapping[str, Tensor], channels: Sequence[int | None]
+    ) -> None:
+        """Fill all but the head for presence from an `AnatomyNet` of these widths.
+
+        Parameters
+        ----------
+        weights
+            Its state dict.
+        channels
+            For each finding the structure that it is, ``None`` where it is none: its
+            map then starts from random weights.
+        """
+        body = {name: w for name, w in weights.items() if not name.startswith("head.")}
+        self.load_state_dict(body, strict=False)
+        for own, theirs in enumerate(channels):
+            if theirs is not None:
+                self.head.weight[own] = weights["head.weight"][theirs]
+                self.head.bias[own] = weights["head.bias"][theirs]  # type: ignore[index]
 
 
 def build(n_structures: int, widths: list[int] | None = None) -> AnatomyNet:

@@ -12,12 +12,16 @@ from torch.nn import functional
 from napari_wsseg.jobs import DataError, JobFailed
 from napari_wsseg.nn import _deeplab, pretrained
 from napari_wsseg.nn import backbones as _backbones
+from napari_wsseg.nn.anatomy import AnatomySegmenter
 
 ARCHITECTURES = {
     "unet": smp.Unet,
     "deeplabv3": smp.DeepLabV3,
     "deeplabv3plus": smp.DeepLabV3Plus,
 }
+
+ANATOMY = "anatomy"
+"""As an architecture: the anatomy stage's small network, which it can start from."""
 
 ENCODERS = (
     *("resnet18", "resnet34", "resnet50", "se_resnext50_32x4d"),
@@ -39,7 +43,8 @@ class Segmenter(nn.Module):
     Parameters
     ----------
     arch
-        ``"unet"``, ``"deeplabv3"`` (a map of stride 8) or ``"deeplabv3plus"`` (16).
+        ``"unet"``, ``"deeplabv3"`` (a map of stride 8), ``"deeplabv3plus"`` (16), or
+        ``"anatomy"``, which has no encoder to choose and reads grey films alone.
     encoder
         segmentation-models-pytorch's name, e.g. ``"resnet18"``. It refuses to dilate
         VGG and DenseNet, which a DeepLab needs; here they are dilated as our
@@ -66,8 +71,8 @@ class Segmenter(nn.Module):
         in_channels: int = 1,
     ) -> None:
         super().__init__()
-        if arch not in ARCHITECTURES:
-            known = ", ".join(ARCHITECTURES)
+        if arch not in (*ARCHITECTURES, ANATOMY):
+            known = ", ".join((*ARCHITECTURES, ANATOMY))
             raise ValueError(f"no segmenter {arch!r}; there are: {known}")
         self.spec: dict[str, Any] = {
             "arch": arch,
@@ -75,6 +80,12 @@ class Segmenter(nn.Module):
             "n_findings": n_findings,
             "in_channels": in_channels,
         }
+        if arch == ANATOMY:
+            if in_channels != 1:
+                raise DataError("arch=anatomy reads grey films: channels must be 1")
+            self.net: Any = AnatomySegmenter(n_findings)
+            self._step = 1
+            return
         if arch == "unet" or encoder not in BACKBONE_OF:
             self.net = _of_smp(arch, encoder, n_findings, in_channels)
         else:
@@ -85,6 +96,7 @@ class Segmenter(nn.Module):
             )
         if arch != "unet":
             _accept_single_images(self.net.decoder)
+        self._step = int(self.net.encoder.output_stride)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Segment images (B, c, H, W).
@@ -96,8 +108,7 @@ class Segmenter(nn.Module):
             Whether each finding is there at all.
         """
         height, width = images.shape[-2:]
-        step = self.net.encoder.output_stride
-        pads = (0, -width % step, 0, -height % step)
+        pads = (0, -width % self._step, 0, -height % self._step)
         if any(pads):
             images = functional.pad(images, pads, mode="replicate")
         masks, present = self.net(images)
@@ -117,7 +128,7 @@ def build(
     Parameters
     ----------
     arch, encoder
-        One of `ARCHITECTURES`, and one of `ENCODERS`.
+        One of `ARCHITECTURES` or `ANATOMY`, and one of `ENCODERS`.
     n_findings, in_channels
         Channels of the output and of the input.
     weights

@@ -103,7 +103,7 @@ def test_a_pair_that_nobody_can_dilate_is_refused_with_what_can_be_taken() -> No
         segmenter.build("unet", "resnet9000")
 
 
-@pytest.mark.parametrize("arch", PEERS)
+@pytest.mark.parametrize("arch", [*PEERS, segmenter.ANATOMY])
 @pytest.mark.parametrize("shape", [(64, 64), (65, 50), (33, 97)])
 def test_any_size_comes_back_at_its_size(arch: str, shape: tuple[int, int]) -> None:
     net = segmenter.build(arch, n_findings=3).eval()
@@ -113,7 +113,7 @@ def test_any_size_comes_back_at_its_size(arch: str, shape: tuple[int, int]) -> N
     assert present.shape == (2, 3)
 
 
-@pytest.mark.parametrize("arch", PEERS)
+@pytest.mark.parametrize("arch", [*PEERS, segmenter.ANATOMY])
 @pytest.mark.parametrize("batch", [1, 2])
 def test_a_batch_of_one_film_trains(arch: str, batch: int) -> None:
     net = segmenter.build(arch, n_findings=1).train()

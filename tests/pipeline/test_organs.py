@@ -6,17 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.ablation import WITHOUT, Chain, scored, table
 from helpers.training import train
 from napari_wsseg.cli import main
 from napari_wsseg.io import checkpoints, runs, stages
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import finish
+from napari_wsseg.jobs import DataError, finish
 from napari_wsseg.phantom.dataset import write_dataset
 from napari_wsseg.pipeline.infer import infer
+from napari_wsseg.pipeline.inference import anatomy as shipped
 from napari_wsseg.pipeline.inference import evidence, organs, places
 from napari_wsseg.schema import ANATOMY
+from trainers.engine.recipe import configure
+from trainers.settings import segmenter as _segmenter
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +133,26 @@ def test_what_is_taken_away_is_read_off_the_same_weights(chests: Path) -> None:
     assert "| places |" in table([row])
     with Project.open(chests) as project:
         assert project.adopted("cam") == used
+
+
+def test_a_segmenter_starts_as_the_anatomy_stage_draws(chests: Path) -> None:
+    with Project.open(chests) as project:
+        names = [finding.name for finding in project.findings]
+        config = configure("chexseg", {"arch": "anatomy", "init": "anatomy"})
+        model, start = _segmenter.network(config, project, len(names), "")
+        films = torch.rand(2, 1, 64, 64)
+        with torch.no_grad():
+            drawn, present = model.eval()(films)
+            network, header = shipped.shipped()
+            heart = network(films)[:, header["structures"].index("heart")]
+        torch.testing.assert_close(drawn[:, names.index("cardiomegaly")], heart)
+        assert present.shape == (2, len(names))
+        assert start == "the anatomy stage (shipped)"
+        for refused, why in (
+            ({"init": "anatomy"}, "is for arch=anatomy, not for unet"),
+            ({"arch": "anatomy", "init": "imagenet"}, "no encoder that could start"),
+            ({"arch": "anatomy", "channels": 3}, "reads grey films"),
+        ):
+            config = configure("chexseg", {"init": "random", **refused})
+            with pytest.raises(DataError, match=why):
+                _segmenter.network(config, project, len(names), "")

@@ -62,7 +62,7 @@ def test_a_prepared_classifier_gives_the_same_maps_and_logits(arch: str) -> None
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("arch", segmenter.ARCHITECTURES)
+@pytest.mark.parametrize("arch", [*segmenter.ARCHITECTURES, segmenter.ANATOMY])
 @pytest.mark.parametrize(
     "encoder",
     [each(name) for name in ("resnet18", "densenet121", "se_resnext50_32x4d")],

@@ -13,7 +13,7 @@ from napari_wsseg._widgets.processes import describe_recipes
 from napari_wsseg.cli import _training, main
 from trainers.engine.recipe import configure, settings_of
 from trainers.settings.paper_presets import papers
-from trainers.settings.presets import LESIONS
+from trainers.settings.presets import LESIONS, ORGANS
 
 
 def of(preset: str, recipe: str) -> dict[str, Any]:
@@ -165,7 +165,9 @@ def test_auto_reads_a_finer_map_where_a_finding_is_no_organ(
         monkeypatch.setattr(_training, "lesions", lambda project, found=found: found)
         settings = _training.suited_settings(Path(), "auto", "classifier")
         assert settings_of(configure("classifier", settings))["cam_level"] == level
-    for recipe, how in LESIONS.items():
+        mixed = _training.suited_settings(Path(), "auto", "chexseg")
+        assert configure("chexseg", mixed).arch == ("unet" if found else "anatomy")
+    for recipe, how in (*LESIONS.items(), *ORGANS.items()):
         configure(recipe, {**trainers.presets["auto"].get(recipe, {}), **how})
     fast = _training.suited_settings(Path(), "fast", "segmentation")
     assert fast == trainers.presets["fast"]["segmentation"]

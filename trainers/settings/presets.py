@@ -184,6 +184,21 @@ LESIONS: Preset = {
 }
 """What preset ``auto`` has otherwise in a project with such a finding."""
 
+# A few expert masks teach the network that knows hearts already more than they teach
+# one that has seen films alone. It draws them on every film; the gate says where they
+# are a finding.
+ORGANS: Preset = {
+    "chexseg": {
+        "arch": "anatomy",
+        "init": "anatomy",
+        "epochs": 12,
+        "checks": 2,
+        "absent_weight": 0.0,
+        "places": False,
+    },
+}
+"""What preset ``auto`` has otherwise where every finding is an organ too large."""
+
 presets: dict[str, Preset] = {
     "auto": {name: {**how, **_AUTO.get(name, {})} for name, how in _FAST.items()},
     "fast": _FAST,

@@ -14,6 +14,8 @@ from napari_wsseg.io import checkpoints, runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.nn import pretrained, segmenter
+from napari_wsseg.pipeline.inference import anatomy
+from napari_wsseg.pipeline.inference.evidence import structures_of
 from trainers.engine.recipe import InputConfig
 from trainers.settings.post_processing import Exclusive, PostCrf, PostMinArea
 
@@ -24,17 +26,27 @@ class SegmenterConfig(InputConfig):
 
     arch: Annotated[
         str,
-        {"choices": list(segmenter.ARCHITECTURES), "basic": True, "label": "Network"},
+        {
+            "choices": [*segmenter.ARCHITECTURES, segmenter.ANATOMY],
+            "basic": True,
+            "label": "Network",
+            "tooltip": "anatomy: the small network of the stage anatomy, which can "
+            "start from what that knows of hearts and lungs; it has no encoder",
+        },
     ] = "unet"
     encoder: Annotated[str, {"choices": list(segmenter.ENCODERS)}] = "resnet18"
     init: Annotated[
         str,
         {
-            "choices": ["classifier", "random", "imagenet", "moco", "file"],
+            "choices": [
+                *("classifier", "random", "imagenet", "moco", "file"),
+                segmenter.ANATOMY,
+            ],
             "label": "Start from",
             "tooltip": "classifier: the encoder starts as the project's classifier, "
             "where the two are the same network; moco: as what a run of the recipe "
-            "moco made of films without labels; file: as somebody's weights",
+            "moco made of films without labels; file: as somebody's weights; "
+            "anatomy: all of a network anatomy as the stage of that name draws",
         },
     ] = "classifier"
     init_from: Annotated[
@@ -73,7 +85,10 @@ class SegmenterConfig(InputConfig):
     @property
     def rates(self) -> dict[str, float]:
         """Learning-rate factors by parameter name, see `trainers.engine.loop.Task`."""
-        return {} if self.encoder_rate == 1 else {"net.encoder.": self.encoder_rate}
+        if self.encoder_rate == 1:
+            return {}
+        part = "down" if self.arch == segmenter.ANATOMY else "encoder"
+        return {f"net.{part}.": self.encoder_rate}
 
 
 def network(
@@ -104,6 +119,8 @@ def network(
     DataError
         If the run or the file named is not of this encoder, or there is none.
     """
+    if segmenter.ANATOMY in (config.arch, config.init):
+        return _small(config, project, n_findings)
     weights, start = _start(config, project, classifier_run)
     torch.manual_seed(config.seed)
     made = segmenter.build(
@@ -114,6 +131,39 @@ def network(
         weights=weights,
     )
     return made, start
+
+
+def _small(
+    config: SegmenterConfig, project: Project, n_findings: int
+) -> tuple[segmenter.Segmenter, str]:
+    """Return the anatomy stage's network, started as that one draws or at random."""
+    if config.arch != segmenter.ANATOMY:
+        raise DataError(
+            f"init=anatomy is for arch=anatomy, not for {config.arch}: set both"
+        )
+    if config.init not in (segmenter.ANATOMY, "classifier", "random"):
+        raise DataError(
+            f"arch=anatomy has no encoder that could start from {config.init}; take "
+            "init=anatomy or init=random"
+        )
+    torch.manual_seed(config.seed)
+    made = segmenter.build(
+        config.arch, n_findings=n_findings, in_channels=config.channels
+    )
+    if config.init != segmenter.ANATOMY:
+        return made, "random weights"
+    network, header, run = anatomy.network_in_use(project)
+    names = list(header["structures"])
+    organs = structures_of(project)
+    parts = [organs.get(finding.name, ()) for finding in project.findings]
+    made.net.start_from(
+        network.state_dict(),
+        [names.index(part[-1]) if part else None for part in parts],
+    )
+    words = f"the anatomy stage ({run})"
+    if config.normalisation != header["normalisation"]:
+        words += f", which saw films normalised as {header['normalisation']}"
+    return made, words
 
 
 def _start(

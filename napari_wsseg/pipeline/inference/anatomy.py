@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_wsseg.io import checkpoints
+from napari_wsseg.io import checkpoints, runs
 from napari_wsseg.io.anatomy import SHIPPED, run_in_use
+from napari_wsseg.io.project import Project
 from napari_wsseg.nn.anatomy import build
+from napari_wsseg.pipeline.inference import networks
 from napari_wsseg.pipeline.inference.serving import Unfilled
 from napari_wsseg.pipeline.inference.work import Work
 from napari_wsseg.schema import Case, StageMaps
@@ -37,6 +39,20 @@ def shipped(device: torch.device | None = None) -> tuple[nn.Module, dict[str, An
         network = build(int(header["network"]["n_structures"]))
     network.load_state_dict(halves)  # which copies half precision into single
     return network.eval().to(device or torch.device("cpu")), header
+
+
+def network_in_use(project: Project) -> tuple[nn.Module, dict[str, Any], str]:
+    """Return the network of the run in use, its header, and the run.
+
+    Where that run has none, its masks being somebody else's, the one that comes with
+    the program.
+    """
+    run = run_in_use(project)
+    if run != SHIPPED and runs.find(project.folder, run).best.exists():
+        network, header = networks.load(project.folder, run)
+        if header["network"]["kind"] == "anatomy":
+            return network, header, run
+    return *shipped(), SHIPPED
 
 
 @torch.inference_mode()
