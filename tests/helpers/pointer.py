@@ -19,6 +19,13 @@ NOTHING = Qt.KeyboardModifier.NoModifier
 PATIENCE = 10.0
 """Seconds that a move may take to come back."""
 
+LOST = 1.0
+"""Seconds after which a move is made once more, from beside the place.
+
+Qt tells no move to where it last saw the pointer, be it that another program's window
+had the pointer since.
+"""
+
 BREATH = 8
 """Milliseconds between moves of a common mouse; napari drops moves closer than 5."""
 
@@ -44,10 +51,15 @@ def move(widget: QWidget, place: QPoint) -> None:
     app.installEventFilter(arrival)
     try:
         QTest.mouseMove(widget, place)
-        until = time.monotonic() + PATIENCE
+        began, again = time.monotonic(), False
         while not arrival.seen:
-            if time.monotonic() > until:
+            waited = time.monotonic() - began
+            if waited > PATIENCE:
                 raise TimeoutError(f"the pointer did not arrive at {place}")
+            if waited > LOST and not again:
+                again = True
+                QTest.mouseMove(widget, place + QPoint(1, 1))
+                QTest.mouseMove(widget, place)
             QTest.qWait(1)
     finally:
         app.removeEventFilter(arrival)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from qtpy.QtWidgets import QApplication
 from helpers import noise_project, window_input
 from helpers.noise_project import Clock
 from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg.io.project import Project
 from napari_wsseg.session.effort import active_time
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -22,6 +27,8 @@ ARMS = {"blank": None, "draft": "segmentation-1", "loop": "segmentation-2"}
 """Arm to the run whose draft it offers: the first one used, or the one in use."""
 
 FINDING = "nodule"
+
+BLANK = window_input.digest(np.zeros(noise_project.SHAPE))
 
 
 @pytest.fixture
@@ -90,3 +97,67 @@ def test_seconds_strokes_and_pixels_kept_are_those_that_were_done(
     assert outcome.removed_px == (offered & ~drawn).sum()
     assert outcome.offered_px == (None if arm == "blank" else offered.sum())
     assert not outcome.unedited
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_a_killed_window_that_is_opened_again_counts_nothing_twice(
+    open_window: Callable[[Path], Workbench], study: Path, arm: str
+) -> None:
+    reader = subprocess.Popen(
+        [sys.executable, "-m", "helpers.read_until_killed", str(study), arm],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=window_input.SURROUNDINGS,
+    )
+    assert reader.stdout is not None
+    lines = [json.loads(reader.stdout.readline()) for _ in range(2)]
+    reader.kill()
+    reader.wait()
+    reader.stdout.close()
+    (first, accepted, _), (second, stroked, lasted) = lines
+    assert stroked_on(accepted)
+    assert stroked_on(stroked)
+    with Project.open(study) as project:
+        (before,) = project.work_log.efforts()
+        spells = project.work_log.spells()
+    assert before.case == first
+    assert before.strokes() == 1
+    assert 0 < sum(spell.seconds for spell in spells) <= lasted
+
+    reopened = time.monotonic()
+    bench = open_window(study)
+    begin(bench, arm)
+    session = bench.session
+    assert stroked_on(accepted).items() <= digests(session.project, first).items()
+    session.go_to(second)
+    window_input.wait_for(lambda: session.case.id == second and not session.turning)
+    window_input.settle(bench)
+    assert window_input.drawn(bench) == stroked, "strokes of a killed window are there"
+    window_input.press(bench, "paint")
+    window_input.stroke(bench, *window_input.scribble(5))
+    drawn = window_input.drawn(bench)
+    window_input.press(bench, "accept with edits")
+    window_input.wait_for(lambda: session.case.id != second)
+    window_input.settle(bench)
+    took = time.monotonic() - reopened
+
+    assert stroked_on(drawn).items() <= digests(session.project, second).items()
+    efforts = {one.case: one for one in session.project.work_log.efforts()}
+    assert set(efforts) == {first, second}
+    assert efforts[first] == before, "what was counted stays as it was"
+    # The stroke in hand when the window was killed may be lost from the count.
+    assert efforts[second].strokes() in (1, 2)
+    told = session.project.work_log.spells()
+    assert told[: len(spells)] == spells, "spells are only added"
+    assert sum(spell.seconds for spell in told) <= lasted + took
+    assert {one.arm for one in efforts.values()} == {arm}
+
+
+def stroked_on(shown: dict[str, str]) -> dict[str, str]:
+    """Return those findings that are not blank; accepting gives others their draft."""
+    return {name: mask for name, mask in shown.items() if mask != BLANK}
+
+
+def digests(project: Project, case_id: str) -> dict[str, str]:
+    kept = project.expert_masks(case_id)
+    return {name: window_input.digest(mask) for name, mask in kept.items()}
