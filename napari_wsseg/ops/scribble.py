@@ -10,6 +10,7 @@ numpy and scipy only: it runs beside the hand that paints, where torch is not lo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
@@ -49,6 +50,26 @@ LEAST = 0.05
 0.02 fewer clicks are needed, and a region that no stroke is near is moved too."""
 
 Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Drafted:
+    """A draft, the chance it stands for on its grid and the graph's, where that rests.
+
+    Parameters
+    ----------
+    draft : (H, W) bool
+    soft
+        See `SOFT`.
+    sure : (H, W) float32 in [0, 1]
+    prior, rest : (h, w) float32 in [0, 1]
+    """
+
+    draft: NDArray[np.bool_]
+    soft: float
+    sure: Floats
+    prior: Floats
+    rest: Floats
 
 
 class Graph:
@@ -91,7 +112,7 @@ class Graph:
         degree = near.sum(0, dtype=np.float64)
         self._root = np.sqrt(degree).astype(self._kind)
         self._loss = 1 / steps
-        self._rest: tuple[Floats, Floats] | None = None
+        self._drafted: _Drafted | None = None
         # In √D x the system is symmetric: the loss, and what flows to neighbours. The
         # diagonal is not left to a difference that rounding would spoil.
         near *= -1
@@ -175,24 +196,30 @@ class Graph:
         strokes = _checked(strokes)
         if strokes.shape != draft.shape:
             raise ValueError(f"strokes are {strokes.shape}, the draft {draft.shape}")
-        sure = _softened(draft, soft * draft.shape[0] / self.shape[0])
-        prior = _resized(sure, np.empty(self.shape))
+        known = self._drawn_from(draft, soft)
         cells = _on_grid(strokes, self.shape)
-        moved = self._solve(cells, prior) - self._at_rest(prior)
+        moved = self._solve(cells, known.prior) - known.rest
         # What hardly moves is left alone: a draft is unsure at all of its rim.
         moved = np.sign(moved) * np.maximum(np.abs(moved) - least, 0)
-        chance = (sure + force * _resized(moved, strokes)).clip(0, 1)
+        chance = (known.sure + force * _resized(moved, strokes)).clip(0, 1)
         chance[strokes == INSIDE] = 1
         chance[strokes == OUTSIDE] = 0
         return np.asarray(chance, np.float32)
 
-    def _at_rest(self, prior: Floats) -> Floats:
-        """Return where the walk leads without strokes; kept until the draft changes."""
-        known = self._rest
-        if known is None or not np.array_equal(known[0], prior):
+    def _drawn_from(self, draft: NDArray[np.bool_], soft: float) -> _Drafted:
+        """Return what a draft says before any stroke; kept until it changes."""
+        known = self._drafted
+        if (
+            known is None
+            or known.soft != soft
+            or not np.array_equal(known.draft, draft)
+        ):
+            sure = _softened(draft, soft * draft.shape[0] / self.shape[0])
+            prior = _resized(sure, np.empty(self.shape))
             nothing = np.full(self.shape, NOTHING, np.uint8)
-            known = self._rest = prior, self._solve(nothing, prior)
-        return known[1]
+            rest = self._solve(nothing, prior)
+            known = self._drafted = _Drafted(draft.copy(), soft, sure, prior, rest)
+        return known
 
     def _solve(self, cells: NDArray[np.uint8], prior: Floats | None) -> Floats:
         """Solve ``((1 + λ)D − A) x = λ D prior`` where no stroke holds x."""

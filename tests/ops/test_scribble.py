@@ -221,6 +221,25 @@ def test_a_stroke_corrects_a_draft_near_it_and_leaves_the_rest(
     assert not changed[:, 60:].any(), "the other piece is far away"
 
 
+def test_a_graph_that_corrected_one_draft_corrects_another_as_if_it_were_the_first(
+    flat: scribble.Graph,
+) -> None:
+    first, other = disc((48, 48), 20), disc((40, 60), 14)
+    strokes = np.where(disc((48, 74), 4), scribble.INSIDE, scribble.NOTHING)
+    strokes = strokes.astype(np.uint8)
+    edge, steps = np.zeros((48, 48), np.float32), scribble.CORRECTING_STEPS
+    fresh = {
+        soft: scribble.Graph(edge, steps=steps).correct(strokes, other, soft=soft)
+        for soft in (2.0, 4.0)
+    }
+    changed = first.copy()
+    flat.correct(strokes, changed)
+    changed[:] = other  # the same array with another draft in it
+    for soft in (4.0, 2.0):
+        found = flat.correct(strokes, changed, soft=soft)
+        np.testing.assert_array_equal(found, fresh[soft])
+
+
 def test_strokes_and_draft_of_two_shapes_are_refused(flat: scribble.Graph) -> None:
     strokes = np.full((96, 96), scribble.NOTHING, np.uint8)
     with pytest.raises(ValueError, match="the draft"):
