@@ -122,6 +122,11 @@ def measure(folder: Path, count: int) -> dict[str, float]:
             model.refresh()
             slowest = max(slowest, best(model.refresh))
     found["filter"] = slowest
+    model.scores = {c: hash(c) % 997 / 997 for c in session.list.cases}
+    model.order, model.filter = reading_order.UNCERTAIN, "All"
+    found["by scores"] = best(model.refresh)
+    model.scores = {}
+    found["progress"] = best(lambda: _progress(session.list))
     model.order, model.filter = reading_order.NAME, "All"
     for name, words in (("search", "patient00012 finding_03"), ("short", "07")):
         model.words = words
@@ -139,6 +144,11 @@ def measure(folder: Path, count: int) -> dict[str, float]:
         found["ids"] = best(project.case_ids)
         found["all cases"] = best(project.cases)
     return found | _learning(count)
+
+
+def _progress(reading: Any) -> tuple[int, float | None]:
+    """Return what stands under the list after each verdict and filter."""
+    return reading.n_finished(), reading.minutes_left()
 
 
 def _decision() -> Any:

@@ -7,9 +7,11 @@ import importlib
 import os
 import platform
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -84,6 +86,24 @@ def _packages() -> Check:
     except PackageNotFoundError as error:
         return Check("packages", False, f"{error} is not installed", INSTALL)
     return Check("packages", True, words)
+
+
+def _sqlite() -> Check:
+    """Make the kind of index that projects find words by."""
+    detail = f"SQLite {sqlite3.sqlite_version}"
+    try:
+        with closing(sqlite3.connect(":memory:")) as index:
+            index.execute("CREATE VIRTUAL TABLE t USING fts5 (x, tokenize = 'trigram')")
+    except sqlite3.Error as error:
+        return Check(
+            "SQLite",
+            False,
+            f"{detail} has no full-text index of trigrams ({error}); projects can be "
+            "neither made nor opened",
+            "install a Python whose SQLite is 3.34 or newer with FTS5, as those of "
+            "python.org, conda-forge and Debian 12 are",
+        )
+    return Check("SQLite", True, f"{detail} with FTS5")
 
 
 def _qt() -> Check:
@@ -237,6 +257,7 @@ def _python(
 CHECKS: tuple[Callable[[], Check], ...] = (
     _machine,
     _packages,
+    _sqlite,
     _qt,
     _opengl,
     _torch,

@@ -14,6 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_wsseg.io import atomic, film_names
 from napari_wsseg.io.images import read as read_radiograph
 from napari_wsseg.io.index import annotations as _annotations
@@ -252,6 +255,13 @@ class Project:
         labels
             Whether findings are looked at.
         """
+        found = self.search_numbers(words, labels=labels)
+        return {f"{number:016x}" for number in found.tolist()}
+
+    def search_numbers(
+        self, words: Sequence[str], *, labels: bool = True
+    ) -> NDArray[np.uint64]:
+        """Return `search` as numbers, rising: an id is 64 bits in hexadecimal."""
         return _film_words.find(self._database, self._names, words, labels=labels)
 
     def case(self, case_id: str) -> Case:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import random
-import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.pipeline import agreement
 from napari_wsseg.pipeline.agreement import FINISHED
 from napari_wsseg.schema import Case, Decision, Verdict
+from napari_wsseg.session.case_columns import CaseSet, CaseValues
 from napari_wsseg.session.reading_mode import Reading
 
 SEEN_HOURS = 24
@@ -31,6 +43,28 @@ _WORDS: dict[Verdict, str] = {
     "flag": "flagged",
 }
 
+STATUSES = ("", *_WORDS.values(), "adjudicated", "unreadable")
+"""What `ReadingList.statuses` says of a case; nothing of one that is to be read."""
+
+_VERDICTS: tuple[Verdict | None, ...] = (None, *get_args(Verdict))
+
+_ENDS = np.array([verdict in FINISHED for verdict in _VERDICTS])
+
+_WORD_OF = np.array(
+    [STATUSES.index(_WORDS.get(v, "") if v else "") for v in _VERDICTS], np.int8
+)
+
+
+def _verdicts(decisions: Mapping[str, Decision]) -> CaseValues[Decision]:
+    """Return decisions with columns of verdicts, by number, and of seconds."""
+
+    def numbers(decision: Decision) -> tuple[int, float]:
+        verdict = decision.verdict if decision.verdict in _VERDICTS else None
+        return _VERDICTS.index(verdict), decision.seconds or 0.0
+
+    dtype = [("verdict", np.int8), ("seconds", np.float32)]
+    return CaseValues(decisions, numbers, dtype)
+
 
 class CaseList(Mapping[str, Case]):
     """Cases by id, in the order of their files.
@@ -44,15 +78,21 @@ class CaseList(Mapping[str, Case]):
     damaged
         Takes, by id, why a row could not be read; its case then has neither name nor
         labels.
+
+    Attributes
+    ----------
+    places
+        Case id to its place in the order of files, 0 to N - 1.
     """
 
     def __init__(
         self,
         ids: Sequence[str] = (),
         read: Callable[[Sequence[str]], Mapping[str, Case]] = lambda ids: {},
-        damaged: dict[str, str] | None = None,
+        damaged: MutableMapping[str, str] | None = None,
     ) -> None:
-        self._ids = dict.fromkeys(ids)
+        self.places = dict(zip(ids, range(len(ids)), strict=True))
+        self._all = np.array(ids, object)
         self._read = read
         self._damaged = {} if damaged is None else damaged
         self._kept: dict[str, Case] = {}
@@ -62,7 +102,7 @@ class CaseList(Mapping[str, Case]):
         """Return a case, from memory or from the project."""
         case = self._changed.get(case_id) or self._kept.get(case_id)
         if case is None:
-            if case_id not in self._ids:
+            if case_id not in self.places:
                 raise KeyError(case_id)
             case = self._row(case_id)
             while len(self._kept) >= _KEPT:
@@ -72,15 +112,48 @@ class CaseList(Mapping[str, Case]):
 
     def __contains__(self, case_id: object) -> bool:
         """Whether a case is in the list; nothing is read for that."""
-        return case_id in self._ids
+        return case_id in self.places
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the ids."""
-        return iter(self._ids)
+        return iter(self.places)
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return len(self._ids)
+        return len(self.places)
+
+    def at(self, places: NDArray[np.intp]) -> list[str]:
+        """Return the ids at places in the order of files."""
+        found: list[str] = self._all[places].tolist()
+        return found
+
+    def places_of(self, case_ids: Sequence[str]) -> NDArray[np.intp]:
+        """Return where cases of the list are in the order of files."""
+        found = map(self.places.__getitem__, case_ids)
+        return np.fromiter(found, np.intp, len(case_ids))
+
+    def among(self, case_ids: Iterable[str]) -> NDArray[np.bool_]:
+        """Return of each case whether it is one of these, in the order of files."""
+        found = np.zeros(len(self), bool)
+        found[self.places_of([one for one in case_ids if one in self.places])] = True
+        return found
+
+    def among_numbers(self, numbers: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Return `among` of ids that are numbers, rising."""
+        rising, places = self._numbers
+        found = np.zeros(len(self), bool)
+        if len(rising):
+            at = np.searchsorted(rising, numbers).clip(max=len(rising) - 1)
+            found[places[at[rising[at] == numbers]]] = True
+        return found
+
+    @cached_property
+    def _numbers(self) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+        """The ids as numbers, rising, and the place of each."""
+        digits = bytes.fromhex("".join(self.places))
+        numbers = np.frombuffer(digits, ">u8").astype(np.uint64)
+        places = np.argsort(numbers)
+        return numbers[places], places
 
     def put(self, case: Case) -> None:
         """Take over what has changed of a case that is in the list."""
@@ -128,16 +201,17 @@ class ReadingList:
     """
 
     cases: CaseList = field(default_factory=CaseList)
-    decisions: dict[str, Decision] = field(default_factory=dict)
-    annotated: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    decisions: CaseValues[Decision] = field(default_factory=lambda: _verdicts({}))
+    annotated: CaseValues[tuple[str, ...]] = field(default_factory=CaseValues)
     order: list[str] = field(default_factory=list)
-    unreadable: dict[str, str] = field(default_factory=dict)
-    mine: set[str] = field(default_factory=set)
-    settled: set[str] = field(default_factory=set)
+    unreadable: CaseValues[str] = field(default_factory=CaseValues)
+    mine: CaseSet = field(default_factory=CaseSet)
+    settled: CaseSet = field(default_factory=CaseSet)
     pairs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     seen: dict[str, str] = field(default_factory=dict)
-    _places: dict[str, int] = field(default_factory=dict)
-    _shuffles: dict[str, list[str]] = field(default_factory=dict)
+    _shown: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
+    _rows: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
+    _shuffles: dict[str, NDArray[np.intp]] = field(default_factory=dict)
 
     @classmethod
     def from_project(
@@ -146,7 +220,7 @@ class ReadingList:
         """Read what a reading may show of a project, in the order of its files."""
         reading = reading or Reading()
         found = cls(
-            decisions=project.decisions(reader=reading.scope),
+            decisions=_verdicts(project.decisions(reader=reading.scope)),
             seen=project.readers.seen(reading.reader),
         )
         ids = project.case_ids()
@@ -157,11 +231,13 @@ class ReadingList:
         found.set_order(ids)
         own = project.annotated(reader=reading.reader)
         decided = project.decisions(reader=reading.reader)
-        found.mine = {*own, *(c for c, d in decided.items() if d.verdict != "reopen")}
-        found.annotated = project.annotated() if reading.mode == "open" else own
-        found.settled = (
-            set() if reading.mode == "blind" else set(project.readers.settled())
+        found.mine = CaseSet(
+            (*own, *(c for c, d in decided.items() if d.verdict != "reopen"))
         )
+        drawn = project.annotated() if reading.mode == "open" else own
+        found.annotated = CaseValues(drawn)
+        if reading.mode != "blind":
+            found.settled = CaseSet(project.readers.settled())
         return found
 
     def refresh(self, project: Project, reading: Reading, case_id: str) -> None:
@@ -189,26 +265,39 @@ class ReadingList:
 
     def set_order(self, case_ids: Sequence[str]) -> None:
         """Take over the order, and perhaps the filter, of the worklist on screen."""
-        self.order = list(case_ids)
-        self._places = dict(zip(self.order, range(len(self.order)), strict=True))
+        self.show(self.cases.places_of(case_ids))
+
+    def show(self, places: NDArray[np.intp]) -> None:
+        """Take over an order as places in the order of files, each once at most."""
+        self._shown, self.order = places, self.cases.at(places)
+        self._rows = np.full(len(self.cases), -1)
+        self._rows[places] = np.arange(len(places))
 
     def place(self, case_id: str | None) -> int:
         """Return where a case comes in the order, or -1 where the filter hides it."""
-        return self._places.get(case_id or "", -1)
+        place = self.cases.places.get(case_id or "")
+        return -1 if place is None else int(self._rows[place])
 
-    def statuses(self) -> dict[str, str]:
-        """Return `status` of every case that is more than drawn on."""
-        return {
-            **{c: w for c, d in self.decisions.items() if (w := _WORDS.get(d.verdict))},
-            **dict.fromkeys(self.settled, "adjudicated"),
-            **dict.fromkeys(self.unreadable, "unreadable"),
-        }
+    def statuses(self) -> NDArray[np.int8]:
+        """Return by place in the order of files 0, or what a case's `status` is.
 
-    def shuffled(self, reader: str) -> list[str]:
-        """Return all cases in a reader's own order by chance, the same at all times."""
+        See `STATUSES`; a case that is at most drawn on has 0.
+        """
+        verdict = self.decisions.column(self.cases.places)["verdict"]
+        found: NDArray[np.int8] = _WORD_OF[verdict]
+        found[self.settled.column(self.cases.places)] = STATUSES.index("adjudicated")
+        found[self.unreadable.column(self.cases.places)] = STATUSES.index("unreadable")
+        return found
+
+    def shuffled(self, reader: str) -> NDArray[np.intp]:
+        """Return all cases in a reader's own order by chance, the same at all times.
+
+        They are places in the order of files.
+        """
         if reader not in self._shuffles:
             chance = random.Random(reader)
-            self._shuffles[reader] = chance.sample(sorted(self.cases), len(self.cases))
+            ids = chance.sample(sorted(self.cases), len(self.cases))
+            self._shuffles[reader] = self.cases.places_of(ids)
         return self._shuffles[reader]
 
     def status(self, case_id: str) -> str:
@@ -242,18 +331,27 @@ class ReadingList:
 
     def unread_after(self, case_id: str | None) -> str | None:
         """Return the next case to read after `case_id`, round the end, or ``None``."""
-        start, count = self.place(case_id) + 1, len(self.order)
-        for step in range(start, start + count):
-            other = self.order[step % count]
-            if other != case_id and not self.is_finished(other):
-                return other
-        return None
+        finished = self._is_decided()
+        finished |= self.settled.column(self.cases.places)
+        finished |= self.unreadable.column(self.cases.places)
+        if (here := self.cases.places.get(case_id or "")) is not None:
+            finished[here] = True
+        waiting = np.flatnonzero(~finished[self._shown])
+        if not len(waiting):
+            return None
+        after = int(np.searchsorted(waiting, self.place(case_id) + 1))
+        return self.order[int(waiting[after % len(waiting)])]
+
+    def _is_decided(self) -> NDArray[np.bool_]:
+        """Return by place whether a case has a verdict that ends its reading."""
+        ends: NDArray[np.bool_] = _ENDS[
+            self.decisions.column(self.cases.places)["verdict"]
+        ]
+        return ends
 
     def n_finished(self) -> int:
         """Count the cases that need no more reading."""
-        return sum(
-            d.verdict in FINISHED for c, d in self.decisions.items() if c in self.cases
-        )
+        return int(self._is_decided().sum())
 
     def recently_seen(self, now: datetime) -> set[str]:
         """Return cases that this reader was shown less than `SEEN_HOURS` before."""
@@ -262,11 +360,12 @@ class ReadingList:
 
     def minutes_left(self) -> float | None:
         """Return the time left at the median pace so far; ``None`` before two cases."""
-        seconds = [d.seconds for d in self.decisions.values() if d.seconds]
-        if len(seconds) < 2:
+        seconds = self.decisions.column(self.cases.places)["seconds"]
+        timed = seconds[seconds > 0]
+        if len(timed) < 2:
             return None
         left = len(self.cases) - self.n_finished()
-        return left * statistics.median(seconds) / 60
+        return left * float(np.median(timed)) / 60
 
 
 def _reader_of(

@@ -72,10 +72,7 @@ def ordered(
     """
     if order == RANDOM:
         shuffled = reading.shuffled(reader)
-        if len(case_ids) == len(shuffled):
-            return list(shuffled)
-        wanted = set(case_ids)
-        return [case_id for case_id in shuffled if case_id in wanted]
+        return reading.cases.at(shuffled[reading.cases.among(case_ids)[shuffled]])
     if order == DATE:
         dates = {c: d.created for c, d in reading.decisions.items()}
         return sorted(case_ids, key=lambda c: dates.get(c, ""), reverse=True)

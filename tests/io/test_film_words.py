@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from napari_wsseg.cli import _doctor
 from napari_wsseg.io import film_names
 from napari_wsseg.io.index import migrations
 from napari_wsseg.io.project import INDEX, Project
+from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case
 
 FINDINGS = ("pleural_effusion", "nodule", "a 'quoted' one")
@@ -151,3 +154,58 @@ def test_columns_and_counts_are_those_of_the_cases(place: Path) -> None:
             assert project.n_cases(split) == len(chosen)
         asked = [cases[2].id, "0" * 15 + "f", cases[0].id]
         assert project.some_cases(asked) == {c.id: c for c in (cases[2], cases[0])}
+
+
+class WithoutWords(sqlite3.Connection):
+    """SQLite as it is built without its full-text index."""
+
+    def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+        if "fts5" in sql:
+            raise sqlite3.OperationalError("no such module: fts5")
+        return super().execute(sql, *values)
+
+
+def test_an_sqlite_without_a_full_text_index_is_told_and_costs_nothing(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (place / INDEX).read_bytes()
+    connect = partial(sqlite3.connect, factory=WithoutWords)
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    words = "needs an SQLite of 3.34 or newer with FTS5"
+    for write in (True, False):
+        with pytest.raises(DataError, match=words):
+            Project.open(place, write=write)
+    with pytest.raises(DataError, match=words):
+        fill(tmp_path / "second")
+    assert (place / INDEX).read_bytes() == before
+    found = _doctor._sqlite()
+    assert found.ok is False
+    assert "neither made nor opened" in found.detail
+
+
+def test_any_two_letters_are_found_and_signs_of_patterns_are_letters(
+    place: Path,
+) -> None:
+    with Project.open(place) as project:
+        for word in ("%c", "c_", "_d", "!", "b%", "%%", "\\", "1", "no", "le", "VA"):
+            for labels in (True, False):
+                wanted = by_reading(project, [word], labels=labels)
+                assert project.search([word], labels=labels) == wanted, word
+        numbers = project.search_numbers(["png"])
+        assert numbers.tolist() == sorted(
+            int(one, 16) for one in project.search(["png"])
+        )
+
+
+def test_a_damaged_id_is_refused_by_name(place: Path) -> None:
+    for bad in ("0" * 15 + "g", "0" * 17, b"0" * 16):
+        with closing(sqlite3.connect(place / INDEX)) as index, index:
+            index.execute("UPDATE cases SET id = ? WHERE path = 'last.png'", [bad])
+        with (
+            Project.open(place) as project,
+            pytest.raises(DataError, match=r"is not 16 digits|holds bytes"),
+        ):
+            project.case_ids()
+        with closing(sqlite3.connect(place / INDEX)) as index, index:
+            good = f"{4:016x}"
+            index.execute("UPDATE cases SET id = ? WHERE path = 'last.png'", [good])

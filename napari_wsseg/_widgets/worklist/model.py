@@ -1,19 +1,23 @@
 """The worklist as a table, quick with thousands of cases.
 
-Nothing is read or drawn that is not on screen, and a filter is one pass over ids.
+Nothing is read or drawn that is not on screen, and a filter is one pass over columns
+of numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from qtpy.QtGui import QColor
 
 from napari_wsseg.pipeline.agreement import SAME_DICE
 from napari_wsseg.schema import Case
 from napari_wsseg.session import Session, reading_order
+from napari_wsseg.session.reading_list import STATUSES
 
 COLUMNS = ("Status", "Film", "Findings", "Uncertain", "Reader", "Split")
 FILTERS = (
@@ -45,7 +49,15 @@ _ROLES = frozenset(
         Qt.ItemDataRole.ForegroundRole,
     )
 )
-_ACCEPTED = ("accepted", "edited", "adjudicated")
+_PASSES = {
+    chip: np.array([status in passing for status in STATUSES])
+    for chip, passing in {
+        "To review": ("",),
+        "Accepted": ("accepted", "edited", "adjudicated"),
+        "Flagged": ("flagged",),
+    }.items()
+}
+"""By chip, whether each of `STATUSES` passes."""
 
 
 _UNCERTAINTY = (
@@ -92,12 +104,12 @@ class WorklistModel(QAbstractTableModel):
         """Filter and order anew."""
         reading = self.session.list
         self.beginResetModel()
-        self.shown = self._ordered(self._passing())
+        self._show(self._passing())
         if self.sorted_by is not None:
             column, down = self.sorted_by
-            keys = self._keys(self.shown, column)
-            self.shown.sort(key=keys.__getitem__, reverse=down)
-        reading.set_order(self.shown)
+            keys = self._keys(reading.order, column)
+            reading.set_order(sorted(reading.order, key=keys.__getitem__, reverse=down))
+        self.shown = reading.order
         self.endResetModel()
 
     def sort_by(self, column: int | None, *, down: bool = False) -> None:
@@ -222,67 +234,67 @@ class WorklistModel(QAbstractTableModel):
             lines.append(f"“{decision.comment}”")
         return "\n".join(lines)
 
-    def _passing(self) -> list[str]:
-        """Return the cases that the chip and the words let pass: sets, not rows."""
-        passing = self._everything()
-        if self.filter == "To review":
-            closed = self.session.list.statuses()
-            passing = [case_id for case_id in passing if case_id not in closed]
-        elif self.filter != "All":
-            chosen = self._chosen()
-            passing = [case_id for case_id in passing if case_id in chosen]
+    def _passing(self) -> NDArray[np.intp]:
+        """Return the places of cases that the chip and the words let pass.
+
+        They are in the order of files, or by chance where that is the order.
+        """
+        session, reading = self.session, self.session.list
+        passing = np.arange(len(reading.cases))
+        if self.order == reading_order.RANDOM:
+            passing = reading.shuffled(session.reader)
+        if self.filter != "All":
+            passing = passing[self._chosen()[passing]]
         if words := self.words.split():
-            found = self._found(words)
-            passing = [case_id for case_id in passing if case_id in found]
+            passing = passing[self._found(words)[passing]]
         return passing
 
-    def _everything(self) -> list[str]:
-        """Return all cases, by chance where that is the order: it goes once over."""
-        session = self.session
-        if self.order == reading_order.RANDOM:
-            return list(session.list.shuffled(session.reader))
-        return list(session.list.cases)
-
-    def _chosen(self) -> Collection[str]:
-        reading = self.session.list
+    def _chosen(self) -> NDArray[np.bool_]:
+        """Return by place which cases a chip lets pass."""
+        reading, places = self.session.list, self.session.list.cases.places
         if self.filter == "Has mask":
-            return reading.annotated
+            return reading.annotated.column(places)
         if self.filter == "Mine":
-            return reading.mine
+            return reading.mine.column(places)
         if self.filter == "Disagree":
             apart = self.disagreeing.items()
-            return {case_id for case_id, far in apart if far > 1 - SAME_DICE}
-        wanted = {"Accepted": _ACCEPTED, "Flagged": ("flagged",)}[self.filter]
-        return {c for c, status in reading.statuses().items() if status in wanted}
+            return reading.cases.among(c for c, far in apart if far > 1 - SAME_DICE)
+        return _PASSES[self.filter][reading.statuses()]
 
-    def _found(self, words: Sequence[str]) -> Collection[str]:
-        """Return the cases that hold every word; findings only where they are shown."""
+    def _found(self, words: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which cases hold every word; findings only where they are shown."""
         session, project = self.session, self.session.project
+        cases = session.list.cases
         if project is None:
-            return ()
+            return np.zeros(len(cases), bool)
         if not session.labels_hidden:
-            return project.search(words)
+            return cases.among_numbers(project.search_numbers(words))
         # Labels that this reader gave herself are hers to look for.
         own = project.labels.own(session.reader)
-        each = []
+        found = np.ones(len(cases), bool)
         for word in words:
-            named = {
+            named = cases.among(
                 case_id
                 for case_id, labels in own.items()
                 if any(v == 1 and word.lower() in f.lower() for f, v in labels.items())
-            }
-            each.append(project.search([word], labels=False) | named)
-        return set.intersection(*each)
+            )
+            numbers = project.search_numbers([word], labels=False)
+            found &= cases.among_numbers(numbers) | named
+        return found
 
-    def _ordered(self, case_ids: list[str]) -> list[str]:
+    def _show(self, places: NDArray[np.intp]) -> None:
+        """Put cases in the chosen order."""
         session = self.session
-        if self.order == reading_order.RANDOM:
-            return case_ids
+        session.list.show(places)
+        if self.order in (reading_order.RANDOM, reading_order.NAME):
+            return
         next_ = self.order in reading_order.NEXT
-        return reading_order.ordered(
+        ordered = reading_order.ordered(
             session.list,
-            case_ids,
+            session.list.order,
             self.order,
             reader=session.reader,
             scores=self.places if next_ else self.scores,
         )
+        if ordered != session.list.order:
+            session.list.set_order(ordered)

@@ -18,7 +18,8 @@ from napari_wsseg.io.index.database import Database
 from napari_wsseg.jobs import DataError, naming
 from napari_wsseg.schema import SPLITS, Case, Split
 
-_ID = re.compile(r"[0-9a-f]{16}")
+_DIGITS = 16
+_ID = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
 
 _ALLOWED = (1, 0, -1, None)
 
@@ -101,17 +102,45 @@ def one(database: Database, findings: Sequence[str], case_id: str) -> Case:
 
 def count(database: Database, split: str | None = None) -> int:
     """Count the cases of a split, or all."""
-    row = database.row(
-        "SELECT count(*) AS cases FROM cases WHERE split = ? OR ? IS NULL", split, split
-    )
+    where, values = ("WHERE split = ?", (split,)) if split else ("", ())
+    row = database.row(f"SELECT count(*) AS cases FROM cases {where}", *values)
     return int(row["cases"]) if row else 0
 
 
 def ids(database: Database, split: str | None = None) -> list[str]:
     """Return the ids of the cases of a split, or all, ordered by path."""
     where, values = ("WHERE split = ?", (split,)) if split else ("", ())
-    rows = database.rows(f"SELECT id FROM cases {where} ORDER BY path", *values)
-    found = [row[0] for row in rows]
+    sql = f"SELECT id FROM cases {where} ORDER BY path"
+    row = database.row(
+        f"SELECT group_concat(id, '') AS joined, count(*) AS cases, "
+        f"total(typeof(id) = 'text' AND length(id) = {_DIGITS}) AS good FROM ({sql})",
+        *values,
+    )
+    text = row["joined"] or "" if row else ""
+    if row is None or row["good"] != row["cases"] or not _is_hexadecimal(text):
+        return _one_by_one(database, sql, *values)
+    return [text[at : at + _DIGITS] for at in range(0, len(text), _DIGITS)]
+
+
+def numbers(database: Database, sql: str, *values: object) -> NDArray[np.uint64]:
+    """Return the ids that a query selects as numbers of 64 bits, in its order."""
+    row = database.row(f"SELECT group_concat(id, '') AS joined FROM ({sql})", *values)
+    text = row["joined"] or "" if row else ""
+    if len(text) % _DIGITS or not _is_hexadecimal(text):
+        text = "".join(_one_by_one(database, sql, *values))
+    return np.frombuffer(bytes.fromhex(text), ">u8").astype(np.uint64)
+
+
+def _is_hexadecimal(text: str) -> bool:
+    try:
+        return bytes.fromhex(text).hex() == text
+    except ValueError:
+        return False
+
+
+def _one_by_one(database: Database, sql: str, *values: object) -> list[str]:
+    """Return ids of rows, which takes three times as long as all in one string."""
+    found = [row[0] for row in database.rows(sql, *values)]
     for case_id in found:
         _check_id(case_id)
     return found
@@ -258,8 +287,8 @@ class _Cases:
         )
 
 
-def _check_id(case_id: str) -> None:
-    if not _ID.fullmatch(case_id):
+def _check_id(case_id: object) -> None:
+    if not isinstance(case_id, str) or not _ID.fullmatch(case_id):
         # It names folders and files.
         raise DataError(f"case id {case_id!r} is not 16 digits 0-9 a-f; refused")
 
