@@ -89,6 +89,6 @@ def _halved(event: Checkpoint) -> Checkpoint:
 
 
 if __name__ == "__main__":
-    words = [word for word in sys.argv[1:] if word != "--finish"]
-    where = Path(words[0]) if words else _anatomy.WEIGHTS
+    arguments = [word for word in sys.argv[1:] if word != "--finish"]
+    where = Path(arguments[0]) if arguments else _anatomy.WEIGHTS
     main(where, finish_only="--finish" in sys.argv)

@@ -87,9 +87,9 @@ def go_round(
     url = archive.dimse if dimse else archive.web
     project = folder / "project"
     with clock.timed("init --from-pacs"):
-        words = ["init", str(project), "--from-pacs", url, "--query", "Modality=DX"]
-        words += ["--films", str(folder / "films"), "--labels", str(labels)]
-        taken = _wsseg(folder, *words)
+        arguments = ["init", str(project), "--from-pacs", url, "--query", "Modality=DX"]
+        arguments += ["--films", str(folder / "films"), "--labels", str(labels)]
+        taken = _wsseg(folder, *arguments)
         assert taken["imported"] == films, taken
     with clock.timed("import --accept"):
         own = ["-p", str(project), "--reader", READER, "--accept"]
@@ -167,11 +167,11 @@ def _by_uid(made: Path, folder: Path) -> tuple[Path, Path]:
     return labels, masks
 
 
-def _wsseg(folder: Path, *words: str) -> dict[str, Any]:
+def _wsseg(folder: Path, *arguments: str) -> dict[str, Any]:
     """Run a command of ours; return the last line that it told."""
     who = {"WSSEG_PACS_USER": NAME, "WSSEG_PACS_PASSWORD": PASSWORD}
     done = subprocess.run(
-        [sys.executable, "-m", "napari_wsseg.cli", *words, "--json"],
+        [sys.executable, "-m", "napari_wsseg.cli", *arguments, "--json"],
         env={**os.environ, **who, "WSSEG_KEYS": str(folder / "keys")},
         stdout=subprocess.PIPE,
         check=True,

@@ -34,8 +34,8 @@ def main(folder: Path) -> None:
     print(
         f"peak memory {peak() / 2**20:.0f} MiB, {before / 2**20:.0f} of them at start"
     )
-    for words, count in outcomes.most_common():
-        print(f"{count:4} {words}")
+    for kind, count in outcomes.most_common():
+        print(f"{count:4} {kind}")
 
 
 def peak() -> int:

@@ -153,15 +153,15 @@ def write(folder: Path, films: Iterator[Film], findings: tuple[str, ...]) -> Non
 
 def main() -> None:
     """Write the films that the command line asks for."""
-    words = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    words.add_argument("kind", choices=("ellipses", "planted", "phantoms"))
-    words.add_argument("folder", type=Path)
-    words.add_argument("--seed", type=int, default=1)
-    words.add_argument("--films", type=Path, help="folder of real films for planted")
-    given = words.parse_args()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("kind", choices=("ellipses", "planted", "phantoms"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--films", type=Path, help="folder of real films for planted")
+    given = parser.parse_args()
     if given.kind == "planted":
         if given.films is None:
-            words.error("planted needs --films DIR")
+            parser.error("planted needs --films DIR")
         write(given.folder, planted(given.seed, given.films), ("lung_opacity",))
     elif given.kind == "ellipses":
         write(given.folder, ellipses(given.seed), ("lesion",))

@@ -59,13 +59,13 @@ def panel(
 
 def main() -> None:
     """Write the sheet."""
-    words = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    words.add_argument("out", type=Path)
-    words.add_argument("before", type=Path)
-    words.add_argument("after", type=Path)
-    words.add_argument("--films", type=int, default=10)
-    words.add_argument("--side", type=int, default=224)
-    given = words.parse_args()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("before", type=Path)
+    parser.add_argument("after", type=Path)
+    parser.add_argument("--films", type=int, default=10)
+    parser.add_argument("--side", type=int, default=224)
+    given = parser.parse_args()
     before, after = (drafts(each, given.films) for each in (given.before, given.after))
     rows = []
     for name, (path, truth, now) in after.items():

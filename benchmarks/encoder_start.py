@@ -91,23 +91,23 @@ def _preset(*settings: str) -> list[str]:
 
 def _figures(project: Path, split: str) -> dict[str, Any]:
     """Return AUROC, and overlap by stage: predicted, and with labels known."""
-    told = _wsseg(project, "evaluate", "--split", split, "--draws", "0")
+    evaluation = _wsseg(project, "evaluate", "--split", split, "--draws", "0")
     return {
-        "auroc": told["classifier"]["auroc"],
+        "auroc": evaluation["classifier"]["auroc"],
         "stages": {
             name: {
                 "predicted": stage["pos_iou"],
                 "labels known": stage["label_conditioned"]["pos_iou"],
                 "emptiness": stage["emptiness"],
             }
-            for name, stage in told["stages"].items()
+            for name, stage in evaluation["stages"].items()
         },
     }
 
 
-def _wsseg(project: Path, *words: str) -> dict[str, Any]:
+def _wsseg(project: Path, *arguments: str) -> dict[str, Any]:
     """Run a command of ours; return the last line that it told."""
-    command = [sys.executable, "-m", "napari_wsseg.cli", *words, "-p", str(project)]
+    command = [sys.executable, "-m", "napari_wsseg.cli", *arguments, "-p", str(project)]
     done = subprocess.run(
         [*command, "--json"], stdout=subprocess.PIPE, check=True, text=True
     )
@@ -120,10 +120,10 @@ def _table(rows: list[dict[str, Any]]) -> str:
         "| figure | split | random | ImageNet |",
         "|---" * 4 + "|",
     ]
-    for words, path in _wanted():
+    for label, path in _wanted():
         for split in SPLITS:
             cells = [_mean_and_std(rows, start, path, split) for start in STARTS]
-            lines.append(f"| {words} | {split} | {' | '.join(cells)} |")
+            lines.append(f"| {label} | {split} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -131,7 +131,7 @@ def _wanted() -> list[tuple[str, tuple[str, ...]]]:
     found: list[tuple[str, tuple[str, ...]]] = [
         ("classifier, AUROC", ("placed", "auroc"))
     ]
-    for words, kind, stage in (
+    for label, kind, stage in (
         ("CAM kept to places", "placed", "cam"),
         ("CRF kept to places", "placed", "crf"),
         ("CAM anywhere", "anywhere", "cam"),
@@ -139,7 +139,7 @@ def _wanted() -> list[tuple[str, tuple[str, ...]]]:
         ("segmenter", "segmenter", "segmentation"),
     ):
         found += [
-            (f"{words}, pos_iou {mode}", (kind, "stages", stage, mode))
+            (f"{label}, pos_iou {mode}", (kind, "stages", stage, mode))
             for mode in ("predicted", "labels known")
         ]
     return found

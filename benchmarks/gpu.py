@@ -367,9 +367,9 @@ def main(argv: list[str] | None = None) -> None:
     chain = Chain(options.size, made.labels.shape[1], options.batch, options.precision)
     rows = measured(chain, made, device, until)
     if options.json:
-        told = [{**asdict(row), "films_per_second": row.rate} for row in rows]
+        rates = [{**asdict(row), "films_per_second": row.rate} for row in rows]
         head = {"machine": name, "torch": torch.__version__, "size": options.size}
-        options.json.write_text(json.dumps({**head, "rows": told}, indent=1) + "\n")
+        options.json.write_text(json.dumps({**head, "rows": rates}, indent=1) + "\n")
 
 
 def _options(argv: list[str] | None) -> argparse.Namespace:

@@ -31,12 +31,12 @@ DISTINCT = 4
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--films", type=int, default=1000)
-    words.add_argument("--syntax", choices=("native", "jpeg2000"), default="native")
-    words.add_argument("--folder", type=Path, required=True)
-    words.add_argument("--stop", type=float, default=0.0)
-    arguments = words.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--films", type=int, default=1000)
+    parser.add_argument("--syntax", choices=("native", "jpeg2000"), default="native")
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--stop", type=float, default=0.0)
+    arguments = parser.parse_args()
     place = arguments.folder / f"import_speed_{arguments.syntax}"
     place.mkdir(parents=True)
     try:
@@ -96,10 +96,19 @@ def source(seed: int, syntax: str) -> Dataset:
 
 def measure(place: Path, stop_at: int = 0) -> None:
     """Import, or stop part of the way; print films a second and memory over time."""
-    words = [sys.executable, "-m", "napari_wsseg.cli", "init", str(place / "project")]
-    words += ["--images", str(place / "images"), "--masks", str(place / "masks")]
+    arguments = [
+        sys.executable,
+        "-m",
+        "napari_wsseg.cli",
+        "init",
+        str(place / "project"),
+    ]
+    arguments += ["--images", str(place / "images"), "--masks", str(place / "masks")]
     process = subprocess.Popen(
-        [*words, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*arguments, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     assert process.stdout is not None
     watched = psutil.Process(process.pid)

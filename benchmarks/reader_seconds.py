@@ -353,15 +353,15 @@ def run_rounds(plan: Plan, scratch: Path) -> list[Round]:
 def train(folder: Path, plan: Plan) -> None:
     """Run ``wsseg train chexseg``, which also computes the new maps and uses them."""
     settings = [f"seed={plan.seed}", *plan.options.set]
-    words = ["train", "chexseg", "-p", str(folder), "--json", "--set", *settings]
+    arguments = ["train", "chexseg", "-p", str(folder), "--json", "--set", *settings]
     made = subprocess.run(
-        [sys.executable, "-m", "napari_wsseg.cli", *words],
+        [sys.executable, "-m", "napari_wsseg.cli", *arguments],
         capture_output=True,
         text=True,
         check=False,
     )
     if made.returncode:
-        sys.exit(f"wsseg {' '.join(words)}:\n{made.stderr[-2000:]}")
+        sys.exit(f"wsseg {' '.join(arguments)}:\n{made.stderr[-2000:]}")
 
 
 def report_rounds(found: Mapping[str, Sequence[Sequence[Round]]]) -> None:

@@ -128,8 +128,8 @@ def measure(folder: Path, count: int) -> dict[str, float]:
     model.scores = {}
     found["progress"] = best(lambda: _progress(session.list))
     model.order, model.filter = reading_order.NAME, "All"
-    for name, words in (("search", "patient00012 finding_03"), ("short", "07")):
-        model.words = words
+    for name, search in (("search", "patient00012 finding_03"), ("short", "07")):
+        model.words = search
         found[name] = best(model.refresh)
     model.words = ""
     model.refresh()
@@ -187,12 +187,12 @@ def slope(counts: list[int], values: list[float]) -> float:
     return float(np.polyfit(*np.log(np.array(kept, float).T), 1)[0])
 
 
-def main(words: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Measure each size and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, nargs="+")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
-    chosen = parser.parse_args(words)
+    chosen = parser.parse_args(arguments)
     counts = chosen.cases or [4000, 16000, 64000, 224000]
     if chosen.child:
         print(json.dumps(measure(chosen.child, counts[0])))

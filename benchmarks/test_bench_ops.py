@@ -224,8 +224,8 @@ def test_irnet_step(arch: str, films: int, side: int) -> None:
 
 def peak_mib(method: str, size: int, count: int) -> float:
     """Return how far one walk raises the memory of a process that does nothing else."""
-    words = [sys.executable, __file__, method, str(size), str(count)]
-    ran = subprocess.run(words, capture_output=True, text=True, check=True)
+    arguments = [sys.executable, __file__, method, str(size), str(count)]
+    ran = subprocess.run(arguments, capture_output=True, text=True, check=True)
     return float(json.loads(ran.stdout.splitlines()[-1]))
 
 

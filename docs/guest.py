@@ -33,11 +33,11 @@ def main():
         try:
             mask = proposed(film, asked["points"], asked["boxes"])
         except IndexError:
-            told = {"wsseg": 1, "error": "a click is not on the film"}
+            answer = {"wsseg": 1, "error": "a click is not on the film"}
         else:
             Image.fromarray(mask.astype(np.uint8) * 255).save(asked["answer"])
-            told = {"wsseg": 1, "mask": asked["answer"]}
-        print(json.dumps(told), flush=True)
+            answer = {"wsseg": 1, "mask": asked["answer"]}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

@@ -40,9 +40,9 @@ def masks(model: torch.nn.Module, film: Image.Image) -> dict[str, Image.Image]:
     }
 
 
-def main(words: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Draw every film of a folder."""
-    films, out = map(Path, words)
+    films, out = map(Path, arguments)
     model = network().eval()
     for path in sorted(films.iterdir()):
         if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):

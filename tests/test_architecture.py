@@ -12,9 +12,9 @@ from npe2 import PluginManifest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def tool(*words: str) -> subprocess.CompletedProcess[str]:
+def tool(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True
     )
 
 

@@ -29,7 +29,7 @@ def commands(job: dict[str, Any]) -> list[str]:
 def made_by(target: str, **variables: str) -> list[str]:
     """Return the lines by which make would run Python's tools for a target."""
     given = [f"{name}={value}" for name, value in variables.items()]
-    told = subprocess.run(
+    result = subprocess.run(
         ["make", "-n", target, "VENV=nowhere", *given],
         cwd=ROOT,
         capture_output=True,
@@ -38,7 +38,7 @@ def made_by(target: str, **variables: str) -> list[str]:
         # A make that runs these tests would hand its variables on to this one.
         env={"PATH": os.environ["PATH"]},
     )
-    lines = told.stdout.replace("\\\n", " ").splitlines()
+    lines = result.stdout.replace("\\\n", " ").splitlines()
     found = [re.search(r"python -m (pytest|mkdocs) .*", line) for line in lines]
     return [match[0].strip() for match in found if match]
 

@@ -92,7 +92,7 @@ def test_a_picture_is_no_mask(tmp_path: Path, mode: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "document",
     [
         {"images": [], "annotations": 3, "categories": []},
         {"images": [{"id": 1}], "annotations": [], "categories": []},
@@ -102,9 +102,11 @@ def test_a_picture_is_no_mask(tmp_path: Path, mode: str) -> None:
         {"film": {"mass": {"size": [4, 4], "counts": "x\u1234"}}},
     ],
 )
-def test_a_broken_file_of_ours_is_told_not_traced(tmp_path: Path, told: dict) -> None:
+def test_a_broken_file_of_ours_is_told_not_traced(
+    tmp_path: Path, document: dict
+) -> None:
     path = tmp_path / "a.json"
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(document))
     read = get_reader(str(path))
     if read is not None:
         with pytest.raises(DataError):

@@ -47,8 +47,8 @@ def test_steps_that_the_budget_leaves_no_time_for_are_named(
     assert all(line.endswith("left out, the budget is spent") for line in lines)
 
 
-@pytest.mark.parametrize("words", [["--size", "100"], ["--films", "0"]])
-def test_what_cannot_be_done_is_refused(words: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [["--size", "100"], ["--films", "0"]])
+def test_what_cannot_be_done_is_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as refused:
-        gpu.main(words)
+        gpu.main(arguments)
     assert refused.value.code == 2

@@ -19,10 +19,10 @@ from napari_wsseg.io import runs
 from napari_wsseg.io.project import Project
 
 
-def python(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def python(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(site), *sys.path])
     return subprocess.run(
-        [sys.executable, *words],
+        [sys.executable, *arguments],
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -31,8 +31,8 @@ def python(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def wsseg(site: Path, *words: object) -> subprocess.CompletedProcess[str]:
-    return python(site, "-m", "napari_wsseg.cli", *map(str, words))
+def wsseg(site: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return python(site, "-m", "napari_wsseg.cli", *map(str, arguments))
 
 
 @pytest.fixture
@@ -60,8 +60,8 @@ def test_a_data_set_and_an_export_format_of_another_package_are_used(
     assert written.returncode == 0, written.stderr
     assert json.loads(written.stdout)["files"] == [str(out / "names.txt")]
     assert ".png" in (out / "names.txt").read_text()
-    told = wsseg(site, "export", "--help").stdout
-    assert "A list of film names, one a line." in told
+    help_text = wsseg(site, "export", "--help").stdout
+    assert "A list of film names, one a line." in help_text
     taken = wsseg(
         site, "import", "no-masks", out, "-p", project, "--reader", "R"
     )  # fmt: skip
@@ -71,8 +71,8 @@ def test_a_data_set_and_an_export_format_of_another_package_are_used(
 def test_a_recipe_and_a_cam_method_of_another_package_are_used(tmp_path: Path) -> None:
     site = install(tmp_path / "site", "wsseg_extras", GROUPS)
     project = import_films(make_films(tmp_path / "films", n=8), tmp_path / "project")
-    words = ["-p", project, "--set", "cam=mean-map", "--json"]
-    trained = wsseg(site, "train", "quick-look", *words)
+    arguments = ["-p", project, "--set", "cam=mean-map", "--json"]
+    trained = wsseg(site, "train", "quick-look", *arguments)
     assert trained.returncode == 0, trained.stderr
     end = json.loads(trained.stdout.splitlines()[-1])
     run = end["run"]
@@ -86,8 +86,8 @@ def test_a_recipe_and_a_cam_method_of_another_package_are_used(tmp_path: Path) -
     with Project.open(project) as opened:
         assert [opened.adopted(stage) for stage in ("cam", "crf")] == [run, run]
     assert wsseg(site, "adopt", run, "-p", project).returncode == 0
-    told = python(site, "-m", "trainers._memory", "quick-look", "-p", str(project))
-    assert json.loads(told.stdout)["recipe"] == "quick-look"
+    estimate = python(site, "-m", "trainers._memory", "quick-look", "-p", str(project))
+    assert json.loads(estimate.stdout)["recipe"] == "quick-look"
     # Without the package the run is still shown, used and evaluated.
     alone = wsseg(tmp_path, "adopt", run, "-p", project)
     assert alone.returncode == 0, alone.stderr
@@ -122,8 +122,8 @@ def test_a_broken_package_is_named_and_everything_else_works(
 def test_the_doctor_says_whose_the_broken_plug_is(tmp_path: Path) -> None:
     sources = dict(GROUPS, **{"napari_wsseg.cam": CAM + "import no_such_module\n"})
     site = install(tmp_path, "half_broken", sources)
-    told = wsseg(site, "doctor", "--json")
-    checks = {each["detail"]: each for each in json.loads(told.stdout)["checks"]}
+    diagnosis = wsseg(site, "doctor", "--json")
+    checks = {each["detail"]: each for each in json.loads(diagnosis.stdout)["checks"]}
     added = (
         "recipe quick-look, data set flat, export format names, import format no-masks"
     )
@@ -146,8 +146,8 @@ def test_a_mangled_entry_point_file_hides_no_other_package(
     monkeypatch.syspath_prepend(str(site))
     found = [entry.value for entry in _plugins.entries("napari_wsseg.exports")]
     assert "fine.part0" in found
-    told = [str(each) for each in _plugins.problems("napari_wsseg.exports")]
-    assert [one for one in told if "mangled-1.2.dist-info" in one]
+    problems = [str(each) for each in _plugins.problems("napari_wsseg.exports")]
+    assert [one for one in problems if "mangled-1.2.dist-info" in one]
 
 
 @pytest.mark.usefixtures("clean")
@@ -158,10 +158,10 @@ def test_a_clash_says_whose_and_ours_stays() -> None:
     registry.register("cam", module="others.late")("late")
     assert registry["cam"] == "ours"
     assert registry.owner("cam") == OWN
-    told = [str(each) for each in _plugins.problems("napari_wsseg.cam")][-2:]
-    assert told[0].startswith("theirs: its CAM method 'cam' is left out")
-    assert told[1].startswith("others: its CAM method 'cam' is left out")
-    assert all(f"because {OWN} has one of that name" in each for each in told)
+    problems = [str(each) for each in _plugins.problems("napari_wsseg.cam")][-2:]
+    assert problems[0].startswith("theirs: its CAM method 'cam' is left out")
+    assert problems[1].startswith("others: its CAM method 'cam' is left out")
+    assert all(f"because {OWN} has one of that name" in each for each in problems)
 
 
 def test_one_package_cannot_register_a_name_twice() -> None:

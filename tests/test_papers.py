@@ -32,25 +32,25 @@ def test_every_command_of_a_table_is_one_that_wsseg_takes(
     assert len(lines) == len(_tables.tables[name]().steps)
     assert not work.exists()
     for line in lines:
-        program, *words = shlex.split(line)
+        program, *arguments = shlex.split(line)
         if program == "wsseg":
-            takes(words)
+            takes(arguments)
         else:
-            assert words[:2] in (
+            assert arguments[:2] in (
                 ["-m", "benchmarks.score_maps"],
                 ["-m", "benchmarks.fewer_films"],
             )
 
 
-def takes(words: list[str]) -> None:
+def takes(command: list[str]) -> None:
     """Parse a command and the settings that it would train with."""
-    arguments = parser(words).parse_args(words)
-    if words[0] not in ("train", "sweep", "run"):
+    arguments = parser(command).parse_args(command)
+    if command[0] not in ("train", "sweep", "run"):
         return
     given = settings_from(arguments.set)
-    for recipe in RECIPES if words[0] == "run" else [arguments.recipe]:
+    for recipe in RECIPES if command[0] == "run" else [arguments.recipe]:
         own = given
-        if words[0] == "run":
+        if command[0] == "run":
             start = f"{recipe}."
             own = {k[len(start) :]: v for k, v in given.items() if k.startswith(start)}
         configure(recipe, _training.preset_settings(arguments.preset, recipe) | own)
@@ -66,8 +66,8 @@ def test_a_table_reads_only_results_of_its_own_steps(name: str) -> None:
         assert len(row.paper) == len(row.ours) == len(table.metrics)
         assert {way[0] for way in row.ours} <= set(steps)
     for place, step in enumerate(table.steps):
-        words = [*step.words, *map(str, step.settings.values())]
-        asked = re.findall(r"\{([\w.%-]+)\.run\}", " ".join(words))
+        arguments = [*step.words, *map(str, step.settings.values())]
+        asked = re.findall(r"\{([\w.%-]+)\.run\}", " ".join(arguments))
         assert set(asked) <= set(steps[:place])
 
 
@@ -81,8 +81,8 @@ def test_a_table_is_made_to_the_end_on_films_of_ones_own(
     epochs = [f"tied_deconv.{key}=1" for key in ("epochs", "baseline_epochs")]
     small = ["size=64", "width=0.25", "first_network=pooled", "batch=4", "checks=1"]
     small = [f"tied_deconv.{word}" for word in [*small, "stage_epochs=1"]]
-    words = ["tdn-3", "--data", str(data), "-o", str(work), "--run"]
-    assert main__.main([*words, "--set", *epochs, *small]) == 0
+    arguments = ["tdn-3", "--data", str(data), "-o", str(work), "--run"]
+    assert main__.main([*arguments, "--set", *epochs, *small]) == 0
     table = (work / "table.md").read_text()
     assert "Not the paper's settings: tied_deconv.epochs=1" in table
     maps = json.loads((work / "maps.json").read_text())["stages"]
@@ -90,7 +90,7 @@ def test_a_table_is_made_to_the_end_on_films_of_ones_own(
     shown = maps["tdn-3"]["open_gates"]["pos_iou"]
     assert f"| stage 3 | 0.216 | 0.246 | – | {shown:.3f} |" in table
     capfd.readouterr()
-    assert main__.main([*words, "--set", *epochs, *small]) == 0
+    assert main__.main([*arguments, "--set", *epochs, *small]) == 0
     assert capfd.readouterr().out.strip() == table.strip()  # nothing was done again
 
 
@@ -98,11 +98,17 @@ def test_a_failed_command_stops_the_table_with_its_own_message(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(Path(__file__).resolve().parents[1])
-    words = ["wsmis-3", "--data", str(tmp_path / "nowhere"), "-o", str(tmp_path / "w")]
-    assert main__.main([*words, "--run"]) == 3
-    told = capfd.readouterr()
-    assert "stopped at init" in told.out
-    assert "nowhere" in told.err
+    arguments = [
+        "wsmis-3",
+        "--data",
+        str(tmp_path / "nowhere"),
+        "-o",
+        str(tmp_path / "w"),
+    ]
+    assert main__.main([*arguments, "--run"]) == 3
+    output = capfd.readouterr()
+    assert "stopped at init" in output.out
+    assert "nowhere" in output.err
 
 
 def test_fewer_weak_films_keep_every_expert_val_and_test_film(tmp_path: Path) -> None:

@@ -297,14 +297,14 @@ def test_an_interrupted_data_set_leaves_nothing_behind(
 
 
 def test_progress_is_told_film_by_film(tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+    steps: list[tuple[int, int]] = []
     write_dataset(
         tmp_path / "films",
         n=2,
         size=64,
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda done, total: steps.append((done, total)),
     )
-    assert told == [(1, 2), (2, 2)]
+    assert steps == [(1, 2), (2, 2)]
 
 
 def test_without_further_processes_films_are_made_one_by_one(

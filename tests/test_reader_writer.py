@@ -111,7 +111,7 @@ def test_several_values_are_saved_as_indices_and_not_flattened(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("labels", "words"),
+    ("labels", "message"),
     [
         (np.zeros((2, 3, 4), np.uint8), "3 dimensions"),
         (np.array([[0, 1, 256]]), "0 to 255"),
@@ -119,11 +119,11 @@ def test_several_values_are_saved_as_indices_and_not_flattened(tmp_path: Path) -
     ],
 )
 def test_what_a_png_cannot_hold_is_refused(
-    tmp_path: Path, labels: np.ndarray, words: str
+    tmp_path: Path, labels: np.ndarray, message: str
 ) -> None:
     path = tmp_path / "mask.png"
     path.write_bytes(b"an older mask")
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         write_png(str(path), labels, {})
     assert path.read_bytes() == b"an older mask"
 

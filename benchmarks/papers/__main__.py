@@ -27,9 +27,9 @@ from benchmarks.papers.schema import Step, Table
 from benchmarks.papers.tables import tables
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print a table's commands, or execute them and print the table."""
-    options = _options(words)
+    options = _options(arguments)
     if not options.table:
         for name, make in tables.items():
             print(f"{name:12} {make.__doc__}")
@@ -57,7 +57,7 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _options(words: Sequence[str] | None) -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -68,7 +68,7 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--run", action="store_true", help="execute the commands")
     parser.add_argument("--set", nargs="*", default=[], metavar="RECIPE.KEY=VALUE")
-    return parser.parse_args(words)
+    return parser.parse_args(arguments)
 
 
 def _filled(
@@ -79,9 +79,9 @@ def _filled(
 ) -> list[str]:
     """Return a step's words with places and runs filled in, if these are known yet."""
     settings = {**step.settings, **_own(step, changed)}
-    words = [*step.words]
+    arguments = [*step.words]
     if settings:
-        words += ["--set", *(f"{key}={value}" for key, value in settings.items())]
+        arguments += ["--set", *(f"{key}={value}" for key, value in settings.items())]
 
     def value(found: re.Match[str]) -> str:
         name = found[1]
@@ -90,14 +90,14 @@ def _filled(
         made, key = name.rsplit(".", 1)
         return str(results[made][key]) if made in results else f"<{name}>"
 
-    return [re.sub(r"\{([\w.%-]+)\}", value, word) for word in words]
+    return [re.sub(r"\{([\w.%-]+)\}", value, word) for word in arguments]
 
 
-def _command(words: Sequence[str]) -> list[str]:
+def _command(arguments: Sequence[str]) -> list[str]:
     """Return a step's words as a person types them."""
-    if words[0].startswith("benchmarks."):
-        return ["python", "-m", *words]
-    return ["wsseg", *words]
+    if arguments[0].startswith("benchmarks."):
+        return ["python", "-m", *arguments]
+    return ["wsseg", *arguments]
 
 
 def _own(step: Step, changed: Mapping[str, str]) -> dict[str, str]:
@@ -123,12 +123,12 @@ def _execute(
 ) -> int:
     """Execute one command and keep the last line that it prints, if that is JSON."""
     options.work.mkdir(parents=True, exist_ok=True)
-    words = _filled(step, options, changed, _results(options.work))
-    command = _command(words)
+    arguments = _filled(step, options, changed, _results(options.work))
+    command = _command(arguments)
     print(shlex.join(command), flush=True)
     if command[0] == "wsseg":
-        more = [] if words[0] == "adopt" else ["--json"]
-        command = ["python", "-m", "napari_wsseg.cli", *words, *more]
+        more = [] if arguments[0] == "adopt" else ["--json"]
+        command = ["python", "-m", "napari_wsseg.cli", *arguments, *more]
     ended = subprocess.run(
         [sys.executable, *command[1:]], stdout=subprocess.PIPE, text=True, check=False
     )

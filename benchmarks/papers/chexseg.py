@@ -34,9 +34,11 @@ def _chexseg(project: str = "project", *, irnet: bool = True) -> list[Step]:
     """Return what makes a project's classifiers and weak masks."""
     tail = "" if project == "project" else f"-{project}"
     labels = "{data}/labels.csv" if not tail else f"{{work}}/{project}.csv"
-    words = ("init", f"{{work}}/{project}", "--images", "{data}/images")
+    arguments = ("init", f"{{work}}/{project}", "--images", "{data}/images")
     steps = [
-        Step(f"init{tail}", (*words, "--labels", labels, "--masks", "{data}/masks")),
+        Step(
+            f"init{tail}", (*arguments, "--labels", labels, "--masks", "{data}/masks")
+        ),
         # What segmenters' encoders start from; the maps come from the other one.
         train(f"encoder{tail}", "classifier", "chexseg", project, arch="resnet18"),
         train(f"classifier{tail}", "classifier", "chexseg", project),
@@ -49,7 +51,7 @@ def _chexseg(project: str = "project", *, irnet: bool = True) -> list[Step]:
 def chexseg_1() -> Table:
     """CheXseg Table 1, Figure 2: IoU by p and weak labels (--data FOLDER)"""
     steps, rows = _chexseg(), []
-    for source, words in _SOURCES.items():
+    for source, label in _SOURCES.items():
         steps.append(
             Step(
                 f"sweep-{source}",
@@ -63,7 +65,7 @@ def chexseg_1() -> Table:
         )
         rows += [
             Row(
-                (words, value),
+                (label, value),
                 (paper,),
                 ((f"sweep-{source}", "metrics", value, *_OPEN),),
             )
@@ -105,8 +107,14 @@ SIZES = ("100", "2000", "20000")
 def _fewer(count: str) -> tuple[str, list[Step]]:
     """Return the project of so many weak films and the steps that make it."""
     project = f"of-{count.replace('%', 'pct')}"
-    words = ("benchmarks.fewer_films", "{data}", count, "-o", f"{{work}}/{project}.csv")
-    return project, [Step(f"labels-{project}", words), *_chexseg(project)]
+    arguments = (
+        "benchmarks.fewer_films",
+        "{data}",
+        count,
+        "-o",
+        f"{{work}}/{project}.csv",
+    )
+    return project, [Step(f"labels-{project}", arguments), *_chexseg(project)]
 
 
 def _scored(
@@ -140,8 +148,8 @@ def chexseg_2() -> Table:
             name = f"{source}-{start}-{size}"
             weak = {"p": 0, "labels": source, **_STARTS[start]}
             steps += _scored(name, "chexseg", project, weak)
-            words = (_SOURCES[source], start, size)
-            found[words] = Row(words, (paper[place],), (_miou(name),))
+            arguments = (_SOURCES[source], start, size)
+            found[arguments] = Row(arguments, (paper[place],), (_miou(name),))
     return Table(
         "CheXseg Table 2: weak labels alone",
         ("method", "encoder", "films"),

@@ -22,8 +22,8 @@ def train(
     project: str = "project",
     **settings: object,
 ) -> Step:
-    words = ("train", recipe, "-p", f"{{work}}/{project}", "--preset", preset)
-    return Step(name, words, settings)
+    arguments = ("train", recipe, "-p", f"{{work}}/{project}", "--preset", preset)
+    return Step(name, arguments, settings)
 
 
 def evaluate(name: str, split: str, project: str = "project") -> Step:
@@ -31,5 +31,5 @@ def evaluate(name: str, split: str, project: str = "project") -> Step:
 
 
 def adopt(name: str, project: str = "project") -> Step:
-    words = ("adopt", f"{{{name}.run}}", "-p", f"{{work}}/{project}")
-    return Step(f"adopt-{name}", words)
+    arguments = ("adopt", f"{{{name}.run}}", "-p", f"{{work}}/{project}")
+    return Step(f"adopt-{name}", arguments)

@@ -17,8 +17,8 @@ _TDN_WORDS = ("baseline", "stage 1", "stage 2", "stage 3")
 
 def _tdn(split: str) -> Step:
     maps = tuple(f"tdn-{stage}" for stage in range(4))
-    words = ("benchmarks.score_maps", "{work}/project", "--run", "{tdn.run}")
-    return Step("maps", (*words, "--split", split, "--maps", *maps))
+    arguments = ("benchmarks.score_maps", "{work}/project", "--run", "{tdn.run}")
+    return Step("maps", (*arguments, "--split", split, "--maps", *maps))
 
 
 def tdn_3() -> Table:
@@ -27,14 +27,14 @@ def tdn_3() -> Table:
         *(("0.197", "0.174"), ("0.210", "0.200")),
         *(("0.213", "0.215"), ("0.216", "0.246")),
     )
-    words = ("init", "{work}/project", "--images", "{data}/images", "--labels")
-    words = (*words, "{data}/labels.csv", "--masks", "{data}/masks")
+    arguments = ("init", "{work}/project", "--images", "{data}/images", "--labels")
+    arguments = (*arguments, "{data}/labels.csv", "--masks", "{data}/masks")
     return Table(
         "TDN Table 3: lesions of tuberculosis, test",
         ("network", "paper, MC", "paper, Shenzhen"),
         ("IoU",),
         (
-            Step("init", words),
+            Step("init", arguments),
             train("tdn", "tied_deconv", "tdn"),
             _tdn("test"),
         ),

@@ -18,7 +18,7 @@ from benchmarks.papers.steps import (
 def wsmis_1() -> Table:
     """WSMIS Table 1: DropBlock in a ResNet-50, VOC 2012 (--data VOCdevkit/VOC2012)"""
     steps, rows = [Step("init", VOC)], []
-    for words, dropblock, paper in (
+    for label, dropblock, paper in (
         ("ResNet50", 0.0, 88.08),
         ("ResNet50 with DropBlock", 0.2, 88.2),
     ):
@@ -32,7 +32,7 @@ def wsmis_1() -> Table:
             evaluate(f"evaluate-{dropblock}", "val"),
         ]
         way = (f"evaluate-{dropblock}", "classifier", "f1")
-        rows.append(Row((words,), (paper / 100,), (way,)))
+        rows.append(Row((label,), (paper / 100,), (way,)))
     return Table(
         "WSMIS Table 1: influence of DropBlock on PASCAL VOC 2012, val",
         ("model",),
@@ -65,14 +65,14 @@ def wsmis_2() -> Table:
     ]
     rows = tuple(
         Row(
-            ("VGG16", words),
+            ("VGG16", label),
             paper,
             tuple(
                 (f"maps-{split}", "stages", name, "pooled_miou")
                 for split in ("train", "val")
             ),
         )
-        for words, name, paper in (
+        for label, name, paper in (
             ("Grad-CAM", maps[0], (0.4137, 0.3511)),
             ("Grad-CAM++", maps[1], (0.4176, 0.3941)),
         )
@@ -111,7 +111,7 @@ def wsmis_3() -> Table:
         ),
         tuple(
             Row(
-                (words,),
+                (label,),
                 paper[stage],
                 tuple(
                     (split, "stages", stage, metric)
@@ -119,7 +119,7 @@ def wsmis_3() -> Table:
                     for metric in ("pos_iou", "all_iou")
                 ),
             )
-            for words, stage in _STEPS
+            for label, stage in _STEPS
         ),
         (
             "The paper does not say which films were its val and test.",
@@ -149,8 +149,8 @@ def wsmis_4() -> Table:
             evaluate("val", "val"),
         ),
         tuple(
-            Row((words,), (paper[stage],), (("val", "stages", stage, "pooled_miou"),))
-            for words, stage in _STEPS
+            Row((label,), (paper[stage],), (("val", "stages", stage, "pooled_miou"),))
+            for label, stage in _STEPS
         ),
         (NO_BACKGROUND, NO_TEST),
     )

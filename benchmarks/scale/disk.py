@@ -99,14 +99,14 @@ def weighed(stage: str, films: list[StageMaps], packed: bool) -> dict[str, float
     }
 
 
-def main(words: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("projects", type=Path, nargs="+")
     parser.add_argument("--films", type=int, default=2000, help="at most, of a stage")
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--findings", type=int, default=14)
-    chosen = parser.parse_args(words)
+    chosen = parser.parse_args(arguments)
     totals = {False: 0.0, True: 0.0}
     print(
         "stage         films     store   KiB/film  GiB/224k  write ms   read ms   error"

@@ -77,8 +77,8 @@ def measure(window: Window, table: Table, place: Path) -> None:
             window.settle()
         table.add(f"filter: {chip.text()}", times)
     typed = []
-    for words in ("12", "123", "film04", "zzz", "") * 3:
-        panel.search.setText(words)
+    for search in ("12", "123", "film04", "zzz", "") * 3:
+        panel.search.setText(search)
         panel._typed.stop()
         typed.append(window.timed(panel._filter))
         window.settle()
@@ -93,10 +93,10 @@ def measure(window: Window, table: Table, place: Path) -> None:
         table.add(f"order: {panel.order.itemText(number)}", times)
 
 
-def main(words: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    chosen = parser.parse_args(words)
+    chosen = parser.parse_args(arguments)
     place = chosen.folder / "project"
     if not place.is_dir():
         make(chosen.folder)

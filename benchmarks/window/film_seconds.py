@@ -122,7 +122,7 @@ def main() -> None:
         if wanted.pictures is not None:
             _keep(bench, wanted.pictures / f"film{number:02d}.png")
         hand.read()
-    told = {
+    document = {
         name: {
             "n": len(all_of_it),
             "median": round(statistics.median(all_of_it), 3),
@@ -130,7 +130,9 @@ def main() -> None:
         }
         for name, all_of_it in hand.taken.items()
     }
-    print(json.dumps({"findings": len(bench.session.looking.names), **told}, indent=1))
+    print(
+        json.dumps({"findings": len(bench.session.looking.names), **document}, indent=1)
+    )
     viewer.close()
     QApplication.processEvents()
     shutil.rmtree(place, ignore_errors=True)

@@ -68,13 +68,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 3
 
 
-def parser(words: Sequence[str]) -> argparse.ArgumentParser:
+def parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """Return the command line's parser.
 
-    Only the command that `words` name is imported and filled in: help and ``doctor``
-    answer at once, and work where torch does not.
+    Only the command that `arguments` name is imported and filled in: help and
+    ``doctor`` answer at once, and work where torch does not.
     """
-    named = next((word for word in words if word in COMMANDS), None)
+    named = next((word for word in arguments if word in COMMANDS), None)
     root = argparse.ArgumentParser(
         prog="wsseg",
         description="From image-level labels on chest radiographs to reviewed masks. "

@@ -44,6 +44,6 @@ def run(arguments: argparse.Namespace) -> int:
 def _rows(report: Mapping[str, Any]) -> Iterator[list[object]]:
     for pair in report["pairs"]:
         for finding, row in pair["findings"].items():
-            words = " – ".join(pair["readers"])
+            text = " – ".join(pair["readers"])
             metrics = (row[k] for k in ("dice", "hd95_mm", "hd95_px", "kappa"))
-            yield [words, finding, row["n_kappa"], *metrics]
+            yield [text, finding, row["n_kappa"], *metrics]

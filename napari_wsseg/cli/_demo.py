@@ -52,14 +52,14 @@ def _whole_loop(project: Path, report: Path, *, as_json: bool) -> int:
 
     project_words = ["-p", str(project)]
     options = ["--json"] if as_json else []
-    for words in (
+    for arguments in (
         ["run", *project_words, *options],
         ["train", "chexseg", *project_words, "--set", "p=0.8", "n_expert=16", *options],
         ["evaluate", *project_words, *options],
         ["report", *project_words, "-o", str(report), *options],
     ):
-        _output.person(f"\n$ wsseg {' '.join(words)}")
-        code = main(words)
+        _output.person(f"\n$ wsseg {' '.join(arguments)}")
+        code = main(arguments)
         if code:
             return code
     return 0

@@ -140,8 +140,8 @@ def _masks(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _choice(words: list[str]) -> Choice:
+def _choice(arguments: list[str]) -> Choice:
     choice = Choice()
-    for word in words:
+    for word in arguments:
         choice = mask_values.chosen(choice, word)
     return choice

@@ -20,8 +20,8 @@ NORMALISATION = "imagenet"
 class _From(argparse.Action):
     """Take ``--from``, which stands in for the positional file."""
 
-    def __init__(self, *words: Any, file: argparse.Action, **options: Any) -> None:
-        super().__init__(*words, **options)
+    def __init__(self, *arguments: Any, file: argparse.Action, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._file = file
 
     def __call__(
@@ -193,16 +193,16 @@ def _settled(arguments: argparse.Namespace, known: KnownClassifier) -> KnownClas
     UsageError
         A person contradicts its makers, or something is said by neither.
     """
-    told = arguments.findings
+    names = arguments.findings
     said = {
-        "outputs": tuple(name.strip() for name in told.split(",")) if told else (),
+        "outputs": tuple(name.strip() for name in names.split(",")) if names else (),
         "size": arguments.size,
         "normalisation": arguments.normalisation,
     }
-    words = {"outputs": "--findings", "size": "--size"}
+    options = {"outputs": "--findings", "size": "--size"}
     for name, value in said.items():
         theirs = getattr(known, name)
-        option = words.get(name, f"--{name}")
+        option = options.get(name, f"--{name}")
         if value and theirs and name != "size" and value != theirs:
             raise UsageError(
                 f"{option}: {known.name} has {_text(theirs)}, as its makers trained "
@@ -220,9 +220,9 @@ def _text(value: object) -> str:
     return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _named(words: list[str]) -> dict[str, str]:
+def _named(arguments: list[str]) -> dict[str, str]:
     named: dict[str, str] = {}
-    for word in words:
+    for word in arguments:
         finding, equals, output = (part.strip() for part in word.partition("="))
         if not equals or not finding or not output:
             raise UsageError(f"--map {word!r}: say FINDING=OUTPUT")

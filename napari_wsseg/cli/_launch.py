@@ -21,8 +21,8 @@ Line = dict[str, Any]
 
 def together(
     count: int,
-    words: list[str],
-    told: Callable[[Line], object],
+    arguments: list[str],
+    report: Callable[[Line], object],
     *,
     cancel: threading.Event,
 ) -> Line:
@@ -32,7 +32,7 @@ def together(
     ----------
     count
         Processes; the first of them tells.
-    told
+    report
         Is given every line but the last.
     cancel
         Ends all of them together, after the batch in hand.
@@ -45,7 +45,7 @@ def together(
     command = [
         *(sys.executable, "-m", "torch.distributed.run"),
         *("--standalone", "--nproc-per-node", str(count)),
-        *("-m", "trainers", *words, "--parent", str(os.getpid())),
+        *("-m", "trainers", *arguments, "--parent", str(os.getpid())),
         # torchrun takes any other code for a crash, and says so at length.
         "--exit-zero",
     ]
@@ -70,7 +70,7 @@ def together(
             for line in _lines(child.stdout):
                 if protocol.is_a("finished", line):
                     return line
-                told(line)
+                report(line)
         finally:
             over.set()
             asked.join()

@@ -15,9 +15,12 @@ def add(command: argparse.ArgumentParser) -> None:
 
     add_project(command)
     add_json(command)
-    words = "; ".join(f"{name}: {what}" for name, what in ORDERS.items())
+    orders = "; ".join(f"{name}: {what}" for name, what in ORDERS.items())
     command.add_argument(
-        "--order", choices=tuple(ORDERS), default=DEFAULT, help=f"{words} (%(default)s)"
+        "--order",
+        choices=tuple(ORDERS),
+        default=DEFAULT,
+        help=f"{orders} (%(default)s)",
     )
     command.add_argument(
         "--again",

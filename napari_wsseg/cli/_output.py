@@ -16,9 +16,9 @@ from napari_wsseg.jobs import Progress
 Result = TypeVar("Result")
 
 
-def person(words: str) -> None:
+def person(text: str) -> None:
     """Tell a person; standard error, so that standard output stays data."""
-    sys.stderr.write(words + "\n")
+    sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
 

@@ -28,17 +28,17 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_wsseg.pipeline import study
 
     with Project.open(arguments.project) as project:
-        told = study.table(project)
+        table = study.table(project)
         films = list(study.films(project)) if arguments.out else []
-    if not told["rows"]:
+    if not table["rows"]:
         _output.person(
             "no work was recorded yet: read films with "
             f"`wsseg open {arguments.project} --arm blank|draft|loop|random`"
         )
     else:
-        _output.person(_output.table([study.HEADS, *study.cells(told)]))
+        _output.person(_output.table([study.HEADS, *study.cells(table)]))
         _output.person(study.RULE)
-        if told["synthetic"]:
+        if table["synthetic"]:
             _output.person("These films are synthetic, not of patients.")
     if films:
         heads = list(films[0])
@@ -48,5 +48,5 @@ def run(arguments: argparse.Namespace) -> int:
         atomic.write(arguments.out, lambda file: file.write(data))
         _output.person(f"written: {arguments.out}")
     if arguments.json:
-        _output.program(told)
+        _output.program(table)
     return 0

@@ -23,14 +23,14 @@ def option_names(importer: Importer) -> tuple[str, ...]:
     )
 
 
-def with_options(name: str, importer: Importer, words: Sequence[str]) -> Importer:
+def with_options(name: str, importer: Importer, settings: Sequence[str]) -> Importer:
     """Return the importer with its choices made.
 
     Parameters
     ----------
     name
         Of the data set.
-    words
+    settings
         ``choice=yes`` or ``choice=no``, or ``choice=NUMBER`` where that is asked.
 
     Raises
@@ -40,7 +40,7 @@ def with_options(name: str, importer: Importer, words: Sequence[str]) -> Importe
     """
     known = option_names(importer)
     choices: dict[str, bool | float] = {}
-    for word in words:
+    for word in settings:
         choice, _, answer = word.partition("=")
         if choice not in known:
             rest = f"it has: {', '.join(known)}" if known else "it has none"

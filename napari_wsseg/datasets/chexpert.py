@@ -109,9 +109,9 @@ def build(
     missing = []
     for table in dict.fromkeys(row.table for row in wanted.values()):
         lines = {name: row.line for name, row in wanted.items() if row.table == table}
-        gone, words = _film_files.missing(lines, films, table, one_of_several=True)
+        gone, warnings = _film_files.missing(lines, films, table, one_of_several=True)
         missing += gone
-        remarks += words
+        remarks += warnings
     strays = sum(name not in rows for name in films)
     if strays:
         remarks.append(f"{strays} films have no row in the tables: left out")

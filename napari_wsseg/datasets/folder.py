@@ -258,9 +258,9 @@ def _rows_of_films(
     missing = [
         Rejected(
             name,
-            f"{_no_file(words)}; line {table.rows[name].line} of {labels} lists it",
+            f"{_no_file(reason)}; line {table.rows[name].line} of {labels} lists it",
         )
-        for name, words in reasons.items()
+        for name, reason in reasons.items()
     ]
     if table.rows and found and not matched:
         first = missing[0]

@@ -103,9 +103,9 @@ def steps(
     missing: list[Rejected] = []
     remarks: list[str] = []
     for table, listed in lines.items():
-        gone, words = _film_files.missing(listed, found, table, one_of_several=True)
+        gone, warnings = _film_files.missing(listed, found, table, one_of_several=True)
         missing += gone
-        remarks += words
+        remarks += warnings
     films = []
     unmasked = 0
     for name in (name for name in splits if name in found):
@@ -229,8 +229,8 @@ def _indices(path: Path) -> NDArray[np.uint8]:
                 raise DataError(f"{path}: mode {image.mode}, not indices of classes")
             classes = np.asarray(image, np.uint8)
     except Exception as error:  # damaged files make decoders raise nearly anything
-        words = str(error).removeprefix(f"{path}: ")
-        raise DataError(f"{path}: not a PNG mask ({words})") from error
+        message = str(error).removeprefix(f"{path}: ")
+        raise DataError(f"{path}: not a PNG mask ({message})") from error
     strange = sorted({*np.unique(classes).tolist()} - {*range(21), VOID})
     if strange:
         raise DataError(f"{path}: value {strange[0]} is no class; 0 to 20 and 255 are")

@@ -32,13 +32,13 @@ def write(chosen: Selection) -> Iterator[Item]:
             continue
         case, source, masks = one
         if source.image.get("SamplesPerPixel", 1) != 1:
-            words = f"{case.name}: is in colour, which no such state can show"
-            yield Note("skipped", words)
+            reason = f"{case.name}: is in colour, which no such state can show"
+            yield Note("skipped", reason)
             continue
         drawn = {finding: mask for finding, mask in masks.items() if mask.any()}
         if not drawn:
-            words = f"{case.name}: no finding is drawn, so there is nothing to outline"
-            yield Note("skipped", words)
+            reason = f"{case.name}: no finding is drawn, so there is nothing to outline"
+            yield Note("skipped", reason)
             continue
         made = partial(state, chosen, case, source, drawn)
         yield File(chosen.place(case, ENDING), _dicom_objects.file(made))

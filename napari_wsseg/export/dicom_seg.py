@@ -185,8 +185,8 @@ def _parsed(path: Path, changed: int, size: int) -> Any:
     except DataError:
         raise
     except Exception as error:  # damaged files make pydicom raise nearly anything
-        words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: not a DICOM segmentation ({words})") from error
+        text = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{path}: not a DICOM segmentation ({text})") from error
 
 
 def _without_bare_spacing(dataset: Any) -> None:
@@ -215,6 +215,6 @@ def _mask(path: Path, frames: Sequence[int], number: int, shape: Shape | None) -
             drawn = values == number if kind == "LABELMAP" else values > half
             mask |= np.asarray(drawn).reshape(size)
     except Exception as error:  # see above
-        words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: segment {number} cannot be read ({words})") from error
+        text = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{path}: segment {number} cannot be read ({text})") from error
     return mask

@@ -51,8 +51,8 @@ def write(chosen: Selection) -> Iterator[Item]:
         case, source, masks = one
         made = partial(_dicom_objects.segmentation, chosen, case, source, masks)
         yield File(chosen.place(case, ".seg.dcm"), _dicom_objects.file(made))
-        told = partial(report, chosen, case, source, masks)
-        yield File(chosen.place(case, ENDING), _dicom_objects.file(told))
+        make_report = partial(report, chosen, case, source, masks)
+        yield File(chosen.place(case, ENDING), _dicom_objects.file(make_report))
 
 
 def report(

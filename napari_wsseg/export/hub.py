@@ -39,13 +39,13 @@ def _config(folder: RunFolder) -> bytes:
     from napari_wsseg.io import checkpoints  # torch, which no other format needs
 
     header, _ = checkpoints.read(folder.best)
-    told: dict[str, Any] = {
+    config: dict[str, Any] = {
         "library_name": "napari-wsseg",
         "recipe": frozen["recipe"],
         "settings": frozen["settings"],
         **header,
     }
-    return json.dumps(told, indent=2, ensure_ascii=False).encode()
+    return json.dumps(config, indent=2, ensure_ascii=False).encode()
 
 
 def _card(item: File) -> bytes:

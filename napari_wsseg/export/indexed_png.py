@@ -177,8 +177,8 @@ def _opened(path: Path) -> Image.Image:
     except DataError:
         raise
     except Exception as error:  # damaged files make decoders raise nearly anything
-        words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: not an indexed PNG ({words})") from error
+        text = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{path}: not an indexed PNG ({text})") from error
     if image.mode != "P":
         raise DataError(f"{path}: a PNG of kind {image.mode}, not an indexed one")
     return image

@@ -50,7 +50,7 @@ def write(chosen: Selection) -> Iterator[Item]:
             {"image": f"./{image}", "label": labels, "drawn": [*masks]}
         )
     yield from chexlocalize.unmarked(chosen)
-    told = {
+    metadata = {
         "name": chosen.project.name,
         "description": "Research use only",
         "modality": {"0": "radiograph"},
@@ -58,7 +58,7 @@ def write(chosen: Selection) -> Iterator[Item]:
         **{f"num{key.title()}": len(rows) for key, rows in lists.items()},
         **lists,
     }
-    text = json.dumps(told, indent=1, ensure_ascii=False)
+    text = json.dumps(metadata, indent=1, ensure_ascii=False)
     yield File(NAME, text.encode)
 
 

@@ -181,8 +181,8 @@ def slice_of(path: Path) -> Slice:
     except DataError:
         raise
     except Exception as error:  # damaged files make nibabel raise nearly anything
-        words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: not NIfTI ({words})") from error
+        text = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{path}: not NIfTI ({text})") from error
     known = unit == "mm" and min(spacing) > 0
     axes = (codes[first], codes[second]) if oriented else ("", "")
     return hung(plane, spacing if known else None, axes)

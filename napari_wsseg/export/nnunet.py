@@ -230,8 +230,8 @@ def _values(path: Path) -> NDArray[Any]:
     except DataError:
         raise
     except Exception as error:  # damaged files make decoders raise nearly anything
-        words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: not a label map ({words})") from error
+        text = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{path}: not a label map ({text})") from error
     if values.ndim != 2:
         raise DataError(f"{path}: has colours, not the numbers of labels")
     return values

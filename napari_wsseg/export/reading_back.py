@@ -98,8 +98,8 @@ def steps(
             mask = _united(masks, case, named, rejected, warnings)
             if mask is None:
                 continue
-            words = mask_values.warn(mask, case.labels.get(named))
-            warnings += [f"{case.path}, {named!r}: {word}" for word in words]
+            warning = mask_values.warn(mask, case.labels.get(named))
+            warnings += [f"{case.path}, {named!r}: {word}" for word in warning]
             project.put_mask(case.id, named, mask, reader=reader, tool="import")
             taken += 1
             drawn.add(case.id)

@@ -198,8 +198,8 @@ def _parsed(
     except DataError:
         raise
     except Exception as error:  # damaged files make nrrd raise nearly anything
-        words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: not NRRD ({words})") from error
+        text = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{path}: not NRRD ({text})") from error
 
 
 def _values(path: Path, header: Mapping[str, Any], file: BinaryIO) -> NDArray[Any]:
@@ -252,8 +252,8 @@ def _layers(
 def _axes(header: Mapping[str, Any], count: int) -> list[str]:
     """Return where each axis runs to, empty where nothing says so."""
     space = str(header.get("space", "")).lower()
-    words = {"lps": "left-posterior-superior", "ras": "right-anterior-superior"}
-    named = [word[:1].upper() for word in words.get(space, space).split("-")[:3]]
+    names = {"lps": "left-posterior-superior", "ras": "right-anterior-superior"}
+    named = [word[:1].upper() for word in names.get(space, space).split("-")[:3]]
     directions = header.get("space directions")
     if directions is None or len(named) != 3 or not set(named) <= set("LRAPSI"):
         return [""] * count

@@ -108,7 +108,7 @@ def _mask(
             bad.append(str(error))
     if not drawn:
         raise DataError("; ".join(bad[:3]))
-    remarks += [f"a row was left out: {words}" for words in bad]
+    remarks += [f"a row was left out: {reason}" for reason in bad]
     if shape[0] == shape[1]:  # a copy of the challenge's film may be
         remarks += stated_size.remarks(shape, size)
     return stated_size.scaled(np.asarray(np.logical_or.reduce(drawn)), shape)

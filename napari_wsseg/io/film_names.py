@@ -83,14 +83,14 @@ class Names:
         """Return how a person is told of a film: by its file, or by its other name."""
         return shown if self.key else str(self.images / shown)
 
-    def without(self, words: str, shown: str) -> str:
-        """Return `words` about a film with its hidden name taken out."""
+    def without(self, text: str, shown: str) -> str:
+        """Return `text` about a film with its hidden name taken out."""
         if not self.key or shown not in self.films:
-            return words
+            return text
         real = self.films[shown]
         for name in (str(self.images / real), real, PurePosixPath(real).name):
-            words = words.replace(name, shown)
-        return words.replace(str(self.images), "the image folder")
+            text = text.replace(name, shown)
+        return text.replace(str(self.images), "the image folder")
 
 
 def hide(paths: Collection[str]) -> dict[str, str]:

@@ -128,8 +128,8 @@ def _picture(file: BinaryIO) -> Read:
     except UnidentifiedImageError as error:
         raise DataError("not a PNG, JPEG, TIFF or DICOM image") from error
     except Exception as error:  # damaged files make decoders raise nearly anything
-        words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"damaged image ({words})") from error
+        text = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"damaged image ({text})") from error
     remarks = [LUMINANCE] if seen.colour is not None else []
     remarks += [_orientation.TURNED] if turned else []
     radiograph = Radiograph(

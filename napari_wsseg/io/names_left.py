@@ -88,13 +88,13 @@ def move_out(folder: Path, paths: Sequence[str], to: Path) -> None:
 
 def _pattern(paths: Sequence[str]) -> re.Pattern[bytes]:
     """Return what finds a path, or a file's name without its ending, as a word."""
-    words = set(paths) | {PurePosixPath(path).name for path in paths}
-    words |= {PurePosixPath(path).stem for path in paths}
+    names = set(paths) | {PurePosixPath(path).name for path in paths}
+    names |= {PurePosixPath(path).stem for path in paths}
     # Of a bare number, such as the stem of 1.png, no file is free.
-    words = {word for word in words if not word.isdigit() and not are_hidden([word])}
-    if not words:
+    names = {word for word in names if not word.isdigit() and not are_hidden([word])}
+    if not names:
         return re.compile(rb"(?!)")
-    longest = sorted((re.escape(word.encode()) for word in words), key=len)[::-1]
+    longest = sorted((re.escape(word.encode()) for word in names), key=len)[::-1]
     return re.compile(rb"(?<![\w.-])(?:" + b"|".join(longest) + rb")(?![\w-])")
 
 

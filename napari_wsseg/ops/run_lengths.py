@@ -84,11 +84,11 @@ def siim_decode(rle: str, shape: tuple[int, int]) -> Mask:
     DataError
         Not pairs of whole numbers, or runs beyond the last pixel.
     """
-    words = rle.split()
-    if words in ([], [EMPTY]):
+    numbers = rle.split()
+    if numbers in ([], [EMPTY]):
         return np.zeros(shape, bool)
     try:
-        steps = [int(word) for word in words]
+        steps = [int(word) for word in numbers]
     except ValueError as error:
         raise DataError(f"run lengths {rle[:40]!r} are not numbers") from error
     if len(steps) % 2 or min(steps[1:]) < 1 or steps[0] < 0:

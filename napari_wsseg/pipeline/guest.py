@@ -157,17 +157,17 @@ class Guest:
             process.stdin.flush()
         except OSError as error:
             raise JobFailed(f"the guest {self.name} has died; ask it again") from error
-        told = self._line(self._answer_seconds)
-        if "error" in told:
-            raise JobFailed(f"the guest {self.name}: {str(told['error'])[:300]}")
-        if "mask" not in told:
+        answer_line = self._line(self._answer_seconds)
+        if "error" in answer_line:
+            raise JobFailed(f"the guest {self.name}: {str(answer_line['error'])[:300]}")
+        if "mask" not in answer_line:
             raise JobFailed(f"the guest {self.name} said neither a mask nor an error")
         # Where it was asked to be: a guest leads to no other file.
         try:
             return mask_files.read(answer, (rows, columns))
         except DataError as error:
-            words = str(error).replace(str(answer), "its mask")
-            raise JobFailed(f"the guest {self.name}: {words}") from error
+            message = str(error).replace(str(answer), "its mask")
+            raise JobFailed(f"the guest {self.name}: {message}") from error
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is None:
@@ -185,8 +185,8 @@ class Guest:
         threading.Thread(
             target=_listen, args=(self._process.stdout, self._lines), daemon=True
         ).start()
-        told = self._line(self._ready_seconds)
-        self.name = str(told.get("name") or self._command[0])[:80]
+        greeting = self._line(self._ready_seconds)
+        self.name = str(greeting.get("name") or self._command[0])[:80]
         return self._process
 
     def _line(self, seconds: float) -> dict[str, Any]:
@@ -200,14 +200,14 @@ class Guest:
         if line is None:
             raise JobFailed(f"the guest {self.name} has died; ask it again")
         try:
-            told = json.loads(line)
-            if not isinstance(told, dict) or told.get("wsseg") != VERSION:
+            message = json.loads(line)
+            if not isinstance(message, dict) or message.get("wsseg") != VERSION:
                 raise ValueError(f'not an object with "wsseg": {VERSION}')
         except (ValueError, RecursionError) as error:
             raise JobFailed(
                 f"the guest {self.name} does not speak the protocol ({error})"[:300]
             ) from error
-        return told
+        return message
 
 
 def _listen(stream: IO[bytes] | None, lines: queue.Queue[bytes | None]) -> None:

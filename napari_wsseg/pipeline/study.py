@@ -152,8 +152,8 @@ def _mean(values: Sequence[float]) -> dict[str, Any]:
         return {"mean": None, "n": 0, "interval": None}
     each = np.array(values)
     n_resamples = np.concatenate([each[p].mean(1) for p in _resamples(each)])
-    told = {"mean": float(each.mean()), "n": len(each)}
-    return {**told, "interval": _interval(each, n_resamples)}
+    summary = {"mean": float(each.mean()), "n": len(each)}
+    return {**summary, "interval": _interval(each, n_resamples)}
 
 
 def _share(pairs: Sequence[tuple[int, int]]) -> dict[str, Any]:
@@ -163,9 +163,9 @@ def _share(pairs: Sequence[tuple[int, int]]) -> dict[str, Any]:
     sums = np.concatenate([each[p].sum(1) for p in _resamples(each)])
     with np.errstate(invalid="ignore", divide="ignore"):
         n_resamples = sums[:, 0] / sums[:, 1]
-    told = {"share": float(each[:, 0].sum() / each[:, 1].sum())}
+    summary = {"share": float(each[:, 0].sum() / each[:, 1].sum())}
     return {
-        **told,
+        **summary,
         "n": int(each[:, 1].sum()),
         "interval": _interval(each, n_resamples),
     }

@@ -35,10 +35,10 @@ FAST = [
 ]
 
 
-def wsseg(*words: object, **more: Any) -> subprocess.CompletedProcess[str]:
+def wsseg(*arguments: object, **more: Any) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, "-m", "napari_wsseg.cli", *map(str, words)],
+        [sys.executable, "-m", "napari_wsseg.cli", *map(str, arguments)],
         capture_output=True,
         text=True,
         env=environment,
@@ -120,8 +120,8 @@ def test_the_whole_loop_headless(tmp_path: Path) -> None:
     assert "Research use only" in page
     assert page.count("data:image/png;base64,") >= 3
     # Cases are shown by id, never by file name, which may name a patient.
-    words = re.sub(r'src="data:[^"]*"|<code>[0-9a-f]{16}</code>', "", page)
-    assert not re.search(r"\bf\d\d\b", words)
+    text = re.sub(r'src="data:[^"]*"|<code>[0-9a-f]{16}</code>', "", page)
+    assert not re.search(r"\bf\d\d\b", text)
 
     end = wsseg("export", "png", "-p", project, "-o", tmp_path / "out", "--json")
     assert end.returncode == 0, end.stderr
@@ -133,7 +133,7 @@ def test_the_whole_loop_headless(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("arguments", "code", "said"),
     [
         (["frobnicate"], 2, "invalid choice"),
         (["train", "nonsense", "-p", "{project}"], 2, "no recipe 'nonsense'"),
@@ -154,29 +154,37 @@ def test_a_wrong_word_ends_with_its_code_and_one_message(
     spots: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    words: list[str],
+    arguments: list[str],
     code: int,
     said: str,
 ) -> None:
     known = {"project": str(spots), "nowhere": str(tmp_path / "nowhere")}
     try:
-        ended = main([word.format(**known) for word in words])
+        ended = main([word.format(**known) for word in arguments])
     except SystemExit as stop:  # argparse's own way out
         ended = int(stop.code or 0)
-    told = capsys.readouterr()
+    output = capsys.readouterr()
     assert ended == code
-    assert said in told.err
-    assert "Traceback" not in told.err
-    assert told.out == ""
+    assert said in output.err
+    assert "Traceback" not in output.err
+    assert output.out == ""
 
 
 # A sweep is stopped so, too, and that is quick.
 @pytest.mark.slow
 def test_ctrl_c_leaves_a_run_that_resumes(spots: Path) -> None:
-    words = ["train", "classifier", "-p", str(spots), "--json", "--no-adopt", "--set"]
-    words += ["size=64", "epochs=30", "batch=4", "device=cpu", "weights="]
+    arguments = [
+        "train",
+        "classifier",
+        "-p",
+        str(spots),
+        "--json",
+        "--no-adopt",
+        "--set",
+    ]
+    arguments += ["size=64", "epochs=30", "batch=4", "device=cpu", "weights="]
     child = subprocess.Popen(
-        [sys.executable, "-m", "napari_wsseg.cli", *words],
+        [sys.executable, "-m", "napari_wsseg.cli", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -200,10 +208,25 @@ def test_ctrl_c_leaves_a_run_that_resumes(spots: Path) -> None:
 
 
 def test_a_kill_leaves_a_project_that_opens_and_a_run_that_resumes(spots: Path) -> None:
-    words = ["train", "classifier", "-p", str(spots), "--json", "--no-adopt", "--set"]
-    words += ["size=64", "epochs=30", "batch=4", "device=cpu", "checks=10", "weights="]
+    arguments = [
+        "train",
+        "classifier",
+        "-p",
+        str(spots),
+        "--json",
+        "--no-adopt",
+        "--set",
+    ]
+    arguments += [
+        "size=64",
+        "epochs=30",
+        "batch=4",
+        "device=cpu",
+        "checks=10",
+        "weights=",
+    ]
     child = subprocess.Popen(
-        [sys.executable, "-m", "napari_wsseg.cli", *words],
+        [sys.executable, "-m", "napari_wsseg.cli", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -286,12 +309,20 @@ def test_a_full_disk_stops_a_run_in_words(
         real(file)
 
     monkeypatch.setattr(os, "fsync", full)
-    words = ["train", "classifier", "-p", str(spots), "--set", "size=64", "epochs=1"]
-    words += ["weights="]
-    assert main(words) == 3
-    told = capsys.readouterr().err
-    assert "No space left on device" in told
-    assert "free some space" in told
+    arguments = [
+        "train",
+        "classifier",
+        "-p",
+        str(spots),
+        "--set",
+        "size=64",
+        "epochs=1",
+    ]
+    arguments += ["weights="]
+    assert main(arguments) == 3
+    output = capsys.readouterr().err
+    assert "No space left on device" in output
+    assert "free some space" in output
     monkeypatch.undo()
     assert main(["fsck", "-p", str(spots)]) == 0
 

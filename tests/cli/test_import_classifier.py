@@ -34,8 +34,8 @@ def theirs(arch: str, outputs: int = 3) -> nn.Module:
     return network.eval()
 
 
-def wsseg_import(project: Path, file: Path, *words: str) -> int:
-    return main(["import", "classifier", str(file), "-p", str(project), *words])
+def wsseg_import(project: Path, file: Path, *arguments: str) -> int:
+    return main(["import", "classifier", str(file), "-p", str(project), *arguments])
 
 
 def written(state: State, path: Path) -> Path:
@@ -111,12 +111,12 @@ def test_a_grey_file_of_safetensors_makes_maps_and_is_used(
     spots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save_file(build("resnet18", 1).state_dict(), tmp_path / "ours.safetensors")
-    words = ["--arch", "resnet18", "--findings", "spot", "--output-stride", "16"]
-    words += ["--normalisation", "film", "--size", "64", "--json"]
-    assert wsseg_import(spots, tmp_path / "ours.safetensors", *words) == 0
-    told = capsys.readouterr()
-    assert "assumed: --channels 1; it must be as it was trained" in told.err
-    run = json.loads(told.out)["run"]
+    arguments = ["--arch", "resnet18", "--findings", "spot", "--output-stride", "16"]
+    arguments += ["--normalisation", "film", "--size", "64", "--json"]
+    assert wsseg_import(spots, tmp_path / "ours.safetensors", *arguments) == 0
+    output = capsys.readouterr()
+    assert "assumed: --channels 1; it must be as it was trained" in output.err
+    run = json.loads(output.out)["run"]
     assert main(["infer", "cam", "-p", str(spots)]) == 0
     with Project.open(spots) as project:
         assert project.adopted("cam") == project.adopted("crf") == run
@@ -146,8 +146,8 @@ def test_run_builds_on_the_classifier_that_was_imported(
     spots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = written(theirs("resnet18", 1).state_dict(), tmp_path / "theirs.pt")
-    words = ["--arch", "resnet18", "--findings", "spot", "--no-adopt"]
-    assert wsseg_import(spots, file, *words) == 0
+    arguments = ["--arch", "resnet18", "--findings", "spot", "--no-adopt"]
+    assert wsseg_import(spots, file, *arguments) == 0
     run = runs.listing(spots)[0].id
     with Project.open(spots) as project:
         assert project.adopted("cam") is None
@@ -169,12 +169,12 @@ def test_keys_that_are_not_used_are_named(
     state = dict(theirs("resnet18", 1).state_dict())
     state["op_threshs"] = torch.zeros(1)
     file = written(state, tmp_path / "theirs.pt")
-    words = ["--arch", "resnet18", "--findings", "spot", "--json"]
-    assert wsseg_import(spots, file, *words) == 0
-    told = capsys.readouterr()
-    assert json.loads(told.out)["unexpected"] == ["op_threshs"]
-    assert "not used of the file: op_threshs" in told.err
-    assert "assumed: --size 320 --normalisation imagenet --channels 3" in told.err
+    arguments = ["--arch", "resnet18", "--findings", "spot", "--json"]
+    assert wsseg_import(spots, file, *arguments) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["unexpected"] == ["op_threshs"]
+    assert "not used of the file: op_threshs" in output.err
+    assert "assumed: --size 320 --normalisation imagenet --channels 3" in output.err
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -256,16 +256,16 @@ def test_what_does_not_fit_is_refused_and_nothing_changed(
     path = written(broken(file), tmp_path / "theirs.pt")
     before = files_of(spots)
     ended = wsseg_import(spots, path, "--arch", arch, "--findings", findings)
-    told = capsys.readouterr()
-    assert said in told.err
+    output = capsys.readouterr()
+    assert said in output.err
     assert ended == code
-    assert told.err.count("wsseg:") == 1
-    assert "Traceback" not in told.err
+    assert output.err.count("wsseg:") == 1
+    assert "Traceback" not in output.err
     assert files_of(spots) == before
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "said"),
     [
         (["classifier"], "--arch"),
         (["classifier", "--arch", "resnet18"], "--findings"),
@@ -273,9 +273,9 @@ def test_what_does_not_fit_is_refused_and_nothing_changed(
     ],
 )
 def test_what_is_needed_is_asked_for(
-    spots: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+    spots: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
-    kind, *more = words
+    kind, *more = arguments
     assert main(["import", kind, str(spots), "-p", str(spots), *more]) == 2
     assert said in capsys.readouterr().err
 
@@ -284,13 +284,13 @@ def test_settings_that_do_not_exist_are_refused(
     spots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = written(theirs("resnet18", 1).state_dict(), tmp_path / "theirs.pt")
-    words = ["--arch", "resnet18", "--findings", "spot"]
-    assert wsseg_import(spots, file, *words, "--normalisation", "mri") == 2
+    arguments = ["--arch", "resnet18", "--findings", "spot"]
+    assert wsseg_import(spots, file, *arguments, "--normalisation", "mri") == 2
     assert "normalisation=mri is not one of: film" in capsys.readouterr().err
-    assert wsseg_import(spots, file, *words, "--size", "3") == 2
+    assert wsseg_import(spots, file, *arguments, "--size", "3") == 2
     assert "size=3 is out of range" in capsys.readouterr().err
-    words += ["--normalisation", "imagenet-rgb", "--channels", "1"]
-    assert wsseg_import(spots, file, *words) == 2
+    arguments += ["--normalisation", "imagenet-rgb", "--channels", "1"]
+    assert wsseg_import(spots, file, *arguments) == 2
     assert "needs channels=3" in capsys.readouterr().err
     assert not runs.listing(spots)
 
@@ -307,8 +307,8 @@ def test_a_full_disk_leaves_a_run_marked_failed(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoints, "write", full)
-    words = ["--arch", "resnet18", "--findings", "spot"]
-    assert wsseg_import(spots, file, *words) == 3
+    arguments = ["--arch", "resnet18", "--findings", "spot"]
+    assert wsseg_import(spots, file, *arguments) == 3
     assert "No space left on device" in capsys.readouterr().err
     (info,) = runs.listing(spots)
     assert info.state == "failed"

@@ -20,9 +20,9 @@ from napari_wsseg.session import Session
 
 
 def take(
-    capsys: pytest.CaptureFixture[str], place: Path, *words: str
+    capsys: pytest.CaptureFixture[str], place: Path, *arguments: str
 ) -> dict[str, Any]:
-    command = ["import", "draft", *words, "--name", "nnunet", "-p", str(place)]
+    command = ["import", "draft", *arguments, "--name", "nnunet", "-p", str(place)]
     code = cli.main([*command, "--json"])
     out = capsys.readouterr()
     assert code == 0, out.err
@@ -93,14 +93,14 @@ def test_probabilities_stay_probabilities(
     ramp = np.tile(np.linspace(0, 1, SHAPE[1], dtype=np.float32), (SHAPE[0], 1))
     out = tmp_path / "out"
     out.mkdir()
-    words = [kind.split(" ", maxsplit=1)[0], str(out)]
+    arguments = [kind.split(" ", maxsplit=1)[0], str(out)]
     if kind == "npz by name":
         np.savez_compressed(out / "film0.npz", nodule=ramp)
     elif kind == "nnunet npz":
-        words[0] = "npz"
+        arguments[0] = "npz"
         stack = np.stack([1 - ramp, ramp, ramp * 0])[:, None]
         np.savez_compressed(out / "film0.npz", probabilities=stack)
-        words += ["--findings=-,nodule,effusion"]
+        arguments += ["--findings=-,nodule,effusion"]
     elif kind == "png":
         (out / "nodule").mkdir()
         Image.fromarray((ramp * 255).round().astype(np.uint8)).save(
@@ -112,7 +112,7 @@ def test_probabilities_stay_probabilities(
         image = nibabel.Nifti1Image(ramp.T[..., None], None)
         (out / "nodule").mkdir()
         nibabel.save(image, out / "nodule" / "film0.nii.gz")
-    said = take(capsys, place, *words)
+    said = take(capsys, place, *arguments)
     with Project.open(place) as project:
         case = project.cases()[0]
     maps = stages.read(place, "segmentation", said["run"], case.id)
@@ -171,7 +171,7 @@ def test_drafts_are_shown_picked_and_evaluated_like_ours(
 
 
 @pytest.mark.parametrize(
-    ("words", "code"),
+    ("arguments", "code"),
     [
         (["npz", "FILE"], 2),
         (["npz", "FILE", "--name", "a/b"], 2),
@@ -186,13 +186,13 @@ def test_drafts_are_shown_picked_and_evaluated_like_ours(
 def test_what_cannot_be_is_refused_in_one_sentence(
     place: Path,
     tmp_path: Path,
-    words: list[str],
+    arguments: list[str],
     code: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logits = tmp_path / "film0.npz"
     np.savez(logits, nodule=np.linspace(-9, 9, 96 * 80).reshape(SHAPE))
-    said = [str(logits) if word == "FILE" else word for word in words]
+    said = [str(logits) if word == "FILE" else word for word in arguments]
     assert cli.main(["import", "draft", *said, "-p", str(place)]) == code
     error = capsys.readouterr().err
     assert "Traceback" not in error
@@ -203,8 +203,8 @@ def test_arrays_that_would_run_code_are_refused(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.savez(tmp_path / "film0.npz", nodule=np.array([{"a": 1}], dtype=object))
-    words = ["import", "draft", "npz", str(tmp_path / "film0.npz"), "--name", "x"]
-    assert cli.main([*words, "-p", str(place)]) == 3
+    arguments = ["import", "draft", "npz", str(tmp_path / "film0.npz"), "--name", "x"]
+    assert cli.main([*arguments, "-p", str(place)]) == 3
     assert "npz" in capsys.readouterr().err
 
 

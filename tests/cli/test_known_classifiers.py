@@ -67,13 +67,13 @@ def chest(tmp_path: Path) -> Path:
         write_png(films / f"{number}.png", grey(number, (40, 30)))
         rows.append(f"{number}.png,1,0,")
     (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
-    words = ["init", str(tmp_path / "p"), "--images", str(films)]
-    assert main([*words, "--labels", str(tmp_path / "labels.csv")]) == 0
+    arguments = ["init", str(tmp_path / "p"), "--images", str(films)]
+    assert main([*arguments, "--labels", str(tmp_path / "labels.csv")]) == 0
     return tmp_path / "p"
 
 
-def _import(project: Path, *words: str) -> int:
-    return main(["import", "classifier", *words, "-p", str(project)])
+def _import(project: Path, *arguments: str) -> int:
+    return main(["import", "classifier", *arguments, "-p", str(project)])
 
 
 def _rows(theirs: nn.Module) -> list[int]:
@@ -86,15 +86,15 @@ def test_torchxrayvisions_maps_are_those_of_its_own_features(
 ) -> None:
     assert _import(chest, "--from", "torchxrayvision", NAME, "--json") == 0
     said = capsys.readouterr()
-    told = json.loads(said.out)
-    assert (told["size"], told["normalisation"]) == (224, "xrayvision")
-    assert told["licence"].startswith("Apache")
-    assert len(told["sha256"]) == 64
+    record = json.loads(said.out)
+    assert (record["size"], record["normalisation"]) == (224, "xrayvision")
+    assert record["licence"].startswith("Apache")
+    assert len(record["sha256"]) == 64
     # Licence and source are told before anything is fetched.
     assert "licence Apache" in said.err.splitlines()[0]
     assert "https://" in said.err.splitlines()[0]
 
-    ours, header = networks.load(chest, told["run"])
+    ours, header = networks.load(chest, record["run"])
     films = torch.randint(0, 256, (2, 224, 224), dtype=torch.uint8)
     images = as_input(films, header["normalisation"], 1)
     # What torchxrayvision's own normalize makes of films of eight bits.
@@ -158,7 +158,7 @@ def test_a_whole_pickled_model_is_not_run_but_told(
 
 
 @pytest.mark.parametrize(
-    ("words", "told", "code"),
+    ("arguments", "message", "code"),
     [
         (["--from", "torchxrayvision", "densenet999"], "it has", 2),
         (["--from", "torchxrayvision"], "say which one", 2),
@@ -193,13 +193,13 @@ def test_a_whole_pickled_model_is_not_run_but_told(
 @pytest.mark.usefixtures("cached")
 def test_what_does_not_fit_is_refused_in_words_and_nothing_is_written(
     chest: Path,
-    words: list[str],
-    told: str,
+    arguments: list[str],
+    message: str,
     code: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert _import(chest, *words) == code
-    assert told in capsys.readouterr().err
+    assert _import(chest, *arguments) == code
+    assert message in capsys.readouterr().err
     assert runs.listing(chest) == []
 
 
@@ -210,14 +210,14 @@ def test_a_number_of_outputs_that_is_not_the_heads_is_refused(
 
     network = torchvision.models.resnet18(weights=None, num_classes=5)
     torch.save(network.state_dict(), tmp_path / "five.pt")
-    words = ["--from", str(tmp_path / "five.pt"), "--size", "224"]
-    assert _import(chest, *words) == 2
+    arguments = ["--from", str(tmp_path / "five.pt"), "--size", "224"]
+    assert _import(chest, *arguments) == 2
     assert "--findings" in capsys.readouterr().err
     names = "effusion,Cardiomegaly,pulmonary edema"
-    words += ["--normalisation", "imagenet-rgb", "--findings"]
-    assert _import(chest, *words, names) == 3
+    arguments += ["--normalisation", "imagenet-rgb", "--findings"]
+    assert _import(chest, *arguments, names) == 3
     assert "5 outputs, but 3 are named" in capsys.readouterr().err
-    assert _import(chest, *words, f"{names},-,-") == 0
+    assert _import(chest, *arguments, f"{names},-,-") == 0
 
 
 def test_the_largest_network_that_is_whole_is_the_one(tmp_path: Path) -> None:
@@ -249,10 +249,10 @@ def test_timm_brings_size_and_normalisation_and_asks_for_names(
     assert "licence apache-2.0" in said
     assert "does not say its outputs" in said
     names = ["effusion", "Cardiomegaly", "pulmonary edema", *["-"] * 997]
-    words = ["--findings", ",".join(names), "--json"]
-    assert _import(chest, "--from", "timm", "resnet18.a1_in1k", *words) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["size"], told["normalisation"]) == (224, "imagenet-rgb")
+    arguments = ["--findings", ",".join(names), "--json"]
+    assert _import(chest, "--from", "timm", "resnet18.a1_in1k", *arguments) == 0
+    output = json.loads(capsys.readouterr().out)
+    assert (output["size"], output["normalisation"]) == (224, "imagenet-rgb")
 
 
 def test_weights_that_cannot_be_fetched_are_told_with_the_way_round(
@@ -260,7 +260,7 @@ def test_weights_that_cannot_be_fetched_are_told_with_the_way_round(
 ) -> None:
     models = known_classifiers._imported("torchxrayvision.models", "torchxrayvision")
 
-    def away(*words: object, **named: object) -> None:
+    def away(*arguments: object, **named: object) -> None:
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr(models, "DenseNet", away)

@@ -65,8 +65,8 @@ def same(one: Masks, other: Masks) -> bool:
     )
 
 
-def wsseg(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, Any]:
-    assert main([*map(str, words), "--json"]) == 0
+def wsseg(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    assert main([*map(str, arguments), "--json"]) == 0
     last: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
     return last
 

@@ -112,11 +112,11 @@ def test_ctrl_c_leaves_a_sweep_that_goes_on(
         if line.get("message") == "training" and line["step"] >= 2:
             break
     child.send_signal(signal.SIGINT)
-    out, told = child.communicate(timeout=60)
+    out, errors = child.communicate(timeout=60)
     last = json.loads(out.splitlines()[-1])
     assert child.returncode == 130
     assert last["status"] == "stopped"
-    assert "the same command goes on" in told
+    assert "the same command goes on" in errors
     (stopped,) = [run for run in runs.listing(ready) if run.recipe == "chexseg"]
     assert stopped.state == "stopped"
 

@@ -41,24 +41,24 @@ def line(eta: float | None) -> dict[str, Any]:
 
 def test_stages_are_counted_and_the_time_is_of_all_of_them() -> None:
     times = [0.0]
-    told = whole({"classifier": 10.0, "irnet": 4.0, "segmentation": 20.0}, times)
-    told.begin("classifier")
+    lines = whole({"classifier": 10.0, "irnet": 4.0, "segmentation": 20.0}, times)
+    lines.begin("classifier")
     times[0] = 10.0
-    said = told(line(10.0))  # twice as long as last time
+    said = lines(line(10.0))  # twice as long as last time
     assert said["place"] == "stages 1 and 2 of 4"
     assert said["whole_eta_s"] == pytest.approx(10 + 2 * (4 + 20))
-    told.begin("segmentation")
-    said = told(line(7.0))
+    lines.begin("segmentation")
+    said = lines(line(7.0))
     assert said["place"] == "stage 4 of 4"
     assert said["whole_eta_s"] == 7.0
 
 
 def test_without_an_earlier_run_the_time_is_judged_by_usual_shares() -> None:
-    told = whole({}, [0.0])
-    told.begin("classifier")
-    assert told(line(100.0))["whole_eta_s"] > 200
-    assert "whole_eta_s" not in told(line(None))
-    assert told({"event": "heartbeat"}) == {"event": "heartbeat"}
+    lines = whole({}, [0.0])
+    lines.begin("classifier")
+    assert lines(line(100.0))["whole_eta_s"] > 200
+    assert "whole_eta_s" not in lines(line(None))
+    assert lines({"event": "heartbeat"}) == {"event": "heartbeat"}
 
 
 def test_evaluate_with_nothing_to_score_is_an_error_with_the_remedy(

@@ -142,7 +142,7 @@ def test_the_large_editions_batches_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "words"),
+    ("old", "new", "message"),
     [
         ("Edema", "Oedema", "no column 'Edema'"),
         ("-1.0,1.0", "maybe,1.0", "line 3, column 'Cardiomegaly': 'maybe'"),
@@ -151,11 +151,11 @@ def test_the_large_editions_batches_are_found(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_off_is_told_and_nothing_is_made(
-    chexpert: Path, tmp_path: Path, old: str, new: str, words: str
+    chexpert: Path, tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     csv = chexpert / "train.csv"
     csv.write_text(csv.read_text().replace(old, new, 1))
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         run("chexpert", tmp_path, images=chexpert)
     assert [path.name for path in tmp_path.iterdir()] == [chexpert.name]
 
@@ -290,7 +290,7 @@ def test_masks_of_full_size_films_do_not_fit_small_ones(
 
 
 @pytest.mark.parametrize(
-    ("document", "words"),
+    ("document", "message"),
     [
         ("{", "not a JSON file"),
         ("[]", "not masks by film"),
@@ -301,11 +301,11 @@ def test_masks_of_full_size_films_do_not_fit_small_ones(
     ],
 )
 def test_a_json_file_that_is_off_is_refused(
-    localised: Path, tmp_path: Path, document: str, words: str
+    localised: Path, tmp_path: Path, document: str, message: str
 ) -> None:
     path = tmp_path / "CheXlocalize" / "gt_segmentations_val.json"
     path.write_text(document)
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         run("chexlocalize", tmp_path, images=localised)
     assert not (tmp_path / "project").exists()
 

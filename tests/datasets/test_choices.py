@@ -67,7 +67,7 @@ def test_a_choice_is_made_in_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "word", "words"),
+    ("name", "word", "message"),
     [
         ("chexpert", "sideways=yes", "no choice 'sideways'; it has: lateral"),
         ("siim", "lateral=yes", "no choice 'lateral'; it has none"),
@@ -75,16 +75,16 @@ def test_a_choice_is_made_in_words() -> None:
         ("chexpert", "lateral", "say lateral=yes or lateral=no"),
     ],
 )
-def test_a_choice_that_is_none_is_refused(name: str, word: str, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
+def test_a_choice_that_is_none_is_refused(name: str, word: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         _options.with_options(name, datasets[name], [word])
 
 
 def test_an_unknown_choice_ends_the_command_with_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["init", str(tmp_path / "p"), "--images", str(tmp_path)]
-    assert main([*words, "--dataset", "siim", "--set", "lateral=yes"]) == 2
+    arguments = ["init", str(tmp_path / "p"), "--images", str(tmp_path)]
+    assert main([*arguments, "--dataset", "siim", "--set", "lateral=yes"]) == 2
     assert "no choice 'lateral'" in capsys.readouterr().err
 
 
@@ -92,8 +92,8 @@ def test_a_missing_column_ends_the_command_with_3_and_no_traceback(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "train-rle.csv").write_text("ImageId\n1\n")
-    words = ["init", str(tmp_path / "p"), "--images", str(tmp_path)]
-    assert main([*words, "--dataset", "siim"]) == 3
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "no column 'EncodedPixels'" in told
+    arguments = ["init", str(tmp_path / "p"), "--images", str(tmp_path)]
+    assert main([*arguments, "--dataset", "siim"]) == 3
+    output = capsys.readouterr().err
+    assert output.count("\n") == 1
+    assert "no column 'EncodedPixels'" in output

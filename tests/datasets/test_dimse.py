@@ -47,9 +47,9 @@ def _words(orthanc: Archive, tmp_path: Path) -> list[str]:
     table = tmp_path / "labels.csv"
     rows = "".join(f"00{number},1\n" for number in range(FILMS))
     table.write_text(f"AccessionNumber,heart\n{rows}")
-    words = ["init", str(tmp_path / "P"), "--from-pacs", orthanc.dimse, "--json"]
-    words += ["--query", ASK, "--films", str(tmp_path / "films")]
-    return [*words, "--labels", str(table)]
+    arguments = ["init", str(tmp_path / "P"), "--from-pacs", orthanc.dimse, "--json"]
+    arguments += ["--query", ASK, "--films", str(tmp_path / "films")]
+    return [*arguments, "--labels", str(table)]
 
 
 @pytest.mark.parametrize("way", ["get", "move"])
@@ -106,10 +106,10 @@ def accepted(orthanc: Archive, tmp_path: Path) -> Iterator[Project]:
 def test_masks_are_stored_once_and_join_their_patients(
     orthanc: Archive, accepted: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["export", "dicom_sr", "-p", str(accepted.folder), "--json"]
-    words += ["--to-pacs", orthanc.dimse, "--identity", "same-patient"]
+    arguments = ["export", "dicom_sr", "-p", str(accepted.folder), "--json"]
+    arguments += ["--to-pacs", orthanc.dimse, "--identity", "same-patient"]
     for status in ("stored", "already there"):
-        assert main(words) == 0
+        assert main(arguments) == 0
         answers = json.loads(capsys.readouterr().out.splitlines()[-1])["answers"]
         assert [each["status"] for each in answers] == [status] * 6
     assert orthanc.kinds() == [["CR"], *[["DX", "SEG", "SR"]] * 3]
@@ -151,7 +151,7 @@ def test_nobody_there_is_told_after_a_few_tries() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
         ("dimse://127.0.0.1:4242", "title"),
         ("dimse://ORTHANC@127.0.0.1", "title"),
@@ -161,10 +161,10 @@ def test_nobody_there_is_told_after_a_few_tries() -> None:
         ("dimse://ORTHANC@127.0.0.1:99999", "not the address"),
     ],
 )
-def test_addresses_that_are_off_or_not_safe(url: str, words: str) -> None:
-    with pytest.raises(UsageError, match=words) as told:
+def test_addresses_that_are_off_or_not_safe(url: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as raised:
         pacs.at(url)
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(raised.value)
 
 
 def test_certificates_are_of_the_web_alone(tmp_path: Path) -> None:
@@ -176,9 +176,9 @@ def test_without_the_extra_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "pynetdicom", None)
-    words = ["init", str(tmp_path / "P"), "--from-pacs", "dimse://X@127.0.0.1:1"]
-    words += ["--query", "Modality=DX", "--films", str(tmp_path / "f")]
-    assert main(words) == 4
+    arguments = ["init", str(tmp_path / "P"), "--from-pacs", "dimse://X@127.0.0.1:1"]
+    arguments += ["--query", "Modality=DX", "--films", str(tmp_path / "f")]
+    assert main(arguments) == 4
     assert "napari-wsseg[dimse]" in capsys.readouterr().err
 
 

@@ -54,11 +54,13 @@ def test_a_dry_run_says_what_the_import_then_does_and_makes_nothing(
 ) -> None:
     before = sorted(source.iterdir())
     assert main(words(source, "--dry-run", "--json")) == 0
-    told = lines(capsys)
+    printed = lines(capsys)
     assert sorted(source.iterdir()) == before
-    plan = next(line for line in told if line.get("event") == "plan")
+    plan = next(line for line in printed if line.get("event") == "plan")
     assert plan["summary"]["films"] == 6  # type: ignore[index]
-    columns = next(line["columns"] for line in told if line.get("event") == "columns")
+    columns = next(
+        line["columns"] for line in printed if line.get("event") == "columns"
+    )
     assert [each["role"] for each in columns] == [
         "image",
         "finding",
@@ -68,7 +70,7 @@ def test_a_dry_run_says_what_the_import_then_does_and_makes_nothing(
     assert columns[3]["values"] == {"train": 3, "val": 1, "test": 1}  # type: ignore[index]
     assert main(words(source, "--json")) == 0
     done = lines(capsys)[-1]
-    assert told[-1] == done | {"status": "checked"}
+    assert printed[-1] == done | {"status": "checked"}
     assert {each["path"] for each in done["rejected"]} == {"broken.png", "gone.png"}  # type: ignore[union-attr]
     assert done["summary"] == {
         "films": 5,

@@ -111,7 +111,7 @@ def test_words_in_a_label_column_are_refused_and_nothing_is_made(source: Path) -
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("", "empty"),
         ("film,nodule\nf0.png,1\n", "first column is 'film'"),
@@ -127,10 +127,10 @@ def test_words_in_a_label_column_are_refused_and_nothing_is_made(source: Path) -
     ],
 )
 def test_a_label_table_that_is_off_is_refused(
-    source: Path, text: str, words: str
+    source: Path, text: str, message: str
 ) -> None:
     (source / "labels.csv").write_text(text)
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         run(source, masks=None)
     assert not (source / "project").exists()
 

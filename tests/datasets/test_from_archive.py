@@ -88,19 +88,22 @@ def _whole(films: Path) -> set[str]:
 def test_the_command_makes_a_project_of_what_is_asked_for(
     orthanc: Archive, tmp_path: Path, labels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["init", str(tmp_path / "P"), "--from-pacs", orthanc.web, "--json"]
-    words += ["--query", "Modality=DX,CR;StudyDate=20260101-;BodyPartExamined=CHEST"]
-    words += ["--films", str(tmp_path / "films"), "--labels", str(labels)]
-    assert main(words) == 0
-    told = capsys.readouterr()
-    assert json.loads(told.out.splitlines()[-1])["imported"] == 4
+    arguments = ["init", str(tmp_path / "P"), "--from-pacs", orthanc.web, "--json"]
+    arguments += [
+        "--query",
+        "Modality=DX,CR;StudyDate=20260101-;BodyPartExamined=CHEST",
+    ]
+    arguments += ["--films", str(tmp_path / "films"), "--labels", str(labels)]
+    assert main(arguments) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out.splitlines()[-1])["imported"] == 4
     assert len(_whole(tmp_path / "films")) == 4
     with Project.open(tmp_path / "P") as project:
         cases = project.cases()
         assert sorted(case.labels["heart"] for case in cases) == [0, 0, 1, 1]
         # Films that do not say that identity was removed have other names there.
         assert all(case.path.startswith("film_") for case in cases)
-    assert PASSWORD not in told.out + told.err
+    assert PASSWORD not in output.out + output.err
     for path in (tmp_path / "P").rglob("*"):
         if path.is_file():
             data = path.read_bytes()
@@ -139,8 +142,8 @@ def test_such_labels_serve_a_plain_folder_of_films_too(
             connect(orthanc.web), query.parse("Modality=CR"), tmp_path / "f"
         )
     )
-    words = ["init", str(tmp_path / "P"), "--images", str(tmp_path / "f")]
-    assert main([*words, "--labels", str(labels)]) == 0
+    arguments = ["init", str(tmp_path / "P"), "--images", str(tmp_path / "f")]
+    assert main([*arguments, "--labels", str(labels)]) == 0
     with Project.open(tmp_path / "P") as project:
         assert [dict(case.labels) for case in project.cases()] == [{"heart": 1}]
 
@@ -206,17 +209,17 @@ def test_an_archive_that_fails_for_a_moment_is_asked_again(
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "message"),
     [(503, "503"), (401, "401"), (403, "403"), ("lost", "no connection")],
 )
 def test_an_archive_that_stays_away_in_mid_import_loses_nothing(
-    liar: Liar, tmp_path: Path, fault: Any, words: str
+    liar: Liar, tmp_path: Path, fault: Any, message: str
 ) -> None:
     liar.fault = _from(2, fault)
-    with pytest.raises(JobFailed, match=words) as told:
+    with pytest.raises(JobFailed, match=message) as raised:
         _fetched(liar.web, tmp_path)
-    assert f"2 of {FILMS} films" in str(told.value)
-    assert "goes on" in str(told.value)
+    assert f"2 of {FILMS} films" in str(raised.value)
+    assert "goes on" in str(raised.value)
     assert len(_whole(tmp_path / "films")) == 2
     liar.fault = lambda *asked: None
     assert _fetched(liar.web, tmp_path).new == FILMS - 2
@@ -229,7 +232,7 @@ def _another_uid(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "message"),
     [
         (409, "409"),
         (404, "404"),
@@ -240,12 +243,12 @@ def _another_uid(data: bytes) -> bytes:
     ids=["409", "404", "nonsense", "pixels break off", "another film"],
 )
 def test_a_film_that_is_refused_or_damaged_costs_itself_alone(
-    liar: Liar, tmp_path: Path, fault: Any, words: str
+    liar: Liar, tmp_path: Path, fault: Any, message: str
 ) -> None:
     liar.fault = _from(FILMS - 1, fault)
     found = _fetched(liar.web, tmp_path)
     assert found.new == FILMS - 1
-    assert [bool(re.search(words, each.reason)) for each in found.left_out] == [True]
+    assert [bool(re.search(message, each.reason)) for each in found.left_out] == [True]
     assert len(_whole(tmp_path / "films")) == FILMS - 1
 
 
@@ -321,7 +324,7 @@ def test_the_keyring_is_asked_where_the_environment_says_nothing(
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
         ("https://ann:secret@pacs.example.org/dicom-web", "seen by others"),
         ("http://pacs.example.org/dicom-web", "not encrypted"),
@@ -331,10 +334,10 @@ def test_the_keyring_is_asked_where_the_environment_says_nothing(
         ("https://[::1/", "not the address"),
     ],
 )
-def test_addresses_that_are_off_or_not_safe(url: str, words: str) -> None:
-    with pytest.raises(UsageError, match=words) as told:
+def test_addresses_that_are_off_or_not_safe(url: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as raised:
         access.to(url)
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(raised.value)
 
 
 def test_a_certificate_that_nobody_signed_is_not_believed(tmp_path: Path) -> None:
@@ -349,7 +352,7 @@ def test_a_certificate_that_nobody_signed_is_not_believed(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("", "nothing is asked"),
         ("Modality", "not Keyword=value"),
@@ -358,13 +361,13 @@ def test_a_certificate_that_nobody_signed_is_not_believed(tmp_path: Path) -> Non
         ("StudyDate=2026", "20260101-"),
     ],
 )
-def test_queries_that_are_off_are_told(text: str, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
+def test_queries_that_are_off_are_told(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         query.parse(text)
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "message"),
     [
         ([], "--from-pacs URL"),
         (["--images", "a", "--from-pacs", "http://127.0.0.1:1"], "--from-pacs URL"),
@@ -377,10 +380,13 @@ def test_queries_that_are_off_are_told(text: str, words: str) -> None:
     ],
 )
 def test_words_that_do_not_go_together_are_refused(
-    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["init", str(tmp_path / "P"), *words]) == 2
-    assert told in capsys.readouterr().err
+    assert main(["init", str(tmp_path / "P"), *arguments]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_films_do_not_land_in_the_project(orthanc: Archive, tmp_path: Path) -> None:

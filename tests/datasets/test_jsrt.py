@@ -33,12 +33,12 @@ def test_a_film_is_read_and_the_lowest_value_is_white(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "message"),
     [(b"\0" * 100, "not a film of the JSRT"), (b"\xff\xff" * SIDE * SIDE, "12 bits")],
 )
-def test_another_img_is_refused(tmp_path: Path, data: bytes, words: str) -> None:
+def test_another_img_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
     (tmp_path / "a.img").write_bytes(data)
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         images.read(tmp_path / "a.img")
 
 

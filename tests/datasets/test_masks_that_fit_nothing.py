@@ -37,7 +37,7 @@ def mask(path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("place", "words"),
+    ("place", "message"),
     [
         ("nodule/strange.png", "no film is called strange"),
         ("a.png", "folders that are called as the findings"),
@@ -46,10 +46,10 @@ def mask(path: Path) -> Path:
     ],
 )
 def test_a_mask_folder_of_which_nothing_fits_is_refused(
-    place: str, words: str, tmp_path: Path
+    place: str, message: str, tmp_path: Path
 ) -> None:
     mask(tmp_path / "masks" / place)
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         made(tmp_path)
     assert not (tmp_path / "project").exists()
 
@@ -82,7 +82,7 @@ def test_an_empty_mask_folder_is_no_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "words"),
+    ("table", "message"),
     [
         ("image,nodule\na.png,1\n./a.png,0\n", "was in line 2 already"),
         ("image,nodule\nü.png,1\nu\u0308.png,0\n", "lines 2 and 3 are both of"),
@@ -93,13 +93,13 @@ def test_an_empty_mask_folder_is_no_fault(tmp_path: Path) -> None:
     ],
 )
 def test_lines_that_contradict_each_other_are_never_taken_in_silence(
-    table: str, words: str, tmp_path: Path
+    table: str, message: str, tmp_path: Path
 ) -> None:
     write_png(tmp_path / "images" / "ü.png", grey(7, SHAPE))
-    if words == "A.PNG":
-        assert [one.path for one in made(tmp_path, table).rejected] == [words]
+    if message == "A.PNG":
+        assert [one.path for one in made(tmp_path, table).rejected] == [message]
         return
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         made(tmp_path, table)
 
 
@@ -115,9 +115,9 @@ def test_the_masks_of_a_film_that_is_another_again_are_told(tmp_path: Path) -> N
     write_png(tmp_path / "images" / "twin.png", grey(0, SHAPE))
     mask(tmp_path / "masks" / "nodule" / "a.png")
     mask(tmp_path / "masks" / "nodule" / "twin.png")
-    (told,) = made(tmp_path).rejected
-    assert told.path == "twin.png"
-    assert "its masks of nodule were not taken" in told.reason
+    (reason,) = made(tmp_path).rejected
+    assert reason.path == "twin.png"
+    assert "its masks of nodule were not taken" in reason.reason
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_film_is_called_without_the_ending_of_an_image_alone(
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "message"),
     [
         ("defaults = 3", "write a table"),
         ("[defaults]\nseen_second = 1", "has no 'seen_second'"),
@@ -146,7 +146,7 @@ def test_a_film_is_called_without_the_ending_of_an_image_alone(
         ("[defaults]\nseen_seconds = nan", "a number of seconds"),
     ],
 )
-def test_a_setting_that_is_off_is_told(line: str, words: str, tmp_path: Path) -> None:
+def test_a_setting_that_is_off_is_told(line: str, message: str, tmp_path: Path) -> None:
     made(tmp_path)
     toml = tmp_path / "project" / settings.NAME
     text = toml.read_text()
@@ -157,7 +157,7 @@ def test_a_setting_that_is_off_is_told(line: str, words: str, tmp_path: Path) ->
         if "[" in line
         else f"{line}\n{text.replace('[defaults]', '')}"
     )
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         settings.read(toml.parent)
 
 

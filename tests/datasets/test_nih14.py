@@ -37,7 +37,7 @@ def nih(tmp_path: Path) -> Path:
     text(
         root / "Data_Entry_2017.csv",
         HEADER,
-        *(f"{name},{words},{REST}" for name, words in LABELS.items()),
+        *(f"{name},{labels},{REST}" for name, labels in LABELS.items()),
     )
     text(root / "test_list.txt", "00000002_000.png", end="")
     text(
@@ -58,8 +58,8 @@ def test_labels_are_the_tables(nih: Path, tmp_path: Path) -> None:
     report = run("nih14", tmp_path, images=nih)
     assert (report.imported, report.rejected) == (5, ())
     for case in cases(report).values():
-        words = LABELS[f"{case.name}.png"].split("|")
-        assert case.labels == {name: int(name in words) for name in FINDINGS}
+        labels = LABELS[f"{case.name}.png"].split("|")
+        assert case.labels == {name: int(name in labels) for name in FINDINGS}
 
 
 def test_the_official_test_is_test_and_val_is_of_whole_patients(
@@ -133,7 +133,7 @@ def test_boxes_on_copies_of_other_sizes_are_scaled_and_that_is_said(
 
 
 @pytest.mark.parametrize(
-    ("shape", "box", "words"),
+    ("shape", "box", "message"),
     [
         ((512, 400), "100,100,50,50", "is no copy"),
         ((256, 256), "100,100,1,1", "smaller than a pixel"),
@@ -142,11 +142,11 @@ def test_boxes_on_copies_of_other_sizes_are_scaled_and_that_is_said(
     ],
 )
 def test_a_box_that_says_nothing_of_the_film_is_rejected(
-    tmp_path: Path, shape: tuple[int, int], box: str, words: str
+    tmp_path: Path, shape: tuple[int, int], box: str, message: str
 ) -> None:
     report = copies(tmp_path, shape, box)
     assert report.imported == 1
-    assert words in report.rejected[0].reason
+    assert message in report.rejected[0].reason
     assert masks(report, cases(report)["00000001_000"]) == {}
 
 
@@ -165,7 +165,7 @@ def test_part_of_the_set_is_imported_with_one_remark(nih: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "words"),
+    ("file", "old", "new", "message"),
     [
         ("Data_Entry_2017.csv", "Finding Labels", "Labels", "no column 'Finding Lab"),
         ("Data_Entry_2017.csv", "Infiltration", "Gout", "line 4: 'Gout' is no finding"),
@@ -179,11 +179,11 @@ def test_part_of_the_set_is_imported_with_one_remark(nih: Path, tmp_path: Path) 
     ],
 )
 def test_what_is_off_is_one_clear_message_and_nothing_is_made(
-    nih: Path, tmp_path: Path, file: str, old: str, new: str, words: str
+    nih: Path, tmp_path: Path, file: str, old: str, new: str, message: str
 ) -> None:
     path = nih / file
     path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         run("nih14", tmp_path, images=nih, masks=nih / "BBox_List_2017.csv")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["nih"]
 

@@ -74,9 +74,9 @@ def test_an_id_that_most_films_share_is_nobodys(tmp_path: Path) -> None:
     studies = [generate_uid() for _ in range(10)] * 2
     ward(tmp_path / "films", [("ANON", study) for study in studies])
     report = imported(tmp_path)
-    [told] = report.warnings
-    assert told.startswith("20 of 20 DICOM films have the same patient ID")
-    assert "ANON" not in told
+    [warning] = report.warnings
+    assert warning.startswith("20 of 20 DICOM films have the same patient ID")
+    assert "ANON" not in warning
     splits = split_of(report)
     assert parted(splits, studies) == 0
     assert set(splits.values()) == {"train", "val", "test"}
@@ -90,16 +90,16 @@ def test_splits_of_the_labels_stand_and_a_parted_patient_is_told(
     lines = [f"study{n:03d}/IM0001,1,{split}" for n, split in enumerate(given)]
     report = imported(tmp_path, "\n".join(["image,nodule,split", *lines]))
     assert list(split_of(report).values()) == given
-    [told] = [words for words in report.warnings if "patients" in words]
-    assert told.startswith("films of 1 patients lie in several splits")
+    [parted] = [warning for warning in report.warnings if "patients" in warning]
+    assert parted.startswith("films of 1 patients lie in several splits")
 
 
 def test_too_few_patients_are_told(tmp_path: Path) -> None:
     ward(tmp_path / "films", [(f"P{number % 2}", "") for number in range(8)])
     report = imported(tmp_path)
     assert set(split_of(report).values()) == {"train"}
-    [told] = report.warnings
-    assert told.startswith("too few patients (2) to give val and test a film")
+    [warning] = report.warnings
+    assert warning.startswith("too few patients (2) to give val and test a film")
 
 
 def test_a_patient_is_dealt_by_all_findings_of_hers() -> None:

@@ -163,18 +163,18 @@ def test_a_listed_film_that_is_not_there_is_told(siim: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("header", "words"),
+    ("header", "message"),
     [
         ("ImageId, Pixels", "no column 'EncodedPixels'; its header is ImageId,Pixels"),
         ("", "no column 'ImageId', 'EncodedPixels'"),
     ],
 )
 def test_a_missing_column_is_named(
-    siim: Path, tmp_path: Path, header: str, words: str
+    siim: Path, tmp_path: Path, header: str, message: str
 ) -> None:
     table = siim / "train-rle.csv"
     table.write_text(header + "\n" + "".join(table.read_text().splitlines(True)[1:]))
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         run("siim", tmp_path, images=siim)
     assert not (tmp_path / "project").exists()
 

@@ -141,10 +141,17 @@ def test_laterals_are_left_out_and_told_unless_they_are_wanted(tmp_path: Path) -
     paths, rejected = imported(tmp_path, tmp_path / "images")
     assert paths == ["pa.dcm"]
     assert "--set lateral=yes" in rejected["ll.dcm"]
-    words = [sys.executable, "-m", "napari_wsseg.cli", "init", "--set", "lateral=yes"]
-    words += [str(tmp_path / "both"), "--images", str(tmp_path / "images")]
-    words += ["--masks", str(tmp_path / "masks")]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    arguments = [
+        sys.executable,
+        "-m",
+        "napari_wsseg.cli",
+        "init",
+        "--set",
+        "lateral=yes",
+    ]
+    arguments += [str(tmp_path / "both"), "--images", str(tmp_path / "images")]
+    arguments += ["--masks", str(tmp_path / "masks")]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert "2 films imported" in done.stderr
 
 
@@ -171,18 +178,18 @@ for line in sys.stdin:
 def test_a_crash_or_a_hang_costs_one_film(monkeypatch: pytest.MonkeyPatch) -> None:
     real = subprocess.Popen
 
-    def fake(words: list[str], **options: object) -> object:
-        return real([words[0], "-c", SERVER], **options)
+    def fake(arguments: list[str], **options: object) -> object:
+        return real([arguments[0], "-c", SERVER], **options)
 
     monkeypatch.setattr(_reader.subprocess, "Popen", fake)
     reader = film_facts.FactsReader(seconds=1.5)
     start = time.monotonic()
-    told = [reader.facts(Path(name)) for name in ("a", "crash", "b", "hang", "c")]
+    facts = [reader.facts(Path(name)) for name in ("a", "crash", "b", "hang", "c")]
     reader.close()
     assert time.monotonic() - start < 30
-    assert told[0] == told[2] == told[4] == "was read"
-    assert "crash" in told[1]
-    assert "could not be read in 2 s" in told[3]
+    assert facts[0] == facts[2] == facts[4] == "was read"
+    assert "crash" in facts[1]
+    assert "could not be read in 2 s" in facts[3]
 
 
 def test_where_no_process_can_be_started_the_film_is_read_here(
@@ -249,19 +256,27 @@ def test_ctrl_c_leaves_no_project_and_no_process(tmp_path: Path) -> None:
         other = data[:-1] + bytes([number % 16])
         (tmp_path / "images" / f"{number}.dcm").write_bytes(other)
     (tmp_path / "masks" / "nodule").mkdir(parents=True)
-    words = [sys.executable, "-m", "napari_wsseg.cli", "init", str(tmp_path / "p")]
-    words += ["--images", str(tmp_path / "images"), "--masks", str(tmp_path / "masks")]
+    arguments = [sys.executable, "-m", "napari_wsseg.cli", "init", str(tmp_path / "p")]
+    arguments += [
+        "--images",
+        str(tmp_path / "images"),
+        "--masks",
+        str(tmp_path / "masks"),
+    ]
     process = subprocess.Popen(
-        [*words, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*arguments, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert any('"reading films"' in line for line in process.stdout)
     children = children_of(process.pid)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted" in told
-    assert "Traceback" not in told
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
     assert sorted(p.name for p in tmp_path.iterdir()) == ["images", "masks"]
     assert children
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]

@@ -169,7 +169,7 @@ def test_a_mask_that_is_off_costs_one_line_and_no_picture(
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "message"),
     [
         (b"GIF89a", "not a PNG"),
         (b"", "empty"),
@@ -178,7 +178,7 @@ def test_a_mask_that_is_off_costs_one_line_and_no_picture(
     ],
 )
 def test_a_mask_that_is_none_or_too_large_costs_its_picture_nothing_else(
-    voc: Path, tmp_path: Path, data: bytes | int, words: str
+    voc: Path, tmp_path: Path, data: bytes | int, message: str
 ) -> None:
     path = voc / "SegmentationClass" / f"{NAMES[0]}.png"
     if isinstance(data, int):  # a side that it says, where it is 30 × 40
@@ -190,7 +190,7 @@ def test_a_mask_that_is_none_or_too_large_costs_its_picture_nothing_else(
     report = run("voc", tmp_path, images=voc)
     assert report.imported == 3
     assert len(report.rejected) == 1
-    assert words in report.rejected[0].reason
+    assert message in report.rejected[0].reason
 
 
 def test_a_picture_that_is_listed_and_missing_is_told(

@@ -289,19 +289,19 @@ def look_at_reading(place: Path, told: Told) -> list[str]:
 def damage(project: Project) -> list[str]:
     """Return what fsck finds, but for masks whose row was never told as saved."""
     project.verify_audit()
-    return [words for words in project.fsck() if "no row knows" not in words]
+    return [line for line in project.fsck() if "no row knows" not in line]
 
 
 # Commands ---------------------------------------------------------------------------
 
 
-def command(*words: str) -> int:
+def command(*arguments: str) -> int:
     """Run a command; what it says is dropped, a traceback is not."""
     with (
         contextlib.redirect_stderr(io.StringIO()),
         contextlib.redirect_stdout(io.StringIO()),
     ):
-        return cli.main(list(words))
+        return cli.main(list(arguments))
 
 
 def promised(folder: Path) -> dict[str, Any]:
@@ -354,11 +354,11 @@ def sound(place: Path) -> list[str]:
         return damage(project)
 
 
-def by(*words: str) -> Callable[[Path, Say], int]:
+def by(*arguments: str) -> Callable[[Path, Say], int]:
     """Return what runs a command in the folder."""
 
     def act(place: Path, say: Say) -> int:
-        code = command(*(word.replace("@", str(place)) for word in words))
+        code = command(*(word.replace("@", str(place)) for word in arguments))
         if code not in (0, 3, 4):
             say(f"exit code {code}")
         return code
@@ -380,7 +380,7 @@ def again(
     def look(place: Path, told: Told) -> list[str]:
         wrong = still_there(place) if (place / "promised.json").exists() else []
         heard: list[str] = []
-        code = act(place, lambda *words: heard.append(" ".join(words)))
+        code = act(place, lambda *arguments: heard.append(" ".join(arguments)))
         if code not in codes:
             heard.append(f"again: exit code {code}")
         return wrong + heard + [word for check in checks for word in check(place)]
@@ -695,11 +695,15 @@ def forked(work: Callable[[Say], None]) -> tuple[list[list[str]], int]:
         os.close(ear)
         code = 1
         try:
-            work(lambda *words: os.write(mouth, json.dumps(words).encode() + b"\n"))
+            work(
+                lambda *arguments: os.write(
+                    mouth, json.dumps(arguments).encode() + b"\n"
+                )
+            )
             code = 0
         except BaseException:
-            words = traceback.format_exc()[-1500:]
-            os.write(mouth, json.dumps(["traceback", words]).encode() + b"\n")
+            arguments = traceback.format_exc()[-1500:]
+            os.write(mouth, json.dumps(["traceback", arguments]).encode() + b"\n")
         finally:
             os._exit(code)
     os.close(mouth)
@@ -728,18 +732,18 @@ def one_try(
 
     said, status = forked(act)
     told = Told()
-    for words in said:
-        told.hear(*words)
+    for line in said:
+        told.hear(*line)
     killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
     if not told.done and not (killed and fault == KILL):
         told.troubles.append(f"ended with {status}")
 
     def look(say: Say) -> None:
-        for words in operation.look(place, told):
-            say(words)
+        for line in operation.look(place, told):
+            say(line)
 
     heard, _ = forked(look)
-    wrong = told.troubles + [" ".join(words) for words in heard]
+    wrong = told.troubles + [" ".join(line) for line in heard]
     return told.tripped or killed, wrong
 
 
@@ -760,7 +764,7 @@ def drill(name: str, fault: str, stride: int, deadline: float) -> dict[str, Any]
         step, tries, passed = 1, 0, False
         while not passed and time.monotonic() < deadline:
             reached, wrong = one_try(base, place, operation, step, FAULTS[fault])
-            lost += [f"{fault} at {step}: {words}" for words in wrong]
+            lost += [f"{fault} at {step}: {line}" for line in wrong]
             passed = not reached
             tries += reached
             step += stride

@@ -29,8 +29,8 @@ pytestmark = pytest.mark.skipif(
 def failing_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("shim") / "failing_disk.so"
     source = str(HERE / "failing_disk.c")
-    words = ["cc", "-O1", "-shared", "-fPIC", "-o", str(place), source, "-ldl"]
-    subprocess.run(words, check=True)
+    arguments = ["cc", "-O1", "-shared", "-fPIC", "-o", str(place), source, "-ldl"]
+    subprocess.run(arguments, check=True)
     return place
 
 
@@ -38,10 +38,16 @@ def drilled(
     shim: Path, names: str, faults: str, stride: int, seconds: float
 ) -> list[dict[str, Any]]:
     """Drill operations in a process of their own; print their rows of the table."""
-    words = [sys.executable, str(HERE / "every_step.py"), names, faults, str(stride)]
+    arguments = [
+        sys.executable,
+        str(HERE / "every_step.py"),
+        names,
+        faults,
+        str(stride),
+    ]
     root = str(HERE.parents[1])
     done = subprocess.run(
-        [*words, str(seconds)],
+        [*arguments, str(seconds)],
         env={**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": root},
         capture_output=True,
         text=True,

@@ -21,9 +21,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Make a disk of two MiB in memory, where the system lets us."""
     place = tmp_path / "disk"
     place.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(place)]
+    arguments = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(place)]
     try:
-        done = subprocess.run(words, capture_output=True, check=False)
+        done = subprocess.run(arguments, capture_output=True, check=False)
     except OSError:
         pytest.skip("there is no mount here")
     if done.returncode:
@@ -52,8 +52,8 @@ def test_a_reader_paints_on_over_a_full_disk_and_loses_nothing(
     session = Session(reader="ann")
     session.open_project(place)
     assert session.case is not None
-    case, rng, told = session.case.id, np.random.default_rng(0), []
-    session.save_failed.connect(lambda *words: told.append(words))
+    case, rng, messages = session.case.id, np.random.default_rng(0), []
+    session.save_failed.connect(lambda *arguments: messages.append(arguments))
     saved = rng.integers(0, 2, shape).astype(np.uint8)
     session.edit("nodule", saved)
     assert session.experts is not None
@@ -63,7 +63,7 @@ def test_a_reader_paints_on_over_a_full_disk_and_loses_nothing(
     for _ in range(40):
         mask = rng.integers(0, 2, shape).astype(np.uint8)
         session.edit("nodule", mask)
-    assert told, "it is said at once"
+    assert messages, "it is said at once"
     assert session.experts.unsaved == ["nodule"]
     with Project.open(place) as other:
         kept = other.expert_masks(case)["nodule"]

@@ -29,7 +29,7 @@ def read_for_ever(place: Path, seed: int, say: Any) -> None:
     """Paint, undo, fold, decide and turn pages, telling each before and after."""
     rng = np.random.default_rng(seed)
     session = Session(reader="ann")
-    session.save_failed.connect(lambda *words: say("refused", *map(str, words)))
+    session.save_failed.connect(lambda *arguments: say("refused", *map(str, arguments)))
     session.open_project(place)
     say("read-only" if session.readonly else "open")
     while True:
@@ -102,7 +102,7 @@ class Drill:
         session.open_project(self.place)
         session.close()
         with Project.open(self.place) as project:
-            self.lost += [f"{seed}: {words}" for words in project.fsck()]
+            self.lost += [f"{seed}: {line}" for line in project.fsck()]
             project.verify_audit()
             assert project.journal.pending() == []
             found = {
@@ -140,7 +140,9 @@ def lives(place: Path, seed: int) -> Iterator[list[str]]:
             read_for_ever(
                 place,
                 seed,
-                lambda *words: os.write(mouth, json.dumps(words).encode() + b"\n"),
+                lambda *arguments: os.write(
+                    mouth, json.dumps(arguments).encode() + b"\n"
+                ),
             )
         finally:
             os._exit(code)
@@ -161,12 +163,12 @@ def drilled(tmp_path: Path, kills: int) -> Drill:
     drill = Drill(noise_project.make_project(tmp_path))
     for seed in range(kills):
         drill.kill_one(seed)
-    told = (
+    summary = (
         f"{kills} kills: {drill.strokes} strokes and {drill.decisions} decisions told "
         f"done, {drill.inside} kills inside one, {drill.cut} strokes in hand cut, "
         f"{len(drill.lost)} lost"
     )
-    sys.stdout.write(told + "\n")
+    sys.stdout.write(summary + "\n")
     assert drill.strokes > kills, "a drill without strokes shows nothing"
     assert drill.lost == []
     return drill

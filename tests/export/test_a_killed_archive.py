@@ -90,9 +90,9 @@ def test_killed_in_mid_import_and_started_again_it_loses_and_doubles_nothing(
     orthanc: Archive, liar: Liar, tmp_path: Path, answered: bool
 ) -> None:
     liar.fault = _killing(orthanc, "GET", "/instances/", 3, answered=answered)
-    with pytest.raises(JobFailed, match="2 of 6 films") as told:
+    with pytest.raises(JobFailed, match="2 of 6 films") as raised:
         _import(liar.web, tmp_path)
-    assert "goes on" in str(told.value)
+    assert "goes on" in str(raised.value)
     assert len(_whole(tmp_path / "films")) == 2
     assert not (tmp_path / "p").exists()
     orthanc.start()

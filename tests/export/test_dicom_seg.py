@@ -353,7 +353,7 @@ def test_no_code_of_ours_says_what_the_dictionary_says_otherwise(
     listed = [entry for each in concepts["SCT"].values() for entry in each.items()]
     assert len(listed) > 10_000
     assert value not in {code for code, _ in listed}
-    assert meaning.casefold() not in {words[0].casefold() for _, words in listed}
+    assert meaning.casefold() not in {names[0].casefold() for _, names in listed}
 
 
 def test_the_documentation_lists_every_code_and_what_vouches_for_it() -> None:

@@ -75,10 +75,10 @@ def _project(folder: Path, sizes: tuple[tuple[int, int], ...]) -> Project:
 def _errors(path: Path) -> list[str]:
     program = shutil.which("dciodvfy")
     assert program, "dciodvfy is not installed: apt-get install dicom3tools"
-    told = subprocess.run(
+    result = subprocess.run(
         [program, "-new", str(path)], capture_output=True, text=True, check=False
     ).stderr
-    lines = told.splitlines()
+    lines = result.splitlines()
     assert any(not line.startswith(("Error", "Warning")) for line in lines if line)
     return [line for line in lines if line.startswith("Error")]
 
@@ -106,8 +106,8 @@ def _check_masks(path: Path, masks: dict[str, Mask]) -> None:
 
     found = highdicom.seg.segread(path)
     for number, (finding, mask) in enumerate(masks.items(), start=1):
-        told = found.get_segment_description(number)
-        assert told.segment_label == finding
+        description = found.get_segment_description(number)
+        assert description.segment_label == finding
         assert (found.get_stored_frame(number).astype(bool) == mask).all()
     source = found.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0]
     assert source.SourceImageSequence[0].PurposeOfReferenceCodeSequence
@@ -199,13 +199,13 @@ def test_a_reader_of_browsers_sees_the_same_pixels(
     with _project(tmp_path, SIZES) as project:
         made = writing.export(project, "dicom_seg", tmp_path / "out", identity=identity)
         segmented = [path for path in made.files if path.name.endswith(".seg.dcm")]
-        told = subprocess.run(
+        result = subprocess.run(
             [node, str(script), str(NODE), *map(str, segmented)],
             capture_output=True,
             text=True,
             check=True,
         ).stdout
-        for path, found in zip(segmented, json.loads(told), strict=True):
+        for path, found in zip(segmented, json.loads(result), strict=True):
             stem = path.name.removesuffix(".seg.dcm")
             case = next(c for c in project.cases() if c.path == f"{stem}.dcm")
             masks = project.expert_masks(case.id)
@@ -236,7 +236,7 @@ def test_a_projects_own_table_of_codes_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("finding,code\n", "header is"),
         ("finding,scheme,code,meaning\nheart,SCT,,Heart\n", "code is blank"),
@@ -246,11 +246,11 @@ def test_a_projects_own_table_of_codes_counts(tmp_path: Path) -> None:
     ],
 )
 def test_a_table_of_codes_that_is_off_is_told(
-    tmp_path: Path, text: str, told: str
+    tmp_path: Path, text: str, message: str
 ) -> None:
     with _project(tmp_path, SIZES[:1]) as project:
         (project.folder / "codes.csv").write_text(text)
-        with pytest.raises(DataError, match=told):
+        with pytest.raises(DataError, match=message):
             writing.export(project, "dicom_seg", tmp_path / "out")
 
 

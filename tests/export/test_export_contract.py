@@ -118,8 +118,8 @@ def test_what_fits_no_film_or_finding_is_named_and_the_rest_taken(
     taken = jobs.finish(reading_back.steps(project, "png", out, reader="bea"))
     assert taken.masks == 6
     assert len(taken.rejected) == 1 + 7
-    assert any("what" in words for words in taken.rejected)
-    assert any("lump" in words for words in taken.rejected)
+    assert any("what" in line for line in taken.rejected)
+    assert any("lump" in line for line in taken.rejected)
 
 
 def test_an_export_as_png_can_be_imported_again(

@@ -27,14 +27,14 @@ def test_pycocotools_reads_the_same_masks(
     from pycocotools.coco import COCO  # brings matplotlib
 
     writing.export(project, name, tmp_path / "out")
-    told = COCO(str(tmp_path / "out" / "annotations.json"))
-    names = {one["id"]: one["name"] for one in told.dataset["categories"]}
+    coco = COCO(str(tmp_path / "out" / "annotations.json"))
+    names = {one["id"]: one["name"] for one in coco.dataset["categories"]}
     seen = 0
-    for image in told.dataset["images"]:
+    for image in coco.dataset["images"]:
         mask = special_masks()[Path(image["file_name"]).stem]
-        for one in told.imgToAnns[image["id"]]:
+        for one in coco.imgToAnns[image["id"]]:
             if names[one["category_id"]] == "mass":
-                np.testing.assert_array_equal(told.annToMask(one), mask)
+                np.testing.assert_array_equal(coco.annToMask(one), mask)
                 assert one["area"] == mask.sum()
                 x, y, width, height = one["bbox"]
                 assert mask[y : y + height, x : x + width].sum() == mask.sum()
@@ -127,17 +127,17 @@ def test_the_command_tells_what_would_be_written(
     with make_project(tmp_path, overlap=True) as project:
         place = str(project.folder)
     out = tmp_path / "out"
-    words = ["export", "coco", "-p", place, "-o", str(out), "--dry-run", "--json"]
-    assert main(words) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["files"] == [str(out / "annotations.json")]
-    assert (told["dry_run"], told["cases"], told["masks"]) == (True, 7, 14)
+    arguments = ["export", "coco", "-p", place, "-o", str(out), "--dry-run", "--json"]
+    assert main(arguments) == 0
+    output = json.loads(capsys.readouterr().out)
+    assert output["files"] == [str(out / "annotations.json")]
+    assert (output["dry_run"], output["cases"], output["masks"]) == (True, 7, 14)
     assert not out.exists()
-    assert main([word for word in words if word != "--dry-run"]) == 0
+    assert main([word for word in arguments if word != "--dry-run"]) == 0
     taken = ["import", "coco", str(out), "-p", place, "--reader", "bea", "--json"]
     capsys.readouterr()
     assert main(taken) == 0
     assert json.loads(capsys.readouterr().out)["imported"] == 14
     assert main(["export", "model", "-p", place, "-o", str(out)]) == 3
     assert "no segmenter is in use" in capsys.readouterr().err
-    assert main([*words[:6], "--run", "x"]) == 2
+    assert main([*arguments[:6], "--run", "x"]) == 2

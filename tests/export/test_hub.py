@@ -24,12 +24,12 @@ def folder(spots: Path, tmp_path: Path) -> Path:
     torch.manual_seed(0)
     network = torchvision.models.resnet18(weights=None, num_classes=1)
     torch.save(network.state_dict(), tmp_path / "theirs.pt")
-    words = ["import", "classifier", str(tmp_path / "theirs.pt"), "-p", str(spots)]
-    assert main([*words, "--arch", "resnet18", "--findings", "spot"]) == 0
+    arguments = ["import", "classifier", str(tmp_path / "theirs.pt"), "-p", str(spots)]
+    assert main([*arguments, "--arch", "resnet18", "--findings", "spot"]) == 0
     run = runs.listing(spots)[0].id
     out = tmp_path / "folder"
-    words = ["export", "hub", "-p", str(spots), "-o", str(out), "--run", run]
-    assert main(words) == 0
+    arguments = ["export", "hub", "-p", str(spots), "-o", str(out), "--run", run]
+    assert main(arguments) == 0
     return out
 
 
@@ -77,12 +77,12 @@ def test_a_folder_of_other_findings_or_damaged_is_refused(
     other = _again(spots, tmp_path)
     toml = other / "wsseg.toml"
     toml.write_text(toml.read_text().replace("spot", "heart"))
-    words = ["import", "model", str(folder), "-p", str(other)]
-    assert main(words) == 3
+    arguments = ["import", "model", str(folder), "-p", str(other)]
+    assert main(arguments) == 3
     assert "the same findings" in capsys.readouterr().err
-    words[-1] = str(_again(spots, tmp_path / "b"))
+    arguments[-1] = str(_again(spots, tmp_path / "b"))
     (folder / "config.json").write_text("{}")
-    assert main(words) == 3
+    assert main(arguments) == 3
     (folder / "model.safetensors").unlink()
-    assert main(words) == 3
-    assert runs.listing(Path(words[-1])) == []
+    assert main(arguments) == 3
+    assert runs.listing(Path(arguments[-1])) == []

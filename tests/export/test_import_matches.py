@@ -53,7 +53,7 @@ def got(project: Project, finding: str = "nodule") -> np.ndarray | None:
 
 
 def coco(path: Path, *annotations: tuple[int, int, object], **more: object) -> Path:
-    told = {
+    document = {
         "images": [{"id": 1, "file_name": "a0.png", "height": 64, "width": 48}],
         "categories": [{"id": 1, "name": "nodule"}, {"id": 2, "name": "mass"}],
         "annotations": [
@@ -61,7 +61,7 @@ def coco(path: Path, *annotations: tuple[int, int, object], **more: object) -> P
             for n, (image, category, drawn) in enumerate(annotations)
         ],
     }
-    path.write_text(json.dumps(told | more), encoding="utf-8-sig")
+    path.write_text(json.dumps(document | more), encoding="utf-8-sig")
     return path
 
 
@@ -75,15 +75,15 @@ def test_folders_that_differ_in_case_are_united(
     taken = take(project, "png", tmp_path / "masks")
     np.testing.assert_array_equal(got(project), A | B)
     assert taken.masks == 1
-    assert any("2 masks, united" in words for words in taken.warnings)
+    assert any("2 masks, united" in warning for warning in taken.warnings)
 
 
 def test_tables_that_differ_in_case_are_united(
     project: Project, tmp_path: Path
 ) -> None:
     for name, mask in (("nodule", A), ("NODULE", B)):
-        words = f"\ufeffImageId,EncodedPixels\na0,{siim_encode(mask)}\na1,\n"
-        (tmp_path / f"{name}.csv").write_text(words, encoding="utf-8")
+        text = f"\ufeffImageId,EncodedPixels\na0,{siim_encode(mask)}\na1,\n"
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
     taken = take(project, "siim_rle", tmp_path)
     np.testing.assert_array_equal(got(project), A | B)
     assert taken.masks == 1, "a blank cell is not an empty mask"
@@ -114,9 +114,9 @@ def test_one_bad_annotation_costs_that_one_alone(
     drawn = [(1, 1, [A_POLYGON]), *((1, 1, one) for one in bad), (1, 2, [])]
     taken = take(project, "coco", coco(tmp_path / "c.json", *drawn))
     np.testing.assert_array_equal(got(project), A)
-    assert sum("left out" in words for words in taken.warnings) == len(bad)
+    assert sum("left out" in warning for warning in taken.warnings) == len(bad)
     assert got(project, "mass") is None, "a box alone is not an empty mask"
-    assert any("a box alone is no mask" in words for words in taken.rejected)
+    assert any("a box alone is no mask" in warning for warning in taken.rejected)
 
 
 def test_the_files_own_findings_stay_apart(project: Project, tmp_path: Path) -> None:
@@ -168,14 +168,14 @@ def test_films_that_their_reader_accepted_elsewhere_are_decided(
 ) -> None:
     file = coco(tmp_path / "a.json", (1, 1, [A_POLYGON]), (1, 2, [B_POLYGON]))
     project.close()
-    words = ["-p", str(project.folder), "--reader", "bea"]
-    assert main(["import", "coco", str(file), *words]) == 0
+    arguments = ["-p", str(project.folder), "--reader", "bea"]
+    assert main(["import", "coco", str(file), *arguments]) == 0
     with Project.open(project.folder) as seen:
         assert seen.decisions() == {}
-    assert main(["import", "coco", str(file), *words, "--accept"]) == 0
+    assert main(["import", "coco", str(file), *arguments, "--accept"]) == 0
     with Project.open(project.folder) as seen:
         ((film, decision),) = seen.decisions().items()
         assert film == "0" * 16
         assert (decision.verdict, decision.reader) == ("accept with edits", "bea")
-    assert main(["import", "labels", str(file), *words, "--accept"]) == 2
+    assert main(["import", "labels", str(file), *arguments, "--accept"]) == 2
     assert "--accept" in capsys.readouterr().err

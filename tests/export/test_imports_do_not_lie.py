@@ -71,7 +71,7 @@ def only(project: Project, film: str, finding: str = "nodule") -> bool:
 
 def coco(place: Path, film: str, corners: object = CORNERS, **image: Any) -> Path:
     size = {"height": SHAPE[0], "width": SHAPE[1], **image}
-    told = {
+    document = {
         "images": [{"id": 1, "file_name": film, **size}],
         "categories": [{"id": 1, "name": "nodule"}],
         "annotations": [
@@ -79,12 +79,12 @@ def coco(place: Path, film: str, corners: object = CORNERS, **image: Any) -> Pat
         ],
     }
     path = place / "coco.json"
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(document))
     return path
 
 
 def labelme(place: Path, film: str, corners: object = CORNERS) -> Path:
-    told = {
+    document = {
         "shapes": [
             {"label": "nodule", "points": np.reshape(corners, (-1, 2)).tolist()}
         ],
@@ -93,7 +93,7 @@ def labelme(place: Path, film: str, corners: object = CORNERS) -> Path:
         "imageWidth": SHAPE[1],
     }
     path = place / "labelme.json"
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(document))
     return path
 
 
@@ -146,8 +146,8 @@ def seg_nrrd(place: Path, film: str) -> Path:
 
 
 def nnunet(place: Path, film: str, values: object = BOX, **more: Any) -> Path:
-    told = {"labels": {"background": 0, "nodule": 1}, "file_ending": ".png", **more}
-    (place / "dataset.json").write_text(json.dumps(told))
+    document = {"labels": {"background": 0, "nodule": 1}, "file_ending": ".png", **more}
+    (place / "dataset.json").write_text(json.dumps(document))
     (place / "labelsTr").mkdir(exist_ok=True)
     Image.fromarray(np.asarray(values, np.uint8)).save(
         place / "labelsTr" / f"{film}.png"
@@ -230,7 +230,7 @@ def test_names_as_services_write_them(
 
 @pytest.mark.parametrize("write", [coco, labelme, cvat, yolo_seg])
 @pytest.mark.parametrize(
-    ("corners", "words"),
+    ("corners", "message"),
     [
         ([0.1, 0.2, 0.5, 0.2, 0.5, 0.6], "shares"),
         ([50, 100, 250, 100, 250, 200, 50, 200], "another image, or at another size"),
@@ -242,16 +242,16 @@ def test_names_as_services_write_them(
 def test_a_polygon_that_is_of_no_such_film_is_refused(
     write: Callable[..., Path],
     corners: list[float],
-    words: str,
+    message: str,
     project: Project,
     place: Path,
 ) -> None:
     path = write(place, "a", corners)
     if write is yolo_seg:  # shares of shares are as good as any
-        words = "no pixel, or are not shares|a box or less|no class and shares"
+        message = "no pixel, or are not shares|a box or less|no class and shares"
         if max(corners) < 1:
             return
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         take(project, write.__name__, path)
     assert not drawn(project)
 
@@ -282,25 +282,26 @@ def test_a_coco_image_or_category_that_is_off_costs_that_one(
     project: Project, place: Path
 ) -> None:
     path = coco(place, "a")
-    told = json.loads(path.read_text())
-    told["images"] += [{"id": 2}, "b", None, {"id": 1.5, "file_name": 3}]
-    told["categories"] += [{"name": "no id"}, 7]
-    told["images"][0]["drawn"] = "nodule"
-    told["annotations"] += [{"image_id": 2, "category_id": 1}, 5]
-    path.write_text(json.dumps(told))
+    document = json.loads(path.read_text())
+    document["images"] += [{"id": 2}, "b", None, {"id": 1.5, "file_name": 3}]
+    document["categories"] += [{"name": "no id"}, 7]
+    document["images"][0]["drawn"] = "nodule"
+    document["annotations"] += [{"image_id": 2, "category_id": 1}, 5]
+    path.write_text(json.dumps(document))
     taken = take(project, "coco", path)
     assert only(project, "a.png")
     assert len([word for word in taken.rejected if "no id and" in word]) == 5
 
 
 @pytest.mark.parametrize(
-    "told", [{"images": {}, "annotations": [], "categories": []}, {"images": []}, []]
+    "document",
+    [{"images": {}, "annotations": [], "categories": []}, {"images": []}, []],
 )
 def test_what_is_not_coco_is_told_in_its_words(
-    told: object, project: Project, place: Path
+    document: object, project: Project, place: Path
 ) -> None:
     path = place / "x.json"
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(document))
     with pytest.raises(DataError, match="not COCO"):
         take(project, "coco", path)
 
@@ -528,10 +529,10 @@ def test_a_mask_pasted_by_labelme_lies_where_it_was(
     Image.fromarray(BOX[10:20, 5:25]).save(file, "PNG")
     data = base64.b64encode(file.getvalue()).decode()
     path = labelme(place, "a")
-    told = json.loads(path.read_text())
+    document = json.loads(path.read_text())
     points = [[5, 10], [24, 19]]
-    told["shapes"][0] |= {"shape_type": "mask", "points": points, "mask": data}
-    path.write_text(json.dumps(told))
+    document["shapes"][0] |= {"shape_type": "mask", "points": points, "mask": data}
+    path.write_text(json.dumps(document))
     take(project, "labelme", path)
     assert only(project, "a.png")
 
@@ -615,9 +616,9 @@ def test_run_lengths_from_the_first_pixel_on_are_not_the_challenges(
     starts = np.flatnonzero(np.diff(flat.astype(int), prepend=0) == 1)
     ends = np.flatnonzero(np.diff(flat.astype(int), append=0) == -1)
     steps = np.stack([starts + 1, ends - starts + 1], axis=1).ravel()
-    words = " ".join(map(str, steps.tolist()))
+    text = " ".join(map(str, steps.tolist()))
     path = place / "nodule.csv"
-    path.write_text(f"ImageId,EncodedPixels\na,{words}\nb,-1\n")
+    path.write_text(f"ImageId,EncodedPixels\na,{text}\nb,-1\n")
     with pytest.raises(DataError, match="count from the first pixel on"):
         take(project, "siim_rle", path)
     # Those of the challenge, of the same masks, are never taken for the others.
@@ -686,16 +687,18 @@ def test_a_list_of_what_was_drawn_that_is_none_is_passed_over(
 ) -> None:
     path = BY_NAME[name](place, "a")
     table = {"yolo_seg": "drawn.json", "nnunet": "dataset.json"}.get(name, path.name)
-    told = json.loads((place / table).read_text()) if name != "yolo_seg" else {}
+    document = json.loads((place / table).read_text()) if name != "yolo_seg" else {}
     if name == "coco":
-        told["images"][0]["drawn"] = odd
+        document["images"][0]["drawn"] = odd
     elif name == "labelme":
-        told["drawn"] = odd
+        document["drawn"] = odd
     else:
-        told = (
-            {**told, "a": odd} if name == "yolo_seg" else {**told, "drawn": {"a": odd}}
+        document = (
+            {**document, "a": odd}
+            if name == "yolo_seg"
+            else {**document, "drawn": {"a": odd}}
         )
-    (place / table).write_text(json.dumps(told))
+    (place / table).write_text(json.dumps(document))
     take(project, name, path)
     assert only(project, "a.png")
 

@@ -129,8 +129,8 @@ def test_the_validator_finds_no_error(
     assert program, "dciodvfy is not installed: apt-get install dicom3tools"
     found = writing.export(clinic, "dicom_seg", tmp_path / "out", identity=identity)
     for path in found.files:
-        told = subprocess.run(
+        result = subprocess.run(
             [program, "-new", str(path)], capture_output=True, text=True, check=False
         ).stderr
-        assert "Segmentation" in told or "SCImage" in told, told
-        assert not [line for line in told.splitlines() if line.startswith("Error")]
+        assert "Segmentation" in result or "SCImage" in result, result
+        assert not [line for line in result.splitlines() if line.startswith("Error")]

@@ -55,8 +55,8 @@ def test_weights_go_out_unchanged_with_card_and_data(
     weights = runs.find(spots_project.folder, run).best.read_bytes()
     assert (tmp_path / f"{run}.safetensors").read_bytes() == weights
     card = (tmp_path / f"{run}.md").read_text()
-    for words in ("Research use only", "Known failures", "Intended use", "(p): 0.5"):
-        assert words in card
+    for text in ("Research use only", "Known failures", "Intended use", "(p): 0.5"):
+        assert text in card
     assert "Unevaluated" not in card
 
 
@@ -98,6 +98,6 @@ def test_a_run_without_weights_is_refused(
     spots_project: Project, tmp_path: Path, name: str
 ) -> None:
     folder = runs.new(spots_project.folder, "segmentation", {})
-    for run, words in ((folder.id, "no finished weights"), ("none", "no run")):
-        with pytest.raises(DataError, match=words):
+    for run, message in ((folder.id, "no finished weights"), ("none", "no run")):
+        with pytest.raises(DataError, match=message):
             written(spots_project, name, tmp_path / "out", run)

@@ -79,13 +79,13 @@ def test_labelme_has_shapes_of_many_kinds(project: Project, tmp_path: Path) -> N
         {"label": "mass", "points": [[3, 3]], "shape_type": "point"},
         {"label": "mass", "points": [[900, 900]] * 3, "shape_type": "polygon"},
     ]
-    told = {"shapes": shapes, "imagePath": "..\\images\\a0.png"}
+    document = {"shapes": shapes, "imagePath": "..\\images\\a0.png"}
     path = tmp_path / "one.json"
-    path.write_text(json.dumps(told), encoding="utf-8-sig")
+    path.write_text(json.dumps(document), encoding="utf-8-sig")
     taken = take(project, "labelme", path)
     np.testing.assert_array_equal(got(project, "nodule"), A | B)
     np.testing.assert_array_equal(got(project, "mass"), A)
-    assert any("not a mask" in words for words in taken.rejected)
+    assert any("not a mask" in line for line in taken.rejected)
     said = " ".join(taken.warnings)
     assert "2 masks, united" in said
     assert "left out, a polygon" in said
@@ -127,7 +127,7 @@ def test_a_plain_nrrd_is_one_mask_or_a_label_of_it(
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (b"NRRD0004\ntype: uchar\n", "not NRRD"),
         (
@@ -147,9 +147,9 @@ def test_a_plain_nrrd_is_one_mask_or_a_label_of_it(
     ],
 )
 def test_a_nrrd_that_is_off_is_refused(
-    project: Project, tmp_path: Path, words: bytes, message: str
+    project: Project, tmp_path: Path, arguments: bytes, message: str
 ) -> None:
-    (tmp_path / "a0.nrrd").write_bytes(words)
+    (tmp_path / "a0.nrrd").write_bytes(arguments)
     with pytest.raises(DataError, match=message):
         take(project, "seg_nrrd", tmp_path / "a0.nrrd", "nodule")
 
@@ -167,8 +167,8 @@ def test_cvat_has_polygons_masks_and_boxes(project: Project, tmp_path: Path) -> 
     taken = take(project, "cvat", tmp_path / "annotations.xml")
     np.testing.assert_array_equal(got(project, "nodule", 1), A)
     np.testing.assert_array_equal(got(project, "mass", 1), B)
-    assert any("box is no mask" in words for words in taken.rejected)
-    assert any("run lengths" in words for words in taken.warnings)
+    assert any("box is no mask" in line for line in taken.rejected)
+    assert any("run lengths" in line for line in taken.warnings)
 
 
 def test_yolo_has_classes_by_number(project: Project, tmp_path: Path) -> None:

@@ -32,12 +32,12 @@ def mask_of(name: str, path: Path, shape: tuple[int, int] | None = SHAPE) -> Mas
 
 
 def labelme(**shape: object) -> Make:
-    told = {"imagePath": "a.png", "imageHeight": 64, "imageWidth": 48}
+    document = {"imagePath": "a.png", "imageHeight": 64, "imageWidth": 48}
     shapes = [{"label": "nodule", **shape}]
 
     def make(place: Path) -> Path:
         path = place / "a.json"
-        path.write_text(json.dumps({**told, "shapes": shapes}))
+        path.write_text(json.dumps({**document, "shapes": shapes}))
         return path
 
     return make
@@ -86,11 +86,11 @@ def volume(shape: tuple[int, ...]) -> Make:
 
 
 def nnunet(values: np.ndarray | bytes) -> Make:
-    told = {"labels": {"background": 0, "nodule": 1}, "file_ending": ".png"}
+    document = {"labels": {"background": 0, "nodule": 1}, "file_ending": ".png"}
 
     def make(place: Path) -> Path:
         (place / "labelsTr").mkdir()
-        (place / "dataset.json").write_text(json.dumps(told))
+        (place / "dataset.json").write_text(json.dumps(document))
         path = place / "labelsTr" / "a.png"
         if isinstance(values, bytes):
             path.write_bytes(values)
@@ -132,7 +132,7 @@ CLASSES = "names: [nodule]\n"
 
 
 @pytest.mark.parametrize(
-    ("name", "make", "words"),
+    ("name", "make", "message"),
     [
         ("cvat", cvat(">", "<!DOCTYPE x []>"), "declares entities"),
         ("cvat", cvat('drawn="nodule">'), "drawn is not a list"),
@@ -188,9 +188,9 @@ CLASSES = "names: [nodule]\n"
     ],
 )
 def test_what_is_off_is_said_in_words_of_the_format(
-    name: str, make: Make, words: str, tmp_path: Path
+    name: str, make: Make, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         mask_of(name, make(tmp_path))
 
 

@@ -21,9 +21,9 @@ PUBLIC = "387620 23 996 33 986 43 977 51 968 58 962 65 956 70 952 74 949 76 946 
 def official_decode(rle: str, width: int, height: int) -> np.ndarray:
     """Decode as the challenge's notes say: relative starts, down the columns."""
     flat = np.zeros(width * height)
-    words = np.asarray([int(word) for word in rle.split()])
+    numbers = np.asarray([int(word) for word in rle.split()])
     place = 0
-    for gap, length in zip(words[0::2], words[1::2], strict=True):
+    for gap, length in zip(numbers[0::2], numbers[1::2], strict=True):
         place += gap
         flat[place : place + length] = 255
         place += length
@@ -63,7 +63,7 @@ def test_empty_is_minus_one_with_or_without_blanks(rle: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rle", "words"),
+    ("rle", "message"),
     [
         ("1 2 3", "pairs"),
         ("5 0", "pairs"),
@@ -74,8 +74,8 @@ def test_empty_is_minus_one_with_or_without_blanks(rle: str) -> None:
         ("7", "pairs"),
     ],
 )
-def test_run_lengths_that_cannot_be_are_refused(rle: str, words: str) -> None:
-    with pytest.raises(DataError, match=words):
+def test_run_lengths_that_cannot_be_are_refused(rle: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         siim_rle.decode(rle, (4, 6))
 
 

@@ -96,13 +96,20 @@ def test_accepted_masks_join_their_patients_and_the_archive_answers_for_all(
     orthanc: Archive, clinic: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     films = {each.StudyInstanceUID: each for each in _of_kind(orthanc, "DX")}
-    words = ["export", "dicom_sr", "-p", str(clinic.folder), "--to-pacs", orthanc.web]
-    assert main([*words, "--identity", "same-patient", "--json"]) == 0
-    told = capsys.readouterr()
-    answers = json.loads(told.out.splitlines()[-1])["answers"]
+    arguments = [
+        "export",
+        "dicom_sr",
+        "-p",
+        str(clinic.folder),
+        "--to-pacs",
+        orthanc.web,
+    ]
+    assert main([*arguments, "--identity", "same-patient", "--json"]) == 0
+    output = capsys.readouterr()
+    answers = json.loads(output.out.splitlines()[-1])["answers"]
     assert [each["status"] for each in answers] == ["stored"] * 2 * FILMS
-    assert "identity: same-patient" in told.err.splitlines()[0]
-    assert PASSWORD not in told.out + told.err
+    assert "identity: same-patient" in output.err.splitlines()[0]
+    assert PASSWORD not in output.out + output.err
     assert len(orthanc.studies()) == FILMS
     for kind in ("SEG", "SR"):
         made = _of_kind(orthanc, kind)
@@ -238,9 +245,9 @@ def test_an_archive_that_goes_away_in_mid_store_loses_and_doubles_nothing(
         assert _store(clinic, liar.web).count("stored") == FILMS
         assert posted[0] == FILMS
     else:
-        with pytest.raises(JobFailed, match=f"{fault}") as told:
+        with pytest.raises(JobFailed, match=f"{fault}") as raised:
             _store(clinic, liar.web)
-        assert "1 instances are stored" in str(told.value)
+        assert "1 instances are stored" in str(raised.value)
         assert len(_of_kind(orthanc, "SEG")) == 1
     liar.fault = lambda *asked: None
     last = _store(clinic, liar.web)
@@ -258,19 +265,19 @@ def test_an_instance_that_is_refused_costs_itself_alone_and_is_told(
         return 409 if method == "POST" and posted[0] == 1 else None
 
     liar.fault = first_post
-    words = ["export", "dicom_seg", "-p", str(clinic.folder), "--to-pacs", liar.web]
-    assert main([*words, "--identity", "same-patient", "--json"]) == 4
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert told["status"] == "failed"
-    assert sorted(one["status"] for one in told["answers"]) == [
+    arguments = ["export", "dicom_seg", "-p", str(clinic.folder), "--to-pacs", liar.web]
+    assert main([*arguments, "--identity", "same-patient", "--json"]) == 4
+    output = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert output["status"] == "failed"
+    assert sorted(one["status"] for one in output["answers"]) == [
         "refused",
         "stored",
         "stored",
     ]
     assert "409" in next(
-        x["words"] for x in told["answers"] if x["status"] == "refused"
+        x["words"] for x in output["answers"] if x["status"] == "refused"
     )
-    assert main([*words, "--identity", "same-patient"]) == 0
+    assert main([*arguments, "--identity", "same-patient"]) == 0
     assert len(_of_kind(orthanc, "SEG")) == FILMS
 
 
@@ -283,7 +290,7 @@ def test_an_archive_that_only_says_that_it_stored_is_not_believed(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "message"),
     [
         (["dicom_seg"], "-o"),
         (["dicom_seg", "--to-pacs", "http://127.0.0.1:1"], "same-patient"),
@@ -296,10 +303,13 @@ def test_an_archive_that_only_says_that_it_stored_is_not_believed(
     ],
 )
 def test_words_that_do_not_go_together_are_refused(
-    clinic: Project, words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    clinic: Project,
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["export", words[0], "-p", str(clinic.folder), *words[1:]]) == 2
-    assert told in capsys.readouterr().err
+    assert main(["export", arguments[0], "-p", str(clinic.folder), *arguments[1:]]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_a_dry_run_stores_nothing(orthanc: Archive, clinic: Project) -> None:

@@ -52,8 +52,8 @@ def turned(tmp_path: Path) -> Project:
     theirs.save(tmp_path / "masks" / "mass" / "jpg6.png")
     report = import_folder(tmp_path / "p", tmp_path / "films", masks=tmp_path / "masks")
     assert not report.rejected
-    [told] = [words for words in report.warnings if "EXIF" in words]
-    assert told == f"jpg6.jpg and 5 more: {_orientation.TURNED}"
+    [remark] = [warning for warning in report.warnings if "EXIF" in warning]
+    assert remark == f"jpg6.jpg and 5 more: {_orientation.TURNED}"
     return Project.open(report.project, write=True)
 
 
@@ -101,5 +101,5 @@ def test_other_tools_find_the_mask_as_it_is_seen(
             np.testing.assert_array_equal(np.asarray(image), painted())
         volume = nibabel.load(tmp_path / "nifti" / "mass" / f"{bare}.nii.gz")
         np.testing.assert_array_equal(volume.get_fdata()[:, :, 0].T > 0, painted())
-    told = json.loads((tmp_path / "coco" / "annotations.json").read_text())
-    assert {(one["height"], one["width"]) for one in told["images"]} == {SEEN}
+    document = json.loads((tmp_path / "coco" / "annotations.json").read_text())
+    assert {(one["height"], one["width"]) for one in document["images"]} == {SEEN}

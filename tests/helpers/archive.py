@@ -81,9 +81,9 @@ class Archive:
             self.kill()
 
     def _settings(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(SETTINGS.read_text())
+        settings: dict[str, Any] = json.loads(SETTINGS.read_text())
         store = str(self.folder / "store")
-        told |= {
+        settings |= {
             "HttpPort": self.port,
             "DicomPort": self.dicom_port,
             "DicomModalities": {"wsseg": ["WSSEG", "127.0.0.1", self.landing_port]},
@@ -91,7 +91,7 @@ class Archive:
             "IndexDirectory": store,
             "Plugins": [place for place in PLUGINS if Path(place).is_dir()],
         }
-        return told
+        return settings
 
     def ask(
         self, path: str, data: bytes | None = None, method: str | None = None
@@ -148,10 +148,19 @@ def running(folder: Path) -> Iterator[Archive]:
 def self_signed(folder: Path, name: str = "IP:127.0.0.1") -> Path:
     """Write a key and the certificate that it signs itself with; return their file."""
     key, signed = folder / "key.pem", folder / "signed.pem"
-    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    words += ["-subj", "/CN=archive", "-addext", f"subjectAltName={name}"]
+    arguments = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    arguments += ["-subj", "/CN=archive", "-addext", f"subjectAltName={name}"]
     subprocess.run(
-        [*words, "-keyout", key, "-out", signed], check=True, capture_output=True
+        [*arguments, "-keyout", key, "-out", signed], check=True, capture_output=True
     )
     both = folder / "both.pem"
     both.write_text(key.read_text() + signed.read_text())
@@ -239,7 +248,7 @@ class Liar:
 
             do_POST = do_GET
 
-            def log_message(self, *words: Any) -> None:
+            def log_message(self, *arguments: Any) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

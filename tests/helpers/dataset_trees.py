@@ -59,10 +59,10 @@ def run(name: str, folder: Path, **given: Any) -> ImportReport:
     return finish(datasets[name](folder / "project", **given))
 
 
-def initialised(name: str, folder: Path, images: Path, *words: str) -> int:
+def initialised(name: str, folder: Path, images: Path, *arguments: str) -> int:
     """Import with `wsseg init`; return the number of cases."""
     project = folder / "project"
-    given = ["init", project, "--images", images, "--dataset", name, *words]
+    given = ["init", project, "--images", images, "--dataset", name, *arguments]
     assert main([str(word) for word in given]) == 0
     with Project.open(project) as made:
         return len(made.cases())

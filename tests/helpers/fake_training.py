@@ -150,8 +150,8 @@ def sweep(project: Path) -> None:
         step(1, 1, loss=0.5)
         (folder / "sweep.json").write_text(json.dumps(sheet(cells[:done])))
         value, trial = cells[done - 1]
-        words = {"key": "p", "value": value, "trial": trial, "run": RUN, "done": done}
-        say("cell", **words, metrics={}, total=4, folder=str(folder))
+        event = {"key": "p", "value": value, "trial": trial, "run": RUN, "done": done}
+        say("cell", **event, metrics={}, total=4, folder=str(folder))
     finish("stopped")
 
 

@@ -167,8 +167,8 @@ def save_as(dataset: Dataset, path: Path, syntax: pydicom.uid.UID) -> Path:
     return path
 
 
-def turned(words: bytes) -> bytes:
-    return np.frombuffer(words, "<u2").astype(">u2").tobytes()
+def turned(arguments: bytes) -> bytes:
+    return np.frombuffer(arguments, "<u2").astype(">u2").tobytes()
 
 
 Encode = Callable[[Film, Dataset], bytes | None]

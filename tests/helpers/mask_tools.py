@@ -142,17 +142,17 @@ class Toolbox:
     def drag_by_the_server(self, pixels: Iterable[Pixel]) -> None:
         """Drag the display's own pointer, as a mouse does."""
         native = window_input.canvas(self.bench)
-        words = ["xdotool"]
+        arguments = ["xdotool"]
         for number, pixel in enumerate(pixels):
             place = native.mapToGlobal(self.at(pixel))
-            words += ["mousemove", str(place.x()), str(place.y()), "sleep", "0.04"]
-            words += ["mousedown", "1", "sleep", "0.04"] if number == 0 else []
-        moving = subprocess.Popen([*words, "mouseup", "1"])
+            arguments += ["mousemove", str(place.x()), str(place.y()), "sleep", "0.04"]
+            arguments += ["mousedown", "1", "sleep", "0.04"] if number == 0 else []
+        moving = subprocess.Popen([*arguments, "mouseup", "1"])
         window_input.wait_for(lambda: moving.poll() is not None)
         QTest.qWait(60)
         assert moving.returncode == 0
 
-    def pick_from_menu(self, button: QWidget, words: str) -> None:
+    def pick_from_menu(self, button: QWidget, message: str) -> None:
         """Open a button's menu and click on the entry that has these words."""
         menu: QMenu = self.review.editing.starting.menu
         offered: list[str] = []
@@ -162,7 +162,7 @@ class Toolbox:
                 QTimer.singleShot(50, pick)
                 return
             offered.extend(action.text() for action in menu.actions())
-            entry = next((a for a in menu.actions() if words in a.text()), None)
+            entry = next((a for a in menu.actions() if message in a.text()), None)
             if entry is None:
                 menu.close()
             else:
@@ -173,7 +173,9 @@ class Toolbox:
         QTimer.singleShot(50, pick)
         self.click(button)
         window_input.wait_for(lambda: bool(offered) and not menu.isVisible(), 5)
-        assert any(words in text for text in offered), f"no {words!r} among {offered}"
+        assert any(message in text for text in offered), (
+            f"no {message!r} among {offered}"
+        )
 
 
 # Tools --------------------------------------------------------------------------------

@@ -19,14 +19,14 @@ def main(folder: Path) -> None:
         window_input.settle(bench)
         seen[case_id] = window_input.drawn(bench)
     assert session.project is not None
-    told = {
+    report = {
         "masks": seen,
         "decisions": {i: d.verdict for i, d in session.list.decisions.items()},
         "adopted": {stage: session.project.adopted(stage) for stage in STAGES},
         "shown": dict(session.opened.shown.runs) if session.opened else {},
     }
     bench.viewer.close()
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(report) + "\n")
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ class FakeJobs(Jobs):
 
     def start(self, request: Request, *, command: list[str] | None = None) -> Job:
         self.requests.append(request)
-        words = [sys.executable, str(FAKE), self.mode, str(request.project)]
-        return super().start(request, command=command or words)
+        arguments = [sys.executable, str(FAKE), self.mode, str(request.project)]
+        return super().start(request, command=command or arguments)
 
 
 def make_project(folder: Path, *, films: int = 10, expert: int = 4) -> Path:

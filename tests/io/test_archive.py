@@ -63,7 +63,7 @@ def unusual(archive: zipfile.ZipFile) -> str:
 
 
 @pytest.mark.parametrize(
-    ("add", "words"),
+    ("add", "message"),
     [
         (named("../../outside.png"), "leads out"),
         (named("/etc/outside.png"), "leads out"),
@@ -78,7 +78,7 @@ def unusual(archive: zipfile.ZipFile) -> str:
     ],
 )
 def test_a_member_that_is_off_is_left_out_and_cannot_be_read(
-    tmp_path: Path, film: Path, add: Callable[[zipfile.ZipFile], str], words: str
+    tmp_path: Path, film: Path, add: Callable[[zipfile.ZipFile], str], message: str
 ) -> None:
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -87,8 +87,8 @@ def test_a_member_that_is_off_is_left_out_and_cannot_be_read(
     listing = _archive.listing(path)
     assert "film.png" in listing.names
     assert name not in listing.names
-    assert any(words in reason for _, reason in listing.refused)
-    with pytest.raises(DataError, match=words):
+    assert any(message in reason for _, reason in listing.refused)
+    with pytest.raises(DataError, match=message):
         _archive.read(path, name)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zip", "film.png"]
 
@@ -148,9 +148,9 @@ def test_a_damaged_archive_is_told_in_one_line(
         archive.write(film, "film.png")
     data = path.read_bytes()
     path.write_bytes(data[: 4 + int(length * (len(data) - 4))])
-    with pytest.raises(DataError, match="damaged zip archive") as told:
+    with pytest.raises(DataError, match="damaged zip archive") as raised:
         _archive.listing(path)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_what_is_not_in_the_archive_is_told(tmp_path: Path, film: Path) -> None:

@@ -44,14 +44,14 @@ class Cost(NamedTuple):
     seconds: float
 
 
-def cost(*words: str) -> Cost:
+def cost(*arguments: str) -> Cost:
     """Run a command; see `measured`."""
-    return measured("-m", "napari_wsseg.cli", *words)
+    return measured("-m", "napari_wsseg.cli", *arguments)
 
 
-def measured(*words: str) -> Cost:
+def measured(*arguments: str) -> Cost:
     """Run Python; measure the memory of its processes together, and computing."""
-    script = [sys.executable, *words]
+    script = [sys.executable, *arguments]
     process = psutil.Popen(
         script, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -167,8 +167,8 @@ def _coco(place: Path, segment: object) -> Path:
     path = place / "coco.json"
     image = {"id": 1, "file_name": "a.png", "height": SHAPE[0], "width": SHAPE[1]}
     one = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": segment}
-    told = {"images": [image], "categories": [{"id": 1, "name": "nodule"}]}
-    path.write_text(json.dumps({**told, "annotations": [one]}))
+    document = {"images": [image], "categories": [{"id": 1, "name": "nodule"}]}
+    path.write_text(json.dumps({**document, "annotations": [one]}))
     return path
 
 
@@ -264,8 +264,8 @@ def place(tmp_path: Path) -> Path:
 def test_an_import_is_refused_within_bounds(name: str, place: Path) -> None:
     labels = place / "some.csv"
     labels.write_text("image,nodule\na.png,1\n")
-    words = ["init", str(place / "p"), "--images", str(place / "images")]
-    assert cli.main([*words, "--labels", str(labels)]) == 0
+    arguments = ["init", str(place / "p"), "--images", str(place / "images")]
+    assert cli.main([*arguments, "--labels", str(labels)]) == 0
     kind, make = IMPORTS[name]
     path = make(place)
     found = cost("import", kind, str(path), "-p", str(place / "p"), "--reader", "ann")
@@ -289,8 +289,8 @@ def test_an_init_refuses_a_file_within_bounds(name: str, place: Path) -> None:
     labels = place / "labels.csv"
     if not labels.exists():
         labels.write_text("image,nodule\na.png,1\n")
-    words = ["init", str(place / "p"), "--images", str(place / "images")]
-    found = cost(*words, "--labels", str(labels))
+    arguments = ["init", str(place / "p"), "--images", str(place / "images")]
+    found = cost(*arguments, "--labels", str(labels))
     told(name, path.stat().st_size, found)
     # A film or a disc that is off costs that one alone; a table is all there is.
     assert found.code == (3 if path == labels else 0), found.words
@@ -371,8 +371,13 @@ def test_an_archive_of_99_000_members_takes_time_by_its_length(place: Path) -> N
     seconds = []
     for count in (9_900, 99_000):
         path = _archive(place, count)
-        words = ["init", str(place / f"p{count}"), "--images", str(place / "images")]
-        found = cost(*words, "--labels", str(place / "labels.csv"))
+        arguments = [
+            "init",
+            str(place / f"p{count}"),
+            "--images",
+            str(place / "images"),
+        ]
+        found = cost(*arguments, "--labels", str(place / "labels.csv"))
         told(f"zip archive of {count:,} members", path.stat().st_size, found)
         assert found.code == 0, found.words
         assert found.bytes < MOST_BYTES
@@ -396,8 +401,8 @@ def test_polygons_take_time_by_their_length(
 ) -> None:
     labels = place / "some.csv"
     labels.write_text("image,nodule\na.png,1\n")
-    words = ["init", str(place / "p"), "--images", str(place / "images")]
-    assert cli.main([*words, "--labels", str(labels)]) == 0
+    arguments = ["init", str(place / "p"), "--images", str(place / "images")]
+    assert cli.main([*arguments, "--labels", str(labels)]) == 0
     seconds = []
     for count in (1, 20_000, 200_000):
         path = make(place, count if make is _strokes else count // 10 or 1)
@@ -420,10 +425,18 @@ def test_pictures_of_the_largest_size_are_read(place: Path) -> None:
     Image.fromarray(mask).save(file)
     labels = place / "some.csv"
     labels.write_text("image,nodule\nlarge.png,1\n")
-    words = ["init", str(place / "p"), "--images", str(place / "images")]
-    assert cli.main([*words, "--labels", str(labels)]) == 0
+    arguments = ["init", str(place / "p"), "--images", str(place / "images")]
+    assert cli.main([*arguments, "--labels", str(labels)]) == 0
     for name, path in (("png", file),):
-        words = ["import", name, str(path), "-p", str(place / "p"), "--reader", "ann"]
-        found = cost(*words, "--finding", "nodule")
+        arguments = [
+            "import",
+            name,
+            str(path),
+            "-p",
+            str(place / "p"),
+            "--reader",
+            "ann",
+        ]
+        found = cost(*arguments, "--finding", "nodule")
         told("PNG mask of 49 million pixels, taken", path.stat().st_size, found)
         assert found.code == 0, found.words

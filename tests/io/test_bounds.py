@@ -55,10 +55,10 @@ def _refused(place: Path, code: str) -> str:
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert child.returncode == 0, child.stderr
-    words, kilobytes = child.stdout.rsplit("\n", 2)[0], child.stdout.split()[-1]
+    message, kilobytes = child.stdout.rsplit("\n", 2)[0], child.stdout.split()[-1]
     assert int(kilobytes) * 1024 < MOST_BYTES, kilobytes
     assert after.ru_utime - before.ru_utime < MOST_SECONDS
-    return words
+    return message
 
 
 def _zeros(count: int, level: int = 9) -> bytes:
@@ -314,8 +314,8 @@ def test_a_findings_name_computes_nothing_and_is_read_back(tmp_path: Path) -> No
         project.put_mask(CASE, name, blot(), reader="ann")
     for kind in ("png", "indexed_png", "csv", "siim_rle"):
         out = tmp_path / kind
-        words = ["export", kind, "--out", str(out), "-p", str(tmp_path / "p")]
-        assert cli.main(words) == 0
+        arguments = ["export", kind, "--out", str(out), "-p", str(tmp_path / "p")]
+        assert cli.main(arguments) == 0
         for file in out.rglob("*.csv"):
             for line in file.read_text("utf-8").splitlines():
                 cells = line.replace('"', "").split(",")

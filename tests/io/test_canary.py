@@ -143,14 +143,14 @@ def test_no_planted_name_comes_out_of_anything_that_is_written(
     place = str(out / "project")
     out.mkdir()
 
-    def wsseg(*words: str, code: int = 0) -> None:
-        assert cli.main([*words, "-v"]) == code, (words, capfd.readouterr())
+    def wsseg(*arguments: str, code: int = 0) -> None:
+        assert cli.main([*arguments, "-v"]) == code, (arguments, capfd.readouterr())
 
     init = ["init", place, "--images", "images", "--labels", "labels.csv"]
     wsseg(*init, "--masks", "masks", "--json")
     settings = ["size=64", "epochs=1", "batch=8", "arch=resnet18", "device=cpu"]
-    words = ["classifier", "-p", place, "--infer", "--json", "--set", *settings]
-    assert main__.main(words) == 0, capfd.readouterr()
+    arguments = ["classifier", "-p", place, "--infer", "--json", "--set", *settings]
+    assert main__.main(arguments) == 0, capfd.readouterr()
     with Project.open(Path(place), write=True) as opened:
         run = next((opened.folder / "runs").iterdir()).name
         for stage in ("cam", "crf", "classifier"):

@@ -66,8 +66,8 @@ def test_an_index_without_room_to_grow_says_so(tmp_path: Path) -> None:
             decide_often(project)
         held = len(project._database.rows("SELECT id FROM decisions"))
         project.verify_audit()
-        told = project._database.rows("SELECT 1 FROM audit WHERE action = 'decision'")
-        assert len(told) == held
+        rows = project._database.rows("SELECT 1 FROM audit WHERE action = 'decision'")
+        assert len(rows) == held
 
 
 def test_a_lost_mask_is_told_and_repair_falls_back(project: Project) -> None:
@@ -96,9 +96,9 @@ def test_files_that_no_row_knows_are_told_and_kept_in_the_trash(
     stray = write_png(mask_path(project, "0" * 12), blot())
     half = stray.with_name(".x.png.abcd.tmp")
     half.write_bytes(b"\x89PNG")
-    told = "\n".join(project.fsck(repair=True))
-    assert "no row knows" in told
-    assert "half written" in told
+    problems = "\n".join(project.fsck(repair=True))
+    assert "no row knows" in problems
+    assert "half written" in problems
     assert not stray.exists()
     assert not half.exists()
     assert len(list((project.folder / ".trash").rglob("*.png"))) == 1
@@ -229,7 +229,7 @@ def test_a_damaged_page_never_ends_in_a_traceback(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("schema = ", "not valid TOML"),
         ("schema = 'one'", "schema is 'one'"),
@@ -247,11 +247,11 @@ def test_a_damaged_page_never_ends_in_a_traceback(project: Project) -> None:
     ],
 )
 def test_a_toml_that_is_off_is_refused_in_words(
-    project: Project, text: str, words: str
+    project: Project, text: str, message: str
 ) -> None:
     project.close()
     (project.folder / "wsseg.toml").write_text(text)
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         Project.open(project.folder)
 
 
@@ -286,7 +286,7 @@ def test_a_damaged_page_costs_only_what_stood_on_it(project: Project) -> None:
     index = project.folder / "index.sqlite"
     data = index.read_bytes()
     masks = {p: p.read_bytes() for p in project.folder.rglob("masks/**/*.png")}
-    told, whole = 0, 0
+    n_noticed, whole = 0, 0
     for place in range(0, len(data), 4096):
         index.write_bytes(data[:place] + b"\xa5" * 4096 + data[place + 4096 :])
         try:
@@ -294,16 +294,16 @@ def test_a_damaged_page_costs_only_what_stood_on_it(project: Project) -> None:
                 found = again.expert_masks(CASE)
                 problems = [p for p in again.fsck() if "radiograph is" not in p]
         except DataError:
-            told += 1
+            n_noticed += 1
             continue
         finally:
             for side in project.folder.glob("index.sqlite-*"):
                 side.unlink()
         for name, mask in found.items():
             np.testing.assert_array_equal(mask, blot(20 if name == "effusion" else 5))
-        told += bool(problems)
+        n_noticed += bool(problems)
         whole += len(found) == 2
-    assert told >= len(data) // 4096 // 2
+    assert n_noticed >= len(data) // 4096 // 2
     assert whole
     assert {p: p.read_bytes() for p in masks} == masks, "the pixels are never touched"
     index.write_bytes(data)

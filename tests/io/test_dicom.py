@@ -305,10 +305,10 @@ OFF: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("flaw", OFF)
 def test_a_film_that_is_off_is_refused_in_one_line(tmp_path: Path, flaw: str) -> None:
-    elements, words = OFF[flaw]
+    elements, message = OFF[flaw]
     film = dicom_film(stored(16, False), **elements)
     path = save_dicom(film, tmp_path / "film.dcm")
-    with pytest.raises(DataError, match=words) as refusal:
+    with pytest.raises(DataError, match=message) as refusal:
         dicom.read(path)
     assert str(refusal.value).startswith(str(path))
     assert "\n" not in str(refusal.value)
@@ -321,9 +321,9 @@ def test_what_a_reason_quotes_of_a_file_is_one_short_line(tmp_path: Path) -> Non
     path = save_dicom(film, tmp_path / "film.dcm")
     with pytest.raises(DataError, match="no pixel data") as refusal:
         dicom.read(path)
-    told = str(refusal.value).removeprefix(str(path))
-    assert told.isprintable()
-    assert len(told) < 80
+    reason = str(refusal.value).removeprefix(str(path))
+    assert reason.isprintable()
+    assert len(reason) < 80
 
 
 def test_a_stream_larger_than_its_header_is_refused_unopened(tmp_path: Path) -> None:
@@ -423,16 +423,16 @@ print(int(status.split("VmHWM:")[1].split()[0]) * 1024)
 @pytest.mark.data
 def test_every_hostile_file_is_a_film_or_a_reason_in_bounds(shared_data: Path) -> None:
     paths = sorted(map(str, (shared_data / "dicom_hostile").rglob("*.dcm")))
-    words = [sys.executable, "-c", MEASURE, *paths]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    arguments = [sys.executable, "-c", MEASURE, *paths]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     *lines, peak = done.stdout.splitlines()
     outcomes = [json.loads(line) for line in lines]
     assert [path for path, _, _ in outcomes] == paths
     assert max(seconds for _, seconds, _ in outcomes) < 10
     assert int(peak) < 2**30
-    refusals = [words for _, _, words in outcomes if words]
+    refusals = [arguments for _, _, arguments in outcomes if arguments]
     assert (len(paths), len(refusals)) == (108, 52)
-    assert all("\n" not in words and len(words) < 300 for words in refusals)
+    assert all("\n" not in arguments and len(arguments) < 300 for arguments in refusals)
 
 
 @pytest.mark.data

@@ -158,7 +158,7 @@ def test_every_native_encoding_shows_the_same(
 
 @pytest.mark.parametrize(
     ("kind", "depth"),
-    [(kind, depth) for kind, told in PACKED.items() for depth in told[2]],
+    [(kind, depth) for kind, packing in PACKED.items() for depth in packing[2]],
 )
 def test_every_compression_shows_the_same(
     tmp_path: Path, kind: str, depth: tuple[int, int, bool]
@@ -290,7 +290,7 @@ def test_laterals_are_told_apart(
 
 
 @pytest.mark.parametrize(
-    ("value", "words", "lateral"),
+    ("value", "message", "lateral"),
     [
         ("399173006", "left lateral", True),
         ("R-10232", "right lateral", True),
@@ -299,18 +299,22 @@ def test_laterals_are_told_apart(
     ],
 )
 def test_the_views_code_is_understood(
-    tmp_path: Path, value: str, words: str, lateral: bool
+    tmp_path: Path, value: str, message: str, lateral: bool
 ) -> None:
     code = Dataset()
-    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "SCT", words
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = (
+        value,
+        "SCT",
+        message,
+    )
     more = {"ViewCodeSequence": Sequence([code])}
     dataset = Film(window=(2048, 4096, "LINEAR"), more=more).dataset()
     read = dicom.read(save_dicom(dataset, tmp_path / "film.dcm"))
-    assert (read.view, read.lateral) == (words, lateral)
+    assert (read.view, read.lateral) == (message, lateral)
 
 
 @pytest.mark.parametrize(
-    ("orientation", "words"),
+    ("orientation", "arguments"),
     [
         (["L", "F"], None),
         (["R", "F"], "mirrored"),
@@ -320,11 +324,11 @@ def test_the_views_code_is_understood(
     ],
 )
 def test_a_film_that_is_stored_turned_is_remarked_not_turned(
-    tmp_path: Path, orientation: list[str], words: str | None
+    tmp_path: Path, orientation: list[str], arguments: str | None
 ) -> None:
     film = Film(window=(2048, 4096, "LINEAR"))
     film.more = {"PatientOrientation": orientation}
     read = dicom.read_noting(save_dicom(film.dataset(), tmp_path / "film.dcm"))
     np.testing.assert_allclose(read.radiograph.pixels, film.greys(), atol=2e-5)
-    assert bool(words) == bool(read.remarks)
-    assert all(str(words) in remark for remark in read.remarks)
+    assert bool(arguments) == bool(read.remarks)
+    assert all(str(arguments) in remark for remark in read.remarks)

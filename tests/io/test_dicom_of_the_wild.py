@@ -155,5 +155,5 @@ def test_a_modality_is_repeated_if_it_is_one_of_the_standard(
     pydicom.config.settings.writing_validation_mode = 0
     dataset.add_new("Modality", "LO", modality)
     remarks = images.read_noting(save(dataset, tmp_path / "a.dcm")).remarks
-    (told,) = [remark for remark in remarks if "radiograph's" in remark]
-    assert (modality in told) == (modality == "CT")
+    (remark_line,) = [remark for remark in remarks if "radiograph's" in remark]
+    assert (modality in remark_line) == (modality == "CT")

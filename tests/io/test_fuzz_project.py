@@ -291,10 +291,10 @@ COMMANDS = [
 
 def exercise(folder: Path, random_: random.Random, how_many: int) -> None:
     """Run some of the commands; whatever is no message of ours is raised."""
-    for words in random_.sample(COMMANDS, how_many):
-        told = [word.format(out=folder.parent / "out") for word in words]
-        code = cli.main([*told, "-p", str(folder)])
-        assert code in (0, 2, 3, 4), (words, code)
+    for command in random_.sample(COMMANDS, how_many):
+        arguments = [word.format(out=folder.parent / "out") for word in command]
+        code = cli.main([*arguments, "-p", str(folder)])
+        assert code in (0, 2, 3, 4), (command, code)
     for act in (_list, _read_in_a_session):
         with suppress(WssegError):
             act(folder)
@@ -325,9 +325,9 @@ def test_the_project_is_read_by_every_command_before_it_is_mutated(
 ) -> None:
     shutil.copytree(template, tmp_path / "copy")
     folder = tmp_path / "copy" / "project"
-    for words in COMMANDS:
-        told = [word.format(out=tmp_path / "out") for word in words]
-        assert cli.main([*told, "-p", str(folder)]) == 0, words
+    for command in COMMANDS:
+        arguments = [word.format(out=tmp_path / "out") for word in command]
+        assert cli.main([*arguments, "-p", str(folder)]) == 0, command
     _list(folder)
     _read_in_a_session(folder)
 
@@ -344,8 +344,8 @@ def test_strokes_of_a_film_that_is_not_there_are_told_and_stay(
     with closing(sqlite3.connect(folder / "index.sqlite")) as index, index:
         index.execute("UPDATE strokes SET case_id = 'x'")
     assert cli.main(["fsck", *repair, "-p", str(folder)]) == 3
-    told = capsys.readouterr()
-    assert "are of film x, which the index does not have" in told.out + told.err
+    output = capsys.readouterr()
+    assert "are of film x, which the index does not have" in output.out + output.err
     with closing(sqlite3.connect(folder / "index.sqlite")) as index:
         assert index.execute("SELECT count(*) FROM strokes").fetchone() == (1,)
 

@@ -91,10 +91,10 @@ def test_who_does_not_answer_is_given_up() -> None:
 
 
 def test_what_is_yielded_before_a_refusal_is_heard(reader: GuardedReader) -> None:
-    told = reader.each("hostile_masks:refused")
-    assert next(told) == "one"
+    answers = reader.each("hostile_masks:refused")
+    assert next(answers) == "one"
     with pytest.raises(DataError, match="damaged after"):
-        next(told)
+        next(answers)
     with pytest.raises(DataError, match="a name in it is longer"):
         list(reader.each("hostile_masks:endless", 2**24))
 
@@ -170,8 +170,8 @@ def test_a_process_that_answers_nonsense_is_not_believed(
 ) -> None:
     real = subprocess.Popen
 
-    def fake(words: list[str], **options: Any) -> Any:
-        return real([words[0], "-c", NONSENSE, answer], **options)
+    def fake(arguments: list[str], **options: Any) -> Any:
+        return real([arguments[0], "-c", NONSENSE, answer], **options)
 
     monkeypatch.setattr(_reader.subprocess, "Popen", fake)
     reader = GuardedReader()
@@ -180,7 +180,7 @@ def test_a_process_that_answers_nonsense_is_not_believed(
     reader.close()
 
 
-def _never(*words: Any, **more: Any) -> Any:
+def _never(*arguments: Any, **more: Any) -> Any:
     raise AssertionError("parsed in the process of the command")
 
 
@@ -215,12 +215,12 @@ def test_commands_parse_no_foreign_file_themselves(
     ):
         monkeypatch.setattr(place, name, _never)
     project = str(tmp_path / "project")
-    words = ["init", project, "--images", str(images), "--names", "keep"]
-    words += ["--labels", str(tmp_path / "labels.csv"), "--json"]
-    assert cli.main([*words, "--masks", str(tmp_path / "masks")]) == 0
+    arguments = ["init", project, "--images", str(images), "--names", "keep"]
+    arguments += ["--labels", str(tmp_path / "labels.csv"), "--json"]
+    assert cli.main([*arguments, "--masks", str(tmp_path / "masks")]) == 0
     for name, path in foreign.items():
-        words = ["import", name, str(path), "-p", project, "--reader", name]
-        assert cli.main([*words, "--finding", "nodule"]) == 0, name
+        arguments = ["import", name, str(path), "-p", project, "--reader", name]
+        assert cli.main([*arguments, "--finding", "nodule"]) == 0, name
     monkeypatch.undo()
     with Project.open(tmp_path / "project") as opened:
         by_path = {case.path: case for case in opened.cases()}
@@ -269,14 +269,14 @@ def _foreign_files(folder: Path, mask: np.ndarray) -> dict[str, Path]:
     rows, columns = mask.shape
     corners = [4, 3, 12, 3, 12, 9, 4, 9]
     Image.fromarray(mask).save(folder / "0.png")
-    told = {
+    document = {
         "images": [{"id": 1, "file_name": "0.dcm", "height": rows, "width": columns}],
         "categories": [{"id": 1, "name": "nodule"}],
         "annotations": [
             {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [corners]}
         ],
     }
-    (folder / "coco.json").write_text(json.dumps(told))
+    (folder / "coco.json").write_text(json.dumps(document))
     image = nibabel.Nifti1Image(mask.T[:, :, None], np.diag([-1, -1, 1, 1]))
     nibabel.save(image, folder / "0.nii.gz")
     return {

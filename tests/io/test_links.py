@@ -300,8 +300,8 @@ def test_no_command_touches_anything_outside_through_a_link(
         shutil.copytree(folder, forged)
         (forged / ".trash" / "masks" / CASE).mkdir(parents=True)
         _link(forged, name, outside)
-        words = [word.format(p=forged) for word in COMMANDS[command]]
-        code = cli.main([*words, "-p", str(forged)])
+        arguments = [word.format(p=forged) for word in COMMANDS[command]]
+        code = cli.main([*arguments, "-p", str(forged)])
         assert code in (0, 3, 4), (name, code)
         shutil.rmtree(forged)
 
@@ -386,8 +386,8 @@ def test_fsck_names_every_link(folder: Path, outside: Path) -> None:
     _link(folder, f"stages/cam/{RUN}", outside)
     _link(folder, f"runs/{RUN}/log.txt", outside)
     with Project.open(folder) as project:
-        told = [words for words in project.fsck() if "is a link" in words]
-    assert [words.split(":")[0] for words in told] == [
+        links = [line for line in project.fsck() if "is a link" in line]
+    assert [line.split(":")[0] for line in links] == [
         f"runs/{RUN}/log.txt",
         f"stages/cam/{RUN}",
     ]

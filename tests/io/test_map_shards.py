@@ -70,9 +70,9 @@ def check(place: Path, number: int) -> None:
         # float16 rounds once more.
         assert error <= np.ptp(one) * 0.6 / 255
         assert found.extra[name].dtype == np.float16
-    told = stages.read_present(place, STAGE, RUN, film(number))
-    assert told is not None
-    assert (told == wanted.present).all()
+    present = stages.read_present(place, STAGE, RUN, film(number))
+    assert present is not None
+    assert (present == wanted.present).all()
 
 
 def test_maps_come_back_alone_and_joined(place: Path) -> None:

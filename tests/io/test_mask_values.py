@@ -166,11 +166,11 @@ def test_a_mask_file_that_is_none_is_refused_in_its_words(
             data.save(path)
         elif data is not None:
             path.write_bytes(data)
-        with pytest.raises(DataError) as told:
+        with pytest.raises(DataError) as raised:
             mask_files.read(path, (4, 5))
-        words = str(told.value)
-        assert words.startswith(f"{path}: ")
-        return words.removeprefix(f"{path}: ")
+        message = str(raised.value)
+        assert message.startswith(f"{path}: ")
+        return message.removeprefix(f"{path}: ")
 
     mask = Image.fromarray(np.eye(4, 5, dtype=np.uint8) * 255)
     assert "cannot be read" in refusal(None)

@@ -164,10 +164,10 @@ def test_a_film_whose_pixels_changed_is_told_by_its_other_name(
     (clinic / PATIENTS[0]).unlink()
     with Project.open(folder) as project:
         for case in project.cases():
-            with pytest.raises(DataError) as told:
+            with pytest.raises(DataError) as raised:
                 project.radiograph(case)
-            told_nothing(str(told.value).encode())
-            assert case.path in str(told.value)
+            told_nothing(str(raised.value).encode())
+            assert case.path in str(raised.value)
         told_nothing("".join(project.fsck()).encode())
 
 
@@ -179,8 +179,8 @@ def test_masks_are_taken_by_either_name(clinic: Path, tmp_path: Path) -> None:
     with Project.open(folder) as project:
         other = next(c for c in project.cases() if "DOE" in project.films.films[c.path])
     write_png(tmp_path / "masks" / "nodule" / f"{other.name}.png", mask)
-    words = ["import", "png", str(tmp_path / "masks"), "-p", str(folder)]
-    assert cli.main([*words, "--reader", "ann"]) == 0
+    arguments = ["import", "png", str(tmp_path / "masks"), "-p", str(folder)]
+    assert cli.main([*arguments, "--reader", "ann"]) == 0
     with Project.open(folder) as project:
         assert len(project.annotated()) == 2
 

@@ -93,12 +93,12 @@ def test_a_hiding_that_was_stopped_leaves_every_film_found_and_is_finished(
     owner = relink.Database if where == "database" else where
     real, calls = getattr(owner, what), []
 
-    def stop(*words: object, **more: object) -> object:
+    def stop(*arguments: object, **more: object) -> object:
         calls.append(what)
         if len(calls) < nth:
-            return real(*words, **more)
+            return real(*arguments, **more)
         if after:
-            real(*words, **more)
+            real(*arguments, **more)
         raise Stopped
 
     with monkeypatch.context() as killed:
@@ -131,10 +131,10 @@ def test_exports_inside_the_project_are_named_and_moved_out_on_wish(
     notes = place / "notes.txt"
     notes.write_text("DOE^10.png is somebody else; see DOE^1.png")
     assert hide(place) == 3
-    told = capsys.readouterr().err
-    assert "exports/nodule/DOE^1.png still tells" in told
-    assert "notes.txt still tells" in told
-    assert "index.sqlite: decisions still tells" in told
+    output = capsys.readouterr().err
+    assert "exports/nodule/DOE^1.png still tells" in output
+    assert "notes.txt still tells" in output
+    assert "index.sqlite: decisions still tells" in output
     away = tmp_path / "away"
     assert hide(place, "--move-out", str(away)) == 3
     assert (away / "exports" / "nodule" / "DOE^1.png").is_file()
@@ -150,10 +150,15 @@ def test_a_killed_init_leaves_no_key_file_behind_the_next(
     from napari_wsseg.datasets.importing import build
 
     noise_project.make_project(tmp_path / "source")
-    words = ["init", str(tmp_path / "new"), "--images", str(tmp_path / "source/films")]
+    arguments = [
+        "init",
+        str(tmp_path / "new"),
+        "--images",
+        str(tmp_path / "source/films"),
+    ]
     labels = tmp_path / "labels.csv"
     labels.write_text("image,nodule\n" + "".join(f"film{n}.png,1\n" for n in range(4)))
-    words += ["--names", "hide", "--labels", str(labels)]
+    arguments += ["--names", "hide", "--labels", str(labels)]
 
     def kill(*_: object) -> None:
         os._exit(9)
@@ -161,10 +166,10 @@ def test_a_killed_init_leaves_no_key_file_behind_the_next(
     child = os.fork()
     if child == 0:
         monkeypatch.setattr(build, "_take_place", kill)
-        os._exit(cli.main(words))
+        os._exit(cli.main(arguments))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     assert len(list(keys.iterdir())) == 1
-    assert cli.main(words) == 0
+    assert cli.main(arguments) == 0
     assert len(list(keys.iterdir())) == 1
     with Project.open(tmp_path / "new") as project:
         assert project.films.found

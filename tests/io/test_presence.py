@@ -25,9 +25,9 @@ from napari_wsseg.session import Session
 def test_strokes_wait_in_memory_while_the_folder_is_away(
     place: Path, instead: str
 ) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     session = Session(reader="ann")
-    session.save_failed.connect(told.append)
+    session.save_failed.connect(messages.append)
     session.open_project(place)
     case = session.case.id
     session.edit("nodule", blob())
@@ -44,8 +44,8 @@ def test_strokes_wait_in_memory_while_the_folder_is_away(
     session.tick()
     session.decide("accept")
     assert session.experts.unsaved == ["nodule"]
-    assert "not there any more" in told[0]
-    assert str(away) in told[0], "it says where it is now"
+    assert "not there any more" in messages[0]
+    assert str(away) in messages[0], "it says where it is now"
     assert sorted(place.rglob("*")) == before, "nothing is written beside the project"
     with pytest.raises(DataError, match="not there any more"):
         session.close()

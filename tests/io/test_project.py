@@ -109,7 +109,7 @@ def test_an_empty_expert_mask_is_an_annotation(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("finding", "mask", "reader", "words"),
+    ("finding", "mask", "reader", "message"),
     [
         ("nodule", np.zeros((3, 4), bool), "ann", "film is"),
         ("nodule", np.zeros(SHAPE, np.uint8), "ann", "uint8"),
@@ -118,9 +118,9 @@ def test_an_empty_expert_mask_is_an_annotation(project: Project) -> None:
     ],
 )
 def test_a_mask_that_does_not_fit_is_refused(
-    project: Project, finding: str, mask: np.ndarray, reader: str, words: str
+    project: Project, finding: str, mask: np.ndarray, reader: str, message: str
 ) -> None:
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         project.put_mask(CASE, finding, mask, reader=reader)
     assert project.annotated() == {}
 

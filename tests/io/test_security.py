@@ -75,8 +75,8 @@ def test_a_finding_cannot_be_called_what_a_page_would_run(
     table = io.StringIO()
     csv.writer(table).writerows([["image", name], ["a.png", 1]])
     (tmp_path / "labels.csv").write_text(table.getvalue())
-    words = ["init", str(tmp_path / "p"), "--images", str(tmp_path / "films")]
-    assert cli.main([*words, "--labels", str(tmp_path / "labels.csv")]) == 3
+    arguments = ["init", str(tmp_path / "p"), "--images", str(tmp_path / "films")]
+    assert cli.main([*arguments, "--labels", str(tmp_path / "labels.csv")]) == 3
     assert not (tmp_path / "p").exists()
 
 
@@ -121,8 +121,16 @@ def test_a_film_whose_name_computes_comes_back_from_the_table(tmp_path: Path) ->
         project.put_mask(CASE, "nodule", blot(), reader="ann")
     place, out = str(tmp_path / "p"), str(tmp_path / "out")
     assert cli.main(["export", "siim_rle", "-p", place, "-o", out]) == 0
-    words = ["import", "siim_rle", f"{out}/nodule.csv", "-p", place, "--reader", "bob"]
-    assert cli.main(words) == 0
+    arguments = [
+        "import",
+        "siim_rle",
+        f"{out}/nodule.csv",
+        "-p",
+        place,
+        "--reader",
+        "bob",
+    ]
+    assert cli.main(arguments) == 0
     with Project.open(tmp_path / "p") as project:
         (annotation,) = project.history(CASE, "nodule", reader="bob")
         np.testing.assert_array_equal(project.read_mask(annotation), blot())

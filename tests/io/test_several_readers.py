@@ -103,8 +103,8 @@ def test_a_reader_is_entered_where_people_write_and_their_words_stay(
         project.add_reader(name)
     assert project.settings.readers == ("ann", "bea", 'c"leo')
     after = path.read_text()
-    told, was = tomllib.loads(after), tomllib.loads(before)
-    assert {**told, "readers": 0} == {**was, "readers": 0}
+    entered, was = tomllib.loads(after), tomllib.loads(before)
+    assert {**entered, "readers": 0} == {**was, "readers": 0}
     assert ("# ask Dr. Doe" in after) == ("# ask Dr. Doe" in before)
 
 

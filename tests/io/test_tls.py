@@ -48,10 +48,10 @@ def _films(archive: Liar, ca: Path | None = None) -> int:
 
 
 def test_a_certificate_that_signs_itself_is_refused_in_words(archive: Liar) -> None:
-    with pytest.raises(JobFailed, match="not believed") as told:
+    with pytest.raises(JobFailed, match="not believed") as raised:
         _films(archive)
-    assert "--ca" in str(told.value)
-    assert "WSSEG_PACS_CA" in str(told.value)
+    assert "--ca" in str(raised.value)
+    assert "WSSEG_PACS_CA" in str(raised.value)
 
 
 def test_it_is_believed_where_the_environment_names_it(

@@ -356,7 +356,7 @@ def test_a_filter_is_kept_once_for_both_ways() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attempt", "words"),
+    ("attempt", "message"),
     [
         (lambda: network(1)(torch.zeros(1, 1, 100, 96)), "100 × 96.*multiples of 32"),
         (lambda: TiedDeconv("table1", 2, stage=4), "stage is 4; give 0"),
@@ -374,6 +374,6 @@ def test_a_filter_is_kept_once_for_both_ways() -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_refused_in_words(attempt: Any, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+def test_what_does_not_fit_is_refused_in_words(attempt: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         attempt()

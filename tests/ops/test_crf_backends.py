@@ -114,9 +114,9 @@ def test_ten_findings_share_one_grid(
     room, name = (_grid.lattice, "_lattice") if colour else (_grid, "_shares")
     build, built = getattr(room, name), []
 
-    def counted(*words: object) -> object:
-        built.append(words)
-        return build(*words)
+    def counted(*arguments: object) -> object:
+        built.append(arguments)
+        return build(*arguments)
 
     monkeypatch.setattr(room, name, counted)
     monkeypatch.setattr(mean_field, "_SUMMED", 0)  # a small one in colour has none

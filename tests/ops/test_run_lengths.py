@@ -49,7 +49,7 @@ def test_a_list_of_lengths_is_read_as_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "words"),
+    ("counts", "message"),
     [
         ("9340", "of 16 pixels|not COCO|pixels"),
         ("9340\x7f", "not COCO"),
@@ -60,6 +60,6 @@ def test_a_list_of_lengths_is_read_as_well() -> None:
         (7, "not COCO"),
     ],
 )
-def test_what_is_not_run_lengths_is_refused(counts: object, words: str) -> None:
-    with pytest.raises(DataError, match=words):
+def test_what_is_not_run_lengths_is_refused(counts: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         coco_decode(counts, [7, 5])  # type: ignore[arg-type]

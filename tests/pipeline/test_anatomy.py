@@ -29,9 +29,14 @@ def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a project of four synthetic chests whose anatomy has been looked at."""
     folder = tmp_path_factory.mktemp("chests")
     films = write_dataset(folder / "films", n=4, size=160, form="png", processes=1)
-    words = ["init", str(folder / "p"), "--images", str(films / "images")]
-    words += ["--labels", str(films / "labels.csv"), "--masks", str(films / "masks")]
-    assert main(words) == 0
+    arguments = ["init", str(folder / "p"), "--images", str(films / "images")]
+    arguments += [
+        "--labels",
+        str(films / "labels.csv"),
+        "--masks",
+        str(films / "masks"),
+    ]
+    assert main(arguments) == 0
     assert main(["infer", "anatomy", "-p", str(folder / "p")]) == 0
     return folder / "p"
 
@@ -216,8 +221,8 @@ def test_maps_are_made_anew_from_the_lowest_stage_on_when_a_prior_is_set(
 ) -> None:
     copy = tmp_path / "p"
     films = write_dataset(tmp_path / "films", n=16, size=96, form="png", processes=1)
-    words = ["init", str(copy), "--images", str(films / "images")]
-    assert main([*words, "--labels", str(films / "labels.csv")]) == 0
+    arguments = ["init", str(copy), "--images", str(films / "images")]
+    assert main([*arguments, "--labels", str(films / "labels.csv")]) == 0
     on = ["-p", str(copy)]
     tiny = ["size=64", "epochs=1", "batch=4", "device=cpu"]
     assert main(["train", "classifier", *on, "--set", *tiny]) == 0
@@ -252,11 +257,11 @@ def test_masks_from_elsewhere_take_the_place_of_what_our_network_finds(
     Image.fromarray(mask).save(drawn / "lungs" / f"{Path(first.path).stem}.png")
     (drawn / "riddle").mkdir()
     Image.fromarray(mask).save(drawn / "riddle" / f"{Path(first.path).stem}.png")
-    words = ["infer", "anatomy", "-p", str(copy), "--masks", str(drawn)]
-    assert main([*words, "--name", "pspnet"]) == 0
-    told = capsys.readouterr().err
-    assert "rejected" in told
-    assert "riddle" in told
+    arguments = ["infer", "anatomy", "-p", str(copy), "--masks", str(drawn)]
+    assert main([*arguments, "--name", "pspnet"]) == 0
+    output = capsys.readouterr().err
+    assert "rejected" in output
+    assert "riddle" in output
     with Project.open(copy) as project:
         run = anatomy.run_in_use(project)
         assert run.startswith("pspnet")
@@ -273,7 +278,7 @@ def test_masks_from_elsewhere_take_the_place_of_what_our_network_finds(
     assert main(["infer", "cam", "-p", str(copy), "--masks", str(drawn)]) == 2
     shutil.rmtree(drawn)
     drawn.mkdir()
-    assert main(words) == 3
+    assert main(arguments) == 3
 
 
 def test_the_example_writes_the_masks_of_torchxrayvisions_network(

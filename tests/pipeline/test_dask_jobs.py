@@ -52,8 +52,8 @@ def test_an_address_that_is_none_is_refused(
     tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = noise_project.make_project(tmp_path)
-    words = ["infer", "cam", "-p", str(place), "--dask", address]
-    assert cli.main(words) == 2
+    arguments = ["infer", "cam", "-p", str(place), "--dask", address]
+    assert cli.main(arguments) == 2
     assert "local:4" in capsys.readouterr().err
 
 
@@ -114,16 +114,16 @@ def test_every_way_gives_the_same_hash_of_every_film(
     assert len(wanted) == 2 * 40
     for way in ("array", "pool", "dask"):
         place = copied(serial)
-        words = ["infer", "crf", "-p", str(place), "--run", run]
+        arguments = ["infer", "crf", "-p", str(place), "--run", run]
         if way == "array":
             with Project.open(place) as project:
                 for number in (3, 1, 2):
                     jobs.finish(infer(project, "crf", run, shard=Shard(number, 3)))
             whole(place, run)
         elif way == "pool":
-            assert cli.main([*words, "--processes", "2"]) == 0
+            assert cli.main([*arguments, "--processes", "2"]) == 0
         else:
-            assert cli.main([*words, "--dask", "local:2"]) == 0
+            assert cli.main([*arguments, "--dask", "local:2"]) == 0
             assert not list((place / "cache").glob("plan-*"))
         assert hashes(place, run) == wanted, way
         assert stages.read_settings(place, "crf", run) == settings

@@ -108,9 +108,9 @@ def test_every_figure_has_its_interval_and_its_convention(squares: Project) -> N
         "level": 0.95,
         "unit": "film",
     }
-    told = _evaluate.evaluation_text(scored)
-    for name, words in found["conventions"].items():
-        assert f"{name}: {words}" in told
+    text = _evaluate.evaluation_text(scored)
+    for name, convention in found["conventions"].items():
+        assert f"{name}: {convention}" in text
 
 
 def test_the_blank_baseline_is_what_empty_masks_score(squares: Project) -> None:

@@ -150,8 +150,8 @@ def test_the_command_names_films_that_wait(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for order in ORDERS:
-        words = ["next", "-p", str(place), "--order", order, "-n", "3", "--json"]
-        assert main(words) == 0
+        arguments = ["next", "-p", str(place), "--order", order, "-n", "3", "--json"]
+        assert main(arguments) == 0
         answer = json.loads(capsys.readouterr().out)
         assert len(answer["films"]) == 3
         assert answer["by_chance"] is (order == "random")
@@ -160,9 +160,14 @@ def test_the_command_names_films_that_wait(
     bare = noise_project.make_project(tmp_path, cases=2)
     assert main(["next", "-p", str(bare), "--order", "clasp"]) == 0
     assert "by chance" in capsys.readouterr().err
-    for words in (["-n", "0"], ["-n", "two"], ["--seed", "-3"], ["--order", "best"]):
+    for arguments in (
+        ["-n", "0"],
+        ["-n", "two"],
+        ["--seed", "-3"],
+        ["--order", "best"],
+    ):
         with pytest.raises(SystemExit) as stopped:
-            main(["next", "-p", str(bare), *words])
+            main(["next", "-p", str(bare), *arguments])
         assert stopped.value.code == 2
     with Project.open(bare) as project, pytest.raises(UsageError, match="outline"):
         film_orders.ranked(project, "best", case_ids=[])

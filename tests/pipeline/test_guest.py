@@ -62,7 +62,7 @@ def test_an_error_of_the_guest_is_told_in_its_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("code", "message"),
     [
         ("raise SystemExit(3)", "has died"),
         (BEGIN + "time.sleep(60)", "said nothing for 2 s"),
@@ -82,10 +82,10 @@ def test_an_error_of_the_guest_is_told_in_its_words() -> None:
     ],
 )
 def test_a_guest_that_is_slow_dies_or_lies(
-    tmp_path: Path, code: str, words: str
+    tmp_path: Path, code: str, message: str
 ) -> None:
     guest = _guest(tmp_path, code, ready_seconds=2, answer_seconds=2)
-    with pytest.raises(JobFailed, match=words):
+    with pytest.raises(JobFailed, match=message):
         guest.propose(FILM, PROMPT)
     assert guest._process is None
 
@@ -117,18 +117,18 @@ def test_the_command_writes_a_proposal_and_leaves_the_project_alone(
         case = project.cases()[0]
         before = project.annotated()
     out = tmp_path / "proposal.png"
-    words = ["propose", case.path, "-p", str(spots), "--finding", "spot"]
-    words += ["-o", str(out), "--json"]
+    arguments = ["propose", case.path, "-p", str(spots), "--finding", "spot"]
+    arguments += ["-o", str(out), "--json"]
     guest = ["--guest", f"{sys.executable} {REFERENCE}"]
-    assert main([*words, *guest, "--box", "2,3,6,9"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["guest"], told["area_px"]) == ("region growing", 35)
+    assert main([*arguments, *guest, "--box", "2,3,6,9"]) == 0
+    output = json.loads(capsys.readouterr().out)
+    assert (output["guest"], output["area_px"]) == ("region growing", 35)
     assert Image.open(out).size == case.shape[::-1]
     with Project.open(spots) as project:
         assert project.annotated() == before
-    assert main([*words, *guest]) == 2
-    assert main([*words, *guest, "--point", "1"]) == 2
-    assert main([*words, *guest, "--point", "a,b"]) == 2
-    assert main([*words, "--guest", "no-such-program-here", "--point", "1,1"]) == 4
-    words[1] = "nowhere.png"
-    assert main([*words, *guest, "--point", "1,1"]) == 3
+    assert main([*arguments, *guest]) == 2
+    assert main([*arguments, *guest, "--point", "1"]) == 2
+    assert main([*arguments, *guest, "--point", "a,b"]) == 2
+    assert main([*arguments, "--guest", "no-such-program-here", "--point", "1,1"]) == 4
+    arguments[1] = "nowhere.png"
+    assert main([*arguments, *guest, "--point", "1,1"]) == 3

@@ -168,12 +168,12 @@ def test_the_command_line_names_map_and_film(
     spots: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = make_run(spots)
-    words = ["infer", "cam", "-p", str(spots), "--run", run, "--json"]
-    assert main([*words, "--map", "nonsense"]) == 2
+    arguments = ["infer", "cam", "-p", str(spots), "--run", run, "--json"]
+    assert main([*arguments, "--map", "nonsense"]) == 2
     assert "there are: grad-cam++@5" in capsys.readouterr().err
-    assert main([*words, "--map", "layer-cam@3+4+5"]) == 0
-    told = capsys.readouterr()
-    assert json.loads(told.out.splitlines()[-1]) == {
+    assert main([*arguments, "--map", "layer-cam@3+4+5"]) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out.splitlines()[-1]) == {
         "event": "finished",
         "status": "done",
         "run": run,
@@ -181,15 +181,15 @@ def test_the_command_line_names_map_and_film(
         "films": 20,
         "of": 20,
     }
-    assert "cam (LayerCAM, levels 3 + 4 + 5): 20 of 20 films" in told.err
+    assert "cam (LayerCAM, levels 3 + 4 + 5): 20 of 20 films" in output.err
 
 
 def test_one_film_alone_gets_every_map(
     spots: Path, spots_project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, case = make_run(spots), spots_project.cases()[7].id
-    words = ["infer", "cam", "-p", str(spots), "--run", run, "--map", "all"]
-    assert main([*words, "--only", case]) == 0
+    arguments = ["infer", "cam", "-p", str(spots), "--run", run, "--map", "all"]
+    assert main([*arguments, "--only", case]) == 0
     config = runs.find(spots, run).config()
     for variant in variants.run_variants(config):
         kept = variants.stage_name(variant, config)

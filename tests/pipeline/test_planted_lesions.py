@@ -59,9 +59,9 @@ def write(folder: Path) -> Path:
     return folder
 
 
-def wsseg(*words: object) -> dict[str, Any]:
+def wsseg(*arguments: object) -> dict[str, Any]:
     ended = subprocess.run(
-        [sys.executable, "-m", "napari_wsseg.cli", *map(str, words), "--json"],
+        [sys.executable, "-m", "napari_wsseg.cli", *map(str, arguments), "--json"],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

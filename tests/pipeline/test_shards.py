@@ -71,8 +71,8 @@ def test_a_shard_that_is_none_is_refused(
 
 def test_jobs_side_by_side_complete_a_stage(trained: tuple[Path, str]) -> None:
     place, run = trained
-    words = ["infer", "cam", "-p", str(place), "--run", run, "--processes", "2"]
-    assert cli.main(words) == 0
+    arguments = ["infer", "cam", "-p", str(place), "--run", run, "--processes", "2"]
+    assert cli.main(arguments) == 0
     with Project.open(place) as project:
         assert len(stages.cases_with_maps(place, "cam", run)) == len(project.cases())
     assert stages.read_settings(place, "cam", run) is not None
@@ -95,9 +95,9 @@ def test_a_packed_store_gives_the_same_stage_and_lets_go_of_it(
     toml = other / "wsseg.toml"
     text = toml.read_text()
     toml.write_text(text.replace("[defaults]\n", '[defaults]\nstore = "packed"\n'))
-    words = ["infer", "crf", "--run", run]
-    assert cli.main([*words, "-p", str(place)]) == 0
-    assert cli.main([*words, "-p", str(other)]) == 0
+    arguments = ["infer", "crf", "--run", run]
+    assert cli.main([*arguments, "-p", str(place)]) == 0
+    assert cli.main([*arguments, "-p", str(other)]) == 0
     folder = stages.folder(other, "crf", run)
     assert not list(folder.glob("*.npz"))
     assert len(list((folder / "films").iterdir())) == 1, "one file for all films"
@@ -114,15 +114,18 @@ def test_a_packed_store_gives_the_same_stage_and_lets_go_of_it(
             error = np.abs(one.score - two.score)[kept]
             # Of CRF's, too, whose CAM lost a 256th before.
             assert error.max(initial=0) < (0.005 if stage == "cam" else 0.03)
-    assert cli.main([*words, "-p", str(other), "--keep", "none", "--json"]) == 0
+    assert cli.main([*arguments, "-p", str(other), "--keep", "none", "--json"]) == 0
     assert stages.cases_with_maps(other, "crf", run) == set()
     assert stages.read_settings(other, "crf", run) is not None
     with Project.open(other, write=True) as project:
         project.decide(cases[1].id, "accept", reader="ann")
         project.decide(cases[2].id, "reject", reader="ann")
-    assert cli.main([*words, "-p", str(other), "--keep", "accepted"]) == 0
+    assert cli.main([*arguments, "-p", str(other), "--keep", "accepted"]) == 0
     assert stages.cases_with_maps(other, "crf", run) == {cases[1].id}
-    assert cli.main([*words, "-p", str(other), "--keep", "none", "--shard", "1/2"]) == 2
+    assert (
+        cli.main([*arguments, "-p", str(other), "--keep", "none", "--shard", "1/2"])
+        == 2
+    )
     capsys.readouterr()
 
 
@@ -131,8 +134,8 @@ def test_jobs_with_a_plan_touch_no_index(
 ) -> None:
     place, run = trained
     plan, away = tmp_path / "plan.sqlite", tmp_path / "index.sqlite"
-    words = ["infer", "cam", "-p", str(place), "--run", run]
-    assert cli.main([*words, "--write-plan", str(plan), "--json"]) == 0
+    arguments = ["infer", "cam", "-p", str(place), "--run", run]
+    assert cli.main([*arguments, "--write-plan", str(plan), "--json"]) == 0
     assert '"status": "done"' in capsys.readouterr().out
     index = place / "index.sqlite"
     for side in place.glob("index.sqlite-*"):
@@ -140,13 +143,13 @@ def test_jobs_with_a_plan_touch_no_index(
     index.rename(away)
     for number in "12":
         shard = ["--shard", f"{number}/2", "--plan", str(plan)]
-        assert cli.main([*words, *shard]) == 0
+        assert cli.main([*arguments, *shard]) == 0
     assert not index.exists()
     away.rename(index)
     with Project.open(place) as project:
         assert stages.cases_with_maps(place, "cam", run) == set(project.case_ids())
-    assert cli.main([*words, "--plan", str(plan)]) == 2
+    assert cli.main([*arguments, "--plan", str(plan)]) == 2
     lost = ["--shard", "1/2", "--plan", str(tmp_path / "lost")]
-    assert cli.main([*words, *lost]) == 3
+    assert cli.main([*arguments, *lost]) == 3
     assert "lost" in capsys.readouterr().err
-    assert cli.main([*words]) == 0
+    assert cli.main([*arguments]) == 0

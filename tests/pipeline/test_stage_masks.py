@@ -118,13 +118,13 @@ def test_labels_open_and_shut_the_gate_in_label_conditioned_mode(rule: Any) -> N
 
 
 @pytest.mark.parametrize(
-    ("how", "words"),
+    ("how", "message"),
     [
         ({"rule": "guess"}, "no rule 'guess'; there are: threshold, triplet, otsu"),
         ({"min_area": 2000}, "min_area is 2000; it goes from 0 to 1"),
         ({"top": float("nan")}, "top is nan"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(how: Any, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+def test_settings_that_make_no_sense_are_refused(how: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         settings(**how)

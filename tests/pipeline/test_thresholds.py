@@ -109,8 +109,8 @@ def test_otsu_is_a_rule_of_the_maps_alone(scored: Project) -> None:
 
 
 def test_a_segmenter_of_expert_masks_is_tuned_as_before(scored: Project) -> None:
-    told = header(tune_on_expert_masks=True)
-    found = thresholds.defaults(scored, "segmentation", RUN, told)
+    tuned = header(tune_on_expert_masks=True)
+    found = thresholds.defaults(scored, "segmentation", RUN, tuned)
     assert found.thresholds[0] == pytest.approx(0.6)
 
 
@@ -144,8 +144,8 @@ def test_the_gate_of_a_segmenter_of_expert_masks_is_tuned_on_val_alone(
         return read(folder, stage, run, case_id)
 
     monkeypatch.setattr(stages, "read", watched)
-    told = header(tune_on_expert_masks=True)
-    found = thresholds.defaults(scored, "segmentation", RUN, told)
+    tuned = header(tune_on_expert_masks=True)
+    found = thresholds.defaults(scored, "segmentation", RUN, tuned)
     assert found.gates[0] == pytest.approx((0.9 + 0.2) / 2)
     assert looked == {"val"}
 

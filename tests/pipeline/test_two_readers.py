@@ -53,9 +53,9 @@ def test_figures_of_two_readers(unread: Project) -> None:
     draw(unread, 1, "bea")
     draw(unread, 2, "ann")
     draw(unread, 2, "bea")
-    told = agreement.report(unread)
-    assert told["n_double_read"] == 3
-    (pair,) = told["pairs"]
+    report = agreement.report(unread)
+    assert report["n_double_read"] == 3
+    (pair,) = report["pairs"]
     assert (pair["readers"], pair["n_films"]) == (["ann", "bea"], 3)
     row = pair["findings"]["nodule"]
     assert row["n"] == 2
@@ -66,7 +66,7 @@ def test_figures_of_two_readers(unread: Project) -> None:
     # Yes/no of three films: both, ann alone, neither.
     assert row["n_kappa"] == 3
     assert row["kappa"] == pytest.approx(0.4)
-    assert [one["film"] for one in told["disagreements"]] == ["film0", "film1"]
+    assert [one["film"] for one in report["disagreements"]] == ["film0", "film1"]
     assert agreement.disagreement(unread)[unread.cases()[1].id] == 1
 
 
@@ -107,27 +107,27 @@ def test_an_adjudicator_is_no_third_reader_and_ends_the_disagreement(
     assert len(agreement.report(unread)["pairs"]) == 3
     final = unread.latest(case_id, "nodule", reader="cleo")
     unread.readers.settle(case_id, "nodule", final, actor="cleo")
-    told = agreement.report(unread)
-    assert [pair["readers"] for pair in told["pairs"]] == [["ann", "bea"]]
-    assert told["disagreements"] == []
-    assert told["n_adjudicated"] == 1
+    report = agreement.report(unread)
+    assert [pair["readers"] for pair in report["pairs"]] == [["ann", "bea"]]
+    assert report["disagreements"] == []
+    assert report["n_adjudicated"] == 1
     assert agreement.disagreement(unread) == {}
 
 
 def test_the_command_tells_people_and_programs(
     unread: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["agreement", "-p", str(unread.folder), "--json"]
-    assert main(words) == 0
+    arguments = ["agreement", "-p", str(unread.folder), "--json"]
+    assert main(arguments) == 0
     empty = capsys.readouterr()
     assert json.loads(empty.out)["pairs"] == []
     assert "--blind" in empty.err
     draw(unread, 0, "ann", at=10)
     draw(unread, 0, "bea", at=10)
-    assert main(words) == 0
-    told = capsys.readouterr()
-    row = json.loads(told.out)["pairs"][0]["findings"]["nodule"]
+    assert main(arguments) == 0
+    output = capsys.readouterr()
+    row = json.loads(output.out)["pairs"][0]["findings"]["nodule"]
     assert row["dice"] == 1
     assert row["hd95_px"] == 0
-    assert "ann – bea" in told.err
+    assert "ann – bea" in output.err
     assert np.isfinite(row["dice"])

@@ -41,14 +41,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for _ in making:
         pass
-    words = ["classifier", "-p", str(out / "project"), "--infer", "--json"]
-    told = subprocess.run(
-        [sys.executable, "-m", "trainers", *words, "--set", *TINY],
+    arguments = ["classifier", "-p", str(out / "project"), "--infer", "--json"]
+    result = subprocess.run(
+        [sys.executable, "-m", "trainers", *arguments, "--set", *TINY],
         capture_output=True,
         text=True,
         check=True,
     )
-    end = json.loads(told.stdout.splitlines()[-1])
+    end = json.loads(result.stdout.splitlines()[-1])
     assert end["status"] == "done", end
     with Project.open(out / "project", write=True) as project:
         for stage in ("cam", "crf", "classifier"):

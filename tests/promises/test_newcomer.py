@@ -62,9 +62,9 @@ class Newcomer:
         self.clicks = self.keys = self.strokes = 0
         self.waited = 0.0
 
-    def do(self, *words: object) -> None:
+    def do(self, *arguments: object) -> None:
         """Let xdotool do something and the window answer."""
-        done = subprocess.Popen(["xdotool", *map(str, words)])
+        done = subprocess.Popen(["xdotool", *map(str, arguments)])
         self.qtbot.waitUntil(lambda: done.poll() is not None, timeout=60_000)
         self.qtbot.wait(100)
 
@@ -120,17 +120,17 @@ class Newcomer:
     def drag(self, widget: QWidget, *places: tuple[float, float]) -> None:
         """Draw over a widget, places in shares of it."""
         self.strokes += 1
-        words: list[object] = []
+        arguments: list[object] = []
         for number, (x, y) in enumerate(places):
             at = QPoint(int(x * widget.width()), int(y * widget.height()))
             point = widget.mapToGlobal(at)
-            words += ["mousemove", point.x(), point.y(), "sleep", 0.05]
-            words += ["mousedown", 1, "sleep", 0.05] if not number else []
-        self.do(*words, "mouseup", 1)
+            arguments += ["mousemove", point.x(), point.y(), "sleep", 0.05]
+            arguments += ["mousedown", 1, "sleep", 0.05] if not number else []
+        self.do(*arguments, "mouseup", 1)
 
 
-def button(inside: QWidget, words: str) -> QPushButton:
-    found = [one for one in inside.findChildren(QPushButton) if words in one.text()]
+def button(inside: QWidget, message: str) -> QPushButton:
+    found = [one for one in inside.findChildren(QPushButton) if message in one.text()]
     return next(one for one in found if one.isVisible())
 
 

@@ -136,15 +136,15 @@ def test_reading_goes_on_while_a_model_learns_and_nothing_is_lost(
         assert masks.setdefault(case_id, shown) == shown
     bench.viewer.close()
 
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "helpers.reopen_and_report", place],
         env=window_input.SURROUNDINGS,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert told.returncode == 0, told.stderr
-    seen = json.loads(told.stdout.splitlines()[-1])
+    assert result.returncode == 0, result.stderr
+    seen = json.loads(result.stdout.splitlines()[-1])
     assert seen["masks"] == masks
     assert seen["decisions"] == decisions
     assert seen["adopted"]["cam"] == seen["adopted"]["crf"] == run

@@ -208,15 +208,15 @@ class Sitting:
                 held = project.decision(case, reader=reader)
                 assert (held.verdict, held.confidence, held.comment) == noted
             assert project.journal.pending() == []
-        for words in (["fsck"], ["audit", "verify"]):
-            told = wsseg(*words, "-p", str(place))
-            assert told.returncode == 0, told.stdout + told.stderr
-            sys.stdout.write(f"wsseg {' '.join(words)}: {told.stderr.strip()}\n")
+        for command in (["fsck"], ["audit", "verify"]):
+            result = wsseg(*command, "-p", str(place))
+            assert result.returncode == 0, result.stdout + result.stderr
+            sys.stdout.write(f"wsseg {' '.join(command)}: {result.stderr.strip()}\n")
 
 
-def wsseg(*words: str) -> subprocess.CompletedProcess[str]:
+def wsseg(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "napari_wsseg.cli", *words],
+        [sys.executable, "-m", "napari_wsseg.cli", *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -256,14 +256,14 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the sample project, five findings, with a small classifier's stages."""
     making = _sample.sample_project(tmp_path_factory.mktemp("sample"), FILMS)
     place = jobs.finish(making)
-    words = ["classifier", "-p", str(place), "--infer", "--json"]
-    told = subprocess.run(
-        [sys.executable, "-m", "trainers", *words, "--set", "size=64", "epochs=2"],
+    arguments = ["classifier", "-p", str(place), "--infer", "--json"]
+    result = subprocess.run(
+        [sys.executable, "-m", "trainers", *arguments, "--set", "size=64", "epochs=2"],
         capture_output=True,
         text=True,
         check=True,
     )
-    end = json.loads(told.stdout.splitlines()[-1])
+    end = json.loads(result.stdout.splitlines()[-1])
     assert end["status"] == "done", end
     with Project.open(place, write=True) as project:
         for stage in ("classifier", "cam", "crf"):
@@ -439,11 +439,11 @@ def export_all(sitting: Sitting, place: Path) -> dict[str, Path]:
         while panel.format.currentData() != name:
             QTest.keyClick(panel.format, Qt.Key.Key_Down)
         window_input.wait_for(lambda: _told(panel), 120)
-        told = panel.preview.text()
-        if "✗" in told:
-            assert name == "indexed_png", told
-            assert "findings overlap" in told
-            sys.stdout.write(f"export {name}: {told}\n")
+        preview = panel.preview.text()
+        if "✗" in preview:
+            assert name == "indexed_png", preview
+            assert "findings overlap" in preview
+            sys.stdout.write(f"export {name}: {preview}\n")
             continue
         window_input.click(panel.export_button)
         window_input.wait_for(lambda: not panel.busy, 240)
@@ -454,8 +454,8 @@ def export_all(sitting: Sitting, place: Path) -> dict[str, Path]:
 
 
 def _told(panel: ExportPanel) -> bool:
-    words = panel.preview.text()
-    return bool(words) and "Looking" not in words and not panel._due.isActive()
+    text = panel.preview.text()
+    return bool(text) and "Looking" not in text and not panel._due.isActive()
 
 
 def see_that_exports_are_as_drawn(out: dict[str, Path], place: Path) -> None:

@@ -53,8 +53,8 @@ def test_a_sweep_from_the_panel_comes_to_its_end_and_is_drawn(
     assert sorted(float(info.config[KEY]) for info in infos) == [0.0001, 0.001]
     assert all(info.config["size"] == 64 for info in infos)
     assert bench.session.project.adopted("cam") is None, "none is put in use"
-    told = json.loads(next(place.glob("sweeps/*/sweep.json")).read_text())
-    assert len(told["cells"]) == 2
+    sweep = json.loads(next(place.glob("sweeps/*/sweep.json")).read_text())
+    assert len(sweep["cells"]) == 2
     window_input.wait_for(lambda: box.earlier.count() == 1)
     assert box.resume_button.text() == "Go on (2/2)"
     assert not box.resume_button.isEnabled()

@@ -136,9 +136,9 @@ def test_the_study_tells_arms_apart_and_names_nobody(
     read_all(place, "Dr Ann Example", "draft", 4)
     read_all(place, "Dr Bea Example", "blank", 10)
     with Project.open(place) as project:
-        told = study.table(project)
+        table = study.table(project)
         films = [case.name for case in project.cases()]
-    blank, draft = told["rows"]
+    blank, draft = table["rows"]
     assert (blank["arm"], draft["arm"]) == ("blank", "draft")
     assert blank["active_seconds"]["median"] == pytest.approx(12.5)
     assert draft["active_seconds"]["median"] == pytest.approx(6.5)

@@ -103,8 +103,8 @@ def test_a_blind_reader_finds_no_film_by_a_label_that_is_hidden(tmp_path: Path) 
     modes: dict[Mode, set[str]] = {"open": set(ids), "blind": {ids[1]}}
     for mode, wanted in modes.items():
         session.read_as("ann", mode)
-        for words in ("nodule", "no", "nodule train"):
-            model.words = words
+        for search in ("nodule", "no", "nodule train"):
+            model.words = search
             model.refresh()
-            assert set(model.shown) == wanted, (mode, words)
+            assert set(model.shown) == wanted, (mode, search)
     session.close()

@@ -52,11 +52,11 @@ def held(place: Path, case: str, finding: str = "nodule") -> np.ndarray:
         return project.expert_masks(case)[finding]
 
 
-def opened(place: Path, told: list[str] | None = None) -> Session:
+def opened(place: Path, messages: list[str] | None = None) -> Session:
     session = Session(reader="ann", clock=Clock())
-    if told is not None:
-        session.message.connect(told.append)
-        session.save_failed.connect(told.append)
+    if messages is not None:
+        session.message.connect(messages.append)
+        session.save_failed.connect(messages.append)
     session.open_project(place)
     return session
 
@@ -72,11 +72,11 @@ def test_strokes_that_cannot_be_folded_yet_are_shown_and_painted_on(
     case = noise_project.case_ids(place)[film]
     left = blob() | blob(at=30)
     leave_strokes(place, case, blob(), left)
-    told: list[str] = []
+    messages: list[str] = []
     with monkeypatch.context() as full:
         full.setattr(_mask_store, "write", refuse)
-        session = opened(place, told)
-        assert any("disk is full" in words for words in told)
+        session = opened(place, messages)
+        assert any("disk is full" in message for message in messages)
         session.go_to(case)
         np.testing.assert_array_equal(session.experts.masks["nodule"], left)
         session.edit("nodule", left | blob(at=60))
@@ -132,8 +132,8 @@ def test_a_mask_damaged_under_open_strokes_is_mended_by_what_is_on_screen(
     case = noise_project.case_ids(place)[0]
     with Project.open(place, write=True) as project:
         project.put_mask(case, "nodule", blob().astype(bool), reader="ann")
-    told: list[str] = []
-    session = opened(place, told)
+    messages: list[str] = []
+    session = opened(place, messages)
     session.edit("nodule", blob() | blob(at=30))
     damage(mask_file(place, case))
     session.edit("nodule", blob() | blob(at=30) | blob(at=60))
@@ -173,11 +173,11 @@ def test_a_finding_whose_ground_is_lost_is_shown_said_and_not_drawn_on(
         project.put_mask(case, "nodule", blob(at=70).astype(bool), reader="ann")
     leave_strokes(place, case, blob(), blob() | blob(at=30))
     damage(mask_file(place, case))
-    told: list[str] = []
-    session = opened(place, told)
+    messages: list[str] = []
+    session = opened(place, messages)
     session.go_to(case)
     assert not session.may_draw("nodule")
-    assert any("cannot be drawn on" in words for words in told)
+    assert any("cannot be drawn on" in message for message in messages)
     np.testing.assert_array_equal(session.experts.masks["nodule"], blob(at=70))
     session.edit("nodule", blob(at=50))
     np.testing.assert_array_equal(session.experts.masks["nodule"], blob(at=70))
@@ -189,7 +189,7 @@ def test_a_finding_whose_ground_is_lost_is_shown_said_and_not_drawn_on(
     session.close()
     with Project.open(place, write=True) as project:
         assert len(project.journal.pending()) == 1
-        assert any("no mask to lie on" in words for words in project.fsck())
+        assert any("no mask to lie on" in message for message in project.fsck())
         project.fsck(repair=True)
         assert project.fsck() == []
         assert project.journal.pending() == []

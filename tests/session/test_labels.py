@@ -238,8 +238,8 @@ def table(tmp_path: Path, rows: dict[str, str]) -> Path:
     return path
 
 
-def run(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
-    assert cli.main([*words, "--json"]) == 0
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
+    assert cli.main([*arguments, "--json"]) == 0
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
@@ -251,8 +251,8 @@ def test_importing_labels_shows_conflicts_and_applies_when_told(
         paths = [project.case(case).path for case in (first, second)]
         project.labels.put(second, {"nodule": None, "effusion": None})
     file = table(tmp_path, {paths[0]: "1,1,", paths[1]: "1,,1", "none.png": "0,0,"})
-    words = ("import", "labels", str(file), "-p", str(place))
-    shown = run(capsys, *words)
+    arguments = ("import", "labels", str(file), "-p", str(place))
+    shown = run(capsys, *arguments)
     assert shown["status"] == "preview"
     assert [c["finding"] for c in shown["conflicts"]] == ["nodule"]
     assert len(shown["changes"]) == 2
@@ -260,12 +260,12 @@ def test_importing_labels_shows_conflicts_and_applies_when_told(
     assert "none.png" in shown["rejected"][0]
     assert "fracture" in shown["warnings"][0]
     assert labels_of(place, second)["nodule"] is None
-    assert cli.main([*words, "--apply"]) == 2, "whose labels they are must be said"
-    done = run(capsys, *words, "--apply", "--reader", "ann")
+    assert cli.main([*arguments, "--apply"]) == 2, "whose labels they are must be said"
+    done = run(capsys, *arguments, "--apply", "--reader", "ann")
     assert done["imported"] == 1
     assert labels_of(place, second)["nodule"] == 1
     assert labels_of(place, first)["nodule"] == 0
-    run(capsys, *words, "--apply", "--reader", "ann", "--conflicts", "take")
+    run(capsys, *arguments, "--apply", "--reader", "ann", "--conflicts", "take")
     assert labels_of(place, first)["nodule"] == 1
     assert cli.main(["audit", "verify", "-p", str(place)]) == 0
 

@@ -17,8 +17,8 @@ from napari_wsseg.session.expert_masks import IDLE_SECONDS
 
 def test_without_a_project_no_command_does_anything() -> None:
     session = Session(reader="ann")
-    told: list[str] = []
-    session.message.connect(told.append)
+    messages: list[str] = []
+    session.message.connect(messages.append)
     for command in (
         session.tick,
         session.close,
@@ -66,20 +66,20 @@ def test_strokes_of_a_film_that_was_left_are_folded_at_once(session: Session) ->
 def test_either_end_of_the_list_is_told_and_so_is_that_all_are_read(
     session: Session, place: Path
 ) -> None:
-    told: list[str] = []
-    session.message.connect(told.append)
+    messages: list[str] = []
+    session.message.connect(messages.append)
     session.step(-1)
-    assert "the first film" in told[-1]
+    assert "the first film" in messages[-1]
     for _ in range(9):
         session.step(1)
-    assert "the last film" in told[-1]
+    assert "the last film" in messages[-1]
     session.close()
     with Project.open(place, write=True) as project:
         for case in project.cases():
             project.decide(case.id, "accept", reader="ann")
     session.open_project(place)
     session.go_to_unread()
-    assert "every film" in told[-1].lower()
+    assert "every film" in messages[-1].lower()
 
 
 def test_every_order_has_every_film_once(session: Session, place: Path) -> None:

@@ -247,8 +247,10 @@ def test_a_restored_version_is_a_new_one_and_none_is_lost(session: Session) -> N
     session.compare_version(first)
     now = session.comparing.now
     assert now.names == ("ann 1", "now")
-    told = difference(now.first["nodule"], session.experts.masks["nodule"].astype(bool))
-    assert (told == 1).sum() == (told == 2).sum() == 64
+    change = difference(
+        now.first["nodule"], session.experts.masks["nodule"].astype(bool)
+    )
+    assert (change == 1).sum() == (change == 2).sum() == 64
     session.restore(first)
     np.testing.assert_array_equal(session.experts.masks["nodule"], blob(at=10))
     found = session.versions("nodule")

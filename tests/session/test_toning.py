@@ -91,9 +91,9 @@ def test_the_next_preset_leads_from_by_hand_back_to_the_preset_before() -> None:
 
 
 def test_every_change_is_told() -> None:
-    tone, told = Toning(), []
-    tone.changed.connect(lambda: told.append(tone.preset))
+    tone, changes = Toning(), []
+    tone.changed.connect(lambda: changes.append(tone.preset))
     tone.choose("lung", "a")
     tone.set("a", 0.1, 0.9)
     tone.set("a", 0.1, 0.9)
-    assert len(told) == 2
+    assert len(changes) == 2

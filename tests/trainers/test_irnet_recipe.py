@@ -124,10 +124,10 @@ def test_the_share_of_positive_films_with_pairs_is_told_and_a_small_one_warned_o
     with Project.open(classified) as project:
         labels = Labels.from_project(project)
         rows = labels.known_in("train")
-        told = irnet._with_pairs(project, "run", labels, rows, 64, 4)
+        progress = irnet._with_pairs(project, "run", labels, rows, 64, 4)
     positive = sum(bool((labels.targets[row] == 1).any()) for row in rows)
     assert positive < len(rows)  # a negative film has no boundary to show
-    assert told.startswith(f"{positive if parts else 0} of {positive} films")
+    assert progress.startswith(f"{positive if parts else 0} of {positive} films")
     assert ("no finding beside background" in caplog.text) == (not parts)
 
 

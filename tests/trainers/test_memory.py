@@ -40,11 +40,11 @@ def test_it_is_told_as_json_with_what_is_free(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = import_films(make_films(tmp_path / "films", n=2), tmp_path / "project")
-    words = ["chexseg", "-p", str(project), "--set", "size=128", "batch=4"]
-    assert _memory.main(words) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["batch"] == 4
-    assert 0 < told["free"] < told["total"]
+    arguments = ["chexseg", "-p", str(project), "--set", "size=128", "batch=4"]
+    assert _memory.main(arguments) == 0
+    output = json.loads(capsys.readouterr().out)
+    assert output["batch"] == 4
+    assert 0 < output["free"] < output["total"]
     assert _memory.main(["-p", str(project), "--preset", "fast"]) == 0
     assert json.loads(capsys.readouterr().out)["recipe"] in recipes
     assert _memory.main(["chexseg", "-p", str(project), "--set", "size=1"]) == 0

@@ -56,9 +56,9 @@ def environment() -> Mapping[str, str]:
 
 
 def scores(command: tuple[str, ...], project: Path, out: Path) -> dict[str, Any]:
-    words = ("-m", "helpers.learn_together", str(project), str(out))
+    arguments = ("-m", "helpers.learn_together", str(project), str(out))
     subprocess.run(
-        [*command, *words, "classifier", "chexseg", "irnet", "tied_deconv"],
+        [*command, *arguments, "classifier", "chexseg", "irnet", "tied_deconv"],
         check=True,
         env=environment(),
         capture_output=True,
@@ -85,9 +85,9 @@ def run_ids(project: Path) -> set[str]:
 
 
 def trained(project: Path, *more: str, command: tuple[str, ...] = TOGETHER) -> Any:
-    words = ("-m", "trainers", "classifier", "-p", str(project), *more)
+    arguments = ("-m", "trainers", "classifier", "-p", str(project), *more)
     return subprocess.Popen(
-        [*command, *words], env=environment(), text=True, stdout=subprocess.PIPE
+        [*command, *arguments], env=environment(), text=True, stdout=subprocess.PIPE
     )
 
 

@@ -99,7 +99,7 @@ def test_every_setting_says_what_it_may_be(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "message"),
     [
         ({"epoch": 3}, "no setting 'epoch'; there are: .*epochs"),
         ({"epochs": "many"}, "epochs=many is not a whole number"),
@@ -109,9 +109,9 @@ def test_every_setting_says_what_it_may_be(name: str) -> None:
     ],
 )
 def test_a_wrong_setting_is_refused_in_words(
-    spots: Path, settings: dict[str, Any], words: str
+    spots: Path, settings: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=message):
         Run.prepare("classifier", spots, settings)
     assert not (spots / "runs").exists() or not any((spots / "runs").iterdir())
 

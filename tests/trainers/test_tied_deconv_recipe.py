@@ -251,7 +251,7 @@ def test_photograph_weights_fill_vgg_and_no_other_network(
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "message"),
     [
         ({"size": 100}, "size=100.*halves films five times.*multiple of 32, 96"),
         ({"stages": 4}, "stages=4 is not one of: 0, 1, 2, 3"),
@@ -261,9 +261,9 @@ def test_photograph_weights_fill_vgg_and_no_other_network(
     ],
 )
 def test_a_setting_that_does_not_fit_is_refused_in_words(
-    settings: dict[str, Any], words: str
+    settings: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=message):
         configure("tied_deconv", settings)
 
 

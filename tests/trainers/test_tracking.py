@@ -25,8 +25,8 @@ SMALL = (
 def test_tensorboard_has_the_curves_of_a_run(spots: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    words = ["train", "classifier", "-p", str(spots), *SMALL]
-    assert main([*words, "--set", "tracker=tensorboard"]) == 0
+    arguments = ["train", "classifier", "-p", str(spots), *SMALL]
+    assert main([*arguments, "--set", "tracker=tensorboard"]) == 0
     (info,) = runs.listing(spots)
     assert info.state == "done"
     folder = spots / "runs" / info.id / tracking.FOLDER / info.id
@@ -56,10 +56,10 @@ def test_a_tracker_that_is_not_installed_is_told_before_a_run_begins(
 def test_a_tracker_that_breaks_costs_itself_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told: list[Any] = []
+    messages: list[Any] = []
 
     def broken(self: tracking.Tracking) -> Any:
-        told.append(self)
+        messages.append(self)
         raise ConnectionError("the server is away")
 
     monkeypatch.setattr(tracking.Tracking, "_begun", broken)
@@ -67,7 +67,7 @@ def test_a_tracker_that_breaks_costs_itself_alone(
     for step in range(3):
         made.log(step, {"loss": 1.0})
     made.close()
-    assert len(told) == 1
+    assert len(messages) == 1
     assert "the run goes on: the server is away" in caplog.text
 
 

@@ -89,7 +89,7 @@ def whole(
     return bench
 
 
-def _tells_nothing(words: list[str], wanted: Callable[[], bool]) -> Iterator[None]:
+def _tells_nothing(arguments: list[str], wanted: Callable[[], bool]) -> Iterator[None]:
     yield None
 
 

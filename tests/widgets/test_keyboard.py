@@ -55,16 +55,16 @@ def pressed(widget: QWidget, binding: str) -> None:
 @pytest.fixture
 def heard(bench: Workbench) -> list[str]:
     """Return the list to which every key of ours adds its name instead of acting."""
-    told: list[str] = []
+    messages: list[str] = []
 
     def tells(name: str) -> Callable[..., None]:
-        return lambda *_: told.append(name)
+        return lambda *_: messages.append(name)
 
     _shortcuts.unbind(bench.viewer)
     spies = {key.binding: tells(key.binding) for key in _shortcuts.KEYS}
     spies = {name: spy for name, spy in spies.items() if name not in "HKJ"}
     _shortcuts.bind(bench.viewer, spies, tells("H"), tells("J"), tells("K"))
-    return told
+    return messages
 
 
 def test_every_key_of_ours_works_whatever_layer_is_active(

@@ -47,8 +47,8 @@ def test_no_file_name_is_in_the_window_or_its_title(
                 said.append(str(answer()))
         if isinstance(widget, QTableView) and widget.model() is not None:
             said += cells(widget.model())
-    assert any("film_000" in words for words in said)
-    assert [words for words in said if "CANARY" in words] == []
+    assert any("film_000" in text for text in said)
+    assert [text for text in said if "CANARY" in text] == []
 
 
 def cells(model: QAbstractItemModel) -> list[str]:

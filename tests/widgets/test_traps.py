@@ -128,8 +128,8 @@ def functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:
 
 
 def test_every_trap_names_tests_that_there_are() -> None:
-    words = re.sub(r"::\n\s+", "::", __doc__ or "")
-    named = re.findall(r"^ {4}(?:([\w/]+\.py)::)?(test_\w+)$", words, re.MULTILINE)
+    text = re.sub(r"::\n\s+", "::", __doc__ or "")
+    named = re.findall(r"^ {4}(?:([\w/]+\.py)::)?(test_\w+)$", text, re.MULTILINE)
     assert len(named) > 40
     for file, name in named:
         source = (TESTS / file if file else Path(__file__)).read_text()
@@ -209,8 +209,8 @@ def test_every_private_part_of_napari_is_where_it_was(bench: Workbench) -> None:
 def test_there_is_no_save_button_and_the_saved_state_is_in_sight(
     bench: Workbench, qtbot: Any
 ) -> None:
-    words = [b.text().lower() for b in bench.main_window.findChildren(QAbstractButton)]
-    assert not any(word.startswith("save") for word in words)
+    texts = [b.text().lower() for b in bench.main_window.findChildren(QAbstractButton)]
+    assert not any(word.startswith("save") for word in texts)
     bench.autosave.apply("effusion", noise_project.blob().astype(bool), "brush")
     saved = bench.main_window.findChild(Review).header.saved
     qtbot.waitUntil(lambda: "saved" in saved.text(), timeout=3000)

@@ -60,7 +60,7 @@ def joined(*, cpu: bool) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def led(prepare: Callable[[], Led], told: Callable[[Led], object]) -> Led:
+def led(prepare: Callable[[], Led], report: Callable[[Led], object]) -> Led:
     """Prepare in the first process what the others are `told` by `heard`.
 
     If it fails they are told ``None``.
@@ -70,7 +70,7 @@ def led(prepare: Callable[[], Led], told: Callable[[Led], object]) -> Led:
     except BaseException:
         _broadcast(None)
         raise
-    _broadcast(told(made))
+    _broadcast(report(made))
     return made
 
 

@@ -398,11 +398,11 @@ def _checked(setting: SettingField, value: Any) -> Any:
 
 def _read(key: str, value: Any, kind: type) -> Any:
     if kind is bool and isinstance(value, str):
-        words = {"true": True, "yes": True, "1": True, "false": False, "no": False}
-        words["0"] = False
-        if value.lower() not in words:
+        booleans = {"true": True, "yes": True, "1": True, "false": False, "no": False}
+        booleans["0"] = False
+        if value.lower() not in booleans:
             raise UsageError(f"{key}={value} is not yes or no")
-        return words[value.lower()]
+        return booleans[value.lower()]
     try:
         return kind(value)
     except (TypeError, ValueError) as error:

@@ -264,7 +264,7 @@ def _explained(error: BaseException, config: TrainingConfig) -> str:
             "before is kept"
         )
     if isinstance(error, MemoryError) or any(
-        words in text.lower() for words in _OUT_OF_MEMORY
+        phrase in text.lower() for phrase in _OUT_OF_MEMORY
     ):
         half = max(1, config.batch // 2)
         smaller = f"batch={half}" if half < config.batch else "a smaller network"

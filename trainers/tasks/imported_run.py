@@ -28,10 +28,10 @@ def take(project: Project, folder: Path) -> str:
         A file is missing or damaged, its recipe is not installed, or its findings are
         not those of the project.
     """
-    told = atomic.read_json(folder / CONFIG, _FORM)
+    config = atomic.read_json(folder / CONFIG, _FORM)
     file = folder / WEIGHTS
     header, weights = checkpoints.read(file)
-    recipe = str(told["recipe"])
+    recipe = str(config["recipe"])
     if recipe not in recipes:
         raise DataError(
             f"{folder}: is of the recipe {recipe!r}, which is not here; there are: "
@@ -49,7 +49,7 @@ def take(project: Project, folder: Path) -> str:
     run = runs.new(
         project.folder,
         recipe,
-        told["settings"],
+        config["settings"],
         findings=tuple(theirs),
         notes={"imported": origin},
         facts=recipes[recipe],

@@ -282,9 +282,9 @@ def _fetching(library: str, name: str, source: str) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except Exception as error:  # whatever a server, a cache or a pickle does
-        words = " ".join(str(error).split())[:200] or type(error).__name__
+        text = " ".join(str(error).split())[:200] or type(error).__name__
         raise JobFailed(
-            f"{library} could not fetch or read {name} ({words}); without a network, "
+            f"{library} could not fetch or read {name} ({text}); without a network, "
             f"save the state dict where there is one and give --from FILE; it is at "
             f"{source}"
         ) from error
@@ -365,10 +365,14 @@ def _version(package: str) -> str:
 
 def _licence(package: str) -> str:
     """Return what a package says its licence is."""
-    told = metadata(package).json
-    kinds = [one for one in told.get("classifier", []) if "License" in one]
+    metadata_json = metadata(package).json
+    kinds = [one for one in metadata_json.get("classifier", []) if "License" in one]
     last = kinds[0].rpartition(":: ")[2] if kinds else ""
-    return str(told.get("license_expression") or last or told.get("license", "unknown"))
+    return str(
+        metadata_json.get("license_expression")
+        or last
+        or metadata_json.get("license", "unknown")
+    )
 
 
 def _digest(path: Path) -> str:

@@ -110,8 +110,8 @@ def choose(
     for k, name in enumerate(labels.findings):
         organ = organs.get(name, ())
         chosen[name] = _chosen(project, labels, k, runs, organ, taken.get(k, 0.0))
-        told = f"{name}: weak masks from {chosen[name].source}, {chosen[name].why}"
-        yield Progress(0, 0, told)
+        message = f"{name}: weak masks from {chosen[name].source}, {chosen[name].why}"
+        yield Progress(0, 0, message)
     return chosen
 
 
@@ -174,10 +174,10 @@ def _taken_spots(
 
     Of findings that the classifier tells on validation films alone.
     """
-    told = {name: labels.findings.index(name) for name in findings}
+    columns = {name: labels.findings.index(name) for name in findings}
     known = [
         name
-        for name, k in told.items()
+        for name, k in columns.items()
         if (_auroc_of_classifier(project, labels, k, run) or 0.0) >= _KNOWS
     ]
     if not known or project.colour:
@@ -273,7 +273,7 @@ def _auroc_of_classifier(
     pairs = []
     for row in labels.known_in("val"):
         label = float(labels.targets[row, k])
-        told = stages.read_present(project.folder, "cam", run, labels.cases[row].id)
-        if told is not None and label in (0.0, 1.0):
-            pairs.append((float(told[k]), int(label)))
+        present = stages.read_present(project.folder, "cam", run, labels.cases[row].id)
+        if present is not None and label in (0.0, 1.0):
+            pairs.append((float(present[k]), int(label)))
     return metrics.auroc(*zip(*pairs, strict=True)) if pairs else None

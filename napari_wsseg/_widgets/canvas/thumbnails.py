@@ -234,16 +234,16 @@ def _free(
 
 
 def _sign(
-    words: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+    text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
 ) -> NDArray[np.bool_]:
     """Return words as black and white; a shade would be another finding's value."""
-    box = font.getbbox(words)
+    box = font.getbbox(text)
     left, top, right, bottom = (round(side) for side in box)
     tile = Image.new("L", (right - left + 6, bottom - top + 6))
     place = (3 - left, 3 - top)
     # Small digits would run together when drawn bold.
     bold = int(box[3] - box[1] > _BOLD)
-    ImageDraw.Draw(tile).text(place, words, fill=255, font=font, stroke_width=bold)
+    ImageDraw.Draw(tile).text(place, text, fill=255, font=font, stroke_width=bold)
     return np.asarray(tile) > 127
 
 

@@ -205,8 +205,8 @@ class ExportPanel(QWidget):
             for info in runs.listing(project.folder):
                 if info.state == "done" and maps_of(info):
                     stamp = "" if info.evaluated else " ⚠ unevaluated"
-                    words = f"{short_title(info.recipe)} {moment(info.created)}{stamp}"
-                    self.run.addItem(words, info.id)
+                    text = f"{short_title(info.recipe)} {moment(info.created)}{stamp}"
+                    self.run.addItem(text, info.id)
             used = self.run.findData(project.adopted("segmentation"))
             self.run.setCurrentIndex(max(0, used))
         for combo in (self.split, self.reader, self.run):

@@ -27,23 +27,23 @@ def preview(record: Mapping[str, Any], palette: QPalette) -> str:
     if "host" in record:
         return _would_store(record, palette)
     files = count(record["files"], "file")
-    words = f"Would write <b>{files}</b>"
+    text = f"Would write <b>{files}</b>"
     if record["masks"]:
         films, masks = count(record["cases"], "film"), count(record["masks"], "mask")
-        words += f": {masks} of {films}"
+        text += f": {masks} of {films}"
     if record["existing"]:
-        words += f". {count(record['existing'], 'file')} there would be replaced"
-    return "<br>".join([f"{words}.", notes(record, palette)])
+        text += f". {count(record['existing'], 'file')} there would be replaced"
+    return "<br>".join([f"{text}.", notes(record, palette)])
 
 
 def _would_store(record: Mapping[str, Any], palette: QPalette) -> str:
     """Say what would be stored in an archive, and as whose."""
     instances = count(record["instances"], "instance")
-    words = (
+    text = (
         f"Would store <b>{instances}</b> of accepted films in {escape(record['host'])}"
     )
     whose = IDENTITIES[record["identity"]]
-    return "<br>".join([f"{words}.", f"{whose}.", notes(record, palette)])
+    return "<br>".join([f"{text}.", f"{whose}.", notes(record, palette)])
 
 
 def notes(record: Mapping[str, Any], palette: QPalette) -> str:
@@ -71,9 +71,9 @@ def done(record: Mapping[str, Any]) -> str:
     if "host" in record:
         refused = len(record["refused"])
         sign = "⚠" if refused else "✓"
-        words = f"{sign} {record['host']}: {record['stored']} stored, "
-        words += f"{record['already_there']} already there, {refused} refused."
-        return " ".join([words, *record["refused"][:MOST]])
+        text = f"{sign} {record['host']}: {record['stored']} stored, "
+        text += f"{record['already_there']} already there, {refused} refused."
+        return " ".join([text, *record["refused"][:MOST]])
     return f"✓ {count(record['files'], 'file')} written."
 
 

@@ -76,8 +76,8 @@ class NewProject(QDialog):
         for name in datasets.names():
             self.dataset.addItem("your own" if name == "folder" else name, name)
         self.dataset.setCurrentIndex(self.dataset.findData("folder"))
-        for name, words in _NAMES.items():
-            self.names.addItem(words, name)
+        for name, label in _NAMES.items():
+            self.names.addItem(label, name)
         self.preview = QTextBrowser()
         self.preview.setHtml(_BEGIN)
         self.command = _line("")
@@ -293,8 +293,8 @@ class NewProject(QDialog):
         for number, (name, widget, buttons) in enumerate(rows):
             grid.addWidget(QLabel(name), number, 0)
             grid.addWidget(widget, number, 1, 1, 3 - len(buttons))
-            for place, (words, action) in enumerate(buttons):
-                button = _button(words, "", action)
+            for place, (label, action) in enumerate(buttons):
+                button = _button(label, "", action)
                 grid.addWidget(button, number, 4 - len(buttons) + place)
         grid.setColumnStretch(1, 1)
         below = QHBoxLayout()
@@ -330,8 +330,8 @@ def _near(line: QLineEdit) -> str:
     return str(path.parent if path else Path.home())
 
 
-def _button(words: str, tip: str, action: Any) -> QPushButton:
-    button = QPushButton(words)
+def _button(label: str, tip: str, action: Any) -> QPushButton:
+    button = QPushButton(label)
     button.setToolTip(tip)
     button.setAutoDefault(False)
     button.clicked.connect(lambda *_: action())

@@ -31,11 +31,11 @@ class Start(QWidget):
         self.bench = bench
         title = QLabel("No project is open")
         title.setStyleSheet("font-size: 15px; font-weight: bold;")
-        words = QLabel(
+        label = QLabel(
             "A project is a folder that keeps films, masks and decisions together. "
             "Films stay where they are and are never changed."
         )
-        words.setWordWrap(True)
+        label.setWordWrap(True)
         self.new = QPushButton("New project…")
         self.new.setToolTip("From a folder of radiographs, a zip archive or a DICOMDIR")
         self.new.setDefault(True)
@@ -51,7 +51,7 @@ class Start(QWidget):
         layout.setSpacing(8)
         hint = QLabel("or drop a folder, a zip archive, a DICOMDIR or a project here")
         hint.setWordWrap(True)
-        for widget in (title, words, self.new, self.open, self.sample, hint):
+        for widget in (title, label, self.new, self.open, self.sample, hint):
             layout.addWidget(widget)
         layout.addLayout(self._recent)
         layout.addStretch(1)

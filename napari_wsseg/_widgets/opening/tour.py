@@ -132,8 +132,8 @@ class Tour(QFrame):
             _MARGIN, centre.height() - height - _MARGIN - 28, width, height
         )
 
-    def _button(self, words: str, action: object) -> QPushButton:
-        button = QPushButton(words)
+    def _button(self, label: str, action: object) -> QPushButton:
+        button = QPushButton(label)
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         button.clicked.connect(lambda *_: action())  # type: ignore[operator]
         return button

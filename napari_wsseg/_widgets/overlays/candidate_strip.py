@@ -236,11 +236,11 @@ class CandidateStrip(QFrame):
             return found, pictures
 
         def done(
-            told: tuple[list[tuple[Candidate, Mask]], list[NDArray[np.uint8]]],
+            result: tuple[list[tuple[Candidate, Mask]], list[NDArray[np.uint8]]],
         ) -> None:
             here = self.session.case
             if here is not None and here.id == case_id:
-                self._show(*told)
+                self._show(*result)
 
         self._latest.submit(
             work, done, lambda error: self.session.message.emit(str(error))

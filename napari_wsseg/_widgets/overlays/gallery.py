@@ -62,8 +62,8 @@ class Tile(QWidget):
         painter.fillRect(self.rect(), QColor("black"))
         if self.picture is None:
             painter.setPen(QColor("#8a919c"))
-            words = self.gallery.empty
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, words)
+            text = self.gallery.empty
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, text)
         else:
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
             painter.drawPixmap(self._target(), self.picture, picture_rect(self.picture))

@@ -203,8 +203,8 @@ class SwipeView(Cover):
         picture = self.pictures.get(view)
         if picture is None:
             painter.setPen(QColor("#8a919c"))
-            words = f"{STAGE_NAMES[view]}: not run for this film"
-            painter.drawText(seen, Qt.AlignmentFlag.AlignCenter, words)
+            text = f"{STAGE_NAMES[view]}: not run for this film"
+            painter.drawText(seen, Qt.AlignmentFlag.AlignCenter, text)
         else:
             target = self.window_shown.placed(picture, area)
             painter.drawPixmap(target, picture, picture_rect(picture))

@@ -94,17 +94,17 @@ class ConfigForm(QWidget):
                 self.widgets[name].value = value
 
     def _add_row(self, rows: QFormLayout, setting: SettingField) -> None:
-        words = setting.label
+        title = setting.label
         widget = _widget(setting.name, setting.kind, _default(setting), setting.rules)
         widget.changed.connect(lambda *_: self.changed.emit())
         native = widget.native
         native.setToolTip(_tooltip(setting.rules, setting.default))
-        native.setAccessibleName(words)
+        native.setAccessibleName(title)
         native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         native.setMinimumWidth(128)
         native.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         native.installEventFilter(self._quiet_wheel)
-        label = QLabel(words)
+        label = QLabel(title)
         label.setWordWrap(True)
         label.setBuddy(native)
         label.setToolTip(native.toolTip())
@@ -204,11 +204,11 @@ def _finest(default: float) -> float:
 
 
 def _tooltip(rules: Mapping[str, Any], default: Any) -> str:
-    words = [str(rules["tooltip"])] if rules.get("tooltip") else []
+    lines = [str(rules["tooltip"])] if rules.get("tooltip") else []
     if "min" in rules and "max" in rules:
-        words.append(f"{rules['min']:g} to {rules['max']:g}")
-    words.append(f"usual: {default}")
-    return "\n".join(words)
+        lines.append(f"{rules['min']:g} to {rules['max']:g}")
+    lines.append(f"usual: {default}")
+    return "\n".join(lines)
 
 
 def _spaced(rows: QFormLayout) -> QFormLayout:

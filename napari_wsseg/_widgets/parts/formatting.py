@@ -63,8 +63,8 @@ SIGNS = {
 def metric_name(name: str) -> str:
     """Return ``val_pos_iou`` as ``val IoU``."""
     plain = name.removeprefix("val_")
-    words = _NAMES.get(plain, plain.replace("_", " "))
-    return f"val {words}" if name.startswith("val_") else words
+    spoken = _NAMES.get(plain, plain.replace("_", " "))
+    return f"val {spoken}" if name.startswith("val_") else spoken
 
 
 def telling(metrics: Mapping[str, Any]) -> str | None:

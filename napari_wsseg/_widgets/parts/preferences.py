@@ -44,8 +44,8 @@ def widths() -> dict[int, int]:
 
 def remember_widths(kept: Mapping[int, int]) -> None:
     """Keep the widths of the worklist's columns."""
-    words = ",".join(f"{column}:{width}" for column, width in kept.items())
-    _settings().setValue("worklist/widths", words)
+    text = ",".join(f"{column}:{width}" for column, width in kept.items())
+    _settings().setValue("worklist/widths", text)
 
 
 def window_place() -> QByteArray | None:

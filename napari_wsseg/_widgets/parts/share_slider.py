@@ -76,9 +76,9 @@ class Share(QWidget):
         """Show p."""
         self.box.setValue(p)
 
-    def say(self, words: str) -> None:
+    def say(self, text: str) -> None:
         """Say what p means for a batch."""
-        self.words.setText(f"Expert: {words}")
+        self.words.setText(f"Expert: {text}")
 
     def _from_slider(self, hundredths: int) -> None:
         self.box.setValue(hundredths / 100)

@@ -40,8 +40,8 @@ def fill_table(
     table.setColumnCount(len(heads))
     table.setHorizontalHeaderLabels(list(heads))
     table.setRowCount(len(rows))
-    for row, words in enumerate(rows):
-        for column, word in enumerate(words):
+    for row, texts in enumerate(rows):
+        for column, word in enumerate(texts):
             item = QTableWidgetItem(word)
             item.setToolTip(word)
             table.setItem(row, column, item)

@@ -40,10 +40,12 @@ class Evaluation(QObject):
         """Evaluate a run on the films of a split that have expert masks."""
         if self.busy:
             return
-        words = ["napari_wsseg.cli", "evaluate", "-p", str(project), "--json"]
-        words += ["--run", run, "--split", split]
+        arguments = ["napari_wsseg.cli", "evaluate", "-p", str(project), "--json"]
+        arguments += ["--run", run, "--split", split]
         try:
-            job = Job(Request(project, None), command=[sys.executable, "-m", *words])
+            job = Job(
+                Request(project, None), command=[sys.executable, "-m", *arguments]
+            )
         except OSError as error:
             self._say(f"The run could not be evaluated: {error}")
             return
@@ -73,6 +75,6 @@ class Evaluation(QObject):
         # It ends with its figures, which are kept with the run, not with a last word.
         self._say("" if code == 0 else end.message or "The run was not evaluated.")
 
-    def _say(self, words: str) -> None:
-        self.words = words
+    def _say(self, text: str) -> None:
+        self.words = text
         self.moved.emit()

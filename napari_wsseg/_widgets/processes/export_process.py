@@ -18,12 +18,12 @@ from napari_wsseg.jobs import Progress, WssegError
 
 def main(argv: list[str] | None = None) -> int:
     """Do what the first word asks for: ``formats``, or an export as JSON."""
-    words = sys.argv[1:] if argv is None else argv
+    arguments = sys.argv[1:] if argv is None else argv
     try:
-        if words[0] == "formats":
+        if arguments[0] == "formats":
             _say(protocol.formats(describe()))
         else:
-            _export(json.loads(words[0]))
+            _export(json.loads(arguments[0]))
     except WssegError as error:
         _say(protocol.failed(str(error)))
         return error.exit_code

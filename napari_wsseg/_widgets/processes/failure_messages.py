@@ -49,12 +49,12 @@ def explain(message: str, tail: Sequence[str]) -> str:
         The last lines of its standard error.
     """
     reason = message.strip() or _last_error(tail)
-    for pattern, words in _KNOWN:
+    for pattern, advice in _KNOWN:
         # A traceback above the last line may speak of memory without having died of
         # it, so only the reason itself and the closing lines count.
         found = re.search(pattern, "\n".join([reason, *list(tail)[-3:]]), re.IGNORECASE)
         if found:
-            return words if reason in ("", words) else f"{words}\n({_short(reason)})"
+            return advice if reason in ("", advice) else f"{advice}\n({_short(reason)})"
     if not reason:
         return "The training failed without saying why."
     return f"The training failed: {_short(reason)}"

@@ -33,21 +33,21 @@ class ImportRequest:
 
     def words(self) -> list[str]:
         """Return it as ``wsseg`` reads it; what is the default is left out."""
-        words = ["init", str(self.project), *self._source()]
+        arguments = ["init", str(self.project), *self._source()]
         for option, path in (("--labels", self.labels), ("--masks", self.masks)):
             if path is not None:
-                words += [option, str(path)]
+                arguments += [option, str(path)]
         if self.dataset != "folder":
-            words += ["--dataset", self.dataset]
+            arguments += ["--dataset", self.dataset]
         elif self.names != "auto":
-            words += ["--names", self.names]
-        return words
+            arguments += ["--names", self.names]
+        return arguments
 
     def _source(self) -> list[str]:
         if not self.archive:
             return ["--images", str(self.images)]
-        words = ["--from-pacs", self.archive, "--query", self.query]
-        return [*words, "--films", str(self.images)]
+        arguments = ["--from-pacs", self.archive, "--query", self.query]
+        return [*arguments, "--films", str(self.images)]
 
     def shown(self) -> str:
         """Return the command for a person, to be typed in a terminal."""
@@ -55,5 +55,5 @@ class ImportRequest:
 
     def command(self, *, dry_run: bool) -> list[str]:
         """Return the words that start it as a process of its own."""
-        words = [*self.words(), "--json", *(["--dry-run"] if dry_run else [])]
-        return [sys.executable, "-m", "napari_wsseg.cli", *words]
+        arguments = [*self.words(), "--json", *(["--dry-run"] if dry_run else [])]
+        return [sys.executable, "-m", "napari_wsseg.cli", *arguments]

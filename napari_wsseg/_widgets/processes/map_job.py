@@ -43,13 +43,15 @@ class MapMaker(QObject):
     def make(self, project: Path, run: str, variant: str, case_id: str) -> None:
         """Compute a map of every film, `case_id` first; `ALL` maps of that one only."""
         self.stop()
-        words = ["napari_wsseg.cli", "infer", "cam", "-p", str(project)]
-        words += ["--run", run, "--map", variant, "--json"]
-        words += ["--only" if variant == ALL else "--first", case_id]
+        arguments = ["napari_wsseg.cli", "infer", "cam", "-p", str(project)]
+        arguments += ["--run", run, "--map", variant, "--json"]
+        arguments += ["--only" if variant == ALL else "--first", case_id]
         self.variant, self.words = variant, "starting"
         try:
             # Without a parent: it ends in its own time, maybe after this window.
-            job = Job(Request(project, None), command=[sys.executable, "-m", *words])
+            job = Job(
+                Request(project, None), command=[sys.executable, "-m", *arguments]
+            )
         except OSError as error:
             self.variant = self.words = ""
             self.failed.emit(f"The maps cannot be computed: {error}")

@@ -13,7 +13,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 
-def ask(words: Sequence[str]) -> Generator[None, None, dict[str, Any]]:
+def ask(arguments: Sequence[str]) -> Generator[None, None, dict[str, Any]]:
     """Yield while ``python -m words`` runs; return the object on its last line.
 
     Left early, it ends the process.
@@ -24,7 +24,7 @@ def ask(words: Sequence[str]) -> Generator[None, None, dict[str, Any]]:
         If the process fails; the last line of its complaint is the message.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", *words],
+        [sys.executable, "-m", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -32,9 +32,9 @@ class Sweep:
 
     def words(self) -> list[str]:
         """Return it as ``wsseg sweep`` reads it."""
-        words = ["--key", self.key, "--values", ",".join(self.values)]
-        words += ["--trials", str(self.trials)]
-        return [*words, "--name", self.name] if self.name else words
+        arguments = ["--key", self.key, "--values", ",".join(self.values)]
+        arguments += ["--trials", str(self.trials)]
+        return [*arguments, "--name", self.name] if self.name else arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +71,18 @@ class Request:
         """Return the words that start it as a process of its own."""
         project = ["-p", str(self.project), "--json"]
         if self.recipe is None:
-            words = ["napari_wsseg.cli", "run", *project, "--preset", self.preset]
-            words.append("--no-adopt")
+            arguments = ["napari_wsseg.cli", "run", *project, "--preset", self.preset]
+            arguments.append("--no-adopt")
         elif self.sweep is not None:
-            words = ["napari_wsseg.cli", "sweep", self.recipe, *project]
-            words += self.sweep.words()
+            arguments = ["napari_wsseg.cli", "sweep", self.recipe, *project]
+            arguments += self.sweep.words()
         else:
-            words = ["trainers", self.recipe, *project, "--infer"]
+            arguments = ["trainers", self.recipe, *project, "--infer"]
         if self.resume:
-            words += ["--resume", self.resume]
+            arguments += ["--resume", self.resume]
         elif self.settings:
-            words += ["--set", *pairs(self.settings)]
-        return [sys.executable, "-m", *words, "--parent", str(os.getpid())]
+            arguments += ["--set", *pairs(self.settings)]
+        return [sys.executable, "-m", *arguments, "--parent", str(os.getpid())]
 
 
 def pairs(settings: Mapping[str, Any]) -> list[str]:

@@ -145,12 +145,12 @@ class Scoring(QObject):
         self.moved.emit()
 
     def _command(self, folder: Path, stage: str, run: str) -> list[str]:
-        words = ["napari_wsseg.cli", "infer", stage, "-p", str(folder)]
-        words += ["--run", run, "--json"]
+        arguments = ["napari_wsseg.cli", "infer", stage, "-p", str(folder)]
+        arguments += ["--run", run, "--json"]
         session = self._session()
         if session is not None and session.case is not None:
-            words += ["--first", session.case.id]
-        return [sys.executable, "-m", *words]
+            arguments += ["--first", session.case.id]
+        return [sys.executable, "-m", *arguments]
 
     def _heard(self, events: tuple[Event, ...]) -> None:
         steps = [event for event in events if isinstance(event, Step)]
@@ -177,8 +177,8 @@ class Scoring(QObject):
         if session is not None and session.project is not None:
             session.maps_came()
 
-    def _complain(self, words: str) -> None:
-        self.problem = words
+    def _complain(self, text: str) -> None:
+        self.problem = text
         self._waiting.clear()
         self.moved.emit()
 

@@ -41,8 +41,8 @@ class ScoringStrip(QWidget):
         """Show what is going on, or what could be done."""
         busy = self.scoring.busy
         missing = 0 if busy else self.scoring.missing()
-        words = [self.scoring.words, summary(missing)]
-        self.words.setText("\n".join(word for word in words if word))
+        texts = [self.scoring.words, summary(missing)]
+        self.words.setText("\n".join(word for word in texts if word))
         self.bar.setVisible(busy)
         self.bar.setRange(0, self.scoring.total)
         self.bar.setValue(self.scoring.done)

@@ -52,12 +52,12 @@ class Departures(QFrame):
 
     def refresh(self) -> None:
         """Name what departs, or be gone."""
-        words = departures(self.session)
-        self.setVisible(bool(words) and self.session.case is not None)
-        self.text.setText("On every film: " + ", ".join(words))
+        texts = departures(self.session)
+        self.setVisible(bool(texts) and self.session.case is not None)
+        self.text.setText("On every film: " + ", ".join(texts))
         self.setToolTip(
             "Not as the runs in use have it, and so on every film until it is set "
-            "back:\n" + "\n".join(f"• {each}" for each in words)
+            "back:\n" + "\n".join(f"• {each}" for each in texts)
         )
 
     def _reset(self) -> None:
@@ -70,10 +70,10 @@ class Departures(QFrame):
 
 def departures(session: Session) -> list[str]:
     """Return in words what is shown otherwise than the runs in use have it."""
-    words = [_words(session, each) for each in session.looking.departures()]
+    texts = [_words(session, each) for each in session.looking.departures()]
     if _other_map(session):
-        words.insert(0, f"CAM by {variant_title(session.showing.map)}")
-    return words
+        texts.insert(0, f"CAM by {variant_title(session.showing.map)}")
+    return texts
 
 
 def _other_map(session: Session) -> bool:

@@ -51,14 +51,14 @@ class GrowRow(QWidget):
         if side is not None:
             side.setChecked(True)
         self.take.setEnabled(tool.ready)
-        words = (
+        text = (
             "Proposals stop at the boundaries that IRNet has learned."
             if tool.learned
             else "No IRNet has seen this film: proposals stop at its own edges."
         )
         if tool.stage is not None:
-            words += f" They correct the draft of {STAGE_NAMES[tool.stage]}."
-        self.words.setText(words)
+            text += f" They correct the draft of {STAGE_NAMES[tool.stage]}."
+        self.words.setText(text)
 
     def _turned(self, side: int) -> None:
         self.bench.grow.turn(side)

@@ -131,9 +131,11 @@ def label_menu(bench: Workbench, finding: str, parent: QWidget) -> QMenu:
         menu.addSection("Said before")
     for version in versions:
         who = version.reader or "with the film"
-        told = menu.addAction(f"{WORDS[version.value]} · {who}, {version.created[:10]}")
-        if told is not None:
-            told.setEnabled(False)
+        entry = menu.addAction(
+            f"{WORDS[version.value]} · {who}, {version.created[:10]}"
+        )
+        if entry is not None:
+            entry.setEnabled(False)
     return menu
 
 

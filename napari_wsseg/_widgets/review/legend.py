@@ -72,13 +72,13 @@ class Legend(QWidget):
         below = QRectF(0, _BAR + 3, self.width(), line)
         if middle:
             self._bar(painter)
-            for words, side in (
+            for text, side in (
                 (left, Qt.AlignmentFlag.AlignLeft),
                 (middle, Qt.AlignmentFlag.AlignHCenter),
                 (right, Qt.AlignmentFlag.AlignRight),
             ):
                 painter.setPen(self.palette().windowText().color())
-                painter.drawText(below, side, words)
+                painter.drawText(below, side, text)
         self._signs(painter, _BAR + line + 6)
         painter.end()
 
@@ -133,15 +133,15 @@ class Legend(QWidget):
         colour = QColor(finding.colour if finding else "#808080")
         line, metrics = self.fontMetrics().lineSpacing(), self.fontMetrics()
         x = 1.0
-        for filled, words in ((False, "machine: outline"), (True, "expert: fill")):
+        for filled, text in ((False, "machine: outline"), (True, "expert: fill")):
             pale = QColor(colour)
             pale.setAlphaF(0.5)
             painter.setBrush(pale if filled else Qt.BrushStyle.NoBrush)
             painter.setPen(Qt.PenStyle.NoPen if filled else QPen(colour, 2))
             painter.drawRect(QRectF(x + 1, top + 2, 14, line - 5))
             painter.setPen(self.palette().windowText().color())
-            wide = metrics.horizontalAdvance(words)
+            wide = metrics.horizontalAdvance(text)
             painter.drawText(
-                QRectF(x + 20, top, wide + 2, line), Qt.AlignmentFlag.AlignLeft, words
+                QRectF(x + 20, top, wide + 2, line), Qt.AlignmentFlag.AlignLeft, text
             )
             x += 20 + wide + 16

@@ -233,17 +233,17 @@ class Footer(QWidget):
 
     def __init__(self, bench: Workbench) -> None:
         super().__init__()
-        words = QLabel(help_pages.RESEARCH_USE)
-        words.setStyleSheet("font-size: 10px;")
+        label = QLabel(help_pages.RESEARCH_USE)
+        label.setStyleSheet("font-size: 10px;")
         keys, about = QPushButton("Keys  F1"), QPushButton("About")
         keys.setToolTip("Every shortcut, of this program and of napari's tools")
         about.setToolTip("What this is, its version, and what it must not be used for")
         keys.clicked.connect(lambda: bench.keys_wanted.emit())
         about.clicked.connect(lambda: help_pages.about(self))
-        words.setWordWrap(True)
+        label.setWordWrap(True)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(words, 1)
+        layout.addWidget(label, 1)
         layout.addWidget(keys)
         layout.addWidget(about)
 

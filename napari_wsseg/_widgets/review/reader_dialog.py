@@ -46,7 +46,7 @@ class ReaderDialog(QDialog):
         self.name.setEditable(True)
         self.name.addItems(session.readers())
         self.name.setCurrentText(session.reader)
-        self.modes = {mode: QRadioButton(words) for mode, words, _ in _MODES}
+        self.modes = {mode: QRadioButton(label) for mode, label, _ in _MODES}
         self.modes[session.reading.mode].setChecked(True)
         self.stages = QCheckBox("&Show what the machine found (stages)")
         self.stages.setChecked(session.reading.stages)

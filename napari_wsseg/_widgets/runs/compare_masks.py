@@ -98,8 +98,8 @@ class MasksWindow(QDialog):
         self.finding.addItems(self._findings)
         self.finding.setAccessibleName("Finding")
         top = QHBoxLayout()
-        for words, by in (("Previous", -1), ("Next", 1)):
-            button = QPushButton(words)
+        for title, by in (("Previous", -1), ("Next", 1)):
+            button = QPushButton(title)
             button.setAutoDefault(False)
             button.clicked.connect(lambda *_, by=by: self.step(by))
             top.addWidget(button)

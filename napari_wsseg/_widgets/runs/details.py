@@ -88,8 +88,8 @@ def evaluated(info: RunInfo) -> dict[str, str]:
             bounds = metrics.get("interval", {})
             for name in ("pos_iou", "dice", "all_iou", "emptiness"):
                 value = metrics.get(name)
-                words = f"{split} {_formatting.metric_name(name)} · {stage}"
-                rows[words] = _with_interval(value, bounds.get(name))
+                text = f"{split} {_formatting.metric_name(name)} · {stage}"
+                rows[text] = _with_interval(value, bounds.get(name))
         rows |= _classifier(split, result.get("classifier") or {})
     return rows
 
@@ -102,8 +102,8 @@ def _classifier(split: str, found: Mapping[str, Any]) -> dict[str, str]:
         for name in ("auroc", "f1"):
             if row.get(name) is not None:
                 bounds = (row.get("interval") or {}).get(name)
-                words = f"{split} {_formatting.metric_name(name)} · {finding}"
-                rows[words] = _with_interval(row[name], bounds) + films
+                text = f"{split} {_formatting.metric_name(name)} · {finding}"
+                rows[text] = _with_interval(row[name], bounds) + films
     return rows
 
 
@@ -159,8 +159,8 @@ def learnt_from(project: Path, run: str) -> str:
     except (DataError, KeyError, TypeError):
         # A run that ended before it froze its material has none to tell of.
         return "—"
-    words = _formatting.count(len(films), "film")
-    return f"{words}, {len(expert):,} expert" if expert else words
+    text = _formatting.count(len(films), "film")
+    return f"{text}, {len(expert):,} expert" if expert else text
 
 
 def _name(setting: str) -> str:

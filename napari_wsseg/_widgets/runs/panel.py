@@ -238,8 +238,8 @@ class RunsPanel(QWidget):
         self.table.setRowCount(len(self.infos))
         for row, info in enumerate(self.infos):
             moving = self._percent() if info.id == mine else ""
-            for column, words in enumerate(_rows.cells(info, used, moving)):
-                item = QTableWidgetItem(words)
+            for column, text in enumerate(_rows.cells(info, used, moving)):
+                item = QTableWidgetItem(text)
                 item.setData(Qt.ItemDataRole.UserRole, info.id)
                 item.setToolTip(_rows.tip(info, used))
                 self.table.setItem(row, column, item)

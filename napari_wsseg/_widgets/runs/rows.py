@@ -38,12 +38,12 @@ def cells(
 
 def tip(info: RunInfo, used: Mapping[str, Sequence[str]]) -> str:
     """Return what a run's row says when pointed at."""
-    words = [info.id, _details.summary(info), info.message]
+    lines = [info.id, _details.summary(info), info.message]
     if _stamped(info):
-        words.append(UNEVALUATED)
+        lines.append(UNEVALUATED)
     if info.id in used:
-        words.append(f"In use for: {', '.join(used[info.id])}")
-    return "\n".join(word for word in words if word)
+        lines.append(f"In use for: {', '.join(used[info.id])}")
+    return "\n".join(word for word in lines if word)
 
 
 def _stamped(info: RunInfo) -> bool:

@@ -175,13 +175,13 @@ class _Plot:
         self.canvas.getPlotItem().getViewBox().updateAutoRange()
 
     def say(self) -> None:
-        words = []
+        texts = []
         for index, (name, series) in enumerate(self.series.items()):
             colour = self._palette[index % len(self._palette)]
             value = format_metric(series.values[-1])
             patch = f'<span style="color:{colour}">■</span>'
-            words.append(f"{patch}&nbsp;{metric_name(name)} {value}")
-        said = "&nbsp;&nbsp; ".join(words)
+            texts.append(f"{patch}&nbsp;{metric_name(name)} {value}")
+        said = "&nbsp;&nbsp; ".join(texts)
         if said != self.said:
             self.said = said
             self.words.setText(said)

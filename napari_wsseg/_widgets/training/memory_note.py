@@ -84,13 +84,13 @@ class MemoryNeed:
 
 
 def ask(
-    words: list[str], wanted: Callable[[], bool]
+    arguments: list[str], wanted: Callable[[], bool]
 ) -> Iterator[MemoryNeed | str | None]:
     """Yield ``None`` while waiting, then the answer or why there is none.
 
     For a worker, see `napari_wsseg._widgets.processes.recipes.load_softly`.
     """
-    asking = _query.ask(["trainers._memory", *words])
+    asking = _query.ask(["trainers._memory", *arguments])
     try:
         while wanted():
             try:
@@ -147,13 +147,13 @@ class MemoryNote(WrappedLabel):
         """
         batch = settings.get("batch")
         self._batch = int(batch) if batch is not None else None
-        words = ["-p", str(project), "--preset", preset]
+        arguments = ["-p", str(project), "--preset", preset]
         if recipe is not None:
-            words.insert(0, recipe)
+            arguments.insert(0, recipe)
             heavy = {k: v for k, v in settings.items() if k not in _WITHOUT_WEIGHT}
             if heavy:
-                words += ["--set", *pairs(heavy)]
-        asked = tuple(words)
+                arguments += ["--set", *pairs(heavy)]
+        asked = tuple(arguments)
         if asked == self._asked:
             self._say()
             return
@@ -198,10 +198,10 @@ class MemoryNote(WrappedLabel):
             self.setToolTip(answer)
             return
         batch = self._batch or answer.batch
-        words = escape(answer.words(batch))
+        text = escape(answer.words(batch))
         if not answer.fits(batch):
-            words = f'<b style="color:{red(self.palette())}">✗ {words}</b>'
-        self.setText(words)
+            text = f'<b style="color:{red(self.palette())}">✗ {text}</b>'
+        self.setText(text)
         self.setToolTip(
             "An estimate: weights, what a step keeps of every film, and the process "
             "itself; a tenth of what is free is left to other programs"

@@ -118,8 +118,8 @@ def judge(
             "Unevaluated: not compared with held-out expert masks. The Runs panel "
             "evaluates it."
         )
-    words = "\n".join(scores)
-    return Outcome("Done", words, usable=usable, unevaluated=stamped)
+    text = "\n".join(scores)
+    return Outcome("Done", text, usable=usable, unevaluated=stamped)
 
 
 def _unfinished(
@@ -159,8 +159,8 @@ def _swept(end: Ended, sweep: Sweep, begun: bool, done: int) -> Outcome:
         Trainings that are done; those of an earlier call are counted again.
     """
     if end.state == "done":
-        words = "Every run is in the list of runs; none was put in use."
-        return Outcome("Sweep done", words)
+        text = "Every run is in the list of runs; none was put in use."
+        return Outcome("Sweep done", text)
     button = "Go on" if done or sweep.name else "Start sweep"
     if not begun and not done:
         then = f"Nothing was trained. Once this is mended, press “{button}”."
@@ -211,17 +211,17 @@ def _score(
     name = telling(metrics)
     if name is None:
         return f"{short_title(recipe)}: not validated"
-    words = f"{metric_name(name)} {format_metric(metrics[name])}"
-    words += bounds_in_words(metrics, name)
+    text = f"{metric_name(name)} {format_metric(metrics[name])}"
+    text += bounds_in_words(metrics, name)
     before = _before(recipe, run, name, project, request)
     if before is not None:
-        words += f" (before {format_metric(before)})"
+        text += f" (before {format_metric(before)})"
     if name == "val_dice" and facts_of(recipe).judged_by == name:
-        words += f" on {count(checked, 'expert film')}"
+        text += f" on {count(checked, 'expert film')}"
     elif name == "val_dice":
         # A weak recipe is compared with weak masks: it must not pass for more.
-        words += " against weak masks"
-    return f"{short_title(recipe)}: {words}"
+        text += " against weak masks"
+    return f"{short_title(recipe)}: {text}"
 
 
 def _before(

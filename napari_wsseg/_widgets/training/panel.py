@@ -289,13 +289,13 @@ class TrainPanel(QWidget):
     def _refresh(self) -> None:
         """Show what fits the state, and nothing else."""
         state, job = self.state, self.jobs.current
-        words = {
+        texts = {
             "no project": _NO_PROJECT,
             "loading": "Loading recipes…",
             "no recipes": self._problem,
         }.get(state, "")
-        self.empty.setText(words)
-        self.empty.setVisible(bool(words))
+        self.empty.setText(texts)
+        self.empty.setVisible(bool(texts))
         self.setup.setVisible(state in ("ready", "missing data"))
         self.caution.setText(self._missing() if state == "missing data" else "")
         self.caution.setVisible(state == "missing data")
@@ -345,8 +345,8 @@ def _notice() -> QLabel:
     return label
 
 
-def _button(words: str, tip: str, action: object) -> QPushButton:
-    button = QPushButton(words)
+def _button(label: str, tip: str, action: object) -> QPushButton:
+    button = QPushButton(label)
     button.setToolTip(tip)
     button.setMinimumHeight(30)
     button.clicked.connect(lambda *_: action())  # type: ignore[operator]

@@ -229,11 +229,11 @@ def _of_sweep(job: Job) -> str:
     total = len(sweep.values) * sweep.trials
     done = job.swept
     key = sweep.key.replace("_", " ")
-    words = f"Sweep of {key}: {done} of {total} trainings done"
+    text = f"Sweep of {key}: {done} of {total} trainings done"
     if done:
         left = (time.monotonic() - job.began) / done * (total - done)
-        words += f", about {_formatting.duration(left)} left"
-    return words
+        text += f", about {_formatting.duration(left)} left"
+    return text
 
 
 def _share_done(job: Job, step: Step) -> tuple[int, int]:

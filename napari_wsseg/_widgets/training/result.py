@@ -72,8 +72,8 @@ class Result(QFrame):
         self.words.setVisible(bool(verdict.words))
         self.smaller = verdict.smaller
         for batch in verdict.smaller.values():
-            words = count(batch, "film")
-            self.retry_button.setText(f"Try again with {words} per batch")
+            films = count(batch, "film")
+            self.retry_button.setText(f"Try again with {films} per batch")
         self.retry_button.setVisible(bool(verdict.smaller))
         self.look_button.setVisible(offered)
         self.use_button.setVisible(offered)
@@ -96,13 +96,13 @@ class Result(QFrame):
         )
         self.show()
 
-    def report(self, words: str) -> None:
+    def report(self, text: str) -> None:
         """Show a message with nothing to choose."""
-        self.show_verdict(Outcome("Not started", words), may_use=False)
+        self.show_verdict(Outcome("Not started", text), may_use=False)
 
-    def complain(self, words: str) -> None:
+    def complain(self, text: str) -> None:
         """Say why the choice could not be followed; it is still offered."""
-        self.words.setText(f"{self.words.text()}\n{words}".strip())
+        self.words.setText(f"{self.words.text()}\n{text}".strip())
         self.words.show()
 
     def _on_look(self) -> None:

@@ -50,8 +50,8 @@ def title(recipe: str | None) -> str:
 
 def short_title(recipe: str | None) -> str:
     """Return what a recipe is called where room is short, e.g. ``CheXseg``."""
-    words = title(recipe).split(" (")[0].split(":")[0].split(" from ")[0].split(",")[0]
-    return words.split("· ")[-1]
+    short = title(recipe).split(" (")[0].split(":")[0].split(" from ")[0].split(",")[0]
+    return short.split("· ")[-1]
 
 
 class Setup(QWidget):
@@ -265,9 +265,9 @@ class Setup(QWidget):
     def _say_notes(self) -> None:
         """Say what the chosen preset is, while it is to be chosen at all."""
         known = self._loaded.preset_notes if self._loaded is not None else {}
-        told = known.get(self.preset.currentData() or "", ())
-        self.notes.setText("\n".join(f"• {note}" for note in told))
-        self.notes.setVisible(bool(told) and self.card is None)
+        notes = known.get(self.preset.currentData() or "", ())
+        self.notes.setText("\n".join(f"• {note}" for note in notes))
+        self.notes.setVisible(bool(notes) and self.card is None)
 
     def _show_form(self, card: RecipeCard) -> None:
         usual = vars(card.config())
@@ -301,14 +301,14 @@ class Setup(QWidget):
         if material is None:
             self.material.setText("")
             return
-        words = [material.summary()]
+        texts = [material.summary()]
         if self.recipe is None or EXPERT_MASKS in facts_of(self.recipe).needs:
-            words.append(material.caution())
+            texts.append(material.caution())
         if not self.share.isHidden() and self.form is not None:
             values = self._values()
-            words.insert(1, _used(material, values))
+            texts.insert(1, _used(material, values))
             self.share.say(share_in_words(values["p"], int(values.get("batch", 1))))
-        self.material.setText("\n".join(word for word in words if word))
+        self.material.setText("\n".join(word for word in texts if word))
 
 
 def estimate(last: RunInfo, values: Mapping[str, Any]) -> float:

@@ -142,8 +142,8 @@ class SweepBox(Fold):
         return Request(project, str(state["recipe"]), state["settings"], sweep=sweep)
 
     def _values(self) -> list[str]:
-        words = self.values.text().replace(";", ",").split(",")
-        return [word.strip() for word in words if word.strip()]
+        entries = self.values.text().replace(";", ",").split(",")
+        return [word.strip() for word in entries if word.strip()]
 
     def _suggest(self) -> None:
         self.values.setText(_OF_P if self.key.currentData() == "p" else "")

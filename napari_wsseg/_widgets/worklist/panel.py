@@ -293,8 +293,8 @@ class Worklist(QWidget):
     def _follow_reader(self) -> None:
         """Show who reads; a blind reader has no choice of order or of others' chips."""
         reading = self.session.reading
-        words = {"blind": " · BLIND", "adjudicate": " · adjudicates"}
-        self.who.setText(f"{reading.reader}{words.get(reading.mode, '')}  F2")
+        suffixes = {"blind": " · BLIND", "adjudicate": " · adjudicates"}
+        self.who.setText(f"{reading.reader}{suffixes.get(reading.mode, '')}  F2")
         # A study's films come by chance: an order by the machine would tell its mind.
         blind = reading.mode == "blind" or bool(reading.arm)
         wanted = reading_order.RANDOM if blind else self.model.order

@@ -284,8 +284,8 @@ class _Growth:
             self.rejected.append(Rejected(film.path, facts))
             return
         if facts.lateral and not self.plan.lateral:
-            words = "a lateral view, left out; --set lateral=yes takes them"
-            self.rejected.append(Rejected(film.path, words))
+            reason = "a lateral view, left out; --set lateral=yes takes them"
+            self.rejected.append(Rejected(film.path, reason))
             return
         case_id = facts.uid[:16]
         twin = self.known.get(case_id)
@@ -324,8 +324,8 @@ class _Growth:
                     case_id, finding, mask, reader=READER, tool="import"
                 )
                 shown = self.hidden.get(film.path, film.path)
-                words = mask_values.warn(mask, film.labels.get(finding))
-                self.warnings += [f"{shown}, {finding!r}: {each}" for each in words]
+                warning = mask_values.warn(mask, film.labels.get(finding))
+                self.warnings += [f"{shown}, {finding!r}: {each}" for each in warning]
 
     def _take_void(
         self,
@@ -356,7 +356,7 @@ class _Growth:
         try:
             mask = source(shape)
         except DataError as error:
-            words = str(error)
+            message = str(error)
         else:
             if isinstance(source, NotedMask):
                 shown = self.hidden.get(film.path, film.path)
@@ -367,9 +367,9 @@ class _Growth:
         # One file that is off may hold the masks of many findings.
         if before is None or (before.path.partition(", ")[0], before.reason) != (
             film.path,
-            words,
+            message,
         ):
-            self.rejected.append(Rejected(name, words))
+            self.rejected.append(Rejected(name, message))
         return None
 
     def _of_files(
@@ -385,8 +385,8 @@ class _Growth:
                     file, shape, choice=self.plan.choice, remarks=remarks
                 )
             except DataError as error:
-                words = reason(file, error)
-                self.rejected.append(Rejected(f"{finding}/{file.name}", words))
+                message = reason(file, error)
+                self.rejected.append(Rejected(f"{finding}/{file.name}", message))
             else:
                 drawn.append(mask)
         if len(drawn) > 1:

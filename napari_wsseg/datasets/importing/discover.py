@@ -77,8 +77,8 @@ def _inside(images: Path, path: str, left_out: list[Rejected]) -> list[str]:
     try:
         return _members(images / path, f"{path}/", left_out)
     except DataError as error:
-        words = str(error).removeprefix(f"{images / path}: ")
-        left_out.append(Rejected(path, words))
+        message = str(error).removeprefix(f"{images / path}: ")
+        left_out.append(Rejected(path, message))
         return []
 
 
@@ -86,8 +86,8 @@ def _members(archive: Path, prefix: str, left_out: list[Rejected]) -> list[str]:
     names, refused = _guarded.archive_listing(archive)
     left_out += [Rejected(prefix + name, reason) for name, reason in refused]
     nested = [name for name in names if name.lower().endswith(".zip")]
-    words = "an archive in an archive is not opened; unpack the outer one"
-    left_out += [Rejected(prefix + name, words) for name in nested]
+    refusal = "an archive in an archive is not opened; unpack the outer one"
+    left_out += [Rejected(prefix + name, refusal) for name in nested]
     return [
         prefix + name
         for name in names
@@ -108,8 +108,8 @@ def _listed(
     try:
         names = _guarded.dicomdir_images(images / path)
     except DataError as error:
-        words = str(error).removeprefix(f"{images / path}: ")
-        remarks.append(f"{path}: {words}; its folder was searched instead")
+        message = str(error).removeprefix(f"{images / path}: ")
+        remarks.append(f"{path}: {message}; its folder was searched instead")
         return rest
     parent = PurePosixPath(path).parent.as_posix()
     here = "" if parent == "." else f"{parent}/"
@@ -127,8 +127,8 @@ def _listed(
 
 def _absent(path: str, absent: Iterable[str]) -> list[Rejected]:
     gone = list(absent)
-    words = f"no such file; {path} lists it"
-    rejected = [Rejected(name, words) for name in gone[:_NAMED]]
+    reason = f"no such file; {path} lists it"
+    rejected = [Rejected(name, reason) for name in gone[:_NAMED]]
     if len(gone) > _NAMED:
         rejected.append(
             Rejected(path, f"lists {len(gone) - _NAMED} more that are absent")

@@ -90,8 +90,8 @@ def by_key(
     for path in found:
         other = films.setdefault(key(path), path)
         if other != path:
-            words = f"the table's {key(path)!r} is {other} already"
-            left_out.append(Rejected(path, words))
+            reason = f"the table's {key(path)!r} is {other} already"
+            left_out.append(Rejected(path, reason))
     return films, left_out
 
 
@@ -125,11 +125,11 @@ def missing(
             "and others; is it the table of these films?"
         )
     if len(gone) > _NAMED:
-        words = (
+        warning = (
             f"{len(gone)} of the {len(listed)} films that {table.name} lists are not "
             f"there, {gone[0][0]} and others; was the whole set meant?"
         )
-        return [], [words]
+        return [], [warning]
     return [
         Rejected(name, f"no such film; line {line} of {table} lists it")
         for name, line in gone

@@ -29,14 +29,14 @@ from napari_wsseg.schema import Mask
 def labels(path: Path) -> LabelTable:
     """Return a label table; raises as `labels_csv.read`."""
     with borrowed() as reader:
-        told = _lines(path, reader.each(f"{__name__}:label_rows", str(path)))
-        key, names = next(told)
+        answers = _lines(path, reader.each(f"{__name__}:label_rows", str(path)))
+        key, names = next(answers)
         findings = tuple(str(name) for name in names)
         rows = {
             str(image): LabelRow(
                 int(line), dict(zip(findings, values, strict=True)), split
             )
-            for image, line, values, split in told
+            for image, line, values, split in answers
         }
     return LabelTable(findings, rows, str(key))
 
@@ -53,11 +53,11 @@ def label_rows(path: str) -> Iterator[Any]:
 def table(path: Path, columns: Iterable[str]) -> Iterator[TableLine]:
     """Yield the lines of a data set's table; raises as `tables.read`."""
     with borrowed() as reader:
-        told = _lines(
+        rows = _lines(
             path, reader.each(f"{__name__}:table_lines", str(path), list(columns))
         )
-        _, header = next(told)
-        for number, cells in told:
+        _, header = next(rows)
+        for number, cells in rows:
             yield TableLine.under(header, int(number), tuple(cells))
 
 
@@ -98,9 +98,9 @@ def mask(
         Gets a line for what deserves a look.
     """
     values = [choice.cut, choice.value, choice.soft]
-    found, told = drawn(path, f"{__name__}:mask_drawing", values, shape=shape)
+    found, answer_remarks = drawn(path, f"{__name__}:mask_drawing", values, shape=shape)
     if remarks is not None:
-        remarks += told
+        remarks += answer_remarks
     return found
 
 
@@ -133,7 +133,7 @@ def answer(path: Path, function: str) -> Any:
 
 
 def drawn(
-    path: Path, function: str, *words: Any, shape: tuple[int, int] | None = None
+    path: Path, function: str, *arguments: Any, shape: tuple[int, int] | None = None
 ) -> tuple[NDArray[Any], list[str]]:
     """Return what a function's one drawing of a file draws, and its remarks.
 
@@ -142,7 +142,7 @@ def drawn(
     path
         Of the file.
     function
-        ``package.module:name``; takes the path as text and `words`, and yields a
+        ``package.module:name``; takes the path as text and `arguments`, and yields a
         `Drawing`.
     shape
         Of the film, if it is known.
@@ -154,7 +154,7 @@ def drawn(
     """
     with borrowed() as reader:
         try:
-            for _ in reader.each(function, str(path), *words):
+            for _ in reader.each(function, str(path), *arguments):
                 pass
             return reader.draw(0, shape)
         except Lost as error:
@@ -200,9 +200,13 @@ def archive_members(path: str) -> Iterator[tuple[str, str | None]]:
 
 def owners(paths: Sequence[Path]) -> Iterator[FilmOwner | None]:
     """Yield whose each film is; one that ends the reader is nobody's."""
-    for told in _each(paths, "film_owners"):
+    for answer in _each(paths, "film_owners"):
         yield (
-            FilmOwner() if told is _LOST else None if told is None else FilmOwner(*told)
+            FilmOwner()
+            if answer is _LOST
+            else None
+            if answer is None
+            else FilmOwner(*answer)
         )
 
 
@@ -214,8 +218,8 @@ def film_owners(paths: Sequence[str]) -> Iterator[FilmOwner | None]:
 
 def elements(paths: Sequence[Path], keyword: str) -> Iterator[str]:
     """Yield an element of each film's header, empty where there is none."""
-    for told in _each(paths, "header_elements", keyword):
-        yield "" if told is _LOST else str(told)
+    for answer in _each(paths, "header_elements", keyword):
+        yield "" if answer is _LOST else str(answer)
 
 
 def header_elements(paths: Sequence[str], keyword: str) -> Iterator[str]:
@@ -227,24 +231,26 @@ def header_elements(paths: Sequence[str], keyword: str) -> Iterator[str]:
 _LOST = object()
 
 
-def _each(paths: Sequence[Path], function: str, *words: str) -> Iterator[Any]:
+def _each(paths: Sequence[Path], function: str, *arguments: str) -> Iterator[Any]:
     """Yield what is told of each film; of one that ends the reader, `_LOST`."""
     names = [str(path) for path in paths]
     done = 0
     with borrowed() as reader:
         while done < len(names):
             try:
-                for told in reader.each(f"{__name__}:{function}", names[done:], *words):
+                for answer in reader.each(
+                    f"{__name__}:{function}", names[done:], *arguments
+                ):
                     done += 1
-                    yield told
+                    yield answer
             except Lost:
                 done += 1
                 yield _LOST
 
 
-def _lines(path: Path, told: Iterator[Any]) -> Iterator[Any]:
+def _lines(path: Path, answers: Iterator[Any]) -> Iterator[Any]:
     """Yield what is told of a file; a reader that was lost is told with its name."""
     try:
-        yield from told
+        yield from answers
     except Lost as error:
         raise DataError(f"{path}: {error}") from error

@@ -58,8 +58,8 @@ def matched(
             own = [*of_film[film].get(finding, ()), *files.by_key[key]]
             of_film[film][finding] = own
         left_out += [
-            Rejected(file.relative_to(files.folder).as_posix(), words)
-            for key, words in reasons.items()
+            Rejected(file.relative_to(files.folder).as_posix(), reason)
+            for key, reason in reasons.items()
             for file in files.by_key[key]
         ]
     return of_film, left_out

@@ -48,15 +48,15 @@ class Summary:
 
     def lines(self) -> list[str]:
         """Return it for a person, a line each finding, and one for the splits."""
-        told = []
+        per_finding = []
         for finding, counts in self.labels.items():
-            words = ", ".join(f"{count} {word}" for word, count in counts.items())
+            text = ", ".join(f"{count} {word}" for word, count in counts.items())
             masks = self.masks.get(finding)
-            told.append(
-                f"{finding}: {words}" + (f"; {masks} with a mask" if masks else "")
+            per_finding.append(
+                f"{finding}: {text}" + (f"; {masks} with a mask" if masks else "")
             )
         shares = ", ".join(f"{count} {split}" for split, count in self.splits.items())
-        return [*told, f"split: {shares} ({self.how_split})"]
+        return [*per_finding, f"split: {shares} ({self.how_split})"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,9 +86,9 @@ def file(made: Callable[[], Any]) -> Callable[[], bytes]:
     return lambda: _stand_in_dicom.encoded(made())
 
 
-def uid(chosen: Selection, case: Case, *words: str) -> str:
+def uid(chosen: Selection, case: Case, *parts: str) -> str:
     """Return a UID that the same masks get again, and other masks never."""
-    return made_uid(chosen.project.secret, chosen.identity, case.id, *words)
+    return made_uid(chosen.project.secret, chosen.identity, case.id, *parts)
 
 
 def versions(annotations: Mapping[str, Annotation]) -> list[str]:
@@ -113,7 +113,7 @@ class Common:
 
 
 def common(
-    chosen: Selection, case: Case, source: Source, kind: str, *words: str
+    chosen: Selection, case: Case, source: Source, kind: str, *parts: str
 ) -> Common:
     """Return what an object is called.
 
@@ -127,12 +127,12 @@ def common(
         What the object refers to.
     kind
         Which series it goes to, one of `SERIES`.
-    *words
+    *parts
         What else, beside the masks, it is made of: other words, another UID.
     """
     series = uid(chosen, case, kind)
     # Masks had their UIDs before other kinds came: those that are stored stay theirs.
-    begin = () if kind == "masks" else (kind, "of", *words)
+    begin = () if kind == "masks" else (kind, "of", *parts)
     own = uid(chosen, case, *begin, *versions(chosen.annotations(case)))
     earlier = _earlier(chosen, str(source.image.StudyInstanceUID), series, own)
     arguments = {

@@ -35,18 +35,18 @@ def opened(
     DataError
         Of the importer; or the file took more memory or time than one may.
     """
-    words = (name, str(path), [choice.cut, choice.value, choice.soft])
-    with opened_by(f"{__name__}:drawings", path, *words) as each:
+    arguments = (name, str(path), [choice.cut, choice.value, choice.soft])
+    with opened_by(f"{__name__}:drawings", path, *arguments) as each:
         yield each
 
 
 @contextmanager
 def opened_by(
-    function: str, path: Path, *words: Any
+    function: str, path: Path, *arguments: Any
 ) -> Iterator[Iterator[Found | Note]]:
     """Open a file by a function as `drawings`; raises as `opened`."""
     with borrowed() as reader:
-        yield _named(path, _found(GuardedMasks(reader, function, *words)))
+        yield _named(path, _found(GuardedMasks(reader, function, *arguments)))
 
 
 def _named(path: Path, each: Iterator[Found | Note]) -> Iterator[Found | Note]:
@@ -54,10 +54,10 @@ def _named(path: Path, each: Iterator[Found | Note]) -> Iterator[Found | Note]:
     try:
         yield from each
     except DataError as error:
-        words = str(error)
-        if path.name in words:
+        message = str(error)
+        if path.name in message:
             raise
-        raise DataError(f"{path}: {words}") from error
+        raise DataError(f"{path}: {message}") from error
 
 
 def _found(masks: GuardedMasks) -> Iterator[Found | Note]:

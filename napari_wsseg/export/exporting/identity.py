@@ -85,8 +85,8 @@ def replaced_uid(project: Project, case: Case) -> str:
     return made_uid(project.secret, "film", case.id)
 
 
-def made_uid(secret: str, *words: str) -> str:
-    """Return the UID that comes of a project's secret and words, always the same."""
+def made_uid(secret: str, *parts: str) -> str:
+    """Return the UID that comes of a project's secret and parts, always the same."""
     from pydicom.uid import generate_uid
 
-    return str(generate_uid(entropy_srcs=[secret, *words]))
+    return str(generate_uid(entropy_srcs=[secret, *parts]))

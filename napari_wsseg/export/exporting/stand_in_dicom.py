@@ -66,7 +66,7 @@ def of_same_patient(chosen: Selection, case: Case) -> Any:
         The film is not DICOM, lacks what a segmentation has to refer to, or is not in
         the archive that is stored to.
     """
-    words = [
+    keywords = [
         *_NEEDED,
         *_PATIENT,
         *_STUDY,
@@ -75,7 +75,7 @@ def of_same_patient(chosen: Selection, case: Case) -> Any:
         *_LOOK,
         "SpecificCharacterSet",
     ]
-    found = _identity.header(chosen.project.image_path(case), words)
+    found = _identity.header(chosen.project.image_path(case), keywords)
     if found is None:
         raise DataError(
             f"{case.name}: is not DICOM, so there is no patient and no study that its "
@@ -187,8 +187,8 @@ class _Replaced:
     """What a film is called where nobody may know whose it is."""
 
     def __init__(self, project: Project, case: Case) -> None:
-        words = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
-        found = _identity.header(project.image_path(case), words) or {}
+        keywords = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
+        found = _identity.header(project.image_path(case), keywords) or {}
         study = str(found.get("StudyInstanceUID") or "")
         series = str(found.get("SeriesInstanceUID") or "")
         # A study has one patient, whatever the patient's id: it goes first.

@@ -171,9 +171,9 @@ def _lut(
 def _table(data: Any, entries: int, header: Header) -> Values:
     if isinstance(data, bytes):
         # Words keep the file's byte order; entries of 8 bits may lie two in a word.
-        words = "<u2" if header.little_endian else ">u2"
+        dtype = "<u2" if header.little_endian else ">u2"
         if len(data) >= 2 * entries:
-            return np.frombuffer(data[: 2 * entries], words)
-        packed = np.frombuffer(data[: len(data) & ~1], words).astype("<u2")
+            return np.frombuffer(data[: 2 * entries], dtype)
+        packed = np.frombuffer(data[: len(data) & ~1], dtype).astype("<u2")
         return packed.view(np.uint8)[:entries]
     return np.asarray(data, np.uint16)[:entries]

@@ -114,11 +114,11 @@ def _with_points(value: Any) -> Any:
     """
     if isinstance(value, bytes):
         value = value.decode("latin-1")
-    words = value.split("\\") if isinstance(value, str) else value
-    if not isinstance(words, Sequence) or not all(isinstance(w, str) for w in words):
+    values = value.split("\\") if isinstance(value, str) else value
+    if not isinstance(values, Sequence) or not all(isinstance(w, str) for w in values):
         return value
     try:
-        return [float(word.strip("\x00 ").replace(",", ".")) for word in words]
+        return [float(word.strip("\x00 ").replace(",", ".")) for word in values]
     except ValueError:
         return value
 

@@ -38,12 +38,12 @@ class Session(requests.Session):  # type: ignore[misc]
                 (access.certificate, access.key) if access.key else access.certificate
             )
 
-    def merge_environment_settings(self, *words: Any, **options: Any) -> Any:
+    def merge_environment_settings(self, *arguments: Any, **options: Any) -> Any:
         """Believe the certificates that were named for the archive before all others.
 
         requests would let ``REQUESTS_CA_BUNDLE`` count before them.
         """
-        found = super().merge_environment_settings(*words, **options)
+        found = super().merge_environment_settings(*arguments, **options)
         return {**found, "verify": self._ca} if self._ca else found
 
     def send(self, request: Any, **options: Any) -> Any:

@@ -160,13 +160,13 @@ class FilmNames(Generic[T]):
                 )
             for film in films:
                 return film
-        words = f"{name}: no film is called {_last(name)}"
+        text = f"{name}: no film is called {_last(name)}"
         if self._films(plain(channel(name))):
-            words += (
+            text += (
                 f"; as nnU-Net names them it is {_last(channel(name))}'s, and `wsseg "
                 "import png` or `nnunet` takes it"
             )
-        raise DataError(words)
+        raise DataError(text)
 
     def _films(self, name: str) -> set[T]:
         if not name:

@@ -318,5 +318,5 @@ def union(
             bad.append(f"{called(one)} {error}")
     if bad and len(bad) == len(shapes):
         raise DataError(f"{film}: {'; '.join(bad[:3])}")
-    remarks += [f"left out, {words}" for words in bad]
+    remarks += [f"left out, {reason}" for reason in bad]
     return mask

@@ -66,8 +66,8 @@ def read(
     except DataError:
         raise
     except Exception as error:  # damaged files make decoders raise nearly anything
-        words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: not a mask image ({words})") from error
+        text = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{path}: not a mask image ({text})") from error
 
 
 def _check_size(

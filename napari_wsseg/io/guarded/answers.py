@@ -86,8 +86,8 @@ def write(answers: IO[bytes], answer: Answer) -> None:
     """Write an answer; one that is too long becomes a refusal."""
     line = json.dumps([answer.kind, answer.value, len(answer.data)]).encode("ascii")
     if len(line) >= _MOST_LINE - 1:
-        words = "a name in it is longer than any film's or finding's"
-        line = json.dumps(["refused", words, 0]).encode("ascii")
+        reason = "a name in it is longer than any film's or finding's"
+        line = json.dumps(["refused", reason, 0]).encode("ascii")
         answers.write(line + b"\n")
         return
     answers.write(line + b"\n" + answer.data)

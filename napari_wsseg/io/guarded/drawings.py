@@ -27,9 +27,9 @@ class GuardedMasks:
         See `GuardedReader.each`; yields values, and `Drawing` s.
     """
 
-    def __init__(self, reader: GuardedReader, function: str, *words: Any) -> None:
+    def __init__(self, reader: GuardedReader, function: str, *arguments: Any) -> None:
         self._reader = reader
-        self._question = (function, *words)
+        self._question = (function, *arguments)
         self._listed_by = -1
         self._lost = 0
 
@@ -53,9 +53,9 @@ class GuardedMasks:
             for _ in self.listed():  # opened anew, for a mask before ended the process
                 pass
         try:
-            mask, told = self._reader.draw(number, shape)
+            mask, own_remarks = self._reader.draw(number, shape)
         except Lost:
             self._lost += 1
             raise
-        remarks += told
+        remarks += own_remarks
         return mask

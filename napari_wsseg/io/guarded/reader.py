@@ -87,7 +87,7 @@ class GuardedReader:
         self.generation = 0
         """Processes that ended: what one had open, the next has not."""
 
-    def ask(self, function: str, *words: Any) -> Any:
+    def ask(self, function: str, *arguments: Any) -> Any:
         """Return what a function returns.
 
         Parameters
@@ -102,15 +102,15 @@ class GuardedReader:
         Lost
             It ended the process, or took too long.
         """
-        (answer,) = self._answers(_question(function, words))
+        (answer,) = self._answers(_question(function, arguments))
         return answer.value
 
-    def each(self, function: str, *words: Any) -> Iterator[Any]:
+    def each(self, function: str, *arguments: Any) -> Iterator[Any]:
         """Yield what a function yields; raises as `ask`.
 
         Whoever leaves before the end ends the process.
         """
-        for answer in self._answers(_question(function, words)):
+        for answer in self._answers(_question(function, arguments)):
             if answer.kind == "item":
                 yield answer.value
 
@@ -317,9 +317,9 @@ def _checked(answer: Answer) -> Answer:
     return answer
 
 
-def _question(function: str, words: Sequence[Any]) -> dict[str, Any]:
+def _question(function: str, arguments: Sequence[Any]) -> dict[str, Any]:
     """Return a question as JSON; paths in it may be as seen from the folder here."""
     here = None
     with suppress(OSError):  # it may be gone
         here = os.getcwd()
-    return {"ask": function, "with": words, "in": here}
+    return {"ask": function, "with": arguments, "in": here}

@@ -107,14 +107,14 @@ def efforts(
     adoptions
         Stage, run and time of each, oldest first.
     """
-    left, told = _by_reading(work), _by_decision(outcomes)
+    left, outcome_rows = _by_reading(work), _by_decision(outcomes)
     rounds = _rounds(adoptions)
     found: list[Effort] = []
     waiting: dict[tuple[str, str], dict[str, Outcome]] = {}
     for decision in decisions:
         key = decision.case, decision.reader
         before = waiting.setdefault(key, {})
-        before.update(told.get(decision.id, {}))
+        before.update(outcome_rows.get(decision.id, {}))
         if decision.finding is not None or decision.verdict in ("flag", "reopen"):
             continue
         spells = [spell for spell in left.get(key, ()) if spell.earlier < decision.id]
@@ -140,10 +140,10 @@ class Day:
 
     def line(self) -> str:
         """Say it in words."""
-        told = f"median {self.median_seconds:.0f} s a film today"
+        text = f"median {self.median_seconds:.0f} s a film today"
         if self.as_offered is not None:
-            told += f"; {self.as_offered:.0%} as offered"
-        return told
+            text += f"; {self.as_offered:.0%} as offered"
+        return text
 
 
 def day(found: Sequence[Effort], date: str) -> Day | None:

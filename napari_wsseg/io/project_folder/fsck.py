@@ -128,8 +128,8 @@ def _files_without_row(
         if path.is_symlink() or path.is_dir() or path in known:
             continue
         half_written = path.suffix == atomic.TEMPORARY
-        words = "half written" if half_written else "a file that no row knows"
-        yield f"{path.relative_to(folder).as_posix()}: {words}"
+        reason = "half written" if half_written else "a file that no row knows"
+        yield f"{path.relative_to(folder).as_posix()}: {reason}"
         if repair and half_written:
             project_files.remove(path)
         elif repair:

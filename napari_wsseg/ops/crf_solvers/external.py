@@ -77,10 +77,10 @@ def infer(
         creationflags=_HIDDEN,
     )
     if child.returncode:
-        words = child.stderr.decode(errors="replace").strip().splitlines()
+        lines = child.stderr.decode(errors="replace").strip().splitlines()
         raise JobFailed(
             f"pydensecrf ended with code {child.returncode}: "
-            f"{words[-1] if words else 'it said nothing'}; use backend='grid'"
+            f"{lines[-1] if lines else 'it said nothing'}; use backend='grid'"
         )
     answer = np.load(io.BytesIO(child.stdout), allow_pickle=False)
     return cast("NDArray[np.float32]", answer)

@@ -216,8 +216,10 @@ def _teacher(found: Evaluation) -> Iterator[Table]:
         return
     if isinstance(teacher, LostTeacher):
         # The message may name a film's file, which a table never does.
-        told = "The teacher cannot be scored any more; wsseg evaluate --json says why."
-        yield Table(title, note=told)
+        message = (
+            "The teacher cannot be scored any more; wsseg evaluate --json says why."
+        )
+        yield Table(title, note=message)
         return
     student = found.stages["segmentation"]
     rows = (

@@ -162,8 +162,8 @@ class _Pen:
         fine = [(x * _FINE, y * _FINE) for x, y in points]
         self._draw.line(fine, fill=colour, width=width * _FINE, joint="curve")
 
-    def _text(self, x: float, y: float, words: str) -> None:
-        self._draw.text((x * _FINE, y * _FINE), words, fill="#222222", font=self._font)
+    def _text(self, x: float, y: float, text: str) -> None:
+        self._draw.text((x * _FINE, y * _FINE), text, fill="#222222", font=self._font)
 
 
 def _ceiling(of: Sequence[PlotLine]) -> float:

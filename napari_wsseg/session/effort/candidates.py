@@ -121,7 +121,7 @@ def _other_cuts(
     settings = drafts.settings.get(stage)
     if settings is None or finding not in settings.findings:
         return
-    for factor, words in _OTHER_CUTS:
+    for factor, label in _OTHER_CUTS:
         other = drafts.copy()
         cut = min(max(drafts.threshold(stage, finding) * factor, 0.02), 0.98)
         other.set_threshold(stage, finding, cut)
@@ -130,7 +130,7 @@ def _other_cuts(
             return other.draft(maps, stage, finding, shape, labels)
 
         kept = opened.shown.maps_name(stage)
-        yield Candidate(f"{kept} {words}", draw, opened.shown.runs.get(stage))
+        yield Candidate(f"{kept} {label}", draw, opened.shown.runs.get(stage))
 
 
 def _run_before(

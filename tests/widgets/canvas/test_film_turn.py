@@ -139,12 +139,12 @@ def test_layers_are_of_the_new_film_before_any_of_it_is_drawn(
 
 def test_what_was_hidden_is_drawn_anew_only_if_it_changed(shown: Workbench) -> None:
     layer, name = shown.layers.active, shown.session.looking.finding.name
-    told: list[object] = []
-    layer.events.set_data.connect(told.append)
+    changes: list[object] = []
+    layer.events.set_data.connect(changes.append)
     before = picture(shown)
     shown.layers.hide(True)
     shown.layers.hide(False)
-    assert not told
+    assert not changes
     np.testing.assert_array_equal(picture(shown), before)
     shown.layers.hide(True)
     mask = np.zeros(layer.data.shape, bool)

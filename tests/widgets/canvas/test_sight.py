@@ -40,10 +40,10 @@ def many(tmp_path: Path) -> Callable[[int], Path]:
     return make
 
 
-def xdotool(*words: object) -> subprocess.Popen[bytes]:
+def xdotool(*arguments: object) -> subprocess.Popen[bytes]:
     program = shutil.which("xdotool")
     assert program, "xdotool is not installed: apt-get install xdotool"
-    return subprocess.Popen([program, *map(str, words)])
+    return subprocess.Popen([program, *map(str, arguments)])
 
 
 def wait(qtbot: Any, process: subprocess.Popen[bytes]) -> None:
@@ -94,9 +94,9 @@ def test_keys_pressed_in_a_burst_decide_only_what_was_seen(
     order = list(bench.session.list.order)
     focused(bench, qtbot)
     presses = max(4, round(1500 / pause))
-    words = ("key", "--delay", pause, "--repeat-delay", pause, "--repeat", presses)
+    arguments = ("key", "--delay", pause, "--repeat-delay", pause, "--repeat", presses)
     begun = time.monotonic()
-    wait(qtbot, xdotool(*words, "a"))
+    wait(qtbot, xdotool(*arguments, "a"))
     done = check(bench, place, order, qtbot)
     assert 1 <= done <= 1 + (time.monotonic() - begun) / FLOOR
 
@@ -127,8 +127,8 @@ def test_five_hundred_films_on_a_busy_machine_are_each_decided_once_and_seen(
             pause = PAUSES[turn % len(PAUSES)]
             keys = ("a", "s", "g", "r") if turn % 2 else ("a",)
             repeat = max(1, round(4000 / pause / len(keys)))
-            words = ("key", "--delay", pause, "--repeat-delay", pause)
-            wait(qtbot, xdotool(*words, "--repeat", repeat, *keys))
+            arguments = ("key", "--delay", pause, "--repeat-delay", pause)
+            wait(qtbot, xdotool(*arguments, "--repeat", repeat, *keys))
             before, done = done, check(bench, place, order, qtbot)
             moved = time.monotonic() if done > before else moved
             turn += 1
@@ -145,8 +145,8 @@ def test_a_burst_of_several_keys_that_runs_past_the_last_film_changes_nothing(
     bench = open_bench(place)
     order = list(bench.session.list.order)
     focused(bench, qtbot)
-    words = ("key", "--delay", 250, "--repeat-delay", 250, "--repeat", 5)
-    wait(qtbot, xdotool(*words, "a", "g", "r"))
+    arguments = ("key", "--delay", 250, "--repeat-delay", 250, "--repeat", 5)
+    wait(qtbot, xdotool(*arguments, "a", "g", "r"))
     assert check(bench, place, order, qtbot) == len(order)
     wait(qtbot, xdotool("key", "r"))
     assert decided(place)[-1][0] == order[-1]
@@ -194,8 +194,8 @@ def test_clicks_on_a_verdict_in_a_burst_decide_only_what_was_seen(
     button = bench.main_window.findChild(Review).decide.buttons["accept"]
     at = button.mapToGlobal(QPoint(button.width() // 2, button.height() // 2))
     wait(qtbot, xdotool("mousemove", at.x(), at.y()))
-    words = ("click", "--repeat", 12, "--delay", 120, 1)
-    wait(qtbot, xdotool(*words))
+    arguments = ("click", "--repeat", 12, "--delay", 120, 1)
+    wait(qtbot, xdotool(*arguments))
     assert 1 <= check(bench, place, order, qtbot) <= 5
 
 
@@ -216,8 +216,8 @@ def test_the_last_film_takes_a_verdict_once_and_another_one_later(
     place = many(1)
     bench = open_bench(place)
     focused(bench, qtbot)
-    words = ("key", "--delay", 600, "--repeat-delay", 600, "--repeat", 3)
-    wait(qtbot, xdotool(*words, "a"))
+    arguments = ("key", "--delay", 600, "--repeat-delay", 600, "--repeat", 3)
+    wait(qtbot, xdotool(*arguments, "a"))
     assert len(decided(place)) == 1
     wait(qtbot, xdotool("key", "r"))
     assert len(decided(place)) == 2

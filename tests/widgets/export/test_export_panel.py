@@ -107,11 +107,11 @@ def test_burnt_in_names_are_warned_of_first(qtbot: QtBot, session: Session) -> N
         "lost": [f"film{n}" for n in range(9)],
         "skipped": [],
     }
-    words = _preview_text.preview(said, opened(qtbot, session).palette())
-    assert words.index("Look first") < words.index("Not kept by this format")
-    assert "&lt;b&gt;" in words, "names are no markup"
-    assert "… and 3 more" in words
-    assert "1 file there would be replaced" in words
+    text = _preview_text.preview(said, opened(qtbot, session).palette())
+    assert text.index("Look first") < text.index("Not kept by this format")
+    assert "&lt;b&gt;" in text, "names are no markup"
+    assert "… and 3 more" in text
+    assert "1 file there would be replaced" in text
 
 
 def test_only_finished_runs_are_offered_and_unevaluated_ones_stamped(
@@ -122,6 +122,6 @@ def test_only_finished_runs_are_offered_and_unevaluated_ones_stamped(
     make_run(folder, "chexseg", "failed")
     make_run(folder, "segmentation", "done")
     panel = opened(qtbot, session)
-    words = [panel.run.itemText(n) for n in range(panel.run.count())]
-    assert len(words) == 1
-    assert "unevaluated" in words[0]
+    texts = [panel.run.itemText(n) for n in range(panel.run.count())]
+    assert len(texts) == 1
+    assert "unevaluated" in texts[0]

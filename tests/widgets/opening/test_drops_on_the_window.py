@@ -113,8 +113,8 @@ def test_a_film_and_a_project_arrive_as_images(viewer: Any, files: Path) -> None
 def test_a_foreign_file_is_left_alone(
     viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    said = lambda kind, error, trace: told.append(kind.__name__)  # noqa: E731
+    messages: list[str] = []
+    said = lambda kind, error, trace: messages.append(kind.__name__)  # noqa: E731
     monkeypatch.setattr(sys, "excepthook", said)
     (tmp_path / "package.json").write_text('{"name": "package", "version": 1}')
     try:
@@ -122,7 +122,7 @@ def test_a_foreign_file_is_left_alone(
     except ReaderPluginError as refused:  # PySide6 hands it to who sent the event.
         said(type(refused), refused, None)
     assert len(viewer.layers) == 0
-    assert told == ["ReaderPluginError"]
+    assert messages == ["ReaderPluginError"]
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         vars(sys).pop(name, None)  # it would hold on to the window
     Image.fromarray(grey(1)).save(tmp_path / "photo.tif")

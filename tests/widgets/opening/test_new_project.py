@@ -95,9 +95,9 @@ def test_a_folder_dropped_on_the_empty_window_becomes_a_project_on_screen(
         "which film",
     ):
         assert part in text()
-    words = wizard.command.text()
-    assert words.startswith("wsseg init '")
-    assert "--labels" in words
+    command = wizard.command.text()
+    assert command.startswith("wsseg init '")
+    assert "--labels" in command
     wizard.create_button.click()
     qtbot.waitUntil(lambda: bench.session.case is not None, timeout=60_000)
     assert not page.isVisible()

@@ -42,11 +42,11 @@ def test_a_runtime_error_is_told_and_the_next_work_is_done(
     def fail() -> None:
         raise RuntimeError("out of memory")
 
-    told: list[object] = []
-    background.submit(fail, told.append, lambda error: told.append(str(error)))
-    background.submit(lambda: "next", told.append, told.append)
+    results: list[object] = []
+    background.submit(fail, results.append, lambda error: results.append(str(error)))
+    background.submit(lambda: "next", results.append, results.append)
     background.drain()
-    assert told == ["out of memory", "next"]
+    assert results == ["out of memory", "next"]
 
 
 def test_only_the_newest_of_many_requests_is_answered(

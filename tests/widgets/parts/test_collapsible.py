@@ -14,9 +14,9 @@ pytestmark = pytest.mark.gui
 def test_a_section_is_closed_at_first_and_hides_its_content_from_the_keyboard(
     qtbot: QtBot,
 ) -> None:
-    fold, inside, told = Fold("Log", "What was printed"), QPushButton("inside"), []
+    fold, inside, changes = Fold("Log", "What was printed"), QPushButton("inside"), []
     fold.body.addWidget(inside)
-    fold.toggled.connect(told.append)
+    fold.toggled.connect(changes.append)
     qtbot.addWidget(fold)
     fold.show()
     assert not inside.isVisible()
@@ -27,7 +27,7 @@ def test_a_section_is_closed_at_first_and_hides_its_content_from_the_keyboard(
     fold.set_open(True)
     fold.set_open(False)
     assert not inside.isVisible()
-    assert told == [True, False]
+    assert changes == [True, False]
 
 
 def test_an_open_section_is_as_high_as_what_is_in_it(qtbot: QtBot) -> None:

@@ -71,23 +71,23 @@ def test_a_recipe_told_by_another_process_makes_the_same_form(
     qtbot: QtBot, name: str
 ) -> None:
     config = trainers.recipes[name].config
-    told = json.loads(json.dumps(describe_config(config)))
-    form = ConfigForm(rebuild(name, told))
+    description = json.loads(json.dumps(describe_config(config)))
+    form = ConfigForm(rebuild(name, description))
     qtbot.addWidget(form)
     assert config(**form.values()) == config()
 
 
 def test_the_recipes_are_told_without_torch_in_this_process() -> None:
-    words = (
+    arguments = (
         "import sys; from napari_wsseg._widgets.processes import recipes;"
         "loaded = recipes.load(); assert 'torch' not in sys.modules;"
         "print(*loaded.recipes, loaded.device)"
     )
-    told = subprocess.run(
-        [sys.executable, "-c", words], capture_output=True, text=True, timeout=120
+    result = subprocess.run(
+        [sys.executable, "-c", arguments], capture_output=True, text=True, timeout=120
     )
-    assert told.returncode == 0, told.stderr
-    assert set(trainers.recipes.names()) <= set(told.stdout.split())
+    assert result.returncode == 0, result.stderr
+    assert set(trainers.recipes.names()) <= set(result.stdout.split())
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_training_that_is_done_says_so_with_its_figures(
 
 
 @pytest.mark.parametrize(
-    ("mode", "state", "words"),
+    ("mode", "state", "message"),
     [
         ("failed", "failed", "no film of the train split has a label"),
         ("traceback", "failed", "heat is (3, 4) but pixels are (5, 6)"),
@@ -96,11 +96,11 @@ def test_a_training_that_is_done_says_so_with_its_figures(
     ],
 )
 def test_every_way_to_end_badly_is_told_in_plain_words(
-    qtbot: QtBot, start: Start, mode: str, state: str, words: str
+    qtbot: QtBot, start: Start, mode: str, state: str, message: str
 ) -> None:
     end = finished(qtbot, start(mode))
     assert end.state == state
-    assert words in end.message
+    assert message in end.message
     assert "Traceback" not in end.message
 
 
@@ -342,10 +342,10 @@ def test_a_killed_window_leaves_no_process_that_is_still_loading(
 
 
 def test_the_command_names_only_what_differs_from_the_defaults(tmp_path: Path) -> None:
-    words = Request(tmp_path, "chexseg", {"p": 0.8, "augment": "flip"}).command()
-    assert words[:4] == [sys.executable, "-m", "trainers", "chexseg"]
-    assert words[words.index("--set") + 1 :][:2] == ["p=0.8", "augment=flip"]
-    assert words[words.index("--parent") + 1] == str(os.getpid())
+    command = Request(tmp_path, "chexseg", {"p": 0.8, "augment": "flip"}).command()
+    assert command[:4] == [sys.executable, "-m", "trainers", "chexseg"]
+    assert command[command.index("--set") + 1 :][:2] == ["p=0.8", "augment=flip"]
+    assert command[command.index("--parent") + 1] == str(os.getpid())
     assert "--set" not in Request(tmp_path, "chexseg").command()
     resumed = Request(tmp_path, "chexseg", resume=RUN).command()
     assert resumed[resumed.index("--resume") + 1] == RUN
@@ -355,7 +355,7 @@ def test_the_command_names_only_what_differs_from_the_defaults(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("message", "tail", "words"),
+    ("message", "tail", "remedy"),
     [
         ("", ["MemoryError"], OUT_OF_MEMORY),
         ("", ["DefaultCPUAllocator: can't allocate memory"], OUT_OF_MEMORY),
@@ -366,9 +366,9 @@ def test_the_command_names_only_what_differs_from_the_defaults(tmp_path: Path) -
     ],
 )
 def test_known_causes_come_with_their_remedy(
-    message: str, tail: list[str], words: str
+    message: str, tail: list[str], remedy: str
 ) -> None:
-    assert words in explain(message, tail)
+    assert remedy in explain(message, tail)
 
 
 def test_a_stale_word_of_memory_far_above_does_not_hide_the_real_reason() -> None:

@@ -30,7 +30,7 @@ from napari_wsseg.session import Session
 
 
 @pytest.mark.parametrize(
-    ("second", "words"),
+    ("second", "message"),
     [
         (((0.0, 0.0), (0.0, 20.0)), "ratio 0.50 · 0°"),
         (((5.0, 5.0), (15.0, 5.0)), "ratio 1.00 · 90°"),
@@ -39,9 +39,9 @@ from napari_wsseg.session import Session
     ],
 )
 def test_two_lines_tell_the_cardiothoracic_ratio_and_an_angle(
-    second: ruler.Line, words: str
+    second: ruler.Line, message: str
 ) -> None:
-    assert ruler.compared(((0.0, 0.0), (0.0, 10.0)), second) == words
+    assert ruler.compared(((0.0, 0.0), (0.0, 10.0)), second) == message
 
 
 @pytest.mark.gui
@@ -77,10 +77,10 @@ def evaluated(place: Path, **scores: float | None) -> str:
 def test_what_is_known_of_a_run_is_told_in_a_line(tmp_path: Path) -> None:
     place = noise_project.make_project(tmp_path)
     assert run_quality.quality_text(place, "cam", RUN) == run_quality.UNMEASURED
-    told = evaluated(place, pos_iou=0.44, emptiness=0.75)
-    assert told == "IoU 0.44 on 92 test films; one in 4 empty films gets a mask"
-    told = evaluated(place, pos_iou=0.44, emptiness=1.0)
-    assert told.endswith("none of the empty films gets a mask")
+    line = evaluated(place, pos_iou=0.44, emptiness=0.75)
+    assert line == "IoU 0.44 on 92 test films; one in 4 empty films gets a mask"
+    line = evaluated(place, pos_iou=0.44, emptiness=1.0)
+    assert line.endswith("none of the empty films gets a mask")
     assert evaluated(place, pos_iou=0.5, emptiness=None) == "IoU 0.50 on 92 test films"
     assert run_quality.quality_text(place, "irnet", RUN) == run_quality.UNMEASURED
     assert run_quality.quality_text(place, "cam", "../x") == run_quality.UNMEASURED

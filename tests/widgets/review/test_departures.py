@@ -39,7 +39,7 @@ def test_every_departure_is_named_holds_on_the_next_film_and_goes_by_one_click(
     qtbot.waitUntil(lambda: bench.session.case.id != first)
     qtbot.waitUntil(lambda: not bench.turn.going_on)
     assert line.isVisible()
-    assert all(words in line.toolTip() for words in changes), line.toolTip()
+    assert all(text in line.toolTip() for text in changes), line.toolTip()
     QTest.mouseClick(line.button, Qt.MouseButton.LeftButton)
     assert not line.isVisible()
     assert looking.departures() == ()

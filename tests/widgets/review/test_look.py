@@ -150,7 +150,7 @@ def test_a_mask_at_the_rim_keeps_its_number_on_the_film() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spacing", "kind", "words"),
+    ("spacing", "kind", "message"),
     [
         ((0.5, 0.5), "pixel", "50.0 mm"),
         ((0.5, 0.5), "detector", "50.0 mm at the detector"),
@@ -158,10 +158,10 @@ def test_a_mask_at_the_rim_keeps_its_number_on_the_film() -> None:
     ],
 )
 def test_the_ruler_says_what_its_figure_is_of(
-    spacing: Any, kind: Any, words: str
+    spacing: Any, kind: Any, message: str
 ) -> None:
     film = Radiograph("", np.zeros((4, 4), np.float32), spacing, kind)
-    assert _ruler.distance((0.0, 0.0), (30.0, 40.0), film) == words
+    assert _ruler.distance((0.0, 0.0), (30.0, 40.0), film) == message
 
 
 # In the window ----------------------------------------------------------------------

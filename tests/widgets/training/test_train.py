@@ -70,7 +70,7 @@ Open = Callable[..., TrainPanel]
 
 
 def has_room(
-    words: list[str], wanted: Callable[[], bool]
+    arguments: list[str], wanted: Callable[[], bool]
 ) -> Iterator[_memory_note.MemoryNeed]:
     yield ROOM
 
@@ -178,12 +178,12 @@ def test_recipes_that_cannot_be_loaded_are_told_not_waited_for(
 
 
 def test_importing_the_panels_does_not_import_torch() -> None:
-    words = (
+    arguments = (
         "import sys, napari_wsseg._widgets.training.panel;"
         "import napari_wsseg._widgets.runs.panel;"
         "assert 'torch' not in sys.modules and 'trainers' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", words], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", arguments], check=True, timeout=60)
 
 
 def test_training_starts_on_the_button_alone(qtbot: QtBot, open_panel: Open) -> None:
@@ -367,15 +367,15 @@ def test_the_result_is_compared_with_the_run_in_use(
     request = Request(folder, "chexseg")
     end = Ended("done", run=new)
     panel.session.adopt("segmentation", old)
-    words = judge(end, request, {"chexseg": new}, project, 25).words
-    assert words == "CheXseg: val Dice 0.61 (before 0.55) on 25 expert films"
+    text = judge(end, request, {"chexseg": new}, project, 25).words
+    assert text == "CheXseg: val Dice 0.61 (before 0.55) on 25 expert films"
     # A Dice against weak masks is another figure: it is no "before".
     panel.session.adopt("segmentation", weak)
-    words = judge(end, request, {"chexseg": new}, project, 1).words
-    assert words == "CheXseg: val Dice 0.61 on 1 expert film"
+    text = judge(end, request, {"chexseg": new}, project, 1).words
+    assert text == "CheXseg: val Dice 0.61 on 1 expert film"
     end = Ended("done", run=weak)
-    words = judge(end, request, {"segmentation": weak}, project, 25).words
-    assert words.startswith("Segmentation: val Dice 0.90 against weak masks\nUnevalu")
+    text = judge(end, request, {"segmentation": weak}, project, 25).words
+    assert text.startswith("Segmentation: val Dice 0.90 against weak masks\nUnevalu")
 
 
 def test_resume_goes_on_with_the_last_unfinished_run(
@@ -482,7 +482,7 @@ def test_everything_is_reached_by_the_keyboard(open_panel: Open, qtbot: QtBot) -
 
 
 @pytest.mark.parametrize(
-    ("p", "batch", "words"),
+    ("p", "batch", "message"),
     [
         (0.0, 8, "0 of 8 films in every batch"),
         (1.0, 8, "8 of 8 films in every batch"),
@@ -490,8 +490,8 @@ def test_everything_is_reached_by_the_keyboard(open_panel: Open, qtbot: QtBot) -
         (0.7, 10, "7 of 10 films in every batch"),
     ],
 )
-def test_the_realised_share_is_exact(p: float, batch: int, words: str) -> None:
-    assert share_in_words(p, batch) == words
+def test_the_realised_share_is_exact(p: float, batch: int, message: str) -> None:
+    assert share_in_words(p, batch) == message
 
 
 def test_material_counts_each_film_once(open_panel: Open) -> None:
@@ -518,9 +518,9 @@ def test_memory_is_told_before_the_start_in_red_when_it_will_not_fit(
 
 
 def test_what_does_not_fit_with_one_film_asks_for_something_smaller() -> None:
-    words = replace(ROOM, free=2**20).words(1)
-    assert "will not fit" in words
-    assert "smaller working size" in words
+    text = replace(ROOM, free=2**20).words(1)
+    assert "will not fit" in text
+    assert "smaller working size" in text
 
 
 def test_after_running_out_of_memory_half_the_batch_is_one_click(
@@ -628,9 +628,9 @@ def test_a_sweep_is_started_drawn_as_it_fills_and_gone_on_with(
     box.trials.setValue(2)
     click(qtbot, box.start_button)
     request = panel.jobs.requests[-1]  # type: ignore[attr-defined]
-    words = request.command()
-    assert words[2:5] == ["napari_wsseg.cli", "sweep", "chexseg"]
-    assert words[words.index("--values") + 1] == "0.2,0.8"
+    command = request.command()
+    assert command[2:5] == ["napari_wsseg.cli", "sweep", "chexseg"]
+    assert command[command.index("--values") + 1] == "0.2,0.8"
     assert "p" not in request.settings
     assert request.settings["batch"] == 8
     ended(qtbot, panel)

@@ -27,14 +27,14 @@ def test_films_that_wait_come_in_the_order_chosen_and_those_read_last(
     with Project.open(place) as project:
         waiting = film_orders.unread(project, None)
         orders = {
-            words: film_orders.ranked(project, name, case_ids=waiting)
-            for words, name in reading_order.NEXT.items()
+            title: film_orders.ranked(project, name, case_ids=waiting)
+            for title, name in reading_order.NEXT.items()
         }
-    for words, wanted in orders.items():
-        worklist.order.setCurrentText(words)
+    for title, wanted in orders.items():
+        worklist.order.setCurrentText(title)
         qtbot.waitUntil(lambda: bool(worklist.model.places), timeout=9000)
         bench.scoring.drain()
-        assert bench.session.list.order == [*wanted, done], words
+        assert bench.session.list.order == [*wanted, done], title
 
 
 def test_why_films_come_by_chance_is_said(
