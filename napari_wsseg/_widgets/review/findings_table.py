@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.screen import is_tall
 from napari_wsseg._widgets.review.label_bar import label_menu
 from napari_wsseg.schema import GROUPS, STAGES, Case, Finding
 from napari_wsseg.session import Session
@@ -29,8 +30,11 @@ from napari_wsseg.session.view import DRAWINGS
 
 COLUMNS = ("Finding", "Mask", "Label")
 _LABELS = {1: "present", 0: "absent", -1: "uncertain", None: "—"}
-_ROW = 26
+_ROW, _LOW_ROW = 26, 22
+"""Height of a row, usual and on a low screen."""
 _SWATCH = 18
+_BESIDE_NAME = 54
+"""Width of a finding's tick and number, and the air around its name."""
 _DRAWINGS = {"filled": "Filled", "outlined": "Outlines", "off": "No masks"}
 _SIGNS = {
     "drawn": "●",
@@ -49,8 +53,8 @@ _BY_ACCEPT = {
 }
 """What Accept will do of a finding, or has done."""
 _CHECKED, _UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.Unchecked
-_ROWS, _TALL_ROWS, _TALL_SCREEN = 8, 16, 1000
-"""Rows that are seen without scrolling, on a low screen and on one of such a height."""
+_ROWS, _TALL_ROWS = 8, 16
+"""Rows that are seen without scrolling, on a low screen and on a tall one."""
 _GLANCE = 96
 """Longest side, in pixels, at which a draft is looked for."""
 
@@ -89,7 +93,9 @@ class FindingsTable(QWidget):
         self._just_ticked = False
         self.table.setHorizontalHeaderLabels(COLUMNS)
         self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(_ROW)
+        self._row = _ROW if is_tall(self) else _LOW_ROW
+        self.table.verticalHeader().setMinimumSectionSize(self._row)
+        self.table.verticalHeader().setDefaultSectionSize(self._row)
         self.table.setShowGrid(False)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -101,6 +107,11 @@ class FindingsTable(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
+        # A name that is too long for its column goes on below; a word, in its middle.
+        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self._wrap = QTimer(self, singleShot=True, interval=0)
+        self._wrap.timeout.connect(self._fit_rows)
+        header.sectionResized.connect(self._widened)
         self.table.setToolTip(
             "Click: paint this finding (Q, W).  Tick (Space): show or hide its mask.\n"
             "Mask: ● drawn, ✓ accepted or kept as it was, ✎ accepted with edits, "
@@ -175,8 +186,9 @@ class FindingsTable(QWidget):
             pixels = int(np.count_nonzero(masks[finding.name])) if annotated else 0
             words = state(self.session, finding.name, states)
             size = area(pixels, case.spacing_mm) if pixels else "empty"
+            short = _short_area(pixels, case.spacing_mm) if pixels else size
             texts = (
-                f"{_SIGNS[words]} {size if annotated else words}" if words else "—",
+                f"{_SIGNS[words]} {short if annotated else words}" if words else "—",
                 self._label(case, finding.name),
             )
             tip = f"{words}: {size}" if annotated else words
@@ -274,15 +286,27 @@ class FindingsTable(QWidget):
                 blocked = self.table.blockSignals(True)
                 item.setText(f"{'▸' if folded else '▾'} {kind}")
                 self.table.blockSignals(blocked)
+        self._fit_rows()
+
+    def _widened(self, column: int) -> None:
+        if column == 0:
+            self._wrap.start()
+
+    def _fit_rows(self) -> None:
+        """Let long names take two lines, and the table be as high as its rows."""
+        metrics = self.table.fontMetrics()
+        room = self.table.columnWidth(0) - _BESIDE_NAME
+        for row in self.row_of.values():
+            item = self.table.item(row, 0)
+            name = item.text() if item is not None else ""
+            wide = metrics.horizontalAdvance(name) > room and " " in name
+            lines = 2 * metrics.lineSpacing() + 4 if wide else 0
+            self.table.setRowHeight(row, max(self._row, lines))
         rows = range(self.table.rowCount())
-        shown = sum(not self.table.isRowHidden(row) for row in rows)
+        heights = sum(self.table.rowHeight(row) for row in rows)  # 0 of hidden ones
         header = self.table.horizontalHeader().sizeHint().height()
-        screen = self.screen()
-        tall = (
-            screen is not None and screen.availableGeometry().height() >= _TALL_SCREEN
-        )
-        most = _TALL_ROWS if tall else _ROWS
-        self.table.setFixedHeight(header + min(max(shown, 1), most) * _ROW + 6)
+        most = (_TALL_ROWS if is_tall(self) else _ROWS) * self._row
+        self.table.setFixedHeight(header + min(max(heights, self._row), most) + 6)
 
     def _select(self) -> None:
         finding = self.session.looking.finding
@@ -381,6 +405,13 @@ def area(pixels: int, spacing_mm: tuple[float, float] | None) -> str:
     if square_mm >= 1000:
         return f"{square_mm / 100:.1f} cm²"
     return f"{square_mm:.0f} mm²"
+
+
+def _short_area(pixels: int, spacing_mm: tuple[float, float] | None) -> str:
+    """Return an area in as few letters as a column of a narrow panel has room for."""
+    if spacing_mm is None and pixels >= 10_000:
+        return f"{pixels / 1000:.0f}k px"
+    return area(pixels, spacing_mm)
 
 
 def _swatch(colour: str, number: int) -> QIcon:

@@ -24,6 +24,7 @@ from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
 from napari_wsseg._widgets.canvas.stage_extras import BACKGROUND_COLOUR, IGNORED_COLOUR
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.pixmaps import pixmap
+from napari_wsseg._widgets.parts.screen import is_tall
 from napari_wsseg._widgets.parts.worker_thread import Latest
 from napari_wsseg._widgets.processes.jobs import jobs_of
 from napari_wsseg._widgets.review import run_quality
@@ -33,7 +34,9 @@ from napari_wsseg._widgets.review.legend import Legend
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session.view import USUAL_BLEND, VIEWS
 
-THUMB = 90
+THUMB, LOW_THUMB = 90, 44
+"""Side of a stage's picture, usual and on a low screen, where all stand in one row."""
+_SHORT = {"crf": "CRF", "segmentation": "Segm."}
 _TIPS = {
     "film": "The film alone",
     "cam": "Where the classifier looked to tell the finding",
@@ -69,17 +72,27 @@ class ThumbButton(QToolButton):
         super().__init__()
         self.view = view
         self._panel = panel
-        self.setText(STAGE_NAMES[view])
+        name = STAGE_NAMES[view]
+        self.setAccessibleName(name)
         self.setCheckable(True)
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
-        self.setIconSize(QSize(THUMB, THUMB - 14))
-        self.setFixedSize(THUMB + 4, THUMB + 10)
+        if panel.tall:
+            self.setText(name)
+            self.setIconSize(QSize(THUMB, THUMB - 14))
+            self.setFixedSize(THUMB + 4, THUMB + 10)
+        else:
+            self.setText(_SHORT.get(view, name))
+            self.setIconSize(QSize(LOW_THUMB, LOW_THUMB))
+            self.setFixedSize(LOW_THUMB + 2, LOW_THUMB + 20)
         self.setStyleSheet(
-            "QToolButton { border: 2px solid transparent; border-radius: 4px; }"
+            "QToolButton { border: 2px solid transparent; border-radius: 4px; "
+            "padding: 0; }"
             "QToolButton:checked { border-color: #56B4E9; }"
             "QToolButton:disabled { color: #6b7280; }"
         )
-        self.setToolTip(f"{_TIPS[view]}.\nShift-click: compare it with what is shown.")
+        self.setToolTip(
+            f"{name}: {_TIPS[view]}.\nShift-click: compare it with what is shown."
+        )
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         """Show the view, or compare it when shift is held."""
@@ -97,6 +110,7 @@ class StagePanel(QWidget):
         super().__init__()
         self.bench = bench
         self.session = bench.session
+        self.tall = is_tall(self)
         self.buttons = {view: ThumbButton(view, self) for view in VIEWS}
         self.hint = QLabel()
         self.hint.setWordWrap(True)
@@ -157,7 +171,8 @@ class StagePanel(QWidget):
         grid = QGridLayout()
         grid.setSpacing(2)
         for place, button in enumerate(self.buttons.values()):
-            grid.addWidget(button, place // 3, place % 3)
+            row, column = divmod(place, 3 if self.tall else len(self.buttons))
+            grid.addWidget(button, row, column)
         sliders = QGridLayout()
         sliders.setSpacing(4)
         rows = (
@@ -178,6 +193,12 @@ class StagePanel(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self.hint)
         layout.addLayout(grid)
+        # Next to the stages, where a low screen shows them too.
+        boxes = QHBoxLayout()
+        boxes.addWidget(self.snap)
+        boxes.addWidget(self.look)
+        boxes.addStretch(1)
+        layout.addLayout(boxes)
         layout.addWidget(self.compare)
         layout.addWidget(self.scale)
         layout.addWidget(self.quality)
@@ -185,11 +206,6 @@ class StagePanel(QWidget):
         layout.addWidget(self.extra)
         layout.addWidget(self.legend)
         layout.addLayout(sliders)
-        boxes = QHBoxLayout()
-        boxes.addWidget(self.snap)
-        boxes.addWidget(self.look)
-        boxes.addStretch(1)
-        layout.addLayout(boxes)
         layout.addLayout(buttons)
 
     def _connect(self) -> None:

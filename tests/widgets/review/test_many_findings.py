@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QWidget
 
 from helpers import noise_project
 from helpers.noise_project import SHAPE
@@ -19,7 +20,9 @@ from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.napari_internals import visual_of
 from napari_wsseg._widgets.canvas.tool_bar import ToolBar
+from napari_wsseg._widgets.parts import screen
 from napari_wsseg._widgets.review.findings_table import FindingsTable
+from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg._widgets.worklist.panel import Worklist, shared
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.project_folder import settings
@@ -52,6 +55,39 @@ def many(
 
 def visible(bench: Workbench) -> set[str]:
     return {name for name, layer in bench.layers.experts.items() if layer.visible}
+
+
+@pytest.fixture
+def low_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lay the window out as on a screen of 768 pixels."""
+    monkeypatch.setattr(screen, "_TALL", 10_000)
+
+
+@pytest.mark.gui
+def test_on_a_low_screen_names_are_whole_and_the_stages_in_sight(
+    low_screen: None, many: Workbench, qtbot: Any
+) -> None:
+    many.main_window.resize(1366, 740)
+    review = part(many, Review)
+    qtbot.waitUntil(lambda: review.width() < 400 and review.height() < 740)
+    stages, frame = review.stages, review.scroll.viewport()
+
+    def lies(widget: QWidget) -> QPoint:
+        return widget.mapTo(frame, widget.rect().bottomRight())
+
+    for widget in (*stages.buttons.values(), stages.snap, stages.look):
+        qtbot.waitUntil(
+            lambda one=widget: frame.rect().contains(lies(one)), timeout=5000
+        )
+    table, metrics = review.findings.table, review.findings.fontMetrics()
+    lines = metrics.lineSpacing()
+    room = table.columnWidth(0) - 54
+    for name in ("ground_glass_opacities", "central_venous_catheter"):
+        row = review.findings.row_of[name]
+        words = table.item(row, 0).text().split()
+        assert max(map(metrics.horizontalAdvance, words)) <= room
+        height = table.rowHeight(row)
+        assert height >= 2 * lines or metrics.horizontalAdvance(" ".join(words)) <= room
 
 
 @pytest.mark.gui
