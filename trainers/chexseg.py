@@ -146,8 +146,8 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
     val = _targets.expert(project, labels, labels.split("val"), config.size)
     mix = TenthsSampler if config.compat else RatioSampler
     sampler = mix(
-        _masks.pool(config.balance, targets, experts),
-        _masks.pool(config.balance, targets, others),
+        _masks.pool(config.balance, targets, _teaching(config, targets, experts)),
+        _masks.pool(config.balance, targets, _teaching(config, targets, others)),
         config.p,
         config.batch,
         config.seed,
@@ -185,6 +185,18 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         device=config.device,
         organs=organs,
     )
+
+
+def _teaching(
+    config: ChexsegConfig, targets: _targets.Targets, rows: list[int]
+) -> list[int]:
+    """Return the films that teach a mask; without `absent_weight` those that show one.
+
+    The others would only take places of a batch.
+    """
+    shown = targets.positive_rows()
+    teaching = [row for row in rows if config.absent_weight or row in shown]
+    return teaching or rows
 
 
 def _films(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry
@@ -12,6 +14,8 @@ from napari_wsseg.schema import ANATOMY, Case, Mask
 SHIPPED = "shipped"
 """What stands for a run where the weights are those that come with the program."""
 
+LUNGS = ("left_lung", "right_lung")
+
 
 def run_in_use(project: Project) -> str:
     """Return the run in use for the stage: one of the project's, or `SHIPPED`."""
@@ -19,7 +23,12 @@ def run_in_use(project: Project) -> str:
 
 
 def masks(
-    project: Project, case: Case, run: str | None = None, *, side: int | None = None
+    project: Project,
+    case: Case,
+    run: str | None = None,
+    *,
+    side: int | None = None,
+    names: Collection[str] | None = None,
 ) -> dict[str, Mask]:
     """Return structure to (H, W) mask of a film; empty where it was not looked at.
 
@@ -33,6 +42,8 @@ def masks(
         Whose maps; ``None`` for those in use.
     side
         Longest side of the masks, where the film's own is longer; ``None``: the film's.
+    names
+        Structures that are wanted; ``None``: all.
     """
     run = run or run_in_use(project)
     maps = stages.read(project.folder, ANATOMY, run, case.id)
@@ -44,8 +55,10 @@ def masks(
     for name, score, cut in zip(
         settings.findings, maps.score, settings.thresholds, strict=True
     ):
+        if names is not None and name not in names:
+            continue
         mask = geometry.unletterbox(score, shape) >= cut
-        one = name in ("heart", "left_lung", "right_lung")
+        one = name in ("heart", *LUNGS)
         found[name] = keep_largest(mask) if one else mask
     return found
 

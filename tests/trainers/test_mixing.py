@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,7 +19,9 @@ from napari_wsseg.io import checkpoints, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
 from napari_wsseg.pipeline import infer
+from trainers.chexseg import _teaching
 from trainers.data.targets import Targets
+from trainers.engine.recipe import configure
 from trainers.engine.run import Run
 from trainers.tasks import masks as _masks
 
@@ -186,6 +189,18 @@ def test_weak_maps_that_show_nothing_are_told_at_p_0(classed: Path) -> None:
 
 
 @pytest.mark.parametrize("balance", ["none", "presence", "findings"])
+@pytest.mark.parametrize(("weight", "drawn"), [(0.0, [1]), (0.3, [0, 1])])
+def test_films_that_teach_no_mask_take_no_place_of_a_batch(
+    weight: float, drawn: list[int]
+) -> None:
+    targets = Targets(8, 1)
+    for row, shown in enumerate((False, True)):
+        targets.put(row, 0, np.full((8, 8), shown))
+    config = configure("chexseg", {"absent_weight": weight})
+    assert _teaching(config, targets, [0, 1]) == drawn
+    assert _teaching(config, targets, [0]) == [0]
+
+
 def test_films_are_balanced_by_what_their_masks_show(balance: str) -> None:
     targets = Targets(8, 2)
     full, empty = torch.ones(8, 8).bool().numpy(), torch.zeros(8, 8).bool().numpy()

@@ -193,6 +193,7 @@ ORGANS: Preset = {
         "init": "anatomy",
         "epochs": 12,
         "checks": 2,
+        "average": 0.98,
         "absent_weight": 0.0,
         "places": False,
     },

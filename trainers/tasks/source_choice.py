@@ -224,9 +224,9 @@ def _overlaps(
             mask = _weak_mask(project, source, run, case_id, k)
             found.setdefault(source, []).append(metrics.iou(mask, truth))
         if organ:
-            drawn = _weak_masks.organ(
-                anatomy.masks(project, project.case(case_id)), organ
-            )
+            wanted = {*organ, *anatomy.LUNGS}
+            found_there = anatomy.masks(project, project.case(case_id), names=wanted)
+            drawn = _weak_masks.organ(found_there, organ)
             found.setdefault(ANATOMY, []).append(metrics.iou(drawn, truth))
     return {
         source: float(np.mean(each))
@@ -253,7 +253,12 @@ def _auroc_of_width(
     pairs = []
     for row in rows:
         label = float(labels.targets[row, k])
-        masks = anatomy.masks(project, labels.cases[row], side=evidence.SIDE)
+        masks = anatomy.masks(
+            project,
+            labels.cases[row],
+            side=evidence.SIDE,
+            names={*organ, *anatomy.LUNGS},
+        )
         ratio = width_ratio(masks, organ) if masks else None
         if ratio is not None and label in (0.0, 1.0):
             pairs.append((ratio, int(label)))

@@ -144,10 +144,13 @@ def structures(
         )
     yield from infer(project, ANATOMY, run, device=config.device, cancel=context.cancel)
     targets = Targets(config.size, len(labels.findings))
+    parts = set(anatomy.LUNGS).union(*wanted.values())
     for row in rows:
         if context.cancel.is_set():
             break
-        found = anatomy.masks(project, labels.cases[row], run, side=2 * config.size)
+        found = anatomy.masks(
+            project, labels.cases[row], run, side=2 * config.size, names=parts
+        )
         for k, names in wanted.items():
             mask = organ(found, names)
             if mask.any():

@@ -105,7 +105,10 @@ def evidence(
     ordered = np.sort(score.reshape(len(score), -1), axis=1)
     top = ordered[:, -max(1, round(_TOP * ordered.shape[1])) :].mean(1)
     measures = {kind: np.full(len(findings), np.nan) for kind in MEASURES}
-    masks = anatomy.masks(project, case, run, side=SIDE) if structures else {}
+    wanted = set(anatomy.LUNGS).union(*structures.values())
+    masks = (
+        anatomy.masks(project, case, run, side=SIDE, names=wanted) if structures else {}
+    )
     for k, name in enumerate(findings):
         if name in structures and masks:
             drawn = geometry.unletterbox(
