@@ -188,7 +188,6 @@ def test_weak_maps_that_show_nothing_are_told_at_p_0(classed: Path) -> None:
         mixed(classed, p=0.0)
 
 
-@pytest.mark.parametrize("balance", ["none", "presence", "findings"])
 @pytest.mark.parametrize(("weight", "drawn"), [(0.0, [1]), (0.3, [0, 1])])
 def test_films_that_teach_no_mask_take_no_place_of_a_batch(
     weight: float, drawn: list[int]
@@ -201,6 +200,7 @@ def test_films_that_teach_no_mask_take_no_place_of_a_batch(
     assert _teaching(config, targets, [0]) == [0]
 
 
+@pytest.mark.parametrize("balance", ["none", "presence", "findings"])
 def test_films_are_balanced_by_what_their_masks_show(balance: str) -> None:
     targets = Targets(8, 2)
     full, empty = torch.ones(8, 8).bool().numpy(), torch.zeros(8, 8).bool().numpy()
