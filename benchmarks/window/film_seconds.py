@@ -118,6 +118,8 @@ def main() -> None:
     window.fill_screen(viewer)
     hand = Hand(bench)
     hand.wait(lambda: bench.session.case is not None and bench.sight.seen)
+    if wanted.pictures is not None:
+        wanted.pictures.mkdir(parents=True, exist_ok=True)
     for number in range(min(wanted.films, len(bench.session.list.order))):
         if wanted.pictures is not None:
             _keep(bench, wanted.pictures / f"film{number:02d}.png")

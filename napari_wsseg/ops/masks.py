@@ -90,6 +90,43 @@ def remove_small(mask: Mask, *, min_area: float = MIN_AREA) -> Mask:
     )
 
 
+def rims(labels: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """Return regions of labels without their inside: rims that are seen when drawn.
+
+    A pixel stays that lies within `width` of a lower label, or beside a higher one, in
+    city blocks. It takes time by the pixels of the regions, whatever their width.
+
+    Parameters
+    ----------
+    labels : (H, W) uint8
+        0 is no region; what lies outside the picture is none either, and no border.
+    width
+        In pixels, 1 or more.
+
+    Returns
+    -------
+    (H, W) uint8
+        As `labels`, 0 inside of regions.
+    """
+    found = np.zeros_like(labels)
+    for label in range(1, int(labels.max(initial=0)) + 1):
+        there = labels == label
+        rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
+        if not rows.size:
+            continue
+        part = np.s_[
+            max(0, rows[0] - width) : rows[-1] + width + 1,
+            max(0, columns[0] - width) : columns[-1] + width + 1,
+        ]
+        own = labels[part]
+        higher = ndimage.binary_dilation(own > label)
+        depth = ndimage.distance_transform_cdt(own >= label, metric="taxicab")
+        # Where nothing is lower, no depth is known, and there is no rim.
+        near = (depth <= width) & bool((own < label).any())
+        found[part][(own == label) & (near | higher)] = label
+    return found
+
+
 def smooth(mask: Mask, *, radius: float = 2.0) -> Mask:
     """Round off edges finer than `radius` pixels: Gaussian blur, cut at one half."""
     if radius < 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from skimage import measure, morphology
 
 from napari_wsseg.ops import masks
@@ -92,3 +93,23 @@ def test_wrong_arguments_are_refused_with_a_remedy() -> None:
         masks.keep_largest(one, count=0)
     with pytest.raises(ValueError, match="negative"):
         masks.smooth(one, radius=-1)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("width", [1, 3, 8])
+def test_rims_are_napari_s_contours(seed: int, width: int) -> None:
+    from napari.layers.labels._labels_utils import get_contours
+
+    rng = np.random.default_rng(seed)
+    labels = np.zeros(tuple(rng.integers(9, 60, 2)), np.uint8)
+    for value in range(1, 2 + seed % 3):
+        noise = ndimage.gaussian_filter(rng.normal(size=labels.shape), 1 + seed / 2)
+        labels[noise > 0] = 2 * value - 1
+    np.testing.assert_array_equal(
+        masks.rims(labels, width), get_contours(labels, width, 0)
+    )
+
+
+def test_a_region_that_fills_the_picture_or_is_not_there_has_no_rim() -> None:
+    assert not masks.rims(np.ones((9, 7), np.uint8), 2).any()
+    assert not masks.rims(np.zeros((9, 7), np.uint8), 2).any()

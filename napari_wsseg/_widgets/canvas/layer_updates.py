@@ -198,5 +198,6 @@ def new_labels(name: str, colours: dict[int | None, str], opacity: float) -> Lab
         opacity=opacity,
     )
     _strokes.finish_strokes(layer)
+    napari_internals.outline_quickly(layer)
     watch(layer)
     return layer

@@ -7,14 +7,19 @@ each of `PRIVATE` in the napari that is installed.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from napari.layers import Layer
+import numpy as np
+from napari.layers import Labels, Layer
 from napari.viewer import Viewer
+from numpy.typing import NDArray
 from qtpy.compat import isalive
 from qtpy.QtWidgets import QMainWindow, QWidget
+
+from napari_wsseg.ops import masks
 
 PRIVATE = {
     "window._qt_viewer": "the way to the canvas",
@@ -31,6 +36,7 @@ PRIVATE = {
     "node._build_texture": "sends them",
     "layer._block_refresh": "a layer is sliced once, not with every property",
     "layer._refresh_blocked": "whether it is held back just now",
+    "layer._calculate_contour": "outlines of large films take no half minute",
     "layer._overlays": "a polygon begun on one film is not closed on the next",
     "labels._undo_history": "undo never brings back pixels of another film",
     "labels._redo_history": "nor does redo",
@@ -104,6 +110,35 @@ def undrawn(layer: Layer) -> AbstractContextManager[object]:
     """Hold back the slicing and the thumbnail that every single change would make."""
     block = getattr(layer, "_block_refresh", None)
     return nullcontext() if block is None else block()
+
+
+def outline_quickly(layer: Labels) -> None:
+    """Draw the outlines of a layer as napari does, whatever their width in no time.
+
+    napari's own time grows by the square of the width: 20 s on a film of 3,600 pixels.
+    """
+    if getattr(layer, "_calculate_contour", None) is None:
+        return
+    held = weakref.ref(layer)
+
+    def contour(
+        labels: NDArray[np.uint8], part: tuple[slice, ...]
+    ) -> NDArray[np.uint8] | None:
+        asked = held()
+        if asked is None or asked.contour < 1:
+            return None
+        width = asked.contour
+        wider = tuple(
+            slice(max(0, side.start - width), min(size, side.stop + width))
+            for side, size in zip(part, labels.shape, strict=True)
+        )
+        inner = tuple(
+            slice(side.start - outer.start, side.stop - outer.start)
+            for side, outer in zip(part, wider, strict=True)
+        )
+        return masks.rims(labels[wider], width)[inner]
+
+    layer._calculate_contour = contour
 
 
 def is_undrawn(layer: Layer) -> bool | None:

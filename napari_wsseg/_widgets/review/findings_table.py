@@ -409,6 +409,8 @@ def area(pixels: int, spacing_mm: tuple[float, float] | None) -> str:
 
 def _short_area(pixels: int, spacing_mm: tuple[float, float] | None) -> str:
     """Return an area in as few letters as a column of a narrow panel has room for."""
+    if spacing_mm is None and pixels >= 1_000_000:
+        return f"{pixels / 1e6:.1f}M px"
     if spacing_mm is None and pixels >= 10_000:
         return f"{pixels / 1000:.0f}k px"
     return area(pixels, spacing_mm)
