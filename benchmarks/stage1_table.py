@@ -14,7 +14,6 @@ does best on val's expert masks.
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import time
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks import rows as _rows
 from napari_wsseg import cam, jobs
 from napari_wsseg.cam.level import AtLevel
 from napari_wsseg.io import film_cache
@@ -56,7 +56,7 @@ GRID = tuple(round(0.1 + 0.05 * step, 2) for step in range(17))
 def main() -> None:
     """Train what is missing, or print the table."""
     options = _options()
-    rows = _read(options.out)
+    rows = _rows.read(options.out)
     if options.table:
         print(_table(rows))
         return
@@ -66,8 +66,7 @@ def main() -> None:
         if (arch, dropblock, seed) in known:
             continue
         row = _row(options, arch, dropblock, seed)
-        with options.out.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        _rows.append(options.out, row)
 
 
 def _options() -> argparse.Namespace:
@@ -81,12 +80,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
     parser.add_argument("--table", action="store_true")
     return parser.parse_args()
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def _row(

@@ -13,13 +13,13 @@ cut at one half and at the threshold that does best on val's expert masks.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import rows as _rows
 from benchmarks import stage1_table
 from napari_wsseg.io import film_cache
 from napari_wsseg.io.project import Project
@@ -38,15 +38,14 @@ CUTS = (0.02, 0.05, *stage1_table.GRID)
 def main() -> None:
     """Train what is missing, or print the table."""
     options = _options()
-    rows = stage1_table._read(options.out)
+    rows = _rows.read(options.out)
     if options.table:
         print(_table(rows))
         return
     for seed in options.seeds:
         if seed not in {row["seed"] for row in rows}:
             row = _row(options, seed)
-            with options.out.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            _rows.append(options.out, row)
 
 
 def _options() -> argparse.Namespace:

@@ -97,6 +97,14 @@ def naming(what: Path | str) -> Iterator[None]:
         raise DataError(f"{what}: {error}") from (error.__cause__ or error)
 
 
+def one_line(error: BaseException) -> str:
+    """Return what somebody else's error says, in one line of 200 characters at most.
+
+    Decoders quote what they read; an error that says nothing is called by its kind.
+    """
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 class JobFailed(WssegError):
     """A job could not be finished; exit code 4."""
 

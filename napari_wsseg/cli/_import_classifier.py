@@ -11,6 +11,7 @@ from napari_wsseg.cli import _output
 from napari_wsseg.jobs import UsageError
 
 if TYPE_CHECKING:
+    from trainers.tasks.imported_classifier import ImportedClassifier
     from trainers.tasks.known_classifiers import KnownClassifier
 
 SIZE = 320
@@ -89,12 +90,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Take the classifier over, use it, and say what was not used of the file."""
     if not arguments.arch or not arguments.findings:
         raise UsageError("name the network with --arch and its outputs with --findings")
-    from napari_wsseg.cli import _training as training
+    from napari_wsseg.cli import _training
     from napari_wsseg.io.project import Project
-    from trainers.tasks import imported_classifier as _imported_classifier
+    from trainers.tasks import imported_classifier
 
     with Project.open(arguments.project) as project:
-        taken = _imported_classifier.import_classifier(
+        taken = imported_classifier.import_classifier(
             project,
             arguments.file,
             arch=arguments.arch,
@@ -106,17 +107,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
     _report(arguments, taken)
     if not arguments.no_adopt:
-        training.adopt(arguments.project, {"classifier": taken.run})
+        _training.adopt(arguments.project, {"classifier": taken.run})
     if arguments.json:
-        _output.program(
-            {
-                "status": "done",
-                "run": taken.run,
-                "missing": [],
-                "unexpected": list(taken.unexpected),
-                "left_out": list(taken.left_out),
-            }
-        )
+        _output.program(_record(taken))
     return 0
 
 
@@ -124,18 +117,17 @@ def run_from(arguments: argparse.Namespace) -> int:
     """Take over a classifier that a library or a file's keys describe."""
     if arguments.file is not None or arguments.arch:
         raise UsageError("--from says what the network is: leave out FILE and --arch")
-    from napari_wsseg.cli import _training as _jobs
+    from napari_wsseg.cli import _training
     from napari_wsseg.io.project import Project
-    from trainers.tasks import imported_classifier as _foreign
-    from trainers.tasks import known_classifiers as _known_classifiers
+    from trainers.tasks import imported_classifier, known_classifiers
 
     known = _settled(arguments, _found(arguments.source))
     with Project.open(arguments.project) as project:
         findings = [finding.name for finding in project.findings]
-        outputs = _known_classifiers.matched(
+        outputs = known_classifiers.matched(
             known.outputs, findings, _named(arguments.map)
         )
-        taken = _foreign.take_known(
+        taken = imported_classifier.take_known(
             project,
             known,
             outputs,
@@ -148,18 +140,14 @@ def run_from(arguments: argparse.Namespace) -> int:
     if taken.left_out:
         _output.person(f"not findings of this project: {', '.join(taken.left_out)}")
     if not arguments.no_adopt:
-        _jobs.adopt(arguments.project, {"classifier": taken.run})
+        _training.adopt(arguments.project, {"classifier": taken.run})
     _output.person(
         f"next: wsseg infer cam -p {arguments.project}, whose maps need no training"
     )
     if arguments.json:
         _output.program(
             {
-                "status": "done",
-                "run": taken.run,
-                "missing": [],
-                "unexpected": list(taken.unexpected),
-                "left_out": list(taken.left_out),
+                **_record(taken),
                 "outputs": outputs,
                 "size": known.size,
                 "normalisation": known.normalisation,
@@ -167,6 +155,17 @@ def run_from(arguments: argparse.Namespace) -> int:
             }
         )
     return 0
+
+
+def _record(taken: ImportedClassifier) -> dict[str, Any]:
+    """Return what a program is told of a classifier that was taken over."""
+    return {
+        "status": "done",
+        "run": taken.run,
+        "missing": [],
+        "unexpected": list(taken.unexpected),
+        "left_out": list(taken.left_out),
+    }
 
 
 def _found(source: list[str]) -> KnownClassifier:
@@ -230,7 +229,7 @@ def _named(arguments: list[str]) -> dict[str, str]:
     return named
 
 
-def _report(arguments: argparse.Namespace, taken: Any) -> None:
+def _report(arguments: argparse.Namespace, taken: ImportedClassifier) -> None:
     _output.person(f"{arguments.file.name} is run {taken.run}; no tensor is missing")
     if taken.unexpected:
         _output.person(f"not used of the file: {', '.join(taken.unexpected)}")

@@ -42,6 +42,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask the guest; write what it proposes, which no project holds yet."""
+    from napari_wsseg.export.exporting.film_png import png
     from napari_wsseg.io import atomic
     from napari_wsseg.io.project import Project
     from napari_wsseg.pipeline.guest import Guest, Prompt
@@ -67,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     with Guest(command, answer_seconds=arguments.seconds) as guest:
         mask = guest.propose(pixels, prompt)
         name = guest.name
-    data = _png(mask)
+    data = png(mask)
     atomic.write(arguments.out, lambda file: file.write(data))
     _output.person(f"{name} proposes {int(mask.sum())} px of {arguments.finding}")
     if arguments.json:
@@ -80,17 +81,6 @@ def run(arguments: argparse.Namespace) -> int:
             }
         )
     return 0
-
-
-def _png(mask: object) -> bytes:
-    import io
-
-    import numpy as np
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(np.asarray(mask)).save(file, "PNG")
-    return file.getvalue()
 
 
 def _point(word: str) -> tuple[float, float, bool]:

@@ -26,20 +26,20 @@ ENDING = ".pr.dcm"
 @with_identity
 def write(chosen: Selection) -> Iterator[Item]:
     """Yield ``<film>.pr.dcm``; a film without a drawn finding has none."""
-    for one in _dicom_objects.films(chosen):
-        if not isinstance(one, tuple):
-            yield one
-            continue
-        case, source, masks = one
-        if source.image.get("SamplesPerPixel", 1) != 1:
-            reason = f"{case.name}: is in colour, which no such state can show"
-            yield Note("skipped", reason)
-            continue
-        drawn = {finding: mask for finding, mask in masks.items() if mask.any()}
-        if not drawn:
-            reason = f"{case.name}: no finding is drawn, so there is nothing to outline"
-            yield Note("skipped", reason)
-            continue
+    yield from _dicom_objects.per_film(chosen, partial(_files, chosen))
+
+
+def _files(
+    chosen: Selection, case: Case, source: Source, masks: Mapping[str, Mask]
+) -> Iterator[Item]:
+    drawn = {finding: mask for finding, mask in masks.items() if mask.any()}
+    if source.image.get("SamplesPerPixel", 1) != 1:
+        reason = "is in colour, which no such state can show"
+        yield Note("skipped", f"{case.name}: {reason}")
+    elif not drawn:
+        reason = "no finding is drawn, so there is nothing to outline"
+        yield Note("skipped", f"{case.name}: {reason}")
+    else:
         made = partial(state, chosen, case, source, drawn)
         yield File(chosen.place(case, ENDING), _dicom_objects.file(made))
 

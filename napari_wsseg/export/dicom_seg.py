@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from napari_wsseg.export import (
-    File,
     Found,
     Item,
     Note,
@@ -30,7 +29,7 @@ from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.dicom import guard
 from napari_wsseg.io.films import limits as _limits
-from napari_wsseg.jobs import DataError, naming
+from napari_wsseg.jobs import DataError, naming, one_line
 from napari_wsseg.schema import Mask
 
 ENDING = ".seg.dcm"
@@ -44,13 +43,8 @@ _MOST_FRAMES = 512
 @with_identity
 def write(chosen: Selection) -> Iterator[Item]:
     """Yield ``<film>.seg.dcm``; de-identified, the film as ``<film>.dcm``, too."""
-    for one in _dicom_objects.films(chosen):
-        if not isinstance(one, tuple):
-            yield one
-            continue
-        case, source, masks = one
-        made = partial(_dicom_objects.segmentation, chosen, case, source, masks)
-        yield File(chosen.place(case, ENDING), _dicom_objects.file(made))
+    files = partial(_dicom_objects.segmentation_file, chosen, ENDING)
+    yield from _dicom_objects.per_film(chosen, files)
 
 
 @importers.register("dicom_seg")
@@ -185,8 +179,9 @@ def _parsed(path: Path, changed: int, size: int) -> Any:
     except DataError:
         raise
     except Exception as error:  # damaged files make pydicom raise nearly anything
-        text = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: not a DICOM segmentation ({text})") from error
+        raise DataError(
+            f"{path}: not a DICOM segmentation ({one_line(error)})"
+        ) from error
 
 
 def _without_bare_spacing(dataset: Any) -> None:
@@ -215,6 +210,7 @@ def _mask(path: Path, frames: Sequence[int], number: int, shape: Shape | None) -
             drawn = values == number if kind == "LABELMAP" else values > half
             mask |= np.asarray(drawn).reshape(size)
     except Exception as error:  # see above
-        text = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: segment {number} cannot be read ({text})") from error
+        raise DataError(
+            f"{path}: segment {number} cannot be read ({one_line(error)})"
+        ) from error
     return mask

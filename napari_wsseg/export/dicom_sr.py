@@ -44,15 +44,15 @@ _VERDICTS = {
 @with_identity
 def write(chosen: Selection) -> Iterator[Item]:
     """Yield ``<film>.sr.dcm`` and the ``<film>.seg.dcm`` that it is about."""
-    for one in _dicom_objects.films(chosen):
-        if not isinstance(one, tuple):
-            yield one
-            continue
-        case, source, masks = one
-        made = partial(_dicom_objects.segmentation, chosen, case, source, masks)
-        yield File(chosen.place(case, ".seg.dcm"), _dicom_objects.file(made))
-        make_report = partial(report, chosen, case, source, masks)
-        yield File(chosen.place(case, ENDING), _dicom_objects.file(make_report))
+    yield from _dicom_objects.per_film(chosen, partial(_files, chosen))
+
+
+def _files(
+    chosen: Selection, case: Case, source: Source, masks: Mapping[str, Mask]
+) -> Iterator[Item]:
+    yield from _dicom_objects.segmentation_file(chosen, ".seg.dcm", case, source, masks)
+    made = partial(report, chosen, case, source, masks)
+    yield File(chosen.place(case, ENDING), _dicom_objects.file(made))
 
 
 def report(

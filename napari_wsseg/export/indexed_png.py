@@ -24,7 +24,7 @@ from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.external import mask_values, tables
 from napari_wsseg.io.external import spreadsheet as _spreadsheet
 from napari_wsseg.io.films import limits as _limits
-from napari_wsseg.jobs import DataError, naming
+from napari_wsseg.jobs import DataError, naming, one_line
 from napari_wsseg.schema import Finding, Mask
 
 CHUNK = "wsseg findings"
@@ -177,8 +177,7 @@ def _opened(path: Path) -> Image.Image:
     except DataError:
         raise
     except Exception as error:  # damaged files make decoders raise nearly anything
-        text = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: not an indexed PNG ({text})") from error
+        raise DataError(f"{path}: not an indexed PNG ({one_line(error)})") from error
     if image.mode != "P":
         raise DataError(f"{path}: a PNG of kind {image.mode}, not an indexed one")
     return image

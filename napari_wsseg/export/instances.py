@@ -7,15 +7,14 @@ together.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from napari_wsseg.export import File, Item, formats
+from napari_wsseg.export.exporting.film_png import png
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
@@ -36,9 +35,7 @@ def write(chosen: Selection) -> Iterator[Item]:
 
 
 def _png(mask: Mask, field: NDArray[np.float32] | None) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(_lesions(mask, field).astype(np.uint16)).save(file, "PNG")
-    return file.getvalue()
+    return png(_lesions(mask, field).astype(np.uint16))
 
 
 def _lesions(mask: Mask, field: NDArray[np.float32] | None) -> NDArray[np.int32]:

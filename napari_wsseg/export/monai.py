@@ -10,18 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import partial
-from io import BytesIO
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from napari_wsseg.export import File, Item, Note, chexlocalize, formats
+from napari_wsseg.export.exporting.film_png import film_png, is_there, png
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError
-from napari_wsseg.schema import Case
 
 NAME = "dataset.json"
 
@@ -35,16 +30,16 @@ def write(chosen: Selection) -> Iterator[Item]:
     for case, masks in chosen.each():
         yield case
         name = chosen.place(case, "").replace("/", "__")
-        if not _is_there(chosen.project, case):
+        if not is_there(chosen.project, case):
             yield Note("skipped", f"{case.path}: the film is not there")
             continue
         image = f"images/{name}.png"
-        yield File(image, partial(_pixels, chosen.project, case))
+        yield File(image, partial(film_png, chosen.project, case))
         labels = []
         for number, finding in enumerate(chosen.findings, start=1):
             label = f"labels/{number}/{name}.png"
             mask = masks.get(finding, np.zeros(case.shape, bool))
-            yield File(label, partial(_png, mask.astype(np.uint8)))
+            yield File(label, partial(png, mask.astype(np.uint8)))
             labels.append(f"./{label}")
         lists[_KEYS[case.split]].append(
             {"image": f"./{image}", "label": labels, "drawn": [*masks]}
@@ -60,21 +55,3 @@ def write(chosen: Selection) -> Iterator[Item]:
     }
     text = json.dumps(metadata, indent=1, ensure_ascii=False)
     yield File(NAME, text.encode)
-
-
-def _is_there(project: Project, case: Case) -> bool:
-    try:
-        return project.image_path(case).exists()
-    except DataError:
-        return False
-
-
-def _pixels(project: Project, case: Case) -> bytes:
-    levels = np.rint(project.radiograph(case).pixels * np.float32(65535))
-    return _png(levels.astype(np.uint16))
-
-
-def _png(values: NDArray[Any]) -> bytes:
-    file = BytesIO()
-    Image.fromarray(values).save(file, "PNG")
-    return file.getvalue()

@@ -22,7 +22,7 @@ from napari_wsseg.io.external import label_names, mask_values
 from napari_wsseg.io.external import nifti as _nifti
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.films import limits as _limits
-from napari_wsseg.jobs import DataError, naming
+from napari_wsseg.jobs import DataError, naming, one_line
 from napari_wsseg.schema import Mask
 
 ENDINGS = (".nii.gz", ".nii")
@@ -181,8 +181,7 @@ def slice_of(path: Path) -> Slice:
     except DataError:
         raise
     except Exception as error:  # damaged files make nibabel raise nearly anything
-        text = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: not NIfTI ({text})") from error
+        raise DataError(f"{path}: not NIfTI ({one_line(error)})") from error
     known = unit == "mm" and min(spacing) > 0
     axes = (codes[first], codes[second]) if oriented else ("", "")
     return hung(plane, spacing if known else None, axes)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +28,13 @@ from napari_wsseg.export import (
     indexed_png,
     nifti,
 )
+from napari_wsseg.export.exporting.film_png import film_png, is_there, png
 from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.external import json_masks, mask_values
 from napari_wsseg.io.films import limits as _limits
-from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError, naming
-from napari_wsseg.schema import Case, Mask
+from napari_wsseg.jobs import DataError, naming, one_line
+from napari_wsseg.schema import Mask
 
 NAME = "dataset.json"
 
@@ -67,8 +66,8 @@ def write(chosen: Selection) -> Iterator[Item]:
         training += end == "Tr"
         labels = partial(_labels, chosen.findings, masks)
         yield File(f"labels{end}/{name}.png", labels)
-        if _is_there(chosen.project, case):
-            pixels = partial(_pixels, chosen.project, case)
+        if is_there(chosen.project, case):
+            pixels = partial(film_png, chosen.project, case)
             yield File(f"images{end}/{name}_0000.png", pixels)
         else:
             yield Note("skipped", f"{case.path}: the film is not there, its masks are")
@@ -113,29 +112,11 @@ def read(path: Path) -> Iterator[Found | Note]:
                 yield Found(film, finding, draw, remarks=remarks)
 
 
-def _is_there(project: Project, case: Case) -> bool:
-    try:
-        return project.image_path(case).exists()
-    except DataError:
-        return False
-
-
 def _labels(findings: Sequence[str], masks: Mapping[str, Mask]) -> bytes:
     values = np.zeros(next(iter(masks.values())).shape, np.uint8)
     for finding, mask in masks.items():
         values[mask] = findings.index(finding) + 1
-    return _png(values)
-
-
-def _pixels(project: Project, case: Case) -> bytes:
-    levels = np.rint(project.radiograph(case).pixels * np.float32(65535))
-    return _png(levels.astype(np.uint16))
-
-
-def _png(values: NDArray[Any]) -> bytes:
-    file = BytesIO()
-    Image.fromarray(values).save(file, "PNG")
-    return file.getvalue()
+    return png(values)
 
 
 def _dictionary(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -230,8 +211,7 @@ def _values(path: Path) -> NDArray[Any]:
     except DataError:
         raise
     except Exception as error:  # damaged files make decoders raise nearly anything
-        text = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: not a label map ({text})") from error
+        raise DataError(f"{path}: not a label map ({one_line(error)})") from error
     if values.ndim != 2:
         raise DataError(f"{path}: has colours, not the numbers of labels")
     return values

@@ -27,7 +27,7 @@ from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.external import mask_values
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.films import limits as _limits
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, one_line
 from napari_wsseg.schema import Case, Mask
 
 ENDING = ".seg.nrrd"
@@ -198,8 +198,7 @@ def _parsed(
     except DataError:
         raise
     except Exception as error:  # damaged files make nrrd raise nearly anything
-        text = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: not NRRD ({text})") from error
+        raise DataError(f"{path}: not NRRD ({one_line(error)})") from error
 
 
 def _values(path: Path, header: Mapping[str, Any], file: BinaryIO) -> NDArray[Any]:

@@ -29,7 +29,7 @@ from napari_wsseg.export.exporting.selection import Selection
 from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.external import json_masks
 from napari_wsseg.io.films import limits as _limits
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, one_line
 from napari_wsseg.ops import outlines
 from napari_wsseg.schema import Mask
 
@@ -125,8 +125,7 @@ def _read_names(table: Path) -> dict[int, str]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{table}: names no classes of YOLO ({error})") from error
     except yaml.YAMLError as error:
-        words = " ".join(str(error).split())[:200]
-        raise DataError(f"{table}: not YAML ({words})") from error
+        raise DataError(f"{table}: not YAML ({one_line(error)})") from error
 
 
 def _listed(path: Path) -> Mapping[str, Sequence[str]]:

@@ -23,7 +23,7 @@ from napari_wsseg.io.films import orientation as _orientation
 from napari_wsseg.io.films import source as _source
 from napari_wsseg.io.films.limits import check_shape, uid_of
 from napari_wsseg.io.films.read import Read, read_film
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, one_line
 from napari_wsseg.ops import windowing
 from napari_wsseg.schema import Radiograph
 
@@ -128,8 +128,7 @@ def _picture(file: BinaryIO) -> Read:
     except UnidentifiedImageError as error:
         raise DataError("not a PNG, JPEG, TIFF or DICOM image") from error
     except Exception as error:  # damaged files make decoders raise nearly anything
-        text = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"damaged image ({text})") from error
+        raise DataError(f"damaged image ({one_line(error)})") from error
     remarks = [LUMINANCE] if seen.colour is not None else []
     remarks += [_orientation.TURNED] if turned else []
     radiograph = Radiograph(

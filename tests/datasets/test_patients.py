@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
 
-from helpers.noise_dicom import film, save
+from helpers.noise_dicom import film
+from helpers.small_project import save_dicom
 from napari_wsseg.datasets.folder import import_folder
 from napari_wsseg.datasets.importing import splits as _splits
 from napari_wsseg.datasets.importing.report import ImportReport
@@ -22,7 +23,7 @@ def ward(place: Path, owners: list[tuple[str, str]]) -> Path:
     """Make a study folder a film; an owner is the patient's ID and the study's UID."""
     for number, (patient, study) in enumerate(owners):
         elements = {"PatientID": patient, "StudyInstanceUID": study}
-        save(film(number, **elements), place / f"study{number:03d}" / "IM0001")
+        save_dicom(film(number, **elements), place / f"study{number:03d}" / "IM0001")
     return place
 
 
@@ -121,7 +122,7 @@ def test_whose_film_it_is_is_read_and_damage_says_nothing(
 ) -> None:
     known = {"PatientID": " P1 ", "PatientIdentityRemoved": "YES"}
     dataset = film(1, StudyInstanceUID="1.2.3", **known)
-    path = save(dataset, tmp_path / "film.dcm")
+    path = save_dicom(dataset, tmp_path / "film.dcm")
     assert film_identity.read_owner(path)[:3] == (True, "P1", "1.2.3")
     path.write_bytes(path.read_bytes()[:200])
     assert film_identity.read_owner(path) == film_identity.FilmOwner()
@@ -130,7 +131,7 @@ def test_whose_film_it_is_is_read_and_damage_says_nothing(
     assert film_identity.read_owner(tmp_path / "film.png") is None
     dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     dataset.PixelData = np.zeros(10_000, np.uint16).tobytes()
-    bomb = save(dataset, tmp_path / "bomb.dcm")
+    bomb = save_dicom(dataset, tmp_path / "bomb.dcm")
     assert film_identity.read_owner(bomb)[:3] == (True, "P1", "1.2.3")
     monkeypatch.setattr(_limits, "MAX_FILE_BYTES", 10_000)
     assert film_identity.read_owner(bomb) == film_identity.FilmOwner(), (

@@ -18,7 +18,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
-from helpers.noise_dicom import film, save
+from helpers.noise_dicom import film
+from helpers.small_project import save_dicom
 from napari_wsseg.datasets.folder import import_folder
 from napari_wsseg.datasets.importing import resume as _resume
 from napari_wsseg.datasets.importing.report import ImportReport
@@ -47,7 +48,7 @@ def run(tmp_path: Path, images: Path) -> ImportReport:
 
 def test_files_without_an_ending_are_told_by_content(tmp_path: Path) -> None:
     images = tmp_path / "images"
-    save(film(1), images / "study" / "IM0001")
+    save_dicom(film(1), images / "study" / "IM0001")
     bare = film(2)
     bare.file_meta = FileMetaDataset()
     path = images / "study" / "IM0002"
@@ -80,8 +81,8 @@ def directory(names: list[str], path: Path) -> None:
 @pytest.mark.parametrize("by_file", [False, True])
 def test_a_dicomdir_says_what_is_a_film(tmp_path: Path, by_file: bool) -> None:
     disc = tmp_path / "disc"
-    save(film(1), disc / "images" / "im1")
-    save(film(2), disc / "images" / "im2")
+    save_dicom(film(1), disc / "images" / "im1")
+    save_dicom(film(2), disc / "images" / "im2")
     (disc / "viewer.exe").write_bytes(b"MZ" + bytes(100))
     directory(["IMAGES/IM1", "IMAGES/IM3"], disc / "DICOMDIR")
     paths, rejected = imported(tmp_path, disc / "DICOMDIR" if by_file else disc)
@@ -92,15 +93,15 @@ def test_a_dicomdir_says_what_is_a_film(tmp_path: Path, by_file: bool) -> None:
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/passwd"])
 def test_a_dicomdir_that_leads_out_is_not_believed(tmp_path: Path, name: str) -> None:
-    save(film(1), tmp_path / "disc" / "im1")
-    save(film(2), tmp_path / "outside")
+    save_dicom(film(1), tmp_path / "disc" / "im1")
+    save_dicom(film(2), tmp_path / "outside")
     directory([name], tmp_path / "disc" / "DICOMDIR")
     paths, rejected = imported(tmp_path, tmp_path / "disc")
     assert (paths, rejected) == (["im1"], {})
 
 
 def test_a_damaged_dicomdir_costs_nothing(tmp_path: Path) -> None:
-    save(film(1), tmp_path / "disc" / "im1")
+    save_dicom(film(1), tmp_path / "disc" / "im1")
     (tmp_path / "disc" / "DICOMDIR").write_bytes(bytes(128) + b"DICM" + b"\xff" * 50)
     report = run(tmp_path, tmp_path / "disc")
     assert (report.imported, report.rejected) == (1, ())
@@ -109,7 +110,7 @@ def test_a_damaged_dicomdir_costs_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("whole", [False, True])
 def test_archives_are_looked_into(tmp_path: Path, whole: bool) -> None:
-    save(film(1), tmp_path / "a.dcm")
+    save_dicom(film(1), tmp_path / "a.dcm")
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(
         tmp_path / "b.png"
     )
@@ -128,7 +129,7 @@ def test_archives_are_looked_into(tmp_path: Path, whole: bool) -> None:
 
 
 def test_a_damaged_archive_costs_the_others_nothing(tmp_path: Path) -> None:
-    save(film(1), tmp_path / "images" / "a.dcm")
+    save_dicom(film(1), tmp_path / "images" / "a.dcm")
     (tmp_path / "images" / "b.zip").write_bytes(b"PK\x03\x04" + bytes(50))
     paths, rejected = imported(tmp_path, tmp_path / "images")
     assert paths == ["a.dcm"]
@@ -136,8 +137,8 @@ def test_a_damaged_archive_costs_the_others_nothing(tmp_path: Path) -> None:
 
 
 def test_laterals_are_left_out_and_told_unless_they_are_wanted(tmp_path: Path) -> None:
-    save(film(1, ViewPosition="PA"), tmp_path / "images" / "pa.dcm")
-    save(film(2, ViewPosition="LL"), tmp_path / "images" / "ll.dcm")
+    save_dicom(film(1, ViewPosition="PA"), tmp_path / "images" / "pa.dcm")
+    save_dicom(film(2, ViewPosition="LL"), tmp_path / "images" / "ll.dcm")
     paths, rejected = imported(tmp_path, tmp_path / "images")
     assert paths == ["pa.dcm"]
     assert "--set lateral=yes" in rejected["ll.dcm"]
@@ -157,7 +158,7 @@ def test_laterals_are_left_out_and_told_unless_they_are_wanted(tmp_path: Path) -
 
 def test_one_remark_of_many_films_is_told_once(tmp_path: Path) -> None:
     for number in range(7):
-        save(film(number, Modality="CT"), tmp_path / "images" / f"{number}.dcm")
+        save_dicom(film(number, Modality="CT"), tmp_path / "images" / f"{number}.dcm")
     report = run(tmp_path, tmp_path / "images")
     assert report.imported == 7
     assert report.warnings == ("0.dcm and 6 more: modality CT is no radiograph's",)
@@ -195,14 +196,14 @@ def test_a_crash_or_a_hang_costs_one_film(monkeypatch: pytest.MonkeyPatch) -> No
 def test_where_no_process_can_be_started_the_film_is_read_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = save(film(1), tmp_path / "a.dcm")
+    path = save_dicom(film(1), tmp_path / "a.dcm")
     monkeypatch.setattr(_reader.sys, "executable", str(tmp_path / "nowhere"))
     found = film_facts.FactsReader().facts(path)
     assert found == film_facts.read_facts(path)
 
 
 def test_a_reading_process_says_what_this_one_would(tmp_path: Path) -> None:
-    good = save(film(1, ViewPosition="LL", Modality="CT"), tmp_path / "good.dcm")
+    good = save_dicom(film(1, ViewPosition="LL", Modality="CT"), tmp_path / "good.dcm")
     bad = tmp_path / "bad.dcm"
     bad.write_bytes(b"junk")
     reader = film_facts.FactsReader()
@@ -219,7 +220,7 @@ def test_an_import_that_was_stopped_goes_on_where_it_was(
     monkeypatch.setattr(_resume, "WORTH_SECONDS", 0.0)
     images = tmp_path / "images"
     for number in range(8):
-        save(film(number), images / f"{number}.dcm")
+        save_dicom(film(number), images / f"{number}.dcm")
     masks = tmp_path / "masks"
     (masks / "nodule").mkdir(parents=True)
     from napari_wsseg.datasets import datasets
@@ -231,7 +232,7 @@ def test_an_import_that_was_stopped_goes_on_where_it_was(
     left = sorted(p.name for p in tmp_path.iterdir())
     assert left == [".project.reading", "images", "masks"]
     assert b"dcm" not in (tmp_path / ".project.reading").read_bytes()
-    save(film(99), images / "0.dcm")  # changed meanwhile: read again
+    save_dicom(film(99), images / "0.dcm")  # changed meanwhile: read again
     asked = []
     real = film_facts.FactsReader.facts
 
@@ -251,7 +252,7 @@ def test_an_import_that_was_stopped_goes_on_where_it_was(
 
 
 def test_ctrl_c_leaves_no_project_and_no_process(tmp_path: Path) -> None:
-    data = save(film(1, side=900), tmp_path / "images" / "a.dcm").read_bytes()
+    data = save_dicom(film(1, side=900), tmp_path / "images" / "a.dcm").read_bytes()
     for number in range(40):
         other = data[:-1] + bytes([number % 16])
         (tmp_path / "images" / f"{number}.dcm").write_bytes(other)
@@ -289,7 +290,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def test_what_a_killed_import_left_is_swept_by_the_next(tmp_path: Path) -> None:
-    save(film(1), tmp_path / "images" / "a.dcm")
+    save_dicom(film(1), tmp_path / "images" / "a.dcm")
     left = tmp_path / ".project.0123abcd.partial"
     left.mkdir()
     (left / "index.sqlite").write_bytes(b"half")

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.export_project import INDEXED_SHAPE as SHAPE
+from helpers.export_project import indexed_films
 from napari_wsseg import jobs
 from napari_wsseg.cli import main
 from napari_wsseg.export import reading_back
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.run_lengths import siim_encode
-from napari_wsseg.schema import Case
 
-SHAPE = (64, 48)
 A, B = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
 A[10:20, 10:20] = B[30:40, 30:40] = True
 A_POLYGON = [10, 10, 20, 10, 20, 20, 10, 20]
@@ -28,14 +28,8 @@ B_POLYGON = [30, 30, 40, 30, 40, 40, 30, 40]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
-    (tmp_path / "images").mkdir()
-    with Project.create(
-        tmp_path / "p", findings=["nodule", "mass"], images=tmp_path / "images"
-    ) as made:
-        for number in range(2):
-            labels: dict[str, int | None] = {"nodule": 1, "mass": None}
-            name = f"a{number}.png"
-            made.add_case(Case(f"{number:016}", name, SHAPE, None, "train", labels))
+    labels = {"nodule": 1, "mass": None}
+    with indexed_films(tmp_path, ("a0.png", "a1.png"), labels) as made:
         yield made
 
 

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.export_project import INDEXED_SHAPE as SHAPE
+from helpers.export_project import indexed_films
 from helpers.small_project import dicom_film, grey, save_dicom
 from napari_wsseg import jobs
 from napari_wsseg.export import reading_back
@@ -25,7 +27,6 @@ from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.run_lengths import are_starts, siim_encode
 from napari_wsseg.schema import Case
 
-SHAPE = (64, 48)
 BOX = np.zeros(SHAPE, bool)
 BOX[10:20, 5:25] = True
 CORNERS = [5, 10, 25, 10, 25, 20, 5, 20]
@@ -33,14 +34,8 @@ CORNERS = [5, 10, 25, 10, 25, 20, 5, 20]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
-    (tmp_path / "images").mkdir()
-    with Project.create(
-        tmp_path / "project", findings=["nodule", "mass"], images=tmp_path / "images"
-    ) as made:
-        names = ("a.png", "b.dcm", "c d.png", "scan_0000.png", "1.2.3.4.5.101.png")
-        for number, name in enumerate(names):
-            labels = {"nodule": 1, "mass": 0}
-            made.add_case(Case(f"{number:016}", name, SHAPE, None, "train", labels))
+    names = ("a.png", "b.dcm", "c d.png", "scan_0000.png", "1.2.3.4.5.101.png")
+    with indexed_films(tmp_path, names, {"nodule": 1, "mass": 0}) as made:
         yield made
 
 

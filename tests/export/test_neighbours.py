@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.export_project import INDEXED_SHAPE as SHAPE
+from helpers.export_project import indexed_films
 from napari_wsseg import jobs
 from napari_wsseg.export import importers, reading_back
 from napari_wsseg.io.external.mask_values import Choice
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, UsageError
-from napari_wsseg.schema import Case
-
-SHAPE = (64, 48)
 
 
 def box(top: int, bottom: int, left: int, right: int) -> np.ndarray:
@@ -34,14 +33,8 @@ A, B = box(10, 20, 5, 25), box(30, 40, 8, 40)
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
-    (tmp_path / "images").mkdir()
-    with Project.create(
-        tmp_path / "project", findings=["nodule", "mass"], images=tmp_path / "images"
-    ) as made:
-        for number in range(2):
-            labels = {"nodule": 1, "mass": 0}
-            name = f"a{number}.png"
-            made.add_case(Case(f"{number:016}", name, SHAPE, None, "train", labels))
+    labels = {"nodule": 1, "mass": 0}
+    with indexed_films(tmp_path, ("a0.png", "a1.png"), labels) as made:
         yield made
 
 

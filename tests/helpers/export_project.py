@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Case
 
 SHAPE = (16, 11)
+INDEXED_SHAPE = (64, 48)
 
 
 def special_masks() -> dict[str, np.ndarray]:
@@ -52,3 +55,19 @@ def make_project(folder: Path, *, overlap: bool) -> Project:
         other = np.ones(SHAPE, bool) if overlap else ~mask
         made.put_mask(case_id, "nodule", other, reader="ann")
     return made
+
+
+@contextmanager
+def indexed_films(
+    folder: Path, names: Iterable[str], labels: Mapping[str, int | None]
+) -> Iterator[Project]:
+    """Make a project of two findings whose films are in the index alone."""
+    (folder / "images").mkdir()
+    with Project.create(
+        folder / "project", findings=["nodule", "mass"], images=folder / "images"
+    ) as made:
+        for number, name in enumerate(names):
+            made.add_case(
+                Case(f"{number:016}", name, INDEXED_SHAPE, None, "train", labels)
+            )
+        yield made

@@ -74,5 +74,6 @@ def dicom_film(stored: NDArray[Any], **elements: Any) -> Dataset:
 
 
 def save_dicom(dataset: Dataset, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     pydicom.dcmwrite(path, dataset, enforce_file_format=True)
     return path

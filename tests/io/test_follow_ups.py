@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 from pydicom.uid import generate_uid
 
-from helpers.noise_dicom import film, save
+from helpers.noise_dicom import film
+from helpers.small_project import save_dicom
 from napari_wsseg.datasets import nih14
 from napari_wsseg.datasets.chexpert import _taken
 from napari_wsseg.datasets.folder import import_folder
@@ -32,7 +33,7 @@ def test_an_import_keeps_the_order_of_a_patients_films_and_no_id_or_date(
     for number, (patient, date) in enumerate(TAKEN):
         elements = {"PatientID": patient, "StudyDate": date}
         one = film(number, StudyInstanceUID=generate_uid(), **elements)
-        save(one, tmp_path / "films" / f"film{number}.dcm")
+        save_dicom(one, tmp_path / "films" / f"film{number}.dcm")
     (tmp_path / "masks" / "nodule").mkdir(parents=True)
     report = import_folder(
         tmp_path / "p", tmp_path / "films", masks=tmp_path / "masks", names="keep"

@@ -19,7 +19,8 @@ import pytest
 from PIL import Image
 
 from helpers.dataset_trees import initialised, picture, text
-from helpers.noise_dicom import film, save
+from helpers.noise_dicom import film
+from helpers.small_project import save_dicom
 from napari_wsseg import cli
 from napari_wsseg.datasets.importing import chexpert_tables
 from napari_wsseg.export import importers
@@ -189,9 +190,9 @@ def test_commands_parse_no_foreign_file_themselves(
 ) -> None:
     images = tmp_path / "images"
     for number in range(2):
-        save(film(number, PatientIdentityRemoved="YES"), images / f"{number}.dcm")
+        save_dicom(film(number, PatientIdentityRemoved="YES"), images / f"{number}.dcm")
     with zipfile.ZipFile(images / "more.zip", "w") as archive:
-        archive.write(save(film(5), tmp_path / "five.dcm"), "five.dcm")
+        archive.write(save_dicom(film(5), tmp_path / "five.dcm"), "five.dcm")
     shape = film(0).pixel_array.shape
     Image.fromarray(np.arange(4800, dtype=np.uint8).reshape(60, 80)).save(
         images / "picture.png"

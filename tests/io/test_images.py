@@ -209,7 +209,7 @@ def test_a_dicom_film_that_is_off_is_named_once(
     dataset = noise_dicom.film(1)
     for keyword, value in damage.items():
         setattr(dataset, keyword, value)
-    path = noise_dicom.save(dataset, tmp_path / "film.dcm")
+    path = save_dicom(dataset, tmp_path / "film.dcm")
     with pytest.raises(DataError, match=reason) as refusal:
         read(path)
     assert str(refusal.value).startswith(f"{path}: ")

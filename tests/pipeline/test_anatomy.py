@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.chest_project import make_chests
 from napari_wsseg.cli import main
 from napari_wsseg.io import anatomy, stages
 from napari_wsseg.io.project import Project
@@ -18,7 +19,6 @@ from napari_wsseg.jobs import DataError, UsageError, finish
 from napari_wsseg.ops import metrics
 from napari_wsseg.ops.chest import measure
 from napari_wsseg.phantom import STRUCTURES, generate
-from napari_wsseg.phantom.dataset import write_dataset
 from napari_wsseg.pipeline.infer import infer
 from napari_wsseg.pipeline.inference import places
 from napari_wsseg.schema import ANATOMY, StageMaps
@@ -28,17 +28,9 @@ from napari_wsseg.schema import ANATOMY, StageMaps
 def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a project of four synthetic chests whose anatomy has been looked at."""
     folder = tmp_path_factory.mktemp("chests")
-    films = write_dataset(folder / "films", n=4, size=160, form="png", processes=1)
-    arguments = ["init", str(folder / "p"), "--images", str(films / "images")]
-    arguments += [
-        "--labels",
-        str(films / "labels.csv"),
-        "--masks",
-        str(films / "masks"),
-    ]
-    assert main(arguments) == 0
-    assert main(["infer", "anatomy", "-p", str(folder / "p")]) == 0
-    return folder / "p"
+    made = make_chests(folder, n=4, size=160)
+    assert main(["infer", "anatomy", "-p", str(made)]) == 0
+    return made
 
 
 def test_heart_and_lungs_are_found_without_any_training(chests: Path) -> None:
@@ -219,10 +211,7 @@ def test_a_prior_is_the_place_of_every_finding_that_has_none_of_its_own(
 def test_maps_are_made_anew_from_the_lowest_stage_on_when_a_prior_is_set(
     tmp_path: Path,
 ) -> None:
-    copy = tmp_path / "p"
-    films = write_dataset(tmp_path / "films", n=16, size=96, form="png", processes=1)
-    arguments = ["init", str(copy), "--images", str(films / "images")]
-    assert main([*arguments, "--labels", str(films / "labels.csv")]) == 0
+    copy = make_chests(tmp_path, n=16, size=96, masks=False)
     on = ["-p", str(copy)]
     tiny = ["size=64", "epochs=1", "batch=4", "device=cpu"]
     assert main(["train", "classifier", *on, "--set", *tiny]) == 0

@@ -11,13 +11,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from helpers.chest_project import make_chests, use_classifier
 from helpers.training import train
-from napari_wsseg.cli import main
 from napari_wsseg.io import film_cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, finish
 from napari_wsseg.phantom import generate, planting
-from napari_wsseg.phantom.dataset import write_dataset
 from napari_wsseg.phantom.planting import KINDS, kind_of, plant, spot
 from napari_wsseg.schema import Mask
 from trainers.data.batches import Labels
@@ -133,19 +132,9 @@ def test_names_of_data_sets_are_known() -> None:
 def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a project of synthetic chests with a classifier in use."""
     folder = tmp_path_factory.mktemp("planted")
-    films = write_dataset(folder / "films", n=16, size=96, form="png", processes=1)
-    arguments = ["init", str(folder / "p"), "--images", str(films / "images")]
-    arguments += [
-        "--labels",
-        str(films / "labels.csv"),
-        "--masks",
-        str(films / "masks"),
-    ]
-    assert main(arguments) == 0
-    run = train(folder / "p", "classifier", size=64, epochs=1, batch=4)
-    with Project.open(folder / "p", write=True) as project:
-        project.adopt("cam", run.folder.id, actor="test")
-    return folder / "p"
+    made = make_chests(folder, n=16, size=96)
+    use_classifier(made)
+    return made
 
 
 @pytest.mark.parametrize("recipe", ["segmentation", "chexseg"])

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from napari_wsseg.jobs import DataError, JobFailed, UsageError
+from napari_wsseg.jobs import DataError, JobFailed, UsageError, one_line
 from napari_wsseg.nn import backbones as _backbones
 from napari_wsseg.nn import pretrained
 
@@ -282,11 +282,10 @@ def _fetching(library: str, name: str, source: str) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except Exception as error:  # whatever a server, a cache or a pickle does
-        text = " ".join(str(error).split())[:200] or type(error).__name__
         raise JobFailed(
-            f"{library} could not fetch or read {name} ({text}); without a network, "
-            f"save the state dict where there is one and give --from FILE; it is at "
-            f"{source}"
+            f"{library} could not fetch or read {name} ({one_line(error)}); "
+            "without a network, save the state dict where there is one and give --from "
+            f"FILE; it is at {source}"
         ) from error
 
 

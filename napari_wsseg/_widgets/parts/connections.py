@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from psygnal import SignalInstance
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QCoreApplication, QObject
 
 
 def listen(
@@ -31,3 +31,10 @@ def listen(
                 signal.disconnect(answer, missing_ok=True)
 
     panel.destroyed.connect(let_go)
+
+
+def at_quit(answer: Callable[[], object]) -> None:
+    """Call `answer` when the program ends, if it has an event loop."""
+    application = QCoreApplication.instance()
+    if application is not None:
+        application.aboutToQuit.connect(answer)

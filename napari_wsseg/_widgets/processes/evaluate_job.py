@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from qtpy.QtCore import QCoreApplication, QObject, Signal
+from qtpy.QtCore import QObject, Signal
 
+from napari_wsseg._widgets.parts.connections import at_quit
 from napari_wsseg._widgets.processes.events import Ended, Event, Step
 from napari_wsseg._widgets.processes.jobs import Job
 from napari_wsseg._widgets.processes.requests import Request
@@ -27,9 +28,7 @@ class Evaluation(QObject):
         super().__init__(parent)
         self.words = ""
         self._job: Job | None = None
-        application = QCoreApplication.instance()
-        if application is not None:
-            application.aboutToQuit.connect(self.stop)
+        at_quit(self.stop)
 
     @property
     def busy(self) -> bool:

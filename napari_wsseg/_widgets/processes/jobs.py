@@ -14,8 +14,9 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 from napari.qt.threading import create_worker
-from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_wsseg._widgets.parts.connections import at_quit
 from napari_wsseg._widgets.processes.child import Child, Patience, pump
 from napari_wsseg._widgets.processes.events import (
     CellDone,
@@ -272,9 +273,7 @@ class Jobs(QObject):
         self.current: Job | None = None
         self.due = False
         self._patience = patience
-        application = QCoreApplication.instance()
-        if application is not None:
-            application.aboutToQuit.connect(self.close)
+        at_quit(self.close)
         # A program that ends without an event loop (a test, a script) still must not
         # leave a training behind.
         atexit.register(_close_if_alive, weakref.ref(self))

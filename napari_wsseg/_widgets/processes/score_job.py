@@ -11,9 +11,9 @@ import weakref
 from collections import deque
 from pathlib import Path
 
-from qtpy.QtCore import QCoreApplication, QObject, Signal
+from qtpy.QtCore import QObject, Signal
 
-from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.connections import at_quit, listen
 from napari_wsseg._widgets.parts.formatting import count
 from napari_wsseg._widgets.processes.events import Ended, Event, Step
 from napari_wsseg._widgets.processes.jobs import Job
@@ -51,9 +51,7 @@ class Scoring(QObject):
         listen(self, self._on_project, session.project_changed)
         listen(self, self._on_stages, session.stages_changed)
         listen(self, self.stop, session.closing)
-        application = QCoreApplication.instance()
-        if application is not None:
-            application.aboutToQuit.connect(self.stop)
+        at_quit(self.stop)
 
     @property
     def busy(self) -> bool:

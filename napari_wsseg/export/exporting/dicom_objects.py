@@ -156,6 +156,46 @@ def _earlier(chosen: Selection, study: str, series: str, own: str) -> list[str]:
     return uids[: uids.index(own)] if own in uids else uids
 
 
+def per_film(
+    chosen: Selection,
+    write: Callable[[Case, Source, Mapping[str, Mask]], Iterator[Item]],
+) -> Iterator[Item]:
+    """Yield what is written of each film, and what `films` says besides.
+
+    Parameters
+    ----------
+    chosen
+        What is exported.
+    write
+        Yields a film's files, of what `films` yields of it.
+    """
+    for one in films(chosen):
+        if isinstance(one, tuple):
+            yield from write(*one)
+        else:
+            yield one
+
+
+def segmentation_file(
+    chosen: Selection,
+    ending: str,
+    case: Case,
+    source: Source,
+    masks: Mapping[str, Mask],
+) -> Iterator[Item]:
+    """Yield the file of a film's segmentation.
+
+    Parameters
+    ----------
+    chosen, case, source, masks
+        As in `segmentation`.
+    ending
+        Of the file's name.
+    """
+    made = partial(segmentation, chosen, case, source, masks)
+    yield File(chosen.place(case, ending), file(made))
+
+
 def segmentation(
     chosen: Selection, case: Case, source: Source, masks: Mapping[str, Mask]
 ) -> Any:

@@ -12,7 +12,7 @@ from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.films import deep as _deep
 from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.io.films import orientation as _orientation
-from napari_wsseg.jobs import DataError, naming
+from napari_wsseg.jobs import DataError, naming, one_line
 from napari_wsseg.schema import Mask
 
 ENDINGS = (".png", ".tif", ".tiff", ".gif", ".bmp", ".jpg", ".jpeg")
@@ -66,8 +66,7 @@ def read(
     except DataError:
         raise
     except Exception as error:  # damaged files make decoders raise nearly anything
-        text = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: not a mask image ({text})") from error
+        raise DataError(f"{path}: not a mask image ({one_line(error)})") from error
 
 
 def _check_size(
