@@ -93,7 +93,8 @@ def measure(folder: Path, count: int) -> dict[str, float]:
     """Measure a project of so many cases."""
     from napari_wsseg._widgets.worklist.model import COLUMNS, FILTERS, WorklistModel
     from napari_wsseg.io.project import Project
-    from napari_wsseg.session import Session, reading_order
+    from napari_wsseg.session import Session
+    from napari_wsseg.session.case_list import reading_order
 
     small, place = folder / "small", folder / "large"
     make(small, 1)

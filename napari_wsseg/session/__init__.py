@@ -19,6 +19,7 @@ from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import STAGES, Decision, Mask
 from napari_wsseg.session import adjudication, open_case
 from napari_wsseg.session.background import Background, Inline
+from napari_wsseg.session.case_list.reading_list import ReadingList
 from napari_wsseg.session.case_loader import Loader
 from napari_wsseg.session.decision_commands import DecisionCommands
 from napari_wsseg.session.decisions import Deciding
@@ -30,7 +31,6 @@ from napari_wsseg.session.expert_masks import ExpertMasks, Recovered
 from napari_wsseg.session.label_commands import LabelCommands
 from napari_wsseg.session.open_case import OpenedCase, Shown
 from napari_wsseg.session.reader_commands import ReaderCommands
-from napari_wsseg.session.reading_list import ReadingList
 from napari_wsseg.session.reading_mode import Reading
 from napari_wsseg.session.shown_runs import Showing
 from napari_wsseg.session.stage_commands import StageCommands

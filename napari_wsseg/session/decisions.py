@@ -10,9 +10,9 @@ import numpy as np
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import ACCEPTING, Annotation, Decision, Mask, Verdict
+from napari_wsseg.session.case_list.reading_list import ReadingList
 from napari_wsseg.session.effort.starts import BLANK, Changed, Start
 from napari_wsseg.session.open_case import OpenedCase
-from napari_wsseg.session.reading_list import ReadingList
 from napari_wsseg.session.reading_mode import Reading
 from napari_wsseg.session.view import Looking
 

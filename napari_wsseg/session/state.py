@@ -13,6 +13,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case, LabelVersion, Mask
 from napari_wsseg.session.background import Background
+from napari_wsseg.session.case_list.reading_list import ReadingList
 from napari_wsseg.session.case_loader import Loader
 from napari_wsseg.session.decisions import Deciding
 from napari_wsseg.session.effort import candidates
@@ -23,7 +24,6 @@ from napari_wsseg.session.effort.starts import Start
 from napari_wsseg.session.expert_masks import ExpertMasks
 from napari_wsseg.session.grey_window import Toning
 from napari_wsseg.session.open_case import OpenedCase, Shown
-from napari_wsseg.session.reading_list import ReadingList
 from napari_wsseg.session.reading_mode import Reading
 from napari_wsseg.session.shown_runs import Showing
 from napari_wsseg.session.versions import Comparing

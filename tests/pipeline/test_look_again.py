@@ -15,7 +15,7 @@ from napari_wsseg.io.project import INDEX, Project
 from napari_wsseg.ops import masks
 from napari_wsseg.pipeline import look_again
 from napari_wsseg.schema import StageSettings
-from napari_wsseg.session import reading_order
+from napari_wsseg.session.case_list import reading_order
 
 #: The hot upper left quarter of the square, on films of 96 × 80 in it.
 HOT = np.s_[:48, :40]

@@ -7,8 +7,8 @@ import random
 import numpy as np
 
 from napari_wsseg.schema import Decision, Verdict
-from napari_wsseg.session.case_columns import CaseSet, CaseValues
-from napari_wsseg.session.reading_list import STATUSES, CaseList, ReadingList
+from napari_wsseg.session.case_list.case_columns import CaseSet, CaseValues
+from napari_wsseg.session.case_list.reading_list import STATUSES, CaseList, ReadingList
 
 IDS = [f"{number:016x}" for number in (7, 3, 9, 1, 12, 5)]
 PLACES = {case_id: place for place, case_id in enumerate(IDS)}

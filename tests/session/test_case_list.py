@@ -13,8 +13,9 @@ from helpers import noise_project
 from napari_wsseg._widgets.worklist.model import WorklistModel
 from napari_wsseg.io.project import INDEX, Project
 from napari_wsseg.schema import Case
-from napari_wsseg.session import Session, reading_list
-from napari_wsseg.session.reading_list import CaseList
+from napari_wsseg.session import Session
+from napari_wsseg.session.case_list import reading_list
+from napari_wsseg.session.case_list.reading_list import CaseList
 from napari_wsseg.session.reading_mode import Mode
 
 

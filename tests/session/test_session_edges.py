@@ -11,7 +11,8 @@ import pytest
 from helpers import noise_project
 from helpers.noise_project import Clock, blob
 from napari_wsseg.io.project import Project
-from napari_wsseg.session import Session, reading_order
+from napari_wsseg.session import Session
+from napari_wsseg.session.case_list import reading_order
 from napari_wsseg.session.expert_masks import IDLE_SECONDS
 
 

@@ -16,8 +16,9 @@ from qtpy.QtGui import QColor
 
 from napari_wsseg.pipeline.agreement import SAME_DICE
 from napari_wsseg.schema import Case
-from napari_wsseg.session import Session, reading_order
-from napari_wsseg.session.reading_list import STATUSES
+from napari_wsseg.session import Session
+from napari_wsseg.session.case_list import reading_order
+from napari_wsseg.session.case_list.reading_list import STATUSES
 
 COLUMNS = ("Status", "Film", "Findings", "Uncertain", "Reader", "Split")
 FILTERS = (

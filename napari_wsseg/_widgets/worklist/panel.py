@@ -34,7 +34,7 @@ from napari_wsseg._widgets.parts.worker_thread import Latest
 from napari_wsseg._widgets.worklist import uncertainty as _uncertainty
 from napari_wsseg._widgets.worklist.model import COLUMNS, FILTERS, WorklistModel
 from napari_wsseg.schema import STAGES
-from napari_wsseg.session import reading_order
+from napari_wsseg.session.case_list import reading_order
 
 _WIDTHS = (80, 112, 92, 84, 56, 44)
 """Of the columns, until they are given what room there is."""

@@ -11,7 +11,7 @@ from helpers import noise_project
 from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline import film_orders
-from napari_wsseg.session import reading_order
+from napari_wsseg.session.case_list import reading_order
 
 pytestmark = pytest.mark.gui
 

@@ -14,7 +14,8 @@ from helpers.noise_project import make_project
 from napari_wsseg._widgets.worklist.model import FILTERS, WorklistModel
 from napari_wsseg.io.project import Project
 from napari_wsseg.schema import Case
-from napari_wsseg.session import Session, reading_order
+from napari_wsseg.session import Session
+from napari_wsseg.session.case_list import reading_order
 
 FILMS = 5000
 

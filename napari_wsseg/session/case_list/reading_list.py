@@ -24,7 +24,7 @@ from napari_wsseg.jobs import DataError
 from napari_wsseg.pipeline import agreement
 from napari_wsseg.pipeline.agreement import FINISHED
 from napari_wsseg.schema import Case, Decision, Verdict
-from napari_wsseg.session.case_columns import CaseSet, CaseValues
+from napari_wsseg.session.case_list.case_columns import CaseSet, CaseValues
 from napari_wsseg.session.reading_mode import Reading
 
 SEEN_HOURS = 24

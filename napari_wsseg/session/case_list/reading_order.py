@@ -13,7 +13,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.ops import masks
 from napari_wsseg.ops.tally import Overlap
 from napari_wsseg.pipeline import agreement, film_orders, look_again
-from napari_wsseg.session.reading_list import ReadingList
+from napari_wsseg.session.case_list.reading_list import ReadingList
 
 NAME, UNCERTAIN, READERS, MACHINE, AGAIN, DATE, RANDOM = (
     "Name",
