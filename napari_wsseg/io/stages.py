@@ -110,7 +110,7 @@ def write(
     maps
         Scores are rounded to float16. What an earlier drawing left of the stage goes.
     packed
-        Keep them as `map_shards.encode` does, to be joined by `pack`.
+        Keep them as `napari_wsseg.io.files.map_codec` does, to be joined by `pack`.
     wanted
         Places of findings that are then kept however improbable.
 

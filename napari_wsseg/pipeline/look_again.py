@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import masks
 from napari_wsseg.ops.tally import Overlap
-from napari_wsseg.pipeline import film_orders
+from napari_wsseg.pipeline.ordering import film_views
 from napari_wsseg.schema import ACCEPTING, Mask
 
 TEMPERATURE = 0.1
@@ -88,7 +88,7 @@ def _each(project: Project) -> Iterator[Quality]:
     verdicts = project.decisions()
     films = [c for c, one in verdicts.items() if one.verdict in ACCEPTING]
     findings = [finding.name for finding in project.findings]
-    for case, seen in film_orders.views(project, films):
+    for case, seen in film_views.views(project, films):
         stage = seen.last
         drawn = project.expert_masks(case.id)
         for k, name in enumerate(findings):

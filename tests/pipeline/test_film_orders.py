@@ -15,7 +15,9 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.pipeline import film_orders
-from napari_wsseg.pipeline.film_orders import ORDERS, Views
+from napari_wsseg.pipeline.film_orders import ORDERS
+from napari_wsseg.pipeline.ordering import film_views, ranking
+from napari_wsseg.pipeline.ordering.film_views import Views
 from napari_wsseg.schema import StageMaps, StageSettings
 
 SIDE = noise_project.SQUARE
@@ -39,16 +41,16 @@ def square(size: int) -> np.ndarray:
 
 
 def test_after_two_films_with_a_finding_comes_a_negative_one() -> None:
-    assert film_orders.mixed("abcde", "xyz") == [*"abxcdyez"]
-    assert film_orders.mixed("", "xy") == [*"xy"]
-    assert film_orders.mixed("abcdef", "x") == [*"abxcdef"]
+    assert ranking.mixed("abcde", "xyz") == [*"abxcdyez"]
+    assert ranking.mixed("", "xy") == [*"xy"]
+    assert ranking.mixed("abcdef", "x") == [*"abxcdef"]
 
 
 def test_an_outline_is_doubtful_where_the_score_near_it_is() -> None:
-    sure = film_orders.outline_doubt(views(square(20), score=0.99))
-    unsure = film_orders.outline_doubt(views(square(20), score=0.6))
+    sure = film_views.outline_doubt(views(square(20), score=0.99))
+    unsure = film_views.outline_doubt(views(square(20), score=0.6))
     assert sure < 0.1 < 0.9 < unsure
-    assert film_orders.outline_doubt(views(square(0))) == 1.0, "labelled, not drafted"
+    assert film_views.outline_doubt(views(square(0))) == 1.0, "labelled, not drafted"
 
 
 def test_doubt_far_from_the_outline_does_not_count() -> None:
@@ -56,36 +58,36 @@ def test_doubt_far_from_the_outline_does_not_count() -> None:
     score = one.scores["cam"].copy()
     score[:, 30:, 30:] = 0.49
     far = replace(one, scores={"cam": score})
-    assert film_orders.outline_doubt(far) == film_orders.outline_doubt(one)
+    assert film_views.outline_doubt(far) == film_views.outline_doubt(one)
 
 
 def test_stages_that_differ_more_come_before_those_that_agree() -> None:
-    alike = film_orders.stage_disagreement(views(square(20), square(20)))
-    other = film_orders.stage_disagreement(views(square(20), square(10)))
+    alike = film_views.stage_disagreement(views(square(20), square(20)))
+    other = film_views.stage_disagreement(views(square(20), square(10)))
     assert alike == 0
     assert other == pytest.approx(1 - 2 * 100 / 500)
-    assert film_orders.stage_disagreement(views(square(20))) == 0, "nothing to compare"
+    assert film_views.stage_disagreement(views(square(20))) == 0, "nothing to compare"
 
 
 def test_the_first_films_come_from_clusters_that_differ() -> None:
     rng = np.random.default_rng(0)
     centres = rng.normal(0, 50, (16, 8))
     points = np.repeat(centres, 10, 0) + rng.normal(0, 0.1, (160, 8))
-    first = film_orders.cluster_order(points)
+    first = ranking.cluster_order(points)
     assert sorted(first) == list(range(160))
     assert {place // 10 for place in first[:16]} == set(range(16))
-    assert film_orders.cluster_order(np.zeros((5, 3))) == [0, 1, 2, 3, 4]
-    assert film_orders.cluster_order(np.zeros((0, 3))) == []
+    assert ranking.cluster_order(np.zeros((5, 3))) == [0, 1, 2, 3, 4]
+    assert ranking.cluster_order(np.zeros((0, 3))) == []
 
 
 def test_power_goes_from_noise_to_greed() -> None:
     scores = np.linspace(0.1, 1, 50)
     greedy = list(np.argsort(-scores))
     rng = np.random.default_rng(0)
-    tops = [film_orders.power_order(scores, 0, rng)[0] for _ in range(400)]
+    tops = [ranking.power_order(scores, 0, rng)[0] for _ in range(400)]
     assert abs(np.mean(tops) - 24.5) < 3, "with no power any film may be the first"
-    assert film_orders.power_order(scores, 1e6, rng) == greedy
-    powers = [film_orders.power_after(n) for n in (0, 16, 64, 500)]
+    assert ranking.power_order(scores, 1e6, rng) == greedy
+    powers = [ranking.power_after(n) for n in (0, 16, 64, 500)]
     assert powers[0] == 1
     assert powers == sorted(powers)
     assert powers[2] == powers[3] == 100

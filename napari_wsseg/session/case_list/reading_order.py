@@ -13,6 +13,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.ops import masks
 from napari_wsseg.ops.tally import Overlap
 from napari_wsseg.pipeline import agreement, film_orders, look_again
+from napari_wsseg.pipeline.ordering import film_views
 from napari_wsseg.session.case_list.reading_list import ReadingList
 
 NAME, UNCERTAIN, READERS, MACHINE, AGAIN, DATE, RANDOM = (
@@ -162,7 +163,7 @@ def machine_against_expert(folder: Path, stage: str, run: str) -> dict[str, floa
             maps = stages.read(folder, stage, run, case_id)
             if maps is None:
                 continue
-            shape = film_orders.small_shape(project.case(case_id).shape, SIDE)
+            shape = film_views.small_shape(project.case(case_id).shape, SIDE)
             drafts = pipeline.stage_masks(maps, settings, shape)
             dices = [
                 Overlap.between(
