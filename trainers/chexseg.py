@@ -144,6 +144,8 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
     model, start = _segmenter.network(config, project, len(labels.findings), gate)
     yield Progress(0, 0, f"the encoder starts from {start}")
     val = _targets.expert(project, labels, labels.split("val"), config.size)
+    if not config.absent_weight:
+        val = val.shown()  # what is not learnt is not judged; the gate sees to it
     mix = TenthsSampler if config.compat else RatioSampler
     sampler = mix(
         _masks.pool(config.balance, targets, _teaching(config, targets, experts)),

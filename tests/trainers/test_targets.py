@@ -36,6 +36,10 @@ def test_masks_come_back_as_they_were_put() -> None:
     assert targets.rows() == {0, 3, 7, 40}
     drawn = {key for key, mask in masks.items() if mask.any()}
     assert targets.positive_rows() == {row for row, _ in drawn}
+    shown = targets.shown()
+    assert set(shown.pairs()) == drawn
+    for row, k in drawn:
+        assert (shown.take([row])[0, k] == targets.take([row])[0, k]).all()
     for k in range(3):
         assert targets.positive_rows(k) == {row for row, one in drawn if one == k}
         on = sum(int(mask.sum()) for (_, one), mask in masks.items() if one == k)

@@ -102,6 +102,16 @@ class Targets:
         kept._void = {row: mask for row, mask in self._void.items() if row in rows}
         return kept
 
+    def shown(self) -> Targets:
+        """Return the masks that show something; what is absent becomes unknown."""
+        kept = Targets(self.size, self.n_findings)
+        for row, finding in self.pairs():
+            if packed := self._masks.get(self._key(row, finding)):
+                area = int(self._areas[row, finding])
+                kept._set(row, finding, area, packed)
+        kept._void = dict(self._void)
+        return kept
+
     def take(self, rows: Sequence[int]) -> Tensor:
         """Return (B, K, size, size) uint8 in {0, 1, 255}."""
         shape = (len(rows), self.n_findings, self.size, self.size)
