@@ -2,79 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-
 from qtpy.QtCore import QModelIndex, Qt, QTimer
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QApplication,
     QButtonGroup,
     QComboBox,
     QGridLayout,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QLineEdit,
     QProgressBar,
     QPushButton,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.formatting import subdued
-from napari_wsseg._widgets.parts.worker_thread import Latest
-from napari_wsseg._widgets.worklist import uncertainty as _uncertainty
+from napari_wsseg._widgets.worklist.film_scores import FilmScores
+from napari_wsseg._widgets.worklist.film_table import FilmTable
 from napari_wsseg._widgets.worklist.model import COLUMNS, FILTERS, WorklistModel
-from napari_wsseg.schema import STAGES
 from napari_wsseg.session.case_list import reading_order
-
-_WIDTHS = (80, 112, 92, 84, 56, 44)
-"""Of the columns, until they are given what room there is."""
-
-_NARROWEST = 56
-_LISTED = 96
-"""Pixels that findings are given before longer names are."""
-_NAMES = 220
-"""Pixels of a name for which columns that matter less give way."""
-_MEASURED = 400
-"""Names, of thousands, by which the column is made wide enough."""
-
-_Measure = Callable[[Path, str, str], dict[str, float]]
-
-_MEASURES: Mapping[str, _Measure] = {
-    reading_order.MACHINE: reading_order.machine_against_expert,
-    reading_order.AGAIN: reading_order.accepted_again,
-}
-"""What an order goes by, where it is not how uncertain films are."""
 
 _UNCERTAIN = COLUMNS.index("Uncertain")
 _ORDERS = {1: reading_order.NAME, _UNCERTAIN: reading_order.UNCERTAIN}
 """Columns that there is an order of."""
-
-
-def shared(names: Sequence[str]) -> tuple[str, str]:
-    """Return what all names begin and end with, so long that leaving it out helps.
-
-    Something of every name is left.
-    """
-    if len(names) < 2:
-        return "", ""
-    begin = _prefix(names)[: min(map(len, names)) - 1]
-    end = _prefix([name[len(begin) + 1 :][::-1] for name in names])[::-1]
-    return (begin if len(begin) > 2 else ""), (end if len(end) > 2 else "")
-
-
-def _prefix(names: Sequence[str]) -> str:
-    first, last = min(names), max(names)
-    return first[: next((n for n, c in enumerate(first) if last[n : n + 1] != c), None)]
 
 
 class Worklist(QWidget):
@@ -85,10 +38,7 @@ class Worklist(QWidget):
         self.bench = bench
         self.session = bench.session
         self.model = WorklistModel(self.session)
-        self._scores = Latest(bench.scoring)
-        self._compared = Latest(bench.scoring)
-        self._sure = Latest(bench.scoring)
-        self._placed = Latest(bench.scoring)
+        self.scores = FilmScores(bench, self.model)
         self.title = QLabel()
         self.title.setStyleSheet("font-weight: bold;")
         self.search = QLineEdit()
@@ -122,9 +72,7 @@ class Worklist(QWidget):
         self.order.setSizeAdjustPolicy(fixed)
         self.order.setMinimumContentsLength(12)
         self.chips = _chips(self)
-        self._fitting = False
-        self._own_widths = preferences.widths()
-        self.table = self._table()
+        self.table = FilmTable(self.model)
         self.model.quiet = lambda: subdued(self.palette())
         self.empty = QLabel()
         self.empty.setWordWrap(True)
@@ -152,85 +100,10 @@ class Worklist(QWidget):
 
     # Building -----------------------------------------------------------------------
 
-    def _table(self) -> QTableView:
-        table = QTableView()
-        table.setModel(self.model)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        # Tab leads on to the next control; arrows move within the list.
-        table.setTabKeyNavigation(False)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        # Names of one series differ at their ends.
-        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        table.setItemDelegateForColumn(COLUMNS.index("Findings"), _Listed(table))
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(24)
-        # Measuring every row of thousands would take seconds: widths are set once.
-        header = table.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        header.setStretchLastSection(True)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
-        header.setSectionsClickable(True)
-        header.setSectionsMovable(True)
-        header.sectionClicked.connect(self._sort)
-        header.sectionResized.connect(self._resized)
-        for column, width in enumerate(_WIDTHS):
-            table.setColumnWidth(column, width)
-        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        return table
-
-    # Widths -------------------------------------------------------------------------
-
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Give the names and findings what room there is."""
         super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        """Let columns fill the table: names as long as they are, then findings.
-
-        Widths that the reader set are kept, from sitting to sitting; what does not fit
-        of a name is what all names share.
-        """
-        room = self.table.viewport()
-        if room is None or self._fitting:
-            return
-        self._fitting = True
-        kept = {**dict(enumerate(_WIDTHS)), **self._own_widths}
-        names = self._some_names()
-        metrics = self.table.fontMetrics()
-        longest = max((metrics.horizontalAdvance(n) for n in names), default=0)
-        wanted = min(longest + 14, _NAMES) + _LISTED
-        left = room.width() - kept[0]
-        for column in (3, 4, 5):
-            # What matters least gives way first where there is little room.
-            fits = left - kept[column] >= wanted
-            self.table.setColumnHidden(column, not fits)
-            left -= kept[column] if fits else 0
-        left = max(left, 2 * _NARROWEST)
-        film = self._own_widths.get(1, min(longest + 14, left - _LISTED))
-        film = max(_NARROWEST, min(film, left - _NARROWEST))
-        for column, width in {**kept, 1: film, 2: left - film}.items():
-            self.table.setColumnWidth(column, width)
-        begin, end = shared(names) if longest + 14 > film else ("", "")
-        self.model.cut_names(begin, end)
-        self._fitting = False
-
-    def _some_names(self) -> list[str]:
-        """Return names from both ends of a long list."""
-        ids = list(self.session.list.cases)
-        if len(ids) > _MEASURED:
-            ids = ids[: _MEASURED // 2] + ids[-_MEASURED // 2 :]
-        return [case.name for case in self.session.list.cases.many(ids)]
-
-    def _resized(self, column: int, before: int, after: int) -> None:
-        """Keep a width that the reader dragged."""
-        mouse = QApplication.mouseButtons() & Qt.MouseButton.LeftButton
-        if not self._fitting and mouse:
-            self._own_widths[column] = after
-            preferences.remember_widths(self._own_widths)
+        self.table.fit()
 
     def _lay_out(self) -> None:
         chips = QGridLayout()
@@ -264,7 +137,7 @@ class Worklist(QWidget):
         listen(self, self._on_project, session.project_changed)
         listen(self, self._on_case, session.case_changed)
         listen(self, self._on_status, session.status_changed, max_args=1)
-        listen(self, self._score, session.stages_changed)
+        listen(self, self.scores.measure, session.stages_changed)
         listen(self, session.measure_pace, session.project_changed, session.decided)
         listen(self, self._write_pace, session.pace_changed)
         listen(self, self._on_edited, session.edited, max_args=1)
@@ -275,6 +148,9 @@ class Worklist(QWidget):
         self.agree.clicked.connect(lambda: self.bench.agreement_wanted.emit())
         listen(self, self._search, self.bench.search_wanted)
         self.chips.buttonClicked.connect(lambda _: self._filter())
+        self.scores.reordered.connect(self._filter)
+        self.scores.changed.connect(self._redraw)
+        self.table.header_clicked.connect(self._sort)
         self.table.clicked.connect(self._clicked)
         self.table.activated.connect(self._clicked)
 
@@ -285,10 +161,10 @@ class Worklist(QWidget):
         self.title.setText(project.name if project else "")
         self.title.setToolTip(str(project.folder) if project else "")
         self.model.forget()
-        self._fit()
+        self.table.fit()
         self._follow_reader()
         self._filter()
-        self._score()
+        self.scores.measure()
 
     def _follow_reader(self) -> None:
         """Show who reads; a blind reader has no choice of order or of others' chips."""
@@ -349,7 +225,7 @@ class Worklist(QWidget):
         self.model.sort_by(None)
         self.table.horizontalHeader().setSortIndicatorShown(False)
         self._filter()
-        self._score()
+        self.scores.measure()
         self.bench.focus_canvas()
 
     def _on_case(self) -> None:
@@ -357,6 +233,11 @@ class Worklist(QWidget):
         if case is not None:
             self.model.touch(case.id)
         self._mark()
+
+    def _redraw(self) -> None:
+        viewport = self.table.viewport()
+        if viewport is not None:
+            viewport.update()
 
     def _mark(self) -> None:
         """Select the open case's row and keep it in sight."""
@@ -371,7 +252,7 @@ class Worklist(QWidget):
     def _on_status(self, case_id: str) -> None:
         self.model.touch(case_id)
         self._count()
-        self._score_readers()
+        self.scores.compare_readers()
 
     def _on_edited(self, finding: str) -> None:
         case = self.session.case
@@ -429,107 +310,10 @@ class Worklist(QWidget):
             self.session.go_to(self.model.shown[index.row()])
         self.bench.focus_canvas()
 
-    # Uncertainty --------------------------------------------------------------------
-
-    def _score(self) -> None:
-        """Work out, in the background, what the order on screen goes by."""
-        session, project = self.session, self.session.project
-        if project is None:
-            return
-        self._score_readers()
-        folder, order, shown = project.folder, self.model.order, session.showing.shown
-        ran = [(s, shown.runs[s]) for s in reversed(STAGES) if s in shown.runs]
-        if order == reading_order.READERS:
-            return
-        if order in reading_order.NEXT:
-            self._placed.submit(
-                lambda: reading_order.next_films(folder, order),
-                lambda found: self._take_places(order, *found),
-                self._not_scored,
-            )
-        if not ran:
-            self._scored(order, {})
-            return
-        stage, run = ran[0]
-        # What the machine hesitates about is worth a glance in every other order.
-        measure: _Measure = _uncertainty.scores
-        if session.reading.mode != "blind":
-            measure = _MEASURES.get(order, measure)
-        self._scores.submit(
-            lambda: measure(folder, stage, run),
-            lambda scores: self._scored(order, scores),
-            self._not_scored,
-        )
-        self._sure.submit(
-            lambda: _uncertainty.least_sure(folder, stage, run),
-            self._show_sure,
-            self._not_scored,
-        )
-
-    def _show_sure(self, found: Mapping[str, tuple[str, float]]) -> None:
-        self.model.least_sure = found
-        self.table.viewport().update()
-
-    def _score_readers(self) -> None:
-        """Compare readers; of a blind reading nothing is compared."""
-        project = self.session.project
-        if project is None or self.session.reading.mode == "blind":
-            return
-        folder = project.folder
-        self._compared.submit(
-            lambda: reading_order.between_readers(folder), self._apart, self._not_scored
-        )
-
-    def _apart(self, found: Mapping[str, float]) -> None:
-        if self.session.reading.mode == "blind":
-            return
-        changed = found != self.model.disagreeing
-        self.model.disagreeing = found
-        if self.model.order == reading_order.READERS:
-            self._scored(reading_order.READERS, found)
-        elif changed and self.model.filter == "Disagree":
-            self._filter()
-
-    def _scored(self, order: str, scores: Mapping[str, float]) -> None:
-        if order != self.model.order or scores == self.model.scores:
-            return
-        self.model.scores = scores
-        if order in (
-            reading_order.UNCERTAIN,
-            reading_order.READERS,
-            reading_order.MACHINE,
-            reading_order.AGAIN,
-        ):
-            self._filter()
-        else:
-            self.table.viewport().update()
-
-    def _take_places(self, order: str, places: Mapping[str, float], why: str) -> None:
-        if order == self.model.order and places != self.model.places:
-            self.model.places = places
-            self._filter()
-            if why:
-                self.session.message.emit(f"{why[0].upper()}{why[1:]}.")
-
-    def _not_scored(self, error: Exception) -> None:
-        self.session.message.emit(f"Films could not be ordered: {error}")
-
 
 def panel(bench: Workbench) -> QWidget:
     """Make the worklist of a workbench."""
     return Worklist(bench)
-
-
-class _Listed(QStyledItemDelegate):
-    """Cuts a list of findings at its end, so that the first one can be read."""
-
-    def initStyleOption(
-        self, option: QStyleOptionViewItem | None, index: QModelIndex
-    ) -> None:
-        """Take what the table says, but for where the text is cut."""
-        super().initStyleOption(option, index)
-        if option is not None:
-            option.textElideMode = Qt.TextElideMode.ElideRight
 
 
 def _chips(parent: QWidget) -> QButtonGroup:

@@ -23,7 +23,8 @@ from napari_wsseg._widgets.canvas.tool_bar import ToolBar
 from napari_wsseg._widgets.parts import screen
 from napari_wsseg._widgets.review.findings_table import FindingsTable
 from napari_wsseg._widgets.review.panel import Review
-from napari_wsseg._widgets.worklist.panel import Worklist, shared
+from napari_wsseg._widgets.worklist.film_table import shared
+from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.project_folder import settings
 from napari_wsseg.schema import PALETTE, Finding
@@ -174,7 +175,7 @@ def test_the_worklist_never_scrolls_sideways(many: Workbench) -> None:
     table = part(many, Worklist).table
     for width in (200, 300, 560):
         table.resize(width, 300)
-        part(many, Worklist)._fit()
+        part(many, Worklist).table.fit()
         header = table.horizontalHeader()
         shown = [c for c in range(header.count()) if not header.isSectionHidden(c)]
         assert sum(header.sectionSize(c) for c in shown) <= table.width()
