@@ -129,14 +129,7 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
     """
     project = context.project
     run = _targets.in_use(project, "cam", config.classifier_run)
-    backbone, header = networks.load(project.folder, run)
-    networks.require(header, "classifier", run)
-    if config.trunk != "classifier":
-        weights: pretrained.Weights = "imagenet"
-        if config.trunk_weights != "imagenet":
-            weights = Path(config.trunk_weights).expanduser()
-        backbone = _own_backbone(config, len(header["findings"]), weights)
-        header = _with_own_backbone(header, backbone)
+    backbone, header = _frozen_network(project, run, config)
     yield from infer.infer(
         project, "crf", run, device=config.device, cancel=context.cancel
     )
@@ -191,21 +184,8 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
                 **header,
                 "network": {**header["network"], "kind": "irnet", "placed": placed},
                 "classifier": run,
-                "displacement": config.displacement,
                 "seeds": pairs,
-                "walk": {
-                    "radius": config.walk_radius,
-                    "beta": config.walk_beta,
-                    "steps": config.walk_steps,
-                },
-                "thresholds": {
-                    "irnet": 0.5 if config.post_crf else config.walk_threshold
-                },
-                "post": _post_processing.header(
-                    crf=config.post_crf,
-                    min_area=config.post_min_area,
-                    cut=config.walk_threshold,
-                ),
+                **_spreading(config),
             },
             criterion="val_loss",
             higher_is_better=False,
@@ -215,6 +195,39 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
         config,
         context,
     )
+
+
+def _frozen_network(
+    project: Project, run: str, config: IrnetConfig
+) -> tuple[nn.Module, Mapping[str, Any]]:
+    """Return the network whose features the branches read, and its header."""
+    backbone, header = networks.load(project.folder, run)
+    networks.require(header, "classifier", run)
+    if config.trunk == "classifier":
+        return backbone, header
+    weights: pretrained.Weights = "imagenet"
+    if config.trunk_weights != "imagenet":
+        weights = Path(config.trunk_weights).expanduser()
+    backbone = _own_backbone(config, len(header["findings"]), weights)
+    return backbone, _with_own_backbone(header, backbone)
+
+
+def _spreading(config: IrnetConfig) -> dict[str, object]:
+    """Return what a checkpoint's header says of how heat is spread and cut."""
+    return {
+        "displacement": config.displacement,
+        "walk": {
+            "radius": config.walk_radius,
+            "beta": config.walk_beta,
+            "steps": config.walk_steps,
+        },
+        "thresholds": {"irnet": 0.5 if config.post_crf else config.walk_threshold},
+        "post": _post_processing.header(
+            crf=config.post_crf,
+            min_area=config.post_min_area,
+            cut=config.walk_threshold,
+        ),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train what is missing, compute every stage's maps, and use them."""
-    from napari_wsseg.io.project import Project
     from trainers.__main__ import settings_from
-    from trainers.engine import fingerprint as _fingerprint
 
     began = time.monotonic()
     cancel = threading.Event()
@@ -48,32 +46,12 @@ def run(arguments: argparse.Namespace) -> int:
             settings = _training.suited_settings(
                 arguments.project, arguments.preset, recipe
             )
-            settings |= _settings_for(recipe, given)
+            own = _settings_for(recipe, given)
+            settings |= own
             settings = {**_upstream(recipe, settings, done), **settings}
-            with Project.open(arguments.project) as project:
-                known = _fingerprint.same(project, recipe, settings)
-                why = "has the same inputs"
-                if not _settings_for(recipe, given):
-                    brought = _fingerprint.imported(project, recipe)
-                    if brought:
-                        known, why = brought, "was imported and is in use"
-            if known.done:
-                reporter.close()
-                _output.person(f"{recipe}: run {known.done} {why}; kept")
-                _training.complete_maps(
-                    arguments.project, recipe, known.done, reporter, cancel
-                )
-            end: _training.End = {"status": "done", "run": known.done}
-            end["metrics"] = dict(known.metrics)
-            if not known.done:
-                end = _training.execute(
-                    arguments.project,
-                    recipe,
-                    settings,
-                    reporter,
-                    cancel=cancel,
-                    resume=known.resumable,
-                )
+            end = _kept_or_trained(
+                arguments.project, recipe, settings, reporter, cancel, imported=not own
+            )
             reporter.close()
             ends[recipe] = end["metrics"]
             status, message = end["status"], end.get("message", "")
@@ -105,6 +83,45 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _output.program(last)
     return code
+
+
+def _kept_or_trained(
+    folder: Path,
+    recipe: str,
+    settings: dict[str, Any],
+    reporter: _output.Reporter,
+    cancel: threading.Event,
+    *,
+    imported: bool,
+) -> _training.End:
+    """Return how a recipe's training ended, which a run with the same inputs saves.
+
+    Parameters
+    ----------
+    folder, recipe, settings
+        The project's folder, and what is trained on it, how.
+    reporter, cancel
+        Told of the progress, and stops it.
+    imported
+        Whether a run that was imported and is in use saves it, too.
+    """
+    from napari_wsseg.io.project import Project
+    from trainers.engine import fingerprint as _fingerprint
+
+    with Project.open(folder) as project:
+        known = _fingerprint.same(project, recipe, settings)
+        why = "has the same inputs"
+        brought = _fingerprint.imported(project, recipe) if imported else None
+        if brought:
+            known, why = brought, "was imported and is in use"
+    if not known.done:
+        return _training.execute(
+            folder, recipe, settings, reporter, cancel=cancel, resume=known.resumable
+        )
+    reporter.close()
+    _output.person(f"{recipe}: run {known.done} {why}; kept")
+    _training.complete_maps(folder, recipe, known.done, reporter, cancel)
+    return {"status": "done", "run": known.done, "metrics": dict(known.metrics)}
 
 
 def _report_choice(arguments: argparse.Namespace) -> None:
