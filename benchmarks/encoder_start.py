@@ -60,19 +60,19 @@ def _row(options: argparse.Namespace, start: str, seed: int) -> dict[str, Any]:
     common = [f"seed={seed}", *options.set]
     network = ["arch=efficientnet_lite0", f"weights={STARTS[start]}"]
     _wsseg(project, "train", "classifier", *_preset(*network, *common))
-    found = {"placed": {split: _figures(project, split) for split in SPLITS}}
+    found = {"placed": {split: _metrics(project, split) for split in SPLITS}}
     encoder = ["encoder=timm-tf_efficientnet_lite0", f"arch={options.arch}"]
     init = f"init={STARTS[start] or 'random'}"
     learn = _preset("labels=crf", init, *encoder, *common)
     _wsseg(project, "train", "segmentation", *learn)
-    found["segmenter"] = {split: _figures(project, split) for split in SPLITS}
+    found["segmenter"] = {split: _metrics(project, split) for split in SPLITS}
     config = project / CONFIG
     before = config.read_text()
     config.write_text("places = false\n" + before)
     try:
         for stage in ("cam", "crf"):
             _wsseg(project, "infer", stage, "--again")
-        found["anywhere"] = {split: _figures(project, split) for split in SPLITS}
+        found["anywhere"] = {split: _metrics(project, split) for split in SPLITS}
     finally:
         config.write_text(before)
     return found
@@ -82,7 +82,7 @@ def _preset(*settings: str) -> list[str]:
     return ["--preset", "fast", "--set", *settings]
 
 
-def _figures(project: Path, split: str) -> dict[str, Any]:
+def _metrics(project: Path, split: str) -> dict[str, Any]:
     """Return AUROC, and overlap by stage: predicted, and with labels known."""
     evaluation = _wsseg(project, "evaluate", "--split", split, "--draws", "0")
     return {

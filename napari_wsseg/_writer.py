@@ -36,8 +36,8 @@ def write_png(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
             f"{path}: the layer has {labels.ndim} dimensions, a mask has 2; "
             "save one slice"
         )
-    several = np.count_nonzero(np.unique(labels)) > 1
-    image = _indexed(path, labels) if several else Image.fromarray(labels != 0)
+    has_regions = np.count_nonzero(np.unique(labels)) > 1
+    image = _indexed(path, labels) if has_regions else Image.fromarray(labels != 0)
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     atomic.write(Path(path), lambda file: file.write(buffer.getvalue()))

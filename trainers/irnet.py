@@ -285,12 +285,14 @@ def _own_backbone(
     )
 
 
-def _with_own_backbone(header: Mapping[str, Any], trunk: Classifier) -> dict[str, Any]:
+def _with_own_backbone(
+    header: Mapping[str, Any], backbone: Classifier
+) -> dict[str, Any]:
     """Return the classifier's header with the network and the input of its own."""
     colour = header["normalisation"] == "imagenet-rgb"
     return {
         **header,
-        "network": dict(trunk.spec),
+        "network": dict(backbone.spec),
         "normalisation": "imagenet-rgb" if colour else "imagenet",
         "detail": 0,
     }

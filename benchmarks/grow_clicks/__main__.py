@@ -187,8 +187,8 @@ def _walk(
     )
 
     rows, columns = (
-        (np.arange(count) * whole // count)
-        for count, whole in zip((height, width), sure.shape, strict=True)
+        (np.arange(count) * length // count)
+        for count, length in zip((height, width), sure.shape, strict=True)
     )
     rows = rows[:, None]
 

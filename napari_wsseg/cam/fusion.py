@@ -104,12 +104,12 @@ def multi_level(
     heat : (B, K, h, w)
         On the grid of the finest level, or on `grid`, in [0, 1].
     """
-    several = sorted(set(levels))
-    if len(several) < 2:
+    distinct = sorted(set(levels))
+    if len(distinct) < 2:
         raise ValueError(f"levels are {tuple(levels)}; give two or more of 1 to 5")
 
     heat = multi_scale(
-        _one_after_another(several, grid),
+        _one_after_another(distinct, grid),
         classifier,
         images,
         scales=scales,
@@ -118,7 +118,7 @@ def multi_level(
     )
     peaks = heat.amax((-2, -1), keepdim=True)
     relative = heat / peaks.clamp_min(torch.finfo(heat.dtype).tiny)
-    return torch.stack(relative.chunk(len(several), 1)).amax(0)
+    return torch.stack(relative.chunk(len(distinct), 1)).amax(0)
 
 
 def _one_after_another(levels: Sequence[int], grid: int | None) -> CamMethod:

@@ -82,10 +82,10 @@ def _packages() -> Check:
     if has_window():
         names.insert(1, "napari")
     try:
-        words = ", ".join(f"{name} {version(name)}" for name in names)
+        text = ", ".join(f"{name} {version(name)}" for name in names)
     except PackageNotFoundError as error:
         return Check("packages", False, f"{error} is not installed", INSTALL)
-    return Check("packages", True, words)
+    return Check("packages", True, text)
 
 
 def _sqlite() -> Check:

@@ -115,7 +115,7 @@ def _run_lengths(mask: Mask) -> dict[str, Any]:
 
 def _found(record: Mapping[str, Any]) -> Iterator[Found | Note]:
     notes: list[Note] = []
-    names, several = _by_id(record["categories"], "category", "name", notes)
+    names, ambiguous = _by_id(record["categories"], "category", "name", notes)
     films, many = _by_id(record["images"], "image", "file_name", notes)
     yield from notes
     parts: dict[str, dict[str, list[Any]]] = {key: {} for key in films}
@@ -131,7 +131,7 @@ def _found(record: Mapping[str, Any]) -> Iterator[Found | Note]:
         if key in parts and category in names:
             finding = str(names[category]["name"])
             parts[key].setdefault(finding, []).append(one)
-        elif key not in many and category not in several:
+        elif key not in many and category not in ambiguous:
             yield Note("skipped", f"annotation {one.get('id')}: of no film or finding")
     for key, own in parts.items():
         film = str(films[key]["file_name"])
@@ -147,17 +147,21 @@ def _by_id(
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Return entries by their id, and the ids of several that differ in `key`."""
     by_id: dict[str, dict[str, Any]] = {}
-    several: dict[str, None] = {}
+    ambiguous: dict[str, None] = {}
     for one in entries:
         if not isinstance(one, dict) or not {"id", key} <= one.keys():
             notes.append(Note("skipped", f"{kind} {str(one)[:40]}: no id and {key}"))
             continue
         known = by_id.setdefault(str(one["id"]), one)
         if str(known[key]) != str(one[key]):
-            several[str(one["id"])] = None
+            ambiguous[str(one["id"])] = None
     many = "several films" if kind == "image" else "several"
-    notes += [Note("skipped", f"{kind} {one}: {many} have this id") for one in several]
-    return {name: one for name, one in by_id.items() if name not in several}, [*several]
+    notes += [
+        Note("skipped", f"{kind} {one}: {many} have this id") for one in ambiguous
+    ]
+    return {name: one for name, one in by_id.items() if name not in ambiguous}, [
+        *ambiguous
+    ]
 
 
 def _united(

@@ -88,7 +88,7 @@ def _named_labels(path: Path, film: str) -> tuple[Mapping[int, str], str]:
     """Return names by label, as a table has them, and which labels it leaves out."""
     names, table = label_names.beside(path, _bare(PurePath(film).name))
     try:
-        present = mask_values.whole(slice_of(path).values) if names else []
+        present = mask_values.label_numbers(slice_of(path).values) if names else []
     except DataError:
         return {}, ""  # it is read again, and then told, when it is drawn
     named = {label: names[label] for label in present if label in names}

@@ -125,10 +125,10 @@ def _rows(path: Path) -> dict[str, list[str]]:
                     raise DataError(
                         f"{path.name} has no columns {' and '.join(_COLUMNS)}"
                     )
-                if several := [name for name in named if _CLASS.search(name)]:
+                if class_columns := [name for name in named if _CLASS.search(name)]:
                     raise DataError(
-                        f"{path.name} has a column {several[0]!r}: make a file of each "
-                        "finding, for one file is of one"
+                        f"{path.name} has a column {class_columns[0]!r}: make a file "
+                        "of each finding, for one file is of one"
                     )
                 name, runs = (named[column] or "" for column in _COLUMNS)
                 rows.setdefault(_spreadsheet.uncell(name.strip()), []).append(runs)

@@ -171,7 +171,7 @@ def _build(
     answers a write with an error, a page of a map with a signal that kills.
     """
     array = base.with_name(f"{base.name}-{uuid4().hex[:8]}.u8")
-    whole = False
+    complete = False
     planes = (3,) if project.colour else ()
     shape = (len(cases), *planes, size, size)
     try:
@@ -185,8 +185,8 @@ def _build(
                 yield from _decode(project, cases, size, file, known, kept)
             except (DataError, GeneratorExit, KeyboardInterrupt):
                 # A film that cannot be read, or a stop, costs no other film's work.
-                whole = len(kept) > (len(known.rows) if known else 0)
-                if whole:
+                complete = len(kept) > (len(known.rows) if known else 0)
+                if complete:
                     _finish(file, base, array, shape, kept)
                 raise
             _finish(file, base, array, shape, kept)
@@ -197,7 +197,7 @@ def _build(
             f"they take {int(np.prod(shape)) >> 20} MiB: free some space, then go on"
         ) from error
     except BaseException:
-        if not whole:
+        if not complete:
             _discard(array)
         raise
 

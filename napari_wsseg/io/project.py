@@ -87,8 +87,8 @@ class Project:
     @functools.cached_property
     def synthetic(self) -> bool:
         """Whether the project's words or a film's path say that it was generated."""
-        words = f"{self.name} {self.folder} {self.images}".lower()
-        return "synthetic" in words or _cases.any_path_has(self._database, "synthetic")
+        text = f"{self.name} {self.folder} {self.images}".lower()
+        return "synthetic" in text or _cases.any_path_has(self._database, "synthetic")
 
     @classmethod
     def create(
@@ -289,13 +289,13 @@ class Project:
         try:
             radiograph = read_radiograph(self.image_path(case))
         except DataError as error:
-            words = self.films.without(str(error), case.path)
+            message = self.films.without(str(error), case.path)
             if isinstance(error.__cause__, FileNotFoundError):
-                words += (
+                message += (
                     "; if the films were moved: wsseg names --images FOLDER "
                     f"-p {self.folder}"
                 )
-            raise DataError(words) from error
+            raise DataError(message) from error
         if not radiograph.uid.startswith(case.id):
             raise DataError(
                 f"{self.films.shown_path(case.path)}: its pixels are no longer "

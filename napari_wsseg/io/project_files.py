@@ -47,9 +47,9 @@ def checked(path: Path) -> Path:
     """
     if "\0" in str(path):
         raise DataError(f"{str(path)!r}: no name of a file; refused")
-    whole = os.path.abspath(path)
-    root = _root(whole)
-    link = None if root is None else _link_below(root, whole)
+    absolute = os.path.abspath(path)
+    root = _root(absolute)
+    link = None if root is None else _link_below(root, absolute)
     if link is None:
         return path
     raise DataError(
@@ -167,10 +167,10 @@ def links(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _link_below(root: str, whole: str) -> str | None:
+def _link_below(root: str, absolute: str) -> str | None:
     """Return the first part of a path below `root` that is a link, if one is."""
     place = root
-    for part in os.path.relpath(whole, root).split(os.sep):
+    for part in os.path.relpath(absolute, root).split(os.sep):
         place = os.path.join(place, part)
         if _is_link(place):
             return place
@@ -191,13 +191,13 @@ def _link(path: Path) -> int:
     return 0 if _root(os.path.abspath(path)) is None else _NO_LINK
 
 
-def _root(whole: str) -> str | None:
+def _root(absolute: str) -> str | None:
     """Return the project's folder that a path lies below: the outermost.
 
     A forged project may have ``wsseg.toml`` in its inner folders, too.
     """
     above: list[str] = []
-    place = os.path.dirname(whole)
+    place = os.path.dirname(absolute)
     while not above or above[-1] != place:
         above.append(place)
         place = os.path.dirname(place)

@@ -107,16 +107,16 @@ def _pieces(mask: Mask) -> Iterator[tuple[Mask, int, int]]:
     """
     labels, _ = ndimage.label(np.asarray(mask, bool))
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
-        whole = np.pad(labels[box] == number, 1)
-        cuts = _holes(whole)
+        padded = np.pad(labels[box] == number, 1)
+        cuts = _holes(padded)
         top, left = box[0].start, box[1].start
         if not cuts:
-            yield whole, top, left
+            yield padded, top, left
             continue
-        for start, end in zip([0, *cuts], [*cuts, whole.shape[1]], strict=True):
+        for start, end in zip([0, *cuts], [*cuts, padded.shape[1]], strict=True):
             # Cut at its first column, a hole opens to the strip's side. No new one
             # can be closed: there is nothing but the strip's margin beside it.
-            for piece, dy, dx in _pieces(whole[:, start:end]):
+            for piece, dy, dx in _pieces(padded[:, start:end]):
                 yield piece, top + dy - 1, left + start + dx - 1
 
 

@@ -129,7 +129,9 @@ def coco_decode(counts: str | Sequence[int], size: Sequence[int]) -> Mask:
     """
     try:
         shape = (int(size[0]), int(size[1]))
-        runs = _unpacked(counts) if isinstance(counts, str) else [*map(_whole, counts)]
+        runs = (
+            _unpacked(counts) if isinstance(counts, str) else [*map(_integer, counts)]
+        )
     except (TypeError, ValueError, IndexError, OverflowError) as error:
         raise DataError(f"run lengths {str(counts)[:40]!r} are not COCO's") from error
     if min(runs, default=0) < 0 or sum(runs) != shape[0] * shape[1]:
@@ -140,7 +142,7 @@ def coco_decode(counts: str | Sequence[int], size: Sequence[int]) -> Mask:
     return _drawn(runs, shape)
 
 
-def _whole(count: float) -> int:
+def _integer(count: float) -> int:
     if float(count) != int(count):
         raise ValueError(f"{count} is no whole number")
     return int(count)

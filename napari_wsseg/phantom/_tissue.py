@@ -45,15 +45,17 @@ def body(film: Frame, patient: Patient, rng: np.random.Generator) -> Plane:
     neck = 118 * bowed((x - neck_x) / (52 + 0.25 * patient.wall), 2.2)
     neck = neck * smoothstep(40, -30, y)
     arms = np.zeros_like(x)
-    spread = rng.uniform(18, 36)
+    arm_spread = rng.uniform(18, 36)
     for side in (-1, 1):
         start = (side * (patient.width + 56), 42.0)
-        end = (side * (patient.width + 66 + 1.6 * spread), 430.0)
+        end = (side * (patient.width + 66 + 1.6 * arm_spread), 430.0)
         arms = np.maximum(arms, capsule(film, start, end, 45 + 0.3 * patient.wall))
-    whole = (chest**5 + neck**5 + (0.9 * arms) ** 5) ** 0.2
-    whole = whole + _breasts(film, patient, rng) + _pectorals(film, patient, rng)
+    thickness = (chest**5 + neck**5 + (0.9 * arms) ** 5) ** 0.2
+    thickness = (
+        thickness + _breasts(film, patient, rng) + _pectorals(film, patient, rng)
+    )
     uneven = 1 + 0.018 * grain(rng, film, 28) + 0.007 * grain(rng, film, 7)
-    plane: Plane = blur((whole * uneven).astype(np.float32), 1.2 / film.spacing)
+    plane: Plane = blur((thickness * uneven).astype(np.float32), 1.2 / film.spacing)
     return plane
 
 

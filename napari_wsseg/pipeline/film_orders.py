@@ -180,8 +180,8 @@ def _diverse(
     if not rows:
         return list(case_ids)
     points = np.stack([*rows.values()])
-    spread = points.std(0)
-    points = (points - points.mean(0)) / np.where(spread > 0, spread, 1)
+    std = points.std(0)
+    points = (points - points.mean(0)) / np.where(std > 0, std, 1)
     names = list(rows)
     found = [names[place] for place in cluster_order(points)]
     return found + [one for one in case_ids if one not in rows]

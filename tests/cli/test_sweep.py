@@ -61,10 +61,10 @@ def test_a_sweep_gives_a_table_and_a_plot_and_goes_on_where_it_was(
         *((0.0, 0), (1.0, 0), (0.0, 1), (1.0, 1))
     ]
     assert [cell["done"] for cell in cells] == [1, 2, 3, 4]
-    spread = last["metrics"]["1.0"]["pos_iou"]
+    summary = last["metrics"]["1.0"]["pos_iou"]
     values = [c["metrics"]["test"]["pos_iou"] for c in cells if c["value"] == 1.0]
-    assert spread["mean"] == pytest.approx(sum(values) / 2)
-    assert spread["spread"] == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
+    assert summary["mean"] == pytest.approx(sum(values) / 2)
+    assert summary["spread"] == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
 
     folder = Path(last["folder"])
     assert folder.parent == ready / "sweeps"

@@ -74,7 +74,7 @@ def _fetched(url: str, tmp_path: Path) -> from_archive.Fetched:
     return finish(from_archive.fetch(connect(url), ask, tmp_path / "films"))
 
 
-def _whole(films: Path) -> set[str]:
+def _complete(films: Path) -> set[str]:
     """Return the films in a folder, each read to its last pixel."""
     found = set()
     for path in films.iterdir():
@@ -97,7 +97,7 @@ def test_the_command_makes_a_project_of_what_is_asked_for(
     assert main(arguments) == 0
     output = capsys.readouterr()
     assert json.loads(output.out.splitlines()[-1])["imported"] == 4
-    assert len(_whole(tmp_path / "films")) == 4
+    assert len(_complete(tmp_path / "films")) == 4
     with Project.open(tmp_path / "P") as project:
         cases = project.cases()
         assert sorted(case.labels["heart"] for case in cases) == [0, 0, 1, 1]
@@ -130,8 +130,8 @@ def test_labels_are_by_study_or_film(
     assert (report.imported, report.rejected) == (FILMS, ())
     with Project.open(tmp_path / "project") as project:
         for case in project.cases():
-            whose = pydicom.dcmread(project.image_path(case)).PatientID
-            assert case.labels["heart"] == int(whose[1:]) % 2
+            patient = pydicom.dcmread(project.image_path(case)).PatientID
+            assert case.labels["heart"] == int(patient[1:]) % 2
 
 
 def test_such_labels_serve_a_plain_folder_of_films_too(
@@ -155,13 +155,13 @@ def test_a_limit_is_kept_and_a_second_call_fetches_only_what_is_missing(
     films = tmp_path / "films"
     first = finish(from_archive.fetch(connect(liar.web), ask, films, limit=2))
     assert (len(first.paths), first.new) == (2, 2)
-    assert len(_whole(films)) == 2
+    assert len(_complete(films)) == 2
     liar.seen.clear()
     second = finish(from_archive.fetch(connect(liar.web), ask, films))
     assert (len(second.paths), second.new) == (FILMS, FILMS - 2)
     fetched = [path for _, path, _ in liar.seen if "/instances/" in path]
     assert len(fetched) == FILMS - 2
-    assert len(_whole(films)) == FILMS
+    assert len(_complete(films)) == FILMS
 
 
 def test_an_import_that_is_stopped_leaves_whole_films_and_goes_on(
@@ -172,7 +172,7 @@ def test_an_import_that_is_stopped_leaves_whole_films_and_goes_on(
         if progress.message == "fetching films" and progress.step == 3:
             break
     job.close()
-    assert len(_whole(tmp_path / "films")) == 3
+    assert len(_complete(tmp_path / "films")) == 3
     assert not (tmp_path / "project").exists()
     assert finish(_steps(orthanc.web, tmp_path, labels)).imported == FILMS
 
@@ -205,7 +205,7 @@ def test_an_archive_that_fails_for_a_moment_is_asked_again(
     liar.fault = once
     found = _fetched(liar.web, tmp_path)
     assert (found.new, found.left_out) == (FILMS, ())
-    assert len(_whole(tmp_path / "films")) == FILMS
+    assert len(_complete(tmp_path / "films")) == FILMS
 
 
 @pytest.mark.parametrize(
@@ -220,10 +220,10 @@ def test_an_archive_that_stays_away_in_mid_import_loses_nothing(
         _fetched(liar.web, tmp_path)
     assert f"2 of {FILMS} films" in str(raised.value)
     assert "goes on" in str(raised.value)
-    assert len(_whole(tmp_path / "films")) == 2
+    assert len(_complete(tmp_path / "films")) == 2
     liar.fault = lambda *asked: None
     assert _fetched(liar.web, tmp_path).new == FILMS - 2
-    assert len(_whole(tmp_path / "films")) == FILMS
+    assert len(_complete(tmp_path / "films")) == FILMS
 
 
 def _another_uid(data: bytes) -> bytes:
@@ -249,7 +249,7 @@ def test_a_film_that_is_refused_or_damaged_costs_itself_alone(
     found = _fetched(liar.web, tmp_path)
     assert found.new == FILMS - 1
     assert [bool(re.search(message, each.reason)) for each in found.left_out] == [True]
-    assert len(_whole(tmp_path / "films")) == FILMS - 1
+    assert len(_complete(tmp_path / "films")) == FILMS - 1
 
 
 def test_films_that_were_not_asked_for_are_not_kept(
@@ -262,7 +262,7 @@ def test_films_that_were_not_asked_for_are_not_kept(
     blind._client.search_for_series = lambda *a, search_filters, **k: searched(*a, **k)
     films = tmp_path / "films"
     found = finish(from_archive.fetch(blind, asked, films))
-    assert len(found.paths) == 1 == len(_whole(films))
+    assert len(found.paths) == 1 == len(_complete(films))
     assert all("BodyPartExamined is CHEST" in each.reason for each in found.left_out)
 
 

@@ -76,7 +76,7 @@ def _killing(archive: Archive, method: str, part: str, after: int, *, answered: 
     return happens
 
 
-def _whole(films: Path) -> set[str]:
+def _complete(films: Path) -> set[str]:
     found = set()
     for path in films.glob("*.dcm"):
         header = pydicom.dcmread(path)
@@ -93,12 +93,12 @@ def test_killed_in_mid_import_and_started_again_it_loses_and_doubles_nothing(
     with pytest.raises(JobFailed, match="2 of 6 films") as raised:
         _import(liar.web, tmp_path)
     assert "goes on" in str(raised.value)
-    assert len(_whole(tmp_path / "films")) == 2
+    assert len(_complete(tmp_path / "films")) == 2
     assert not (tmp_path / "p").exists()
     orthanc.start()
     liar.seen.clear()
     assert _import(liar.web, tmp_path).imported == FILMS
-    assert len(_whole(tmp_path / "films")) == FILMS
+    assert len(_complete(tmp_path / "films")) == FILMS
     fetched = [path for _, path, _ in liar.seen if "/instances/" in path]
     assert len(fetched) == FILMS - 2
     with Project.open(tmp_path / "p") as project:

@@ -47,7 +47,7 @@ def clinic(tmp_path: Path) -> Iterator[Project]:
         yield made
 
 
-def _whose(instances: list[Any]) -> set[str]:
+def _patients(instances: list[Any]) -> set[str]:
     return {one["00100020"]["Value"][0] for one in instances}
 
 
@@ -68,7 +68,7 @@ def test_of_the_same_patient_masks_join_their_study_and_can_be_read_there(
     assert len(archive.studies()) == FILMS
     for number, path in enumerate(films):
         instances = archive.metadata(pydicom.dcmread(path).StudyInstanceUID)
-        assert _whose(instances) == {f"patient {number}"}
+        assert _patients(instances) == {f"patient {number}"}
         assert _modalities(instances) == ["DX", "SEG"]
 
 

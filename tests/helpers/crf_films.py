@@ -33,8 +33,8 @@ def heats(size: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:size, :size] / size
     places = rng.uniform(0.35, 0.65, (3, 2))
-    spread = [np.hypot(y - v, x - u) for v, u in places]
-    return np.stack([np.exp(-((s / 0.3) ** 2)) for s in spread])
+    distances = [np.hypot(y - v, x - u) for v, u in places]
+    return np.stack([np.exp(-((s / 0.3) ** 2)) for s in distances])
 
 
 def labels(probabilities: np.ndarray) -> np.ndarray:

@@ -159,8 +159,8 @@ def sheet(cells: list[tuple[float, int]]) -> dict[str, object]:
     rows = []
     for value in dict.fromkeys(value for value, _ in cells):
         trials = sum(value == other for other, _ in cells)
-        spread = 0.01 if trials > 1 else None
-        metric = {"mean": value / 2, "spread": spread, "n": trials}
+        std = 0.01 if trials > 1 else None
+        metric = {"mean": value / 2, "spread": std, "n": trials}
         names = ("pos_iou", "dice", "all_iou", "pooled_miou", "emptiness")
         rows += [
             {"value": value, "split": "test", "finding": finding, "trials": trials}

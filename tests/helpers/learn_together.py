@@ -47,7 +47,7 @@ def main(project: Path, out: Path, names: list[str]) -> None:
         if not processes.leads():
             # The word to begin comes once what can be kept on disk is there.
             processes.heard()
-        found = {name: _figures(project, name) for name in names}
+        found = {name: _metrics(project, name) for name in names}
         if processes.leads():
             out.write_text(json.dumps(found))
 
@@ -61,7 +61,7 @@ def _in_double(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
-def _figures(folder: Path, name: str) -> list[dict[str, float]]:
+def _metrics(folder: Path, name: str) -> list[dict[str, float]]:
     own = dict(COMMON)
     own.update(OWN[name])
     known = configure(name, {}).__dict__

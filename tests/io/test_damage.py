@@ -286,7 +286,7 @@ def test_a_damaged_page_costs_only_what_stood_on_it(project: Project) -> None:
     index = project.folder / "index.sqlite"
     data = index.read_bytes()
     masks = {p: p.read_bytes() for p in project.folder.rglob("masks/**/*.png")}
-    n_noticed, whole = 0, 0
+    n_noticed, n_complete = 0, 0
     for place in range(0, len(data), 4096):
         index.write_bytes(data[:place] + b"\xa5" * 4096 + data[place + 4096 :])
         try:
@@ -302,9 +302,9 @@ def test_a_damaged_page_costs_only_what_stood_on_it(project: Project) -> None:
         for name, mask in found.items():
             np.testing.assert_array_equal(mask, blot(20 if name == "effusion" else 5))
         n_noticed += bool(problems)
-        whole += len(found) == 2
+        n_complete += len(found) == 2
     assert n_noticed >= len(data) // 4096 // 2
-    assert whole
+    assert n_complete
     assert {p: p.read_bytes() for p in masks} == masks, "the pixels are never touched"
     index.write_bytes(data)
     with Project.open(project.folder) as again:

@@ -66,14 +66,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return fill(tmp_path)
 
 
-def by_reading(project: Project, words: list[str], *, labels: bool) -> set[str]:
+def by_reading(project: Project, arguments: list[str], *, labels: bool) -> set[str]:
     found = set()
     for case in project.cases():
         present = (f for f, v in case.labels.items() if v == 1 and labels)
         text = " ".join((case.path, case.split, *present)).lower()
         if all(
             word.lower() in text or (len(word) > 5 and case.id.startswith(word))
-            for word in words
+            for word in arguments
         ):
             found.add(case.id)
     return found
@@ -82,11 +82,11 @@ def by_reading(project: Project, words: list[str], *, labels: bool) -> set[str]:
 def check(project: Project) -> None:
     for text in WORDS:
         for labels in (True, False):
-            words = text.split()
-            wanted = by_reading(project, words, labels=labels)
+            terms = text.split()
+            wanted = by_reading(project, terms, labels=labels)
             # SQLite knows the small letters of ASCII alone, in words of one or two.
             if text != "ä":
-                assert project.search(words, labels=labels) == wanted, text
+                assert project.search(terms, labels=labels) == wanted, text
 
 
 def test_the_index_finds_what_reading_every_row_would(place: Path) -> None:
@@ -171,11 +171,11 @@ def test_an_sqlite_without_a_full_text_index_is_told_and_costs_nothing(
     before = (place / INDEX).read_bytes()
     connect = partial(sqlite3.connect, factory=WithoutWords)
     monkeypatch.setattr(sqlite3, "connect", connect)
-    words = "needs an SQLite of 3.34 or newer with FTS5"
+    text = "needs an SQLite of 3.34 or newer with FTS5"
     for write in (True, False):
-        with pytest.raises(DataError, match=words):
+        with pytest.raises(DataError, match=text):
             Project.open(place, write=write)
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=text):
         fill(tmp_path / "second")
     assert (place / INDEX).read_bytes() == before
     found = _doctor._sqlite()

@@ -119,9 +119,9 @@ def _add_run(project: Project, case: str) -> None:
     stages.write_settings(project.folder, "cam", RUN, how)
     index = {"array": "films-64-0123abcd.u8", "shape": [1, 8, 8], "cases": [case]}
     atomic.write_json(project.folder / "cache" / "films-64.json", index)
-    spread = {"mean": 0.5, "spread": None, "n": 1}
+    summary = {"mean": 0.5, "spread": None, "n": 1}
     scores = dict.fromkeys(
-        ("pos_iou", "all_iou", "pooled_miou", "dice", "emptiness"), spread
+        ("pos_iou", "all_iou", "pooled_miou", "dice", "emptiness"), summary
     )
     row = {"value": 0.5, "split": "test", "finding": "nodule", "trials": 1, **scores}
     cell = {"value": 0.5, "trial": 0, "seed": 1, "run": RUN}

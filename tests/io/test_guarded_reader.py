@@ -205,7 +205,7 @@ def test_commands_parse_no_foreign_file_themselves(
     (tmp_path / "labels.csv").write_text("image,nodule\n0.dcm,1\n1.dcm,0\n")
     mask = np.zeros(shape, np.uint8)
     mask[3:9, 4:12] = 255
-    foreign = _foreign_files(tmp_path / "foreign", mask)
+    files = _foreign_files(tmp_path / "foreign", mask)
     for place, name in (
         (pydicom, "dcmread"),
         (json_masks, "load"),
@@ -219,7 +219,7 @@ def test_commands_parse_no_foreign_file_themselves(
     arguments = ["init", project, "--images", str(images), "--names", "keep"]
     arguments += ["--labels", str(tmp_path / "labels.csv"), "--json"]
     assert cli.main([*arguments, "--masks", str(tmp_path / "masks")]) == 0
-    for name, path in foreign.items():
+    for name, path in files.items():
         arguments = ["import", name, str(path), "-p", project, "--reader", name]
         assert cli.main([*arguments, "--finding", "nodule"]) == 0, name
     monkeypatch.undo()
@@ -228,7 +228,7 @@ def test_commands_parse_no_foreign_file_themselves(
         kept = opened.expert_masks(by_path["picture.png"].id, reader="import")
         assert np.array_equal(kept["nodule"], np.tri(60, 80) > 0)
         case = by_path["0.dcm"]
-        for name in foreign:
+        for name in files:
             drawn = opened.expert_masks(case.id, reader=name)["nodule"]
             assert np.array_equal(drawn, mask > 0), name
 

@@ -278,16 +278,16 @@ def test_a_weights_file_with_code_in_it_is_refused(tmp_path: Path, name: str) ->
 
 
 def test_a_weights_file_that_is_a_bomb_is_refused(tmp_path: Path) -> None:
-    whole, packed = tmp_path / "whole.pt", tmp_path / "packed.pt"
-    torch.save({"weight": torch.zeros(2**20)}, whole)
+    plain, packed = tmp_path / "whole.pt", tmp_path / "packed.pt"
+    torch.save({"weight": torch.zeros(2**20)}, plain)
     with (
-        zipfile.ZipFile(whole) as old,
+        zipfile.ZipFile(plain) as old,
         zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new,
     ):
         for member in old.infolist():
             new.writestr(member.filename, old.read(member))
     for read in (pretrained.read, checkpoints.read_resume):
-        assert read(whole)
+        assert read(plain)
         with pytest.raises(DataError, match="compressed"):
             read(packed)
 

@@ -184,16 +184,16 @@ def test_killed_anywhere_every_film_is_there_and_the_next_join_completes_it(
             patch.setattr(project_files, "remove", counted(project_files.remove))
             try:
                 stages.pack(place, STAGE, run)
-                whole = True
+                complete = True
             except Killed:
-                whole = False
+                complete = False
         assert stages.cases_with_maps(place, STAGE, run) == {film(n) for n in range(4)}
         stages.pack(place, STAGE, run)
         for number in range(4):
             found = stages.read(place, STAGE, run, film(number))
             assert found is not None
             assert np.abs(found.score[0] - maps(number).score[0]).max() < 0.01
-        if whole:
+        if complete:
             break
         step += 1
     assert step == 6, "a shard, its temporary file, and the four films that go"
@@ -233,9 +233,9 @@ def test_random_damage_never_ends_in_a_traceback(place: Path) -> None:
     put(place, *range(3))
     stages.pack(place, STAGE, RUN)
     path = stages.folder(place, STAGE, RUN) / "films" / shards(place)[0]
-    whole, chance = path.read_bytes(), random.Random(0)
+    original, chance = path.read_bytes(), random.Random(0)
     for _ in range(60):
-        data = bytearray(whole)
+        data = bytearray(original)
         for _ in range(chance.randint(1, 6)):
             data[chance.randrange(len(data))] = chance.randrange(256)
         path.write_bytes(

@@ -275,9 +275,9 @@ def test_one_bad_film_costs_no_other_films_decoding(
     names = decoded(spots_project, monkeypatch)
     films = finish(film_cache.films(spots_project, 64))
     assert names == [cases[2].name]
-    whole = spots_project.folder / "cache"
+    cache = spots_project.folder / "cache"
     kept = films.take([case.id for case in cases])
-    for file in whole.glob("films*"):
+    for file in cache.glob("films*"):
         file.unlink()
     again = finish(film_cache.films(spots_project, 64))
     assert np.array_equal(kept, again.take([case.id for case in cases]))

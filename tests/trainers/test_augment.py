@@ -139,8 +139,8 @@ def bars(count: int) -> torch.Tensor:
 def tilt(shape: torch.Tensor) -> float:
     """Return the angle of a shape's long axis, in degrees."""
     row, column = shape.nonzero().double().T
-    spread = torch.cov(torch.stack([column, row]))
-    twice = torch.atan2(2 * spread[0, 1], spread[0, 0] - spread[1, 1])
+    covariance = torch.cov(torch.stack([column, row]))
+    twice = torch.atan2(2 * covariance[0, 1], covariance[0, 0] - covariance[1, 1])
     return float(torch.rad2deg(twice / 2))
 
 

@@ -154,7 +154,7 @@ def test_a_recipe_trains_and_leaves_weights_that_load(
 def test_cancel_keeps_a_state_and_resume_ends_as_if_nothing_had_been(
     classified: Path, name: str
 ) -> None:
-    whole = train_tiny(classified, name, average=0.9, checks=2)
+    uninterrupted = train_tiny(classified, name, average=0.9, checks=2)
     cancel = threading.Event()
     half = Run.prepare(
         name,
@@ -175,7 +175,7 @@ def test_cancel_keeps_a_state_and_resume_ends_as_if_nothing_had_been(
     first = next(event for event in resumed if event.message == "training")
     assert first.step == 4
     assert again.folder.info().state == "done"
-    _, once = checkpoints.read(whole.folder.best)
+    _, once = checkpoints.read(uninterrupted.folder.best)
     _, twice = checkpoints.read(again.folder.best)
     for key, tensor in once.items():
         torch.testing.assert_close(twice[key], tensor, rtol=1e-4, atol=1e-5)

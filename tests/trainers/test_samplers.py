@@ -127,8 +127,10 @@ def test_the_published_sampler_takes_the_tenth_below(
 
 
 def test_the_published_sampler_resumes_and_fills_up_like_the_other() -> None:
-    whole = TenthsSampler(range(3), range(3, 9), 0.5, 4, 1)
-    assert [whole(n) for n in range(9)][4:] == [whole(n) for n in range(4, 9)]
+    uninterrupted = TenthsSampler(range(3), range(3, 9), 0.5, 4, 1)
+    assert [uninterrupted(n) for n in range(9)][4:] == [
+        uninterrupted(n) for n in range(4, 9)
+    ]
     assert set(TenthsSampler([1, 2], [], 0.1, 4, 0)(3)) <= {1, 2}
     assert set(TenthsSampler([], [4, 5], 0.8, 4, 0)(3)) <= {4, 5}
     with pytest.raises(ValueError, match="goes from 0 to 1"):
@@ -143,9 +145,11 @@ def test_every_film_comes_once_before_any_comes_twice() -> None:
 
 
 def test_a_resumed_run_draws_what_the_uninterrupted_one_would_have() -> None:
-    whole = [RatioSampler(range(3), range(3, 9), 0.45, 4, 1)(n) for n in range(30)]
+    uninterrupted = [
+        RatioSampler(range(3), range(3, 9), 0.45, 4, 1)(n) for n in range(30)
+    ]
     later = RatioSampler(range(3), range(3, 9), 0.45, 4, 1)
-    assert [later(n) for n in range(17, 30)] == whole[17:]
+    assert [later(n) for n in range(17, 30)] == uninterrupted[17:]
 
 
 def test_an_empty_pool_leaves_the_other_to_fill_every_batch() -> None:

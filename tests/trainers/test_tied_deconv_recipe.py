@@ -72,14 +72,14 @@ def test_every_phase_is_named_and_begins_where_the_one_before_ended(
 def test_a_run_stopped_in_any_phase_ends_as_if_it_had_not_been(
     spots: Path, batch: int
 ) -> None:
-    whole = train(spots, average=0.8)
+    uninterrupted = train(spots, average=0.8)
     half = train(spots, average=0.8, stop_after=batch)
     assert half.folder.info().state == "stopped"
     again = Run.prepare("tied_deconv", spots, None, resume=half.folder.id)
     for _ in again:
         pass
     assert again.folder.info().state == "done"
-    once, twice = weights(whole), weights(again)
+    once, twice = weights(uninterrupted), weights(again)
     assert set(once) == set(twice)
     for name, tensor in once.items():
         torch.testing.assert_close(twice[name], tensor, rtol=0, atol=0)

@@ -273,12 +273,12 @@ def test_no_key_of_napari_is_taken(bench: Workbench) -> None:
     """Shapes and Points use more letters, but a layer's keys come before ours."""
     # By an action's name its owner is not told, so the ones of drawing tools that the
     # reader never meets on our layers are left out by theirs.
-    foreign = ("shapes", "_add_", "direct", "vertex", "select_", "points")
+    layer_actions = ("shapes", "_add_", "direct", "vertex", "select_", "points")
     taken = {
         str(key).lower()
         for action, keys in get_settings().shortcuts.shortcuts.items()
         for key in keys
-        if not any(word in action for word in foreign)
+        if not any(word in action for word in layer_actions)
     }
     ours = {key.binding.replace("Control-", "Ctrl+").lower() for key in _shortcuts.KEYS}
     assert {"ctrl+g", "m", "[", "escape"} <= taken

@@ -42,8 +42,8 @@ def _would_store(record: Mapping[str, Any], palette: QPalette) -> str:
     text = (
         f"Would store <b>{instances}</b> of accepted films in {escape(record['host'])}"
     )
-    whose = IDENTITIES[record["identity"]]
-    return "<br>".join([f"{text}.", f"{whose}.", notes(record, palette)])
+    identity = IDENTITIES[record["identity"]]
+    return "<br>".join([f"{text}.", f"{identity}.", notes(record, palette)])
 
 
 def notes(record: Mapping[str, Any], palette: QPalette) -> str:
@@ -57,7 +57,7 @@ def notes(record: Mapping[str, Any], palette: QPalette) -> str:
         texts = record[kind]
         if texts:
             colour = f' style="color:{red(palette)}"' if kind == "warnings" else ""
-            lines.append(f"<b{colour}>{head}:</b> {_several(texts)}")
+            lines.append(f"<b{colour}>{head}:</b> {_bulleted(texts)}")
     return "<br>".join(lines)
 
 
@@ -77,7 +77,7 @@ def done(record: Mapping[str, Any]) -> str:
     return f"✓ {count(record['files'], 'file')} written."
 
 
-def _several(texts: Sequence[str]) -> str:
+def _bulleted(texts: Sequence[str]) -> str:
     sign = "<br>• " if len(texts) > 1 else ""
     shown = "".join(f"{sign}{escape(text)}" for text in texts[:MOST])
     more = len(texts) - MOST

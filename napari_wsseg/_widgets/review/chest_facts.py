@@ -37,7 +37,7 @@ class ChestFacts:
         ratio = ratio_of_spans({**_beside(self._machine, drawn), **drawn})
         if not drawn or ratio is None:
             return self._words
-        return f"cardiothoracic ratio {ratio:.2f} ({_whose(drawn)})"
+        return f"cardiothoracic ratio {ratio:.2f} ({_who_drew(drawn)})"
 
     def _read(self, project: Project, case: Case) -> None:
         """Look at what the anatomy stage has found, where this reader may see it."""
@@ -80,7 +80,7 @@ def _beside(machine: Mapping[str, Span], drawn: Mapping[str, Span]) -> dict[str,
     return dict(machine)
 
 
-def _whose(drawn: Mapping[str, Span]) -> str:
+def _who_drew(drawn: Mapping[str, Span]) -> str:
     """Say which part was drawn, and which is the machine's."""
     lungs = "lungs" in drawn or {"left_lung", "right_lung"} <= set(drawn)
     some = bool({"left_lung", "right_lung"} & set(drawn))

@@ -259,9 +259,9 @@ class StagePanel(QWidget):
         self.extra.setVisible(offered)
         self.legend.setVisible(offered and view == "crf" and extras.wanted["crf"])
         if offered:
-            words, tip = _EXTRA[view]
+            label, tip = _EXTRA[view]
             blocked = self.extra.blockSignals(True)
-            self.extra.setText(words)
+            self.extra.setText(label)
             self.extra.setToolTip(tip)
             self.extra.setChecked(extras.wanted[view])
             self.extra.blockSignals(blocked)
@@ -340,19 +340,19 @@ class StagePanel(QWidget):
             return
         jobs = jobs_of(self.session)
         if not self.session.reading.stages:
-            words = "Stages are hidden in this reading (F2)."
+            text = "Stages are hidden in this reading (F2)."
         elif jobs.busy or jobs.due:
-            words = (
+            text = (
                 "Stages are being made in the background: Train says how far they "
                 "are. Films can be read meanwhile."
             )
         elif self.session.looking.drafts.settings:
-            words = (
+            text = (
                 "This film was not there when the stages ran: run them again (Train)."
             )
         else:
-            words = "No stages yet: choose “All stages” in the Train tab."
-        self.hint.setText(words)
+            text = "No stages yet: choose “All stages” in the Train tab."
+        self.hint.setText(text)
 
     def _on_view(self) -> None:
         looking = self.session.looking

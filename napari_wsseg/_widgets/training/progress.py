@@ -217,8 +217,8 @@ def _left(step: Step) -> str:
     seconds = step.eta_s if step.whole_eta_s is None else step.whole_eta_s
     if seconds is None:
         return ""
-    whole = " for all stages" if step.whole_eta_s is not None else ""
-    return f", about {_formatting.duration(seconds)} left{whole}"
+    of_all = " for all stages" if step.whole_eta_s is not None else ""
+    return f", about {_formatting.duration(seconds)} left{of_all}"
 
 
 def _of_sweep(job: Job) -> str:

@@ -42,9 +42,9 @@ def drawings(path: str, names: Sequence[str], outputs: Sequence[str]) -> Iterato
         If a file is no npz of such arrays.
     """
     place = Path(path)
-    whole = place.is_dir()
-    for file in folder_files.with_ending(place, (".npz",)) if whole else [place]:
-        film = file.relative_to(place).as_posix() if whole else file.name
+    is_folder = place.is_dir()
+    for file in folder_files.with_ending(place, (".npz",)) if is_folder else [place]:
+        film = file.relative_to(place).as_posix() if is_folder else file.name
         yield from _of_file(file, film.removesuffix(".npz"), names, outputs)
 
 

@@ -192,12 +192,12 @@ class _Replaced:
         study = str(found.get("StudyInstanceUID") or "")
         series = str(found.get("SeriesInstanceUID") or "")
         # A study has one patient, whatever the patient's id: it goes first.
-        whose = str(found.get("PatientID") or "").strip() or study or case.id
+        patient = str(found.get("PatientID") or "").strip() or study or case.id
         secret = project.secret
         self.film = _identity.replaced_uid(project, case)
         self.study = _identity.made_uid(secret, "study", study or case.id)
         self.series = _identity.made_uid(secret, "series", series or case.id)
-        digest = hashlib.sha256(f"{secret} patient {whose}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{secret} patient {patient}".encode()).hexdigest()
         self.patient = digest[:16].upper()
 
 

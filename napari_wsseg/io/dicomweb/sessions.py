@@ -57,7 +57,7 @@ class Session(requests.Session):  # type: ignore[misc]
         options["stream"] = True
         answer = super().send(request, **options)
         if not answer._content_consumed:
-            answer._content = _whole(answer)
+            answer._content = _body(answer)
             answer._content_consumed = True
         return answer
 
@@ -71,7 +71,7 @@ class _Bearer(requests.auth.AuthBase):  # type: ignore[misc]
         return request
 
 
-def _whole(answer: Any) -> bytes:
+def _body(answer: Any) -> bytes:
     began, found = time.monotonic(), bytearray()
     for piece in answer.iter_content(_PIECE):
         found += piece

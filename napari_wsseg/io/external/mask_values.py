@@ -175,7 +175,7 @@ def unnamed(values: NDArray[Any], names: Iterable[int], table: str) -> list[str]
     )
 
 
-def whole(values: NDArray[Any]) -> list[int]:
+def label_numbers(values: NDArray[Any]) -> list[int]:
     """Return the values but 0, in order; empty if any is no number of a label."""
     found = np.unique(_numbers(np.asarray(values)))
     if found[0] < 0 or len(found) > 256 or not np.array_equal(found, np.rint(found)):
@@ -328,8 +328,8 @@ def _check_one_colour(seen: NDArray[Any], mask: Mask) -> None:
         return
     value_range = np.ptp(inside, axis=0)
     if (value_range > _NEAR * np.iinfo(seen.dtype).max).any():
-        several = np.unique(inside, axis=0)
-        listed = ", ".join(str(tuple(map(int, one))) for one in several[:_SHOWN])
+        colours = np.unique(inside, axis=0)
+        listed = ", ".join(str(tuple(map(int, one))) for one in colours[:_SHOWN])
         raise DataError(
             f"has several colours, as {listed}: one file for each finding is a mask"
         )

@@ -48,8 +48,8 @@ def encode(maps: StageMaps, wanted: Collection[int] = ()) -> bytes:
         elif np.issubdtype(array.dtype, np.floating):
             low, high = float(array.min()), float(array.max())
             span = (high - low) or 1.0
-            whole = np.rint((array.astype(np.float32) - low) / span * 255)
-            arrays[f"steps_{name}"] = _steps(whole.astype(np.uint8))
+            rounded = np.rint((array.astype(np.float32) - low) / span * 255)
+            arrays[f"steps_{name}"] = _steps(rounded.astype(np.uint8))
             arrays[f"range_{name}"] = np.array([low, high], np.float32)
         else:
             arrays[f"extra_{name}"] = array
@@ -83,8 +83,8 @@ def decode(data: bytes) -> StageMaps:
                 extra[name][kept] = arrays[key]
             elif kind == "steps":
                 low, high = (float(end) for end in arrays[f"range_{name}"])
-                whole = _summed(arrays[key]).astype(np.float32) / 255
-                extra[name] = (whole * (high - low) + low).astype(np.float16)
+                fractions = _summed(arrays[key]).astype(np.float32) / 255
+                extra[name] = (fractions * (high - low) + low).astype(np.float16)
         return StageMaps(score, present, extra)
 
 

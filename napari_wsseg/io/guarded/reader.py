@@ -156,18 +156,18 @@ class GuardedReader:
         questions, replies = process.stdin, process.stdout
         assert questions is not None
         assert replies is not None
-        whole = False
+        complete = False
         try:
             with _Watch(process, self._seconds) as watch:
                 watch.wait_for(lambda: send(questions, question))
-                while not whole:
+                while not complete:
                     answer = watch.wait_for(lambda: received(replies))
-                    whole = answer.kind != "item"
+                    complete = answer.kind != "item"
                     yield _checked(answer)
         except Ended:
             raise Lost(self._why(process, watch)) from None
         finally:
-            if not whole:  # nobody will hear the rest
+            if not complete:  # nobody will hear the rest
                 self._end()
 
     def _why(self, process: subprocess.Popen[bytes], watch: _Watch) -> str:

@@ -36,7 +36,7 @@ _Query = tuple[str, str]
 def find(
     database: Database,
     findings: Sequence[str],
-    words: Sequence[str],
+    terms: Sequence[str],
     *,
     labels: bool = True,
 ) -> NDArray[np.uint64]:
@@ -46,7 +46,7 @@ def find(
     ----------
     database, findings
         The index, and the project's findings.
-    words
+    terms
         Each anywhere in a path, a split or the name of a finding that is present, or
         at the beginning of an id.
     labels
@@ -57,10 +57,10 @@ def find(
     (N,) uint64
         Their ids as numbers, rising.
     """
-    if not words:
+    if not terms:
         return np.sort(cases.numbers(database, "SELECT id FROM cases"))
     found: NDArray[np.uint64] | None = None
-    for word in words:
+    for word in terms:
         queries = _queries(findings, word.lower(), labels=labels)
         parts = [cases.numbers(database, sql, value) for sql, value in queries]
         holding = _union(parts)

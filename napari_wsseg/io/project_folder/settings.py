@@ -197,11 +197,11 @@ def add_reader(folder: Path, name: str) -> Settings:
     document = tomllib.loads(text)
     document["readers"] = [*document.get("readers", []), {"name": name}]
     bare = re.sub(r"(?m)^readers\s*=\s*\[\s*\]\s*\n", "", text)
-    whole = f"{bare.rstrip()}\n\n[[readers]]\n{tomli_w.dumps({'name': name})}"
-    if not _says(whole, document):
+    updated = f"{bare.rstrip()}\n\n[[readers]]\n{tomli_w.dumps({'name': name})}"
+    if not _says(updated, document):
         # Written in a way that nothing can be appended to: comments are lost.
-        whole = tomli_w.dumps(document)
-    atomic.write(path, lambda file: file.write(whole.encode()))
+        updated = tomli_w.dumps(document)
+    atomic.write(path, lambda file: file.write(updated.encode()))
     return read(folder)
 
 
@@ -223,14 +223,14 @@ def set_prior(folder: Path, prior: str) -> Settings:
     path = folder / NAME
     text = atomic.read_text(path, MAX_BYTES)
     document = {k: v for k, v in tomllib.loads(text).items() if k != "prior"}
-    whole = re.sub(r"(?m)^prior\s*=.*\n", "", text)
+    updated = re.sub(r"(?m)^prior\s*=.*\n", "", text)
     if prior:
         document["prior"] = prior
-        whole = tomli_w.dumps({"prior": prior}) + whole
-    if not _says(whole, document):
+        updated = tomli_w.dumps({"prior": prior}) + updated
+    if not _says(updated, document):
         # Written in a way that no line can be put before: comments are lost.
-        whole = tomli_w.dumps(document)
-    atomic.write(path, lambda file: file.write(whole.encode()))
+        updated = tomli_w.dumps(document)
+    atomic.write(path, lambda file: file.write(updated.encode()))
     return read(folder)
 
 

@@ -89,8 +89,8 @@ def infer(
 def _serve(request: IO[bytes], answer: IO[bytes]) -> None:
     from pydensecrf.densecrf import DenseCRF2D
 
-    whole = io.BytesIO(request.read())
-    settings, unary, rgb = (np.load(whole, allow_pickle=False) for _ in range(3))
+    arrays = io.BytesIO(request.read())
+    settings, unary, rgb = (np.load(arrays, allow_pickle=False) for _ in range(3))
     smooth_xy, smooth, near_xy, near_rgb, near, iterations = settings.tolist()
     refined = np.empty_like(unary)
     for place, energies in enumerate(unary):

@@ -132,9 +132,9 @@ def axis(positions: torch.Tensor, sigma: float, per_cell: float) -> Axis:
     """
     cells = (positions - positions.min()) / per_cell
     # Grey levels that came through float arithmetic are still whole levels.
-    whole = cells.round()
-    on_cells = bool((cells - whole).abs().max() < 1e-3)
-    low = whole if on_cells else cells.floor()
+    rounded = cells.round()
+    on_cells = bool((cells - rounded).abs().max() < 1e-3)
+    low = rounded if on_cells else cells.floor()
     count = int(low.max()) + (1 if on_cells else 2)
     # Sharing out and reading back each blur by a variance of 1/6 cell².
     variance = (sigma / per_cell) ** 2 - (0 if on_cells else 1 / 3)

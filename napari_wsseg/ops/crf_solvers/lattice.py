@@ -133,5 +133,5 @@ def _blur(cells: NDArray[np.int64], step: int) -> sparse.csr_matrix:
     here = np.flatnonzero(cells[place] == cells + step)
     half = np.full(len(here), 0.5, np.float32)
     ahead: Any = sparse.csr_matrix((half, (here, place[here])), shape=(len(cells),) * 2)
-    whole = sparse.identity(len(cells), np.float32, format="csr")
-    return (whole + ahead + ahead.T).tocsr()
+    identity = sparse.identity(len(cells), np.float32, format="csr")
+    return (identity + ahead + ahead.T).tocsr()

@@ -93,13 +93,13 @@ def _below_blank(
     }
     if not below:
         return
-    figures = ", ".join(f"{name} {value:.3f}" for name, value in below.items())
+    scores = ", ".join(f"{name} {value:.3f}" for name, value in below.items())
     who = "No stage reaches" if len(below) == len(stages) else "Not up to"
     yield EvaluationWarning(
         kind="below-blank",
         stages=tuple(below),
         message=f"{who} what empty masks score in all_iou ({blank:.3f}): "
-        f"{figures}. Films without the finding are being marked, or too few of "
+        f"{scores}. Films without the finding are being marked, or too few of "
         "those with it are met; emptiness and pos_iou say which. A higher gate "
         "leaves more films empty.",
     )

@@ -190,10 +190,10 @@ class Places:
                 f"wsseg infer anatomy -p {self.project.folder}"
             )
         found = dict(zip(settings.findings, maps.score, strict=True))
-        whole = np.ones_like(maps.score[0])
+        everywhere = np.ones_like(maps.score[0])
         return np.stack(
             [
-                weight(found, self.places[name]) if name in self.places else whole
+                weight(found, self.places[name]) if name in self.places else everywhere
                 for name in self.findings
             ]
         )
