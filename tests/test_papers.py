@@ -62,11 +62,11 @@ def test_a_table_reads_only_results_of_its_own_steps(name: str) -> None:
     steps = [step.name for step in table.steps]
     assert len(set(steps)) == len(steps)
     for row in table.rows:
-        assert len(row.words) == len(table.heads)
+        assert len(row.cells) == len(table.heads)
         assert len(row.paper) == len(row.ours) == len(table.metrics)
         assert {way[0] for way in row.ours} <= set(steps)
     for place, step in enumerate(table.steps):
-        arguments = [*step.words, *map(str, step.settings.values())]
+        arguments = [*step.arguments, *map(str, step.settings.values())]
         asked = re.findall(r"\{([\w.%-]+)\.run\}", " ".join(arguments))
         assert set(asked) <= set(steps[:place])
 

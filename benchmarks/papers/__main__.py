@@ -79,7 +79,7 @@ def _filled(
 ) -> list[str]:
     """Return a step's words with places and runs filled in, if these are known yet."""
     settings = {**step.settings, **_own(step, changed)}
-    arguments = [*step.words]
+    arguments = [*step.arguments]
     if settings:
         arguments += ["--set", *(f"{key}={value}" for key, value in settings.items())]
 
@@ -102,11 +102,11 @@ def _command(arguments: Sequence[str]) -> list[str]:
 
 def _own(step: Step, changed: Mapping[str, str]) -> dict[str, str]:
     """Return the changed settings that a step's command takes, as it names them."""
-    if step.words[0] == "run":
+    if step.arguments[0] == "run":
         return dict(changed)
-    if step.words[0] not in ("train", "sweep"):
+    if step.arguments[0] not in ("train", "sweep"):
         return {}
-    start = f"{step.words[1]}."
+    start = f"{step.arguments[1]}."
     return {
         key.removeprefix(start): value
         for key, value in changed.items()
@@ -153,7 +153,7 @@ def written(table: Table, work: Path, changed: Mapping[str, str]) -> str:
         heads += [f"{metric}, paper", f"{metric}, ours"]
     lines = [f"# {table.title}", "", _line(heads), "|---" * len(heads) + "|"]
     for row in table.rows:
-        cells = [*row.words]
+        cells = [*row.cells]
         for paper, way in zip(row.paper, row.ours, strict=True):
             cells += ["–" if paper is None else f"{paper:g}", _shown(results, way)]
         lines.append(_line(cells))

@@ -14,7 +14,7 @@ class Step:
     ----------
     name
         Its result is kept as ``<name>.json``.
-    words
+    arguments
         ``wsseg``'s own, or those of a module whose name comes first. ``{data}``,
         ``{work}`` and ``{name.run}``, the run that an earlier step made, are filled in.
     settings
@@ -22,18 +22,18 @@ class Step:
     """
 
     name: str
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     settings: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a table: its words, the paper's figures, and where ours are.
+    """A row of a table: its cells, the paper's figures, and where ours are.
 
     ``ours`` has one ``(step, key, key, …)`` a figure, a way into that step's result.
     """
 
-    words: tuple[str, ...]
+    cells: tuple[str, ...]
     paper: tuple[float | None, ...]
     ours: tuple[tuple[str, ...], ...]
 

@@ -43,7 +43,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv(MOVE, raising=False)
 
 
-def _words(orthanc: Archive, tmp_path: Path) -> list[str]:
+def _arguments(orthanc: Archive, tmp_path: Path) -> list[str]:
     table = tmp_path / "labels.csv"
     rows = "".join(f"00{number},1\n" for number in range(FILMS))
     table.write_text(f"AccessionNumber,heart\n{rows}")
@@ -58,7 +58,7 @@ def test_films_are_found_and_come_by_either_way(
 ) -> None:
     if way == "move":
         monkeypatch.setenv(MOVE, f"WSSEG:{orthanc.landing_port}")
-    assert main(_words(orthanc, tmp_path)) == 0
+    assert main(_arguments(orthanc, tmp_path)) == 0
     with Project.open(tmp_path / "P") as project:
         assert len(project.cases()) == 2
     films = sorted((tmp_path / "films").iterdir())

@@ -37,7 +37,7 @@ def source(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def words(source: Path, *more: str) -> list[str]:
+def arguments(source: Path, *more: str) -> list[str]:
     return [
         *("init", str(source / "project"), "--images", str(source / "images")),
         *("--labels", str(source / "labels.csv"), "--masks", str(source / "masks")),
@@ -53,7 +53,7 @@ def test_a_dry_run_says_what_the_import_then_does_and_makes_nothing(
     source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(source.iterdir())
-    assert main(words(source, "--dry-run", "--json")) == 0
+    assert main(arguments(source, "--dry-run", "--json")) == 0
     printed = lines(capsys)
     assert sorted(source.iterdir()) == before
     plan = next(line for line in printed if line.get("event") == "plan")
@@ -68,7 +68,7 @@ def test_a_dry_run_says_what_the_import_then_does_and_makes_nothing(
         "split",
     ]  # type: ignore[attr-defined]
     assert columns[3]["values"] == {"train": 3, "val": 1, "test": 1}  # type: ignore[index]
-    assert main(words(source, "--json")) == 0
+    assert main(arguments(source, "--json")) == 0
     done = lines(capsys)[-1]
     assert printed[-1] == done | {"status": "checked"}
     assert {each["path"] for each in done["rejected"]} == {"broken.png", "gone.png"}  # type: ignore[union-attr]
@@ -87,7 +87,7 @@ def test_a_dry_run_says_what_the_import_then_does_and_makes_nothing(
 def test_an_import_counts_for_a_person_and_names_what_it_left_out(
     source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(words(source)) == 0
+    assert main(arguments(source)) == 0
     said = capsys.readouterr().err
     for part in (
         "5 films imported",
@@ -104,7 +104,7 @@ def test_a_mask_folder_whose_only_name_is_off_is_asked_what_it_means(
     source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (source / "masks" / "effusion" / "f2.png").unlink()
-    assert main(words(source)) == 3
+    assert main(arguments(source)) == 3
     assert "'nodul': did you mean nodule?" in capsys.readouterr().err
 
 

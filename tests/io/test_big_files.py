@@ -39,7 +39,7 @@ class Cost(NamedTuple):
     """What a command said, and what it and its children took."""
 
     code: int
-    words: str
+    output: str
     bytes: int
     seconds: float
 
@@ -81,7 +81,7 @@ def told(name: str, size: int, found: Cost) -> None:
     sys.stdout.write(
         f"| {name} | {size / 2**20:.1f} MiB | {found.code} | "
         f"{found.bytes / 2**20:.0f} MiB | {found.seconds:.1f} s | "
-        f"{found.words.strip().splitlines()[-1][-110:]} |\n"
+        f"{found.output.strip().splitlines()[-1][-110:]} |\n"
     )
 
 
@@ -270,7 +270,7 @@ def test_an_import_is_refused_within_bounds(name: str, place: Path) -> None:
     path = make(place)
     found = cost("import", kind, str(path), "-p", str(place / "p"), "--reader", "ann")
     told(name, path.stat().st_size, found)
-    assert found.code == 3, found.words
+    assert found.code == 3, found.output
     _check(found)
 
 
@@ -293,13 +293,13 @@ def test_an_init_refuses_a_file_within_bounds(name: str, place: Path) -> None:
     found = cost(*arguments, "--labels", str(labels))
     told(name, path.stat().st_size, found)
     # A film or a disc that is off costs that one alone; a table is all there is.
-    assert found.code == (3 if path == labels else 0), found.words
-    assert path.name in found.words
+    assert found.code == (3 if path == labels else 0), found.output
+    assert path.name in found.output
     _check(found)
 
 
 def _check(found: Cost) -> None:
-    assert "Traceback" not in found.words
+    assert "Traceback" not in found.output
     assert found.bytes < MOST_BYTES
     assert found.seconds < MOST_SECONDS
 
@@ -349,7 +349,7 @@ def test_what_the_window_itself_reads_is_refused_within_bounds(
     )
     found = measured("-c", code)
     told(name, path.stat().st_size, found)
-    assert found.words.startswith("refused: "), found.words
+    assert found.output.startswith("refused: "), found.output
     _check(found)
 
 
@@ -379,7 +379,7 @@ def test_an_archive_of_99_000_members_takes_time_by_its_length(place: Path) -> N
         ]
         found = cost(*arguments, "--labels", str(place / "labels.csv"))
         told(f"zip archive of {count:,} members", path.stat().st_size, found)
-        assert found.code == 0, found.words
+        assert found.code == 0, found.output
         assert found.bytes < MOST_BYTES
         seconds.append(found.seconds)
     assert seconds[1] < 20 * seconds[0]
@@ -439,4 +439,4 @@ def test_pictures_of_the_largest_size_are_read(place: Path) -> None:
         ]
         found = cost(*arguments, "--finding", "nodule")
         told("PNG mask of 49 million pixels, taken", path.stat().st_size, found)
-        assert found.code == 0, found.words
+        assert found.code == 0, found.output

@@ -72,14 +72,14 @@ def page(ward: Project, tmp_path: Path) -> str:
     return (tmp_path / "out" / "index.html").read_text("utf-8")
 
 
-def words(page: str) -> str:
+def text_of(page: str) -> str:
     """The page without its pictures."""
     return re.sub(r"base64,[A-Za-z0-9+/=]*", "", page)
 
 
 def test_no_file_name_reader_or_folder_is_in_the_page(page: str) -> None:
     for secret in (FILE, "DOE", "Novak", "Berg", "/home"):
-        assert secret not in words(page)
+        assert secret not in text_of(page)
     assert "weights=net.safetensors" in page
 
 
@@ -91,8 +91,8 @@ def test_names_are_escaped(page: str) -> None:
 
 
 def test_the_page_is_whole_by_itself(page: str) -> None:
-    assert not re.search(r"https?://|<link|<script|@import|url\(", words(page))
-    assert set(re.findall(r'(?:src|href)="([^",:;]*)', words(page))) <= {
+    assert not re.search(r"https?://|<link|<script|@import|url\(", text_of(page))
+    assert set(re.findall(r'(?:src|href)="([^",:;]*)', text_of(page))) <= {
         "data",
         "#conventions",
     }
@@ -214,7 +214,7 @@ def test_a_student_stands_beside_its_teacher(ward: Project, tmp_path: Path) -> N
         pass
     page = (tmp_path / "out" / "index.html").read_text("utf-8")
     assert "cannot be scored any more" in page
-    assert FILE not in words(page)
+    assert FILE not in text_of(page)
 
 
 def test_atomic_write_leaves_no_half_page(
@@ -242,8 +242,8 @@ def test_films_have_the_names_of_the_window_where_these_name_nobody(
     for _ in report.write(ward, tmp_path / "out"):
         pass
     page = (tmp_path / "out" / "index.html").read_text("utf-8")
-    assert re.search(r"film_0+\d+ · case <code>[0-9a-f]{16}</code>", words(page))
-    assert FILE not in words(page)
+    assert re.search(r"film_0+\d+ · case <code>[0-9a-f]{16}</code>", text_of(page))
+    assert FILE not in text_of(page)
 
 
 def test_a_dark_film_is_as_bright_as_the_window_shows_it(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_all_stages_are_trained_and_used_by_two_clicks(
     assert panel.setup.recipe is None, "all stages are what is offered first"
     window_input.click(panel.start_button)
     window_input.wait_for(lambda: not panel.jobs.busy, 2400)
-    assert panel.result.headline.text() == "Done", panel.result.words.text()
+    assert panel.result.headline.text() == "Done", panel.result.label.text()
     window_input.click(panel.result.use_button)
     opened = bench.session.project
     assert opened is not None

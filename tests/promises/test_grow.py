@@ -211,7 +211,7 @@ def test_the_row_says_what_the_walk_goes_by_and_turns_the_side(
 ) -> None:
     row = bench.main_window.findChild(GrowRow)
     assert row.isVisible()
-    assert "its own edges" in row.words.text(), "no IRNet has run here"
+    assert "its own edges" in row.label.text(), "no IRNet has run here"
     window_input.click(row.sides.button(OUT))
     stroke(bench, LINE)
     assert (bench.grow.strokes.data == OUT).any()

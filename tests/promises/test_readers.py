@@ -100,7 +100,7 @@ def test_a_blind_second_reader_an_adjudicator_and_the_mask_that_counts(
     assert list(session.list.cases) == [case_id]
     review = bench.main_window.findChild(Review)
     assert review.adjudicate.isVisible()
-    assert "A: ann" in review.adjudicate.words.text()
+    assert "A: ann" in review.adjudicate.label.text()
     parts = bench.compared.parts
     np.testing.assert_array_equal(parts["first"].data.astype(bool), first)
     np.testing.assert_array_equal(parts["second"].data.astype(bool), second)

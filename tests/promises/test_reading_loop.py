@@ -119,7 +119,7 @@ def test_reading_goes_on_while_a_model_learns_and_nothing_is_lost(
     window_input.wait_for(lambda: panel.jobs.busy)
     paint(bench, masks, 40)
     window_input.wait_for(lambda: panel.result.isVisible(), 120)
-    assert panel.result.headline.text() == "Done", panel.result.words.text()
+    assert panel.result.headline.text() == "Done", panel.result.label.text()
     steps = steps_of(place, run)
     assert len(steps) > len(before)
     assert steps == list(range(1, len(steps) + 1)), "went on where it had stopped"

@@ -300,7 +300,7 @@ def read_on_while_it_learns(sitting: Sitting, order: list[str]) -> None:
     sitting.done["films read while it trained"] = during
     window_input.raise_tab(bench, "Train")
     window_input.wait_for(lambda: panel.result.isVisible(), 1800)
-    assert panel.result.headline.text() == "Done", panel.result.words.text()
+    assert panel.result.headline.text() == "Done", panel.result.label.text()
     run, shown = panel.jobs.current.run, window_input.drawn(bench)
     window_input.click(panel.result.use_button)
     assert bench.session.project.adopted("cam") == run

@@ -39,14 +39,14 @@ def test_a_sweep_from_the_panel_comes_to_its_end_and_is_drawn(
     assert box.key.currentText() == KEY
     QTest.keyClicks(box.values, ", ".join(VALUES))
     window_input.type_number(box.trials, 1)
-    assert box.words.text().startswith("2 trainings")
+    assert box.label.text().startswith("2 trainings")
     began, seen = time.monotonic(), set[int]()
     window_input.click(box.start_button)
     while panel.jobs.busy:
         QTest.qWait(200)
         state = panel.watch.sweep._state
         seen.add(len(state["cells"]) if state else 0)
-    assert panel.result.headline.text() == "Sweep done", panel.result.words.text()
+    assert panel.result.headline.text() == "Sweep done", panel.result.label.text()
     assert seen & {0, 1}, "it was watched while it filled"
     infos = runs.listing(place)
     assert [info.state for info in infos] == ["done", "done"]
@@ -58,7 +58,7 @@ def test_a_sweep_from_the_panel_comes_to_its_end_and_is_drawn(
     window_input.wait_for(lambda: box.earlier.count() == 1)
     assert box.resume_button.text() == "Go on (2/2)"
     assert not box.resume_button.isEnabled()
-    assert box.plot.words.text().startswith(f"Best so far at {KEY} = ")
+    assert box.plot.label.text().startswith(f"Best so far at {KEY} = ")
     seconds = time.monotonic() - began
-    sys.stdout.write(f"sweep: {seconds:.0f} s, {box.plot.words.text()}\n")
+    sys.stdout.write(f"sweep: {seconds:.0f} s, {box.plot.label.text()}\n")
     bench.viewer.close()

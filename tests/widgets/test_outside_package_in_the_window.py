@@ -55,7 +55,7 @@ def test_a_run_of_its_recipe_is_judged_shown_and_used(
     verdict = judge(
         Ended("done"), request, {"quick-look": run}, bench.session.project, 0
     )
-    assert verdict.words == "Quick look: val AUROC 0.80"
+    assert verdict.text == "Quick look: val AUROC 0.80"
     assert verdict.usable == {"cam": run, "crf": run}
     assert not verdict.unevaluated
     for stage, made in verdict.usable.items():
@@ -81,7 +81,7 @@ def test_a_recipe_is_offered_trained_and_put_in_use_and_its_maps_are_offered(
     setup.choose("quick-look")
     panel.start()
     qtbot.waitUntil(lambda: panel.result.isVisible(), timeout=200_000)
-    assert panel.result.words.text().startswith("Quick look: val AUROC")
+    assert panel.result.label.text().startswith("Quick look: val AUROC")
     run = panel.result.usable["cam"]
     panel.use_result()
     project = session.project

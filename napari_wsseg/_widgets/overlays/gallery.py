@@ -113,7 +113,7 @@ class Gallery(Cover):
         self.empty = ""
         self.tiles: dict[str, Tile] = {}
         self.titles: dict[str, QElidingLabel] = {}
-        self._words: dict[str, str] = {}
+        self._names: dict[str, str] = {}
         self._cells = QWidget(self)
         self._latest = Latest(bench.drawing)
         layout = QVBoxLayout(self)
@@ -160,7 +160,7 @@ class Gallery(Cover):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(4)
         self.tiles = {key: Tile(key, title, self) for key, title in titles.items()}
-        self._words, self.titles = dict(titles), {}
+        self._names, self.titles = dict(titles), {}
         columns = math.ceil(math.sqrt(len(titles)))
         for place, (key, tile) in enumerate(self.tiles.items()):
             cell = QVBoxLayout()
@@ -242,10 +242,10 @@ class Gallery(Cover):
     ) -> None:
         for view, tile in self.tiles.items():
             title = self.titles[view]
-            title.setText(self._words[view])
-            title.setToolTip(self._words[view])
+            title.setText(self._names[view])
+            title.setToolTip(self._names[view])
             if view in dices:
-                title.setText(f"{self._words[view]} · Dice {dices[view]:.2f}")
+                title.setText(f"{self._names[view]} · Dice {dices[view]:.2f}")
                 title.setToolTip("White: the expert's outline of the finding in hand")
             picture = pictures.get(view)
             tile.picture = None if picture is None else pixmap(picture)

@@ -49,7 +49,7 @@ class Share(QWidget):
         self.box.setRange(0.0, 1.0)
         self.box.setSingleStep(0.05)
         self.box.setDecimals(3)
-        self.words = WrappedLabel()
+        self.label = WrappedLabel()
         label = QLabel("Expert share p")
         label.setBuddy(self.box)
         for widget in (self.slider, self.box, label):
@@ -64,7 +64,7 @@ class Share(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(row)
-        layout.addWidget(self.words)
+        layout.addWidget(self.label)
         self.slider.valueChanged.connect(self._from_slider)
         self.box.valueChanged.connect(self._from_box)
 
@@ -78,7 +78,7 @@ class Share(QWidget):
 
     def say(self, text: str) -> None:
         """Say what p means for a batch."""
-        self.words.setText(f"Expert: {text}")
+        self.label.setText(f"Expert: {text}")
 
     def _from_slider(self, hundredths: int) -> None:
         self.box.setValue(hundredths / 100)

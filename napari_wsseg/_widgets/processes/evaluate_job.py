@@ -19,14 +19,14 @@ class Evaluation(QObject):
     Signals
     -------
     moved()
-        `words` or `busy` is another one.
+        `message` or `busy` is another one.
     """
 
     moved = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.words = ""
+        self.message = ""
         self._job: Job | None = None
         at_quit(self.stop)
 
@@ -75,5 +75,5 @@ class Evaluation(QObject):
         self._say("" if code == 0 else end.message or "The run was not evaluated.")
 
     def _say(self, text: str) -> None:
-        self.words = text
+        self.message = text
         self.moved.emit()

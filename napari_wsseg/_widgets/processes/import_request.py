@@ -31,7 +31,7 @@ class ImportRequest:
     archive: str = ""
     query: str = ""
 
-    def words(self) -> list[str]:
+    def arguments(self) -> list[str]:
         """Return it as ``wsseg`` reads it; what is the default is left out."""
         arguments = ["init", str(self.project), *self._source()]
         for option, path in (("--labels", self.labels), ("--masks", self.masks)):
@@ -51,9 +51,9 @@ class ImportRequest:
 
     def shown(self) -> str:
         """Return the command for a person, to be typed in a terminal."""
-        return f"wsseg {shlex.join(self.words())}"
+        return f"wsseg {shlex.join(self.arguments())}"
 
     def command(self, *, dry_run: bool) -> list[str]:
         """Return the words that start it as a process of its own."""
-        arguments = [*self.words(), "--json", *(["--dry-run"] if dry_run else [])]
+        arguments = [*self.arguments(), "--json", *(["--dry-run"] if dry_run else [])]
         return [sys.executable, "-m", "napari_wsseg.cli", *arguments]

@@ -21,7 +21,7 @@ class MapMaker(QObject):
     Signals
     -------
     moved()
-        `words` is another one, or more films have been done.
+        `message` is another one, or more films have been done.
     failed(str)
         Why it could not be done, for a person.
     """
@@ -32,7 +32,7 @@ class MapMaker(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.variant = ""
-        self.words = ""
+        self.message = ""
         self._job: Job | None = None
 
     @property
@@ -46,14 +46,14 @@ class MapMaker(QObject):
         arguments = ["napari_wsseg.cli", "infer", "cam", "-p", str(project)]
         arguments += ["--run", run, "--map", variant, "--json"]
         arguments += ["--only" if variant == ALL else "--first", case_id]
-        self.variant, self.words = variant, "starting"
+        self.variant, self.message = variant, "starting"
         try:
             # Without a parent: it ends in its own time, maybe after this window.
             job = Job(
                 Request(project, None), command=[sys.executable, "-m", *arguments]
             )
         except OSError as error:
-            self.variant = self.words = ""
+            self.variant = self.message = ""
             self.failed.emit(f"The maps cannot be computed: {error}")
             return
         job.reported.connect(self._heard)
@@ -66,7 +66,7 @@ class MapMaker(QObject):
         if self._job is not None and self._job.alive:
             job, self._job = self._job, None
             job.force_stop()
-            self.variant = self.words = ""
+            self.variant = self.message = ""
             self.moved.emit()
 
     def close(self) -> None:
@@ -78,13 +78,13 @@ class MapMaker(QObject):
     def _heard(self, events: tuple[Event, ...]) -> None:
         steps = [event for event in events if isinstance(event, Step)]
         if steps and self.busy:
-            self.words = f"{steps[-1].step} of {steps[-1].total} films"
+            self.message = f"{steps[-1].step} of {steps[-1].total} films"
             self.moved.emit()
 
     def _ended(self, job: Job, end: Ended) -> None:
         if job is not self._job:
             return
-        self._job, self.variant, self.words = None, "", ""
+        self._job, self.variant, self.message = None, "", ""
         if end.state not in ("done", "stopped"):
             self.failed.emit(end.message or "The maps could not be computed.")
         self.moved.emit()

@@ -30,7 +30,7 @@ class Sweep:
     trials: int = 3
     name: str = ""
 
-    def words(self) -> list[str]:
+    def arguments(self) -> list[str]:
         """Return it as ``wsseg sweep`` reads it."""
         arguments = ["--key", self.key, "--values", ",".join(self.values)]
         arguments += ["--trials", str(self.trials)]
@@ -75,7 +75,7 @@ class Request:
             arguments.append("--no-adopt")
         elif self.sweep is not None:
             arguments = ["napari_wsseg.cli", "sweep", self.recipe, *project]
-            arguments += self.sweep.words()
+            arguments += self.sweep.arguments()
         else:
             arguments = ["trainers", self.recipe, *project, "--infer"]
         if self.resume:

@@ -32,7 +32,7 @@ class Scoring(QObject):
     Signals
     -------
     moved()
-        `words`, `done` or `busy` is another one.
+        `message`, `done` or `busy` is another one.
     """
 
     moved = Signal()
@@ -59,7 +59,7 @@ class Scoring(QObject):
         return self._job is not None
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """What is going on, for a person; empty when nothing is."""
         if self.problem:
             return self.problem

@@ -20,7 +20,7 @@ class ScoringStrip(QWidget):
     def __init__(self, scoring: Scoring) -> None:
         super().__init__()
         self.scoring = scoring
-        self.words = WrappedLabel()
+        self.label = WrappedLabel()
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Films scored with the runs in use")
         self.bar.setMinimumWidth(60)
@@ -32,7 +32,7 @@ class ScoringStrip(QWidget):
         row.addWidget(self.button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.words)
+        layout.addWidget(self.label)
         layout.addLayout(row)
         scoring.moved.connect(self.refresh)
         self.refresh()
@@ -41,8 +41,8 @@ class ScoringStrip(QWidget):
         """Show what is going on, or what could be done."""
         busy = self.scoring.busy
         missing = 0 if busy else self.scoring.missing()
-        texts = [self.scoring.words, summary(missing)]
-        self.words.setText("\n".join(word for word in texts if word))
+        texts = [self.scoring.message, summary(missing)]
+        self.label.setText("\n".join(word for word in texts if word))
         self.bar.setVisible(busy)
         self.bar.setRange(0, self.scoring.total)
         self.bar.setValue(self.scoring.done)
@@ -53,7 +53,7 @@ class ScoringStrip(QWidget):
             else "Compute the maps that are missing, in the background"
         )
         self.button.setVisible(busy or bool(missing))
-        self.setVisible(bool(self.words.text()))
+        self.setVisible(bool(self.label.text()))
 
     def _press(self) -> None:
         if self.scoring.busy:

@@ -26,14 +26,14 @@ class AdjudicatePanel(QWidget):
         super().__init__()
         self.bench = bench
         self.session = bench.session
-        self.words = QLabel()
-        self.words.setWordWrap(True)
+        self.label = QLabel()
+        self.label.setWordWrap(True)
         self.take = (QPushButton(), QPushButton())
         self.shown = (QCheckBox(), QCheckBox(), QCheckBox("Difference"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 4)
         layout.setSpacing(4)
-        layout.addWidget(self.words)
+        layout.addWidget(self.label)
         row = QHBoxLayout()
         for box, part in zip(
             self.shown, ("first", "second", "difference"), strict=True
@@ -83,7 +83,7 @@ class AdjudicatePanel(QWidget):
         )
         masks = self.bench.compared.masks()
         if masks is None:
-            self.words.setText(who)
+            self.label.setText(who)
             return
         spacing = opened.case.spacing_mm
         dice = Overlap.between(*masks).dice
@@ -96,7 +96,7 @@ class AdjudicatePanel(QWidget):
             text = f"only {sees[0]} sees it"
         elif not sees:
             text = "neither sees it"
-        self.words.setText(f"{who}<br><b>{finding.title}</b>: {text}")
+        self.label.setText(f"{who}<br><b>{finding.title}</b>: {text}")
 
     def _show_part(self, part: str, on: bool) -> None:
         self.bench.compared.want(part, on)

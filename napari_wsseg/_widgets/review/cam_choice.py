@@ -81,7 +81,7 @@ class MapChoice(QWidget):
         self.list.setCurrentIndex(max(0, self.list.findData(showing.map)))
         busy, missing = self.maker.busy, self.missing
         if busy:
-            self.state.setText(f"Computing {self._what()}: {self.maker.words}")
+            self.state.setText(f"Computing {self._what()}: {self.maker.message}")
         elif missing:
             self.state.setText("Not computed for this film")
         self.action.setText("Stop" if busy else "Compute")

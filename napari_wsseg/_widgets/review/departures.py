@@ -70,7 +70,7 @@ class Departures(QFrame):
 
 def departures(session: Session) -> list[str]:
     """Return in words what is shown otherwise than the runs in use have it."""
-    texts = [_words(session, each) for each in session.looking.departures()]
+    texts = [_text(session, each) for each in session.looking.departures()]
     if _other_map(session):
         texts.insert(0, f"CAM by {variant_title(session.showing.map)}")
     return texts
@@ -81,7 +81,7 @@ def _other_map(session: Session) -> bool:
     return bool(showing.maps) and showing.map != showing.maps[0]
 
 
-def _words(session: Session, each: Departure) -> str:
+def _text(session: Session, each: Departure) -> str:
     looking = session.looking
     title = {f.name: f.title for f in looking.findings}.get(each.finding, each.finding)
     stage = STAGE_NAMES.get(each.stage, each.stage)

@@ -87,7 +87,7 @@ class StartRow(QWidget):
         self.menu.addSeparator()
         versions = self.versions()
         for version in reversed(versions):
-            action = self.menu.addAction(self._words(version))
+            action = self.menu.addAction(self._title(version))
             if action is not None:
                 action.triggered.connect(
                     lambda _=False, v=version: self.from_version(v)
@@ -135,7 +135,7 @@ class StartRow(QWidget):
         )
         self.bench.focus_canvas()
 
-    def _words(self, version: Annotation) -> str:
+    def _title(self, version: Annotation) -> str:
         case = self.session.case
         spacing = case.spacing_mm if case else None
         return (

@@ -15,13 +15,13 @@ class GrowRow(QWidget):
     def __init__(self, bench: Workbench) -> None:
         super().__init__()
         self.bench = bench
-        self.words = QLabel()
-        self.words.setWordWrap(True)
+        self.label = QLabel()
+        self.label.setWordWrap(True)
         self.sides = QButtonGroup(self)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(3)
-        grid.addWidget(self.words, 0, 0, 1, 4)
+        grid.addWidget(self.label, 0, 0, 1, 4)
         for column, (side, name) in enumerate(((IN, "Inside"), (OUT, "Outside"))):
             button = QPushButton(name)
             button.setCheckable(True)
@@ -58,7 +58,7 @@ class GrowRow(QWidget):
         )
         if tool.stage is not None:
             text += f" They correct the draft of {STAGE_NAMES[tool.stage]}."
-        self.words.setText(text)
+        self.label.setText(text)
 
     def _turned(self, side: int) -> None:
         self.bench.grow.turn(side)

@@ -52,7 +52,7 @@ class Legend(QWidget):
         """Return room for the bar and two lines of text."""
         return QSize(280, _BAR + 2 * self.fontMetrics().lineSpacing() + 10)
 
-    def words(self) -> tuple[str, str, str]:
+    def captions(self) -> tuple[str, str, str]:
         """Return what stands under the bar: at its left, its middle, its right."""
         looking = self.session.looking
         stage, finding = looking.view, looking.finding
@@ -68,7 +68,7 @@ class Legend(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         line = self.fontMetrics().lineSpacing()
-        left, middle, right = self.words()
+        left, middle, right = self.captions()
         below = QRectF(0, _BAR + 3, self.width(), line)
         if middle:
             self._bar(painter)

@@ -121,8 +121,8 @@ class MasksWindow(QDialog):
             grid.addWidget(view, 1, column)
             grid.setColumnStretch(column, 1)
         grid.setRowStretch(1, 1)
-        self.words = WrappedLabel()
-        self.words.setText("Comparing all films …")
+        self.label = WrappedLabel()
+        self.label.setText("Comparing all films …")
         self.table = rows_table([])
         self.table.setMaximumHeight(170)
         self.table.setAccessibleName("How alike the masks are")
@@ -131,7 +131,7 @@ class MasksWindow(QDialog):
         layout = QVBoxLayout(self)
         layout.addLayout(top)
         layout.addLayout(grid, 1)
-        layout.addWidget(self.words)
+        layout.addWidget(self.label)
         layout.addWidget(self.table)
         layout.addWidget(close)
         self.resize(1080, 720)
@@ -145,7 +145,7 @@ class MasksWindow(QDialog):
         self._latest.submit(
             lambda: _mask_pairs.pictures(folder, case, finding, one, other, SIDE),
             self._show_pictures,
-            lambda error: self.words.setText(f"The film cannot be shown: {error}"),
+            lambda error: self.label.setText(f"The film cannot be shown: {error}"),
         )
 
     def _show_pictures(self, pictures: list[NDArray[np.uint8]]) -> None:
@@ -158,11 +158,11 @@ class MasksWindow(QDialog):
         self._background.submit(
             lambda: _mask_pairs.compare(folder, cases, findings, one, other),
             self._show_result,
-            lambda error: self.words.setText(f"They cannot be compared: {error}"),
+            lambda error: self.label.setText(f"They cannot be compared: {error}"),
         )
 
     def _show_result(self, found: list[Alike]) -> None:
-        self.words.setText(
+        self.label.setText(
             "How alike the two are, not how right; Dice is the mean over films on "
             "which either shows the finding."
         )

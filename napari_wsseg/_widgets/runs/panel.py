@@ -314,7 +314,7 @@ class RunsPanel(QWidget):
         self.log_button.setEnabled(len(picked) == 1)
 
     def _on_evaluation(self) -> None:
-        self.note.setText(self.evaluation.words)
+        self.note.setText(self.evaluation.message)
         if not self.evaluation.busy:
             self.refresh()
         else:

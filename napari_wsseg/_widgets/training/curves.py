@@ -43,7 +43,7 @@ class Curves(QWidget):
         self.validation.canvas.getPlotItem().getViewBox().setLimits(minYRange=0.002)
         self._turns = [self.validation, self.loss]
         for plot in (self.loss, self.validation):
-            layout.addWidget(plot.words)
+            layout.addWidget(plot.label)
             layout.addWidget(plot.canvas)
         self._due = QTimer(self, interval=300, singleShot=True)
         self._due.timeout.connect(self.draw)
@@ -91,7 +91,7 @@ class Curves(QWidget):
         for plot in plots:
             plot.fresh = False
             plot.draw(text, ground)
-            plot.words.setVisible(bool(plot.series))
+            plot.label.setVisible(bool(plot.series))
             plot.canvas.setVisible(bool(plot.series))
 
     def changeEvent(self, event: QEvent) -> None:
@@ -144,10 +144,10 @@ class _Plot:
     def __init__(self, tooltip: str) -> None:
         self.series: dict[str, _Series] = {}
         self.fresh = False
-        self.words = QLabel()
-        self.words.setTextFormat(Qt.TextFormat.RichText)
-        self.words.setWordWrap(True)
-        self.words.setToolTip(tooltip)
+        self.label = QLabel()
+        self.label.setTextFormat(Qt.TextFormat.RichText)
+        self.label.setWordWrap(True)
+        self.label.setToolTip(tooltip)
         self.said = ""
         self.colours: tuple[QColor, QColor] | None = None
         self._palette = colours(True)
@@ -184,7 +184,7 @@ class _Plot:
         said = "&nbsp;&nbsp; ".join(texts)
         if said != self.said:
             self.said = said
-            self.words.setText(said)
+            self.label.setText(said)
 
     def _draw_line(self, name: str, series: _Series, colour: str) -> None:
         if name not in self._lines:

@@ -65,7 +65,7 @@ class MemoryNeed:
         """Whether batches of so many films fit."""
         return self.needed(batch) <= self.free
 
-    def words(self, batch: int) -> str:
+    def summary(self, batch: int) -> str:
         """Return it for a person, with what to change where it will not fit."""
         what = "the processor" if self.device == "cpu" else "the graphics card"
         needed, free = gigabytes(self.needed(batch)), gigabytes(self.free)
@@ -198,7 +198,7 @@ class MemoryNote(WrappedLabel):
             self.setToolTip(answer)
             return
         batch = self._batch or answer.batch
-        text = escape(answer.words(batch))
+        text = escape(answer.summary(batch))
         if not answer.fits(batch):
             text = f'<b style="color:{red(self.palette())}">✗ {text}</b>'
         self.setText(text)

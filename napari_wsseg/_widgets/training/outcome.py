@@ -56,7 +56,7 @@ class Outcome:
     ----------
     headline
         In a word or two.
-    words
+    text
         For a person.
     usable
         Stage to run id: what [Use] would put in use; empty when there is nothing.
@@ -70,7 +70,7 @@ class Outcome:
     """
 
     headline: str
-    words: str = ""
+    text: str = ""
     usable: Mapping[str, str] = field(default_factory=dict)
     resumable: str | None = None
     unevaluated: bool = False

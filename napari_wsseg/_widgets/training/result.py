@@ -36,9 +36,9 @@ class Result(QFrame):
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self.headline = QLabel()
         self.headline.setStyleSheet("font-weight: bold")
-        self.words = QLabel()
-        self.words.setWordWrap(True)
-        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.label = QLabel()
+        self.label.setWordWrap(True)
+        self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.look_button = QPushButton("Look at its result")
         self.look_button.setToolTip(
             "Show its masks on the open film; nothing is put in use yet"
@@ -52,7 +52,7 @@ class Result(QFrame):
         choice.addWidget(self.keep_button)
         layout = QVBoxLayout(self)
         layout.addWidget(self.headline)
-        layout.addWidget(self.words)
+        layout.addWidget(self.label)
         layout.addWidget(self.retry_button)
         layout.addWidget(self.look_button)
         layout.addLayout(choice)
@@ -68,8 +68,8 @@ class Result(QFrame):
         self.usable = verdict.usable
         offered = bool(verdict.usable)
         self.headline.setText(verdict.headline)
-        self.words.setText(verdict.words)
-        self.words.setVisible(bool(verdict.words))
+        self.label.setText(verdict.text)
+        self.label.setVisible(bool(verdict.text))
         self.smaller = verdict.smaller
         for batch in verdict.smaller.values():
             films = count(batch, "film")
@@ -102,8 +102,8 @@ class Result(QFrame):
 
     def complain(self, text: str) -> None:
         """Say why the choice could not be followed; it is still offered."""
-        self.words.setText(f"{self.words.text()}\n{text}".strip())
-        self.words.show()
+        self.label.setText(f"{self.label.text()}\n{text}".strip())
+        self.label.show()
 
     def _on_look(self) -> None:
         stage = list(self.usable)[-1]

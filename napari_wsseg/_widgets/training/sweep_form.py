@@ -59,7 +59,7 @@ class SweepBox(Fold):
         self.trials.setToolTip("How often each value is trained, each with its seed")
         self.trials.setAccessibleName("Trials")
         self.trials.valueChanged.connect(self._say)
-        self.words = WrappedLabel()
+        self.label = WrappedLabel()
         self.start_button = QPushButton("Start sweep")
         self.earlier = QComboBox()
         self.earlier.setAccessibleName("Earlier sweeps")
@@ -78,7 +78,7 @@ class SweepBox(Fold):
         again.addWidget(self.earlier, 1)
         again.addWidget(self.resume_button)
         self.body.addLayout(rows)
-        self.body.addWidget(self.words)
+        self.body.addWidget(self.label)
         self.body.addWidget(self.start_button)
         self.body.addLayout(again)
         self.body.addWidget(self.plot)
@@ -153,7 +153,7 @@ class SweepBox(Fold):
         values = self._values()
         self.start_button.setEnabled(bool(values))
         trainings = count(len(values) * self.trials.value(), "training")
-        self.words.setText(
+        self.label.setText(
             f"{trainings}, one after the other; none is put in use."
             if values
             else "Give the values to train at."

@@ -63,11 +63,11 @@ class SweepPlot(QWidget):
         axis.enableAutoSIPrefix(False)
         # Room for the numbers below the first value and the last.
         self.canvas.getPlotItem().getViewBox().setDefaultPadding(0.1)
-        self.words = WrappedLabel()
+        self.label = WrappedLabel()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(row)
-        for widget in (self.legend, self.canvas, self.words):
+        for widget in (self.legend, self.canvas, self.label):
             layout.addWidget(widget)
 
     def show_folder(self, folder: Path | None) -> None:
@@ -105,13 +105,13 @@ class SweepPlot(QWidget):
             self._draw_line(mine, metric, places, colour, heavy=name == MEAN)
             legend.append(f'<span style="color:{colour}">■</span>&nbsp;{escape(name)}')
         self.legend.setText("&nbsp;&nbsp; ".join(legend))
-        self.words.setText(_best(rows, metric, str(state["key"]).replace("_", " ")))
+        self.label.setText(_best(rows, metric, str(state["key"]).replace("_", " ")))
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow a change between light and dark."""
         super().changeEvent(event)
         if event.type() in (QEvent.Type.StyleChange, QEvent.Type.PaletteChange):
-            self.draw() if hasattr(self, "words") else None
+            self.draw() if hasattr(self, "label") else None
 
     def _ready(
         self,

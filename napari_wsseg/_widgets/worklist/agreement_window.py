@@ -25,13 +25,13 @@ class AgreementWindow(QDialog):
         self.bench = bench
         self.setWindowTitle("Agreement of readers")
         self.resize(680, 460)
-        self.words = QLabel()
-        self.words.setWordWrap(True)
+        self.label = QLabel()
+        self.label.setWordWrap(True)
         self.table = rows_table(_HEADS)
         self.apart = rows_table(_APART)
         self.below = QLabel("Findings to adjudicate")
         layout = QVBoxLayout(self)
-        layout.addWidget(self.words)
+        layout.addWidget(self.label)
         layout.addWidget(self.table, 2)
         layout.addWidget(self.below)
         layout.addWidget(self.apart, 1)
@@ -42,10 +42,10 @@ class AgreementWindow(QDialog):
         """Compare in the background and show what comes of it."""
         project = self.bench.session.project
         if project is None or self.bench.session.reading.mode == "blind":
-            self.words.setText("In a blind reading nothing of other readers is shown.")
+            self.label.setText("In a blind reading nothing of other readers is shown.")
             self._fill({"pairs": [], "disagreements": []})
             return
-        self.words.setText("Comparing…")
+        self.label.setText("Comparing…")
         folder = project.folder
 
         def work() -> dict[str, Any]:
@@ -53,13 +53,13 @@ class AgreementWindow(QDialog):
                 return agreement.report(reading)
 
         self.bench.scoring.submit(
-            work, self._show_report, lambda error: self.words.setText(str(error))
+            work, self._show_report, lambda error: self.label.setText(str(error))
         )
 
     def _show_report(self, report: dict[str, Any]) -> None:
         if self.bench.session.reading.mode == "blind":
             return
-        self.words.setText(
+        self.label.setText(
             f"{report['n_double_read']} films are read by two readers who are done, "
             f"{report['n_adjudicated']} adjudicated. Dice and HD95 are of masks that "
             "did not begin with each other's; HD95 is the median where both see the "

@@ -64,11 +64,11 @@ def _without_film(
 ) -> list[Rejected]:
     there = set(named.values())
     return [
-        Rejected(name, _words(table.key, row, labels))
+        Rejected(name, _reason(table.key, row, labels))
         for name, row in table.rows.items()
         if name not in there
     ]
 
 
-def _words(key: str, row: LabelRow, labels: Path) -> str:
+def _reason(key: str, row: LabelRow, labels: Path) -> str:
     return f"no film has this {key}; line {row.line} of {labels} lists it"

@@ -50,7 +50,7 @@ class Database:
         self._check = check
         self.readonly = readonly
         self._inside = False
-        with self._in_words():
+        with self._errors_named():
             if frozen:
                 self._connection = _connect(path, "mode=ro&immutable=1")
             else:
@@ -64,7 +64,7 @@ class Database:
         DataError
             The index is damaged, or a column holds a value of another kind.
         """
-        with self._in_words():
+        with self._errors_named():
             cursor = self._connection.execute(sql, values)
             rows = cursor.fetchall()
         if not sql.startswith("PRAGMA"):
@@ -95,7 +95,7 @@ class Database:
                 f"{self.path.parent}: opened read-only, so nothing can be changed; "
                 "open it for writing"
             )
-        with self._in_words():
+        with self._errors_named():
             if self._inside:
                 self._check_unbroken()
                 yield
@@ -123,7 +123,7 @@ class Database:
             # An index of words keeps what was deleted until it is made anew.
             for statement in _migrations.FILL_WORDS:
                 self._connection.execute(statement)
-        with self._in_words():
+        with self._errors_named():
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -136,7 +136,7 @@ class Database:
             The disk is full or gone.
         """
         growing = path.with_name(f"{path.name}.growing")
-        with self._in_words():
+        with self._errors_named():
             project_files.make_folder(path.parent)
             project_files.remove(growing)
             with closing(sqlite3.connect(project_files.checked(growing))) as copy:
@@ -155,11 +155,11 @@ class Database:
         self._connection.close()
 
     @contextmanager
-    def _in_words(self) -> Iterator[None]:
+    def _errors_named(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
-            raise DataError(_words(self.path, error)) from error
+            raise DataError(_message(self.path, error)) from error
 
 
 def _check_kinds(
@@ -187,7 +187,7 @@ def create(path: Path) -> None:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             _migrations.migrate(connection)
     except (sqlite3.Error, OSError) as error:
-        raise DataError(_words(path, error)) from error
+        raise DataError(_message(path, error)) from error
 
 
 def _connect(path: Path, query: str) -> sqlite3.Connection:
@@ -313,7 +313,7 @@ def _back_up(connection: sqlite3.Connection, target: Path) -> None:
     os.replace(growing, target)
 
 
-def _words(path: Path, error: sqlite3.Error | OSError | UnicodeDecodeError) -> str:
+def _message(path: Path, error: sqlite3.Error | OSError | UnicodeDecodeError) -> str:
     text = str(error)
     if "full" in text or "No space left" in text:
         return f"{path.parent}: the disk is full; nothing was changed, free some space"

@@ -60,7 +60,7 @@ class WriterLock:
                 self._claim()
         except (Timeout, FileExistsError) as error:
             raise ProjectLocked(
-                f"{folder}: already open for writing by {_words(self._holder)}; "
+                f"{folder}: already open for writing by {_named_holder(self._holder)}; "
                 "close it there first, or open the project read-only"
             ) from error
         except OSError as error:
@@ -125,7 +125,7 @@ def _is_gone(holder: Path) -> bool:
         return True
 
 
-def _words(holder: Path) -> str:
+def _named_holder(holder: Path) -> str:
     try:
         record = json.loads(project_files.read_bytes(holder, 2**16))
         return f"process {record['pid']} on {record['host']} since {record['since']}"

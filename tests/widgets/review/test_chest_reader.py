@@ -134,9 +134,9 @@ def test_a_seed_of_three_values_has_no_heat_bar(bench: Workbench, place: Path) -
     bench.loading.drain()
     legend = part(bench, Legend)
     bench.session.looking.set_view("crf")
-    assert legend.words() == ("background", "undecided", "finding")
+    assert legend.captions() == ("background", "undecided", "finding")
     bench.session.looking.set_view("cam")
-    assert legend.words()[0] == "0"
+    assert legend.captions()[0] == "0"
 
 
 @pytest.mark.gui

@@ -323,7 +323,7 @@ def test_putting_a_run_in_use_scores_the_rest_and_leaves_the_open_film(
     assert session.opened is not None
     assert session.opened.masks is shown.masks
     assert len(changes) >= 2, "the worklist is told when more scores are there"
-    assert "have no maps" in panel.strip.words.text(), "the process only pretended"
+    assert "have no maps" in panel.strip.label.text(), "the process only pretended"
 
 
 def test_scoring_can_be_cancelled_and_gone_on_with(
@@ -334,7 +334,7 @@ def test_scoring_can_be_cancelled_and_gone_on_with(
     panel = opened(qtbot, session)
     session.adopt("segmentation", run)
     qtbot.waitUntil(lambda: panel.scoring.done == 1, timeout=10_000)
-    assert "1 of 100" in panel.strip.words.text()
+    assert "1 of 100" in panel.strip.label.text()
     assert panel.strip.button.text() == "Cancel"
     click(qtbot, panel.strip.button)
     assert not panel.scoring.busy

@@ -208,10 +208,10 @@ def test_p_is_told_as_films_of_a_batch_and_sent_when_it_is_not_the_usual(
 ) -> None:
     panel = open_panel()
     panel.setup.choose("chexseg")
-    assert "6 or 7 of 8 films" in panel.setup.share.words.text()
+    assert "6 or 7 of 8 films" in panel.setup.share.label.text()
     assert panel.setup.settings() == {}
     panel.setup.share.slider.setValue(50)
-    assert "4 of 8 films in every batch" in panel.setup.share.words.text()
+    assert "4 of 8 films in every batch" in panel.setup.share.label.text()
     assert panel.setup.settings() == {"p": 0.5}
     panel.setup.share.box.setValue(0.125)
     assert panel.setup.settings() == {"p": 0.125}, "the slider must not round it"
@@ -273,7 +273,7 @@ def test_while_it_runs_curves_progress_and_stop_are_shown(
     curves = panel.watch.curves
     qtbot.waitUntil(lambda: curves.validation.canvas.isVisible(), timeout=10_000)
     assert curves.loss.canvas.isVisible()
-    assert "AUROC" in curves.validation.words.text()
+    assert "AUROC" in curves.validation.label.text()
     assert "left" in panel.watch.message.text()
     assert panel.watch.bar.maximum() == 2000
     assert not panel.setup.isVisible()
@@ -317,7 +317,7 @@ def test_out_of_memory_is_told_with_its_remedy(qtbot: QtBot, open_panel: Open) -
     panel.setup.choose("classifier")
     click(qtbot, panel.start_button)
     ended(qtbot, panel)
-    assert "smaller batch" in panel.result.words.text()
+    assert "smaller batch" in panel.result.label.text()
     click(qtbot, panel.result.keep_button)
     assert not panel.result.isVisible()
     assert panel.state == "ready"
@@ -332,7 +332,7 @@ def test_a_finished_run_is_offered_and_used_only_when_the_reader_says_so(
     panel.setup.choose("classifier")
     click(qtbot, panel.start_button)
     ended(qtbot, panel)
-    assert "AUROC 0.91" in panel.result.words.text()
+    assert "AUROC 0.91" in panel.result.label.text()
     assert project.adopted("cam") is None
     click(qtbot, panel.result.look_button)
     assert project.adopted("cam") is None
@@ -367,14 +367,14 @@ def test_the_result_is_compared_with_the_run_in_use(
     request = Request(folder, "chexseg")
     end = Ended("done", run=new)
     panel.session.adopt("segmentation", old)
-    text = judge(end, request, {"chexseg": new}, project, 25).words
+    text = judge(end, request, {"chexseg": new}, project, 25).text
     assert text == "CheXseg: val Dice 0.61 (before 0.55) on 25 expert films"
     # A Dice against weak masks is another figure: it is no "before".
     panel.session.adopt("segmentation", weak)
-    text = judge(end, request, {"chexseg": new}, project, 1).words
+    text = judge(end, request, {"chexseg": new}, project, 1).text
     assert text == "CheXseg: val Dice 0.61 on 1 expert film"
     end = Ended("done", run=weak)
-    text = judge(end, request, {"segmentation": weak}, project, 25).words
+    text = judge(end, request, {"segmentation": weak}, project, 25).text
     assert text.startswith("Segmentation: val Dice 0.90 against weak masks\nUnevalu")
 
 
@@ -518,7 +518,7 @@ def test_memory_is_told_before_the_start_in_red_when_it_will_not_fit(
 
 
 def test_what_does_not_fit_with_one_film_asks_for_something_smaller() -> None:
-    text = replace(ROOM, free=2**20).words(1)
+    text = replace(ROOM, free=2**20).summary(1)
     assert "will not fit" in text
     assert "smaller working size" in text
 
@@ -556,7 +556,7 @@ def test_a_run_stopped_while_it_computes_maps_is_not_called_unfinished(
         request = Request(folder, "chexseg")
         verdict = judge(end, request, {"chexseg": run}, panel.session.project, 0)
         assert verdict.headline == "CheXseg is done, its maps are not"
-        assert "Resume" not in verdict.words
+        assert "Resume" not in verdict.text
         assert verdict.usable == {"segmentation": run}
 
 
@@ -623,7 +623,7 @@ def test_a_sweep_is_started_drawn_as_it_fills_and_gone_on_with(
     box = panel.setup.sweep
     box.heading.click()
     assert box.key.currentData() == "p"
-    assert "18 trainings" in box.words.text()
+    assert "18 trainings" in box.label.text()
     box.values.setText("0.2, 0.8")
     box.trials.setValue(2)
     click(qtbot, box.start_button)
@@ -636,7 +636,7 @@ def test_a_sweep_is_started_drawn_as_it_fills_and_gone_on_with(
     ended(qtbot, panel)
     plot = panel.watch.sweep
     assert plot.isVisible()
-    assert "Best so far at p = 0.8: IoU 0.400 over 1 trial" in plot.words.text()
+    assert "Best so far at p = 0.8: IoU 0.400 over 1 trial" in plot.label.text()
     assert "effusion" in plot.legend.text()
     click(qtbot, panel.result.keep_button)
     assert box.earlier.currentText() == "chexseg-p-0000"
@@ -664,8 +664,8 @@ def test_a_sweep_that_ended_says_what_failed_and_what_to_do(
     sweep = Sweep("p", ("0.2", "0.8"), 2, name)
     request, end = Request(tmp_path, "chexseg", sweep=sweep), Ended(state, "too large")
     verdict = judge(end, request, {"chexseg": "run"} if begun else {}, None, 0, done)
-    assert said in verdict.words
-    assert ("“Go on”" in verdict.words) == (done > 0 or bool(name))
+    assert said in verdict.text
+    assert ("“Go on”" in verdict.text) == (done > 0 or bool(name))
 
 
 def test_a_sweep_that_fails_at_its_first_value_offers_nothing_to_go_on_with(
@@ -677,8 +677,8 @@ def test_a_sweep_that_fails_at_its_first_value_offers_nothing_to_go_on_with(
     click(qtbot, panel.setup.sweep.start_button)
     ended(qtbot, panel)
     assert panel.result.headline.text() == "Sweep failed"
-    assert "no film of the train split has a label" in panel.result.words.text()
-    assert "Go on" not in panel.result.words.text()
+    assert "no film of the train split has a label" in panel.result.label.text()
+    assert "Go on" not in panel.result.label.text()
     assert not panel.setup.sweep.resume_button.isVisible()
 
 
