@@ -13,8 +13,8 @@ from torch.nn import functional
 from napari_wsseg.nn import ranks
 from napari_wsseg.nn.losses import at_least_single
 from napari_wsseg.ops import affinity
-from napari_wsseg.ops._path_max import Sink, each_path
 from napari_wsseg.ops.pixel_pairs import ends
+from napari_wsseg.ops.walks.path_max import Sink, each_path
 
 EPSILON = 1e-5
 """Keeps logarithms finite and the mean of no pairs at 0, as in the published code."""

@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_wsseg.ops import _walk
-from napari_wsseg.ops._path_max import PathMax
+from napari_wsseg.ops._tensors import floats
 from napari_wsseg.ops.pixel_pairs import PathOffset as PathOffset
 from napari_wsseg.ops.pixel_pairs import ends
 from napari_wsseg.ops.pixel_pairs import path_offsets as path_offsets
+from napari_wsseg.ops.walks import walk as _walk
+from napari_wsseg.ops.walks.path_max import PathMax
 from napari_wsseg.schema import IGNORE
 
 Array = TypeVar("Array", NDArray[np.floating[Any]], torch.Tensor)
@@ -133,7 +134,7 @@ def random_walk(
     ValueError
         If shapes differ, or the boundary is no probability.
     """
-    maps, edges = _tensor(heat), _tensor(boundary)
+    maps, edges = floats(heat), floats(boundary)
     edges = edges.to(maps.dtype)
     _check(maps, edges, steps)
     affinity = (1 - path_max(edges, radius)) ** beta
@@ -142,17 +143,6 @@ def random_walk(
     walked = _walk.walk(affinity, offsets, start, steps=steps, method=method)
     walked = walked.reshape(maps.shape)
     return walked.numpy() if isinstance(heat, np.ndarray) else walked.to(heat.device)
-
-
-def _tensor(values: NDArray[np.floating[Any]] | torch.Tensor) -> torch.Tensor:
-    if isinstance(values, torch.Tensor):
-        kind = torch.float64 if values.dtype == torch.float64 else torch.float32
-        values = values.detach()
-        # Apple's GPU knows neither double precision nor sparse products.
-        return (values.cpu() if values.device.type == "mps" else values).to(kind)
-    # A copy: torch wants writable arrays with positive strides.
-    wide = np.float64 if values.dtype == np.float64 else np.float32
-    return torch.from_numpy(np.array(values, wide))
 
 
 def _check(heat: torch.Tensor, boundary: torch.Tensor, steps: int) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_wsseg.ops._tensors import floats
 from napari_wsseg.ops.crf_solvers import external, mean_field
 from napari_wsseg.ops.crf_solvers.params import DEFAULTS, CrfParams
 
@@ -142,7 +143,7 @@ def _probabilities(
             f"probabilities are {tuple(values.shape)} but the image is "
             f"{tuple(image.shape)}; give (K, H, W) and (H, W), resized to the same grid"
         )
-    start = _tensor(values)
+    start = floats(values)
     if not bool(((start >= 0) & (start <= 1)).all()):
         raise ValueError(
             "probabilities leave [0, 1] or hold NaN; give them after the sigmoid"
@@ -155,7 +156,7 @@ def _grey_levels(
 ) -> torch.Tensor:
     """Return an (H, W) or (H, W, 3) image in levels of 0 … 255."""
     eight_bit = image.dtype in (np.uint8, torch.uint8)
-    levels = _tensor(image).to(device)
+    levels = floats(image).to(device)
     if not eight_bit:
         if not bool(((levels >= 0) & (levels <= 1)).all()):
             raise ValueError(
@@ -177,21 +178,9 @@ def _levels_for(
         and levels.ndim == 3
         and bool((levels == levels[..., :1]).all())
     ):
-        return levels[
-            ..., 0
-        ]  # three equal colours are grey, which the grid does better
+        # Three equal colours are grey, which the grid does better.
+        return levels[..., 0]
     return levels
-
-
-def _tensor(values: NDArray[Any] | torch.Tensor) -> torch.Tensor:
-    """Return a floating-point tensor that shares no memory that must not change."""
-    if isinstance(values, torch.Tensor):
-        kind = torch.float64 if values.dtype == torch.float64 else torch.float32
-        values = values.detach()
-        # Apple's GPU has no double precision, which the kernels are made in.
-        return (values.cpu() if values.device.type == "mps" else values).to(kind)
-    wide = np.float64 if values.dtype == np.float64 else np.float32
-    return torch.from_numpy(np.array(values, wide))
 
 
 def _like(refined: torch.Tensor, given: Array) -> Array:

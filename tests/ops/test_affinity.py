@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_wsseg.ops import _walk, affinity
+from napari_wsseg.ops import affinity
+from napari_wsseg.ops.walks import walk as _walk
 from napari_wsseg.schema import IGNORE
 
 

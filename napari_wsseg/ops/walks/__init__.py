@@ -1,0 +1,1 @@
+"""How a random walk is computed: maxima of paths, and powers of the operator."""
