@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -159,20 +159,20 @@ def irnet(context: Context, config: IrnetConfig) -> Events:
     sampler = ShuffledSampler(seeded, config.batch, config.seed)
     feed = _batches.Feed(films, labels.ids, _Feeding(config, header))
 
+    def seeds(rows: Sequence[int]) -> Tensor:
+        return _seeds(project, run, labels, rows, films.size, exclusive=exclusive)
+
     def loss(model: nn.Module, step: int, device: torch.device) -> Tensor:
         rows = sampler(step)
         mine = ranks.share(rows)
-        target = _seeds(project, run, labels, mine, films.size, exclusive=exclusive)
-        images, moved = feed.training(rows, step, device, target)
+        images, moved = feed.training(rows, step, device, seeds(mine))
         return _loss(model, images, moved, config)
 
     def validate(model: nn.Module, device: torch.device) -> Mapping[str, float]:
         if config.displacement:
             _centre(model, feed.viewing(_evenly_spaced(seeded), device))
         rows = _seeded(labels, labels.known_in("val"), True)
-        return _validated(
-            model, device, feed, project, run, labels, rows, config, exclusive=exclusive
-        )
+        return _validated(model, device, feed, rows, seeds, config)
 
     yield from fit(
         Task(
@@ -426,13 +426,9 @@ def _validated(
     model: nn.Module,
     device: torch.device,
     feed: _batches.Feed,
-    project: Project,
-    run: str,
-    labels: _batches.Labels,
     rows: list[int],
+    seeds: Callable[[Sequence[int]], Tensor],
     config: IrnetConfig,
-    *,
-    exclusive: bool = False,
 ) -> dict[str, float]:
     if not rows:
         return {}
@@ -440,8 +436,6 @@ def _validated(
     for images in feed.viewing(rows, device):
         batch = rows[place : place + len(images)]
         place += len(images)
-        seeds = _seeds(
-            project, run, labels, batch, feed.films.size, exclusive=exclusive
-        ).to(device)
-        losses.append(float(_loss(model, images, seeds, config)))
+        targets = seeds(batch).to(device)
+        losses.append(float(_loss(model, images, targets, config)))
     return {"val_loss": float(np.mean(losses))}
