@@ -7,8 +7,6 @@ import json
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
 
 import nibabel
 import nrrd
@@ -18,18 +16,28 @@ from PIL import Image
 
 from helpers.export_project import INDEXED_SHAPE as SHAPE
 from helpers.export_project import indexed_films
-from helpers.small_project import dicom_film, grey, save_dicom
-from napari_wsseg import jobs
-from napari_wsseg.export import reading_back
+from helpers.foreign_masks import (
+    BOX,
+    CORNERS,
+    coco,
+    cvat,
+    drawn,
+    labelme,
+    nifti,
+    nnunet,
+    only,
+    png,
+    seg_nrrd,
+    siim_rle,
+    take,
+    yolo_seg,
+)
+from helpers.small_project import grey
 from napari_wsseg.export.nifti import encode as nifti_encode
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.run_lengths import are_starts, siim_encode
 from napari_wsseg.schema import Case
-
-BOX = np.zeros(SHAPE, bool)
-BOX[10:20, 5:25] = True
-CORNERS = [5, 10, 25, 10, 25, 20, 5, 20]
 
 
 @pytest.fixture
@@ -39,115 +47,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
         yield made
 
 
-def take(
-    project: Project, name: str, path: Path, **more: Any
-) -> reading_back.ImportedMasks:
-    return jobs.finish(reading_back.steps(project, name, path, reader="bea", **more))
-
-
-def drawn(project: Project) -> dict[tuple[str, str], np.ndarray]:
-    """Return what was taken, by film and finding."""
-    return {
-        (case.path, finding): mask
-        for case in project.cases()
-        for finding, mask in project.expert_masks(case.id, reader="bea").items()
-    }
-
-
-def only(project: Project, film: str, finding: str = "nodule") -> bool:
-    """Whether one mask was taken, of a film and a finding, and it is the box."""
-    taken = drawn(project)
-    assert [*taken] == [(film, finding)]
-    return bool(np.array_equal(taken[film, finding], BOX))
-
-
 # One way to write one mask of `nodule` in every format ------------------------
-
-
-def coco(place: Path, film: str, corners: object = CORNERS, **image: Any) -> Path:
-    size = {"height": SHAPE[0], "width": SHAPE[1], **image}
-    document = {
-        "images": [{"id": 1, "file_name": film, **size}],
-        "categories": [{"id": 1, "name": "nodule"}],
-        "annotations": [
-            {"id": 7, "image_id": 1, "category_id": 1, "segmentation": [corners]}
-        ],
-    }
-    path = place / "coco.json"
-    path.write_text(json.dumps(document))
-    return path
-
-
-def labelme(place: Path, film: str, corners: object = CORNERS) -> Path:
-    document = {
-        "shapes": [
-            {"label": "nodule", "points": np.reshape(corners, (-1, 2)).tolist()}
-        ],
-        "imagePath": film,
-        "imageHeight": SHAPE[0],
-        "imageWidth": SHAPE[1],
-    }
-    path = place / "labelme.json"
-    path.write_text(json.dumps(document))
-    return path
-
-
-def cvat(place: Path, film: str, corners: object = CORNERS) -> Path:
-    root = ElementTree.Element("annotations")
-    size = {"height": str(SHAPE[0]), "width": str(SHAPE[1])}
-    image = ElementTree.SubElement(root, "image", name=film, **size)
-    pairs = np.reshape(corners, (-1, 2)).tolist()
-    points = ";".join(f"{x},{y}" for x, y in pairs)
-    ElementTree.SubElement(image, "polygon", label="nodule", points=points)
-    path = place / "annotations.xml"
-    path.write_bytes(ElementTree.tostring(root))
-    return path
-
-
-def yolo_seg(place: Path, film: str, corners: object = CORNERS) -> Path:
-    (place / "data.yaml").write_text("names: [nodule]\n")
-    shares = (np.reshape(corners, (-1, 2)) / (SHAPE[1], SHAPE[0])).ravel()
-    path = place / f"{film}.txt"
-    path.write_text(" ".join(["0", *map(str, shares)]))
-    return path
-
-
-def siim_rle(place: Path, film: str) -> Path:
-    path = place / "nodule.csv"
-    path.write_text(f"ImageId,EncodedPixels\n{film},{siim_encode(BOX)}\n")
-    return path
-
-
-def png(place: Path, film: str) -> Path:
-    path = place / "nodule" / f"{film}.png"
-    path.parent.mkdir(exist_ok=True)
-    Image.fromarray(BOX).save(path)
-    return place
-
-
-def nifti(place: Path, film: str) -> Path:
-    path = place / "nodule" / f"{film}.nii.gz"
-    path.parent.mkdir(exist_ok=True)
-    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
-    nibabel.save(nibabel.Nifti1Image(BOX.T[..., None].astype("u1"), affine), path)
-    return place
-
-
-def seg_nrrd(place: Path, film: str) -> Path:
-    path = place / f"{film}.seg.nrrd"
-    header = {"Segment0_Name": "nodule", "Segment0_LabelValue": "1"}
-    nrrd.write(str(path), BOX.T.astype("u1"), header)
-    return path
-
-
-def nnunet(place: Path, film: str, values: object = BOX, **more: Any) -> Path:
-    document = {"labels": {"background": 0, "nodule": 1}, "file_ending": ".png", **more}
-    (place / "dataset.json").write_text(json.dumps(document))
-    (place / "labelsTr").mkdir(exist_ok=True)
-    Image.fromarray(np.asarray(values, np.uint8)).save(
-        place / "labelsTr" / f"{film}.png"
-    )
-    return place
 
 
 Write = Callable[[Path, str], Path]
@@ -696,152 +596,3 @@ def test_a_list_of_what_was_drawn_that_is_none_is_passed_over(
     (place / table).write_text(json.dumps(document))
     take(project, name, path)
     assert only(project, "a.png")
-
-
-# DICOM segmentations ------------------------------------------------------------------
-
-
-@pytest.fixture
-def films(tmp_path: Path) -> Iterator[Project]:
-    """Return a project of two DICOM films."""
-    images = tmp_path / "dicom"
-    images.mkdir()
-    with Project.create(
-        tmp_path / "p", findings=["nodule", "mass"], images=images
-    ) as made:
-        for number in range(2):
-            dataset = _film(number)
-            save_dicom(dataset, images / f"film{number}.dcm")
-            name = f"film{number}.dcm"
-            made.add_case(Case(f"{number:016}", name, SHAPE, None, "train", {}))
-        yield made
-
-
-def _film(number: int) -> Any:
-    return dicom_film(
-        grey(number, SHAPE),
-        SOPInstanceUID=f"1.2.3.4.5.6.7.{number}",
-        StudyInstanceUID="1.2.3.4.5.6.8",
-        SeriesInstanceUID="1.2.3.4.5.6.9",
-        PatientID="P1",
-        PatientName="Invented",
-        PatientBirthDate="",
-        PatientSex="",
-        StudyDate="",
-        StudyTime="",
-        StudyID="",
-        AccessionNumber="",
-        ReferringPhysicianName="",
-        FrameOfReferenceUID="1.2.3.4.5.6.10",
-        ImageType=["ORIGINAL", "PRIMARY"],
-        PatientOrientation=["L", "F"],
-    )
-
-
-def _seg(number: int, path: Path) -> Any:
-    import highdicom
-    from pydicom.sr.codedict import codes
-
-    segment = highdicom.seg.SegmentDescription(
-        segment_number=1,
-        segment_label="nodule",
-        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
-        segmented_property_type=codes.SCT.Nodule,
-        algorithm_type="MANUAL",
-    )
-    made = highdicom.seg.Segmentation(
-        source_images=[_film(number)],
-        pixel_array=BOX.astype(np.uint8)[None],
-        segmentation_type="BINARY",
-        segment_descriptions=[segment],
-        series_instance_uid="1.2.3.4.5.6.11",
-        series_number=1,
-        sop_instance_uid="1.2.3.4.5.6.12",
-        instance_number=1,
-        manufacturer="Somebody",
-        manufacturer_model_name="x",
-        software_versions="1",
-        device_serial_number="1",
-    )
-    made.save_as(path)
-    return made
-
-
-def test_a_segmentation_is_of_the_film_that_it_names_whatever_it_is_called(
-    films: Project, place: Path
-) -> None:
-    _seg(1, place / "film0.seg.dcm")
-    take(films, "dicom_seg", place / "film0.seg.dcm")
-    assert only(films, "film1.dcm")
-
-
-def test_a_segmentation_of_a_strange_film_is_nobodys(
-    films: Project, place: Path
-) -> None:
-    _seg(5, place / "film0.seg.dcm")
-    with pytest.raises(DataError, match="none of this project's"):
-        take(films, "dicom_seg", place)
-    assert not drawn(films)
-
-
-def _only_place(made: Any, keyword: str) -> None:
-    """Leave the film's UID in one of the places where the standard lets it stand."""
-    from pydicom.dataset import Dataset
-    from pydicom.sequence import Sequence
-
-    for group in [*made.SharedFunctionalGroupsSequence]:
-        group.pop("DerivationImageSequence", None)
-    for group in made.PerFrameFunctionalGroupsSequence:
-        group.pop("DerivationImageSequence", None)
-    for each in (
-        "ReferencedSeriesSequence",
-        "SourceImageSequence",
-        "ReferencedImageSequence",
-    ):
-        made.pop(each, None)
-    source = Dataset()
-    source.ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
-    source.ReferencedSOPInstanceUID = "1.2.3.4.5.6.7.1"
-    series, study = Dataset(), Dataset()
-    series.SeriesInstanceUID, study.StudyInstanceUID = "1.2.3.4", "1.2.3.5"
-    if keyword == "shared derivation":
-        derivation = Dataset()
-        derivation.SourceImageSequence = Sequence([source])
-        made.SharedFunctionalGroupsSequence[0].DerivationImageSequence = Sequence(
-            [derivation]
-        )
-    elif keyword in ("SourceImageSequence", "ReferencedImageSequence"):
-        setattr(made, keyword, Sequence([source]))
-    elif keyword == "ReferencedSeriesSequence":
-        series.ReferencedInstanceSequence = Sequence([source])
-        made.ReferencedSeriesSequence = Sequence([series])
-    elif keyword == "StudiesContainingOtherReferencedInstancesSequence":
-        series.ReferencedInstanceSequence = Sequence([source])
-        study.ReferencedSeriesSequence = Sequence([series])
-        setattr(made, keyword, Sequence([study]))
-    else:
-        series.ReferencedSOPSequence = Sequence([source])
-        study.ReferencedSeriesSequence = Sequence([series])
-        made.SourceImageEvidenceSequence = Sequence([study])
-
-
-@pytest.mark.parametrize(
-    "keyword",
-    [
-        "shared derivation",
-        "SourceImageSequence",
-        "ReferencedImageSequence",
-        "ReferencedSeriesSequence",
-        "StudiesContainingOtherReferencedInstancesSequence",
-        "SourceImageEvidenceSequence",
-    ],
-)
-def test_a_segmentation_names_its_film_in_any_place_of_the_standard(
-    keyword: str, films: Project, place: Path
-) -> None:
-    path = place / "X.SEG.DCM"
-    made = _seg(1, path)
-    _only_place(made, keyword)
-    made.save_as(path)
-    take(films, "dicom_seg", path)
-    assert only(films, "film1.dcm")
