@@ -96,16 +96,10 @@ def source(seed: int, syntax: str) -> Dataset:
 
 def measure(place: Path, stop_at: int = 0) -> None:
     """Import, or stop part of the way; print films a second and memory over time."""
-    arguments = [
-        sys.executable,
-        "-m",
-        "napari_wsseg.cli",
-        "init",
-        str(place / "project"),
-    ]
-    arguments += ["--images", str(place / "images"), "--masks", str(place / "masks")]
+    argv = [sys.executable, "-m", "napari_wsseg.cli", "init", str(place / "project")]
+    argv += ["--images", str(place / "images"), "--masks", str(place / "masks")]
     process = subprocess.Popen(
-        [*arguments, "--json"],
+        [*argv, "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -98,14 +98,8 @@ def test_a_failed_command_stops_the_table_with_its_own_message(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(Path(__file__).resolve().parents[1])
-    arguments = [
-        "wsmis-3",
-        "--data",
-        str(tmp_path / "nowhere"),
-        "-o",
-        str(tmp_path / "w"),
-    ]
-    assert main__.main([*arguments, "--run"]) == 3
+    argv = ["wsmis-3", "--data", str(tmp_path / "nowhere"), "-o", str(tmp_path / "w")]
+    assert main__.main([*argv, "--run"]) == 3
     output = capfd.readouterr()
     assert "stopped at init" in output.out
     assert "nowhere" in output.err

@@ -107,14 +107,14 @@ SIZES = ("100", "2000", "20000")
 def _fewer(count: str) -> tuple[str, list[Step]]:
     """Return the project of so many weak films and the steps that make it."""
     project = f"of-{count.replace('%', 'pct')}"
-    arguments = (
+    argv = (
         "benchmarks.fewer_films",
         "{data}",
         count,
         "-o",
         f"{{work}}/{project}.csv",
     )
-    return project, [Step(f"labels-{project}", arguments), *_chexseg(project)]
+    return project, [Step(f"labels-{project}", argv), *_chexseg(project)]
 
 
 def _scored(

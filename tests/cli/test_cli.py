@@ -173,18 +173,10 @@ def test_a_wrong_word_ends_with_its_code_and_one_message(
 # A sweep is stopped so, too, and that is quick.
 @pytest.mark.slow
 def test_ctrl_c_leaves_a_run_that_resumes(spots: Path) -> None:
-    arguments = [
-        "train",
-        "classifier",
-        "-p",
-        str(spots),
-        "--json",
-        "--no-adopt",
-        "--set",
-    ]
-    arguments += ["size=64", "epochs=30", "batch=4", "device=cpu", "weights="]
+    argv = ["train", "classifier", "-p", str(spots), "--json", "--no-adopt", "--set"]
+    argv += ["size=64", "epochs=30", "batch=4", "device=cpu", "weights="]
     child = subprocess.Popen(
-        [sys.executable, "-m", "napari_wsseg.cli", *arguments],
+        [sys.executable, "-m", "napari_wsseg.cli", *argv],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -208,25 +200,10 @@ def test_ctrl_c_leaves_a_run_that_resumes(spots: Path) -> None:
 
 
 def test_a_kill_leaves_a_project_that_opens_and_a_run_that_resumes(spots: Path) -> None:
-    arguments = [
-        "train",
-        "classifier",
-        "-p",
-        str(spots),
-        "--json",
-        "--no-adopt",
-        "--set",
-    ]
-    arguments += [
-        "size=64",
-        "epochs=30",
-        "batch=4",
-        "device=cpu",
-        "checks=10",
-        "weights=",
-    ]
+    argv = ["train", "classifier", "-p", str(spots), "--json", "--no-adopt", "--set"]
+    argv += ["size=64", "epochs=30", "batch=4", "device=cpu", "checks=10", "weights="]
     child = subprocess.Popen(
-        [sys.executable, "-m", "napari_wsseg.cli", *arguments],
+        [sys.executable, "-m", "napari_wsseg.cli", *argv],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -309,17 +286,9 @@ def test_a_full_disk_stops_a_run_in_words(
         real(file)
 
     monkeypatch.setattr(os, "fsync", full)
-    arguments = [
-        "train",
-        "classifier",
-        "-p",
-        str(spots),
-        "--set",
-        "size=64",
-        "epochs=1",
-    ]
-    arguments += ["weights="]
-    assert main(arguments) == 3
+    argv = ["train", "classifier", "-p", str(spots), "--set", "size=64", "epochs=1"]
+    argv += ["weights="]
+    assert main(argv) == 3
     output = capsys.readouterr().err
     assert "No space left on device" in output
     assert "free some space" in output

@@ -88,13 +88,10 @@ def _complete(films: Path) -> set[str]:
 def test_the_command_makes_a_project_of_what_is_asked_for(
     orthanc: Archive, tmp_path: Path, labels: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["init", str(tmp_path / "P"), "--from-pacs", orthanc.web, "--json"]
-    arguments += [
-        "--query",
-        "Modality=DX,CR;StudyDate=20260101-;BodyPartExamined=CHEST",
-    ]
-    arguments += ["--films", str(tmp_path / "films"), "--labels", str(labels)]
-    assert main(arguments) == 0
+    argv = ["init", str(tmp_path / "P"), "--from-pacs", orthanc.web, "--json"]
+    argv += ["--query", "Modality=DX,CR;StudyDate=20260101-;BodyPartExamined=CHEST"]
+    argv += ["--films", str(tmp_path / "films"), "--labels", str(labels)]
+    assert main(argv) == 0
     output = capsys.readouterr()
     assert json.loads(output.out.splitlines()[-1])["imported"] == 4
     assert len(_complete(tmp_path / "films")) == 4

@@ -142,17 +142,10 @@ def test_laterals_are_left_out_and_told_unless_they_are_wanted(tmp_path: Path) -
     paths, rejected = imported(tmp_path, tmp_path / "images")
     assert paths == ["pa.dcm"]
     assert "--set lateral=yes" in rejected["ll.dcm"]
-    arguments = [
-        sys.executable,
-        "-m",
-        "napari_wsseg.cli",
-        "init",
-        "--set",
-        "lateral=yes",
-    ]
-    arguments += [str(tmp_path / "both"), "--images", str(tmp_path / "images")]
-    arguments += ["--masks", str(tmp_path / "masks")]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    argv = [sys.executable, "-m", "napari_wsseg.cli", "init", "--set", "lateral=yes"]
+    argv += [str(tmp_path / "both"), "--images", str(tmp_path / "images")]
+    argv += ["--masks", str(tmp_path / "masks")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert "2 films imported" in done.stderr
 
 
@@ -257,15 +250,10 @@ def test_ctrl_c_leaves_no_project_and_no_process(tmp_path: Path) -> None:
         other = data[:-1] + bytes([number % 16])
         (tmp_path / "images" / f"{number}.dcm").write_bytes(other)
     (tmp_path / "masks" / "nodule").mkdir(parents=True)
-    arguments = [sys.executable, "-m", "napari_wsseg.cli", "init", str(tmp_path / "p")]
-    arguments += [
-        "--images",
-        str(tmp_path / "images"),
-        "--masks",
-        str(tmp_path / "masks"),
-    ]
+    argv = [sys.executable, "-m", "napari_wsseg.cli", "init", str(tmp_path / "p")]
+    argv += ["--images", str(tmp_path / "images"), "--masks", str(tmp_path / "masks")]
     process = subprocess.Popen(
-        [*arguments, "--json"],
+        [*argv, "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -38,16 +38,10 @@ def drilled(
     shim: Path, names: str, faults: str, stride: int, seconds: float
 ) -> list[dict[str, Any]]:
     """Drill operations in a process of their own; print their rows of the table."""
-    arguments = [
-        sys.executable,
-        str(HERE / "every_step.py"),
-        names,
-        faults,
-        str(stride),
-    ]
+    argv = [sys.executable, str(HERE / "every_step.py"), names, faults, str(stride)]
     root = str(HERE.parents[1])
     done = subprocess.run(
-        [*arguments, str(seconds)],
+        [*argv, str(seconds)],
         env={**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": root},
         capture_output=True,
         text=True,

@@ -96,15 +96,8 @@ def test_accepted_masks_join_their_patients_and_the_archive_answers_for_all(
     orthanc: Archive, clinic: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     films = {each.StudyInstanceUID: each for each in _of_kind(orthanc, "DX")}
-    arguments = [
-        "export",
-        "dicom_sr",
-        "-p",
-        str(clinic.folder),
-        "--to-pacs",
-        orthanc.web,
-    ]
-    assert main([*arguments, "--identity", "same-patient", "--json"]) == 0
+    argv = ["export", "dicom_sr", "-p", str(clinic.folder), "--to-pacs", orthanc.web]
+    assert main([*argv, "--identity", "same-patient", "--json"]) == 0
     output = capsys.readouterr()
     answers = json.loads(output.out.splitlines()[-1])["answers"]
     assert [each["status"] for each in answers] == ["stored"] * 2 * FILMS

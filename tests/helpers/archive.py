@@ -148,19 +148,10 @@ def running(folder: Path) -> Iterator[Archive]:
 def self_signed(folder: Path, name: str = "IP:127.0.0.1") -> Path:
     """Write a key and the certificate that it signs itself with; return their file."""
     key, signed = folder / "key.pem", folder / "signed.pem"
-    arguments = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-    ]
-    arguments += ["-subj", "/CN=archive", "-addext", f"subjectAltName={name}"]
+    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    argv += ["-subj", "/CN=archive", "-addext", f"subjectAltName={name}"]
     subprocess.run(
-        [*arguments, "-keyout", key, "-out", signed], check=True, capture_output=True
+        [*argv, "-keyout", key, "-out", signed], check=True, capture_output=True
     )
     both = folder / "both.pem"
     both.write_text(key.read_text() + signed.read_text())

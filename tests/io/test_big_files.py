@@ -371,13 +371,8 @@ def test_an_archive_of_99_000_members_takes_time_by_its_length(place: Path) -> N
     seconds = []
     for count in (9_900, 99_000):
         path = _archive(place, count)
-        arguments = [
-            "init",
-            str(place / f"p{count}"),
-            "--images",
-            str(place / "images"),
-        ]
-        found = cost(*arguments, "--labels", str(place / "labels.csv"))
+        argv = ["init", str(place / f"p{count}"), "--images", str(place / "images")]
+        found = cost(*argv, "--labels", str(place / "labels.csv"))
         told(f"zip archive of {count:,} members", path.stat().st_size, found)
         assert found.code == 0, found.output
         assert found.bytes < MOST_BYTES
@@ -425,18 +420,10 @@ def test_pictures_of_the_largest_size_are_read(place: Path) -> None:
     Image.fromarray(mask).save(file)
     labels = place / "some.csv"
     labels.write_text("image,nodule\nlarge.png,1\n")
-    arguments = ["init", str(place / "p"), "--images", str(place / "images")]
-    assert cli.main([*arguments, "--labels", str(labels)]) == 0
+    argv = ["init", str(place / "p"), "--images", str(place / "images")]
+    assert cli.main([*argv, "--labels", str(labels)]) == 0
     for name, path in (("png", file),):
-        arguments = [
-            "import",
-            name,
-            str(path),
-            "-p",
-            str(place / "p"),
-            "--reader",
-            "ann",
-        ]
-        found = cost(*arguments, "--finding", "nodule")
+        argv = ["import", name, str(path), "-p", str(place / "p"), "--reader", "ann"]
+        found = cost(*argv, "--finding", "nodule")
         told("PNG mask of 49 million pixels, taken", path.stat().st_size, found)
         assert found.code == 0, found.output

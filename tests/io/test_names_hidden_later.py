@@ -150,15 +150,10 @@ def test_a_killed_init_leaves_no_key_file_behind_the_next(
     from napari_wsseg.datasets.importing import build
 
     noise_project.make_project(tmp_path / "source")
-    arguments = [
-        "init",
-        str(tmp_path / "new"),
-        "--images",
-        str(tmp_path / "source/films"),
-    ]
+    argv = ["init", str(tmp_path / "new"), "--images", str(tmp_path / "source/films")]
     labels = tmp_path / "labels.csv"
     labels.write_text("image,nodule\n" + "".join(f"film{n}.png,1\n" for n in range(4)))
-    arguments += ["--names", "hide", "--labels", str(labels)]
+    argv += ["--names", "hide", "--labels", str(labels)]
 
     def kill(*_: object) -> None:
         os._exit(9)
@@ -166,10 +161,10 @@ def test_a_killed_init_leaves_no_key_file_behind_the_next(
     child = os.fork()
     if child == 0:
         monkeypatch.setattr(build, "_take_place", kill)
-        os._exit(cli.main(arguments))
+        os._exit(cli.main(argv))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     assert len(list(keys.iterdir())) == 1
-    assert cli.main(arguments) == 0
+    assert cli.main(argv) == 0
     assert len(list(keys.iterdir())) == 1
     with Project.open(tmp_path / "new") as project:
         assert project.films.found

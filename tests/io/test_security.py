@@ -121,16 +121,8 @@ def test_a_film_whose_name_computes_comes_back_from_the_table(tmp_path: Path) ->
         project.put_mask(CASE, "nodule", blot(), reader="ann")
     place, out = str(tmp_path / "p"), str(tmp_path / "out")
     assert cli.main(["export", "siim_rle", "-p", place, "-o", out]) == 0
-    arguments = [
-        "import",
-        "siim_rle",
-        f"{out}/nodule.csv",
-        "-p",
-        place,
-        "--reader",
-        "bob",
-    ]
-    assert cli.main(arguments) == 0
+    argv = ["import", "siim_rle", f"{out}/nodule.csv", "-p", place, "--reader", "bob"]
+    assert cli.main(argv) == 0
     with Project.open(tmp_path / "p") as project:
         (annotation,) = project.history(CASE, "nodule", reader="bob")
         np.testing.assert_array_equal(project.read_mask(annotation), blot())

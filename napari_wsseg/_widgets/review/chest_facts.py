@@ -21,9 +21,9 @@ class ChestFacts:
         self.session = session
         self._case: str | None = None
         self._machine: dict[str, Span] = {}
-        self._words = ""
+        self._line = ""
 
-    def words(self) -> str:
+    def line(self) -> str:
         """Return the ratio and whose masks it is of; empty where nothing is known."""
         session, case = self.session, self.session.case
         if session.project is None or session.experts is None or case is None:
@@ -36,19 +36,19 @@ class ChestFacts:
         )
         ratio = ratio_of_spans({**_beside(self._machine, drawn), **drawn})
         if not drawn or ratio is None:
-            return self._words
+            return self._line
         return f"cardiothoracic ratio {ratio:.2f} ({_who_drew(drawn)})"
 
     def _read(self, project: Project, case: Case) -> None:
         """Look at what the anatomy stage has found, where this reader may see it."""
-        self._machine, self._words = {}, ""
+        self._machine, self._line = {}, ""
         hidden = self.session.reading.mode == "blind"
         if hidden or self.session.arm_of(case.id) == "blank":
             return  # What a machine measured is no help to be offered here.
         try:
             found = anatomy.masks(project, case)
         except DataError as error:
-            self._words = f"anatomy unreadable: {error}"
+            self._line = f"anatomy unreadable: {error}"
             return
         if not found:
             return
@@ -59,7 +59,7 @@ class ChestFacts:
             "no heart found" if ratio is None else f"cardiothoracic ratio {ratio:.2f}"
         )
         lungs = chest.left_lung + chest.right_lung
-        self._words = f"{text}, lungs {lungs:.0%} of the film (machine)"
+        self._line = f"{text}, lungs {lungs:.0%} of the film (machine)"
 
 
 def _spans(masks: Mapping[str, Mask]) -> dict[str, Span]:

@@ -124,7 +124,7 @@ class CaseHeader(QWidget):
         facts = [size, case.split, *([view] if view else [])]
         if self.session.reading.mode == "blind":
             facts.append("<b>blind</b>")
-        if chest := self.chest.words():
+        if chest := self.chest.line():
             facts.append(chest)
         if project is not None and project.readonly:
             facts.append("<b>read-only</b>")

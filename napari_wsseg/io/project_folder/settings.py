@@ -267,8 +267,8 @@ def _settings(document: Mapping[str, Any]) -> Settings:
         Finding(
             finding.name,
             _own_colour(place, entry.get("colour", finding.colour)),
-            _words(entry, "display"),
-            _words(entry, "group"),
+            _string(entry, "display"),
+            _string(entry, "group"),
         )
         for place, (finding, entry) in enumerate(zip(named, entries, strict=True))
     )
@@ -281,7 +281,7 @@ def _settings(document: Mapping[str, Any]) -> Settings:
         colour=document.get("colour") is True,
         key=str(document.get("key", "")),
         places=_places(document.get("places", {})),
-        prior=_words(document, "prior"),
+        prior=_string(document, "prior"),
     )
 
 
@@ -296,7 +296,7 @@ def _own_colour(place: int, text: object) -> str:
     return PALETTE[place % len(PALETTE)] if again else colour
 
 
-def _words(entry: Mapping[str, Any], key: str) -> str:
+def _string(entry: Mapping[str, Any], key: str) -> str:
     text = entry.get(key, "")
     if not isinstance(text, str) or len(text) > 64 or not (text or "x").isprintable():
         raise DataError(

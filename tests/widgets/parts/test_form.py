@@ -78,13 +78,13 @@ def test_a_recipe_told_by_another_process_makes_the_same_form(
 
 
 def test_the_recipes_are_told_without_torch_in_this_process() -> None:
-    arguments = (
+    script = (
         "import sys; from napari_wsseg._widgets.processes import recipes;"
         "loaded = recipes.load(); assert 'torch' not in sys.modules;"
         "print(*loaded.recipes, loaded.device)"
     )
     result = subprocess.run(
-        [sys.executable, "-c", arguments], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120
     )
     assert result.returncode == 0, result.stderr
     assert set(trainers.recipes.names()) <= set(result.stdout.split())

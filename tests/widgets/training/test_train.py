@@ -178,12 +178,12 @@ def test_recipes_that_cannot_be_loaded_are_told_not_waited_for(
 
 
 def test_importing_the_panels_does_not_import_torch() -> None:
-    arguments = (
+    script = (
         "import sys, napari_wsseg._widgets.training.panel;"
         "import napari_wsseg._widgets.runs.panel;"
         "assert 'torch' not in sys.modules and 'trainers' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", arguments], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 def test_training_starts_on_the_button_alone(qtbot: QtBot, open_panel: Open) -> None:
