@@ -32,7 +32,7 @@ from helpers.dataset_trees import picture, text
 from helpers.export_project import SHAPE, make_project
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import chexpert_tables, labels_csv
-from napari_wsseg.export import Found, formats, importers, writing
+from napari_wsseg.export import Found, formats, importers, nifti, writing
 from napari_wsseg.io.films import archive
 from napari_wsseg.io.guarded import reader as _reader
 from napari_wsseg.jobs import DataError, finish
@@ -49,6 +49,7 @@ ODD: list[Any] = [
     *("\0", "\ud800", "1e999", "ü" * 300, "-1", "1,2;3", [], [1], [[]], {}, {"a": 1}),
     *([None], ["x"], [[1, 2], "3"], [[0.1] * 8], [[1e308] * 8], {"counts": "o" * 99}),
 ]
+TEXTS = (".xml", ".txt", ".csv", ".yaml", ".json", ".nrrd", ".label")
 WORDS = [b"", b"-1", b"1e999", b"nan", b"inf", b"x", b"\xff", b"99999999999", b"0.5"]
 
 
@@ -60,6 +61,7 @@ def sources(place: Path) -> dict[str, Path]:
             if name in formats:
                 made[name] = place / name
                 writing.export(project, name, made[name])
+    _label_map(made["nifti"] / "maps")
     table = place / "labels"
     table.mkdir()
     (table / "labels.csv").write_text("image,nodule,mass,split\na.png,1,0,val\n")
@@ -69,6 +71,16 @@ def sources(place: Path) -> dict[str, Path]:
         for number in range(20):
             zipped.writestr(f"films/{number}.txt", "film" * (number + 1))
     return {**made, "labels": table, "zip": packed, **_public_sets(place)}
+
+
+def _label_map(place: Path) -> None:
+    """Make a map of two labels, and ITK-SNAP's table of their names."""
+    values = np.zeros(SHAPE, np.uint8)
+    values[2:9, 3:9], values[12:15, 3:9] = 1, 2
+    place.mkdir()
+    (place / "a.nii.gz").write_bytes(nifti.encode(values, None))
+    rows = ('1 255 0 0 1 1 1 "nodule"', '2 0 255 0 1 1 1 "mass"')
+    text(place / "a.label", "# labels", *rows)
 
 
 def _public_sets(place: Path) -> dict[str, Path]:
@@ -211,7 +223,7 @@ def mutate(folder: Path, chance: random.Random) -> str:
         data = gzip.decompress(data)
     if path.suffix == ".json" and chance.random() < 0.7:
         data = _odd_json(data, chance)
-    elif path.suffix in (".xml", ".txt", ".csv", ".yaml", ".json", ".nrrd"):
+    elif path.suffix in TEXTS:
         how = _odd_words if chance.random() < 0.7 else _odd_bytes
         data = how(data, chance)
     else:
