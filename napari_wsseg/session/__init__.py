@@ -101,7 +101,8 @@ class Session(State):
         Raises
         ------
         DataError
-            Not a project, damaged, or of a newer version; what was open stays open.
+            Not a project, damaged, or of a newer version; what was open stays open. Or
+            what it shows is damaged; nothing is open then.
         """
         if self.project is not None and self.project.folder == folder:
             return
@@ -112,7 +113,11 @@ class Session(State):
             project.close()
             raise
         self.project = project
-        experts = self._begin(project)
+        try:
+            experts = self._begin(project)
+        except DataError:
+            self.close()
+            raise
         found: list[Recovered] = []
         if not project.readonly:
             self.tried(lambda: found.extend(experts.recover()))
@@ -154,10 +159,10 @@ class Session(State):
             self._show,
             self._unreadable,
             shown,
+            lambda case_id: self.list.cases[case_id],
             reading.scope,
             self.list.pairs,
             self.reader,
-            lambda case_id: self.list.cases[case_id],
             self.shown_on if self.arms else None,
         )
         self.looking.start(project.findings, Drafts.from_project(project, shown))
@@ -172,7 +177,7 @@ class Session(State):
         if not project.readonly:
             experts.retry()
             experts.fold_all()
-            self._note_seen()
+            self._note_seen(project)
             self.keep_work()
             for name in (self.reader, reading.reader):
                 project.add_reader(name)
@@ -184,12 +189,11 @@ class Session(State):
         self.project_changed.emit()
         self.go_to(self.list.unread_after(None) or self.list.stepped(None, 0) or "")
 
-    def _note_seen(self) -> None:
+    def _note_seen(self, project: Project) -> None:
         seen, self.newly_seen = self.newly_seen, {}
-        if self.project is not None and not self.readonly:
-            with self.project.transaction():
-                for case_id in seen:
-                    self.project.readers.see(case_id, self.reader)
+        with project.transaction():
+            for case_id in seen:
+                project.readers.see(case_id, self.reader)
 
     def close(self) -> None:
         """Fold every stroke, close the project and tell the panels.
@@ -199,7 +203,8 @@ class Session(State):
         DataError
             The disk refuses strokes that are only in memory; nothing was closed.
         """
-        if self.project is None:
+        project = self.project
+        if project is None:
             return
         self.background.drain()
         if self.experts is not None and not self.readonly:
@@ -209,13 +214,13 @@ class Session(State):
             except DataError as error:
                 # Every stroke is in the journal, so the next opening folds it.
                 self.message.emit(str(error))
-            self.tried(self._note_seen)
+            self.tried(lambda: self._note_seen(project))
             self.keep_work()
         self.work.turn(None, None)
         self.closing.emit()
         if self.loader is not None:
             self.loader.close()
-        self.project.close()
+        project.close()
         self.project = self.opened = self.experts = self.deciding = None
         self.list, self.loader = ReadingList(), None
         self.looking.start((), Drafts())
@@ -315,7 +320,7 @@ class Session(State):
         if self.tried(lambda: folded.append(experts.fold_if_idle())) and folded[0]:
             self.keep_work()
         if self.newly_seen:
-            self.tried(self._note_seen)
+            self.tried(lambda: self._note_seen(experts.project))
 
     def prefetch(self) -> None:
         """Read the next and the previous case ahead, so that turning is instant."""
@@ -340,8 +345,8 @@ class Session(State):
                 self.go_to(following)
 
     def _show(self, ready: OpenedCase) -> None:
-        if self.experts is None or self.loader is None:
-            return
+        assert self.experts is not None
+        assert self.loader is not None
         self.loader.wanted = None
         last, drawn = self.opened, self.experts.drawn()
         try:

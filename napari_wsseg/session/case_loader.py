@@ -42,7 +42,7 @@ class Loader:
     shown_on
         Which maps to read of a case instead, in a study.
     case
-        Returns the case of an id with the labels that may be shown; ``None``: all.
+        Returns the case of an id with the labels that may be shown.
     wanted
         The case that is to be shown next, until it is.
     """
@@ -53,10 +53,10 @@ class Loader:
     show: Callable[[OpenedCase], None]
     failed: Callable[[str, Exception], None]
     shown: Shown
+    case: Callable[[str], Case]
     reader: str | None = None
     pairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     drawing: str = ""
-    case: Callable[[str], Case] | None = None
     shown_on: Callable[[str], Shown] | None = None
     wanted: str | None = None
     _ready: dict[str, OpenedCase] = field(default_factory=dict)
@@ -115,8 +115,7 @@ class Loader:
         self._coming.discard(opened.case.id)
         if self._closed:
             return
-        if self.case is not None:
-            opened = replace(opened, case=self.case(opened.case.id))
+        opened = replace(opened, case=self.case(opened.case.id))
         if opened.case.id == self.wanted:
             self.show(opened)
         else:

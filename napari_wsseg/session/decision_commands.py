@@ -9,6 +9,7 @@ from napari_wsseg.schema import ACCEPTING, Verdict
 from napari_wsseg.session import adjudication
 from napari_wsseg.session.decisions import Asked, finding_state, offer
 from napari_wsseg.session.effort.starts import Start, start_before
+from napari_wsseg.session.expert_masks import ExpertMasks
 from napari_wsseg.session.open_case import OpenedCase
 from napari_wsseg.session.state import State
 
@@ -71,7 +72,7 @@ class DecisionCommands:
             )
             return False
         drawn = state.experts.annotated
-        if why := self._not_yet(verdict, finding, drawn):
+        if why := self._not_yet(state.opened, verdict, finding, drawn):
             state.message.emit(why)
             return False
         state.work.signal()
@@ -83,7 +84,7 @@ class DecisionCommands:
             state.looking,
             verdict,
             drawn=state.experts.drawn(),
-            starts=self._starts(state.experts.annotated),
+            starts=self._starts(state.experts),
             confidence=confidence,
             comment=comment,
             seconds=state.clock() - state.shown_at,
@@ -152,38 +153,37 @@ class DecisionCommands:
             for name in state.looking.names
         }
 
-    def _starts(self, drawn: Collection[str]) -> dict[str, Start]:
+    def _starts(self, experts: ExpertMasks) -> dict[str, Start]:
         """Return what the masks that are drawn began with, earlier sittings included.
 
         Of what was recovered from the journal that is not known.
         """
-        state = self.state
-        if state.project is None or state.opened is None:
-            return {}
-        history, case_id = state.project.history, state.opened.case.id
+        state, case_id = self.state, experts.case_id
+        history = experts.project.history
         return {
             name: state.starts.get(name)
             or start_before(history(case_id, name, reader=state.reader), drawn=True)
-            for name in drawn
+            for name in experts.annotated
         }
 
-    def _not_yet(self, verdict: Verdict, finding: str | None, drawn: set[str]) -> str:
-        state = self.state
-        accepting = verdict in ACCEPTING
-        if not accepting or state.opened is None:
+    def _not_yet(
+        self, opened: OpenedCase, verdict: Verdict, finding: str | None, drawn: set[str]
+    ) -> str:
+        if verdict not in ACCEPTING:
             return ""
         if finding is None:
-            return still_open(state.opened, drawn)
-        staged = state.looking.view in state.opened.maps and verdict == "accept"
+            return still_open(opened, drawn)
+        staged = self.state.looking.view in opened.maps and verdict == "accept"
         if finding in drawn or staged:
             return ""
         return f"{finding} has no mask yet: draw it, or turn to a stage that shows it"
 
     def _enter(self, asked: Asked) -> None:
-        state = self.state
-        if state.deciding is None:
-            return
-        deciding, final = state.deciding, tuple[str, ...]()
+        state, final = self.state, tuple[str, ...]()
+        # A session waits for what it has begun before it ends.
+        deciding, experts = state.deciding, state.experts
+        assert deciding is not None
+        assert experts is not None
         accepted = asked.verdict in ACCEPTING
         if state.reading.mode == "adjudicate" and accepted and asked.finding is None:
             final = state.looking.names
@@ -191,8 +191,7 @@ class DecisionCommands:
             return
         replaced = asked.verdict == "reject"
         for finding, mask in asked.drafts.items():
-            known = state.experts.annotated if state.experts else set()
-            if replaced or finding not in known:
+            if replaced or finding not in experts.annotated:
                 state.replace_mask(asked.case_id, finding, mask)
         state.succeed()
         state.refresh_status(asked.case_id)

@@ -151,8 +151,7 @@ def _changed(
     if drawn is None and taken is not None:
         return Changed(finding, Start(stage, offered, run), taken)
     mask = taken if taken is not None else drawn
-    if mask is None:
-        raise ValueError(f"{finding} was neither taken nor drawn")
+    assert mask is not None
     if start.offered is None:
         start = replace(start, offered=offered)
     return Changed(finding, start, mask)

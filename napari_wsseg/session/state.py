@@ -208,8 +208,8 @@ class State:
 
     def refresh_status(self, case_id: str) -> None:
         """Read from the project what has become of a case, and say that it changed."""
-        if self.project is not None:
-            self.list.refresh(self.project, self.reading, case_id)
+        assert self.project is not None
+        self.list.refresh(self.project, self.reading, case_id)
         self.status_changed.emit(case_id)
 
     def arm_of(self, case_id: str) -> str:
