@@ -14,7 +14,8 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import UsageError
 from napari_wsseg.schema import Annotation, Decision, Finding, StageMaps, StageSettings
-from napari_wsseg.session import Session, reading_order
+from napari_wsseg.session import Session
+from napari_wsseg.session.case_list import reading_order
 from napari_wsseg.session.decisions import finding_state
 from napari_wsseg.session.drafts import Drafts
 from napari_wsseg.session.effort import contested
