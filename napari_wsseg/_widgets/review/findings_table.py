@@ -33,6 +33,8 @@ _LABELS = {1: "present", 0: "absent", -1: "uncertain", None: "—"}
 _ROW, _LOW_ROW = 26, 22
 """Height of a row, usual and on a low screen."""
 _SWATCH = 18
+_MIDDLE = 0.18
+"""Luminance on which black and white letters stand out alike."""
 _BESIDE_NAME = 54
 """Width of a finding's tick and number, and the air around its name."""
 _DRAWINGS = {"filled": "Filled", "outlined": "Outlines", "off": "No masks"}
@@ -416,6 +418,13 @@ def _short_area(pixels: int, spacing_mm: tuple[float, float] | None) -> str:
     return area(pixels, spacing_mm)
 
 
+def _luminance(colour: QColor) -> float:
+    """Return how bright a colour is to the eye, 0 to 1 (WCAG, gamma 2.2)."""
+    parts = (colour.redF(), colour.greenF(), colour.blueF())
+    weights = (0.2126, 0.7152, 0.0722)
+    return sum(w * part**2.2 for w, part in zip(weights, parts, strict=True))
+
+
 def _swatch(colour: str, number: int) -> QIcon:
     """Return a square of the colour with the finding's number on it."""
     ground = QColor(colour)
@@ -431,7 +440,7 @@ def _swatch(colour: str, number: int) -> QIcon:
     font.setPixelSize(round(1.4 * _SWATCH))
     font.setBold(True)
     painter.setFont(font)
-    painter.setPen(QColor("black" if ground.lightnessF() > 0.4 else "white"))
+    painter.setPen(QColor("black" if _luminance(ground) > _MIDDLE else "white"))
     painter.drawText(square, Qt.AlignmentFlag.AlignCenter, str(number))
     painter.end()
     pixmap.setDevicePixelRatio(2)
