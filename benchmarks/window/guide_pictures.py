@@ -25,18 +25,25 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QWidget
 
 from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.opening.new_project import NewProject
+from napari_wsseg._widgets.opening.tour import Tour
 from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg._widgets.training.panel import TrainPanel
 from napari_wsseg._widgets.workbench import commands_of, workbench_of
-from napari_wsseg.datasets import _sample_readings
+from napari_wsseg.datasets.folder import import_folder
 from napari_wsseg.io.project import Project
+from napari_wsseg.phantom import FINDINGS, generate
+from napari_wsseg.phantom._files import write_dicom, write_mask
 from napari_wsseg.schema import Case
 
 SIZE = 1366, 768
-COLOURS = 256
+COLOURS, GREYS = 80, 48
 """Of a picture: fewer make smaller files and are not seen."""
+_GREYISH = 20
+"""Difference of red, green and blue below which a colour is kept as a grey."""
 FINDING = "cardiomegaly"
+_MANY_SEED = 11
 
 
 class Studio:
@@ -119,9 +126,23 @@ class Studio:
     def keep(self, name: str, picture: Image.Image) -> None:
         """Write a picture in few colours."""
         path = self.out / name
-        small = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-        small.save(path, optimize=True)
-        print(f"{path}: {path.stat().st_size / 1000:.0f} kB", flush=True)
+        keep(path, picture)
+
+
+def keep(path: Path, picture: Image.Image) -> None:
+    """Write a picture in few colours, those of few pixels among them."""
+    whole = picture.convert("RGB")
+    pixels = np.asarray(whole).reshape(-1, 3)
+    coloured = pixels[np.ptp(pixels, axis=1) > _GREYISH]
+    palette = Image.fromarray(coloured[None]).quantize(
+        COLOURS, method=Image.Quantize.MAXCOVERAGE
+    )
+    shades = np.repeat(np.linspace(0, 255, GREYS).astype(int), 3).tolist()
+    chosen = Image.new("P", (1, 1))
+    chosen.putpalette([*shades, *(palette.getpalette() or [])[: 3 * COLOURS]])
+    small = whole.quantize(palette=chosen, dither=Image.Dither.NONE)
+    small.save(path, optimize=True)
+    print(f"{path}: {path.stat().st_size / 1000:.0f} kB", flush=True)
 
 
 def picture_of(widget: QWidget) -> Image.Image:
@@ -148,6 +169,59 @@ def choose(project: Project, finding: str = FINDING) -> Case:
     """Return a film on which the segmentation in use finds a finding that is there."""
     cases = [case for case in project.cases() if case.labels.get(finding) == 1]
     return max(cases, key=lambda case: sum(v == 1 for v in case.labels.values()))
+
+
+def opening(out: Path, films: Path) -> None:
+    """The empty window, and the wizard on a folder of films."""
+    viewer = window.open_window(None, reader="ann")
+    main = workbench_of(viewer).main_window
+    assert main is not None
+    main.resize(*SIZE)
+    QTest.qWait(1500)
+    keep(out / "start.png", picture_of(main))
+    wizard = NewProject(main, films / "images")
+    wizard.show()
+    for _ in range(1000):
+        if not wizard._due.isActive() and not wizard._looking.busy:
+            break
+        QTest.qWait(100)
+    QTest.qWait(500)
+    keep(out / "new-project.png", picture_of(wizard))
+    wizard.close()
+    viewer.close()
+
+
+def thirteen(out: Path, place: Path) -> None:
+    """Thirteen findings of one film: lesions, and the anatomy that they lie in."""
+    phantom = generate(_MANY_SEED, findings=FINDINGS)
+    masks = {**phantom.masks, **phantom.anatomy}
+    names = [name for name, mask in masks.items() if mask.any()][:13]
+    films = place / "many" / "images"
+    films.mkdir(parents=True)
+    write_dicom(films / "synthetic_0001.dcm", phantom)
+    for name in names:
+        path = place / "many" / "masks" / name / "synthetic_0001.png"
+        path.parent.mkdir(parents=True)
+        write_mask(path, masks[name])
+    labels = place / "many" / "labels.csv"
+    labels.write_text(
+        f"image,{','.join(names)}\nsynthetic_0001.dcm{',1' * len(names)}\n"
+    )
+    project = place / "many" / "project"
+    import_folder(project, films, labels, place / "many" / "masks")
+    studio = Studio(project, out)
+    studio.session.looking.set_drawing("outlined")
+    studio.settle()
+    studio.keep("many-findings.png", picture_of(studio.main))  # type: ignore[arg-type]
+    studio.viewer.close()
+
+
+def tour(studio: Studio) -> None:
+    """The first of five steps, as whoever opens the sample meets it."""
+    card: Any = studio.main.findChild(Tour)  # type: ignore[union-attr]
+    if card.isVisible():
+        studio.keep("tour.png", studio.grab())
+    card.hide()
 
 
 def stages(studio: Studio, case: Case) -> None:
@@ -316,25 +390,34 @@ def main() -> None:
     place = Path(tempfile.mkdtemp())
     settings = QSettings(str(place / "window.ini"), QSettings.Format.IniFormat)
     preferences._settings = lambda: settings
-    # Beside its films, as the project looks for them by a relative path.
-    copy = Path(shutil.copytree(wanted.project.parent, place / "own"))
+    # Beside its films, as the project looks for them by a relative path; where a
+    # sample project lies, it has its tour.
+    copy = Path(shutil.copytree(wanted.project.parent, place / "sample"))
     project = copy / wanted.project.name
     with Project.open(project, write=True) as opened:
         if not opened.synthetic:
             raise SystemExit(f"{wanted.project}: not a synthetic project")
-        if _sample_readings.FIRST not in opened.settings.readers:
-            _sample_readings._read(opened)
         first = choose(opened)
         rest = [c for c in opened.cases("train") if c.id != first.id]
+    before: dict[str, Callable[[], None]] = {
+        "opening": lambda: opening(wanted.out, copy / "synthetic-films"),
+        "thirteen": lambda: thirteen(wanted.out, place),
+    }
+    for name, draw in before.items():
+        if not wanted.only or name in wanted.only:
+            draw()
+    if wanted.only and not set(wanted.only) - set(before):
+        return
     studio = Studio(project, wanted.out)
     parts: dict[str, Callable[[], None]] = {
+        "tour": lambda: tour(studio),
         "stages": lambda: stages(studio, first),
         "session": lambda: session(studio, [first, rest[-1]]),
         "readers": lambda: readers(studio),
         "panels": lambda: panels(studio),
     }
     for name, draw in parts.items():
-        if not wanted.only or name in wanted.only:
+        if not wanted.only or name in wanted.only or name == "tour":
             draw()
     studio.viewer.close()
     QApplication.processEvents()

@@ -20,7 +20,9 @@ def add(command: argparse.ArgumentParser) -> None:
         help="where films, project and report go; default: your cache folder",
     )
     command.add_argument(
-        "--films", type=int, help="how many films; by default 64, in the window 24"
+        "--films",
+        type=int,
+        help="how many films are made; by default 64, in the window the 36 that ship",
     )
     add_json(command)
 

@@ -7,24 +7,37 @@ same ways as a reader's. Nobody of flesh has read these films, and their names s
 
 from __future__ import annotations
 
+import csv
 import shutil
+import zipfile
 from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 
 from napari_wsseg.datasets import datasets
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import Progress
+from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.phantom import ensure_demo_dataset
 from napari_wsseg.schema import Case, Mask, Verdict
 
-FILMS = 24
-"""So few are made in seconds; see ``wsseg demo --films`` for more."""
+FILMS = 36
+"""So few are learnt from in minutes; see ``wsseg demo --films`` for more."""
+SEED = 1181
+"""Of seeds whose films have every finding in every split, one with a `TEACHING` film
+among the first."""
+DEPTH = 8
+"""Bits of a pixel; films of the full twelve would be three times as large."""
+
+SHIPPED = Path(__file__).parents[1] / "sample_data" / "project.zip"
+"""The project as `benchmarks.window.sample_project` made it, with all its stages."""
 
 FIRST, SECOND = "simulated reader A", "simulated reader B"
 TRUTH = "import"
+TEACHING = "cardiomegaly"
+"""The finding that is met first: what the stages do is plainest on a heart."""
 _BOTH_OF = 2
 """Of so many films with a finding that the first has read, the second has read one."""
 
@@ -40,52 +53,120 @@ def is_one(project: Path) -> bool:
 
 
 def half_read_project(out: Path, films: int = FILMS) -> Generator[Progress, None, Path]:
-    """Yield progress while the sample project is made and half of it is read.
+    """Yield progress while the sample project is laid out; return its folder.
 
-    What is there already is kept.
+    What is there already is kept. Else it is unpacked, with stages of two runs and a
+    sweep, where the package has it; another number of films is made here and now.
     """
     project = place(out)
     if (project / "wsseg.toml").exists():
         return project
+    if films == FILMS and SHIPPED.is_file():
+        yield Progress(0, 0, "unpacking the synthetic sample project")
+        growing = _growing(project.parent)
+        shutil.rmtree(growing, ignore_errors=True)
+        with zipfile.ZipFile(SHIPPED) as archive:
+            archive.extractall(growing)
+        growing.rename(project.parent)
+        return project
+    return (yield from make_half_read(out, films))
+
+
+def make_half_read(out: Path, films: int = FILMS) -> Generator[Progress, None, Path]:
+    """Yield progress while films are made and half of them read; return the project."""
+    project = place(out)
+    # Films and project lie beside each other, and appear together when they are whole.
+    growing = _growing(project.parent)
     yield Progress(0, films, "making synthetic films")
-    source = ensure_demo_dataset(project.with_name("synthetic-films"), n=films)
-    # A project keeps the name of the folder that it was made in.
-    growing = project.parent / ".growing" / project.name
-    if growing.exists():
-        shutil.rmtree(growing)
-    yield from datasets["folder"](
-        growing,
-        images=source / "images",
-        labels=source / "labels.csv",
-        masks=source / "masks",
+    source = ensure_demo_dataset(
+        growing / "synthetic-films", n=films, seed=SEED, depth=DEPTH
     )
-    with Project.open(growing, write=True) as opened:
-        _read(opened)
-    growing.rename(project)
-    growing.parent.rmdir()
+    begun = growing / project.name
+    shutil.rmtree(begun, ignore_errors=True)
+    labels = _labels(source)
+    yield from datasets["folder"](begun, images=source / "images", labels=labels)
+    labels.unlink()
+    with Project.open(begun, write=True) as opened:
+        _keep_truth(opened, source / "masks")
+        _read(opened, source / "masks")
+    growing.rename(project.parent)
     return project
 
 
-def _read(project: Project) -> None:
-    """Let two readers read half of the films that are learnt from."""
+def _growing(folder: Path) -> Path:
+    """Return where a folder is made before it takes its place.
+
+    Raises
+    ------
+    DataError
+        The place is taken.
+    """
+    if folder.exists():
+        raise DataError(
+            f"{folder} is there and holds no sample project; choose another folder "
+            "(wsseg demo --out DIR)"
+        )
+    return folder.with_name(f".{folder.name}-growing")
+
+
+def _labels(source: Path) -> Path:
+    """Write the films' labels once more, the teaching finding first."""
+    with (source / "labels.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    columns = sorted(rows[0], key=lambda name: (name != "image", name != TEACHING))
+    path = source.with_name("labels.csv")
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def _keep_truth(project: Project, masks: Path) -> None:
+    """Keep the true masks of the films that stages are measured on, and no others."""
+    for case in (*project.cases("val"), *project.cases("test")):
+        for finding, label in case.labels.items():
+            truth = _true_mask(masks, case, finding) if label == 1 else None
+            mask = np.zeros(case.shape, bool) if truth is None else truth
+            project.put_mask(case.id, finding, mask, reader=TRUTH, tool="import")
+
+
+def _true_mask(masks: Path, case: Case, finding: str) -> Mask:
+    with Image.open(masks / finding / f"{case.name}.png") as image:
+        return np.asarray(image) > 0
+
+
+def _read(project: Project, masks: Path) -> None:
+    """Let one reader read the films before the teaching one and some after, to half.
+
+    So the first film that nobody has read shows what the stages do.
+    """
     for name in (FIRST, SECOND):
         project.add_reader(name)
-    train = project.cases("train")
-    first = train[: (len(train) + 1) // 2]
+    cases = project.cases()
+    train = [case for case in cases if case.split == "train"]
+    teaching = [case for case in train if case.labels.get(TEACHING) == 1]
+    start = cases.index(teaching[0]) if teaching else 0
+    wanted = (len(train) + 1) // 2
+    after = [case for case in cases[start + 1 :] if case.split == "train"]
+    first = [*cases[:start], *after][:wanted]
     for number, case in enumerate(first):
-        _read_film(project, case, number, FIRST)
-    marked = [case for case in first if 1 in case.labels.values()]
+        _read_film(project, case, number, FIRST, masks)
+    marked = [
+        case for case in first if case.split == "train" and 1 in case.labels.values()
+    ]
     for number, case in enumerate(marked[::_BOTH_OF]):
-        _read_film(project, case, number + 1, SECOND)
+        _read_film(project, case, number + 1, SECOND, masks)
 
 
-def _read_film(project: Project, case: Case, number: int, reader: str) -> None:
+def _read_film(
+    project: Project, case: Case, number: int, reader: str, masks: Path
+) -> None:
     drawn = False
     for finding, label in case.labels.items():
-        version = project.latest(case.id, finding, reader=TRUTH)
-        if label != 1 or version is None:
+        if label != 1:
             continue
-        mask = _by_hand(project.read_mask(version), number, reader)
+        mask = _by_hand(_true_mask(masks, case, finding), number, reader)
         project.put_mask(case.id, finding, mask, reader=reader, tool="brush")
         drawn = True
     verdict: Verdict = "accept with edits" if drawn else "accept"

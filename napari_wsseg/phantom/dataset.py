@@ -10,10 +10,10 @@ import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -29,7 +29,12 @@ _NEGATIVE_SHARE = 0.4
 _ALSO_SHARE = 0.3
 _PARALLEL_FROM = 24  # films; below this, starting processes costs more than it saves
 
+_DEPTH = 12
+
 FileForm = Literal["png", "dicom", "mixed"]
+
+Look: TypeAlias = tuple[int | tuple[int, int], int]
+"""Size and depth of films, see `write_dataset`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,7 @@ def write_dataset(
     seed: int = SAMPLE_SEED,
     form: FileForm = "mixed",
     splits: Mapping[Split, float] = _SPLIT_SHARES,
+    depth: int = _DEPTH,
     processes: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
@@ -165,6 +171,9 @@ def write_dataset(
         ``"png"``, ``"dicom"`` or ``"mixed"``: every other film.
     splits
         Share of the films by split.
+    depth
+        How many of the 12 bits of a pixel carry anything; the lower ones are zero, so
+        that files become smaller. 1 to 12.
     processes
         How many films are made at a time; ``None`` takes one process per core for a
         data set worth it.
@@ -193,10 +202,13 @@ def write_dataset(
         (scratch / "images").mkdir()
         for finding in FINDINGS:
             (scratch / "masks" / finding).mkdir(parents=True)
-        _write_films(scratch, films, size, processes, progress)
+        _write_films(scratch, films, (size, depth), processes, progress)
         _write_labels(scratch / "labels.csv", films)
         _write_readme(
-            scratch / "README.md", films, f"size={size}, seed={seed}, form={form!r}"
+            scratch / "README.md",
+            films,
+            f"size={size}, seed={seed}, form={form!r}"
+            + (f", depth={depth}" if depth < _DEPTH else ""),
         )
         scratch.chmod(0o755)
         if folder.exists():
@@ -212,6 +224,8 @@ def ensure_demo_dataset(
     folder: Path,
     n: int = 64,
     *,
+    seed: int = SAMPLE_SEED,
+    depth: int = _DEPTH,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
     """Make the demo project's films in `folder` unless they are there already.
@@ -222,6 +236,8 @@ def ensure_demo_dataset(
         Made if need be.
     n
         Number of films, 1 or more.
+    seed, depth
+        As in `write_dataset`.
     progress
         Called with (films done, films in all) after each; not where they are there.
 
@@ -240,19 +256,19 @@ def ensure_demo_dataset(
     if labels.is_file():
         with labels.open(newline="", encoding="utf-8") as stream:
             there = [row["image"] for row in csv.DictReader(stream)]
-        if there == [film.image for film in plan(n)]:
+        if there == [film.image for film in plan(n, seed=seed)]:
             return folder
         raise FileExistsError(
             f"{folder} holds another data set of {len(there)} films; "
             "give a new folder or remove it"
         )
-    return write_dataset(folder, n=n, progress=progress)
+    return write_dataset(folder, n=n, seed=seed, depth=depth, progress=progress)
 
 
 def _write_films(
     folder: Path,
     films: list[Planned],
-    size: int | tuple[int, int],
+    look: Look,
     processes: int | None,
     progress: Callable[[int, int], None],
 ) -> None:
@@ -260,7 +276,7 @@ def _write_films(
         processes = (os.cpu_count() or 1) if len(films) >= _PARALLEL_FROM else 1
     if processes > 1:
         try:
-            _write_films_in_parallel(folder, films, size, processes, progress)
+            _write_films_in_parallel(folder, films, look, processes, progress)
             return
         except BrokenProcessPool:
             # a script without ``if __name__ == "__main__"`` cannot start others
@@ -269,21 +285,21 @@ def _write_films(
                 stacklevel=3,
             )
     for done, film in enumerate(films, 1):
-        write_film(folder, film, size)
+        write_film(folder, film, *look)
         progress(done, len(films))
 
 
 def _write_films_in_parallel(
     folder: Path,
     films: list[Planned],
-    size: int | tuple[int, int],
+    look: Look,
     processes: int,
     progress: Callable[[int, int], None],
 ) -> None:
     # Spawned, not forked: a fork of a process with threads, as napari's is, may hang.
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
     try:
-        jobs = [pool.submit(write_film, folder, film, size) for film in films]
+        jobs = [pool.submit(write_film, folder, film, *look) for film in films]
         for done, job in enumerate(as_completed(jobs), 1):
             job.result()
             progress(done, len(films))
@@ -291,7 +307,9 @@ def _write_films_in_parallel(
         pool.shutdown(cancel_futures=True)
 
 
-def write_film(folder: Path, film: Planned, size: int | tuple[int, int]) -> None:
+def write_film(
+    folder: Path, film: Planned, size: int | tuple[int, int], depth: int = _DEPTH
+) -> None:
     """Make one planned film and write its image and the masks it has.
 
     Parameters
@@ -302,8 +320,12 @@ def write_film(folder: Path, film: Planned, size: int | tuple[int, int]) -> None
         One of `plan`.
     size
         Side of a square film, or (rows, columns), in pixels; 64 or more.
+    depth
+        As in `write_dataset`.
     """
     phantom = generate(film.seed, size=size, findings=film.findings)
+    dropped = np.uint16(2 ** (_DEPTH - depth) - 1)
+    phantom = replace(phantom, pixels=phantom.pixels & ~dropped)
     path = folder / "images" / film.image
     if path.suffix == ".dcm":
         write_dicom(path, phantom)

@@ -2,12 +2,81 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import pytest
+
 from napari_wsseg.datasets import _sample_readings as sample_readings
+from napari_wsseg.io import runs, stages, sweeps
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import finish
+from napari_wsseg.jobs import DataError, finish
 from napari_wsseg.pipeline import agreement
+from napari_wsseg.schema import STAGES
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the sample project as the package brings it."""
+    began = time.process_time()
+    out = tmp_path_factory.mktemp("cache")
+    folder = finish(sample_readings.half_read_project(out))
+    assert time.process_time() - began < 5, "it is unpacked, not made"
+    return folder
+
+
+def test_what_ships_has_two_runs_of_every_stage_and_a_sweep(shipped: Path) -> None:
+    done = [info for info in runs.listing(shipped) if info.state == "done"]
+    recipes = [info.recipe for info in done]
+    for recipe, count in {"segmentation": 2, "irnet": 2, "classifier": 2}.items():
+        assert recipes.count(recipe) == count
+    assert recipes.count("chexseg") == 3
+    [sweep] = (shipped / "sweeps").iterdir()
+    assert sweeps.read(sweep)["values"] == [0, 0.5, 1]
+    with Project.open(shipped) as project:
+        assert project.fsck() == []
+        project.verify_audit()
+        assert project.synthetic
+        films = {case.id for case in project.cases()}
+        assert len(films) == sample_readings.FILMS
+        in_use = project.runs_in_use()
+    assert [*in_use] == [*STAGES]
+    for info in done:
+        for stage in () if info.recipe == "chexseg" else info.facts.stages:
+            if stage in STAGES:
+                assert not stages.missing(shipped, stage, info.id, films)
+
+
+def test_the_first_film_that_nobody_has_read_teaches(shipped: Path) -> None:
+    with Project.open(shipped) as project:
+        settings, cases = project.settings, project.cases()
+        unread = [
+            case
+            for case in cases
+            if not any(
+                project.decision(case.id, reader=name)
+                for name in (sample_readings.FIRST, sample_readings.SECOND)
+            )
+        ]
+        teaching = unread[0]
+        run = project.runs_in_use()["segmentation"]
+        assert agreement.disagreement(project)
+    assert settings.findings[0].name == sample_readings.TEACHING
+    assert cases[0] is not teaching, "some have been read"
+    assert len(unread) > 5
+    assert teaching.labels[sample_readings.TEACHING] == 1
+    maps = stages.read(shipped, "segmentation", run, teaching.id)
+    assert maps is not None
+    assert maps.score[0].max() > 0.5
+
+
+def test_a_place_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    mine = sample_readings.place(tmp_path).parent / "notes.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(DataError, match="holds no sample project"):
+        finish(sample_readings.half_read_project(tmp_path))
+    assert mine.read_text() == "mine"
 
 
 def test_the_sample_is_half_read_and_its_readers_disagree(tmp_path: Path) -> None:
@@ -18,11 +87,11 @@ def test_the_sample_is_half_read_and_its_readers_disagree(tmp_path: Path) -> Non
         project.verify_audit()
         assert project.fsck() == []
         assert project.synthetic
-        train = project.cases("train")
+        train, cases = project.cases("train"), project.cases()
         read = {
             name: [
                 case.id
-                for case in train
+                for case in cases
                 if project.decision(case.id, reader=name) is not None
             ]
             for name in (sample_readings.FIRST, sample_readings.SECOND)

@@ -27,8 +27,8 @@ STEPS = (
     (
         "What the machine offers",
         "<b>D</b> goes through the stages, <b>T</b> lays them side by side, <b>H</b> "
-        "held down shows the film alone. If they are empty, they are just being made: "
-        "see Train.",
+        "held down shows the film alone. The heart shows best what each stage does; "
+        "small lesions are found badly from so few films, as Runs says.",
     ),
     (
         "Correct it",

@@ -35,7 +35,7 @@ from napari_wsseg._widgets.review.stage_switcher import StagePanel
 from napari_wsseg._widgets.review.version_list import VersionsPanel
 from napari_wsseg.schema import Case
 
-WIDTH = 320
+WIDTH = 330
 _GENERATED = "These films were generated: no patient is shown"
 _SYNTHETIC = (
     "<span style='background-color: #F0E442; color: black; font-weight: bold'>"
