@@ -38,7 +38,7 @@ from napari_wsseg.phantom._files import write_dicom, write_mask
 from napari_wsseg.schema import Case
 
 SIZE = 1366, 768
-COLOURS, GREYS = 80, 48
+COLOURS, GREYS = 160, 64
 """Of a picture: fewer make smaller files and are not seen."""
 _GREYISH = 20
 """Difference of red, green and blue below which a colour is kept as a grey."""

@@ -2,9 +2,9 @@
 
     python -m benchmarks.window.sample_project [-o sample_data/project.zip]
 
-All by the program's own commands (`sample_stages.requests`), as the window would make them
-in the background where nothing ships; some ten minutes on two quiet cores. Weights are
-left out, and scores of maps rounded to steps of a thirtieth: megabytes that nobody
+All by the program's own commands, those that the window gives in the background where
+nothing ships (`sample_stages.requests`); some ten minutes on two quiet cores. Weights
+are left out, and scores of maps rounded to steps of a thirtieth: megabytes that nobody
 would look at. Nor are the maps of the sweep's runs there, whose figures are.
 """
 
