@@ -29,7 +29,8 @@ SAME = 0.97
 
 RUN_BEFORE = "segmentation of the run before"
 
-_OTHER_CUTS = ((0.6, "lower cut"), (1.5, "higher cut"))
+OTHER_CUTS = ((0.6, "lower cut"), (1.5, "higher cut"))
+"""What a stage's threshold is multiplied by, and what the candidate is called."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +122,7 @@ def _other_cuts(
     settings = drafts.settings.get(stage)
     if settings is None or finding not in settings.findings:
         return
-    for factor, label in _OTHER_CUTS:
+    for factor, label in OTHER_CUTS:
         other = drafts.copy()
         cut = min(max(drafts.threshold(stage, finding) * factor, 0.02), 0.98)
         other.set_threshold(stage, finding, cut)

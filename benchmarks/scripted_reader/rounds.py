@@ -1,0 +1,228 @@
+"""Rounds of reading and training, in copies of a project, by order and seed."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.scripted_reader.films import read_films
+from benchmarks.scripted_reader.reading import GOAL, KEYS, TOOLS, Cost, read_film
+from napari_wsseg.io.project import Project
+from napari_wsseg.ops import masks
+from napari_wsseg.pipeline import film_orders
+from napari_wsseg.schema import Case
+
+READER = "scripted reader"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one arm cost after a number of films of train were read.
+
+    Parameters
+    ----------
+    arm
+        ``blank``, ``draft`` or ``loop``; the first two are read at 0 films alone.
+    films
+        Of train, read and learnt from.
+    seconds, hands
+        Medians of a mask of the split: the model's seconds, and those after the look.
+    first, third
+        Quartiles of the seconds.
+    strokes, keys
+        Medians.
+    unedited, at_goal
+        Shares of masks without a stroke, and of those that reached `reading.GOAL`.
+    iou
+        Mean IoU of the first draft offered.
+    spent
+        The model's seconds on films of train so far.
+    """
+
+    order: str
+    seed: int
+    tool: str
+    arm: str
+    films: int
+    masks: int
+    seconds: float
+    hands: float
+    first: float
+    third: float
+    strokes: float
+    keys: float
+    unedited: float
+    at_goal: float
+    iou: float
+    spent: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all rounds of one order and seed have in common.
+
+    Parameters
+    ----------
+    project, truth, findings, split
+        The project that is copied, where the truth is, and what is read of it.
+    most
+        Films of the split at most; 0: all.
+    settings
+        Of ``wsseg train chexseg``, as ``key=value``.
+    """
+
+    project: Path
+    truth: Path
+    findings: tuple[str, ...]
+    split: str
+    most: int
+    settings: tuple[str, ...]
+    tool: str
+    order: str
+    seed: int
+
+    def measured(self, folder: Path, arm: str, films: int, spent: float) -> Row:
+        """Read the films of the split in an arm, with the runs that are in use."""
+        with Project.open(folder) as project:
+            cases = project.cases(self.split)[: self.most or None]
+            runs = project.runs_in_use()
+            read = read_films(project, cases, self.truth, self.findings, runs)
+        if not read:
+            sys.exit(f"no film of {self.split} has a mask in {self.truth}")
+        tool = TOOLS[self.tool]
+        costs = [read_film(one, tool, drafts=arm != "blank") for one in read]
+        iou = float(np.mean([one.first_iou for one in read]))
+        return self.row(arm, films, costs, iou, spent)
+
+    def row(
+        self, arm: str, films: int, costs: Sequence[Cost], iou: float, spent: float
+    ) -> Row:
+        """Return the figures of some masks."""
+        seconds = [one.seconds for one in costs]
+        first, median, third = np.percentile(seconds, [25, 50, 75])
+        return Row(
+            *(self.order, self.seed, self.tool, arm, films, len(costs)),
+            float(median),
+            float(np.median([one.hands for one in costs])),
+            *(float(first), float(third)),
+            float(np.median([one.strokes for one in costs])),
+            float(np.median([one.keys for one in costs])),
+            float(np.mean([one.unedited for one in costs])),
+            float(np.mean([one.iou >= GOAL for one in costs])),
+            *(iou, spent),
+        )
+
+    def read_train(self, folder: Path, wanted: int) -> float:
+        """Read the next films of train and accept them; return the model's seconds."""
+        spent = 0.0
+        with Project.open(folder, write=True) as project:
+            waiting = film_orders.unread(project)
+            ranked = film_orders.ranked(
+                project, self.order, case_ids=waiting, seed=self.seed
+            )
+            for case in (project.case(one) for one in ranked[:wanted]):
+                spent += self._read_case(project, case)
+        return spent
+
+    def _read_case(self, project: Project, case: Case) -> float:
+        runs, spent = project.runs_in_use(), 0.0
+        for finding in self.findings:
+            read = read_films(project, [case], self._truth(finding), [finding], runs)
+            blank = Cost(keys=KEYS["accept"])
+            tool = TOOLS[self.tool]
+            cost = read_film(read[0], tool, drafts=True) if read else blank
+            small = np.zeros((1, 1), bool) if cost.mask is None else cost.mask
+            mask = masks.nearest(small, case.shape)
+            project.put_mask(case.id, finding, mask, reader=READER, tool="brush")
+            project.work_log.enter(
+                *(case.id, finding),
+                reader=READER,
+                seconds=cost.seconds,
+                gestures={},
+                arm="loop",
+            )
+            spent += cost.seconds
+        project.decide(case.id, "accept", reader=READER, seconds=spent)
+        return spent
+
+    def _truth(self, finding: str) -> Path:
+        return self.truth / finding if len(self.findings) > 1 else self.truth
+
+    def train(self, folder: Path) -> None:
+        """Run ``wsseg train chexseg``, which also computes and uses the new maps."""
+        settings = [f"seed={self.seed}", *self.settings]
+        arguments = [
+            "train",
+            "chexseg",
+            "-p",
+            str(folder),
+            "--json",
+            "--set",
+            *settings,
+        ]
+        made = subprocess.run(
+            [sys.executable, "-m", "napari_wsseg.cli", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode:
+            sys.exit(f"wsseg {' '.join(arguments)}:\n{made.stderr[-2000:]}")
+
+
+def run(plan: Plan, rounds: Sequence[int], scratch: Path, table: Path) -> None:
+    """Read films of train and train again, round after round, in a copy.
+
+    Rows go to `table` as they come; those that it has are not made again.
+    """
+    done = {
+        (one.arm, one.films)
+        for one in rows(table)
+        if (one.order, one.seed, one.tool) == (plan.order, plan.seed, plan.tool)
+    }
+    wanted = {("blank", 0), ("draft", 0), *(("loop", number) for number in rounds)}
+    if wanted <= done:
+        return
+    folder = scratch / f"{plan.order}-{plan.seed}-{plan.tool}"
+    locks = shutil.ignore_patterns("*lock")
+    shutil.copytree(plan.project, folder, ignore=locks)
+    for arm in ("blank", "draft"):
+        if (arm, 0) not in done:
+            _add(table, plan.measured(folder, arm, 0, 0.0))
+    read, spent = 0, 0.0
+    for number in rounds:
+        spent += plan.read_train(folder, number - read)
+        read = number
+        plan.train(folder)
+        if ("loop", number) not in done:
+            _add(table, plan.measured(folder, "loop", number, spent))
+    shutil.rmtree(folder)
+
+
+def rows(table: Path) -> list[Row]:
+    """Return the rows of a table, none where there is no such file."""
+    if not table.is_file():
+        return []
+    kinds = {"order": str, "tool": str, "arm": str}
+    kinds |= dict.fromkeys(("seed", "films", "masks"), int)
+    with table.open(newline="") as file:
+        return [
+            Row(**{name: kinds.get(name, float)(value) for name, value in one.items()})
+            for one in csv.DictReader(file)
+        ]
+
+
+def _add(table: Path, row: Row) -> None:
+    new = not table.is_file()
+    with table.open("a", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Row)])
+        if new:
+            writer.writeheader()
+        writer.writerow(asdict(row))
