@@ -19,8 +19,8 @@ NOTHING = Qt.KeyboardModifier.NoModifier
 PATIENCE = 10.0
 """Seconds that a move may take to come back."""
 
-LOST = 1.0
-"""Seconds after which a move is made once more, from beside the place.
+LOST = 2.0
+"""Seconds after which a move is made anew, from beside the place.
 
 Qt tells no move to where it last saw the pointer, be it that another program's window
 had the pointer since.
@@ -43,27 +43,29 @@ class _Arrival(QObject):
 
 def move(widget: QWidget, place: QPoint) -> None:
     """Move the pointer to a place of a widget and wait until the move was told."""
-    there = widget.mapToGlobal(place)
-    if QCursor.pos() == there:
+    if QCursor.pos() == widget.mapToGlobal(place):
         return
-    arrival, app = _Arrival(there), QApplication.instance()
+    until = time.monotonic() + PATIENCE
+    while not _moved(widget, place):
+        if time.monotonic() > until:
+            raise TimeoutError(f"the pointer did not arrive at {place}")
+        _moved(widget, place + QPoint(1, 1))
+    QTest.qWait(BREATH)
+
+
+def _moved(widget: QWidget, place: QPoint) -> bool:
+    """Move the pointer; return whether the move was told before it counts as lost."""
+    arrival, app = _Arrival(widget.mapToGlobal(place)), QApplication.instance()
     assert app is not None
     app.installEventFilter(arrival)
     try:
         QTest.mouseMove(widget, place)
-        began, again = time.monotonic(), False
-        while not arrival.seen:
-            waited = time.monotonic() - began
-            if waited > PATIENCE:
-                raise TimeoutError(f"the pointer did not arrive at {place}")
-            if waited > LOST and not again:
-                again = True
-                QTest.mouseMove(widget, place + QPoint(1, 1))
-                QTest.mouseMove(widget, place)
+        until = time.monotonic() + LOST
+        while not arrival.seen and time.monotonic() < until:
             QTest.qWait(1)
     finally:
         app.removeEventFilter(arrival)
-    QTest.qWait(BREATH)
+    return arrival.seen
 
 
 def press(
