@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from napari_wsseg.cli import _output, add_json, add_project
 from napari_wsseg.schema import SPLITS
+
+if TYPE_CHECKING:
+    from napari_wsseg.pipeline.look_again import Learned
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -85,7 +92,8 @@ def _again(arguments: argparse.Namespace) -> int:
     with Project.open(arguments.project) as project:
         named = arguments.split or "all"
         ids = set(project.case_ids(None if named == "all" else named))
-        every = [one for one in look_again.accepted(project) if one.case in ids]
+        ranked, learned = look_again.look(project)
+        every = [one for one in ranked if one.case in ids]
         found = every[: arguments.number]
         cases = project.some_cases([one.case for one in found])
     rows = [
@@ -93,19 +101,51 @@ def _again(arguments: argparse.Namespace) -> int:
             **{"case": one.case, "film": cases[one.case].name},
             **{"finding": one.finding, "stage": one.stage},
             **{"quality": round(one.quality, 3), "dice": round(one.dice, 3)},
+            "expected_dice": None if one.expected is None else round(one.expected, 3),
         }
         for one in found
     ]
+    rule = look_again.LEARNED_RULE if learned.helps else look_again.RULE
     if arguments.json:
-        _output.program({"rule": look_again.RULE, "n": len(every), "masks": rows})
+        figures = {
+            name: None if np.isnan(value) else round(float(value), 4)
+            for name, value in asdict(learned).items()
+        }
+        figures["used"] = learned.helps
+        _output.program(
+            {"rule": rule, "learned": figures, "n": len(every), "masks": rows}
+        )
     elif not rows:
         _output.person("no film was accepted that a stage in use has seen.")
     else:
-        heads = ("film", "finding", "quality", "Dice to the draft", "stage")
-        keys = ("film", "finding", "quality", "dice", "stage")
-        _output.person(_output.table([heads, *([r[k] for k in keys] for r in rows)]))
-        _output.person(look_again.RULE)
+        heads = ("film", "finding", "quality", "Dice to the draft", "expected", "stage")
+        keys = ("film", "finding", "quality", "dice", "expected_dice", "stage")
+        _output.person(
+            _output.table([heads, *([_cell(r[k]) for k in keys] for r in rows)])
+        )
+        _output.person(rule)
+        _output.person(_learned_line(learned))
     return 0
+
+
+def _cell(value: object) -> object:
+    return "-" if value is None else value
+
+
+def _learned_line(learned: Learned) -> str:
+    """Say how far the Dice to expect was learnt."""
+    from napari_wsseg.pipeline.look_again import ENOUGH
+
+    if learned.pairs < ENOUGH:
+        return (
+            f"The Dice to expect is learnt from {ENOUGH} masks with a draft on; there "
+            f"are {learned.pairs}."
+        )
+    errors = f"{learned.error:.3f}, their mean {learned.plain_error:.3f}"
+    return (
+        f"Learnt from {learned.pairs} masks, each told by the others: the Dice "
+        f"expected is off by {errors}, so it is {'' if learned.helps else 'not '}used."
+    )
 
 
 def _labelled(labels: Mapping[str, int | None]) -> str:

@@ -114,7 +114,9 @@ def between_readers(folder: Path) -> dict[str, float]:
 
 
 def accepted_again(folder: Path, stage: str, run: str) -> dict[str, float]:
-    """Return 1 − the quality of the least likely accepted mask, by case id.
+    """Return how early a film's accepted masks ask to be looked at again, by case id.
+
+    1 is the first of all, see `napari_wsseg.pipeline.look_again`.
 
     Parameters
     ----------
@@ -124,9 +126,10 @@ def accepted_again(folder: Path, stage: str, run: str) -> dict[str, float]:
         Not asked for: it goes by the last stage in use that has seen the film.
     """
     with Project.open(folder) as project:
-        found: dict[str, float] = {}
-        for one in look_again.accepted(project):
-            found.setdefault(one.case, 1 - one.quality)
+        ranked = look_again.accepted(project)
+    found: dict[str, float] = {}
+    for place, one in enumerate(ranked):
+        found.setdefault(one.case, 1 - place / len(ranked))
     return found
 
 
