@@ -73,6 +73,7 @@ class Commands(QObject):
             ",": lambda: looking.set_blend(looking.blend - 0.1),
             ".": lambda: looking.set_blend(looking.blend + 0.1),
             "N": bench.toggle_grow,
+            "Shift-L": bench.toggle_lasso,
             "8": bench.toggle_ruler,
             "T": self.toggle_gallery,
             "Shift-B": self.take_best,
@@ -112,7 +113,7 @@ class Commands(QObject):
             return
         from napari_wsseg._widgets.review.reader_dialog import ReaderDialog
 
-        self.bench.grow.put_down()
+        self.bench.put_tools_down()
         ReaderDialog(self.session, self.bench.main_window).exec()
         self.bench.focus_canvas()
 

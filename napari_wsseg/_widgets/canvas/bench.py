@@ -31,6 +31,7 @@ from napari_wsseg._widgets.canvas.sight import Sight
 from napari_wsseg._widgets.canvas.stage_extras import ExtraLayers
 from napari_wsseg._widgets.canvas.tools.grey_window_drag import ToneDrag
 from napari_wsseg._widgets.canvas.tools.grow_tool import GrowTool
+from napari_wsseg._widgets.canvas.tools.lasso import Lasso
 from napari_wsseg._widgets.canvas.tools.magnifier import Magnifier
 from napari_wsseg._widgets.canvas.tools.ruler import Ruler
 from napari_wsseg._widgets.parts import preferences
@@ -84,6 +85,9 @@ class Workbench(QObject):
         self.grow = GrowTool(
             viewer, self.session, self.layers, self.autosave, self.drawing, self
         )
+        self.lasso = Lasso(
+            viewer, self.session, self.layers, self.autosave, self.drawing, self
+        )
         self.tone_drag = ToneDrag(viewer, self.session)
         self.ruler = Ruler(viewer, self.session, self.layers, self)
         self.magnifier = Magnifier(viewer, self.session, self.layers, self.canvas, self)
@@ -104,8 +108,8 @@ class Workbench(QObject):
             self.session.looking.finding_changed,
         ):
             # Before any layer follows: strokes belong to what is being left.
-            leaving.connect(self.grow.put_down, priority=1)
-            leaving.connect(self.ruler.put_down, priority=1)
+            for tool in (self.grow, self.ruler, self.lasso):
+                leaving.connect(tool.put_down, priority=1)
         self.session.project_changed.connect(lambda: turn(viewer, "upright"))
         # napari's hints name keys that are not ours, over the film's own words.
         viewer.events.help.connect(self._hush, position="last")
@@ -283,13 +287,23 @@ class Workbench(QObject):
 
     def take_grow(self) -> None:
         """Take up the Grow tool."""
-        self.ruler.put_down()
+        self.put_tools_down()
         self.grow.take_up()
 
     def take_ruler(self) -> None:
         """Take up the ruler."""
-        self.grow.put_down()
+        self.put_tools_down()
         self.ruler.take_up()
+
+    def take_lasso(self) -> None:
+        """Take up the lasso."""
+        self.put_tools_down()
+        self.lasso.take_up()
+
+    def put_tools_down(self) -> None:
+        """Put down whatever of ours is in hand."""
+        for tool in (self.grow, self.ruler, self.lasso):
+            tool.put_down()
 
     def toggle_grow(self) -> None:
         """Take up the Grow tool, or put it down."""
@@ -305,6 +319,13 @@ class Workbench(QObject):
         else:
             self.take_ruler()
 
+    def toggle_lasso(self) -> None:
+        """Take up the lasso, or put it down."""
+        if self.lasso.active:
+            self.lasso.put_down()
+        else:
+            self.take_lasso()
+
     def invert(self) -> None:
         """Show dense as black, or as white again."""
         self.session.tone.set_inverted(not self.session.tone.inverted)
@@ -312,6 +333,7 @@ class Workbench(QObject):
     def turn_view(self, how: Turn) -> None:
         """Turn or mirror what is shown, never the film or its masks."""
         self.grow.put_down()
+        self.lasso.put_down()
         turn(self.viewer, how)
 
     def next_tone(self) -> None:

@@ -88,6 +88,12 @@ KEYS = (
     Shortcut(
         "N", "N", "Draw", "Grow: stroke inside, with Ctrl outside; again: put away"
     ),
+    Shortcut(
+        "Shift-L",
+        "Shift L",
+        "Draw",
+        "Lasso: click along an edge, it snaps; Enter fills",
+    ),
     Shortcut("8", "8", "Draw", "Ruler; a second line: ratio (heart : chest), angle"),
     Shortcut("F2", "F2", "Readers", "Who reads: openly, blind, as adjudicator"),
     Shortcut("F3", "F3", "Readers", "Agreement of readers"),
@@ -97,7 +103,8 @@ KEYS = (
 """Every shortcut of ours; `NAPARI_KEYS` tells those of napari worth knowing."""
 
 NAPARI_KEYS = (
-    ("Enter · Esc", "Grow: take the proposal, drop it"),
+    ("Enter · Esc", "Grow, lasso: take it, drop it"),
+    ("Ctrl Enter · Backspace", "Lasso: take the area away; the last point back"),
     ("2 · P", "Brush"),
     ("1 · E", "Eraser"),
     ("3", "Polygon"),

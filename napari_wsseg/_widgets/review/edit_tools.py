@@ -27,7 +27,7 @@ from napari_wsseg._widgets.review.grow_options import GrowRow
 from napari_wsseg.ops import masks
 from napari_wsseg.schema import Mask
 
-GROW, RULER = "grow", "ruler"
+GROW, LASSO, RULER = "grow", "lasso", "ruler"
 _COLUMNS = 4
 
 _TOOLS = (
@@ -55,6 +55,13 @@ _TOOLS = (
         "Grow",
         "Stroke inside the finding, with Ctrl outside it: a proposal follows the "
         "boundaries. Enter takes it, Esc drops it (N)",
+    ),
+    (
+        LASSO,
+        "Lasso",
+        "Click along an edge: the outline snaps to it as the mouse moves. A click on "
+        "the first point, or Enter, fills it, with Ctrl takes it away; Backspace takes "
+        "the last point back, Esc drops it (Shift L)",
     ),
     (
         RULER,
@@ -142,6 +149,7 @@ class EditPanel(QWidget):
         )
         self.tools.buttonClicked.connect(self._take_tool)
         self.bench.grow.changed.connect(self._on_mode)
+        self.bench.lasso.changed.connect(self._on_mode)
         self.bench.ruler.changed.connect(self._on_mode)
         self.bench.autosave.within = self.inside
         self.within.toggled.connect(self.bench.focus_canvas)
@@ -196,14 +204,16 @@ class EditPanel(QWidget):
         if layer is not None and layer.editable:
             if self.session.looking.view == "film":
                 self.session.looking.set_view("expert")
-            if button.property("mode") in (GROW, RULER):
-                grows = button.property("mode") == GROW
-                tool = self.bench.take_grow if grows else self.bench.take_ruler
-                tool()
+            ours = {
+                GROW: self.bench.take_grow,
+                LASSO: self.bench.take_lasso,
+                RULER: self.bench.take_ruler,
+            }
+            if take := ours.get(button.property("mode")):
+                take()
                 self.bench.focus_canvas()
                 return
-            self.bench.grow.put_down()
-            self.bench.ruler.put_down()
+            self.bench.put_tools_down()
             self.bench.viewer.layers.selection.active = layer
             layer.mode = button.property("mode")
         self.bench.focus_canvas()
@@ -235,6 +245,7 @@ class EditPanel(QWidget):
     def _on_mode(self, event: object = None) -> None:
         mode = str(self._heard.mode) if self._heard else ""
         mode = GROW if self.bench.grow.active else mode
+        mode = LASSO if self.bench.lasso.active else mode
         mode = RULER if self.bench.ruler.active else mode
         for button in self.tools.buttons():
             button.setChecked(button.property("mode") == mode)
