@@ -13,9 +13,10 @@ from qtpy.QtTest import QTest
 
 from helpers import pointer, window_input
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.canvas.tools.grow_tool import IN, OUT
+from napari_wsseg._widgets.canvas.tools.grow_tool import EDGE_CELLS, IN, OUT
 from napari_wsseg._widgets.review.grow_options import GrowRow
 from napari_wsseg.io.project import Project
+from napari_wsseg.schema import StageMaps
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(120)]
 
@@ -211,12 +212,21 @@ def test_the_row_says_what_the_walk_goes_by_and_turns_the_side(
 ) -> None:
     row = bench.main_window.findChild(GrowRow)
     assert row.isVisible()
-    assert "its own edges" in row.label.text(), "no IRNet has run here"
+    assert "film's own edges" in row.label.text(), "no IRNet has run here"
     window_input.click(row.sides.button(OUT))
     stroke(bench, LINE)
     assert (bench.grow.strokes.data == OUT).any()
     assert not bench.grow.ready
     assert not row.take.isEnabled()
+
+
+def test_a_boundary_coarser_than_the_films_edges_is_not_used(bench: Workbench) -> None:
+    opened, empty = bench.session.opened, np.zeros((1, 8, 8), np.float32)
+    for side, learned in ((32, False), (EDGE_CELLS, True)):
+        extra = {"boundary": np.zeros((1, side, side), np.float16)}
+        opened.maps["irnet"] = StageMaps(empty, np.ones(1, np.float32), extra)
+        assert bench.grow.learned == learned
+        del opened.maps["irnet"]
 
 
 def test_strokes_never_follow_to_another_film(bench: Workbench) -> None:

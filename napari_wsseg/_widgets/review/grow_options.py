@@ -54,7 +54,7 @@ class GrowRow(QWidget):
         text = (
             "Proposals stop at the boundaries that IRNet has learned."
             if tool.learned
-            else "No IRNet has seen this film: proposals stop at its own edges."
+            else "Proposals stop at the film's own edges."
         )
         if tool.stage is not None:
             text += f" They correct the draft of {STAGE_NAMES[tool.stage]}."

@@ -23,6 +23,11 @@ from napari_wsseg.session.open_case import OpenedCase
 SIDE = 512
 """Longest side, in pixels, of the strokes and of the proposal shown."""
 
+EDGE_CELLS = 128
+"""Longest side of the grid of the film's own edges. A learned boundary that is coarser
+is left alone: with one of 32 cells a heart took more clicks (`benchmarks.grow_clicks`).
+"""
+
 IN, OUT = 1, 2
 """Values of the strokes' layer: inside the finding, and outside it."""
 
@@ -35,11 +40,11 @@ _Key: TypeAlias = tuple[str, bool, bool]
 class GrowTool(QObject):
     """Strokes on a layer of their own, the proposal below, both of one film alone.
 
-    The walk stops at IRNet's boundaries where there are any, else at the film's own
-    edges. Where the finding has a mask, strokes correct that mask near them and leave
-    the rest; where it has none, they correct the draft of the stage on screen, which
-    is laid in with the proposal. Nothing reaches the expert mask before the reader
-    takes it; undo on the strokes' layer takes back one stroke.
+    The walk stops at the film's own edges, or at IRNet's boundaries where they are as
+    fine as those. Where the finding has a mask, strokes correct that mask near them and
+    leave the rest; where it has none, they correct the draft of the stage on screen,
+    which is laid in with the proposal. Nothing reaches the expert mask before the
+    reader takes it; undo on the strokes' layer takes back one stroke.
 
     Signals
     -------
@@ -282,10 +287,13 @@ class _Back:
 
 
 def _boundary(opened: OpenedCase) -> NDArray[np.float32] | None:
-    """Return IRNet's boundary of the film, without the letterbox's margins."""
+    """Return IRNet's boundary of the film, without the letterbox's margins.
+
+    ``None`` where there is none, or none as fine as `EDGE_CELLS`.
+    """
     maps = opened.maps.get("irnet")
     found = None if maps is None else maps.extra.get("boundary")
-    if found is None:
+    if found is None or max(found.shape[-2:]) < EDGE_CELLS:
         return None
     boundary = np.asarray(found[0], np.float32).clip(0, 1)
     return _thumbnails.cropped(boundary, opened.case.shape)
@@ -294,7 +302,7 @@ def _boundary(opened: OpenedCase) -> NDArray[np.float32] | None:
 def _graph(opened: OpenedCase, correcting: bool) -> scribble.Graph:
     boundary = _boundary(opened)
     if boundary is None:
-        stride = max(1, round(max(opened.case.shape) / 128))
+        stride = max(1, round(max(opened.case.shape) / EDGE_CELLS))
         boundary = scribble.edges(opened.radiograph.pixels, stride=stride)
     if correcting:
         return scribble.Graph(boundary, steps=scribble.CORRECTING_STEPS)
