@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.scripted_reader.films import read_films
+from benchmarks.scripted_reader.offered_films import read_films
 from benchmarks.scripted_reader.reading import GOAL, KEYS, TOOLS, Cost, read_film
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import masks

@@ -231,7 +231,7 @@ def test_a_film_that_cannot_be_opened_says_why(
     path = tmp_path / "a.png"
     path.write_bytes(b"film")
 
-    def broken(*words: object, **more: object) -> None:
+    def broken(*arguments: object, **more: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(source, "open", broken, raising=False)
@@ -262,7 +262,7 @@ def test_a_member_of_an_archive_is_read_once_and_never_empty(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "message"),
     [
         (b"\0\0\0\x0cjP  \r\n\x87\nftyp", "without a JPEG 2000 stream"),
         (b"\xff\xd8\xff\xda\0\0", "before the JPEG frame header"),
@@ -270,8 +270,8 @@ def test_a_member_of_an_archive_is_read_once_and_never_empty(tmp_path: Path) -> 
         (b"GIF89a", "neither JPEG"),
     ],
 )
-def test_a_stream_without_a_size_is_refused(data: bytes, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+def test_a_stream_without_a_size_is_refused(data: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         codestream.describe(data)
 
 
@@ -294,7 +294,7 @@ def nifti_header(size: int = 348, begin: float = 352.0, kind: int = 2) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "message"),
     [
         (nifti_header(7), "no header"),
         (nifti_header(kind=3), "values of kind 3"),
@@ -304,11 +304,11 @@ def nifti_header(size: int = 348, begin: float = 352.0, kind: int = 2) -> bytes:
     ],
 )
 def test_a_nifti_header_that_is_none_is_refused(
-    tmp_path: Path, data: bytes, words: str
+    tmp_path: Path, data: bytes, message: str
 ) -> None:
     path = tmp_path / "a.nii"
     path.write_bytes(data)
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         _nifti.bounded(path)
 
 
@@ -327,11 +327,11 @@ def test_probabilities_are_what_they_are_or_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "message"),
     [(np.zeros((2, 2), complex), "values of kind"), (np.zeros((0, 3)), "no pixels")],
 )
-def test_what_are_no_numbers_is_no_mask(given: np.ndarray, words: str) -> None:
-    with pytest.raises(DataError, match=words):
+def test_what_are_no_numbers_is_no_mask(given: np.ndarray, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         mask_values.drawn(given)
 
 
@@ -364,14 +364,14 @@ def test_masks_of_a_film_in_json_are_of_the_two_forms(tmp_path: Path) -> None:
     entry: dict[str, Any] = {"img_size": [9, 9], "nodule": [square], "mass": []}
     drawn = {name: draw((9, 9)) for name, draw in json_masks.localised(*_of(entry))}
     assert (drawn["nodule"].sum(), drawn["mass"].sum()) == (16, 0)
-    for odd, words in (
+    for odd, message in (
         ({"nodule": 3}, "neither run lengths"),
         ({"img_size": [9, 9], "nodule": [[["x", 1]]]}, r"lists of \[x, y\]"),
         ({"img_size": [9, 9], "nodule": [[[50, 50], [60, 60]]]}, "no pixel"),
         ({"img_size": [9.5, 9], "nodule": [square]}, "not rows and columns"),
         ({"nodule": {"size": [9, 9], "counts": "x"}}, "not COCO's"),
     ):
-        with pytest.raises(DataError, match=words):
+        with pytest.raises(DataError, match=message):
             [draw((9, 9)) for _, draw in json_masks.localised(*_of(odd))]
     with pytest.raises(DataError, match="no counts"):
         json_masks.decoded({"size": [9, 9]}, (9, 9))
@@ -402,7 +402,7 @@ def test_a_table_that_is_none_or_too_large_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         ({"prior": "a\nb"}, "prior"),
         ({"prior": "x" * 65}, "64 characters"),
@@ -416,13 +416,13 @@ def test_a_table_that_is_none_or_too_large_is_refused(
     ],
 )
 def test_settings_that_mean_nothing_are_named(
-    tmp_path: Path, change: dict[str, Any], words: str
+    tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     new_project(tmp_path).close()
     path = tmp_path / "project" / "wsseg.toml"
     whole = tomllib.loads(path.read_text())
     path.write_text(tomli_w.dumps(whole | change))
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         _settings.read(path.parent)
     path.write_text(tomli_w.dumps(whole | {"places": False}))
     assert _settings.read(path.parent).places is None
@@ -480,7 +480,7 @@ def test_read_only_means_that_nobody_is_entered(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "message"),
     [
         (OSError(errno.EROFS, "Read-only file system"), "could not be written"),
         (sqlite3.OperationalError("no such module: fts5"), "SQLite"),
@@ -488,8 +488,8 @@ def test_read_only_means_that_nobody_is_entered(tmp_path: Path) -> None:
         (sqlite3.OperationalError("database is locked"), "another process"),
     ],
 )
-def test_what_sqlite_says_is_said_in_words(error: Exception, words: str) -> None:
-    assert words in _database._words(Path("p/index.sqlite"), error)
+def test_what_sqlite_says_is_said_in_words(error: Exception, message: str) -> None:
+    assert message in _database._words(Path("p/index.sqlite"), error)
 
 
 def test_a_copy_of_the_index_is_whole_and_needs_no_log(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def later(place: Path) -> Iterator[Session]:
     made.close()
 
 
-def full(*words: object, **more: object) -> None:
+def full(*arguments: object, **more: object) -> None:
     raise DataError("no room on the disk")
 
 

@@ -113,9 +113,9 @@ def test_saying_the_same_again_changes_nothing(looking: Looking) -> None:
 
 
 def test_each_switch_is_told_once(looking: Looking) -> None:
-    told: list[None] = []
-    looking.view_changed.connect(lambda: told.append(None))
-    looking.threshold_changed.connect(lambda: told.append(None))
+    switches: list[None] = []
+    looking.view_changed.connect(lambda: switches.append(None))
+    looking.threshold_changed.connect(lambda: switches.append(None))
     for number, change in enumerate(
         (
             lambda: looking.set_snap(True),
@@ -129,7 +129,7 @@ def test_each_switch_is_told_once(looking: Looking) -> None:
         start=1,
     ):
         change()
-        assert len(told) == number
+        assert len(switches) == number
 
 
 # Thresholds -------------------------------------------------------------------------
@@ -277,12 +277,12 @@ def test_time_goes_to_nobody_without_a_film_and_focus_comes_once() -> None:
 
 
 def test_a_film_can_be_inverted_and_that_is_told_once() -> None:
-    toning, told = Toning(), []
-    toning.changed.connect(lambda: told.append(toning.inverted))
+    toning, changes = Toning(), []
+    toning.changed.connect(lambda: changes.append(toning.inverted))
     for inverted in (True, True, False):
         toning.set_inverted(inverted)
     toning.carry(False)
-    assert told == [True, False]
+    assert changes == [True, False]
 
 
 # Orders -----------------------------------------------------------------------------

@@ -415,9 +415,9 @@ def _short_area(pixels: int, spacing_mm: tuple[float, float] | None) -> str:
         return f"{pixels / 1e6:.1f}M px"
     if spacing_mm is None and pixels >= 10_000:
         return f"{pixels / 1000:.0f}k px"
-    words = area(pixels, spacing_mm)
-    number, _, unit = words.partition(" ")
-    return f"{float(number):.0f} cm²" if unit == "cm²" and len(number) > 4 else words
+    text = area(pixels, spacing_mm)
+    number, _, unit = text.partition(" ")
+    return f"{float(number):.0f} cm²" if unit == "cm²" and len(number) > 4 else text
 
 
 def _luminance(colour: QColor) -> float:

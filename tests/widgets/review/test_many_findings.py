@@ -85,10 +85,10 @@ def test_on_a_low_screen_names_are_whole_and_the_stages_in_sight(
     room = table.columnWidth(0) - 54
     for name in ("ground_glass_opacities", "central_venous_catheter"):
         row = review.findings.row_of[name]
-        words = table.item(row, 0).text().split()
-        assert max(map(metrics.horizontalAdvance, words)) <= room
+        parts = table.item(row, 0).text().split()
+        assert max(map(metrics.horizontalAdvance, parts)) <= room
         height = table.rowHeight(row)
-        assert height >= 2 * lines or metrics.horizontalAdvance(" ".join(words)) <= room
+        assert height >= 2 * lines or metrics.horizontalAdvance(" ".join(parts)) <= room
 
 
 @pytest.mark.gui
