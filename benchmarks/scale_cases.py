@@ -89,8 +89,8 @@ def memory() -> float:
         return int(file.read().split()[1]) * resource.getpagesize() / 2**20
 
 
-def measure(folder: Path, count: int) -> dict[str, float]:
-    """Measure a project of so many cases."""
+def measure(folder: Path, count: int, *, targets: bool) -> dict[str, float]:
+    """Measure a project of so many cases, and the masks that are learnt of them."""
     from napari_wsseg._widgets.worklist.model import COLUMNS, FILTERS, WorklistModel
     from napari_wsseg.io.project import Project
     from napari_wsseg.session import Session
@@ -144,7 +144,7 @@ def measure(folder: Path, count: int) -> dict[str, float]:
         found["count"] = best(project.n_cases)
         found["ids"] = best(project.case_ids)
         found["all cases"] = best(project.cases)
-    return found | _learning(count)
+    return found | (_learning(count) if targets else {})
 
 
 def _progress(reading: Any) -> tuple[int, float | None]:
@@ -192,11 +192,13 @@ def main(arguments: list[str]) -> int:
     """Measure each size and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, nargs="+")
+    parser.add_argument("--no-targets", action="store_true", help="the list alone")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     counts = chosen.cases or [4000, 16000, 64000, 224000]
     if chosen.child:
-        print(json.dumps(measure(chosen.child, counts[0])))
+        found = measure(chosen.child, counts[0], targets=not chosen.no_targets)
+        print(json.dumps(found))
         return 0
     table: list[dict[str, float]] = []
     for count in counts:
@@ -205,6 +207,7 @@ def main(arguments: list[str]) -> int:
                 [
                     *(sys.executable, "-m", "benchmarks.scale_cases"),
                     *("--cases", str(count), "--child", folder),
+                    *(["--no-targets"] if chosen.no_targets else []),
                 ],
                 check=True,
                 capture_output=True,

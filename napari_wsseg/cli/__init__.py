@@ -107,6 +107,23 @@ def add_json(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_workers(command: argparse.ArgumentParser) -> None:
+    """Add who looks at the films: ``--processes`` and ``--dask``."""
+    command.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="look at the films in N processes; the figures are the same",
+    )
+    command.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="let Dask's workers look at them: local:N starts N on this machine, "
+        "tcp://HOST:PORT is a scheduler's; needs napari-wsseg[dask]",
+    )
+
+
 def _version() -> str:
     from importlib.metadata import version
 

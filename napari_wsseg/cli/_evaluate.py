@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from napari_wsseg.cli import _output, add_json, add_project
+from napari_wsseg.cli import _output, add_json, add_project, add_workers
 from napari_wsseg.jobs import DataError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def add(command: argparse.ArgumentParser) -> None:
         help="resamples of the films for intervals; 0: none",
     )
     command.add_argument("--seed", type=int, default=0, help="where they begin")
+    add_workers(command)
     add_json(command)
 
 
@@ -40,10 +41,12 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_wsseg.io import runs
     from napari_wsseg.io.project import Project
     from napari_wsseg.pipeline.evaluate import evaluate
+    from napari_wsseg.pipeline.film_workers import Workers
 
     folder = (
         runs.find(arguments.project, arguments.run_id) if arguments.run_id else None
     )
+    workers = Workers(arguments.processes, arguments.dask)
     with Project.open(arguments.project) as project:
         result = _output.through(
             evaluate(
@@ -52,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
                 runs=_stages_of(folder) if folder else None,
                 n_resamples=max(0, arguments.draws),
                 seed=arguments.seed,
+                workers=workers,
             ),
             _output.Reporter(arguments.json),
         )

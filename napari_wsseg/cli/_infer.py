@@ -85,6 +85,16 @@ def add(command: argparse.ArgumentParser) -> None:
         "they are asked for: nobody's, those of films that a reader accepted, or all",
     )
     command.add_argument("--again", action="store_true", help="also what is there")
+    command.add_argument(
+        "--precision",
+        choices=("fp32", "bf16"),
+        default="fp32",
+        help="of the networks of cam and segmentation; bf16 takes half the time where "
+        "the processor or the GPU has it, and its maps depend on the machine",
+    )
+    command.add_argument(
+        "--parent", type=int, help="stop after the batch in hand when it is gone"
+    )
     add_prior(command)
     command.add_argument(
         "--masks",
@@ -156,6 +166,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _write_plan(arguments)
     cancel = threading.Event()
     _cancellation.on_signals(cancel)
+    _cancellation.watch(cancel, lambda: None, parent=arguments.parent)
     anew = set_prior(arguments.project, arguments.prior)
     with Project.open(arguments.project, plan=arguments.plan) as project:
         run_id = arguments.run_id or (
@@ -186,6 +197,7 @@ def run(arguments: argparse.Namespace) -> int:
                     variant=variant,
                     again=arguments.again,
                     packed=packed,
+                    precision=arguments.precision,
                 )
                 _output.through(shares, _output.Reporter(arguments.json))
             job = infer(
@@ -201,6 +213,7 @@ def run(arguments: argparse.Namespace) -> int:
                 deep=anew,
                 shard=shard,
                 packed=packed,
+                precision=arguments.precision,
             )
             _output.through(job, _output.Reporter(arguments.json))
             kept, what = arguments.stage, arguments.stage
@@ -289,6 +302,7 @@ def _side_by_side(
     words += ["--map", arguments.map] if arguments.map else []
     words += ["--again"] if arguments.again else []
     words += ["--store", arguments.store] if arguments.store else []
+    words += ["--precision", arguments.precision, "--parent", str(os.getpid())]
     threads = max(1, (os.cpu_count() or 1) // count)
     command = [sys.executable, "-m", "napari_wsseg.cli", *words]
     jobs = [

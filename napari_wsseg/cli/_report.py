@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_wsseg.cli import _output, add_json, add_project
+from napari_wsseg.cli import _output, add_json, add_project, add_workers
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -21,6 +21,7 @@ def add(command: argparse.ArgumentParser) -> None:
         help="name films by their file names, which may name a patient; without it "
         "only where names are hidden or films synthetic",
     )
+    add_workers(command)
     add_json(command)
 
 
@@ -28,11 +29,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the page."""
     from napari_wsseg.io.project import Project
     from napari_wsseg.pipeline import report
+    from napari_wsseg.pipeline.film_workers import Workers
 
+    workers = Workers(arguments.processes, arguments.dask)
     with Project.open(arguments.project) as project:
         path = _output.through(
             report.write(
-                project, arguments.out, arguments.split, names=arguments.names
+                *(project, arguments.out, arguments.split),
+                names=arguments.names,
+                workers=workers,
             ),
             _output.Reporter(arguments.json),
         )

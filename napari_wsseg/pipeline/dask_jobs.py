@@ -30,6 +30,10 @@ FILMS = 256
 LOST = 20
 """Workers that may be lost over one task before the job gives up."""
 
+_LOOK_S = 0.5
+_AT_WORK = ("executing", "long-running")
+_ENDING = ("closing", "closed", "failed")
+
 _LOCAL = re.compile(r"local:([1-9][0-9]{0,3})")
 
 
@@ -75,7 +79,8 @@ def share_out(
     cancel
         Stops it: what was made stays.
     how
-        Passed on to `infer`: ``variant``, ``device``, ``packed``, ``again``.
+        Passed on to `infer`: ``variant``, ``device``, ``packed``, ``again``,
+        ``precision``.
 
     Raises
     ------
@@ -85,23 +90,29 @@ def share_out(
     DataError
         A film cannot be read.
     """
+    with planned(project) as plan, client(address) as asking:
+        workers = max(1, len(asking.scheduler_info(n_workers=-1)["workers"]))
+        count = max(math.ceil(project.n_cases() / FILMS), 2 * workers)
+        futures = [
+            asking.submit(
+                make_share,
+                *(str(project.folder.absolute()), str(plan.absolute())),
+                *(stage, run, number, count, how),
+                pure=False,
+                retries=2,
+            )
+            for number in range(count)
+        ]
+        yield from _followed(asking, futures, cancel)
+
+
+@contextmanager
+def planned(project: Project) -> Iterator[Path]:
+    """Write a plan for workers, and take it away afterwards."""
     plan = project.folder / "cache" / f"plan-{uuid4().hex[:8]}.sqlite"
     project.write_plan(plan)
     try:
-        with _client(address) as client:
-            workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
-            count = max(math.ceil(project.n_cases() / FILMS), 2 * workers)
-            futures = [
-                client.submit(
-                    make_share,
-                    *(str(project.folder.absolute()), str(plan.absolute())),
-                    *(stage, run, number, count, how),
-                    pure=False,
-                    retries=2,
-                )
-                for number in range(count)
-            ]
-            yield from _followed(client, futures, cancel)
+        yield plan
     finally:
         project_files.remove(plan)
 
@@ -125,13 +136,51 @@ def make_share(
     int
         The share's number.
     """
-    with Project.open(Path(folder), plan=Path(plan)) as project:
-        jobs.finish(infer(project, stage, run, shard=Shard(number, count), **how))
+    shard = Shard(number, count)
+    with (
+        Project.open(Path(folder), plan=Path(plan)) as project,
+        _while_wanted() as cancel,
+    ):
+        jobs.finish(infer(project, stage, run, shard=shard, cancel=cancel, **how))
     return number
 
 
 @contextmanager
-def _client(address: str) -> Iterator[Any]:
+def _while_wanted() -> Iterator[threading.Event]:
+    """Return what is set once nobody waits for the task in hand.
+
+    It was cancelled, who asked is gone, or the scheduler: Dask takes a task from a
+    worker, but does not end what that is doing.
+    """
+    from distributed import get_worker
+
+    unwanted, over = threading.Event(), threading.Event()
+    try:
+        worker = get_worker()
+        key = worker.get_current_task()
+    except ValueError:  # not in a worker: called by itself
+        yield unwanted
+        return
+
+    def look() -> None:
+        while not over.wait(_LOOK_S):
+            task = worker.state.tasks.get(key)
+            if (
+                task is None
+                or task.state not in _AT_WORK
+                or worker.status.name in _ENDING
+            ):
+                unwanted.set()
+
+    threading.Thread(target=look, name="wsseg-wanted", daemon=True).start()
+    try:
+        yield unwanted
+    finally:
+        over.set()
+
+
+@contextmanager
+def client(address: str) -> Iterator[Any]:
     """Connect to a scheduler, or start one with workers on this machine."""
     import dask
     from distributed import Client, LocalCluster
@@ -141,14 +190,14 @@ def _client(address: str) -> Iterator[Any]:
     with dask.config.set({"distributed.scheduler.allowed-failures": LOST}):
         if local is None:
             try:
-                client = Client(address, timeout=20)
+                found = Client(address, timeout=20)
             except (OSError, ValueError) as error:
                 raise JobFailed(
                     f"no Dask scheduler answers at {address} ({error}); start one with "
                     "`dask scheduler`, or write --dask local:4"
                 ) from error
-            with client:
-                yield client
+            with found:
+                yield found
             return
         number = int(local[1])
         with (
@@ -158,13 +207,13 @@ def _client(address: str) -> Iterator[Any]:
                 dashboard_address=None,
                 env={"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // number))},
             ) as cluster,
-            Client(cluster) as client,
+            Client(cluster) as found,
         ):
-            yield client
+            yield found
 
 
 def _followed(
-    client: Any, futures: list[Any], cancel: threading.Event
+    asking: Any, futures: list[Any], cancel: threading.Event
 ) -> Generator[Progress, None, None]:
     """Yield how many shares are done, until all are or somebody stops it."""
     from distributed import wait
@@ -172,7 +221,7 @@ def _followed(
     left = list(futures)
     while left:
         if cancel.is_set():
-            client.cancel(left)
+            asking.cancel(left)
             return
         try:
             wait(left, timeout=0.5, return_when="FIRST_COMPLETED")
@@ -180,13 +229,14 @@ def _followed(
             pass
         for future in [one for one in left if one.done()]:
             left.remove(future)
-            _check_done(future)
+            answer(future)
         yield Progress(len(futures) - len(left), len(futures), "shares of films")
 
 
-def _check_done(future: Any) -> None:
+def answer(future: Any) -> Any:
+    """Return what a task returned, or raise in words what went wrong."""
     try:
-        future.result()
+        return future.result()
     except (DataError, UsageError):
         raise
     except Exception as error:

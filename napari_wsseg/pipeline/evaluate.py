@@ -32,6 +32,7 @@ from napari_wsseg.pipeline.evaluation.result import (
     less,
     metrics_in,
 )
+from napari_wsseg.pipeline.film_workers import HERE, Workers
 from napari_wsseg.schema import Case
 
 
@@ -42,6 +43,7 @@ def evaluate(
     runs: Mapping[str, str] | None = None,
     n_resamples: int = bootstrap.N_RESAMPLES,
     seed: int = 0,
+    workers: Workers = HERE,
 ) -> Generator[Progress, None, Evaluation]:
     """Yield progress; return what was found.
 
@@ -59,6 +61,8 @@ def evaluate(
         Run by stage; those in use without.
     n_resamples, seed
         Resamples of the bootstrap and where they begin; 0 resamples: no intervals.
+    workers
+        Who looks at the films; what is found is the same.
 
     Raises
     ------
@@ -72,7 +76,9 @@ def evaluate(
     annotated = project.annotated(chosen)
     scored = [case for case in cases if annotated.get(case.id)]
     in_use = project.runs_in_use() if runs is None else dict(runs)
-    counted = yield from _counts.count(project, in_use if scored else {}, scored)
+    counted = yield from _counts.count(
+        project, in_use if scored else {}, scored, workers
+    )
     classifier = _classifier.scores(
         project, cases, in_use.get("cam"), n_resamples=n_resamples, seed=seed
     )
@@ -87,6 +93,7 @@ def evaluate(
             scored,
             n_resamples=n_resamples,
             seed=seed,
+            workers=workers,
         )
     experts = _reader_ceiling.ceiling(
         _reader_ceiling.between_readers(project, scored),
@@ -94,7 +101,7 @@ def evaluate(
         n_resamples=n_resamples,
         seed=seed,
     )
-    anatomy = yield from _anatomy.scores(project, cases)
+    anatomy = yield from _anatomy.scores(project, cases, workers)
     yield Progress(1, 1, "drawing films again for intervals")
     return Evaluation(
         split=split,

@@ -16,14 +16,20 @@ from napari_wsseg.pipeline import stage_masks
 from napari_wsseg.pipeline.evaluate import evaluate
 from napari_wsseg.pipeline.evaluation.result import Evaluation, Interval
 from napari_wsseg.pipeline.evaluation.tables import MetricCell, tables
+from napari_wsseg.pipeline.film_workers import HERE, Workers, over_films
 from napari_wsseg.pipeline.reporting import html as _html
 from napari_wsseg.pipeline.reporting import project as _project
 from napari_wsseg.pipeline.reporting import stage_strips
-from napari_wsseg.schema import STAGES, Case
+from napari_wsseg.schema import STAGES, Case, StageSettings
 
 
 def write(
-    project: Project, out: Path, split: str = "test", *, names: bool = False
+    project: Project,
+    out: Path,
+    split: str = "test",
+    *,
+    names: bool = False,
+    workers: Workers = HERE,
 ) -> Generator[Progress, None, Path]:
     """Yield progress while writing ``index.html`` in `out`; return its path.
 
@@ -41,14 +47,16 @@ def write(
         ``"train"``, ``"val"``, ``"test"`` or ``"all"``.
     names
         Name films by their file names, whatever these tell.
+    workers
+        Who looks at the films.
 
     Raises
     ------
     DataError
         If nothing can be scored, or `out` cannot be written.
     """
-    result = yield from evaluate(project, split)
-    chosen = _chosen(project, result, split)
+    result = yield from evaluate(project, split, workers=workers)
+    chosen = yield from _chosen(project, result, split, workers)
     names = names or project.synthetic or bool(project.settings.key)
     strips = []
     for place, (why, finding, case) in enumerate(chosen):
@@ -71,9 +79,9 @@ def write(
 
 
 def _chosen(
-    project: Project, result: Evaluation, split: str
-) -> list[tuple[str, int, Case]]:
-    """Return the films to show, and why.
+    project: Project, result: Evaluation, split: str, workers: Workers
+) -> Generator[Progress, None, list[tuple[str, int, Case]]]:
+    """Yield progress; return the films to show, and why.
 
     Best, median and worst of the last stage per finding, and one without any.
     """
@@ -87,17 +95,14 @@ def _chosen(
     settings = stages.read_settings(project.folder, stage, run)
     scored: dict[int, list[tuple[float, Case]]] = {}
     empty: list[Case] = []
-    for case in project.cases(None if split == "all" else split):
-        maps = stages.read(project.folder, stage, run, case.id)
-        if maps is None or settings is None:
-            continue
-        found = stage_masks(maps, settings, case.shape)
-        truths = project.expert_masks(case.id)
-        for k, finding in enumerate(project.findings):
-            truth = truths.get(finding.name)
-            if truth is not None and truth.any():
-                scored.setdefault(k, []).append((metrics.iou(found[k], truth), case))
-        if truths and not any(mask.any() for mask in truths.values()):
+    cases = project.cases(None if split == "all" else split)
+    films = yield from over_films(
+        workers, overlaps, project, cases, "choosing films", stage, run, settings
+    )
+    for case, film in zip(cases, films, strict=True):
+        for k, iou in (film or {}).items():
+            scored.setdefault(k, []).append((iou, case))
+        if film == {}:
             empty.append(case)
     chosen = []
     for k, rows in scored.items():
@@ -109,6 +114,30 @@ def _chosen(
     if empty:
         chosen.append(("a film without any finding", 0, empty[0]))
     return chosen
+
+
+def overlaps(
+    project: Project, case: Case, stage: str, run: str, settings: StageSettings | None
+) -> dict[int, float] | None:
+    """Return IoU by number of each finding that was drawn; ``None`` if none was asked.
+
+    Parameters
+    ----------
+    project, case
+        Open; and a film.
+    stage, run, settings
+        Whose masks, and how they are cut.
+    """
+    maps = stages.read(project.folder, stage, run, case.id)
+    truths = project.expert_masks(case.id)
+    if maps is None or settings is None or not truths:
+        return None
+    found = stage_masks(maps, settings, case.shape)
+    return {
+        k: metrics.iou(found[k], truths[finding.name])
+        for k, finding in enumerate(project.findings)
+        if finding.name in truths and truths[finding.name].any()
+    }
 
 
 _BY_ID = (

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
+import psutil
 import pytest
 
 from helpers import noise_project, training
@@ -183,6 +185,54 @@ def test_workers_killed_at_any_time_leave_the_result_of_one_job(
     else:
         assert hashes(place, run) == wanted
         assert stages.read_settings(place, "crf", run) == settings
+
+
+def heirs(pid: int) -> list[psutil.Process]:
+    """Return the processes under one, but for those that only watch semaphores."""
+    try:
+        found = psutil.Process(pid).children(recursive=True)
+        return [one for one in found if "resource_tracker" not in str(one.cmdline())]
+    except psutil.Error:
+        return []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [["--processes", "2"], ["--dask", "local:2"]])
+def test_workers_end_by_themselves_when_who_asked_is_killed(
+    serial: tuple[Path, str, Any], monkeypatch: pytest.MonkeyPatch, way: list[str]
+) -> None:
+    """Killed at once, in the middle, near the end; then the same command goes on."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    _, run, (wanted, settings) = serial
+    place = copied(serial)
+    words = ["infer", "crf", "-p", str(place), "--run", run, *way]
+    command = [sys.executable, "-m", "napari_wsseg.cli", *words]
+    reached = []
+    for films in (0, 1, 24):
+        asked = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        under: set[psutil.Process] = set()
+        until = time.monotonic() + 240
+        while time.monotonic() < until and asked.poll() is None:
+            under.update(heirs(asked.pid))
+            seen = len(stages.cases_with_maps(place, "crf", run))
+            if len(under) >= 2 and seen >= films:
+                break
+            time.sleep(0.02)
+        asked.kill()
+        asked.wait()
+        reached.append(len(stages.cases_with_maps(place, "crf", run)))
+        _, alive = psutil.wait_procs(under, timeout=120)
+        assert not alive, f"still there after the {films} films: {alive}"
+        assert stages.read_settings(place, "crf", run) is None, "it is not complete"
+        there = hashes(place, run)
+        assert there == {name: wanted[name] for name in there}, "nothing is half made"
+    assert 0 < reached[-1] < 40, "it was killed in the middle"
+    assert cli.main(words) == 0
+    assert hashes(place, run) == wanted
+    assert stages.read_settings(place, "crf", run) == settings
+    left = [one.name for one in (place / "cache").glob("plan-*")]
+    assert cli.main(["gc", "-p", str(place)]) == 0
+    assert not list((place / "cache").glob("plan-*")), left
 
 
 @pytest.mark.slow

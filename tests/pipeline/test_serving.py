@@ -13,7 +13,7 @@ from torch import nn
 
 from napari_wsseg.io import checkpoints, runs, stages
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import Checkpoint, finish
+from napari_wsseg.jobs import Checkpoint, UsageError, finish
 from napari_wsseg.nn import backbones, classifier, segmenter
 from napari_wsseg.pipeline import infer as _infer
 from napari_wsseg.pipeline.inference import organs, scorers, serving
@@ -169,3 +169,23 @@ def test_an_organ_is_looked_at_no_more_than_needed(
         back = nn.functional.interpolate(model(look)[0].sigmoid(), (128, 128), **size)
         want += back / 3
     assert np.allclose(found, want.numpy(), rtol=0, atol=1e-5)
+
+
+def test_bf16_is_refused_where_it_is_not_native_and_close_where_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = serving.prepared(lived_in(segmenter.build("unet", "resnet18", 2)))
+    images = torch.randn(2, 1, SIDE, SIDE)
+    with torch.inference_mode():
+        wanted = model(images)[0].sigmoid()
+        with serving.computing(model, "fp32"):
+            assert torch.equal(model(images)[0].sigmoid(), wanted)
+        with monkeypatch.context() as native:
+            native.setattr(serving, "native_bf16", lambda device: True)
+            with serving.computing(model, "bf16"):
+                found = model(images)[0]
+        assert found.dtype == torch.bfloat16
+        assert 0 < float((found.float().sigmoid() - wanted).abs().max()) < 0.1
+    monkeypatch.setattr(serving, "native_bf16", lambda device: False)
+    with pytest.raises(UsageError, match="leave --precision at fp32"):
+        serving.computing(model, "bf16")

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from napari_wsseg.jobs import Checkpoint, JobFailed, Progress, UsageError
 from napari_wsseg.nn import ranks
+from napari_wsseg.pipeline.inference import serving
 from trainers.engine import processes
 from trainers.engine.recipe import Context, Events, TrainingConfig
 
@@ -67,7 +68,8 @@ def accelerator(config: TrainingConfig) -> Accelerator:
     cpu = config.device == "cpu" or not _has_gpu()
     precision = config.precision
     if precision == "auto":
-        precision = "bf16" if native_bf16(cpu) else "fp32"
+        device = torch.device("cpu" if cpu else "cuda")
+        precision = "bf16" if serving.native_bf16(device) else "fp32"
     if precision == "fp16" and cpu:
         raise UsageError("precision=fp16 needs a GPU; use bf16, fp32 or auto")
     # A process keeps the first precision for good and refuses another; one that trains
@@ -325,11 +327,3 @@ def _better(score: float | None, best: float | None, higher: bool) -> bool:
 
 def _has_gpu() -> bool:
     return torch.cuda.is_available() or torch.backends.mps.is_available()
-
-
-def native_bf16(cpu: bool) -> bool:
-    """Whether the processor, else the GPU, computes bf16 by itself."""
-    if cpu:
-        supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-        return bool(supported())
-    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()

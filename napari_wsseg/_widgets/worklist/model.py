@@ -92,7 +92,7 @@ class WorklistModel(QAbstractTableModel):
         #: The finding that the network is least sure of, and its probability.
         self.least_sure: Mapping[str, tuple[str, float]] = {}
         self.disagreeing: Mapping[str, float] = {}
-        self.shown: list[str] = []
+        self.shown: Sequence[str] = ()
         self.sorted_by: tuple[int, bool] | None = None
         self.cut = ("", "")
 
@@ -290,12 +290,15 @@ class WorklistModel(QAbstractTableModel):
         if self.order in (reading_order.RANDOM, reading_order.NAME):
             return
         next_ = self.order in reading_order.NEXT
-        ordered = reading_order.ordered(
-            session.list,
-            session.list.order,
-            self.order,
-            reader=session.reader,
-            scores=self.places if next_ else self.scores,
+        scores = self.places if next_ else self.scores
+        if self.order == reading_order.UNCERTAIN and not (scores or session.list.seen):
+            return
+        session.list.set_order(
+            reading_order.ordered(
+                session.list,
+                session.list.order[:],
+                self.order,
+                reader=session.reader,
+                scores=scores,
+            )
         )
-        if ordered != session.list.order:
-            session.list.set_order(ordered)

@@ -12,11 +12,12 @@ from napari_wsseg.jobs import Progress
 from napari_wsseg.ops import metrics
 from napari_wsseg.ops.chest import measure
 from napari_wsseg.pipeline.evaluation.result import AnatomyScores, MeanIou, Ratios
+from napari_wsseg.pipeline.film_workers import HERE, Workers, over_films
 from napari_wsseg.schema import Case
 
 
 def scores(
-    project: Project, cases: Sequence[Case]
+    project: Project, cases: Sequence[Case], workers: Workers = HERE
 ) -> Generator[Progress, None, AnatomyScores | None]:
     """Yield progress; return figures of the films it has looked at, ``None`` if none.
 
@@ -24,21 +25,16 @@ def scores(
     how well it tells films labelled cardiomegaly from those without; ``iou`` the mean
     over films of what a finding of the same name has been drawn on.
     """
-    ratios: list[tuple[float, int | None]] = []
+    films = yield from over_films(
+        workers, look_at_film, project, cases, "measuring chests"
+    )
+    known = [film for film in films if film is not None]
+    seen = len(known)
+    ratios = [(ratio, label) for ratio, label, _ in known if ratio is not None]
     overlaps: dict[str, list[float]] = {}
-    seen = 0
-    for done, case in enumerate(cases, 1):
-        found = anatomy.masks(project, case)
-        if not found:
-            continue
-        seen += 1
-        ratio = measure(found).cardiothoracic_ratio
-        if ratio is not None:
-            ratios.append((ratio, _cardiomegaly(case)))
-        for name, truth in project.expert_masks(case.id).items():
-            if name in found:
-                overlaps.setdefault(name, []).append(metrics.iou(found[name], truth))
-        yield Progress(done, len(cases), "measuring chests")
+    for _, _, each in known:
+        for name, iou in each.items():
+            overlaps.setdefault(name, []).append(iou)
     if not seen:
         return None
     return AnatomyScores(
@@ -50,6 +46,21 @@ def scores(
             for name, each in overlaps.items()
         },
     )
+
+
+def look_at_film(
+    project: Project, case: Case
+) -> tuple[float | None, int | None, dict[str, float]] | None:
+    """Return ratio, label, and IoU of what is drawn; ``None`` of an unseen film."""
+    found = anatomy.masks(project, case)
+    if not found:
+        return None
+    ious = {
+        name: metrics.iou(found[name], truth)
+        for name, truth in project.expert_masks(case.id).items()
+        if name in found
+    }
+    return measure(found).cardiothoracic_ratio, _cardiomegaly(case), ious
 
 
 def _cardiomegaly(case: Case) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,9 +13,13 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops.tally import Overlap, Tally
 from napari_wsseg.pipeline import label_gates, stage_masks
+from napari_wsseg.pipeline.film_workers import HERE, Workers, over_films
 from napari_wsseg.schema import Case, Mask, StageSettings
 
 BACKGROUND = "background"
+
+Row: TypeAlias = dict[str, Overlap]
+"""Overlap by finding."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +45,22 @@ class Tallies:
     background: dict[str, Tally]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FilmCounts:
+    """Counts of one film: `Tallies` before they are gathered."""
+
+    truth: Row
+    gated: dict[str, Row]
+    open_gates: dict[str, Row]
+    conditioned: dict[str, Row]
+    background: dict[str, Row]
+
+
 def count(
-    project: Project, runs: Mapping[str, str], cases: Sequence[Case]
+    project: Project,
+    runs: Mapping[str, str],
+    cases: Sequence[Case],
+    workers: Workers = HERE,
 ) -> Generator[Progress, None, Tallies]:
     """Yield progress film by film; no more than one film's masks are held.
 
@@ -51,6 +70,8 @@ def count(
         Open; and the films that are counted.
     runs
         Run by stage.
+    workers
+        Who counts them.
 
     Raises
     ------
@@ -59,61 +80,82 @@ def count(
         finding that the truth has.
     """
     cuts = {stage: settings_of(project, stage, run) for stage, run in runs.items()}
-    blank: list[dict[str, Overlap]] = []
-    gated, opened, conditioned = (_rows(runs) for _ in range(3))
-    background = _rows(runs)
-    for number, case in enumerate(cases):
-        yield Progress(number, len(cases), "comparing with expert masks")
-        truths, void = project.expert_masks(case.id), project.void(case.id)
-        nothing = np.zeros(case.shape, bool)
-        blank.append(
-            {f: Overlap.between(nothing, mask, void=void) for f, mask in truths.items()}
-        )
-        for stage, run in runs.items():
-            masks = _open_masks(project, stage, run, cuts[stage], case, truths)
-            row = {
-                f: Overlap.between(masks[f][0], mask, void=void)
-                for f, mask in truths.items()
-            }
-            opened[stage].append(row)
-            predicted = {f: is_open for f, (_, is_open) in masks.items()}
-            known = {**predicted, **label_gates(case.labels)}
-            for rows, is_open in ((gated, predicted), (conditioned, known)):
-                if not cuts[stage].exclusive:
-                    rows[stage].append(_shut(row, is_open))
-                    continue
-                among, beside = _among(
-                    project, stage, run, cuts[stage], case, truths, is_open
-                )
-                rows[stage].append(among)
-                if rows is gated:
-                    background[stage].append({BACKGROUND: beside})
-    yield Progress(len(cases), len(cases), "comparing with expert masks")
+    films = yield from over_films(
+        workers,
+        count_film,
+        project,
+        cases,
+        "comparing with expert masks",
+        dict(runs),
+        cuts,
+    )
     names = [
         finding.name
         for finding in project.findings
-        if any(finding.name in row for row in blank)
+        if any(finding.name in film.truth for film in films)
     ]
 
-    def tallies(counted: Mapping[str, list[dict[str, Overlap]]]) -> dict[str, Tally]:
+    def tallies(part: str, stages: Iterable[str]) -> dict[str, Tally]:
+        rows = {
+            stage: [getattr(film, part)[stage] for film in films] for stage in stages
+        }
         return {
-            stage: Tally.from_rows(rows, findings=names)
-            for stage, rows in counted.items()
+            stage: Tally.from_rows(each, findings=names) for stage, each in rows.items()
         }
 
+    exclusive = [stage for stage in runs if cuts[stage].exclusive and films]
     return Tallies(
-        truth=Tally.from_rows(blank, findings=names),
-        gated=tallies(gated),
-        open_gates=tallies(opened),
-        conditioned=tallies(conditioned),
+        truth=Tally.from_rows([film.truth for film in films], findings=names),
+        gated=tallies("gated", runs),
+        open_gates=tallies("open_gates", runs),
+        conditioned=tallies("conditioned", runs),
         background={
-            stage: Tally.from_rows(rows) for stage, rows in background.items() if rows
+            stage: Tally.from_rows([film.background[stage] for film in films])
+            for stage in exclusive
         },
     )
 
 
-def _rows(runs: Iterable[str]) -> dict[str, list[dict[str, Overlap]]]:
-    return {stage: [] for stage in runs}
+def count_film(
+    project: Project,
+    case: Case,
+    runs: Mapping[str, str],
+    cuts: Mapping[str, StageSettings],
+) -> FilmCounts:
+    """Count one film.
+
+    Parameters
+    ----------
+    project, case
+        Open; and a film with expert masks.
+    runs, cuts
+        Run, and how its maps are cut, by stage.
+    """
+    truths, void = project.expert_masks(case.id), project.void(case.id)
+    nothing = np.zeros(case.shape, bool)
+    found = FilmCounts(
+        {f: Overlap.between(nothing, mask, void=void) for f, mask in truths.items()},
+        *({} for _ in range(4)),
+    )
+    for stage, run in runs.items():
+        masks = _open_masks(project, stage, run, cuts[stage], case, truths)
+        row = {
+            f: Overlap.between(masks[f][0], mask, void=void)
+            for f, mask in truths.items()
+        }
+        found.open_gates[stage] = row
+        predicted = {f: is_open for f, (_, is_open) in masks.items()}
+        known = {**predicted, **label_gates(case.labels)}
+        for rows, is_open in ((found.gated, predicted), (found.conditioned, known)):
+            if not cuts[stage].exclusive:
+                rows[stage] = _shut(row, is_open)
+                continue
+            rows[stage], beside = _among(
+                project, stage, run, cuts[stage], case, truths, is_open
+            )
+            if rows is found.gated:
+                found.background[stage] = {BACKGROUND: beside}
+    return found
 
 
 def _shut(

@@ -18,6 +18,7 @@ from napari_wsseg.pipeline.evaluation.result import (
     TeacherScores,
     less,
 )
+from napari_wsseg.pipeline.film_workers import HERE, Workers
 from napari_wsseg.schema import Case
 
 STAGE = "segmentation"
@@ -31,6 +32,7 @@ def compare(
     *,
     n_resamples: int,
     seed: int,
+    workers: Workers = HERE,
 ) -> Generator[Progress, None, TeacherScores | LostTeacher | None]:
     """Yield progress; return the teacher's figures and the student's less them.
 
@@ -46,12 +48,14 @@ def compare(
         Films, in the order of the rows of `counted`.
     n_resamples, seed
         Resamples of the bootstrap and what they depend on; 0: no intervals.
+    workers
+        Who counts the films.
     """
     teacher = _cuts.header(project, student).get("teacher")
     if not teacher:
         return None
     try:
-        found = yield from _counts.count(project, {STAGE: teacher}, cases)
+        found = yield from _counts.count(project, {STAGE: teacher}, cases, workers)
     except DataError as error:
         return LostTeacher(teacher, str(error))
     both = {"student": counted, "teacher": found.gated[STAGE]}

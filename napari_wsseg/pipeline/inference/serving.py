@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import nn
 from torch.nn.utils import fusion
 from torch.overrides import TorchFunctionMode
 from torchvision.models import densenet, resnet
+
+from napari_wsseg.jobs import UsageError
+
+Precision: TypeAlias = Literal["fp32", "bf16"]
 
 _DRAWS = {torch.Tensor.normal_, torch.Tensor.uniform_}
 """What fills nearly all weights; what else an initialisation does takes no time."""
@@ -41,6 +46,34 @@ class Unfilled(TorchFunctionMode):
         if getattr(func, "__module__", "") == "torch.nn.init":
             return given["tensor"] if "tensor" in given else args[0]
         return args[0] if func in _DRAWS else func(*args, **given)
+
+
+def native_bf16(device: torch.device) -> bool:
+    """Whether a device computes bf16 by itself, rather than slowly by other means."""
+    if device.type == "cpu":
+        supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+        return bool(supported())
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+
+
+def computing(
+    network: nn.Module, precision: Precision
+) -> AbstractContextManager[object]:
+    """Return a context in which a network computes its convolutions in a precision.
+
+    Raises
+    ------
+    UsageError
+        ``"bf16"`` on a device that has none of its own.
+    """
+    device = next(network.parameters()).device
+    half = precision == "bf16"
+    if half and not native_bf16(device):
+        raise UsageError(
+            f"this {device.type} computes no bf16 by itself, so it would take longer; "
+            "leave --precision at fp32"
+        )
+    return torch.autocast(device.type, torch.bfloat16, enabled=half)
 
 
 def prepared(network: nn.Module) -> nn.Module:

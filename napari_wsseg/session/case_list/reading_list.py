@@ -14,7 +14,7 @@ from collections.abc import (
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import get_args
+from typing import get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,6 +180,47 @@ class CaseList(Mapping[str, Case]):
         return Case(case_id, case_id, (1, 1), None, "train", {})
 
 
+class CaseOrder(Sequence[str]):
+    """Ids of a list in an order, each made when it is asked for.
+
+    Parameters
+    ----------
+    cases
+        The list.
+    places : (M,) int
+        Places in the order of files.
+    """
+
+    def __init__(self, cases: CaseList, places: NDArray[np.intp]) -> None:
+        self._cases, self.places = cases, places
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        """Return one id, or some."""
+        if isinstance(index, slice):
+            return self._cases.at(self.places[index])
+        return self._cases.at(self.places[[index]])[0]
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the ids."""
+        return iter(self[:])
+
+    def __eq__(self, other: object) -> bool:
+        """Whether these are the same ids in the same order."""
+        return isinstance(other, Sequence) and self[:] == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 @dataclass(eq=False)
 class ReadingList:
     """The cases of one project and what has been decided about them.
@@ -203,7 +244,7 @@ class ReadingList:
     cases: CaseList = field(default_factory=CaseList)
     decisions: CaseValues[Decision] = field(default_factory=lambda: _verdicts({}))
     annotated: CaseValues[tuple[str, ...]] = field(default_factory=CaseValues)
-    order: list[str] = field(default_factory=list)
+    order: Sequence[str] = ()
     unreadable: CaseValues[str] = field(default_factory=CaseValues)
     mine: CaseSet = field(default_factory=CaseSet)
     settled: CaseSet = field(default_factory=CaseSet)
@@ -269,7 +310,7 @@ class ReadingList:
 
     def show(self, places: NDArray[np.intp]) -> None:
         """Take over an order as places in the order of files, each once at most."""
-        self._shown, self.order = places, self.cases.at(places)
+        self._shown, self.order = places, CaseOrder(self.cases, places)
         self._rows = np.full(len(self.cases), -1)
         self._rows[places] = np.arange(len(places))
 

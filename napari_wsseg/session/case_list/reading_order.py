@@ -78,19 +78,24 @@ def ordered(
         dates = {c: d.created for c, d in reading.decisions.items()}
         return sorted(case_ids, key=lambda c: dates.get(c, ""), reverse=True)
     if order in (READERS, MACHINE, AGAIN, *NEXT):
-        return sorted(case_ids, key=lambda c: -scores.get(c, -1.0))
+        return _highest_first(case_ids, scores)
     if order == UNCERTAIN:
         recent = reading.recently_seen(now or datetime.now(UTC))
         if not scores and not recent:
             return list(case_ids)
-        return sorted(
-            case_ids,
-            key=lambda c: (
-                reading.seen[c] if c in recent else "",
-                -scores.get(c, -1.0),
-            ),
-        )
+        found = _highest_first(case_ids, scores)
+        if not recent:
+            return found
+        late = sorted((c for c in found if c in recent), key=reading.seen.__getitem__)
+        return [*(c for c in found if c not in recent), *late]
     return list(case_ids)
+
+
+def _highest_first(case_ids: Sequence[str], scores: Mapping[str, float]) -> list[str]:
+    known = (scores.get(case_id, -1.0) for case_id in case_ids)
+    falling = -np.fromiter(known, float, len(case_ids))
+    order = np.argsort(falling, kind="stable").tolist()
+    return [case_ids[place] for place in order]
 
 
 def next_films(folder: Path, order: str) -> tuple[dict[str, float], str]:
