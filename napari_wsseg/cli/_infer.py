@@ -135,7 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_wsseg.io import runs, stages
     from napari_wsseg.io.project import Project
     from napari_wsseg.jobs import DataError, UsageError
-    from napari_wsseg.pipeline import dask_jobs
+    from napari_wsseg.pipeline import dask_client, dask_jobs
     from napari_wsseg.pipeline.infer import Shard, infer
     from napari_wsseg.pipeline.inference import anatomy, variants
     from trainers.engine import cancellation as _cancellation
@@ -151,7 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError(
                 "--dask goes without --processes, --shard, --first and --only"
             )
-        dask_jobs.check(arguments.dask)
+        dask_client.check(arguments.dask)
     if arguments.keep != "all" and (shard or arguments.only):
         raise UsageError(
             "--keep goes without --shard and --only: the last call lets go"

@@ -20,6 +20,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import JobFailed, Progress, UsageError
+from napari_wsseg.pipeline import dask_client
 from napari_wsseg.schema import Case
 
 P = ParamSpec("P")
@@ -42,7 +43,7 @@ class Workers:
         On this machine; 1: this one.
     dask
         Instead of them ``"local:4"`` or the address of a scheduler, see
-        `napari_wsseg.pipeline.dask_jobs`.
+        `napari_wsseg.pipeline.dask_client`.
     """
 
     processes: int = 1
@@ -54,10 +55,7 @@ class Workers:
         if self.dask is not None:
             if self.processes > 1:
                 raise UsageError("--dask goes without --processes")
-            # It brings torch, which a process that counts pixels can do without.
-            from napari_wsseg.pipeline import dask_jobs
-
-            dask_jobs.check(self.dask)
+            dask_client.check(self.dask)
 
 
 HERE = Workers()
@@ -122,9 +120,10 @@ def _answers(
     """Give the answers to tasks as they are asked for, in order."""
     folder = str(project.folder.absolute())
     if workers.dask is not None:
-        from napari_wsseg.pipeline import dask_jobs
-
-        with dask_jobs.planned(project) as plan, dask_jobs.client(workers.dask) as ask:
+        with (
+            dask_client.planned(project) as plan,
+            dask_client.client(workers.dask) as ask,
+        ):
             futures = [
                 ask.submit(
                     _task,
@@ -140,7 +139,7 @@ def _answers(
                 for ids in tasks
             ]
             try:
-                yield map(dask_jobs.answer, futures)
+                yield map(dask_client.answer, futures)
             finally:
                 ask.cancel(futures)
         return

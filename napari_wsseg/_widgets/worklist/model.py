@@ -286,19 +286,13 @@ class WorklistModel(QAbstractTableModel):
     def _show(self, places: NDArray[np.intp]) -> None:
         """Put cases in the chosen order."""
         session = self.session
-        session.list.show(places)
-        if self.order in (reading_order.RANDOM, reading_order.NAME):
-            return
-        next_ = self.order in reading_order.NEXT
-        scores = self.places if next_ else self.scores
-        if self.order == reading_order.UNCERTAIN and not (scores or session.list.seen):
-            return
-        session.list.set_order(
-            reading_order.ordered(
+        if self.order not in (reading_order.RANDOM, reading_order.NAME):
+            next_ = self.order in reading_order.NEXT
+            places = reading_order.in_order(
                 session.list,
-                session.list.order[:],
+                places,
                 self.order,
                 reader=session.reader,
-                scores=scores,
+                scores=self.places if next_ else self.scores,
             )
-        )
+        session.list.show(places)

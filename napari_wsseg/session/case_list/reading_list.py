@@ -95,6 +95,8 @@ class CaseList(Mapping[str, Case]):
         self._all = np.array(ids, object)
         self._read = read
         self._damaged = {} if damaged is None else damaged
+        self._scores: Mapping[str, float] = {}
+        self._column: NDArray[np.float64] = np.zeros(0)
         self._kept: dict[str, Case] = {}
         self._changed: dict[str, Case] = {}
 
@@ -154,6 +156,17 @@ class CaseList(Mapping[str, Case]):
         numbers = np.frombuffer(digits, ">u8").astype(np.uint64)
         places = np.argsort(numbers)
         return numbers[places], places
+
+    def column(self, scores: Mapping[str, float]) -> NDArray[np.float64]:
+        """Return scores in the order of files, -1 where there is none.
+
+        Those that were asked for last are at hand; scores are replaced, not changed.
+        """
+        if self._scores is not scores or len(self._column) != len(self):
+            each = (scores.get(case_id, -1.0) for case_id in self.places)
+            self._scores = scores
+            self._column = np.fromiter(each, float, len(self))
+        return self._column
 
     def put(self, case: Case) -> None:
         """Take over what has changed of a case that is in the list."""

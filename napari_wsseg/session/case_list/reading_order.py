@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
@@ -71,31 +72,54 @@ def ordered(
     now
         From when the day is counted back; by default now, UTC.
     """
+    places = in_order(
+        reading,
+        reading.cases.places_of(case_ids),
+        order,
+        reader=reader,
+        scores=scores,
+        now=now,
+    )
+    return reading.cases.at(places)
+
+
+def in_order(
+    reading: ReadingList,
+    places: NDArray[np.intp],
+    order: str,
+    *,
+    reader: str,
+    scores: Mapping[str, float],
+    now: datetime | None = None,
+) -> NDArray[np.intp]:
+    """Return `ordered` of places in the order of files."""
     if order == RANDOM:
+        wanted = np.zeros(len(reading.cases), bool)
+        wanted[places] = True
         shuffled = reading.shuffled(reader)
-        return reading.cases.at(shuffled[reading.cases.among(case_ids)[shuffled]])
+        return shuffled[wanted[shuffled]]
     if order == DATE:
         dates = {c: d.created for c, d in reading.decisions.items()}
-        return sorted(case_ids, key=lambda c: dates.get(c, ""), reverse=True)
+        ids = reading.cases.at(places)
+        newest = sorted(ids, key=lambda c: dates.get(c, ""), reverse=True)
+        return reading.cases.places_of(newest)
     if order in (READERS, MACHINE, AGAIN, *NEXT):
-        return _highest_first(case_ids, scores)
+        return _highest_first(reading, places, scores)
     if order == UNCERTAIN:
+        found = _highest_first(reading, places, scores) if scores else places
         recent = reading.recently_seen(now or datetime.now(UTC))
-        if not scores and not recent:
-            return list(case_ids)
-        found = _highest_first(case_ids, scores)
-        if not recent:
-            return found
-        late = sorted((c for c in found if c in recent), key=reading.seen.__getitem__)
-        return [*(c for c in found if c not in recent), *late]
-    return list(case_ids)
+        waits = reading.cases.among(recent)[found]
+        late = reading.cases.at(found[waits])
+        late.sort(key=reading.seen.__getitem__)
+        return np.concatenate([found[~waits], reading.cases.places_of(late)])
+    return places
 
 
-def _highest_first(case_ids: Sequence[str], scores: Mapping[str, float]) -> list[str]:
-    known = (scores.get(case_id, -1.0) for case_id in case_ids)
-    falling = -np.fromiter(known, float, len(case_ids))
-    order = np.argsort(falling, kind="stable").tolist()
-    return [case_ids[place] for place in order]
+def _highest_first(
+    reading: ReadingList, places: NDArray[np.intp], scores: Mapping[str, float]
+) -> NDArray[np.intp]:
+    falling = -reading.cases.column(scores)[places]
+    return places[np.argsort(falling, kind="stable")]
 
 
 def next_films(folder: Path, order: str) -> tuple[dict[str, float], str]:
