@@ -51,6 +51,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--arch", default="unet", help="of the segmenter")
     parser.add_argument("--set", nargs="*", default=[RATE], metavar="KEY=VALUE")
+    parser.add_argument(
+        "--weak", action="store_true", help="the classifier and its maps alone"
+    )
     parser.add_argument("--table", action="store_true")
     return parser.parse_args()
 
@@ -61,6 +64,8 @@ def _row(options: argparse.Namespace, start: str, seed: int) -> dict[str, Any]:
     network = ["arch=efficientnet_lite0", f"weights={STARTS[start]}"]
     _wsseg(project, "train", "classifier", *_preset(*network, *common))
     found = {"placed": {split: _metrics(project, split) for split in SPLITS}}
+    if options.weak:
+        return found
     encoder = ["encoder=timm-tf_efficientnet_lite0", f"arch={options.arch}"]
     init = f"init={STARTS[start] or 'random'}"
     learn = _preset("labels=crf", init, *encoder, *common)
@@ -137,11 +142,13 @@ def _mean_and_std(
 ) -> str:
     values = []
     for row in rows:
-        if row["start"] == start:
+        if row["start"] == start and path[0] in row:
             value = row[path[0]][split]
             for key in path[1:]:
                 value = value[key]
             values.append(value)
+    if not values:
+        return "not trained"
     return f"{np.mean(values):.3f} ± {np.std(values):.3f} ({len(values)})"
 
 
