@@ -2,13 +2,14 @@
 
     git worktree add ../before COMMIT
     python -m benchmarks.scale.infer_speed FOLDER --against ../before
-        [--films 24] [--size 512] [--turns 3] [--stages cam segmentation]
+        [--films 24] [--size 512] [--turns 3] [--stages cam segmentation] [--also=…]
 
 makes a project of synthetic films in FOLDER, where there is none yet, trains a
 classifier and a segmenter for an epoch of a few films with the other commit, and lets
 both commits, each with a copy of its own, make every film's maps anew, in turns.
 Printed are, of whole commands (start, reading films, network, writing maps), processor
 seconds and wall seconds a film, their ratios, and the largest difference of a map.
+``--also=--precision=bf16`` adds a third way, this commit with what is given.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ DRAWN = 12
 
 LEARNT = 8
 """Films that the networks learn from; the others are of the test split."""
+
+BEFORE, NOW = "before", "now"
 
 FINDINGS = ("pleural_effusion", "nodule", "pneumothorax")
 
@@ -100,27 +103,28 @@ def make(folder: Path, tree: Path, count: int, size: int) -> None:
 
 
 def compared(
-    folder: Path, trees: dict[str, Path], stage: str, turns: int
+    folder: Path, ways: dict[str, tuple[Path, list[str]]], stage: str, turns: int
 ) -> dict[str, list[Taken]]:
-    """Return what each commit took, in turns; the first turn is left out."""
-    taken: dict[str, list[Taken]] = {name: [] for name in trees}
+    """Return what each way took, in turns; the first turn is left out."""
+    taken: dict[str, list[Taken]] = {name: [] for name in ways}
     for turn in range(turns + 1):
-        for name, tree in trees.items():
+        for name, (tree, words) in ways.items():
             place = str(folder / name)
-            found = wsseg(tree, "infer", stage, "-p", place, "--again")
+            found = wsseg(tree, "infer", stage, "-p", place, "--again", *words)
             if turn:
                 taken[name].append(found)
     return taken
 
 
-def difference(folder: Path, names: list[str], stage: str) -> float:
-    """Return the largest difference of a map between copies of the project."""
+def difference(folder: Path, name: str, stage: str) -> float:
+    """Return the largest difference of a map from this commit's."""
     largest = 0.0
-    with Project.open(folder / names[0]) as project:
+    with Project.open(folder / NOW) as project:
         run = project.adopted(stage) or ""
         ids = project.case_ids()
     for case_id in ids:
-        maps = [stages.read(folder / name, stage, run, case_id) for name in names]
+        both = (folder / name, folder / NOW)
+        maps = [stages.read(place, stage, run, case_id) for place in both]
         first, other = (one.score for one in maps if one is not None)
         largest = max(largest, float(np.abs(first - other).max()))
     return largest
@@ -130,27 +134,30 @@ def main() -> None:
     """Compare this commit with another."""
     options = _options()
     here = Path(__file__).resolve().parents[2]
-    trees = {"before": options.against.resolve(), "now": here}
+    ways = {BEFORE: (options.against.resolve(), list[str]()), NOW: (here, [])}
+    if options.also:
+        ways["now, also"] = (here, options.also.split("="))
     if not (options.folder / "project").is_dir():
-        make(options.folder, trees["before"], options.films, options.size)
-    for name in trees:
+        make(options.folder, ways[BEFORE][0], options.films, options.size)
+    for name in ways:
         shutil.rmtree(options.folder / name, ignore_errors=True)
         shutil.copytree(options.folder / "project", options.folder / name)
-    with Project.open(options.folder / "now") as project:
+    with Project.open(options.folder / NOW) as project:
         count = project.n_cases()
     rows: list[dict[str, Any]] = []
     for stage in options.stages:
-        taken = compared(options.folder, trees, stage, options.turns)
-        rows += [_row(stage, name, each, count) for name, each in taken.items()]
-        off = difference(options.folder, list(trees), stage)
-        for row in rows[-2:]:
+        taken = compared(options.folder, ways, stage, options.turns)
+        found = [_row(stage, name, each, count) for name, each in taken.items()]
+        for row in found:
+            off = difference(options.folder, row["way"], stage)
             print(
-                f"{stage:14} {row['way']:7} {row['processor']:8.3f} s of processor "
-                f"{row['wall']:8.3f} s by the clock a film; "
-                f"{rows[-2]['processor'] / row['processor']:.2f} x, "
-                f"{rows[-2]['wall'] / row['wall']:.2f} x"
+                f"{stage:14} {row['way']:10} {row['processor']:7.3f} s of processor "
+                f"{row['wall']:7.3f} s by the clock a film; "
+                f"{found[0]['processor'] / row['processor']:.2f} x, "
+                f"{found[0]['wall'] / row['wall']:.2f} x; off by {off:.1e}",
+                flush=True,
             )
-        print(f"{stage:14} largest difference {off:.1e}", flush=True)
+        rows += found
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
 
@@ -175,6 +182,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--stages", nargs="+", default=["cam", "segmentation"])
+    parser.add_argument("--also", default="", help="words for a third way")
     parser.add_argument("--json", type=Path, metavar="FILE")
     return parser.parse_args()
 

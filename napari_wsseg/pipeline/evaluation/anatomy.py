@@ -24,6 +24,13 @@ def scores(
     ``cardiothoracic_ratio`` has median and quartiles over the films and, as ``auroc``,
     how well it tells films labelled cardiomegaly from those without; ``iou`` the mean
     over films of what a finding of the same name has been drawn on.
+
+    Parameters
+    ----------
+    project, cases
+        Open; and the films.
+    workers
+        Who looks at them.
     """
     films = yield from over_films(
         workers, look_at_film, project, cases, "measuring chests"

@@ -92,7 +92,19 @@ def in_order(
     scores: Mapping[str, float],
     now: datetime | None = None,
 ) -> NDArray[np.intp]:
-    """Return `ordered` of places in the order of files."""
+    """Return `ordered` of places in the order of files.
+
+    Parameters
+    ----------
+    reading, order, reader, scores, now
+        As in `ordered`.
+    places : (M,) int
+        Of the cases that are wanted.
+
+    Returns
+    -------
+    (M,) int
+    """
     if order == RANDOM:
         wanted = np.zeros(len(reading.cases), bool)
         wanted[places] = True
