@@ -181,8 +181,8 @@ LESIONS: Preset = {
         "seed_foreground": 0.6,
         "seed_background": 0.4,
     },
-    # A fifth of the time a batch of what the U-Net on ResNet-18 takes, so that it can
-    # learn several times as many films with lesions planted into them.
+    # A quarter of the time a batch of what the U-Net on ResNet-18 takes, so that it can
+    # learn three times as many films with lesions planted into them.
     "segmentation": {
         **_FOCAL["segmentation"],
         "arch": "anatomy",
