@@ -80,11 +80,15 @@ def suited_settings(project: Path, preset: str, recipe: str) -> dict[str, Any]:
 
 
 def preset_in_use(project: Path) -> str:
-    """Return the preset that the runs in use were trained by, ``fast`` if by none."""
+    """Return the preset that the runs in use were trained by, ``fast`` if by none.
+
+    Preset ``auto`` is known by its settings as they suit the project's findings.
+    """
+    auto = {name: suited_settings(project, "auto", name) for name in presets["auto"]}
     with Project.open(project) as opened:
         used = set(opened.runs_in_use().values())
     infos = [info for info in _runs.listing(project) if info.id in used]
-    return _runs.nearest_preset(infos, presets) or "fast"
+    return _runs.nearest_preset(infos, {**presets, "auto": auto}) or "fast"
 
 
 def lesions(project: Path) -> list[str]:

@@ -96,3 +96,19 @@ def test_training_goes_on_by_the_preset_of_the_runs_in_use(
             run.end("done", metrics={}, seconds=1.0)
             project.adopt(stage, run.id, actor="ann")
     assert _training.preset_in_use(folder) == preset
+
+
+def test_a_project_of_lesions_goes_on_by_the_preset_that_chose_for_it(
+    tmp_path: Path,
+) -> None:
+    folder = noise_project.make_project(tmp_path)
+    assert _training.lesions(folder)
+    stages = {"classifier": "cam", "irnet": "irnet", "segmentation": "segmentation"}
+    with Project.open(folder, write=True) as project:
+        for recipe, stage in stages.items():
+            settings = _training.suited_settings(folder, "auto", recipe)
+            run = runs.new(folder, recipe, settings)
+            run.begin()
+            run.end("done", metrics={}, seconds=1.0)
+            project.adopt(stage, run.id, actor="ann")
+    assert _training.preset_in_use(folder) == "auto"
