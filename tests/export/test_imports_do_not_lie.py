@@ -33,7 +33,9 @@ from helpers.foreign_masks import (
     yolo_seg,
 )
 from helpers.small_project import grey
+from napari_wsseg.export.exporting import identity
 from napari_wsseg.export.nifti import encode as nifti_encode
+from napari_wsseg.io.external.stated_size import scaled
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.ops.run_lengths import are_starts, siim_encode
@@ -320,6 +322,7 @@ def test_a_table_that_says_two_things_of_a_label_is_refused(
     with pytest.raises(DataError, match=r"a\.tsv: label 1 has two names"):
         take(project, "nifti", place / "a.nii.gz")
     (place / "a.tsv").write_bytes(b"\xff\xfe: a report of the film, no table")
+    (place / "a.txt").write_text("1 10 20 30 40 50\nseen twice\n")  # a box, perhaps
     take(project, "nifti", place / "a.nii.gz", finding="nodule")
     assert only(project, "a.png")
 
@@ -596,3 +599,67 @@ def test_a_list_of_what_was_drawn_that_is_none_is_passed_over(
     (place / table).write_text(json.dumps(document))
     take(project, name, path)
     assert only(project, "a.png")
+
+
+# One that is off among many, or of another size ---------------------------------------
+
+
+def test_masks_of_chexlocalize_come_from_its_two_files_and_no_other(
+    project: Project, place: Path
+) -> None:
+    square = [[5, 10], [24, 10], [24, 19], [5, 19]]
+    size = [*SHAPE]
+    drawings = {"a.png": {"img_size": size, "nodule": [square]}, "b.dcm": 3}
+    (place / "gt_annotations_val.json").write_text(json.dumps(drawings))
+    (place / "package.json").write_text('{"name": "of no film"}')
+    taken = take(project, "chexlocalize", place)
+    assert only(project, "a.png")
+    assert len(taken.rejected) == 1
+    assert "'b.dcm' has no findings" in taken.rejected[0]
+
+
+def test_an_indexed_png_among_others_is_read_and_one_of_another_size_is_not(
+    project: Project, place: Path
+) -> None:
+    (place / "findings.csv").write_text("index,finding\n1,nodule\n")
+    for name, values in (("a", BOX), ("b", BOX[:-1])):
+        image = Image.fromarray(values.astype(np.uint8))
+        image.putpalette([0, 0, 0, 255, 0, 0])
+        image.save(place / f"{name}.png")
+    Image.fromarray(BOX).save(place / "c d.png")
+    taken = take(project, "indexed_png", place)
+    assert only(project, "a.png")
+    reasons = " ".join(taken.rejected)
+    assert "a PNG of kind 1, not an indexed one" in reasons
+    assert "63 × 48, their film 64 × 48" in reasons
+
+
+def test_what_is_no_nifti_is_named_and_a_stack_is_refused(
+    project: Project, place: Path
+) -> None:
+    nifti(place, "a")
+    (place / "nodule" / "notes.pdf").write_bytes(b"%PDF")
+    stack = np.zeros((48, 64, 2), np.uint8)
+    nibabel.save(nibabel.Nifti1Image(stack, np.eye(4)), place / "nodule" / "b.nii")
+    taken = take(project, "nifti", place)
+    assert only(project, "a.png")
+    reasons = " ".join(taken.rejected)
+    assert "nodule/notes.pdf: does not end in .nii" in reasons
+    assert "is not a single slice" in reasons
+
+
+def test_a_mask_of_less_than_a_pixel_is_no_empty_one() -> None:
+    rle = np.zeros((1024, 1024), bool)
+    rle[1003, 1003] = True
+    with pytest.raises(DataError, match="smaller than a pixel of 64 × 64"):
+        scaled(rle, (64, 64))
+    np.testing.assert_array_equal(scaled(rle, (1024, 1024)), rle)
+
+
+def test_a_film_of_several_with_one_uid_is_not_guessed(
+    project: Project, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = "1.2.840.10008.1.2.3.4"
+    monkeypatch.setattr(identity, "sop_uid", lambda project, case: uid)
+    with pytest.raises(DataError, match="several films have its SOP Instance UID"):
+        take(project, "siim_rle", siim_rle(place, uid))

@@ -21,7 +21,7 @@ _SHARED = ("findings.csv", "dseg.tsv", *(f"labels{ending}" for ending in _ENDING
 _ITK_SNAP = re.compile(r'\s*(\d+)(?:\s+\d+){3}\s+[\d.]+(?:\s+\d+){2}\s+"(.*)"\s*')
 #: Number, name, red, green, blue, opacity.
 _SLICER = re.compile(r"\s*(\d+)\s+(\S+)(?:\s+\d+){4}\s*")
-_NO_NAME = re.compile(r"clear label|background|label[ _]?\d+|\s*", re.IGNORECASE)
+_NO_NAME = re.compile(r"clear label|background|(label[ _]?)?\d+|\s*", re.IGNORECASE)
 
 
 def beside(path: Path, stem: str) -> tuple[Mapping[int, str], str]:
