@@ -93,9 +93,19 @@ class FindingsTable(QWidget):
         self._groups: dict[int, str] = {}
         self._folded: set[str] = set()
         self._just_ticked = False
+        self._row = _ROW if is_tall(self) else _LOW_ROW
+        self._wrap = QTimer(self, singleShot=True, interval=0)
+        self._wrap.timeout.connect(self._fit_rows)
+        self.numbers, self.alone = QCheckBox("Numbers"), QCheckBox("Alone  F5")
+        self.drawing = QComboBox()
+        self._set_up_table()
+        self._lay_out()
+        self._connect()
+        self._fill()
+
+    def _set_up_table(self) -> None:
         self.table.setHorizontalHeaderLabels(COLUMNS)
         self.table.verticalHeader().hide()
-        self._row = _ROW if is_tall(self) else _LOW_ROW
         self.table.verticalHeader().setMinimumSectionSize(self._row)
         self.table.verticalHeader().setDefaultSectionSize(self._row)
         self.table.setShowGrid(False)
@@ -111,8 +121,6 @@ class FindingsTable(QWidget):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         # A name that is too long for its column goes on below; a word, in its middle.
         self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self._wrap = QTimer(self, singleShot=True, interval=0)
-        self._wrap.timeout.connect(self._fit_rows)
         header.sectionResized.connect(self._widened)
         self.table.setToolTip(
             "Click: paint this finding (Q, W).  Tick (Space): show or hide its mask.\n"
@@ -128,21 +136,20 @@ class FindingsTable(QWidget):
             "QTableView::item { padding: 0 1px; } "
             "QHeaderView::section { padding: 2px 2px; }"
         )
+
+    def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        self.numbers = QCheckBox("Numbers")
         self.numbers.setToolTip(
             "Write the number of a finding beside its mask, so that nothing hangs on "
             "telling colours apart"
         )
-        self.numbers.setChecked(bench.session.looking.numbers)
-        self.numbers.toggled.connect(bench.session.looking.set_numbers)
+        self.numbers.setChecked(self.session.looking.numbers)
+        self.numbers.toggled.connect(self.session.looking.set_numbers)
         layout.setSpacing(2)
         layout.addWidget(self.table)
-        self.alone = QCheckBox("Alone  F5")
         self.alone.setToolTip("Hide every other finding; again: show all (F5)")
         self.alone.toggled.connect(self._alone)
-        self.drawing = QComboBox()
         self.drawing.addItems(_DRAWINGS.values())
         self.drawing.setToolTip("How expert masks are drawn  (F6: the next way)")
         # Words of it may be cut before the column is made wider than its panel.
@@ -153,6 +160,8 @@ class FindingsTable(QWidget):
         for widget in (self.numbers, self.alone, self.drawing):
             below.addWidget(widget, int(widget is self.drawing))
         layout.addLayout(below)
+
+    def _connect(self) -> None:
         session = self.session
         listen(self, self._follow_view, session.looking.view_changed)
         listen(self, self._fill, session.project_changed)
@@ -170,7 +179,6 @@ class FindingsTable(QWidget):
         self.table.cellClicked.connect(self._clicked)
         self.table.currentCellChanged.connect(self._moved)
         self.table.itemChanged.connect(self._ticked)
-        self._fill()
 
     def refresh(self, only: str | None = None) -> None:
         """Show area and label of one finding of the open case, or of all."""
