@@ -18,17 +18,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from qtpy.QtCore import QSettings
+from qtpy.QtCore import QItemSelectionModel, QSettings
 from qtpy.QtGui import QImage
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDockWidget, QWidget
 
 from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg._widgets.export.panel import ExportPanel
 from napari_wsseg._widgets.opening.new_project import NewProject
 from napari_wsseg._widgets.opening.tour import Tour
 from napari_wsseg._widgets.parts import preferences
 from napari_wsseg._widgets.review.panel import Review
+from napari_wsseg._widgets.runs.panel import RunsPanel
 from napari_wsseg._widgets.training.panel import TrainPanel
 from napari_wsseg._widgets.workbench import commands_of, workbench_of
 from napari_wsseg.datasets.folder import import_folder
@@ -221,7 +223,7 @@ def tour(studio: Studio) -> None:
     card: Any = studio.main.findChild(Tour)  # type: ignore[union-attr]
     if card.isVisible():
         studio.keep("tour.png", studio.grab())
-    card.hide()
+    card.close_for_good()
 
 
 def stages(studio: Studio, case: Case) -> None:
@@ -274,11 +276,22 @@ def readers(studio: Studio) -> None:
 
 def panels(studio: Studio) -> None:
     """Runs, Export and Train, the last through a training."""
-    studio.raise_dock("Runs")
-    QTest.qWait(1500)
-    studio.keep("runs.png", picture_of(studio.raise_dock("Runs")))
+    dock = studio.raise_dock("Runs")
+    runs: Any = dock.findChild(RunsPanel)
+    studio.wait(lambda: len(runs.infos) > 0)
+    # What is in use, then with what came beside it.
+    rows = [row for row, info in enumerate(runs.infos) if info.recipe == "segmentation"]
+    runs.table.selectRow(rows[0])
+    QTest.qWait(700)
+    one = picture_of(dock)
+    model, flags = runs.table.selectionModel(), QItemSelectionModel.SelectionFlag
+    model.select(runs.table.model().index(rows[1], 0), flags.Select | flags.Rows)
+    QTest.qWait(700)
+    studio.keep("runs.png", beside([one, picture_of(dock)]))
     dock = studio.raise_dock("Export")
-    QTest.qWait(4000)
+    export: Any = dock.findChild(ExportPanel)
+    studio.wait(lambda: bool(export.formats))
+    QTest.qWait(1500)
     studio.keep("export.png", picture_of(dock))
     dock = studio.raise_dock("Train")
     panel: Any = dock.findChild(TrainPanel)
@@ -387,6 +400,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=Path("docs/guide"))
     parser.add_argument("--only", nargs="*", default=[])
     wanted = parser.parse_args()
+    wanted.out.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp())
     settings = QSettings(str(place / "window.ini"), QSettings.Format.IniFormat)
     preferences._settings = lambda: settings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import (
     QFrame,
@@ -82,6 +84,8 @@ class Tour(QFrame):
         centre = self.parentWidget()
         if centre is not None:
             centre.installEventFilter(self)
+        self._folder: Path | None = None
+        self.hide()
         listen(self, self._on_project, bench.session.project_changed)
         self._on_project()
 
@@ -116,7 +120,11 @@ class Tour(QFrame):
 
     def _on_project(self) -> None:
         project = self.bench.session.project
-        wanted = project is not None and _sample_readings.is_one(project.folder)
+        folder = project.folder if project is not None else None
+        if folder == self._folder:
+            return  # another reader goes on where this one was
+        self._folder = folder
+        wanted = folder is not None and _sample_readings.is_one(folder)
         self.setVisible(wanted and preferences.fold_is_open("tour", True))
         if self.isVisibleTo(self.parentWidget()):
             self.show_step(0)

@@ -82,7 +82,8 @@ def test_the_tour_leads_through_and_is_closed_for_good(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fake(monkeypatch, "done")
-    tour = open_bench(sample).main_window.findChild(Tour)
+    bench = open_bench(sample)
+    tour = bench.main_window.findChild(Tour)
     assert tour.isVisible()
     assert not tour.back.isEnabled()
     left = Qt.MouseButton.LeftButton
@@ -90,6 +91,8 @@ def test_the_tour_leads_through_and_is_closed_for_good(
         QTest.mouseClick(tour.next, left)
         assert tour.title.text() == f"{step + 1} of {len(STEPS)} · {STEPS[step][0]}"
     assert tour.next.text() == "Done"
+    bench.session.read_as("ben", "open")
+    assert tour.next.text() == "Done", "another reader does not begin anew"
     QTest.mouseClick(tour.never, left)
     assert not tour.isVisible()
     assert not open_bench(sample).main_window.findChild(Tour).isVisible()
