@@ -39,7 +39,10 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         If the file is missing, damaged or was not written by `write`.
     """
     if not project_files.checked(path).is_file():
-        raise DataError(f"{path} is missing; this run has no finished weights")
+        raise DataError(
+            f"{path} is missing: this run has no finished weights. Train its stage "
+            "again (All stages in Train, or wsseg run), or use another run"
+        )
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("wsseg")

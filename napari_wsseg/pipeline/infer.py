@@ -135,6 +135,8 @@ def infer(
     if stage not in _STAGES:
         raise DataError(f"no stage {stage!r}; there are: {', '.join(_STAGES)}")
     variant, kept = _variant(project, stage, run, variant)
+    if not again and _needs_no_weights(project, kept, run):
+        return
     model, header = _loaded(project, run, device)
     below = _STAGES[stage].below
     score = _scorer(stage, header["network"]["kind"], run)
@@ -221,6 +223,16 @@ def infer(
     if done or stages.read_settings(project.folder, kept, run) is None:
         settings = thresholds.defaults(project, kept, run, header)
         stages.write_settings(project.folder, kept, run, settings)
+
+
+def _needs_no_weights(project: Project, kept: str, run: str) -> bool:
+    """Whether a run's weights are gone, and all that they would compute is there."""
+    if run == anatomy.SHIPPED or runs.find(project.folder, run).best.is_file():
+        return False
+    films = (case.id for case in project.cases())
+    return stages.read_settings(
+        project.folder, kept, run
+    ) is not None and not stages.missing(project.folder, kept, run, films)
 
 
 def _loaded(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from napari_wsseg.io import runs, stages, sweeps
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, finish
 from napari_wsseg.pipeline import agreement
+from napari_wsseg.pipeline.infer import infer
 from napari_wsseg.schema import STAGES
 
 
@@ -68,6 +73,29 @@ def test_the_first_film_that_nobody_has_read_teaches(shipped: Path) -> None:
     maps = stages.read(shipped, "segmentation", run, teaching.id)
     assert maps is not None
     assert maps.score[0].max() > 0.5
+
+
+def test_maps_that_are_there_need_no_weights(shipped: Path) -> None:
+    with Project.open(shipped, write=True) as project:
+        in_use = project.runs_in_use()
+        for stage, run in in_use.items():
+            assert not (shipped / "runs" / run / "best.safetensors").exists()
+            assert list(infer(project, stage, run)) == []
+        with pytest.raises(DataError, match="Train its stage again"):
+            list(infer(project, "cam", in_use["cam"], again=True))
+
+
+@pytest.mark.slow
+def test_what_ships_can_be_trained_on(shipped: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(shipped.parent, tmp_path / "copy")) / shipped.name
+    settings = ("size=64", "epochs=1", "batch=8", "labels=auto")
+    words = ["chexseg", "-p", str(copy), "--json", "--set", *settings]
+    done = subprocess.run(
+        [sys.executable, "-m", "trainers", *words], capture_output=True, text=True
+    )
+    end = json.loads(done.stdout.splitlines()[-1])
+    assert end["status"] == "done", end
+    assert "random weights" in (copy / "runs" / end["run"] / "card.md").read_text()
 
 
 def test_a_place_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -199,7 +199,10 @@ def _of_run(
     config: SegmenterConfig, project: Project, run: str
 ) -> tuple[dict[str, Any], str, str]:
     """Return a run's weights, what they are, and why they do not fit ("": they do)."""
-    header, weights = checkpoints.read(runs.find(project.folder, run).best)
+    path = runs.find(project.folder, run).best
+    if not path.is_file():
+        return {}, "", f"the weights of {run} are not there"
+    header, weights = checkpoints.read(path)
     spec = header["network"]
     fits = (
         spec["kind"] in ("classifier", "encoder")
