@@ -138,9 +138,9 @@ def _denied(pid: int) -> Any:
 def test_a_holder_of_the_lock_that_cannot_be_read_is_another_process(
     tmp_path: Path,
 ) -> None:
-    assert writer_lock._words(tmp_path / "none") == "another process"
+    assert writer_lock._named_holder(tmp_path / "none") == "another process"
     (tmp_path / "torn").write_text('{"pid": 1')
-    assert writer_lock._words(tmp_path / "torn") == "another process"
+    assert writer_lock._named_holder(tmp_path / "torn") == "another process"
 
 
 # The reading process -----------------------------------------------------------------
@@ -342,8 +342,9 @@ def test_numbers_of_labels_are_whole_few_and_lie_in_flat_regions() -> None:
     assert mask_values.labels(flat) == [1, 2]
     assert mask_values.labels(flat * 0.5) == mask_values.labels(flat * 40) == []
     assert mask_values.labels(noise) == []
-    assert mask_values.whole(flat) == [1, 2]
-    assert mask_values.whole(flat / 3) == mask_values.whole(flat - 1) == []
+    assert mask_values.label_numbers(flat) == [1, 2]
+    assert mask_values.label_numbers(flat / 3) == []
+    assert mask_values.label_numbers(flat - 1) == []
     assert mask_values.chosen(Choice(), "value=2") == Choice(value=2)
     assert mask_values.chosen(Choice(), "cut=0,5") == Choice(cut=0.5)
 
@@ -489,7 +490,7 @@ def test_read_only_means_that_nobody_is_entered(tmp_path: Path) -> None:
     ],
 )
 def test_what_sqlite_says_is_said_in_words(error: Exception, message: str) -> None:
-    assert message in _database._words(Path("p/index.sqlite"), error)
+    assert message in _database._message(Path("p/index.sqlite"), error)
 
 
 def test_a_copy_of_the_index_is_whole_and_needs_no_log(tmp_path: Path) -> None:
