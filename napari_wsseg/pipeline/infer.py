@@ -227,8 +227,11 @@ def infer(
 
 def _needs_no_weights(project: Project, kept: str, run: str) -> bool:
     """Whether a run's weights are gone, and all that they would compute is there."""
-    if run == anatomy.SHIPPED or runs.find(project.folder, run).best.is_file():
+    if run == anatomy.SHIPPED:
         return False
+    folder = runs.find(project.folder, run)
+    if folder.best.is_file() or folder.info().is_draft:
+        return False  # of another program's drafts it is said that none can be made
     films = (case.id for case in project.cases())
     return stages.read_settings(
         project.folder, kept, run
