@@ -25,7 +25,16 @@ class PathMax(torch.autograd.Function):
     def forward(
         ctx: Any, boundary: torch.Tensor, offsets: Sequence[Path]
     ) -> torch.Tensor:
-        """Return (n_offsets, …, h, w) path maxima of a (…, h, w) map."""
+        """Return (n_offsets, …, h, w) path maxima of a (…, h, w) map.
+
+        Parameters
+        ----------
+        ctx
+            Where autograd keeps what `backward` needs.
+        boundary : (…, h, w)
+        offsets
+            Offsets with their paths, see `napari_wsseg.ops.pixel_pairs.path_offsets`.
+        """
         highest = boundary.new_ones((len(offsets), *boundary.shape))
         track = ctx.needs_input_grad[0]
         which = torch.zeros_like(highest if track else boundary[:0], dtype=torch.uint8)
@@ -54,8 +63,16 @@ def each_path(
 ) -> Iterator[tuple[int, Any, torch.Tensor, torch.Tensor | None]]:
     """Yield each offset's number, where its sources lie, their highest, and its step.
 
-    The step on the path where the highest pixel is, with `track` alone. Both tensors
-    show the valid pairs and may be kept.
+    Both tensors show the valid pairs and may be kept.
+
+    Parameters
+    ----------
+    boundary : (…, h, w)
+    offsets
+        As in `PathMax.forward`.
+    track
+        Whether the step on the path where the highest pixel is comes too, else
+        ``None``.
     """
     longest = max(len(path) for _, path in offsets) if track else 1
     mask = (1 << (longest - 1).bit_length()) - 1
@@ -89,7 +106,17 @@ class Sink:
         source: Any,
         path: Sequence[tuple[int, int]],
     ) -> None:
-        """Add the gradient of one offset's valid pairs."""
+        """Add the gradient of one offset's valid pairs.
+
+        Parameters
+        ----------
+        gradient, step
+            Of the pairs, and where on the path their highest pixel is.
+        source
+            Where in the map their sources lie.
+        path
+            Offsets from a source of the pixels on the way.
+        """
         ways = torch.tensor(
             [y * self._width + x for y, x in path], device=gradient.device
         )

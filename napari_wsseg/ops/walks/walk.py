@@ -38,6 +38,8 @@ def walk(
     offsets
         Half-plane neighbours, row by row.
     start : (C, h * w)
+    steps
+        Of the walk, at least 0.
     method
         A name in `METHODS`, or ``"dense"``.
     """
@@ -67,6 +69,15 @@ def chebyshev(apply: Apply, start: Any, steps: int) -> Any:
     ``x^k = 2^(1−k) Σ' C(k, (k−j)/2) T_j(x)``; the coefficients are the chances that a
     coin-flip walk of k steps ends at ±j, so few of them matter. They are rescaled to
     sum to one, which keeps constants.
+
+    Parameters
+    ----------
+    apply
+        Takes one step of a walk with that symmetric matrix.
+    start
+        What `apply` takes, a map in a row.
+    steps
+        Of the walk, at least 0.
     """
     weights = series(steps)
     if len(weights) > steps:
@@ -82,7 +93,13 @@ def chebyshev(apply: Apply, start: Any, steps: int) -> Any:
 
 
 def step_by_step(apply: Apply, start: Any, steps: int) -> Any:
-    """Walk one sparse product at a time."""
+    """Walk one sparse product at a time.
+
+    Parameters
+    ----------
+    apply, start, steps
+        As in `chebyshev`; any matrix will do.
+    """
     for _ in range(steps):
         start = apply(start)
     return start
