@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from helpers import film_tasks, noise_project
+from helpers import film_tasks, noise_project, training_project
 from napari_wsseg import jobs
 from napari_wsseg.cli import main
 from napari_wsseg.io import stages
@@ -31,11 +31,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a project with maps of two stages, and masks that differ from them."""
     folder = tmp_path_factory.mktemp("workers")
     place = noise_project.make_project(folder, cases=FILMS)
+    run = training_project.make_run(place, "classifier", "done")
     for stage, value in (("cam", 0.9), ("crf", 0.6)):
-        noise_project.add_stage(place, stage, value=value)
+        noise_project.add_stage(place, stage, run, value=value)
         halves = StageSettings(noise_project.FINDINGS, (0.5, 0.5), (0.5, 0.5))
-        stages.write_settings(place, stage, noise_project.RUN, halves)
-        noise_project.adopt(place, stage)
+        stages.write_settings(place, stage, run, halves)
+        noise_project.adopt(place, stage, run)
     with Project.open(place, write=True) as project:
         for number, case in enumerate(project.cases()):
             mask = np.zeros(case.shape, bool)
