@@ -111,6 +111,8 @@ class Newcomer:
         self.click(button)
         self.until(lambda: bool(pressing) and QApplication.activeModalWidget() is None)
         steps.stop()
+        for each in pressing:
+            each.wait()
 
     def press(self, key: str) -> None:
         """Press a key."""
