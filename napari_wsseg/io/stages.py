@@ -401,6 +401,9 @@ def read_settings(project: Path, stage: str, run: str) -> StageSettings | None:
         return None
     values = atomic.read_json(path, _SETTINGS)
     try:
+        counts = {len(values[key]) for key in ("findings", "thresholds", "gates")}
+        if len(counts) > 1:
+            raise ValueError("not a threshold and a gate for each finding")
         return StageSettings(
             findings=tuple(str(name) for name in values["findings"]),
             thresholds=tuple(float(value) for value in values["thresholds"]),

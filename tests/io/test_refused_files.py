@@ -103,6 +103,10 @@ def test_maps_of_a_stage_that_there_is_not_are_asked_for_in_vain(
     with pytest.raises(ValueError, match="name it with"):
         stages.folder(tmp_path, "cam~../x", RUN)
     assert stages.read_settings(tmp_path, "cam", RUN) is None
+    short = {"findings": ["a", "b"], "thresholds": [0.5, 0.5], "gates": [0.5]}
+    atomic.write_json(stages.folder(tmp_path, "cam", RUN) / "stage.json", short)
+    with pytest.raises(DataError, match="a gate for each finding"):
+        stages.read_settings(tmp_path, "cam", RUN)
 
 
 # Processes ---------------------------------------------------------------------------
