@@ -21,6 +21,7 @@ import numpy as np
 
 from benchmarks import rows as _rows
 from benchmarks import stage1_table
+from napari_wsseg import jobs
 from napari_wsseg.io import film_cache
 from napari_wsseg.io.project import Project
 from napari_wsseg.pipeline.inference import networks, variants
@@ -76,7 +77,7 @@ def _row(options: argparse.Namespace, seed: int) -> dict[str, Any]:
 
 def _scored(project: Project, run: str) -> list[dict[str, Any]]:
     model, header = networks.load(project.folder, run)
-    films = stage1_table._finished(film_cache.films(project, header["size"]))
+    films = jobs.finish(film_cache.films(project, header["size"]))
     cases = [*project.cases("val"), *project.cases("test")]
     found = []
     for stage in range(header["network"]["stages"] + 1):

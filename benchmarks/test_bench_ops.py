@@ -30,7 +30,7 @@ from napari_wsseg.nn import irnet_loss
 from napari_wsseg.nn.classifier import Classifier
 from napari_wsseg.nn.irnet import IRNet
 from napari_wsseg.ops import affinity, crf, pamr, scribble
-from trainers.engine.loop import native_bf16
+from napari_wsseg.pipeline.inference.serving import native_bf16
 
 Ways = Mapping[str, Callable[[], object]]
 
