@@ -208,7 +208,8 @@ def test_irnet_step(arch: str, films: int, side: int) -> None:
     ways: dict[str, Callable[[], object]] = {
         "the usual way": lambda: reference(net, images, seeds)
     }
-    native = native_bf16(cpu=True)  # then precision=auto, the default, computes so
+    # Then precision=auto, the default, computes so.
+    native = native_bf16(torch.device("cpu"))
     for half, name in ((False, "fp32"), (True, "bf16")):
         if native or not half:
             ways[f"ours, both branches, {name}"] = partial(ours, True, half)
