@@ -44,7 +44,8 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             "again (All stages in Train, or wsseg run), or use another run"
         )
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
+        checked = project_files.checked(path)
+        with safetensors.safe_open(checked, framework="pt") as file:
             text = (file.metadata() or {}).get("wsseg")
             weights = {name: file.get_tensor(name) for name in file.keys()}
     except (OSError, safetensors.SafetensorError) as error:
