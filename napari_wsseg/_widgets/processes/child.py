@@ -36,6 +36,9 @@ from napari_wsseg._widgets.processes.failure_messages import explain, system_kil
 LONGEST_LINE = 65536
 _LOG = "wsseg-"
 NICENESS = 10
+_ASKED_AGAIN_S = 1.0
+"""Longer than any command takes to tidy up."""
+
 PLAIN_OUTPUT = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
 
 
@@ -149,10 +152,12 @@ class Child:
     def interrupt(self, seconds: float) -> None:
         """Let the process tidy up as after Ctrl-C, for so long at most; end it then."""
         self.go_on()
-        if self.alive and os.name == "posix":
+        end = time.monotonic() + seconds
+        # Python drops an interrupt that meets it in a finaliser, as while importing.
+        while self.alive and os.name == "posix" and time.monotonic() < end:
             self.process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
-                self.process.wait(timeout=seconds)
+                self.process.wait(timeout=min(_ASKED_AGAIN_S, seconds))
         self.kill()
 
     def kill(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -15,6 +16,25 @@ from napari_wsseg._widgets.processes.child import Child
 
 _FAREWELL_S = 3.0
 """For a process that is ended to tidy up."""
+
+
+def in_turn(
+    command: Sequence[str],
+    wanted: Callable[[], bool],
+    before: threading.Event,
+    after: threading.Event,
+) -> Iterator[dict[str, Any] | None]:
+    """Yield what `lines` does once the process `before` has ended; say when this has.
+
+    What is stopped still tidies up for a moment, in the folder that the next may want.
+    """
+    try:
+        while not before.wait(0.05):
+            yield None
+        if wanted():
+            yield from lines(command, wanted)
+    finally:
+        after.set()
 
 
 def lines(
@@ -87,6 +107,8 @@ class CommandJob(QObject):
         super().__init__(parent)
         # Known to threads also when this object is gone.
         self._current: list[object] = []
+        self._ended = threading.Event()
+        self._ended.set()
         self.destroyed.connect(self._current.clear)
 
     @property
@@ -95,11 +117,17 @@ class CommandJob(QObject):
         return bool(self._current)
 
     def run(self, command: Sequence[str]) -> None:
-        """Start a process; what was under way is ended."""
+        """Start a process once what was under way is ended."""
         mark, current = object(), self._current
         current[:] = [mark]
+        before, self._ended = self._ended, threading.Event()
         worker = create_worker(
-            lines, list(command), lambda: mark in current, _start_thread=False
+            in_turn,
+            list(command),
+            lambda: mark in current,
+            before,
+            self._ended,
+            _start_thread=False,
         )
 
         def heard(record: dict[str, Any] | None) -> None:
