@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -27,6 +28,10 @@ def main(folder: Path) -> None:
     }
     bench.viewer.close()
     sys.stdout.write(json.dumps(report) + "\n")
+    sys.stdout.flush()
+    # Without an event loop of its own a window is no longer there to be ended by Qt,
+    # which may fall over what Python takes apart first. The report is out.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ from napari_wsseg._widgets.processes.command_job import CommandJob
 
 pytestmark = pytest.mark.gui
 
-TIDIES_UP = """
+# Tests that run in the background of a shell are started with interrupts ignored.
+HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+TIDIES_UP = f"""{HEARS}
 import pathlib, sys, time
 place = pathlib.Path(sys.argv[1])
 try:
@@ -50,7 +52,7 @@ def test_a_job_begins_when_the_stopped_one_has_tidied_up(
     assert not (tmp_path / "never").exists()
 
 
-DROPS_ONE = """
+DROPS_ONE = f"""{HEARS}
 import pathlib, sys, time
 place = pathlib.Path(sys.argv[1])
 place.write_text("at work")
