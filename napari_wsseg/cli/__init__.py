@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,6 +47,7 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
+    _hear_interrupts()
     arguments = parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
     logging.basicConfig(
         level=logging.INFO if arguments.verbose else logging.WARNING,
@@ -66,6 +69,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         place = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(f"wsseg: {place}{error.strerror or error}; try again\n")
         return 3
+
+
+def _hear_interrupts() -> None:
+    """Let an interrupt be heard in a process that leads a session of its own.
+
+    What a shell starts in the background ignores interrupts, and so does all that it
+    starts. The window's processes lead sessions of their own: who interrupts one means
+    it, and it would otherwise be killed without tidying up.
+    """
+    if (
+        os.name == "posix"
+        and os.getsid(0) == os.getpid()
+        and signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    ):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
