@@ -125,6 +125,19 @@ def add_json(command: argparse.ArgumentParser) -> None:
     )
 
 
+def number_of_films(text: str) -> int:
+    """Read an option that says how many films.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        It is no whole number from one on.
+    """
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of films, from 1 on")
+    return int(text)
+
+
 def add_workers(command: argparse.ArgumentParser) -> None:
     """Add who looks at the films: ``--processes`` and ``--dask``."""
     command.add_argument(

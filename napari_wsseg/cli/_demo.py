@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_wsseg.cli import _open, _output, add_json
+from napari_wsseg.cli import _open, _output, add_json, number_of_films
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -21,8 +21,9 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--films",
-        type=int,
-        help="how many films are made; by default 64, in the window the 36 that ship",
+        type=number_of_films,
+        help="how many films are made, beside a sample of another number; by default "
+        "64, in the window the 36 that ship",
     )
     add_json(command)
 
@@ -35,15 +36,13 @@ def run(arguments: argparse.Namespace) -> int:
     headless = arguments.headless or not can_show
     out = arguments.out or _sample.default_folder()
     making = (
-        _sample.sample_project(out, arguments.films or _sample.FILMS)
+        _sample.sample_project(out, arguments.films)
         if headless
-        else _sample_readings.half_read_project(
-            out, arguments.films or _sample_readings.FILMS
-        )
+        else _sample_readings.half_read_project(out, arguments.films)
     )
     project = _output.through(making, _output.Reporter(arguments.json))
     if headless:
-        return _whole_loop(project, out / "report", as_json=arguments.json)
+        return _whole_loop(project, project.parent / "report", as_json=arguments.json)
     _output.person(f"opening {project}; its films are synthetic, not of patients")
     return _open.show(project, demo=True)
 

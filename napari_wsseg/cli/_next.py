@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_wsseg.cli import _output, add_json, add_project
+from napari_wsseg.cli import _output, add_json, add_project, number_of_films
 from napari_wsseg.schema import SPLITS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def add(command: argparse.ArgumentParser) -> None:
         help="accepted masks to look at again instead, the least likely first",
     )
     command.add_argument(
-        "-n", "--number", type=_at_least_one, default=16, help="films (%(default)s)"
+        "-n", "--number", type=number_of_films, default=16, help="films (%(default)s)"
     )
     command.add_argument(
         "--split",
@@ -150,13 +150,6 @@ def _learned_line(learned: Learned) -> str:
 
 def _labelled(labels: Mapping[str, int | None]) -> str:
     return ", ".join(name for name, label in labels.items() if label == 1) or "-"
-
-
-def _at_least_one(text: str) -> int:
-    number = _at_least_zero(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of films, from 1 on")
-    return number
 
 
 def _at_least_zero(text: str) -> int:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from napari_wsseg.cli import _open, main
+from napari_wsseg.datasets import _sample
 from napari_wsseg.datasets import _sample_readings as sample_readings
 from napari_wsseg.io import runs, stages, sweeps
 from napari_wsseg.io.project import Project
@@ -105,6 +107,30 @@ def test_a_place_that_holds_something_else_is_left_alone(tmp_path: Path) -> None
     with pytest.raises(DataError, match="holds no sample project"):
         finish(sample_readings.half_read_project(tmp_path))
     assert mine.read_text() == "mine"
+
+
+def test_another_number_of_films_than_the_sample_there_has_is_made_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``wsseg demo --films N`` gives N films whatever is in the cache."""
+    opened: list[Path] = []
+    monkeypatch.setattr(_open, "show", lambda project, **_: opened.append(project) or 0)
+    monkeypatch.setattr(_open, "has_display", lambda: True)
+    monkeypatch.setattr(_open, "has_window", lambda: True)
+    for words in ([], ["--films", "3"], ["--films", "36"], [], ["--films", "3"]):
+        assert main(["demo", "--out", str(tmp_path), *words]) == 0
+    assert [_sample.film_count(project) for project in opened] == [36, 3, 36, 36, 3]
+    assert all(sample_readings.is_one(project) for project in opened)
+    for wrong in ("0", "-3", "few"):
+        with pytest.raises(SystemExit):
+            main(["demo", "--out", str(tmp_path), "--films", wrong])
+        assert "from 1 on" in capsys.readouterr().err
+
+
+def test_films_for_a_demo_without_a_window_are_as_many_as_asked(tmp_path: Path) -> None:
+    made = [finish(_sample.sample_project(tmp_path, n)) for n in (2, 3, None, 3)]
+    assert [_sample.film_count(project) for project in made] == [2, 3, 2, 3]
+    assert made[0] == made[2] == tmp_path / "synthetic-project"
 
 
 def test_the_sample_is_half_read_and_its_readers_disagree(tmp_path: Path) -> None:
