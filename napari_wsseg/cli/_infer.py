@@ -16,6 +16,7 @@ from napari_wsseg.schema import ACCEPTING, ANATOMY, STAGES, STORES
 
 if TYPE_CHECKING:
     from napari_wsseg.io.project import Project
+    from napari_wsseg.pipeline.infer import Shard
 
 AUTO = "auto"
 PRIORS = (
@@ -28,6 +29,15 @@ def add(command: argparse.ArgumentParser) -> None:
     """Fill in the command's parser."""
     command.add_argument("stage", choices=(*STAGES, ANATOMY))
     add_project(command)
+    _add_choice(command)
+    _add_side_by_side(command)
+    _add_making(command)
+    _add_masks(command)
+    add_json(command)
+
+
+def _add_choice(command: argparse.ArgumentParser) -> None:
+    """Add what says which maps of which films."""
     command.add_argument("--run", dest="run_id", help="default: the run in use")
     command.add_argument(
         "--map",
@@ -39,6 +49,10 @@ def add(command: argparse.ArgumentParser) -> None:
         "--first", metavar="CASE_ID", help="the film to do before all others"
     )
     command.add_argument("--only", metavar="CASE_ID", help="one film and no other")
+
+
+def _add_side_by_side(command: argparse.ArgumentParser) -> None:
+    """Add what lets several jobs share the films."""
     command.add_argument(
         "--shard",
         metavar="I/N",
@@ -71,6 +85,10 @@ def add(command: argparse.ArgumentParser) -> None:
         help="such jobs by Dask's workers, then the last call: local:N starts N on "
         "this machine, tcp://HOST:PORT is a scheduler's; needs napari-wsseg[dask]",
     )
+
+
+def _add_making(command: argparse.ArgumentParser) -> None:
+    """Add what says how maps are computed and kept."""
     command.add_argument(
         "--store",
         choices=STORES,
@@ -96,6 +114,10 @@ def add(command: argparse.ArgumentParser) -> None:
         "--parent", type=int, help="stop after the batch in hand when it is gone"
     )
     add_prior(command)
+
+
+def _add_masks(command: argparse.ArgumentParser) -> None:
+    """Add what lets masks from elsewhere be the anatomy."""
     command.add_argument(
         "--masks",
         type=Path,
@@ -105,7 +127,6 @@ def add(command: argparse.ArgumentParser) -> None:
         "or lungs/, in them <film>.png (docs/anatomy.md)",
     )
     command.add_argument("--name", default="masks", help="what drew them")
-    add_json(command)
 
 
 def add_prior(command: argparse.ArgumentParser) -> None:
@@ -132,104 +153,170 @@ def set_prior(folder: Path, prior: str | None) -> bool:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compute what is missing of the stage's maps."""
-    from napari_wsseg.io import runs, stages
+    from napari_wsseg.io import stages
     from napari_wsseg.io.project import Project
-    from napari_wsseg.jobs import DataError, UsageError
-    from napari_wsseg.pipeline import dask_client, dask_jobs
-    from napari_wsseg.pipeline.infer import Shard, infer
-    from napari_wsseg.pipeline.inference import anatomy, variants
-    from trainers.engine import cancellation as _cancellation
+    from trainers.engine import cancellation
 
-    packed = arguments.store == "packed" if arguments.store else None
-    shard = Shard(*_shard(arguments.shard)) if arguments.shard else None
-    if arguments.processes < 1:
-        raise UsageError(f"--processes {arguments.processes}: there must be one")
-    if arguments.processes > 1 and (shard or arguments.only or arguments.first):
-        raise UsageError("--processes goes without --shard, --first and --only")
-    if arguments.dask:
-        if arguments.processes > 1 or shard or arguments.only or arguments.first:
-            raise UsageError(
-                "--dask goes without --processes, --shard, --first and --only"
-            )
-        dask_client.check(arguments.dask)
-    if arguments.keep != "all" and (shard or arguments.only):
-        raise UsageError(
-            "--keep goes without --shard and --only: the last call lets go"
-        )
-    if arguments.masks and (arguments.stage != ANATOMY or arguments.run_id):
-        raise UsageError("--masks: only of the stage anatomy, and without --run")
-    if arguments.prior and (arguments.processes > 1 or arguments.dask):
-        raise UsageError("--prior goes without --processes and --dask")
-    if arguments.plan and not shard:
-        raise UsageError("--plan goes with --shard: the last call reads the index")
+    shard = _shard(arguments.shard)
+    _check_combinations(arguments, shard)
     if arguments.write_plan:
         return _write_plan(arguments)
     cancel = threading.Event()
-    _cancellation.on_signals(cancel)
-    _cancellation.watch(cancel, lambda: None, parent=arguments.parent)
+    cancellation.on_signals(cancel)
+    cancellation.watch(cancel, lambda: None, parent=arguments.parent)
     anew = set_prior(arguments.project, arguments.prior)
     with Project.open(arguments.project, plan=arguments.plan) as project:
-        run_id = arguments.run_id or (
-            (anatomy.SHIPPED if arguments.masks else anatomy.run_in_use(project))
-            if arguments.stage == ANATOMY
-            else project.adopted(arguments.stage)
-        )
-        if not run_id:
-            raise DataError(
-                f"no run is in use for the stage {arguments.stage}; train one, or "
-                "name one with --run"
-            )
-        config: dict[str, Any] = {}
-        every = [arguments.map]
-        if run_id != anatomy.SHIPPED:
-            config = runs.find(project.folder, run_id).config()
-            if arguments.map == "all":
-                every = list(variants.run_variants(config))
+        run_id = arguments.run_id or _run_in_use(project, arguments)
+        config, names = _variants(project, run_id, arguments.map)
         if arguments.processes > 1:
             _side_by_side(arguments, run_id, cancel)
         counts: dict[str, int] = {}
-        shared = arguments.processes > 1 or bool(arguments.dask)
-        for variant in every:
-            if arguments.dask:
-                shares = dask_jobs.share_out(
-                    *(project, arguments.stage, run_id, arguments.dask),
-                    cancel=cancel,
-                    variant=variant,
-                    again=arguments.again,
-                    packed=packed,
-                    precision=arguments.precision,
-                )
-                _output.through(shares, _output.Reporter(arguments.json))
-            job = infer(
-                project,
-                arguments.stage,
-                run_id,
-                variant=variant,
-                first=arguments.only or arguments.first,
-                only=bool(arguments.only),
-                cancel=cancel,
-                # What the jobs side by side have just made is not made once more.
-                again=anew or (arguments.again and not shared),
-                deep=anew,
-                shard=shard,
-                packed=packed,
-                precision=arguments.precision,
-            )
-            _output.through(job, _output.Reporter(arguments.json))
-            kept, what = arguments.stage, arguments.stage
-            if variant:
-                kept = variants.stage_name(variant, config)
-                what = f"{arguments.stage} ({variants.variant_title(variant)})"
+        for variant in names:
+            _compute(arguments, project, run_id, variant, shard, cancel, anew=anew)
+            kept, title = _stage_and_title(arguments.stage, variant, config)
             if arguments.keep != "all" and not cancel.is_set():
                 _let_go(project, kept, run_id, arguments.keep)
-            counts[what] = len(stages.cases_with_maps(project.folder, kept, run_id))
+            counts[title] = len(stages.cases_with_maps(project.folder, kept, run_id))
         total = project.n_cases()
     if arguments.masks and not cancel.is_set():
         run_id = _take_masks(arguments)
-    for what, seen in counts.items():
-        _output.person(f"{what}: {seen} of {total} films by run {run_id}")
+    _report(arguments, run_id, counts, total, stopped=cancel.is_set())
+    return 130 if cancel.is_set() else 0
+
+
+def _check_combinations(arguments: argparse.Namespace, shard: Shard | None) -> None:
+    """Refuse options that do not go together."""
+    from napari_wsseg.jobs import UsageError
+    from napari_wsseg.pipeline import dask_client
+
+    several = arguments.processes > 1
+    part = bool(shard or arguments.only or arguments.first)
+    if arguments.processes < 1:
+        raise UsageError(f"--processes {arguments.processes}: there must be one")
+    refused = {
+        "--processes goes without --shard, --first and --only": several and part,
+        "--dask goes without --processes, --shard, --first and --only": (
+            arguments.dask and (several or part)
+        ),
+        "--keep goes without --shard and --only: the last call lets go": (
+            arguments.keep != "all" and (shard or arguments.only)
+        ),
+        "--masks: only of the stage anatomy, and without --run": (
+            arguments.masks and (arguments.stage != ANATOMY or arguments.run_id)
+        ),
+        "--prior goes without --processes and --dask": (
+            arguments.prior and (several or arguments.dask)
+        ),
+        "--plan goes with --shard: the last call reads the index": (
+            arguments.plan and not shard
+        ),
+    }
+    for message, met in refused.items():
+        if met:
+            raise UsageError(message)
+    if arguments.dask:
+        dask_client.check(arguments.dask)
+
+
+def _run_in_use(project: Project, arguments: argparse.Namespace) -> str:
+    from napari_wsseg.jobs import DataError
+    from napari_wsseg.pipeline.inference import anatomy
+
+    if arguments.masks:
+        return anatomy.SHIPPED
+    if arguments.stage == ANATOMY:
+        return anatomy.run_in_use(project)
+    run_id = project.adopted(arguments.stage)
+    if not run_id:
+        raise DataError(
+            f"no run is in use for the stage {arguments.stage}; train one, or name "
+            "one with --run"
+        )
+    return run_id
+
+
+def _variants(
+    project: Project, run_id: str, wanted: str | None
+) -> tuple[dict[str, Any], list[str | None]]:
+    """Return a run's settings, and the names of the maps that are asked for."""
+    from napari_wsseg.io import runs
+    from napari_wsseg.pipeline.inference import anatomy, variants
+
+    if run_id == anatomy.SHIPPED:
+        return {}, [wanted]
+    config = runs.find(project.folder, run_id).config()
+    return config, list(variants.run_variants(config)) if wanted == "all" else [wanted]
+
+
+def _compute(
+    arguments: argparse.Namespace,
+    project: Project,
+    run_id: str,
+    variant: str | None,
+    shard: Shard | None,
+    cancel: threading.Event,
+    *,
+    anew: bool,
+) -> None:
+    """Compute one map of every film, by Dask's workers first where they are named."""
+    from napari_wsseg.pipeline import dask_jobs
+    from napari_wsseg.pipeline.infer import infer
+
+    packed = arguments.store == "packed" if arguments.store else None
+    if arguments.dask:
+        shares = dask_jobs.share_out(
+            *(project, arguments.stage, run_id, arguments.dask),
+            cancel=cancel,
+            variant=variant,
+            again=arguments.again,
+            packed=packed,
+            precision=arguments.precision,
+        )
+        _output.through(shares, _output.Reporter(arguments.json))
+    shared = arguments.processes > 1 or bool(arguments.dask)
+    job = infer(
+        project,
+        arguments.stage,
+        run_id,
+        variant=variant,
+        first=arguments.only or arguments.first,
+        only=bool(arguments.only),
+        cancel=cancel,
+        # What the jobs side by side have just made is not made once more.
+        again=anew or (arguments.again and not shared),
+        deep=anew,
+        shard=shard,
+        packed=packed,
+        precision=arguments.precision,
+    )
+    _output.through(job, _output.Reporter(arguments.json))
+
+
+def _stage_and_title(
+    stage: str, variant: str | None, config: dict[str, Any]
+) -> tuple[str, str]:
+    """Return the stage that a map is kept under, and what it is called."""
+    from napari_wsseg.pipeline.inference import variants
+
+    if not variant:
+        return stage, stage
+    title = f"{stage} ({variants.variant_title(variant)})"
+    return variants.stage_name(variant, config), title
+
+
+def _report(
+    arguments: argparse.Namespace,
+    run_id: str,
+    counts: dict[str, int],
+    total: int,
+    *,
+    stopped: bool,
+) -> None:
+    """Say of how many films there are maps now."""
+    for title, films in counts.items():
+        _output.person(f"{title}: {films} of {total} films by run {run_id}")
     end = protocol.finished(
-        "stopped" if cancel.is_set() else "done",
+        "stopped" if stopped else "done",
         run=run_id,
         films=min(counts.values()),
         of=total,
@@ -238,7 +325,6 @@ def run(arguments: argparse.Namespace) -> int:
         end["map"] = arguments.map
     if arguments.json:
         _output.program(end)
-    return 130 if cancel.is_set() else 0
 
 
 def _write_plan(arguments: argparse.Namespace) -> int:
@@ -284,13 +370,16 @@ def _take_masks(arguments: argparse.Namespace) -> str:
     return str(taken.run)
 
 
-def _shard(text: str) -> tuple[int, int]:
+def _shard(text: str | None) -> Shard | None:
     from napari_wsseg.jobs import UsageError
+    from napari_wsseg.pipeline.infer import Shard
 
+    if not text:
+        return None
     number, slash, count = text.partition("/")
     if not (slash and number.isdecimal() and count.isdecimal()):
         raise UsageError(f"--shard {text} is not like 1/4, the first of four")
-    return int(number), int(count)
+    return Shard(int(number), int(count))
 
 
 def _side_by_side(
@@ -298,13 +387,13 @@ def _side_by_side(
 ) -> None:
     """Let several processes make most of the maps; what they leave is made here."""
     count = arguments.processes
-    words = ["infer", arguments.stage, "-p", str(arguments.project), "--run", run_id]
-    words += ["--map", arguments.map] if arguments.map else []
-    words += ["--again"] if arguments.again else []
-    words += ["--store", arguments.store] if arguments.store else []
-    words += ["--precision", arguments.precision, "--parent", str(os.getpid())]
+    options = ["infer", arguments.stage, "-p", str(arguments.project), "--run", run_id]
+    options += ["--map", arguments.map] if arguments.map else []
+    options += ["--again"] if arguments.again else []
+    options += ["--store", arguments.store] if arguments.store else []
+    options += ["--precision", arguments.precision, "--parent", str(os.getpid())]
     threads = max(1, (os.cpu_count() or 1) // count)
-    command = [sys.executable, "-m", "napari_wsseg.cli", *words]
+    command = [sys.executable, "-m", "napari_wsseg.cli", *options]
     jobs = [
         subprocess.Popen(
             [*command, "--shard", f"{number}/{count}"],

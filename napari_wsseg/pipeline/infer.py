@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import nn
@@ -24,9 +26,8 @@ from napari_wsseg.pipeline.inference import (
 from napari_wsseg.pipeline.inference import scorers as _scorers
 from napari_wsseg.pipeline.inference import tied_deconv as _tied_deconv
 from napari_wsseg.pipeline.inference.work import Scorer, Work
-from napari_wsseg.schema import ANATOMY
+from napari_wsseg.schema import ANATOMY, Case, StageMaps
 
-#: Films that go through a network together.
 T = TypeVar("T")
 
 BATCH = 8
@@ -63,9 +64,9 @@ class Shard:
                 "N/N, e.g. 1/4"
             )
 
-    def share(self, whole: Sequence[T]) -> Sequence[T]:
+    def share(self, items: Sequence[T]) -> Sequence[T]:
         """Return this shard's of all films or batches of them, every `count`-th."""
-        return whole[self.number % self.count :: self.count]
+        return items[self.number % self.count :: self.count]
 
 
 def infer(
@@ -138,91 +139,138 @@ def infer(
     if not again and _needs_no_weights(project, kept, run):
         return
     model, header = _loaded(project, run, device)
-    below = _STAGES[stage].below
     score = _scorer(stage, header["network"]["kind"], run)
-    if below:
+    before = partial(
+        infer,
+        project,
+        first=first,
+        only=only,
+        device=device,
+        cancel=cancel,
+        shard=shard,
+        packed=packed,
+        precision=precision,
+    )
+    if below := _STAGES[stage].below:
         source = str(header.get("classifier", run))
-        yield from infer(
-            project,
-            below,
-            source,
-            first=first,
-            only=only,
-            device=device,
-            cancel=cancel,
-            again=again and deep,
-            deep=deep,
-            shard=shard,
-            packed=packed,
-            precision=precision,
-        )
+        yield from before(below, source, again=again and deep, deep=deep)
     limits = places.for_stage(project, header)
     for anatomy_run in _anatomy_runs(header, limits):
-        if _all_seen(project, anatomy_run):
-            continue
-        yield from infer(
-            project,
-            ANATOMY,
-            anatomy_run,
-            first=first,
-            only=only,
-            device=device,
-            cancel=cancel,
-            shard=shard,
-            packed=packed,
-            precision=precision,
-        )
-    films: film_cache.Films | film_cache.DecodedFilms
-    if shard is None:
-        films = yield from film_cache.films(project, header["size"])
-    else:
-        films = film_cache.DecodedFilms(project, header["size"])
-    work = Work(project, run, model, header, films, variant, again)
-    seen = set() if again else stages.cases_with_maps(project.folder, kept, run)
-    if packed is None:
-        packed = project.settings.packed
+        if not _all_seen(project, anatomy_run):
+            yield from before(ANATOMY, anatomy_run)
+    films = yield from _films(project, header["size"], shard)
     groups = _groups(project.case_ids())
     mine = groups if shard is None else shard.share(groups)
+    seen = set() if again else stages.cases_with_maps(project.folder, kept, run)
     missing = {
         one
         for group in mine
         for one in group
         if one not in seen and (not only or one == first)
     }
-    joined = [one for group in mine for one in group] if packed else []
-    done = 0
     waited = project.case(first).id if first else None
-    for chosen in _batches(mine, missing, waited, again=shard is not None):
-        if cancel is not None and cancel.is_set():
-            break
-        found = project.some_cases(chosen)
-        batch = [found[case_id] for case_id in chosen]
-        with serving.computing(model, precision if stage in _HALVED else "fp32"):
-            for case, maps in zip(batch, score(work, batch), strict=True):
-                if case.id not in missing:
-                    continue
-                placed = limits.apply(stage, case, maps) if limits else maps
-                wanted = [k for k, v in enumerate(case.labels.values()) if v == 1]
-                stages.write(
-                    *(project.folder, kept, run, case.id, placed),
-                    packed=packed,
-                    wanted=wanted,
-                )
-                missing.discard(case.id)
-                done += 1
-        if packed and done % PACKED_EVERY < BATCH:
-            stages.pack(project.folder, kept, run, joined, least=PACKED_EVERY)
-        total = done + len(missing)
-        yield Progress(done, total, f"scoring films: {kept.replace('~', ' ')}")
-    if packed and done:
-        stages.pack(project.folder, kept, run, joined)
-    if cancel is not None and cancel.is_set():
-        return
-    if shard is not None:
+    done = yield from _score_missing(
+        _Scoring(
+            Work(project, run, model, header, films, variant, again),
+            *(stage, score, limits),
+            precision if stage in _HALVED else "fp32",
+        ),
+        _Store(
+            *(project.folder, kept, run),
+            packed=project.settings.packed if packed is None else packed,
+            films=[one for group in mine for one in group],
+        ),
+        _batches(mine, missing, waited, again=shard is not None),
+        missing,
+        cancel or threading.Event(),
+    )
+    if shard is not None or (cancel is not None and cancel.is_set()):
         return
     if done or stages.read_settings(project.folder, kept, run) is None:
         settings = thresholds.defaults(project, kept, run, header)
         stages.write_settings(project.folder, kept, run, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scoring:
+    """How a stage's maps come to be: by a network, and kept to places if at all."""
+
+    work: Work
+    stage: str
+    score: Scorer
+    limits: places.Places | None
+    precision: serving.Precision
+
+    def maps(
+        self, batch: list[Case], missing: Collection[str]
+    ) -> Iterator[tuple[Case, StageMaps]]:
+        """Yield the maps of those films of a batch that are missing."""
+        with serving.computing(self.work.model, self.precision):
+            for case, maps in zip(batch, self.score(self.work, batch), strict=True):
+                if case.id not in missing:
+                    continue
+                if self.limits is not None:
+                    maps = self.limits.apply(self.stage, case, maps)
+                yield case, maps
+
+
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """Where a stage's maps are kept: a file for each film, or, packed, for many."""
+
+    project: Path
+    stage: str
+    run: str
+    packed: bool
+    films: Sequence[str]
+
+    def write(self, case: Case, maps: StageMaps) -> None:
+        wanted = [k for k, label in enumerate(case.labels.values()) if label == 1]
+        stages.write(
+            *(self.project, self.stage, self.run, case.id, maps),
+            packed=self.packed,
+            wanted=wanted,
+        )
+
+    def join(self, least: int = 1) -> None:
+        """Put the films of a packed store in files of many, no fewer than `least`."""
+        if self.packed:
+            stages.pack(*(self.project, self.stage, self.run, self.films), least=least)
+
+
+def _score_missing(
+    scoring: _Scoring,
+    store: _Store,
+    batches: Iterator[Sequence[str]],
+    missing: set[str],
+    cancel: threading.Event,
+) -> Generator[Progress, None, int]:
+    """Write the maps of all that is missing, until cancelled; return how many were."""
+    done = 0
+    for chosen in batches:
+        if cancel.is_set():
+            break
+        found = scoring.work.project.some_cases(chosen)
+        batch = [found[case_id] for case_id in chosen]
+        for case, maps in scoring.maps(batch, missing):
+            store.write(case, maps)
+            missing.discard(case.id)
+            done += 1
+        if done % PACKED_EVERY < BATCH:
+            store.join(least=PACKED_EVERY)
+        title = f"scoring films: {store.stage.replace('~', ' ')}"
+        yield Progress(done, done + len(missing), title)
+    if done:
+        store.join()
+    return done
+
+
+def _films(
+    project: Project, size: int, shard: Shard | None
+) -> Generator[Progress, None, film_cache.Films | film_cache.DecodedFilms]:
+    if shard is not None:
+        return film_cache.DecodedFilms(project, size)
+    return (yield from film_cache.films(project, size))
 
 
 def _needs_no_weights(project: Project, kept: str, run: str) -> bool:
@@ -301,11 +349,11 @@ def _batches(
         yield [first]
     open_ = [group for group in groups if any(one in missing for one in group)]
     count = sum(map(len, open_))
-    whole = again and count <= max(2 * len(missing), _FEW)
+    complete = again and count <= max(2 * len(missing), _FEW)
     for group in open_:
         left = [one for one in group if one in missing]
         if left:
-            yield group if whole else left
+            yield group if complete else left
 
 
 @dataclass(frozen=True, slots=True)
