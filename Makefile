@@ -10,6 +10,7 @@ SYSTEM = xvfb libegl1 libgl1 libgl1-mesa-dri libxkbcommon-x11-0 libxcb-cursor0 \
          libfontconfig1 fonts-dejavu-core g++
 TESTING = orthanc orthanc-dicomweb dicom3tools xdotool openbox
 SITE ?= site
+INSTALL = $(BIN)/python -m pip install $(PIPFLAGS) -c constraints.txt
 # Both cores; MARKS="and not data" where no real radiographs are; pytest-xvfb gives each process a display of its own.
 TEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -p no:benchmark
 
@@ -33,19 +34,22 @@ slow: testing $(VENV)/.tested .node/node_modules/dcmjs
 docs: $(VENV)/.tested
 	$(BIN)/python -m mkdocs build --strict -d $(abspath $(SITE))
 
-$(VENV)/.installed: pyproject.toml constraints.txt
-	@echo "1 of 3: a Python environment in $(VENV)"
+$(BIN)/python:
+	@echo "A Python environment is made in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade pip
-	@echo "2 of 3: torch, napari and Qt: some gigabytes are downloaded, once; minutes on a"
-	@echo "        quick line, half an hour on a slow one. pip says below what is coming."
-	@$(BIN)/python -m pip install -c constraints.txt -e ".[qt]"
-	@echo "3 of 3: done; the window opens in seconds"
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "torch, napari and Qt: some gigabytes are downloaded, once; minutes on a quick line,"
+	@echo "half an hour on a slow one. pip says below what is coming."
+	@$(INSTALL) -e ".[qt]"
+	@echo "Done; the window opens in seconds"
 	touch $@
 
-$(VENV)/.tested: $(VENV)/.installed | system
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all,docs,test]"
-	touch $@
+# All at once, instead of a second search for what fits.
+$(VENV)/.tested: pyproject.toml constraints.txt | system $(BIN)/python
+	$(INSTALL) --quiet -e ".[all,docs,test]"
+	touch $(VENV)/.installed $@
 
 # Debian and Ubuntu; elsewhere these come with the desktop.
 system:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -27,6 +28,28 @@ SHARED = Path(
 # Torch loads it where it is installed, to nobody's use here, and its binding counts
 # what is frozen below as leaked.
 cast(dict[str, ModuleType | None], sys.modules)["triton"] = None
+
+
+MEMORY = Path("/dev/shm")
+ROOM = 4 << 30
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what the tests write in memory, where there is room.
+
+    A project waits for the disk at every step, which is most of the time of many a
+    test. Slow tests may write files that are too large for it.
+    """
+    if "not slow" in config.option.markexpr and has_room(MEMORY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def has_room(folder: Path) -> bool:
+    """Whether test files, and programs among them, can lie in a folder."""
+    if not os.access(folder, os.W_OK):
+        return False
+    runs_programs = not os.statvfs(folder).f_flag & os.ST_NOEXEC
+    return runs_programs and shutil.disk_usage(folder).free > ROOM
 
 
 @pytest.hookimpl(wrapper=True)
