@@ -62,7 +62,7 @@ class Chain:
     settings: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def of(cls, folder: Path) -> Chain:
+    def in_use(cls, folder: Path) -> Chain:
         """Read what is in use; SystemExit if a stage has no run."""
         with Project.open(folder) as project:
             used = project.runs_in_use()
@@ -80,7 +80,7 @@ def main() -> None:
     if options.table:
         print(table(rows))
         return
-    chain = Chain.of(options.project)
+    chain = Chain.in_use(options.project)
     for name in options.only or WITHOUT:
         if not any(row["without"] == name and row["to"] == options.to for row in rows):
             row = {"without": name, "to": options.to}

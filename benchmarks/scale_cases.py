@@ -130,9 +130,9 @@ def measure(folder: Path, count: int, *, targets: bool) -> dict[str, float]:
     found["progress"] = best(lambda: _progress(session.list))
     model.order, model.filter = reading_order.NAME, "All"
     for name, search in (("search", "patient00012 finding_03"), ("short", "07")):
-        model.words = search
+        model.terms = search
         found[name] = best(model.refresh)
-    model.words = ""
+    model.terms = ""
     model.refresh()
     session.list.decisions.update(dict.fromkeys(session.list.order, _decision()))
     found["next unread"] = best(lambda: session.list.unread_after(None))

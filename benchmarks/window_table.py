@@ -411,14 +411,14 @@ def beside(window: Window, table: Table, job: Any, what: str) -> None:
     window.wait(lambda: not job.alive)
 
 
-def main(words: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--switches", type=int, default=200)
     parser.add_argument("--train", action="store_true")
     parser.add_argument("--crf", action="store_true")
     parser.add_argument("--json", type=Path)
-    chosen = parser.parse_args(words)
+    chosen = parser.parse_args(arguments)
     place = chosen.folder / "project"
     if not place.is_dir():
         make(chosen.folder)

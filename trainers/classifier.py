@@ -84,7 +84,7 @@ def classifier(context: Context, config: ClassifierConfig) -> Events:
             logits, unsure = model(images, unsure=True)
             target = labels.targets[ranks.share(rows)].to(device)
             return losses.three_way(logits, unsure, target)
-        images, _ = feed.training(rows, step, device, whole=True)
+        images, _ = feed.training(rows, step, device, every_rank=True)
         target = _smoothed(labels.targets[rows], config.smoothing)
         images, target = mixed(
             images,

@@ -187,7 +187,9 @@ def _validated(
     for start in range(0, len(rows), config.batch):
         some = rows[start : start + config.batch]
         for view, found in enumerate(codes):
-            images, _ = feed.training(some, start, device, stream=3 + view, whole=True)
+            images, _ = feed.training(
+                some, start, device, stream=3 + view, every_rank=True
+            )
             found.append(model.encoder_q(images))
     first, second = (torch.cat(found) for found in codes)
     likeness = first @ second.T

@@ -170,7 +170,7 @@ class _Lesson:
         def loss(model: nn.Module, step: int, device: torch.device) -> Tensor:
             step += begun
             rows = self.sampler(step)
-            images, _ = feed.training(rows, step, device, whole=True)
+            images, _ = feed.training(rows, step, device, every_rank=True)
             images = _window(images, config.size, feed.generator(step, stream=1))
             images, target = ranks.share(images), ranks.share(labels.targets[rows])
             return measure(model(images), target.to(device))

@@ -54,10 +54,10 @@ class Taken:
     wall: float
 
 
-def wsseg(tree: Path, *words: str) -> Taken:
+def wsseg(tree: Path, *arguments: str) -> Taken:
     """Run a command of a commit."""
     environment = {**os.environ, "PYTHONPATH": str(tree)}
-    command = [sys.executable, "-m", "napari_wsseg.cli", *words]
+    command = [sys.executable, "-m", "napari_wsseg.cli", *arguments]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(
         command, cwd=tree, env=environment, check=True, stdout=subprocess.DEVNULL
@@ -108,9 +108,9 @@ def compared(
     """Return what each way took, in turns; the first turn is left out."""
     taken: dict[str, list[Taken]] = {name: [] for name in ways}
     for turn in range(turns + 1):
-        for name, (tree, words) in ways.items():
+        for name, (tree, options) in ways.items():
             place = str(folder / name)
-            found = wsseg(tree, "infer", stage, "-p", place, "--again", *words)
+            found = wsseg(tree, "infer", stage, "-p", place, "--again", *options)
             if turn:
                 taken[name].append(found)
     return taken

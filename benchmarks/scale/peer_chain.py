@@ -159,8 +159,10 @@ def transitions(edge: Map) -> sparse.csr_matrix:
         (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
         shape=(side * side, side * side),
     ).tocsr()
-    whole = half + half.T + sparse.identity(side * side, format="csr")
-    return (sparse.diags(1 / whole.sum(1).A1) @ whole).tocsr().astype(np.float32)
+    symmetric = half + half.T + sparse.identity(side * side, format="csr")
+    return (
+        (sparse.diags(1 / symmetric.sum(1).A1) @ symmetric).tocsr().astype(np.float32)
+    )
 
 
 def boundary(grey: Map) -> Map:

@@ -133,8 +133,8 @@ class Studio:
 
 def keep(path: Path, picture: Image.Image) -> None:
     """Write a picture in few colours, those of few pixels among them."""
-    whole = picture.convert("RGB")
-    pixels = np.asarray(whole).reshape(-1, 3)
+    rgb = picture.convert("RGB")
+    pixels = np.asarray(rgb).reshape(-1, 3)
     coloured = pixels[np.ptp(pixels, axis=1) > _GREYISH]
     palette = Image.fromarray(coloured[None]).quantize(
         COLOURS, method=Image.Quantize.MAXCOVERAGE
@@ -142,7 +142,7 @@ def keep(path: Path, picture: Image.Image) -> None:
     shades = np.repeat(np.linspace(0, 255, GREYS).astype(int), 3).tolist()
     chosen = Image.new("P", (1, 1))
     chosen.putpalette([*shades, *(palette.getpalette() or [])[: 3 * COLOURS]])
-    small = whole.quantize(palette=chosen, dither=Image.Dither.NONE)
+    small = rgb.quantize(palette=chosen, dither=Image.Dither.NONE)
     small.save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB", flush=True)
 

@@ -46,16 +46,26 @@ def make(out: Path) -> Path:
         finish(_sample_readings.make_half_read(out))
     for request in sample_stages.missing(project):
         began = time.monotonic()
-        words = [sys.executable, *request.command()[1:]]
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+        arguments = [sys.executable, *request.command()[1:]]
+        subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
         print(
             f"{request.recipe or 'run'}: {time.monotonic() - began:.0f} s", flush=True
         )
         adopt(project)
     infos = [info for info in runs.listing(project) if info.state == "done"]
     for info in (info for info in infos if not info.evaluation):
-        words = ["evaluate", "-p", str(project), "--split", "test", "--run", info.id]
-        subprocess.run([sys.executable, "-m", "napari_wsseg.cli", *words], check=True)
+        arguments = [
+            "evaluate",
+            "-p",
+            str(project),
+            "--split",
+            "test",
+            "--run",
+            info.id,
+        ]
+        subprocess.run(
+            [sys.executable, "-m", "napari_wsseg.cli", *arguments], check=True
+        )
     return project
 
 

@@ -126,9 +126,9 @@ def _report_stored(stored: Stored, arguments: argparse.Namespace) -> None:
         _output.person(f"left out: {text}")
     for one in stored.sent:
         answer = one.answer
-        said = "would be stored" if answer is None else answer.status
-        more = f": {answer.words}" if answer and answer.words else ""
-        _output.person(f"  {one.name}: {said}{more}")
+        status = "would be stored" if answer is None else answer.status
+        more = f": {answer.message}" if answer and answer.message else ""
+        _output.person(f"  {one.name}: {status}{more}")
     counts = {each: stored.count(each) for each in get_args(Status)}
     if not stored.dry_run:
         _output.person(", ".join(f"{count} {each}" for each, count in counts.items()))
@@ -153,7 +153,7 @@ def _answer(one: Sent) -> dict[str, object]:
         "name": one.name,
         "sop_instance_uid": one.answer.uid,
         "status": one.answer.status,
-        "words": one.answer.words,
+        "words": one.answer.message,
     }
 
 

@@ -193,13 +193,13 @@ def _settled(arguments: argparse.Namespace, known: KnownClassifier) -> KnownClas
         A person contradicts its makers, or something is said by neither.
     """
     names = arguments.findings
-    said = {
+    given = {
         "outputs": tuple(name.strip() for name in names.split(",")) if names else (),
         "size": arguments.size,
         "normalisation": arguments.normalisation,
     }
     options = {"outputs": "--findings", "size": "--size"}
-    for name, value in said.items():
+    for name, value in given.items():
         theirs = getattr(known, name)
         option = options.get(name, f"--{name}")
         if value and theirs and name != "size" and value != theirs:
@@ -212,7 +212,7 @@ def _settled(arguments: argparse.Namespace, known: KnownClassifier) -> KnownClas
                 f"{known.name} does not say its {name}; say it with {option}, as it "
                 "was trained"
             )
-    return replace(known, **{name: value for name, value in said.items() if value})
+    return replace(known, **{name: value for name, value in given.items() if value})
 
 
 def _text(value: object) -> str:

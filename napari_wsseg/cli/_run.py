@@ -40,9 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
     _training.report_notes(arguments.preset)
     with _training.watched(arguments, cancel) as reporter:
         order = _order(arguments.preset)
-        reporter.amend = whole = WholeRun(order, _took(arguments.project))
+        reporter.amend = progress = WholeRun(order, _took(arguments.project))
         for recipe in [one.name for one in order]:
-            whole.begin(recipe)
+            progress.begin(recipe)
             settings = _training.suited_settings(
                 arguments.project, arguments.preset, recipe
             )

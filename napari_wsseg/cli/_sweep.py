@@ -49,11 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.key not in settings_from(arguments.set):
         settings.pop(arguments.key, None)
     values = [word.strip() for word in arguments.values.split(",") if word.strip()]
-    words = (arguments.recipe, arguments.key, values, arguments.trials)
-    plan = _plan.plan(*words, settings)
+    sweep = (arguments.recipe, arguments.key, values, arguments.trials)
+    plan = _plan.plan(*sweep, settings)
     with Project.open(arguments.project) as project:
         splits = _plan.check(project, plan)
-        plan = _plan.plan(*words, _plan.pinned(project, plan.recipe, plan.base))
+        plan = _plan.plan(*sweep, _plan.pinned(project, plan.recipe, plan.base))
         stamp = _plan.truth_stamp(project)
     folder = _plan.folder_of(arguments.project, arguments.name or plan.name)
     sheet = Sheet(folder, plan, splits, stamp)

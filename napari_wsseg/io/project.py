@@ -245,24 +245,24 @@ class Project:
         """Return ids, splits and labels of all cases, ordered by path."""
         return _cases.columns(self._database, self._names)
 
-    def search(self, words: Sequence[str], *, labels: bool = True) -> set[str]:
+    def search(self, terms: Sequence[str], *, labels: bool = True) -> set[str]:
         """Return the ids of the cases that hold every word, in small letters or large.
 
         Parameters
         ----------
-        words
+        terms
             Each anywhere in a path, a split or the name of a finding that is present.
         labels
             Whether findings are looked at.
         """
-        found = self.search_numbers(words, labels=labels)
+        found = self.search_numbers(terms, labels=labels)
         return {f"{number:016x}" for number in found.tolist()}
 
     def search_numbers(
-        self, words: Sequence[str], *, labels: bool = True
+        self, terms: Sequence[str], *, labels: bool = True
     ) -> NDArray[np.uint64]:
         """Return `search` as numbers, rising: an id is 64 bits in hexadecimal."""
-        return _film_words.find(self._database, self._names, words, labels=labels)
+        return _film_words.find(self._database, self._names, terms, labels=labels)
 
     def case(self, case_id: str) -> Case:
         """Return one case; `DataError` if there is none of that id."""

@@ -144,10 +144,13 @@ class DecisionCommands:
         case_id, scope = state.opened.case.id, state.reading.scope
         versions = project.expert_annotations(case_id, reader=scope)
         verdicts = project.finding_decisions(case_id, reader=scope)
-        whole = state.list.decisions.get(case_id)
+        film_decision = state.list.decisions.get(case_id)
         return {
             name: finding_state(
-                versions.get(name), verdicts.get(name), whole, drawn=name in drawn
+                versions.get(name),
+                verdicts.get(name),
+                film_decision,
+                drawn=name in drawn,
             )
             for drawn in [experts.annotated]
             for name in state.looking.names

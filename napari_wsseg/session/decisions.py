@@ -288,7 +288,7 @@ class Deciding:
 def finding_state(
     version: Annotation | None,
     own: Decision | None,
-    whole: Decision | None,
+    film: Decision | None,
     *,
     drawn: bool,
 ) -> str:
@@ -298,12 +298,12 @@ def finding_state(
     ----------
     version
         The finding's newest saved mask, if it has one.
-    own, whole
+    own, film
         The decisions that hold on the finding and on the film; the later one counts.
     drawn
         Whether the finding has a mask, be it not saved as a version yet.
     """
-    held = max((one for one in (own, whole) if one), key=lambda d: d.id, default=None)
+    held = max((one for one in (own, film) if one), key=lambda d: d.id, default=None)
     if held is None or _is_later(version, held) or held.verdict in ("reopen", "flag"):
         return "drawn" if drawn else "—"
     if held.verdict == "reject":

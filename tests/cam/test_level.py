@@ -22,9 +22,9 @@ def test_the_last_level_is_the_classifier_itself(
 ) -> None:
     images = torch.randn(1, 1, 64, 64)
     for name in methods:
-        whole = methods[name](network, images)
+        maps = methods[name](network, images)
         cut = methods[name](AtLevel(network, 5), images)
-        torch.testing.assert_close(cut, whole)
+        torch.testing.assert_close(cut, maps)
 
 
 @pytest.mark.parametrize(("level", "side"), [(3, 8), (4, 4), (5, 2)])

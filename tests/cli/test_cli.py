@@ -133,7 +133,7 @@ def test_the_whole_loop_headless(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["frobnicate"], 2, "invalid choice"),
         (["train", "nonsense", "-p", "{project}"], 2, "no recipe 'nonsense'"),
@@ -156,7 +156,7 @@ def test_a_wrong_word_ends_with_its_code_and_one_message(
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
     code: int,
-    said: str,
+    message: str,
 ) -> None:
     known = {"project": str(spots), "nowhere": str(tmp_path / "nowhere")}
     try:
@@ -165,7 +165,7 @@ def test_a_wrong_word_ends_with_its_code_and_one_message(
         ended = int(stop.code or 0)
     output = capsys.readouterr()
     assert ended == code
-    assert said in output.err
+    assert message in output.err
     assert "Traceback" not in output.err
     assert output.out == ""
 

@@ -224,7 +224,7 @@ def broken(how: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("file", "arch", "findings", "code", "said"),
+    ("file", "arch", "findings", "code", "message"),
     [
         ("other", "alexnet", "spot,x", 2, "no architecture 'alexnet'; there are: res"),
         ("other", "resnet50", "spot,x", 3, "of another network"),
@@ -251,13 +251,13 @@ def test_what_does_not_fit_is_refused_and_nothing_changed(
     arch: str,
     findings: str,
     code: int,
-    said: str,
+    message: str,
 ) -> None:
     path = written(broken(file), tmp_path / "theirs.pt")
     before = files_of(spots)
     ended = wsseg_import(spots, path, "--arch", arch, "--findings", findings)
     output = capsys.readouterr()
-    assert said in output.err
+    assert message in output.err
     assert ended == code
     assert output.err.count("wsseg:") == 1
     assert "Traceback" not in output.err
@@ -265,7 +265,7 @@ def test_what_does_not_fit_is_refused_and_nothing_changed(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["classifier"], "--arch"),
         (["classifier", "--arch", "resnet18"], "--findings"),
@@ -273,11 +273,11 @@ def test_what_does_not_fit_is_refused_and_nothing_changed(
     ],
 )
 def test_what_is_needed_is_asked_for(
-    spots: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    spots: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     kind, *more = arguments
     assert main(["import", kind, str(spots), "-p", str(spots), *more]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_settings_that_do_not_exist_are_refused(

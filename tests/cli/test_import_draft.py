@@ -49,17 +49,17 @@ def test_masks_come_in_as_drafts_to_the_pixel(
         path = tmp_path / "masks" / "nodule" / f"{film}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(mask).save(path)
-    said = take(capsys, place, "png", str(tmp_path / "masks"))
-    assert said["imported"] == 2
-    assert said["findings"] == ["nodule"]
-    assert said["without"] == ["film2.png", "film3.png"]
+    report = take(capsys, place, "png", str(tmp_path / "masks"))
+    assert report["imported"] == 2
+    assert report["findings"] == ["nodule"]
+    assert report["without"] == ["film2.png", "film3.png"]
     np.testing.assert_array_equal(
-        shown(place, said["run"], "film0.png")["nodule"], mask
+        shown(place, report["run"], "film0.png")["nodule"], mask
     )
     with Project.open(place) as project:
         assert project.annotated() == {}, "nobody drew them"
-        assert project.adopted("segmentation") == said["run"]
-        assert runs.find(place, said["run"]).info().recipe == "nnunet"
+        assert project.adopted("segmentation") == report["run"]
+        assert runs.find(place, report["run"]).info().recipe == "nnunet"
         project.verify_audit()
 
 
@@ -78,9 +78,9 @@ def test_every_format_of_masks_is_one_of_drafts(
         for case in project.cases():
             version = project.latest(case.id, "nodule")
             project.withdraw(version, actor="test", reason="test")
-    said = take(capsys, place, name, str(tmp_path / "out"), "--finding", "nodule")
-    assert said["imported"] == 4
-    drawn = shown(place, said["run"], "film0.png")["nodule"]
+    report = take(capsys, place, name, str(tmp_path / "out"), "--finding", "nodule")
+    assert report["imported"] == 4
+    drawn = shown(place, report["run"], "film0.png")["nodule"]
     assert np.mean(drawn != mask) < 0.01, "polygons may lose a rim"
     with Project.open(place) as project:
         assert project.annotated() == {}
@@ -112,11 +112,11 @@ def test_probabilities_stay_probabilities(
         image = nibabel.Nifti1Image(ramp.T[..., None], None)
         (out / "nodule").mkdir()
         nibabel.save(image, out / "nodule" / "film0.nii.gz")
-    said = take(capsys, place, *arguments)
+    report = take(capsys, place, *arguments)
     with Project.open(place) as project:
         case = project.cases()[0]
-    maps = stages.read(place, "segmentation", said["run"], case.id)
-    score = maps.score[said["findings"].index("nodule")]
+    maps = stages.read(place, "segmentation", report["run"], case.id)
+    score = maps.score[report["findings"].index("nodule")]
     row = score[SHAPE[0] // 2]
     inside = row[(row > 0.1) & (row < 0.9)]
     assert len(inside) > SHAPE[1] // 2, "a cut would leave nothing between 0 and 1"
@@ -129,11 +129,11 @@ def test_predictions_of_another_size_are_laid_on_the_film(
     half = np.zeros((SHAPE[0] // 2, SHAPE[1] // 2), np.float32)
     half[:10, :10] = 1
     np.savez_compressed(tmp_path / "film0.npz", nodule=half)
-    said = take(capsys, place, "npz", str(tmp_path / "film0.npz"))
-    mask = shown(place, said["run"], "film0.png")["nodule"]
+    report = take(capsys, place, "npz", str(tmp_path / "film0.npz"))
+    mask = shown(place, report["run"], "film0.png")["nodule"]
     assert mask[:19, :19].all()
     assert not mask[22:].any()
-    assert "scaled" in said["warnings"][0]
+    assert "scaled" in report["warnings"][0]
 
 
 def test_drafts_are_shown_picked_and_evaluated_like_ours(
@@ -144,7 +144,7 @@ def test_drafts_are_shown_picked_and_evaluated_like_ours(
             tmp_path / f"film{film}.npz",
             **{name: blob().astype(np.float32) for name in FINDINGS},
         )
-    said = take(capsys, place, "npz", str(tmp_path))
+    report = take(capsys, place, "npz", str(tmp_path))
     session = Session(reader="ann")
     session.open_project(place)
     assert session.stages() == ("segmentation",)
@@ -155,17 +155,17 @@ def test_drafts_are_shown_picked_and_evaluated_like_ours(
     with Project.open(place) as project:
         (case,) = project.annotated()
         version = project.latest(case, "nodule")
-        assert (version.source_run, version.reader) == (said["run"], "ann")
+        assert (version.source_run, version.reader) == (report["run"], "ann")
     assert cli.main(["evaluate", "-p", str(place), "--split", "all", "--json"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["stages"]["segmentation"]["pos_iou"] == 1.0
     with Project.open(place, write=True) as project:
         project.adopt("segmentation", "another", actor="test")
     assert cli.main(["gc", "-p", str(place)]) == 0
-    assert stages.cases_with_maps(place, "segmentation", said["run"]), (
+    assert stages.cases_with_maps(place, "segmentation", report["run"]), (
         "nobody can make them again"
     )
-    assert cli.main(["adopt", said["run"], "-p", str(place)]) == 0
+    assert cli.main(["adopt", report["run"], "-p", str(place)]) == 0
     assert cli.main(["infer", "segmentation", "-p", str(place)]) == 3
     assert "no weights" in capsys.readouterr().err
 
@@ -192,8 +192,8 @@ def test_what_cannot_be_is_refused_in_one_sentence(
 ) -> None:
     logits = tmp_path / "film0.npz"
     np.savez(logits, nodule=np.linspace(-9, 9, 96 * 80).reshape(SHAPE))
-    said = [str(logits) if word == "FILE" else word for word in arguments]
-    assert cli.main(["import", "draft", *said, "-p", str(place)]) == code
+    given = [str(logits) if word == "FILE" else word for word in arguments]
+    assert cli.main(["import", "draft", *given, "-p", str(place)]) == code
     error = capsys.readouterr().err
     assert "Traceback" not in error
     assert not list((place / "runs").glob("*")), "no run is left behind"

@@ -85,14 +85,14 @@ def test_torchxrayvisions_maps_are_those_of_its_own_features(
     chest: Path, cached: nn.Module, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _import(chest, "--from", "torchxrayvision", NAME, "--json") == 0
-    said = capsys.readouterr()
-    record = json.loads(said.out)
+    output = capsys.readouterr()
+    record = json.loads(output.out)
     assert (record["size"], record["normalisation"]) == (224, "xrayvision")
     assert record["licence"].startswith("Apache")
     assert len(record["sha256"]) == 64
     # Licence and source are told before anything is fetched.
-    assert "licence Apache" in said.err.splitlines()[0]
-    assert "https://" in said.err.splitlines()[0]
+    assert "licence Apache" in output.err.splitlines()[0]
+    assert "https://" in output.err.splitlines()[0]
 
     ours, header = networks.load(chest, record["run"])
     films = torch.randint(0, 256, (2, 224, 224), dtype=torch.uint8)
@@ -265,9 +265,9 @@ def test_weights_that_cannot_be_fetched_are_told_with_the_way_round(
 
     monkeypatch.setattr(models, "DenseNet", away)
     assert _import(chest, "--from", "torchxrayvision", NAME) == 4
-    said = capsys.readouterr().err
-    assert "no route to host" in said
-    assert "--from FILE" in said
+    output = capsys.readouterr().err
+    assert "no route to host" in output
+    assert "--from FILE" in output
 
 
 def test_findings_are_matched_by_name_case_and_synonym() -> None:

@@ -147,7 +147,7 @@ def test_other_masks_to_compare_with_are_scored_anew(
 
 
 @pytest.mark.parametrize(
-    ("given", "code", "said"),
+    ("given", "code", "message"),
     [
         (["--values", "0,2"], 2, "out of range"),
         (["--values", "0,0.0"], 2, "twice"),
@@ -164,10 +164,10 @@ def test_wrong_words_are_told_before_any_training(
     capsys: pytest.CaptureFixture[str],
     given: list[str],
     code: int,
-    said: str,
+    message: str,
 ) -> None:
     assert main(["sweep", "chexseg", "-p", str(spots), *given]) == code
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert runs.listing(spots) == []
 
 

@@ -44,13 +44,13 @@ def test_stages_are_counted_and_the_time_is_of_all_of_them() -> None:
     lines = whole({"classifier": 10.0, "irnet": 4.0, "segmentation": 20.0}, times)
     lines.begin("classifier")
     times[0] = 10.0
-    said = lines(line(10.0))  # twice as long as last time
-    assert said["place"] == "stages 1 and 2 of 4"
-    assert said["whole_eta_s"] == pytest.approx(10 + 2 * (4 + 20))
+    events = lines(line(10.0))  # twice as long as last time
+    assert events["place"] == "stages 1 and 2 of 4"
+    assert events["whole_eta_s"] == pytest.approx(10 + 2 * (4 + 20))
     lines.begin("segmentation")
-    said = lines(line(7.0))
-    assert said["place"] == "stage 4 of 4"
-    assert said["whole_eta_s"] == 7.0
+    events = lines(line(7.0))
+    assert events["place"] == "stage 4 of 4"
+    assert events["whole_eta_s"] == 7.0
 
 
 def test_without_an_earlier_run_the_time_is_judged_by_usual_shares() -> None:
@@ -66,9 +66,9 @@ def test_evaluate_with_nothing_to_score_is_an_error_with_the_remedy(
 ) -> None:
     project = noise_project.make_project(tmp_path)
     assert main(["evaluate", "-p", str(project), "--split", "all"]) == 3
-    said = capsys.readouterr().err
-    assert "nothing to score" in said
-    assert "wsseg open" in said
+    output = capsys.readouterr().err
+    assert "nothing to score" in output
+    assert "wsseg open" in output
 
 
 def test_a_training_that_its_checks_refuse_leaves_no_run_folder(

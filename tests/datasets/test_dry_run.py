@@ -88,7 +88,7 @@ def test_an_import_counts_for_a_person_and_names_what_it_left_out(
     source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments(source)) == 0
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     for part in (
         "5 films imported",
         "nodule: 2 present, 1 absent, 1 uncertain, 1 unknown",
@@ -97,7 +97,7 @@ def test_an_import_counts_for_a_person_and_names_what_it_left_out(
         "mask folder 'nodul' is no finding: left out; did you mean nodule?",
         "gone.png: no such file; line 6 of",
     ):
-        assert part in said
+        assert part in output
 
 
 def test_a_mask_folder_whose_only_name_is_off_is_asked_what_it_means(

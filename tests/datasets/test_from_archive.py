@@ -174,12 +174,14 @@ def test_an_import_that_is_stopped_leaves_whole_films_and_goes_on(
     assert finish(_steps(orthanc.web, tmp_path, labels)).imported == FILMS
 
 
-def _from(first: int, fault: Any, *, of: str = "/instances/") -> Callable[..., Any]:
+def _from(
+    first: int, fault: Any, *, address: str = "/instances/"
+) -> Callable[..., Any]:
     """Return a fault of every film from a number on."""
     count = [0]
 
     def happens(method: str, path: str, number: int) -> Any:
-        if of not in path:
+        if address not in path:
             return None
         count[0] += 1
         return fault if count[0] > first else None

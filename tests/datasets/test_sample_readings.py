@@ -91,9 +91,9 @@ def test_maps_that_are_there_need_no_weights(shipped: Path) -> None:
 def test_what_ships_can_be_trained_on(shipped: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(shipped.parent, tmp_path / "copy")) / shipped.name
     settings = ("size=64", "epochs=1", "batch=8", "labels=auto")
-    words = ["chexseg", "-p", str(copy), "--json", "--set", *settings]
+    arguments = ["chexseg", "-p", str(copy), "--json", "--set", *settings]
     done = subprocess.run(
-        [sys.executable, "-m", "trainers", *words], capture_output=True, text=True
+        [sys.executable, "-m", "trainers", *arguments], capture_output=True, text=True
     )
     end = json.loads(done.stdout.splitlines()[-1])
     assert end["status"] == "done", end

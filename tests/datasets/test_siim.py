@@ -143,8 +143,8 @@ def test_runs_on_copies_of_other_sizes_are_scaled_and_that_is_said(
     rows = slice(int(128 * scale), int(192 * scale))
     columns = slice(int(256 * scale), int(512 * scale))
     np.testing.assert_array_equal(drawn, box((side, side), rows, columns))
-    said = f"scaled to this one's {side} × {side}"
-    assert any(said in warning for warning in report.warnings)
+    message = f"scaled to this one's {side} × {side}"
+    assert any(message in warning for warning in report.warnings)
 
 
 def test_runs_for_a_film_that_is_no_copy_are_rejected(tmp_path: Path) -> None:

@@ -108,8 +108,8 @@ def test_a_damaged_dicomdir_costs_nothing(tmp_path: Path) -> None:
     assert "searched instead" in report.warnings[0]
 
 
-@pytest.mark.parametrize("whole", [False, True])
-def test_archives_are_looked_into(tmp_path: Path, whole: bool) -> None:
+@pytest.mark.parametrize("complete", [False, True])
+def test_archives_are_looked_into(tmp_path: Path, complete: bool) -> None:
     save_dicom(film(1), tmp_path / "a.dcm")
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(
         tmp_path / "b.png"
@@ -122,8 +122,8 @@ def test_archives_are_looked_into(tmp_path: Path, whole: bool) -> None:
         archive.writestr("__MACOSX/two/._b.png", b"junk")
         archive.writestr("inner.zip", b"PK")
         archive.writestr("../evil.png", b"x")
-    paths, rejected = imported(tmp_path, images / "studies.zip" if whole else images)
-    prefix = "" if whole else "studies.zip/"
+    paths, rejected = imported(tmp_path, images / "studies.zip" if complete else images)
+    prefix = "" if complete else "studies.zip/"
     assert paths == [f"{prefix}one/a.dcm", f"{prefix}two/b.png"]
     assert sorted(rejected) == [f"{prefix}../evil.png", f"{prefix}inner.zip"]
 

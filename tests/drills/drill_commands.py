@@ -102,7 +102,7 @@ def again(
 ) -> Callable[[Path, Told], list[str]]:
     """Return what looks at once, runs the command again with room, and looks again."""
 
-    def look(place: Path, told: Told) -> list[str]:
+    def look(place: Path, reported: Told) -> list[str]:
         wrong = still_there(place) if (place / "promised.json").exists() else []
         heard: list[str] = []
         code = act(place, lambda *arguments: heard.append(" ".join(arguments)))

@@ -156,6 +156,6 @@ def forked(work: Callable[[Say], None]) -> tuple[list[list[str]], int]:
             os._exit(code)
     os.close(mouth)
     with os.fdopen(ear, "rb") as lines:
-        said = [json.loads(line) for line in lines]
+        reported = [json.loads(line) for line in lines]
     _, status = os.waitpid(child, 0)
-    return said, status
+    return reported, status

@@ -127,14 +127,14 @@ def go_on_reading(place: Path, say: Say, reader: Reader) -> None:
     reader.session.close()
 
 
-def look_at_reading(place: Path, told: Told) -> list[str]:
+def look_at_reading(place: Path, reported: Told) -> list[str]:
     """Compare, paint on everywhere, compare again."""
     folder, wrong = place / "project", []
     first, second, *_ = noise_project.case_ids(folder)
     promised = {
         f"{first} nodule": digest(blob()),
         f"{second} nodule": digest(blob() | blob(at=50)),
-        **told.masks,
+        **reported.masks,
     }
     session = Session(reader="ann")
     session.open_project(folder)
@@ -145,8 +145,8 @@ def look_at_reading(place: Path, told: Told) -> list[str]:
         session.go_to(case)
         for finding in session.looking.names:
             key, shown = f"{case} {finding}", session.experts.masks[finding]
-            allowed = {promised.get(key), told.begun.get(key)} - {None}
-            if key in told.begun and key not in promised:
+            allowed = {promised.get(key), reported.begun.get(key)} - {None}
+            if key in reported.begun and key not in promised:
                 allowed.add(BLANK)  # the stroke in hand was cut, and the first
             if allowed and digest(shown) not in allowed:
                 wrong.append(f"mask {key}")
@@ -166,7 +166,7 @@ def look_at_reading(place: Path, told: Told) -> list[str]:
         if project.journal.pending():
             wrong.append("strokes left open")
         held = {case: d.verdict for case, d in project.decisions().items()}
-    for case, verdict in told.verdicts.items():
-        if held.get(case) not in (verdict, told.deciding.get(case)):
+    for case, verdict in reported.verdicts.items():
+        if held.get(case) not in (verdict, reported.deciding.get(case)):
             wrong.append(f"decision on {case}: {held.get(case)}, not {verdict}")
     return wrong

@@ -130,21 +130,21 @@ def one_try(
         operation.go_on(place, say, state)
         say("end", "tripped" if tripped else "passed")
 
-    said, status = forked(act)
-    told = Told()
-    for line in said:
-        told.hear(*line)
+    output, status = forked(act)
+    reported = Told()
+    for line in output:
+        reported.hear(*line)
     killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-    if not told.done and not (killed and fault == KILL):
-        told.troubles.append(f"ended with {status}")
+    if not reported.done and not (killed and fault == KILL):
+        reported.troubles.append(f"ended with {status}")
 
     def look(say: Say) -> None:
-        for line in operation.look(place, told):
+        for line in operation.look(place, reported):
             say(line)
 
     heard, _ = forked(look)
-    wrong = told.troubles + [" ".join(line) for line in heard]
-    return told.tripped or killed, wrong
+    wrong = reported.troubles + [" ".join(line) for line in heard]
+    return reported.tripped or killed, wrong
 
 
 def drill(name: str, fault: str, stride: int, deadline: float) -> dict[str, Any]:
@@ -158,9 +158,9 @@ def drill(name: str, fault: str, stride: int, deadline: float) -> dict[str, Any]
         base.mkdir()
         # Films lie beside the project, by a relative path: a copy finds its own.
         os.environ[film_names.VARIABLE] = str(base / "keys")
-        said, status = forked(lambda say: operation.make(base))
+        output, status = forked(lambda say: operation.make(base))
         if status:
-            raise SystemExit(f"{name}: {said}")
+            raise SystemExit(f"{name}: {output}")
         step, tries, passed = 1, 0, False
         while not passed and time.monotonic() < deadline:
             reached, wrong = one_try(base, place, operation, step, FAULTS[fault])

@@ -111,9 +111,9 @@ class Drill:
                 for finding, mask in project.expert_masks(case.id).items()
             }
             decided = {i: str(d.verdict) for i, d in project.decisions().items()}
-        for key, told in self.masks.items():
+        for key, reported in self.masks.items():
             # A finding whose strokes were all undone has no mask, rather than a blank.
-            if found.get(key, BLANK) != told:
+            if found.get(key, BLANK) != reported:
                 if (
                     begun is None
                     or key != begun[:2]

@@ -116,11 +116,11 @@ def test_segments_say_what_they_are_and_how_they_were_made(
     from pydicom.sr.codedict import codes
 
     first, second, third = exported(dicoms, tmp_path / "out").SegmentSequence
-    said = [
+    stated = [
         (one.SegmentLabel, one.SegmentAlgorithmType, one.get("SegmentAlgorithmName"))
         for one in (first, second, third)
     ]
-    assert said == [
+    assert stated == [
         (FINDINGS[0], "MANUAL", None),
         (FINDINGS[1], "SEMIAUTOMATIC", "irnet-1"),
         (FINDINGS[2], "AUTOMATIC", "irnet-1"),

@@ -79,10 +79,10 @@ def test_labelme_has_shapes_of_many_kinds(project: Project, tmp_path: Path) -> N
     np.testing.assert_array_equal(got(project, "nodule"), A | B)
     np.testing.assert_array_equal(got(project, "mass"), A)
     assert any("not a mask" in line for line in taken.rejected)
-    said = " ".join(taken.warnings)
-    assert "2 masks, united" in said
-    assert "left out, a polygon" in said
-    assert "labelled absent" in said
+    warned = " ".join(taken.warnings)
+    assert "2 masks, united" in warned
+    assert "left out, a polygon" in warned
+    assert "labelled absent" in warned
 
 
 def test_slicer_keeps_several_segments_in_a_layer(

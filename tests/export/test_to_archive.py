@@ -279,7 +279,7 @@ def test_an_archive_that_only_says_that_it_stored_is_not_believed(
 ) -> None:
     liar.fault = lambda method, path, number: 200 if method == "POST" else None
     stored = _store(clinic, liar.web)
-    assert all("look again" in one.answer.words for one in stored.sent if one.answer)
+    assert all("look again" in one.answer.message for one in stored.sent if one.answer)
 
 
 @pytest.mark.parametrize(

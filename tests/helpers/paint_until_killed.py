@@ -20,8 +20,8 @@ def main(folder: Path, seed: int = 0) -> None:
             finding = bench.session.looking.finding
             assert case is not None
             assert finding is not None
-            told = [case.id, finding.name, window_input.drawn(bench)[finding.name]]
-            sys.stdout.write(json.dumps(told) + "\n")
+            report = [case.id, finding.name, window_input.drawn(bench)[finding.name]]
+            sys.stdout.write(json.dumps(report) + "\n")
             sys.stdout.flush()
         window_input.turn(bench)
 

@@ -57,8 +57,8 @@ def measured(*arguments: str) -> Cost:
     )
     peak = computing = 0.0
     spent: dict[int, float] = {}
-    said: list[str] = []
-    ear = threading.Thread(target=lambda: said.append(process.stdout.read()))
+    output: list[str] = []
+    ear = threading.Thread(target=lambda: output.append(process.stdout.read()))
     ear.start()
     while process.poll() is None:
         held = 0
@@ -73,7 +73,7 @@ def measured(*arguments: str) -> Cost:
         time.sleep(0.02)
     ear.join()
     computing = sum(spent.values())
-    return Cost(process.returncode, said[0], int(peak), computing)
+    return Cost(process.returncode, output[0], int(peak), computing)
 
 
 def told(name: str, size: int, found: Cost) -> None:

@@ -167,7 +167,7 @@ def test_no_planted_name_comes_out_of_anything_that_is_written(
     wsseg("gc", "-p", place)
     (next(Path().glob("images/*/*_f03.dcm"))).unlink()
     wsseg("fsck", "-p", place, code=3)
-    said = capfd.readouterr()
-    assert told((said.out + said.err + caplog.text).encode(), "said") == []
+    output = capfd.readouterr()
+    assert told((output.out + output.err + caplog.text).encode(), "said") == []
     assert in_files(out) == []
     assert b"CANARY" in next((tmp_path / "keys").iterdir()).read_bytes()

@@ -414,7 +414,7 @@ def test_what_a_finding_is_called_follows_rows_not_the_clock(
 ) -> None:
     project.put_mask(CASE, "nodule", blot(), reader="ann")
     held = project.decide(CASE, "accept with edits", reader="ann")
-    state = partial(finding_state, own=None, whole=held, drawn=True)
+    state = partial(finding_state, own=None, film=held, drawn=True)
     assert state(project.latest(CASE, "nodule")) == "edited"
     then = datetime.now(UTC) + timedelta(days=days)
     monkeypatch.setattr(_clock, "now", then.isoformat)

@@ -88,16 +88,18 @@ def test_a_stream_in_several_fragments_is_one_film(
     kind: str, syntax: str, fragments: int, offsets: bool, tmp_path: Path
 ) -> None:
     stream = jpeg(grey(3, SHAPE), kind)
-    whole = shown(save(packed(kind, syntax, encapsulate([stream])), tmp_path / "a.dcm"))
+    one_fragment = shown(
+        save(packed(kind, syntax, encapsulate([stream])), tmp_path / "a.dcm")
+    )
     data = encapsulate([stream], fragments_per_frame=fragments, has_bot=offsets)
     parted = shown(save(packed(kind, syntax, data), tmp_path / "b.dcm"))
-    assert np.array_equal(whole.pixels, parted.pixels)
-    assert whole.uid == parted.uid
+    assert np.array_equal(one_fragment.pixels, parted.pixels)
+    assert one_fragment.uid == parted.uid
 
 
 def test_an_extended_offset_table_is_read(tmp_path: Path) -> None:
     stream = jpeg(grey(3, SHAPE), "JPEG")
-    whole = save(
+    plain = save(
         packed("JPEG", JPEGBaseline8Bit, encapsulate([stream])), tmp_path / "a.dcm"
     )
     data, offsets, lengths = encapsulate_extended([stream])
@@ -105,7 +107,7 @@ def test_an_extended_offset_table_is_read(tmp_path: Path) -> None:
     dataset.NumberOfFrames = 1
     dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths = offsets, lengths
     found = shown(save(dataset, tmp_path / "b.dcm"))
-    assert np.array_equal(found.pixels, shown(whole).pixels)
+    assert np.array_equal(found.pixels, shown(plain).pixels)
 
 
 def test_two_frames_are_not_two_fragments(tmp_path: Path) -> None:

@@ -136,8 +136,8 @@ def real(path: Path) -> Path:
 
 
 def cut(path: Path) -> Path:
-    whole = write_png(path.with_suffix(".whole.png"), grey(3, (200, 200))).read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
+    data = write_png(path.with_suffix(".whole.png"), grey(3, (200, 200))).read_bytes()
+    path.write_bytes(data[: len(data) // 2])
     return path
 
 

@@ -82,11 +82,13 @@ def test_pictures_keep_their_names_unless_told_otherwise(
         assert [case.path for case in project.cases()] == ["film_0001.png"]
 
 
-@pytest.mark.parametrize(("said", "kept"), [("YES", True), ("NO", False), ("", False)])
+@pytest.mark.parametrize(
+    ("stated", "kept"), [("YES", True), ("NO", False), ("", False)]
+)
 def test_dicom_films_that_say_nobody_is_named_keep_their_names(
-    tmp_path: Path, said: str, kept: bool
+    tmp_path: Path, stated: str, kept: bool
 ) -> None:
-    film = dicom_film(grey(1, (80, 70)), PatientIdentityRemoved=said)
+    film = dicom_film(grey(1, (80, 70)), PatientIdentityRemoved=stated)
     (tmp_path / "films").mkdir()
     save_dicom(film, tmp_path / "films" / "a.dcm")
     (tmp_path / "labels.csv").write_text("image,nodule\na.dcm,1")

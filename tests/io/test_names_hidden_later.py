@@ -187,7 +187,7 @@ def test_no_message_advises_to_delete_what_holds_work() -> None:
 def messages(path: Path) -> list[str]:
     """Return the texts of a file that are raised, emitted, written or yielded."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    spoken = [
+    sentences = [
         node
         for node in ast.walk(tree)
         if isinstance(node, (ast.Raise, ast.Yield))
@@ -200,7 +200,7 @@ def messages(path: Path) -> list[str]:
             for part in ast.walk(node)
             if isinstance(part, ast.Constant) and isinstance(part.value, str)
         )
-        for node in spoken
+        for node in sentences
     ]
 
 

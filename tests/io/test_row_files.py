@@ -32,7 +32,7 @@ def test_lists_of_before_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('[\n{"case": "a"},\n', "ends in mid-list"),
         ('[\n{"case": "a"},\n{"case": 1}\n]\n', "line 3"),
@@ -44,11 +44,11 @@ def test_lists_of_before_are_read(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_list_is_named_with_its_line(
-    tmp_path: Path, text: str, said: str
+    tmp_path: Path, text: str, message: str
 ) -> None:
     path = tmp_path / "rows.json"
     path.write_text(text)
-    with pytest.raises(DataError, match=said) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         list(row_files.read(path, {"case": str}))
     assert "rows.json" in str(caught.value)
 

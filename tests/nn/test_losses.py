@@ -68,9 +68,9 @@ def test_dice_ignores_what_is_unknown() -> None:
     logits = torch.randn(1, 2, 4, 8)
     targets = torch.randint(0, 2, (1, 2, 4, 8)).float()
     targets[..., 5:] = 255
-    whole = losses.dice(logits, targets)
+    all_known = losses.dice(logits, targets)
     part = losses.dice(logits[..., :5], targets[..., :5])
-    torch.testing.assert_close(whole, part)
+    torch.testing.assert_close(all_known, part)
 
 
 def test_a_finding_absent_and_not_predicted_costs_nothing() -> None:

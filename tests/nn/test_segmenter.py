@@ -197,7 +197,7 @@ def test_a_classifier_of_another_architecture_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda state: state.pop("backbone.layer4.1.bn2.weight"), "lack 1 tensors"),
         (
@@ -207,11 +207,11 @@ def test_a_classifier_of_another_architecture_is_refused() -> None:
     ],
 )
 def test_weights_of_a_part_or_of_a_deeper_network_are_refused(
-    spoil: Callable[[dict[str, torch.Tensor]], object], said: str
+    spoil: Callable[[dict[str, torch.Tensor]], object], message: str
 ) -> None:
     state = classifier.build("resnet18", 1).state_dict() | {"x": torch.zeros(1)}
     spoil(state)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         segmenter.build("unet", "resnet18", weights=state)
 
 

@@ -127,8 +127,8 @@ def test_adding_shares_equals_one_convolution_of_everything_concatenated(
     side = features[-1].shape[-1]
     expanded = [functional.interpolate(each, (side, side)) for each in features]
     weight = torch.cat([head.weight for head in net.heads], 1)
-    whole = functional.conv2d(torch.cat(expanded, 1), weight, net.heads[0].bias)
-    torch.testing.assert_close(net(x), whole, rtol=1e-5, atol=1e-5)
+    at_once = functional.conv2d(torch.cat(expanded, 1), weight, net.heads[0].bias)
+    torch.testing.assert_close(net(x), at_once, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("normalise", ["layer", "map"])

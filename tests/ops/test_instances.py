@@ -93,8 +93,8 @@ def test_an_empty_mask_and_a_field_without_rest_are_no_reason_to_fail() -> None:
     none = instances.split(np.zeros((9, 9), bool), np.zeros((2, 9, 9)))
     assert not none.any()
     assert none.dtype == np.int32
-    whole = instances.split(np.ones((9, 9), bool), np.full((2, 9, 9), 7.0))
-    assert (whole == 1).all()
+    labelled = instances.split(np.ones((9, 9), bool), np.full((2, 9, 9), 7.0))
+    assert (labelled == 1).all()
 
 
 def test_what_cannot_be_split_is_refused_with_a_remedy() -> None:

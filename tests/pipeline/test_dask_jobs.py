@@ -205,8 +205,8 @@ def test_workers_end_by_themselves_when_who_asked_is_killed(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     _, run, (wanted, settings) = serial
     place = copied(serial)
-    words = ["infer", "crf", "-p", str(place), "--run", run, *way]
-    command = [sys.executable, "-m", "napari_wsseg.cli", *words]
+    arguments = ["infer", "crf", "-p", str(place), "--run", run, *way]
+    command = [sys.executable, "-m", "napari_wsseg.cli", *arguments]
     reached = []
     for films in (0, 1, 24):
         asked = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -227,7 +227,7 @@ def test_workers_end_by_themselves_when_who_asked_is_killed(
         there = hashes(place, run)
         assert there == {name: wanted[name] for name in there}, "nothing is half made"
     assert 0 < reached[-1] < 40, "it was killed in the middle"
-    assert cli.main(words) == 0
+    assert cli.main(arguments) == 0
     assert hashes(place, run) == wanted
     assert stages.read_settings(place, "crf", run) == settings
     for plan in (place / "cache").glob("plan-*"):

@@ -79,7 +79,7 @@ def test_a_pool_answers_in_the_order_of_the_films_and_raises_what_was_raised(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["--processes", "0"], "there must be one"),
         (["--processes", "2", "--dask", "local:2"], "goes without --processes"),
@@ -87,10 +87,10 @@ def test_a_pool_answers_in_the_order_of_the_films_and_raises_what_was_raised(
     ],
 )
 def test_workers_that_cannot_be_are_refused(
-    place: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    place: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["evaluate", "-p", str(place), "--split", "all", *words]) == 2
-    assert said in capsys.readouterr().err
+    assert main(["evaluate", "-p", str(place), "--split", "all", *arguments]) == 2
+    assert message in capsys.readouterr().err
     with pytest.raises(UsageError):
         Workers(processes=-1)
 
@@ -101,11 +101,11 @@ def test_figures_and_pages_are_the_same_whoever_looked(
 ) -> None:
     found, pages = [], []
     for way in ([], ["--processes", "2"], ["--dask", "local:2"]):
-        words = ["-p", str(place), "--split", "all", *way]
-        assert main(["evaluate", *words, "--json", "--draws", "50"]) == 0
+        arguments = ["-p", str(place), "--split", "all", *way]
+        assert main(["evaluate", *arguments, "--json", "--draws", "50"]) == 0
         found.append(json.loads(capsys.readouterr().out.splitlines()[-1]))
         out = tmp_path / str(len(pages))
-        assert main(["report", *words, "-o", str(out)]) == 0
+        assert main(["report", *arguments, "-o", str(out)]) == 0
         pages.append((out / "index.html").read_text())
     assert found[0] == found[1] == found[2]
     assert found[0]["n_with_expert_masks"] == FILMS

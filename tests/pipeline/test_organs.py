@@ -28,9 +28,14 @@ def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a project of synthetic chests with a classifier and anatomy in use."""
     folder = tmp_path_factory.mktemp("organs")
     films = write_dataset(folder / "films", n=10, size=96, form="png", processes=1)
-    words = ["init", str(folder / "p"), "--images", str(films / "images")]
-    words += ["--labels", str(films / "labels.csv"), "--masks", str(films / "masks")]
-    assert main(words) == 0
+    arguments = ["init", str(folder / "p"), "--images", str(films / "images")]
+    arguments += [
+        "--labels",
+        str(films / "labels.csv"),
+        "--masks",
+        str(films / "masks"),
+    ]
+    assert main(arguments) == 0
     assert main(["infer", "anatomy", "-p", str(folder / "p")]) == 0
     run = train(folder / "p", "classifier", size=64, epochs=1, batch=4)
     with Project.open(folder / "p", write=True) as project:

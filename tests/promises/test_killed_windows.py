@@ -35,12 +35,12 @@ def paint_until_killed(place: Path, seed: int) -> dict[tuple[str, str], str]:
     lines += painter.stdout
     painter.wait()
     painter.stdout.close()
-    told = {}
+    reported = {}
     for line in lines:
         case_id, finding, mask = json.loads(line)
-        told.pop((case_id, finding), None)
-        told[case_id, finding] = mask
-    return told
+        reported.pop((case_id, finding), None)
+        reported[case_id, finding] = mask
+    return reported
 
 
 @pytest.mark.gui
@@ -52,19 +52,19 @@ def test_thirty_killed_windows_lose_nothing_but_the_stroke_in_hand(
     place = noise_project.make_project(tmp_path, cases=FILMS)
     masks, cut, lost = 0, 0, []
     for seed in range(KILLS):
-        told = paint_until_killed(place, 1000 * seed)
-        masks += len(told)
+        reported = paint_until_killed(place, 1000 * seed)
+        masks += len(reported)
         with Project.open(place, write=True) as project:
             assert project.fsck() == []
             for case_id, finding, reader, _ in project.journal.pending():
                 project.journal.fold(case_id, finding, reader, tool="recovered")
-            for (case_id, finding), mask in told.items():
+            for (case_id, finding), mask in reported.items():
                 found = project.expert_masks(case_id).get(finding)
                 if found is None:
                     lost.append((seed, case_id))
                 elif window_input.digest(found) != mask:
                     # The stroke after the last one told may be in, nowhere else.
-                    if (case_id, finding) == list(told)[-1]:
+                    if (case_id, finding) == list(reported)[-1]:
                         cut += 1
                     else:
                         lost.append((seed, case_id))

@@ -199,21 +199,21 @@ def test_a_window_killed_in_the_middle_of_a_stroke_loses_at_most_that_stroke(
         text=True,
         start_new_session=True,
     )
-    told: dict[tuple[str, str], str] = {}
+    reported: dict[tuple[str, str], str] = {}
     assert painter.stdout is not None
     for line in itertools.islice(painter.stdout, 8):
         case_id, finding, mask = json.loads(line)
-        told[case_id, finding] = mask
+        reported[case_id, finding] = mask
     last = case_id, finding
     time.sleep(0.06)
     painter.kill()
     for line in painter.stdout:
         case_id, finding, mask = json.loads(line)
-        told[case_id, finding] = mask
+        reported[case_id, finding] = mask
         last = case_id, finding
     painter.wait()
     painter.stdout.close()
-    assert len(told) >= 2, "strokes on several films"
+    assert len(reported) >= 2, "strokes on several films"
     with Project.open(place) as project:
         assert project.fsck() == []
         waiting = project.journal.pending()
@@ -223,7 +223,7 @@ def test_a_window_killed_in_the_middle_of_a_stroke_loses_at_most_that_stroke(
     banner = bench.main_window.findChild(Review).banner
     assert banner.isVisible()
     assert "recovered" in banner.text.text()
-    for (case_id, finding), mask in told.items():
+    for (case_id, finding), mask in reported.items():
         window_input.pick_row(bench, case_id)
         if (case_id, finding) != last:
             assert window_input.drawn(bench)[finding] == mask

@@ -60,9 +60,9 @@ def test_statuses_and_the_next_film_are_those_of_going_through_all() -> None:
             reading.unreadable.pop(one, None)
         if rng.random() < 0.2:
             reading.decisions.pop(one, None)
-        said = [STATUSES[number] for number in reading.statuses()]
+        statuses = [STATUSES[number] for number in reading.statuses()]
         wanted = [reading.status(each) for each in IDS]
-        assert said == ["" if word == "to review" else word for word in wanted]
+        assert statuses == ["" if word == "to review" else word for word in wanted]
         shown = rng.sample(IDS, rng.randrange(len(IDS) + 1))
         reading.set_order(shown)
         here = rng.choice([*IDS, None])

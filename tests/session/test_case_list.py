@@ -105,7 +105,7 @@ def test_a_blind_reader_finds_no_film_by_a_label_that_is_hidden(tmp_path: Path) 
     for mode, wanted in modes.items():
         session.read_as("ann", mode)
         for search in ("nodule", "no", "nodule train"):
-            model.words = search
+            model.terms = search
             model.refresh()
             assert set(model.shown) == wanted, (mode, search)
     session.close()

@@ -108,17 +108,17 @@ def test_what_could_not_be_folded_is_folded_by_itself_when_there_is_room(
 def test_a_film_that_lost_its_mask_harms_no_other(
     place: Path, damage: Callable[[Path], None]
 ) -> None:
-    lost, whole, *_ = noise_project.case_ids(place)
+    lost, intact, *_ = noise_project.case_ids(place)
     leave_strokes(place, lost, blob(), blob(at=30))
-    leave_strokes(place, whole, blob(), blob() | blob(at=40))
+    leave_strokes(place, intact, blob(), blob() | blob(at=40))
     damage(mask_file(place, lost))
     session = opened(place)
-    assert session.case.id == whole, "its strokes were recovered"
+    assert session.case.id == intact, "its strokes were recovered"
     session.edit("nodule", blob() | blob(at=40) | blob(at=60))
     session.close()
     with Project.open(place) as project:
         assert [row[0] for row in project.journal.pending()] == [lost]
-        drawn = project.expert_masks(whole)["nodule"]
+        drawn = project.expert_masks(intact)["nodule"]
     np.testing.assert_array_equal(
         drawn, (blob() | blob(at=40) | blob(at=60)).astype(bool)
     )
@@ -148,13 +148,13 @@ def test_a_mask_damaged_under_open_strokes_is_mended_by_what_is_on_screen(
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("whose", ["ann", "ben"])
+@pytest.mark.parametrize("owner", ["ann", "ben"])
 def test_a_mask_damaged_while_it_is_shown_can_be_painted_on(
-    place: Path, damage: Callable[[Path], None], whose: str
+    place: Path, damage: Callable[[Path], None], owner: str
 ) -> None:
     case = noise_project.case_ids(place)[0]
     with Project.open(place, write=True) as project:
-        project.put_mask(case, "nodule", blob().astype(bool), reader=whose)
+        project.put_mask(case, "nodule", blob().astype(bool), reader=owner)
     session = opened(place)
     damage(mask_file(place, case))
     session.edit("nodule", blob() | blob(at=30))

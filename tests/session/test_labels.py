@@ -48,8 +48,8 @@ def test_a_label_is_changed_as_a_version_and_taken_back(
     assert session.set_label("nodule", 1)
     assert session.case.labels["nodule"] == 1
     assert labels_of(place, case.id)["nodule"] == 1
-    said = session.label_versions("nodule")
-    assert [(v.value, v.reader) for v in said[:2]] == [(1, "ann"), (0, "")]
+    versions = session.label_versions("nodule")
+    assert [(v.value, v.reader) for v in versions[:2]] == [(1, "ann"), (0, "")]
     session.undo_label()
     assert session.case.labels["nodule"] == 0
     assert labels_of(place, case.id)["nodule"] == 0

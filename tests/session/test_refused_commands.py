@@ -41,7 +41,7 @@ class Later:
 
 
 @pytest.fixture
-def told(session: Session) -> list[str]:
+def messages(session: Session) -> list[str]:
     said: list[str] = []
     session.message.connect(said.append)
     session.save_failed.connect(said.append)
@@ -96,12 +96,12 @@ def test_a_project_whose_shown_maps_are_damaged_is_not_left_half_open(
 
 
 def test_strokes_that_cannot_be_folded_at_closing_are_said_and_wait(
-    session: Session, place: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+    session: Session, place: Path, messages: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session.edit("nodule", blob())
     monkeypatch.setattr(session.project.journal, "fold", full)
     session.close()
-    assert told == ["no room on the disk"]
+    assert messages == ["no room on the disk"]
     with Project.open(place) as project:
         assert [row[3] for row in project.journal.pending()] == [1]
 
@@ -159,12 +159,12 @@ def test_only_a_few_films_are_kept_in_memory(
 
 
 def test_no_verdict_falls_while_another_film_is_on_its_way(later: Session) -> None:
-    told: list[str] = []
-    later.message.connect(told.append)
+    messages: list[str] = []
+    later.message.connect(messages.append)
     later.step(1)
     assert later.turning
     assert not later.decide("accept")
-    assert "on its way" in told[-1]
+    assert "on its way" in messages[-1]
 
 
 def test_a_mask_that_was_drawn_while_a_verdict_was_under_way_stays(
@@ -180,7 +180,7 @@ def test_a_mask_that_was_drawn_while_a_verdict_was_under_way_stays(
 
 @pytest.mark.parametrize("step", ["fold", "decide", "undo_decision"])
 def test_a_verdict_that_the_disk_refuses_is_none(
-    session: Session, told: list[str], monkeypatch: pytest.MonkeyPatch, step: str
+    session: Session, messages: list[str], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     session.edit("nodule", blob())
     if step == "undo_decision":
@@ -192,19 +192,19 @@ def test_a_verdict_that_the_disk_refuses_is_none(
             session.undo_decision()
         else:
             session.decide("accept with edits")
-    assert told[-1] == "no room on the disk"
+    assert messages[-1] == "no room on the disk"
     held = session.project.decision(session.case.id)
     assert (held is None) == (step != "undo_decision")
 
 
 def test_a_film_is_reopened_only_where_there_is_one_and_room(
-    session: Session, told: list[str], monkeypatch: pytest.MonkeyPatch
+    session: Session, messages: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session.decide("accept with edits")
     with monkeypatch.context() as patch:
         patch.setattr(session.project, "decide", full)
         session.reopen()
-    assert told[-1] == "no room on the disk"
+    assert messages[-1] == "no room on the disk"
     assert session.list.status(session.case.id) == "edited"
     session.reopen()
     assert session.list.status(session.case.id) == "to review"
@@ -226,8 +226,8 @@ def test_a_blind_reader_reopens_a_film_for_herself_alone(place: Path) -> None:
 
 def test_without_a_project_there_is_nothing_to_show_or_change() -> None:
     session = Session(reader="ann")
-    told: list[str] = []
-    session.message.connect(told.append)
+    messages: list[str] = []
+    session.message.connect(messages.append)
     assert session.finding_states() == {}
     assert session.versions("nodule") == ()
     assert session.label_versions("nodule") == ()
@@ -244,7 +244,7 @@ def test_without_a_project_there_is_nothing_to_show_or_change() -> None:
     session.compare_version(None)
     session.take_reader_mask(0)
     assert not session.set_label("nodule", 1)
-    assert "Read-only" in told[-1]
+    assert "Read-only" in messages[-1]
     with pytest.raises(UsageError, match="open a project first"):
         session.adopt("cam", noise_project.RUN)
     with pytest.raises(UsageError, match="no mode"):
@@ -255,7 +255,7 @@ def test_without_a_project_there_is_nothing_to_show_or_change() -> None:
 
 
 def test_a_label_that_the_disk_refuses_is_not_shown(
-    session: Session, told: list[str], monkeypatch: pytest.MonkeyPatch
+    session: Session, messages: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = dict(session.case.labels)
     with monkeypatch.context() as patch:
@@ -267,7 +267,7 @@ def test_a_label_that_the_disk_refuses_is_not_shown(
         patch.setattr(session.project.labels, "undo", full)
         session.undo_label()
     assert session.can_undo_label()
-    assert told == ["no room on the disk"] * 2
+    assert messages == ["no room on the disk"] * 2
 
 
 def test_a_label_of_another_film_leaves_the_one_on_screen(session: Session) -> None:
@@ -291,7 +291,7 @@ def test_a_label_of_another_film_leaves_the_one_on_screen(session: Session) -> N
 
 
 def test_a_version_that_is_lost_is_not_compared_nor_restored(
-    session: Session, place: Path, told: list[str]
+    session: Session, place: Path, messages: list[str]
 ) -> None:
     for at in (10, 40):
         session.edit("nodule", blob(at=at))
@@ -304,9 +304,9 @@ def test_a_version_that_is_lost_is_not_compared_nor_restored(
     for file in place.glob(f"masks/*/nodule/*{oldest.mask_sha}*"):
         file.unlink()
     session.compare_version(oldest)
-    assert "cannot be read" in told[-1]
+    assert "cannot be read" in messages[-1]
     session.restore(oldest)
-    assert "cannot be read" in told[-1]
+    assert "cannot be read" in messages[-1]
     assert session.versions("nodule")[0] == newest
     assert [one.name for one in session.candidates()] == []
 
@@ -342,12 +342,12 @@ def test_maps_that_come_in_the_background_leave_what_is_drawn(staged: Path) -> N
 def test_a_damaged_map_is_said_and_the_one_on_screen_stays(staged: Path) -> None:
     session = Session(reader="ann")
     session.open_project(staged)
-    told: list[str] = []
-    session.message.connect(told.append)
+    messages: list[str] = []
+    session.message.connect(messages.append)
     maps = stages.folder(staged, "cam", noise_project.RUN)
     (maps / f"{session.case.id}.npz").write_bytes(b"damaged")
     session.refresh_maps()
-    assert len(told) == 1
+    assert len(messages) == 1
     assert session.stages() == ("cam",)
     session.close()
 
@@ -375,8 +375,8 @@ def test_a_run_without_its_folder_has_no_maps_to_choose(staged: Path) -> None:
 
 def test_a_study_follows_new_runs_on_its_later_films(staged: Path) -> None:
     session = Session(reader="ann")
-    told: list[str] = []
-    session.message.connect(told.append)
+    messages: list[str] = []
+    session.message.connect(messages.append)
     session.read_as("ann", arm="loop")
     session.open_project(staged)
     session.maps_came()
@@ -384,6 +384,6 @@ def test_a_study_follows_new_runs_on_its_later_films(staged: Path) -> None:
     for case_id in session.list.order[1:]:
         (stages.folder(staged, "cam", noise_project.RUN) / f"{case_id}.npz").unlink()
     session.step(1)
-    assert "No draft has been computed" in told[-1]
+    assert "No draft has been computed" in messages[-1]
     assert stages.read(staged, "cam", noise_project.RUN, session.case.id) is None
     session.close()

@@ -153,14 +153,14 @@ def test_a_third_reader_ends_a_disagreement_and_her_mask_is_what_counts(
     ids = two_readers(session)
     session.read_as("cleo", "adjudicate")
     assert set(session.list.cases) == set(ids)
-    said: list[str] = []
-    session.message.connect(said.append)
+    messages: list[str] = []
+    session.message.connect(messages.append)
 
     session.go_to(ids[0])
     assert list(session.opened.others) == ["ann", "bea"]
     assert session.comparing.now.names == ("ann", "bea")
     assert not session.decide("accept")
-    assert "ann and bea differ on nodule" in said[-1]
+    assert "ann and bea differ on nodule" in messages[-1]
     session.looking.set_finding("nodule")
     session.take_reader_mask(1)
     assert session.experts.annotated == {"nodule"}

@@ -207,7 +207,7 @@ def decision(verdict: str, *, after: int | None = 5, **more: object) -> Decision
 
 
 @pytest.mark.parametrize(
-    ("saved", "own", "whole", "drawn", "state"),
+    ("saved", "own", "film", "drawn", "state"),
     [
         (None, None, None, False, "—"),
         (None, None, None, True, "drawn"),
@@ -245,12 +245,12 @@ def decision(verdict: str, *, after: int | None = 5, **more: object) -> Decision
 def test_what_a_finding_is_called(
     saved: Annotation | None,
     own: Decision | None,
-    whole: Decision | None,
+    film: Decision | None,
     state: str,
     *,
     drawn: bool,
 ) -> None:
-    assert finding_state(saved, own, whole, drawn=drawn) == state
+    assert finding_state(saved, own, film, drawn=drawn) == state
 
 
 def test_what_a_mask_began_with() -> None:
@@ -293,13 +293,13 @@ def test_a_filtered_list_keeps_the_order_by_chance_and_todays_films_come_last(
 ) -> None:
     ids = noise_project.case_ids(place)
     now = datetime.now(UTC)
-    whole = reading_order.ordered(
+    everything = reading_order.ordered(
         session.list, ids, reading_order.RANDOM, reader="ann", scores={}, now=now
     )
     part = reading_order.ordered(
         session.list, ids[1:], reading_order.RANDOM, reader="ann", scores={}, now=now
     )
-    assert part == [one for one in whole if one in ids[1:]]
+    assert part == [one for one in everything if one in ids[1:]]
     session.decide("accept with edits")
     newest = reading_order.ordered(
         session.list, ids, reading_order.DATE, reader="ann", scores={}, now=now

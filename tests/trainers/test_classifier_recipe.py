@@ -87,10 +87,10 @@ def test_a_finding_that_no_film_shows_is_named_and_the_others_are_learnt(
 ) -> None:
     project = relabelled(tmp_path, rare="-", common="+")
     run = Run.prepare("classifier", project, TINY)
-    said = [event.message for event in run if isinstance(event, Progress)]
+    messages = [event.message for event in run if isinstance(event, Progress)]
     for name, why in (("rare", "showing it"), ("common", "free of it")):
         text = f"{name} is not learnt: no training film is labelled as {why}"
-        assert text in said
+        assert text in messages
     assert "rare is not learnt" in caplog.text
     assert run.folder.info().state == "done"
     header, _ = checkpoints.read(run.folder.best)

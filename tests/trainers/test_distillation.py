@@ -84,8 +84,8 @@ def test_what_is_kept_is_what_the_teacher_says(copied: Path) -> None:
         first = opened.cases("train")[0]
         films = finish(film_cache.films(opened, 64))
     pixels = torch.from_numpy(films.take([first.id]))
-    said = _teacher._asked(model, header, pixels, 64)
-    torch.testing.assert_close(torch.from_numpy(kept[0]), said[0])
+    answers = _teacher._asked(model, header, pixels, 64)
+    torch.testing.assert_close(torch.from_numpy(kept[0]), answers[0])
 
 
 def test_a_resumed_student_does_not_ask_again(

@@ -135,8 +135,8 @@ def test_a_runs_card_says_how_many_films_have_pairs(classified: Path) -> None:
     small = {"epochs": 1, "batch": 4, "checks": 1, "radius": 4, "device": "cpu"}
     run = Run.prepare("irnet", classified, small)
     messages = [event.message for event in run if isinstance(event, Progress)]
-    said = next(text for text in messages if "seeds of a boundary" in text)
-    assert said in (run.folder.path / "card.md").read_text()
+    message = next(text for text in messages if "seeds of a boundary" in text)
+    assert message in (run.folder.path / "card.md").read_text()
 
 
 def test_a_new_irnet_lays_its_levels_where_they_look(classified: Path) -> None:

@@ -244,7 +244,7 @@ def test_a_still_encoder_keeps_the_classifiers_weights(classed: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"encoder": "resnet34"}, "random weights: it is a resnet18 of 1 channels"),
         ({"channels": 3}, "the encoder a resnet18 of 3"),
@@ -252,14 +252,14 @@ def test_a_still_encoder_keeps_the_classifiers_weights(classed: Path) -> None:
     ],
 )
 def test_what_an_encoder_really_starts_from_is_written_down(
-    classed: Path, settings: dict[str, Any], said: str
+    classed: Path, settings: dict[str, Any], message: str
 ) -> None:
     run = mixed(classed, p=0.5, epochs=1, **settings)
-    assert said in checkpoints.read(run.folder.best)[0]["start"]
+    assert message in checkpoints.read(run.folder.best)[0]["start"]
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"init": "moco"}, "no run of moco is done.*wsseg train moco"),
         ({"init": "file"}, "init=file needs the file"),
@@ -268,11 +268,11 @@ def test_what_an_encoder_really_starts_from_is_written_down(
     ],
 )
 def test_a_start_that_cannot_be_had_is_refused(
-    classed: Path, settings: dict[str, Any], said: str
+    classed: Path, settings: dict[str, Any], message: str
 ) -> None:
     with Project.open(classed) as opened:
         run = opened.adopted("cam")
     if settings.get("init_from") == "RUN":
         settings = {**settings, "init_from": run}
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         mixed(classed, p=0.5, **settings)

@@ -77,7 +77,7 @@ def test_the_header_says_how_maps_become_masks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"dropblock_size": 4}, "dropblock_size=4 is even"),
         ({"dropblock_levels": "4,6"}, "dropblock_levels=4,6; give some of 0 to 5"),
@@ -89,7 +89,7 @@ def test_the_header_says_how_maps_become_masks() -> None:
     ],
 )
 def test_settings_that_make_no_sense_are_refused_in_words(
-    settings: dict[str, Any], said: str
+    settings: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         config(**settings)

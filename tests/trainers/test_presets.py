@@ -16,7 +16,7 @@ from trainers.settings.paper_presets import papers
 from trainers.settings.presets import LESIONS, ORGANS
 
 
-def of(preset: str, recipe: str) -> dict[str, Any]:
+def preset_settings(preset: str, recipe: str) -> dict[str, Any]:
     return settings_of(configure(recipe, trainers.presets[preset][recipe]))
 
 
@@ -24,7 +24,7 @@ def of(preset: str, recipe: str) -> dict[str, Any]:
 def test_every_preset_is_made_of_settings_that_exist(preset: str) -> None:
     for recipe in trainers.presets[preset]:
         if recipe in trainers.recipes:
-            of(preset, recipe)
+            preset_settings(preset, recipe)
 
 
 def test_the_papers_are_offered_with_and_without_their_quirks() -> None:
@@ -56,7 +56,7 @@ def test_wsmis_is_vgg_with_added_convolutions_and_the_papers_dropblock() -> None
         "seed_foreground": 0.3,
         "seed_background": 0.05,
     }
-    assert wanted.items() <= of("wsmis", "classifier").items()
+    assert wanted.items() <= preset_settings("wsmis", "classifier").items()
 
 
 def test_wsmis_compat_has_the_codes_dropblock_and_its_map() -> None:
@@ -66,9 +66,9 @@ def test_wsmis_compat_has_the_codes_dropblock_and_its_map() -> None:
         "dropblock_levels": "0",
         "cam": "grad-cam++ (wsmis)",
     }
-    assert wanted.items() <= of("wsmis-compat", "classifier").items()
-    assert of("wsmis-compat", "irnet")["momentum"] == 1e-4
-    assert of("wsmis", "irnet")["momentum"] == 0
+    assert wanted.items() <= preset_settings("wsmis-compat", "classifier").items()
+    assert preset_settings("wsmis-compat", "irnet")["momentum"] == 1e-4
+    assert preset_settings("wsmis", "irnet")["momentum"] == 0
 
 
 def test_chexseg_is_densenet_at_320_with_grad_cam() -> None:
@@ -82,18 +82,18 @@ def test_chexseg_is_densenet_at_320_with_grad_cam() -> None:
         "cam": "grad-cam",
         "cam_cut": "tuned on train",
     }
-    assert wanted.items() <= of("chexseg", "classifier").items()
-    masks = of("chexseg", "chexseg")
+    assert wanted.items() <= preset_settings("chexseg", "classifier").items()
+    masks = preset_settings("chexseg", "chexseg")
     assert (masks["arch"], masks["encoder"]) == ("deeplabv3plus", "resnet18")
     assert (masks["loss"], masks["labels"], masks["batch"]) == ("dice", "cam", 8)
     assert masks["compat"] is False
-    walk = of("chexseg", "irnet")
+    walk = preset_settings("chexseg", "irnet")
     assert (walk["walk_beta"], walk["walk_steps"], walk["walk_radius"]) == (5.0, 8, 3)
 
 
 def test_chexseg_compat_counts_p_in_tenths_and_fills_holes_behind_otsu() -> None:
-    assert of("chexseg-compat", "chexseg")["compat"] is True
-    found = of("chexseg-compat", "classifier")
+    assert preset_settings("chexseg-compat", "chexseg")["compat"] is True
+    found = preset_settings("chexseg-compat", "classifier")
     assert (found["cam_cut"], found["cam_fill_holes"]) == ("otsu", True)
     assert (found["seed_foreground"], found["seed_background"]) == (0.25, 0.1)
     assert found["normalisation"] == "chexpert"
@@ -101,22 +101,22 @@ def test_chexseg_compat_counts_p_in_tenths_and_fills_holes_behind_otsu() -> None
 
 def test_irn_compat_gives_sgd_its_weight_decay_for_momentum() -> None:
     for recipe in ("classifier", "irnet"):
-        settings = of("irn-compat", recipe)
+        settings = preset_settings("irn-compat", recipe)
         assert settings["optimiser"] == "sgd"
         assert settings["momentum"] == settings["weight_decay"] == 1e-4
-    assert of("irn-compat", "classifier")["cam_scales"] == "1,0.5,1.5,2"
+    assert preset_settings("irn-compat", "classifier")["cam_scales"] == "1,0.5,1.5,2"
 
 
 @pytest.mark.parametrize("preset", list(papers))
 def test_no_papers_segmenter_learns_presence_beside_its_mask(preset: str) -> None:
     for recipe in ("segmentation", "chexseg"):
         if recipe in trainers.presets[preset]:
-            assert of(preset, recipe)["present_weight"] == 0
+            assert preset_settings(preset, recipe)["present_weight"] == 0
 
 
 def test_chexsegs_irnet_learns_at_the_papers_rate_and_in_compat_at_the_codes() -> None:
-    assert of("chexseg", "irnet")["learning_rate"] == 0.1
-    assert of("chexseg-compat", "irnet")["learning_rate"] == 0.01
+    assert preset_settings("chexseg", "irnet")["learning_rate"] == 0.1
+    assert preset_settings("chexseg-compat", "irnet")["learning_rate"] == 0.01
 
 
 @pytest.mark.parametrize("preset", list(trainers.presets))
@@ -127,18 +127,18 @@ def test_maps_are_drawn_where_cells_look_unless_published_code_is_compared(
         return
     published = preset.endswith("-compat")
     wanted = "grid" if published else "looks"
-    assert of(preset, "classifier")["cam_placement"] == wanted
+    assert preset_settings(preset, "classifier")["cam_placement"] == wanted
 
 
 @pytest.mark.parametrize("preset", list(trainers.presets))
 def test_every_preset_says_what_it_is_and_every_papers_where_it_differs(
     preset: str,
 ) -> None:
-    told = trainers.preset_notes[preset]
-    assert told
-    assert all(note.endswith(".") for note in told)
+    notes = trainers.preset_notes[preset]
+    assert notes
+    assert all(note.endswith(".") for note in notes)
     if preset in papers:
-        assert len(told) > 1
+        assert len(notes) > 1
 
 
 def test_presets_are_told_by_the_command_line_and_to_the_window(
@@ -149,9 +149,9 @@ def test_presets_are_told_by_the_command_line_and_to_the_window(
     for note in trainers.preset_notes["wsmis"]:
         assert note in shown
     assert main(["presets", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert list(told) == list(trainers.presets)
-    assert told["tdn"]["settings"]["tied_deconv"]["crop"] == 0.06
+    output = json.loads(capsys.readouterr().out)
+    assert list(output) == list(trainers.presets)
+    assert output["tdn"]["settings"]["tied_deconv"]["crop"] == 0.06
     assert main(["presets", "nothing"]) == 2
     assert "there are: auto, fast" in capsys.readouterr().err
     described = describe_recipes.describe()

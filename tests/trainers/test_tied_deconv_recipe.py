@@ -299,15 +299,15 @@ def test_a_finding_without_a_positive_film_is_named_and_the_others_learnt(
     (source / "labels.csv").write_text("\n".join(lines))
     project = import_films(source, tmp_path / "project", masks=False)
     run = Run.prepare("tied_deconv", project, {**TINY, "stages": 0})
-    said = [event.message for event in run if isinstance(event, Progress)]
-    assert "never is not learnt: no training film is labelled as showing it" in said
+    messages = [event.message for event in run if isinstance(event, Progress)]
+    assert "never is not learnt: no training film is labelled as showing it" in messages
     assert checkpoints.read(run.folder.best)[0]["not_learnt"] == ["never"]
 
 
 def test_a_loss_that_is_no_number_ends_the_run_in_words(
     spots: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(losses, "bce", lambda said, *_: said.sum() * float("nan"))
+    monkeypatch.setattr(losses, "bce", lambda logits, *_: logits.sum() * float("nan"))
     with pytest.raises(JobFailed, match="not a number at step 1"):
         train(spots)
 

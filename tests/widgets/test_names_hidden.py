@@ -36,19 +36,19 @@ def test_no_file_name_is_in_the_window_or_its_title(
         bench.session.step(1)
         bench.loading.drain()
         QApplication.processEvents()
-    said = [bench.viewer.title, *(layer.name for layer in bench.viewer.layers)]
-    said += [str(layer.metadata) for layer in bench.viewer.layers]
-    said.append(bench.viewer.status if isinstance(bench.viewer.status, str) else "")
+    shown = [bench.viewer.title, *(layer.name for layer in bench.viewer.layers)]
+    shown += [str(layer.metadata) for layer in bench.viewer.layers]
+    shown.append(bench.viewer.status if isinstance(bench.viewer.status, str) else "")
     assert bench.main_window is not None
     for widget in [bench.main_window, *bench.main_window.findChildren(QWidget)]:
         for ask in ("windowTitle", "text", "toolTip", "toPlainText", "statusTip"):
             answer = getattr(widget, ask, None)
             if callable(answer):
-                said.append(str(answer()))
+                shown.append(str(answer()))
         if isinstance(widget, QTableView) and widget.model() is not None:
-            said += cells(widget.model())
-    assert any("film_000" in text for text in said)
-    assert [text for text in said if "CANARY" in text] == []
+            shown += cells(widget.model())
+    assert any("film_000" in text for text in shown)
+    assert [text for text in shown if "CANARY" in text] == []
 
 
 def cells(model: QAbstractItemModel) -> list[str]:

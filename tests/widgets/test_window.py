@@ -387,13 +387,13 @@ def test_importing_the_window_does_not_import_torch() -> None:
 
 
 def test_the_end_of_an_order_is_said(bench: Workbench, qtbot: Any) -> None:
-    said: list[str] = []
-    bench.session.message.connect(said.append)
+    messages: list[str] = []
+    bench.session.message.connect(messages.append)
     last = bench.session.list.order[-1]
     bench.session.go_to(last)
     qtbot.waitUntil(lambda: bench.session.case.id == last, timeout=5000)
     press(bench, Qt.Key.Key_PageDown)
-    assert "last film" in said[-1]
+    assert "last film" in messages[-1]
     assert bench.session.case.id == last
 
 

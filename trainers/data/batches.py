@@ -161,7 +161,7 @@ class Feed:
         targets: Tensor | None = None,
         *,
         stream: int = 0,
-        whole: bool = False,
+        every_rank: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """Return augmented (B, C, S, S) input and its (B, K, S, S) targets.
 
@@ -179,11 +179,11 @@ class Feed:
             Where the result is wanted.
         targets
             Of this process's share.
-        whole
+        every_rank
             Return all of the batch, to be shared out later.
         """
         generator = self.generator(step, stream)
-        part = slice(None) if whole else slice(ranks.number(), None, ranks.count())
+        part = slice(None) if every_rank else slice(ranks.number(), None, ranks.count())
         ids = [self.ids[row] for row in rows[part]]
         pixels = torch.from_numpy(self.films.take(ids))
         greys = as_planes(pixels.to(device), self.config.channels)

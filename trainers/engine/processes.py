@@ -76,9 +76,9 @@ def led(prepare: Callable[[], Led], report: Callable[[Led], object]) -> Led:
 
 def heard() -> Any:
     """Wait for the first process, and return what it tells the others next."""
-    said: list[Any] = [None]
-    dist.broadcast_object_list(said, src=0, group=_control)
-    return said[0]
+    received: list[Any] = [None]
+    dist.broadcast_object_list(received, src=0, group=_control)
+    return received[0]
 
 
 @contextmanager

@@ -160,10 +160,10 @@ def _small(
         network.state_dict(),
         [names.index(part[-1]) if part else None for part in parts],
     )
-    words = f"the anatomy stage ({run})"
+    origin = f"the anatomy stage ({run})"
     if config.normalisation != header["normalisation"]:
-        words += f", which saw films normalised as {header['normalisation']}"
-    return made, words
+        origin += f", which saw films normalised as {header['normalisation']}"
+    return made, origin
 
 
 def _start(
@@ -179,15 +179,15 @@ def _start(
             return path, f"the file {path.name}"
         case "moco":
             run = config.init_from or _newest(project, "moco")
-            weights, words, other = _of_run(config, project, run)
+            weights, origin, other = _of_run(config, project, run)
             if other:
                 raise DataError(f"the encoder cannot start from {run}: {other}")
-            return weights, words
+            return weights, origin
         case "classifier":
             run = config.init_from or classifier_run
-            weights, words, other = _of_run(config, project, run)
+            weights, origin, other = _of_run(config, project, run)
             if not other:
-                return weights, words
+                return weights, origin
             if config.init_from:
                 raise DataError(f"the encoder cannot start from {run}: {other}")
             return None, f"random weights: {other}"
@@ -219,13 +219,13 @@ def _of_run(
                 f"{config.channels}"
             ),
         )
-    words = f"run {run}"
+    origin = f"run {run}"
     if header["normalisation"] != config.normalisation:
-        words += (
+        origin += (
             f", which saw films normalised as {header['normalisation']}, "
             f"not {config.normalisation}"
         )
-    return weights, words, ""
+    return weights, origin, ""
 
 
 def _newest(project: Project, recipe: str) -> str:

@@ -80,7 +80,7 @@ class KnownClassifier:
 
 
 def from_library(
-    library: str, name: str, tell: Callable[[str], object]
+    library: str, name: str, report: Callable[[str], object]
 ) -> KnownClassifier:
     """Return a classifier that a library knows by name, fetched by that library.
 
@@ -89,7 +89,7 @@ def from_library(
     library, name
         What it is called on the command line, and the library's own name for the
         weights.
-    tell
+    report
         Gets licence and source before anything is fetched.
 
     Raises
@@ -100,9 +100,9 @@ def from_library(
         The library is not installed, or could not fetch the weights.
     """
     if library == "torchxrayvision":
-        return _torchxrayvision(name, tell)
+        return _torchxrayvision(name, report)
     if library == "timm":
-        return _timm(name, tell)
+        return _timm(name, report)
     raise UsageError(f"--from {library}: there are {', '.join(LIBRARIES)}, or a file")
 
 
@@ -195,7 +195,7 @@ def _folded(name: str) -> str:
     return " ".join(name.replace("_", " ").casefold().split())
 
 
-def _torchxrayvision(name: str, tell: Callable[[str], object]) -> KnownClassifier:
+def _torchxrayvision(name: str, report: Callable[[str], object]) -> KnownClassifier:
     models = _imported("torchxrayvision.models", "torchxrayvision")
     known = {key: facts for key, facts in models.model_urls.items() if "-res" in key}
     facts = models.model_urls.get(name)
@@ -204,7 +204,7 @@ def _torchxrayvision(name: str, tell: Callable[[str], object]) -> KnownClassifie
             f"torchxrayvision knows no {name!r}; it has: {', '.join(known)}"
         )
     licence = _licence("torchxrayvision")
-    tell(f"torchxrayvision {name}: licence {licence}; source {facts['weights_url']}")
+    report(f"torchxrayvision {name}: licence {licence}; source {facts['weights_url']}")
     with _fetching("torchxrayvision", name, str(facts["weights_url"])):
         kind = models.ResNet if "resnet" in name else models.DenseNet
         model = kind(weights=name)
@@ -227,7 +227,7 @@ def _torchxrayvision(name: str, tell: Callable[[str], object]) -> KnownClassifie
     )
 
 
-def _timm(name: str, tell: Callable[[str], object]) -> KnownClassifier:
+def _timm(name: str, report: Callable[[str], object]) -> KnownClassifier:
     timm = _imported("timm", "timm")
     try:
         bare = timm.create_model(name, pretrained=False)
@@ -242,7 +242,7 @@ def _timm(name: str, tell: Callable[[str], object]) -> KnownClassifier:
         )
     licence = str(cfg.get("license") or "unknown")
     source = str(cfg.get("hf_hub_id") or cfg.get("url") or "timm")
-    tell(f"timm {name}: licence {licence}; source {source}")
+    report(f"timm {name}: licence {licence}; source {source}")
     with _fetching("timm", name, source):
         state = dict(timm.create_model(name, pretrained=True).state_dict())
     names = cfg.get("label_names") or ()

@@ -212,13 +212,13 @@ def _evidence(
     maps = _maps(project, model, feed, labels, rows, where, organs)
     for row, score in zip(rows, maps, strict=True):
         case = labels.cases[row]
-        told = stages.read_present(project.folder, "cam", classifier_run, case.id)
+        present = stages.read_present(project.folder, "cam", classifier_run, case.id)
         none = np.full(len(labels.findings), 0.5)
         each = evidence.evidence(
             project,
             case,
             labels.findings,
-            classifier=none if told is None else told,
+            classifier=none if present is None else present,
             score=score,
             run=run,
             structures=structures,

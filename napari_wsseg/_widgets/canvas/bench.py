@@ -233,7 +233,7 @@ class Workbench(QObject):
 
     def decide(self, verdict: Verdict) -> None:
         """Enter a verdict, with what the review panel notes, and go on."""
-        if not self._has_seen(verdict, whole=True):
+        if not self._has_seen(verdict, of_film=True):
             return
         confidence, comment = self.note()
         if self.session.decide(verdict, confidence=confidence, comment=comment):
@@ -243,7 +243,7 @@ class Workbench(QObject):
     def decide_finding(self, verdict: Verdict) -> None:
         """Enter a verdict on the current finding alone, and stay on the film."""
         finding = self.session.looking.finding
-        if finding is not None and self._has_seen(verdict, whole=False):
+        if finding is not None and self._has_seen(verdict, of_film=False):
             self.session.decide(verdict, finding=finding.name)
 
     def set_label(self, value: int | None) -> None:
@@ -252,9 +252,9 @@ class Workbench(QObject):
         if finding is not None:
             self.session.set_label(finding.name, value)
 
-    def _has_seen(self, verdict: Verdict, *, whole: bool) -> bool:
+    def _has_seen(self, verdict: Verdict, *, of_film: bool) -> bool:
         """Whether a verdict is about what the reader has seen; else say why not."""
-        why = self.sight.refusal(verdict, whole=whole)
+        why = self.sight.refusal(verdict, of_film=of_film)
         if why:
             self.session.message.emit(why)
         return not why

@@ -170,18 +170,18 @@ def upload(viewer: Viewer, layers: list[Layer]) -> None:
 def hear_visibility(viewer: Viewer, layer: Layer) -> list[Callable[..., object]]:
     """Return what of the canvas hears that a layer is shown or hidden."""
     canvas = canvas_of(viewer)
-    whole = getattr(canvas, "_update_scenegraph", None)
+    update_all = getattr(canvas, "_update_scenegraph", None)
     overlay = getattr(canvas, "_overlay_callbacks", {}).get(layer)
-    return [each for each in (whole, overlay) if each is not None]
+    return [each for each in (update_all, overlay) if each is not None]
 
 
 def arrange(viewer: Viewer) -> None:
     """Let the canvas arrange its scene anew."""
     canvas, lay_out = canvas_of(viewer), "_update_overlay_canvas_positions"
-    whole = getattr(canvas, "_update_scenegraph", _nothing)
+    update_all = getattr(canvas, "_update_scenegraph", _nothing)
     # The scale bar and its like it would lay out anew for each layer there is.
     with _without(canvas, lay_out) as can:
-        whole()
+        update_all()
     if can:
         getattr(canvas, lay_out)()
 

@@ -88,12 +88,12 @@ class Sight(QObject):
         shown = painted is not None and self._clock() - painted >= floor
         return shown or not floor
 
-    def refusal(self, verdict: Verdict, *, whole: bool) -> str:
+    def refusal(self, verdict: Verdict, *, of_film: bool) -> str:
         """Return why a verdict given now does not count, empty if it does.
 
         Parameters
         ----------
-        whole
+        of_film
             It is on the film, which takes one, rather than on one of its findings.
         """
         floor = self._session.seen_seconds
@@ -109,7 +109,7 @@ class Sight(QObject):
                 f"Nothing decided: shown for {max(seen, 0):.1f} s, a verdict counts "
                 f"from {floor:g} s on"
             )
-        return self._too_soon(verdict, floor) if whole and self._given else ""
+        return self._too_soon(verdict, floor) if of_film and self._given else ""
 
     def _too_soon(self, verdict: Verdict, floor: float) -> str:
         """Tell a change of mind from a burst of keys that ran past the last film."""

@@ -39,22 +39,22 @@ def _column(column: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def plan_text(said: Mapping[str, Any]) -> str:
+def plan_text(plan: Mapping[str, Any]) -> str:
     """Return what is known before films have been read."""
-    hidden = said.get("names_hidden")
+    hidden = plan.get("names_hidden")
     names = (
         "Film names are <b>hidden</b>: the project has other ones; a key file outside "
         "knows them."
         if hidden
         else "Film names are <b>kept</b> in the project as they are."
     )
-    counted = _counted(said.get("summary") or {}, "to be read")
-    return counted + f"<p>{names}</p>" + _left_out(said)
+    counted = _counted(plan.get("summary") or {}, "to be read")
+    return counted + f"<p>{names}</p>" + _left_out(plan)
 
 
-def end_text(said: Mapping[str, Any]) -> str:
+def end_text(end: Mapping[str, Any]) -> str:
     """Return what a dry run or an import found once every film was read."""
-    return _counted(said.get("summary") or {}, "can be imported") + _left_out(said)
+    return _counted(end.get("summary") or {}, "can be imported") + _left_out(end)
 
 
 def archive_text(address: str, folder: str) -> str:
@@ -98,10 +98,10 @@ def _counted(summary: Mapping[str, Any], what: str) -> str:
     )
 
 
-def _left_out(said: Mapping[str, Any]) -> str:
-    rejected = said.get("rejected") or []
+def _left_out(event: Mapping[str, Any]) -> str:
+    rejected = event.get("rejected") or []
     text = ""
-    if warnings := said.get("warnings"):
+    if warnings := event.get("warnings"):
         text += _titled("Worth a look", _listed(escape(each) for each in warnings))
     if rejected:
         shown = [

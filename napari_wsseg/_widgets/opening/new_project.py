@@ -169,16 +169,16 @@ class NewProject(QDialog):
     def _show(self, text: str) -> None:
         self.preview.setHtml(text + self._columns)
 
-    def _on_looked(self, said: dict[str, Any]) -> None:
-        if said.get("event") == "columns":
-            self._columns = _import_preview.columns_text(said["columns"])
-        elif said.get("event") == "plan":
-            self._show(_import_preview.plan_text(said))
-        elif said.get("event") == "failed":
-            self._show(_import_preview.failed_text(str(said["message"])))
-        elif is_end(said):
-            self._show(_import_preview.end_text(said))
-        self._on_progress(said, "Checking")
+    def _on_looked(self, event: dict[str, Any]) -> None:
+        if event.get("event") == "columns":
+            self._columns = _import_preview.columns_text(event["columns"])
+        elif event.get("event") == "plan":
+            self._show(_import_preview.plan_text(event))
+        elif event.get("event") == "failed":
+            self._show(_import_preview.failed_text(str(event["message"])))
+        elif is_end(event):
+            self._show(_import_preview.end_text(event))
+        self._on_progress(event, "Checking")
 
     # Making -------------------------------------------------------------------------
 
@@ -193,24 +193,24 @@ class NewProject(QDialog):
         self._making.run(request.command(dry_run=False))
         self._refresh()
 
-    def _on_made(self, said: dict[str, Any]) -> None:
-        self._on_progress(said, "Importing")
-        if said.get("event") == "failed":
-            self._show(_import_preview.failed_text(str(said["message"])))
+    def _on_made(self, event: dict[str, Any]) -> None:
+        self._on_progress(event, "Importing")
+        if event.get("event") == "failed":
+            self._show(_import_preview.failed_text(str(event["message"])))
             self.status.setText("Nothing was made. What was read is kept.")
-        elif said.get("status") == "done":
-            self.made.emit(Path(said["project"]))
+        elif event.get("status") == "done":
+            self.made.emit(Path(event["project"]))
             self.accept()
 
-    def _on_progress(self, said: dict[str, Any], what: str) -> None:
-        if said.get("event") == "progress":
-            step, total = said["step"], said["total"]
+    def _on_progress(self, event: dict[str, Any], what: str) -> None:
+        if event.get("event") == "progress":
+            step, total = event["step"], event["total"]
             self.bar.setRange(0, total)
             self.bar.setValue(step)
-            self.status.setText(f"{what}: {said['message']}, {step} of {total}")
-        elif is_end(said):
+            self.status.setText(f"{what}: {event['message']}, {step} of {total}")
+        elif is_end(event):
             self.status.setText("")
-        if is_end(said) or said.get("event") == "plan":
+        if is_end(event) or event.get("event") == "plan":
             self._refresh()
 
     def reject(self) -> None:

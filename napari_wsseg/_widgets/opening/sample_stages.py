@@ -46,10 +46,10 @@ def requests(project: Path) -> list[Request]:
 def missing(project: Path) -> list[Request]:
     """Return what of it is not there yet."""
     done = [info for info in runs.listing(project) if info.state == "done"]
-    whole = sum(info.recipe == "segmentation" for info in done)
+    complete = sum(info.recipe == "segmentation" for info in done)
     swept = sum(info.recipe == "chexseg" for info in done)
     first, second, sweep = requests(project)
-    wanted = [first, second][min(whole, 2) :]
+    wanted = [first, second][min(complete, 2) :]
     return wanted if swept >= 3 else [*wanted, sweep]
 
 

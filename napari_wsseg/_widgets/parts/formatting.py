@@ -63,8 +63,8 @@ SIGNS = {
 def metric_name(name: str) -> str:
     """Return ``val_pos_iou`` as ``val IoU``."""
     plain = name.removeprefix("val_")
-    spoken = _NAMES.get(plain, plain.replace("_", " "))
-    return f"val {spoken}" if name.startswith("val_") else spoken
+    title = _NAMES.get(plain, plain.replace("_", " "))
+    return f"val {title}" if name.startswith("val_") else title
 
 
 def telling(metrics: Mapping[str, Any]) -> str | None:

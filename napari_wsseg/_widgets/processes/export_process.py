@@ -116,7 +116,7 @@ def _as_record(found: Any) -> dict[str, Any]:
 def _as_answers(found: Any) -> dict[str, Any]:
     """Return what an archive answered, or would be sent, as a record."""
     refused = [
-        f"{one.name}: {one.answer.words}"
+        f"{one.name}: {one.answer.message}"
         for one in found.sent
         if one.answer is not None and one.answer.status == "refused"
     ]

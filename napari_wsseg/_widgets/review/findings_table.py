@@ -194,17 +194,19 @@ class FindingsTable(QWidget):
                 continue
             annotated = finding.name in drawn  # what is not has no pixels to count
             pixels = int(np.count_nonzero(masks[finding.name])) if annotated else 0
-            words = state(self.session, finding.name, states)
+            state_text = state(self.session, finding.name, states)
             size = area(pixels, case.spacing_mm) if pixels else "empty"
             short = _short_area(pixels, case.spacing_mm) if pixels else size
             texts = (
-                f"{_SIGNS[words]} {short if annotated else words}" if words else "—",
+                f"{_SIGNS[state_text]} {short if annotated else state_text}"
+                if state_text
+                else "—",
                 self._label(case, finding.name),
             )
-            tip = f"{words}: {size}" if annotated else words
+            tip = f"{state_text}: {size}" if annotated else state_text
             mask = self.table.item(row, 1)
             tip = tip or "Nothing drawn and nothing offered"
-            tip = "\n".join(filter(None, (tip, _BY_ACCEPT.get(words))))
+            tip = "\n".join(filter(None, (tip, _BY_ACCEPT.get(state_text))))
             if mask is not None and mask.toolTip() != tip:
                 mask.setToolTip(tip)
             for column, text in enumerate(texts, 1):

@@ -55,7 +55,7 @@ def _share(share: float) -> str:
         return "none of the"
     if share > 0.9:
         return "nearly every one of the"
-    for of in range(2, 21):
-        if abs(share - 1 / of) <= 0.15 / of:
-            return f"one in {of}"
+    for count in range(2, 21):
+        if abs(share - 1 / count) <= 0.15 / count:
+            return f"one in {count}"
     return f"{share:.0%} of"

@@ -148,7 +148,7 @@ class _Plot:
         self.label.setTextFormat(Qt.TextFormat.RichText)
         self.label.setWordWrap(True)
         self.label.setToolTip(tooltip)
-        self.said = ""
+        self.text = ""
         self.colours: tuple[QColor, QColor] | None = None
         self._palette = colours(True)
         self.canvas = still_plot(104)
@@ -181,10 +181,10 @@ class _Plot:
             value = format_metric(series.values[-1])
             patch = f'<span style="color:{colour}">■</span>'
             texts.append(f"{patch}&nbsp;{metric_name(name)} {value}")
-        said = "&nbsp;&nbsp; ".join(texts)
-        if said != self.said:
-            self.said = said
-            self.label.setText(said)
+        text = "&nbsp;&nbsp; ".join(texts)
+        if text != self.text:
+            self.text = text
+            self.label.setText(text)
 
     def _draw_line(self, name: str, series: _Series, colour: str) -> None:
         if name not in self._lines:

@@ -77,7 +77,7 @@ class Watch(QWidget):
         # panel costs one of the whole window.
         self._news = QTimer(self, interval=SOONEST_MS, singleShot=True)
         self._news.timeout.connect(self._update)
-        self._words_next = True
+        self._text_next = True
 
     def follow(self, job: Job) -> None:
         """Show a job from now on, with all that it has said so far."""
@@ -131,8 +131,8 @@ class Watch(QWidget):
         """Bring the words, or else a plot, up to what is known."""
         # Behind the drawing: what is posted comes before a timer.
         QTimer.singleShot(1, partial(self._pace, time.perf_counter()))
-        self._words_next = not self._words_next
-        if self._words_next:
+        self._text_next = not self._text_next
+        if self._text_next:
             self.curves.draw_next()
         else:
             self._clock.start()
@@ -206,9 +206,9 @@ def _situation(job: Job, step: Step | None) -> str:
         case "running":
             if step is None:
                 return f"{name}: preparing … ({passed})"
-            of = f" {step.step:,} of {step.total:,}" if step.total else ""
+            steps = f" {step.step:,} of {step.total:,}" if step.total else ""
             place = f" ({step.place})" if step.place else ""
-            return f"{name}{place}: {step.message}{of}\n{passed} so far{_left(step)}"
+            return f"{name}{place}: {step.message}{steps}\n{passed} so far{_left(step)}"
     return f"{name}: {_formatting.state(job.state)}"
 
 

@@ -84,7 +84,7 @@ class WorklistModel(QAbstractTableModel):
         self.filter = "All"
         #: Returns the colour of films that are decided on.
         self.quiet: Callable[[], str] = lambda: "#78808b"
-        self.words = ""
+        self.terms = ""
         self.order = reading_order.NAME
         self.scores: Mapping[str, float] = {}
         #: Places in an order of `reading_order.NEXT`, which no column shows.
@@ -246,8 +246,8 @@ class WorklistModel(QAbstractTableModel):
             passing = reading.shuffled(session.reader)
         if self.filter != "All":
             passing = passing[self._chosen()[passing]]
-        if words := self.words.split():
-            passing = passing[self._found(words)[passing]]
+        if terms := self.terms.split():
+            passing = passing[self._found(terms)[passing]]
         return passing
 
     def _chosen(self) -> NDArray[np.bool_]:
@@ -262,18 +262,18 @@ class WorklistModel(QAbstractTableModel):
             return reading.cases.among(c for c, far in apart if far > 1 - SAME_DICE)
         return _PASSES[self.filter][reading.statuses()]
 
-    def _found(self, words: Sequence[str]) -> NDArray[np.bool_]:
+    def _found(self, terms: Sequence[str]) -> NDArray[np.bool_]:
         """Return which cases hold every word; findings only where they are shown."""
         session, project = self.session, self.session.project
         cases = session.list.cases
         if project is None:
             return np.zeros(len(cases), bool)
         if not session.labels_hidden:
-            return cases.among_numbers(project.search_numbers(words))
+            return cases.among_numbers(project.search_numbers(terms))
         # Labels that this reader gave herself are hers to look for.
         own = project.labels.own(session.reader)
         found = np.ones(len(cases), bool)
-        for word in words:
+        for word in terms:
             named = cases.among(
                 case_id
                 for case_id, labels in own.items()

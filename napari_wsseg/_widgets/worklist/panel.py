@@ -195,7 +195,7 @@ class Worklist(QWidget):
     def _filter(self) -> None:
         chip = self.chips.checkedButton()
         self.model.filter = chip.text() if chip else "All"
-        self.model.words = self.search.text().strip()
+        self.model.terms = self.search.text().strip()
         self.model.refresh()
         nothing = not self.model.shown
         self.table.setVisible(not nothing)

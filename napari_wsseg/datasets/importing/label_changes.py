@@ -95,11 +95,11 @@ def preview(project: Project, path: Path) -> Preview:
         raise DataError(
             f"{path}: no line fits a film of this project ({first[0]}: {first[1]})"
         )
-    said = list(_said(project, table, films, columns))
-    changes = tuple(change for change in said if change.before != change.after)
+    listed = list(_said(project, table, films, columns))
+    changes = tuple(change for change in listed if change.before != change.after)
     return Preview(
         changes,
-        len(said) - len(changes),
+        len(listed) - len(changes),
         tuple(f"{image}: {why}" for image, why in reasons.items()),
         (
             (f"not findings of this project, left aside: {', '.join(strange)}",)

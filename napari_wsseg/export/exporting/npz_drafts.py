@@ -76,15 +76,17 @@ def _channels(
         stack = stack[:, 0]
     if stack.ndim == 2:
         stack = stack[None]
-    said = list(outputs)
-    if not said and len(stack) in (len(names), len(names) + 1):
-        said = [*["-"] * (len(stack) - len(names)), *names]
-    if len(said) != len(stack):
+    channels = list(outputs)
+    if not channels and len(stack) in (len(names), len(names) + 1):
+        channels = [*["-"] * (len(stack) - len(names)), *names]
+    if len(channels) != len(stack):
         raise DataError(
-            f"{path}: {len(stack)} channels, {len(said) or len(names)} findings; say "
-            "what each channel is with --findings=A,B,… (- for one that is not wanted)"
+            f"{path}: {len(stack)} channels, {len(channels) or len(names)} findings; "
+            "say what each channel is with --findings=A,B,… (- for one that is not "
+            "wanted)"
         )
-    return {name: one for name, one in zip(said, stack, strict=True) if name != "-"}
+    named = zip(channels, stack, strict=True)
+    return {name: one for name, one in named if name != "-"}
 
 
 def _plane(

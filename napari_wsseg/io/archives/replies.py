@@ -77,7 +77,7 @@ class Answer:
 
     uid: str
     status: Status
-    words: str = ""
+    message: str = ""
 
 
 def check_whole(header: Any, uid: str) -> None:

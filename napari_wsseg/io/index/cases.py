@@ -237,10 +237,12 @@ def set_labels(
 def set_paths(database: Database, paths: Mapping[str, str]) -> None:
     """Give cases other paths, by case id; two may swap theirs."""
     with database.transaction():
-        for tag, of in (("?", str), ("", paths.__getitem__)):
+        for tag, path_of_case in (("?", str), ("", paths.__getitem__)):
             for case_id in paths:
                 database.run(
-                    "UPDATE cases SET path = ? WHERE id = ?", tag + of(case_id), case_id
+                    "UPDATE cases SET path = ? WHERE id = ?",
+                    tag + path_of_case(case_id),
+                    case_id,
                 )
 
 

@@ -38,7 +38,7 @@ def lines(
     title: str,
     across: str,
     ticks: Sequence[tuple[float, str]],
-    of: Sequence[PlotLine],
+    curves: Sequence[PlotLine],
 ) -> bytes:
     """Return a PNG of curves, each point with a bar of ± its spread.
 
@@ -48,13 +48,13 @@ def lines(
         Above the curves, and below the horizontal axis.
     ticks
         Places on the horizontal axis, and what is written under them.
-    of
+    curves
         The curves; all share the axes.
     """
     sheet = Image.new("RGB", (WIDTH * _FINE, HEIGHT * _FINE), "white")
-    pen = _Pen(sheet, [place for place, _ in ticks], _ceiling(of))
+    pen = _Pen(sheet, [place for place, _ in ticks], _ceiling(curves))
     pen.axes(title, across, ticks)
-    for number, line in enumerate(of):
+    for number, line in enumerate(curves):
         pen.line(line, number)
     data = io.BytesIO()
     sheet.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).save(
@@ -166,7 +166,9 @@ class _Pen:
         self._draw.text((x * _FINE, y * _FINE), text, fill="#222222", font=self._font)
 
 
-def _ceiling(of: Sequence[PlotLine]) -> float:
+def _ceiling(curves: Sequence[PlotLine]) -> float:
     """Return where the vertical axis ends: a tenth above all points, at most 1."""
-    highest = max((m + (s or 0) for line in of for _, m, s in line.points), default=1.0)
+    highest = max(
+        (m + (s or 0) for line in curves for _, m, s in line.points), default=1.0
+    )
     return min(1.0, max(0.1, -(-highest * 10 // 1) / 10))

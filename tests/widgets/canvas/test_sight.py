@@ -171,8 +171,8 @@ def test_presses_that_waited_while_the_window_was_busy_are_dropped(
         xdotool("key", "--delay", 20, "a").wait()
         time.sleep(FLOOR + 0.3)
 
-    said: list[str] = []
-    bench.session.message.connect(said.append)
+    messages: list[str] = []
+    bench.session.message.connect(messages.append)
     wait(qtbot, xdotool("key", "a"))
     assert check(bench, place, order, qtbot) == 1
     bench.session.step(1)
@@ -181,7 +181,7 @@ def test_presses_that_waited_while_the_window_was_busy_are_dropped(
     freeze()
     qtbot.wait(500)
     assert check(bench, place, order, qtbot) == 1
-    assert any("a verdict counts from 0.5 s on" in text for text in said)
+    assert any("a verdict counts from 0.5 s on" in text for text in messages)
 
 
 def test_clicks_on_a_verdict_in_a_burst_decide_only_what_was_seen(
@@ -233,4 +233,4 @@ def test_how_long_a_film_must_be_shown_is_set_in_the_project(
     )
     bench = open_bench(place)
     sight: Sight = bench.sight
-    assert sight.refusal("accept", whole=True) == ""
+    assert sight.refusal("accept", of_film=True) == ""

@@ -98,7 +98,7 @@ def test_an_export_can_be_cancelled(
 
 
 def test_burnt_in_names_are_warned_of_first(qtbot: QtBot, session: Session) -> None:
-    said = {
+    stated = {
         "files": 2,
         "existing": 1,
         "cases": 2,
@@ -107,7 +107,7 @@ def test_burnt_in_names_are_warned_of_first(qtbot: QtBot, session: Session) -> N
         "lost": [f"film{n}" for n in range(9)],
         "skipped": [],
     }
-    text = _preview_text.preview(said, opened(qtbot, session).palette())
+    text = _preview_text.preview(stated, opened(qtbot, session).palette())
     assert text.index("Look first") < text.index("Not kept by this format")
     assert "&lt;b&gt;" in text, "names are no markup"
     assert "… and 3 more" in text

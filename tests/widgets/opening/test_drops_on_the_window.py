@@ -114,13 +114,13 @@ def test_a_foreign_file_is_left_alone(
     viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages: list[str] = []
-    said = lambda kind, error, trace: messages.append(kind.__name__)  # noqa: E731
-    monkeypatch.setattr(sys, "excepthook", said)
+    hook = lambda kind, error, trace: messages.append(kind.__name__)  # noqa: E731
+    monkeypatch.setattr(sys, "excepthook", hook)
     (tmp_path / "package.json").write_text('{"name": "package", "version": 1}')
     try:
         drop(viewer, tmp_path / "package.json")
     except ReaderPluginError as refused:  # PySide6 hands it to who sent the event.
-        said(type(refused), refused, None)
+        hook(type(refused), refused, None)
     assert len(viewer.layers) == 0
     assert messages == ["ReaderPluginError"]
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):

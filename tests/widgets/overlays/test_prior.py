@@ -30,8 +30,8 @@ def test_an_earlier_film_is_shown_beside_and_left_again(
     taken = [(ids[2], "p", "1"), (ids[1], "p", "2"), (ids[0], "p", "3")]
     follow_ups.write(place, taken)
     bench = open_bench(place)
-    said: list[str] = []
-    bench.session.message.connect(said.append)
+    messages: list[str] = []
+    bench.session.message.connect(messages.append)
     QTest.keyClick(bench.canvas(), Qt.Key.Key_F8)
     view = commands_of(bench.viewer).prior
     assert view is not None
@@ -48,7 +48,7 @@ def test_an_earlier_film_is_shown_beside_and_left_again(
     qtbot.waitUntil(lambda: bench.session.case.id == ids[3])
     assert not view.isVisible(), "it is of the film that was left"
     view.toggle()
-    assert said[-1] == NONE_KNOWN
+    assert messages[-1] == NONE_KNOWN
 
 
 def test_the_magnifier_shows_the_films_own_pixels_however_the_view_is_turned(

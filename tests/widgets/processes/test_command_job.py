@@ -37,9 +37,9 @@ print(json.dumps({"status": "done", "seen": seen}), flush=True)
 def test_a_job_begins_when_the_stopped_one_has_tidied_up(
     tmp_path: Path, qtbot: Any, changes_of_mind: int
 ) -> None:
-    place, said = tmp_path / "shared", []
+    place, events = tmp_path / "shared", []
     job = CommandJob()
-    job.reported.connect(said.append)
+    job.reported.connect(events.append)
     job.run([sys.executable, "-c", TIDIES_UP, str(place)])
     qtbot.waitUntil(lambda: place.is_file() and place.read_text() == "at work")
     job.stop()
@@ -48,7 +48,7 @@ def test_a_job_begins_when_the_stopped_one_has_tidied_up(
         job.stop()
     job.run([sys.executable, "-c", LOOKS, str(place)])
     qtbot.waitUntil(lambda: not job.busy, timeout=20_000)
-    assert said == [{"status": "done", "seen": "tidied up"}]
+    assert events == [{"status": "done", "seen": "tidied up"}]
     assert not (tmp_path / "never").exists()
 
 

@@ -45,7 +45,7 @@ class Watched:
         job.reported.connect(self.events.extend)
         job.ended.connect(self.ends.append)
 
-    def of(self, kind: type) -> list[Event]:
+    def events_of(self, kind: type) -> list[Event]:
         return [event for event in self.events if isinstance(event, kind)]
 
 
@@ -81,7 +81,7 @@ def test_a_training_that_is_done_says_so_with_its_figures(
     end = finished(qtbot, watched)
     assert (end.state, end.run) == ("done", RUN)
     assert end.metrics["auroc"] == pytest.approx(0.91)
-    steps = watched.of(Step)
+    steps = watched.events_of(Step)
     assert [s.step for s in steps if "loss" in s.metrics] == list(range(1, 11))
 
 
@@ -119,10 +119,10 @@ def test_garbage_is_kept_for_the_log_and_harms_nothing(
 ) -> None:
     watched = start("garbage")
     assert finished(qtbot, watched).state == "done"
-    noise = [event.text for event in watched.of(Noise)]
+    noise = [event.text for event in watched.events_of(Noise)]
     assert any("not text" in text for text in noise)
     assert all(len(text) <= 2000 for text in noise)
-    (step,) = watched.of(Step)
+    (step,) = watched.events_of(Step)
     assert step.metrics == {"dice": 0.5}, "a loss that is no number is not drawn"
 
 
@@ -141,7 +141,7 @@ def test_stop_answers_at_once_and_the_run_saves_and_ends(
     qtbot: QtBot, start: Start, tmp_path: Path
 ) -> None:
     watched = start("slow")
-    qtbot.waitUntil(lambda: bool(watched.of(Step)), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(watched.events_of(Step)), timeout=10_000)
     before = time.monotonic()
     watched.job.stop()
     assert time.monotonic() - before < 0.05
@@ -163,7 +163,7 @@ def test_force_is_offered_after_a_while_to_a_process_that_does_not_heed_stop(
     qtbot: QtBot, start: Start
 ) -> None:
     watched = start("deaf")
-    qtbot.waitUntil(lambda: bool(watched.of(Step)), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(watched.events_of(Step)), timeout=10_000)
     watched.job.stop()
     assert not watched.job.can_force
     qtbot.waitUntil(lambda: watched.job.can_force, timeout=3000)
@@ -178,8 +178,8 @@ def test_a_process_that_stays_after_its_last_word_is_ended_and_counts_as_done(
 
 
 def loader_pid(qtbot: QtBot, watched: Watched) -> int:
-    qtbot.waitUntil(lambda: bool(watched.of(Step)), timeout=10_000)
-    (step,) = watched.of(Step)
+    qtbot.waitUntil(lambda: bool(watched.events_of(Step)), timeout=10_000)
+    (step,) = watched.events_of(Step)
     assert isinstance(step, Step)
     return int(step.message)
 
@@ -225,7 +225,7 @@ def test_a_worker_that_is_told_to_quit_takes_its_process_along(
     qtbot: QtBot, start: Start
 ) -> None:
     watched = start("slow")
-    qtbot.waitUntil(lambda: bool(watched.of(Step)), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(watched.events_of(Step)), timeout=10_000)
     watched.job._worker.quit()
     assert finished(qtbot, watched).state == "lost"
 
@@ -250,7 +250,7 @@ def test_the_window_stays_responsive_while_the_process_floods(
     qtbot.waitUntil(lambda: bool(watched.ends), timeout=30_000)
     timer.stop()
     assert watched.ends[0].state == "done"
-    steps = watched.of(Step)
+    steps = watched.events_of(Step)
     assert steps[-1].step == 19_999
     assert len(steps) < 4000, "20,000 points are thinned before they are drawn"
     gaps.sort()

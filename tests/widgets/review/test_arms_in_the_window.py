@@ -27,10 +27,10 @@ def test_what_is_offered_and_what_is_kept_in_an_arm(
     offered = {} if arm == "blank" else {"cam": RUN}
     assert session.opened.shown.runs == offered
     assert bool(session.candidates()) == bool(offered)
-    said: list[str] = []
-    session.message.connect(said.append)
+    messages: list[str] = []
+    session.message.connect(messages.append)
     commands_of(bench.viewer).take_best()
-    assert bool(said) == (arm == "blank")
+    assert bool(messages) == (arm == "blank")
     clock = Clock()
     monkeypatch.setattr(session.work, "_clock", clock)
     session.work.turn(session.case.id, "effusion")

@@ -49,7 +49,7 @@ def test_a_second_line_is_laid_against_the_first_and_a_third_begins_anew(
     bench: Workbench,
 ) -> None:
     bench.take_ruler()
-    said = []
+    messages = []
     for across in (20.0, 40.0, 20.0):
         event = SimpleNamespace(type="mouse_press", position=(30.0, 10.0))
         hand = bench.ruler._dragged(bench.viewer, event)
@@ -58,10 +58,10 @@ def test_a_second_line_is_laid_against_the_first_and_a_third_begins_anew(
         next(hand)
         event.type = "mouse_release"
         assert next(hand, None) is None
-        said.append(bench.ruler.words)
-    assert "ratio" not in said[0]
-    assert said[1] == "40 px · ratio 0.50 · 0°"
-    assert "ratio" not in said[2]
+        messages.append(bench.ruler.text)
+    assert "ratio" not in messages[0]
+    assert messages[1] == "40 px · ratio 0.50 · 0°"
+    assert "ratio" not in messages[2]
     layer = next(one for one in bench.viewer.layers if one.name == "Ruler")
     assert any(np.allclose(colour[:3], 0) for colour in layer.edge_color)
 

@@ -326,8 +326,8 @@ def test_the_ruler_measures_and_leaves_the_masks_alone(bench: Workbench) -> None
     QTest.keyClick(canvas(bench), Qt.Key.Key_8)
     assert bench.ruler.active
     drag(canvas(bench), (0.45, 0.5), (0.5, 0.5), (0.55, 0.5))
-    assert bench.ruler.words.endswith(" px"), "no spacing is known of these films"
-    assert int(bench.ruler.words.split()[0]) > 3
+    assert bench.ruler.text.endswith(" px"), "no spacing is known of these films"
+    assert int(bench.ruler.text.split()[0]) > 3
     layer = bench.viewer.layers["Ruler"]
     assert len(layer.data) == 3, "a dark line, the line on it, a ground for its words"
     QTest.keyClick(canvas(bench), Qt.Key.Key_8)

@@ -84,10 +84,13 @@ def test_on_a_low_screen_names_are_whole_and_the_stages_in_sight(
 
     def is_whole(name: str) -> bool:
         row, room = review.findings.row_of[name], table.columnWidth(0) - 54
-        words = table.item(row, 0).text().split()
+        parts_of_name = table.item(row, 0).text().split()
         lines = table.rowHeight(row) // metrics.lineSpacing()
-        wide = metrics.horizontalAdvance(" ".join(words)) > room
-        return max(map(metrics.horizontalAdvance, words)) <= room and lines >= 1 + wide
+        wide = metrics.horizontalAdvance(" ".join(parts_of_name)) > room
+        return (
+            max(map(metrics.horizontalAdvance, parts_of_name)) <= room
+            and lines >= 1 + wide
+        )
 
     for name in ("ground_glass_opacities", "central_venous_catheter"):
         qtbot.waitUntil(lambda one=name: is_whole(one), timeout=5000)

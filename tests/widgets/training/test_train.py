@@ -648,7 +648,7 @@ def test_a_sweep_is_started_drawn_as_it_fills_and_gone_on_with(
 
 
 @pytest.mark.parametrize(
-    ("state", "begun", "done", "name", "said"),
+    ("state", "begun", "done", "name", "message"),
     [
         ("failed", False, 0, "", "Once this is mended, press “Start sweep”"),
         ("failed", True, 0, "", "at p = 0.2 failed: too large\nIt was the first"),
@@ -659,12 +659,12 @@ def test_a_sweep_is_started_drawn_as_it_fills_and_gone_on_with(
     ],
 )
 def test_a_sweep_that_ended_says_what_failed_and_what_to_do(
-    tmp_path: Path, state: EndState, begun: bool, done: int, name: str, said: str
+    tmp_path: Path, state: EndState, begun: bool, done: int, name: str, message: str
 ) -> None:
     sweep = Sweep("p", ("0.2", "0.8"), 2, name)
     request, end = Request(tmp_path, "chexseg", sweep=sweep), Ended(state, "too large")
     verdict = judge(end, request, {"chexseg": "run"} if begun else {}, None, 0, done)
-    assert said in verdict.text
+    assert message in verdict.text
     assert ("“Go on”" in verdict.text) == (done > 0 or bool(name))
 
 

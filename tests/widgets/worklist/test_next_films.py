@@ -41,12 +41,12 @@ def test_why_films_come_by_chance_is_said(
     open_bench: Any, tmp_path: Path, qtbot: Any
 ) -> None:
     bench = open_bench(noise_project.make_project(tmp_path))
-    said: list[str] = []
-    bench.session.message.connect(said.append)
+    messages: list[str] = []
+    bench.session.message.connect(messages.append)
     worklist = bench.main_window.findChild(Worklist)
     worklist.order.setCurrentText("Next: stages disagree")
-    qtbot.waitUntil(lambda: bool(said), timeout=9000)
-    assert "by chance" in said[-1]
+    qtbot.waitUntil(lambda: bool(messages), timeout=9000)
+    assert "by chance" in messages[-1]
 
 
 def test_who_reads_in_a_study_is_offered_no_order(open_bench: Any, place: Path) -> None:

@@ -73,7 +73,7 @@ def test_five_thousand_films_open_filter_and_order_quickly(long_list: Path) -> N
     model.scores = dict.fromkeys(session.list.cases, 0.5)
     for order in reading_order.ORDERS:
         for chip in FILTERS:
-            model.order, model.filter, model.words = order, chip, "effusion 00"
+            model.order, model.filter, model.terms = order, chip, "effusion 00"
             assert seconds(model.refresh, 3) < 60 * once, f"{order}, {chip}"
     session.close()
 

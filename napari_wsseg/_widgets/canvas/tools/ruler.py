@@ -50,7 +50,7 @@ class Ruler(QObject):
         super().__init__(parent)
         self.viewer, self.session, self.layers = viewer, session, layers
         self.active = False
-        self.words = ""
+        self.text = ""
         self._layer: Shapes | None = None
         self._hand: Layer | None = None
         self._before: Line | None = None
@@ -74,14 +74,14 @@ class Ruler(QObject):
                 hand.mouse_pan = False
         self._hand = hand
         self.viewer.mouse_drag_callbacks.append(self._dragged)
-        self.active, self.words = True, "drag to measure"
+        self.active, self.text = True, "drag to measure"
         self.changed.emit()
 
     def put_down(self) -> None:
         """Take the line away; the mouse moves the film again."""
         if not self.active:
             return
-        self.active, self.words = False, ""
+        self.active, self.text = False, ""
         hand, self._hand = self._hand, None
         self.viewer.mouse_drag_callbacks.remove(self._dragged)
         with self.layers.quietly():
@@ -100,9 +100,9 @@ class Ruler(QObject):
         if opened is None or layer is None:
             return
         self._line = start, end
-        self.words = distance(start, end, opened.radiograph)
+        self.text = distance(start, end, opened.radiograph)
         if self._before is not None:
-            self.words += f" · {compared(self._before, self._line)}"
+            self.text += f" · {compared(self._before, self._line)}"
         self._draw(layer)
         self.changed.emit()
 
@@ -114,13 +114,13 @@ class Ruler(QObject):
         for colour, width in (("black", _RIM), (_COLOUR, _LINE)):
             layer.add_lines(lines, edge_color=colour, edge_width=width / zoom)
         middle = lines[-1].mean(0) - (1.5 * _TALL / zoom, 0)
-        half = np.array([_TALL, _LETTER * len(self.words)]) / 2 / zoom
+        half = np.array([_TALL, _LETTER * len(self.text)]) / 2 / zoom
         corners = [(-1, -1), (-1, 1), (1, 1), (1, -1)]
         ground = np.array([middle + half * corner for corner in corners])
         layer.add_polygons([ground], face_color="black", edge_width=0)
-        layer.features = {"words": [*[""] * (2 * len(lines)), self.words]}
+        layer.features = {"text": [*[""] * (2 * len(lines)), self.text]}
         layer.text = {
-            "string": "{words}",
+            "string": "{text}",
             "color": {"constant": _COLOUR},
             "size": 14,
             "anchor": "center",
