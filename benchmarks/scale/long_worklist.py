@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.window_table import Table, Window
+from benchmarks.window.hands import Window
+from benchmarks.window.timing import Table
 
 FILMS = 5000
 FINDINGS = ("effusion", "nodule", "pneumothorax")
