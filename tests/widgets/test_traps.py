@@ -29,7 +29,7 @@ Findings that overlap are flattened
     datasets/test_folder.py::test_overlapping_findings_of_real_films_stay_apart
     export/test_export_contract.py::test_masks_come_back_to_the_pixel
 The share of expert films is not the one asked for
-    widgets/training/test_train.py::test_the_realised_share_is_exact
+    widgets/training/test_before_training.py::test_the_realised_share_is_exact
     trainers/test_samplers.py::test_the_share_over_many_batches_is_p_to_half_a_film
 Work is lost because nobody pressed Save
     widgets/test_window.py::test_a_mouse_stroke_is_painted_and_on_disk
@@ -48,14 +48,16 @@ Undo is missing or takes back too much
     widgets/canvas/test_editing.py::test_every_action_is_one_undo_step_and_saved
     promises/test_grow.py::test_a_proposal_is_taken_by_enter_as_one_step
 Memory runs out and the program is unusable afterwards
-    widgets/training/test_train.py::test_out_of_memory_is_told_with_its_remedy
+    widgets/training/test_training_jobs.py::test_out_of_memory_is_told_with_its_remedy
 Stop does nothing
-    widgets/training/test_train.py::test_stop_is_answered_at_once_and_ends_in_stopped
-    widgets/training/test_train.py::test_force_stop_appears_when_stop_is_not_heeded
+    widgets/training/test_training_jobs.py::
+    test_stop_is_answered_at_once_and_ends_in_stopped
+    widgets/training/test_training_jobs.py::
+    test_force_stop_appears_when_stop_is_not_heeded
 The window says "running" after the end
     widgets/processes/test_jobs.py::test_every_way_to_end_badly_is_told_in_plain_words
 A training starts by itself
-    widgets/training/test_train.py::test_training_starts_on_the_button_alone
+    widgets/training/test_training_jobs.py::test_training_starts_on_the_button_alone
 One film that cannot be read leaves the buttons grey
     session/test_session.py::test_an_unreadable_film_leaves_the_case_before_on_screen
     test_a_film_that_cannot_be_read_leaves_every_button_alive
@@ -91,7 +93,7 @@ The start is slow for the sake of libraries
     test_starting_napari_with_the_plugin_installed_does_not_import_torch
     widgets/test_window.py::test_importing_the_window_does_not_import_torch
 A model that is worse is used all the same
-    widgets/training/test_train.py::
+    widgets/training/test_training_jobs.py::
     test_a_finished_run_is_offered_and_used_only_when_the_reader_says_so
     widgets/runs/test_runs.py::test_a_run_is_put_in_use_and_the_one_before_brought_back
 """
