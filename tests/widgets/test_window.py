@@ -21,7 +21,7 @@ from helpers import noise_project, pointer
 from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas import thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
+from napari_wsseg._widgets.canvas.layer_set import STAGE_NAMES
 from napari_wsseg._widgets.parts import shortcuts as _shortcuts
 from napari_wsseg._widgets.review.panel import Review
 from napari_wsseg._widgets.workbench import commands_of

@@ -7,25 +7,21 @@ from contextlib import contextmanager
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
-from napari.layers.base import LayerLock
-from napari.utils.colormaps import Colormap
 from napari.viewer import Viewer
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.fit import MARGIN
+from napari_wsseg._widgets.canvas.layer_set import BLANK, FILL, LayerSet
 from napari_wsseg._widgets.canvas.layer_updates import (
     UNIT_WORDS,
     arranged_once,
     at_once,
-    in_one_go,
-    new_labels,
     over_film,
     place,
     send,
     show,
-    watch,
 )
 from napari_wsseg._widgets.canvas.napari_internals import arrange, has_history, stack
 from napari_wsseg._widgets.canvas.outlines import Outlines
@@ -34,22 +30,8 @@ from napari_wsseg.schema import STAGES
 from napari_wsseg.session import Session
 from napari_wsseg.session.background import Background
 
-STAGE_NAMES = {
-    "film": "Film",
-    "cam": "CAM",
-    "crf": "CRF seed",
-    "irnet": "IRNet",
-    "segmentation": "Segmentation",
-    "expert": "Expert",
-}
-"""What a view is called on screen."""
-
-_HEAT = Colormap(_thumbnails.HEAT, name="wsseg heat")
-_FILL = 0.5
-"""Opacity of a filled mask."""
 _RIM = 300
 """Widths of an outline that a film is long."""
-_BLANK = np.zeros((2, 2), np.float32)
 
 
 class CaseLayers:
@@ -77,10 +59,8 @@ class CaseLayers:
     ) -> None:
         self.viewer = viewer
         self.session = session
-        self.film: Image | None = None
-        self.heats: dict[str, Image] = {}
         self.outlines = Outlines(viewer, session, background)
-        self.experts: dict[str, Labels] = {}
+        self._set = LayerSet(viewer, self.outlines)
         self.quiet = False
         self.hidden = False
         self._blinked: bool | None = None
@@ -108,10 +88,24 @@ class CaseLayers:
             self._on_case()
 
     @property
+    def film(self) -> Image | None:
+        """The film's layer, once there is a case."""
+        return self._set.film
+
+    @property
+    def heats(self) -> dict[str, Image]:
+        """The layer of each stage's heat."""
+        return self._set.heats
+
+    @property
+    def experts(self) -> dict[str, Labels]:
+        """The layer of each finding's expert mask."""
+        return self._set.experts
+
+    @property
     def all(self) -> list[Layer]:
         """Every layer of the set that exists, bottom to top."""
-        found = [self.film, *self.heats.values(), self.outline, *self.experts.values()]
-        return [layer for layer in found if layer is not None]
+        return self._set.all
 
     @property
     def outline(self) -> Labels | None:
@@ -199,7 +193,7 @@ class CaseLayers:
         shape = self.session.case.shape if self.session.case else (1, 1)
         contour = max(1, round(max(shape) / _RIM)) if outlined else 0
         if bool(layer.contour) != outlined:
-            layer.opacity = 1.0 if outlined else _FILL
+            layer.opacity = 1.0 if outlined else FILL
         if layer.contour != contour:
             layer.contour = contour
 
@@ -227,58 +221,18 @@ class CaseLayers:
         """Show or put away the masks of one finding."""
         self.session.looking.put([name], away=not visible)
 
-    # Building -----------------------------------------------------------------------
+    # Kept in the viewer -------------------------------------------------------------
 
     def _on_project(self) -> None:
         """Put layers of another project away; new ones come with its first case."""
-        # In one go: napari collects garbage at every single layer that leaves.
-        with self.quietly(), in_one_go(self.viewer):
-            for layer in self.all:
-                layer.locked = LayerLock.NONE
-                if layer in self.viewer.layers:
-                    self.viewer.layers.remove(layer)
-            self.film, self.heats, self.experts = None, {}, {}
-            self.outlines.layer = None
+        with self.quietly():
+            self._set.remove()
 
     def _build(self) -> None:
-        """Add whatever layer is missing, each at its place."""
-        with self.quietly(), in_one_go(self.viewer):
-            if self.film is None:
-                self.film = Image(
-                    _BLANK,
-                    name="Film",
-                    colormap="gray",
-                    contrast_limits=(0, 1),
-                    # Enlarged, a film has no blocks.
-                    interpolation2d="linear",
-                )
-                watch(self.film)
-                self.film.contrast_limits_range = (0, 1)
-                self.film.events.contrast_limits.connect(self._on_limits)
-            for stage in STAGES:
-                if stage not in self.heats:
-                    self.heats[stage] = Image(
-                        _BLANK,
-                        name=STAGE_NAMES[stage],
-                        colormap=_HEAT,
-                        contrast_limits=(0, 1),
-                        blending="translucent",
-                        # As the threshold sees it: outlines run through no blocks.
-                        interpolation2d="linear",
-                        visible=False,
-                    )
-                    watch(self.heats[stage])
-            self.outlines.build()
-            for finding in self.session.looking.findings:
-                if finding.name not in self.experts:
-                    both = {1: finding.colour, None: finding.colour}
-                    self.experts[finding.name] = new_labels(
-                        f"Expert · {finding.name}", both, _FILL
-                    )
-            for place, layer in enumerate(self.all):
-                if layer not in self.viewer.layers:
-                    self.viewer.layers.insert(place, layer)
-                    layer.locked = LayerLock.DELETION
+        with self.quietly():
+            new_film = self._set.build(self.session.looking.findings)
+        if new_film and self.film is not None:
+            self.film.events.contrast_limits.connect(self._on_limits)
 
     def _on_removed(self, event: object) -> None:
         """Bring a layer back that was deleted all the same, once that is over.
@@ -292,9 +246,7 @@ class CaseLayers:
         if self._closed or self.session.case is None:
             return
         with self.quietly():
-            for place, layer in enumerate(self.all):
-                if layer not in self.viewer.layers:
-                    self.viewer.layers.insert(place, layer)
+            self._set.restore()
         self._select()
 
     # Filling ------------------------------------------------------------------------
@@ -447,7 +399,7 @@ class CaseLayers:
                 maps = opened.maps.get(stage)
                 score = drafts.score(maps, stage, finding.name) if maps else None
                 if score is None:
-                    layer.data = _BLANK
+                    layer.data = BLANK
                     continue
                 layer.data = _thumbnails.cropped(score, opened.case.shape)
                 place(layer, *over_film(opened.case, layer.data.shape))

@@ -22,7 +22,7 @@ from superqt import QElidingLabel
 
 from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
+from napari_wsseg._widgets.canvas.layer_set import STAGE_NAMES
 from napari_wsseg._widgets.overlays.cover import (
     SIDE,
     Cover,

@@ -18,7 +18,7 @@ from qtpy.QtGui import (
 from qtpy.QtWidgets import QWidget
 
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
+from napari_wsseg._widgets.canvas.layer_set import STAGE_NAMES
 from napari_wsseg._widgets.overlays.cover import (
     Cover,
     FilmView,

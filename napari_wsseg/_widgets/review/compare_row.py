@@ -12,7 +12,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
+from napari_wsseg._widgets.canvas.layer_set import STAGE_NAMES
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg.schema import STAGES
 from napari_wsseg.session.view import VIEWS, Comparing

@@ -6,7 +6,7 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QPushButton
 from superqt import QElidingLabel
 
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
+from napari_wsseg._widgets.canvas.layer_set import STAGE_NAMES
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg.pipeline.inference.variants import variant_title
 from napari_wsseg.session import Session

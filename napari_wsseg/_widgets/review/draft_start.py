@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
 
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
+from napari_wsseg._widgets.canvas.layer_set import STAGE_NAMES
 from napari_wsseg._widgets.parts import formatting as _formatting
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.review.findings_table import area

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
+from napari_wsseg._widgets.canvas.layer_set import STAGE_NAMES
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.review.draft_start import TALL, StartRow
 from napari_wsseg._widgets.review.grow_options import GrowRow

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QLabel, QSizePolicy
 
 from napari_wsseg._widgets.canvas.bench import Workbench
-from napari_wsseg._widgets.canvas.case_layers import STAGE_NAMES
+from napari_wsseg._widgets.canvas.layer_set import STAGE_NAMES
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg.ops import geometry
 from napari_wsseg.schema import STAGES
