@@ -13,12 +13,10 @@ from napari_wsseg.jobs import DataError, Progress
 from trainers.data import batches as _batches
 from trainers.data import targets as _targets
 from trainers.data.samplers import RatioSampler, ShareCounter, TenthsSampler
-from trainers.engine.loop import fit
 from trainers.engine.recipe import Context, Events, recipe
 from trainers.settings import segmenter as _segmenter
 from trainers.tasks import masks as _masks
 from trainers.tasks import preflight as _preflight
-from trainers.tasks import presence as _presence
 from trainers.tasks import source_choice as _source_choice
 from trainers.tasks import weak_masks as _weak_masks
 
@@ -35,12 +33,8 @@ class ChexsegConfig(_masks.MaskConfig):
             "choices": [*_weak_masks.WEAK_SOURCES, "segmentation"],
             "basic": True,
             "label": "Weak masks from",
-            "tooltip": "The stage whose masks stand in where no expert has drawn; "
-            "planted: lesions put into films without; spots: the same where what they "
-            "look like is not known, kept if the classifier takes them for the "
-            "finding; anatomy: hearts as found on any film; auto: what suits each "
-            "finding, from trials on train and val; "
-            "segmentation: a segmenter trained before, for a second round",
+            "tooltip": _weak_masks.SOURCES_EXPLAINED
+            + "; segmentation: a segmenter trained before, for a second round",
         },
     ] = "irnet"
     p: Annotated[
@@ -176,15 +170,11 @@ def chexseg(context: Context, config: ChexsegConfig) -> Events:
         organs=organs,
         extra_metrics=lambda done: {"expert_share": tally.share(done)},
     )
-    yield from _presence.with_presence(
-        fit(task, config, context),
-        context,
-        joint=config.joint_gate,
-        model=model,
+    yield from _masks.fit_with_presence(
+        *(task, config, context),
         feed=feed,
         labels=plain,
         classifier_run=gate,
-        device=config.device,
         organs=organs,
     )
 

@@ -9,11 +9,9 @@ from napari_wsseg.jobs import DataError, Progress
 from trainers.data import batches as _batches
 from trainers.data import targets as _targets
 from trainers.data.samplers import RatioSampler, ShuffledSampler
-from trainers.engine.loop import fit
 from trainers.engine.recipe import Context, Events, recipe
 from trainers.settings import segmenter as _segmenter
 from trainers.tasks import masks as _masks
-from trainers.tasks import presence as _presence
 from trainers.tasks import source_choice as _source_choice
 from trainers.tasks import weak_masks as _weak_masks
 
@@ -96,15 +94,11 @@ def segmentation(context: Context, config: SegmentationConfig) -> Events:
         chosen=chosen,
         organs=organs,
     )
-    yield from _presence.with_presence(
-        fit(task, config, context),
-        context,
-        joint=config.joint_gate,
-        model=model,
+    yield from _masks.fit_with_presence(
+        *(task, config, context),
         feed=feed,
         labels=plain,
         classifier_run=gate,
-        device=config.device,
         organs=organs,
     )
 

@@ -175,13 +175,7 @@ def test_a_wrong_word_ends_with_its_code_and_one_message(
 def test_ctrl_c_leaves_a_run_that_resumes(spots: Path) -> None:
     argv = ["train", "classifier", "-p", str(spots), "--json", "--no-adopt", "--set"]
     argv += ["size=64", "epochs=30", "batch=4", "device=cpu", "weights="]
-    child = subprocess.Popen(
-        [sys.executable, "-m", "napari_wsseg.cli", *argv],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    child = _start(argv)
     run = _wait_for_step(child, 3)
     child.send_signal(signal.SIGINT)
     lines, _ = child.communicate(timeout=60)
@@ -202,13 +196,7 @@ def test_ctrl_c_leaves_a_run_that_resumes(spots: Path) -> None:
 def test_a_kill_leaves_a_project_that_opens_and_a_run_that_resumes(spots: Path) -> None:
     argv = ["train", "classifier", "-p", str(spots), "--json", "--no-adopt", "--set"]
     argv += ["size=64", "epochs=30", "batch=4", "device=cpu", "checks=10", "weights="]
-    child = subprocess.Popen(
-        [sys.executable, "-m", "napari_wsseg.cli", *argv],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    child = _start(argv)
     run = _wait_for_step(child, 20)
     child.kill()
     child.communicate(timeout=60)
@@ -216,6 +204,16 @@ def test_a_kill_leaves_a_project_that_opens_and_a_run_that_resumes(spots: Path) 
     resumed = wsseg("train", "classifier", "-p", spots, "--resume", run, "--json")
     assert resumed.returncode == 0, resumed.stderr
     assert json.loads(resumed.stdout.splitlines()[-1])["status"] == "done"
+
+
+def _start(argv: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "napari_wsseg.cli", *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
 
 
 def _wait_for_step(child: subprocess.Popen[str], step: int) -> str:

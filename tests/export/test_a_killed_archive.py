@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pydicom
 import pytest
 
 from helpers.archive import Archive, Liar, connect, sign_in
-from helpers.dicom_project import accepted_films
 from helpers.named_dicom import COLUMNS, ROWS
 from napari_wsseg.datasets import from_archive
 from napari_wsseg.export import storing
@@ -103,15 +101,6 @@ def test_killed_in_mid_import_and_started_again_it_loses_and_doubles_nothing(
     assert len(fetched) == FILMS - 2
     with Project.open(tmp_path / "p") as project:
         assert len(project.cases()) == FILMS
-
-
-@pytest.fixture
-def accepted(orthanc: Archive, tmp_path: Path) -> Iterator[Project]:
-    """Make a project of the archive's films, all accepted."""
-    films = tmp_path / "films"
-    finish(from_archive.fetch(connect(orthanc.web), query.parse("Modality=DX"), films))
-    with accepted_films(tmp_path / "q", films) as made:
-        yield made
 
 
 def _store(project: Project, url: str) -> storing.Stored:

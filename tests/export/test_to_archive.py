@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 
 from helpers.archive import PASSWORD, Archive, Liar, connect, sign_in
-from helpers.dicom_project import accepted_films, draw_and_accept
+from helpers.dicom_project import draw_and_accept
 from napari_wsseg.cli import main
 from napari_wsseg.datasets import from_archive
 from napari_wsseg.export import Identity, storing
@@ -65,15 +64,6 @@ def signed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sign_in(monkeypatch, tmp_path)
 
 
-@pytest.fixture
-def clinic(orthanc: Archive, tmp_path: Path) -> Iterator[Project]:
-    """Make a project of the archive's films, all accepted."""
-    films = tmp_path / "films"
-    finish(from_archive.fetch(connect(orthanc.web), query.parse("Modality=DX"), films))
-    with accepted_films(tmp_path / "p", films) as project:
-        yield project
-
-
 def _store(
     project: Project,
     url: str,
@@ -93,10 +83,10 @@ def _of_kind(orthanc: Archive, modality: str) -> list[Dataset]:
 
 
 def test_accepted_masks_join_their_patients_and_the_archive_answers_for_all(
-    orthanc: Archive, clinic: Project, capsys: pytest.CaptureFixture[str]
+    orthanc: Archive, accepted: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     films = {each.StudyInstanceUID: each for each in _of_kind(orthanc, "DX")}
-    argv = ["export", "dicom_sr", "-p", str(clinic.folder), "--to-pacs", orthanc.web]
+    argv = ["export", "dicom_sr", "-p", str(accepted.folder), "--to-pacs", orthanc.web]
     assert main([*argv, "--identity", "same-patient", "--json"]) == 0
     output = capsys.readouterr()
     answers = json.loads(output.out.splitlines()[-1])["answers"]
@@ -117,41 +107,41 @@ def test_accepted_masks_join_their_patients_and_the_archive_answers_for_all(
 
 
 def test_the_archives_own_patient_counts_not_the_one_of_the_file(
-    orthanc: Archive, clinic: Project
+    orthanc: Archive, accepted: Project
 ) -> None:
     """A patient may have got another number there since the film was fetched."""
-    for case in clinic.cases():
-        path = clinic.image_path(case)
+    for case in accepted.cases():
+        path = accepted.image_path(case)
         header = pydicom.dcmread(path)
         header.PatientID = "an older number"
         header.save_as(path)
-    _store(clinic, orthanc.web)
+    _store(accepted, orthanc.web)
     made = _of_kind(orthanc, "SEG")
     assert {each.PatientID for each in made} == {f"{CANARY} P{n}" for n in range(FILMS)}
 
 
-def test_only_what_was_accepted_is_stored(orthanc: Archive, clinic: Project) -> None:
-    first, *rest = clinic.cases()
-    clinic.decide(first.id, "reject", reader="ann")
-    assert len(_store(clinic, orthanc.web).sent) == len(rest)
+def test_only_what_was_accepted_is_stored(orthanc: Archive, accepted: Project) -> None:
+    first, *rest = accepted.cases()
+    accepted.decide(first.id, "reject", reader="ann")
+    assert len(_store(accepted, orthanc.web).sent) == len(rest)
 
 
 def test_the_same_masks_are_stored_once_and_a_new_version_names_the_old(
-    orthanc: Archive, clinic: Project
+    orthanc: Archive, accepted: Project
 ) -> None:
-    _store(clinic, orthanc.web)
-    again = _store(clinic, orthanc.web)
+    _store(accepted, orthanc.web)
+    again = _store(accepted, orthanc.web)
     assert again.count("already there") == FILMS
     (before,) = (
         each for each in _of_kind(orthanc, "SEG") if each.PatientID == f"{CANARY} P0"
     )
     case = next(
         case
-        for case in clinic.cases()
-        if pydicom.dcmread(clinic.image_path(case)).PatientID == f"{CANARY} P0"
+        for case in accepted.cases()
+        if pydicom.dcmread(accepted.image_path(case)).PatientID == f"{CANARY} P0"
     )
-    draw_and_accept(clinic, case.id, 7)
-    third = _store(clinic, orthanc.web)
+    draw_and_accept(accepted, case.id, 7)
+    third = _store(accepted, orthanc.web)
     assert (third.count("stored"), third.count("already there")) == (1, FILMS - 1)
     made = [x for x in _of_kind(orthanc, "SEG") if x.PatientID == f"{CANARY} P0"]
     (new,) = (each for each in made if each.SOPInstanceUID != before.SOPInstanceUID)
@@ -163,21 +153,21 @@ def test_the_same_masks_are_stored_once_and_a_new_version_names_the_old(
 
 
 def test_of_the_same_patient_nothing_goes_to_an_archive_without_the_film(
-    orthanc: Archive, clinic: Project
+    orthanc: Archive, accepted: Project
 ) -> None:
     orthanc.clear()
     with pytest.raises(DataError, match="not in that archive"):
-        _store(clinic, orthanc.web)
+        _store(accepted, orthanc.web)
     assert orthanc.count() == 0
 
 
 def test_de_identified_nothing_of_forty_tags_arrives_and_nothing_is_joined(
-    orthanc: Archive, clinic: Project
+    orthanc: Archive, accepted: Project
 ) -> None:
     films = {each.StudyInstanceUID for each in _of_kind(orthanc, "DX")}
     assert len(set(TAGS)) >= 40
     for name in ("dicom_sr", "dicom_gsps"):
-        _store(clinic, orthanc.web, "de-identified", name)
+        _store(accepted, orthanc.web, "de-identified", name)
     made = [
         each for kind in ("OT", "SEG", "SR", "PR") for each in _of_kind(orthanc, kind)
     ]
@@ -190,11 +180,11 @@ def test_de_identified_nothing_of_forty_tags_arrives_and_nothing_is_joined(
 
 
 def test_of_the_same_patient_only_what_the_archive_had_comes_back(
-    orthanc: Archive, clinic: Project
+    orthanc: Archive, accepted: Project
 ) -> None:
     films = {each.StudyInstanceUID: each for each in _of_kind(orthanc, "DX")}
     for name in ("dicom_sr", "dicom_gsps"):
-        _store(clinic, orthanc.web, "same-patient", name)
+        _store(accepted, orthanc.web, "same-patient", name)
     for kind in ("SEG", "SR", "PR"):
         for each in _of_kind(orthanc, kind):
             own = films[each.StudyInstanceUID]
@@ -224,7 +214,7 @@ def test_nothing_of_forty_tags_is_in_the_project(
 
 @pytest.mark.parametrize("fault", [401, 507, 503, "lost"])
 def test_an_archive_that_goes_away_in_mid_store_loses_and_doubles_nothing(
-    liar: Liar, orthanc: Archive, clinic: Project, fault: Any
+    liar: Liar, orthanc: Archive, accepted: Project, fault: Any
 ) -> None:
     posted = [0]
 
@@ -235,21 +225,21 @@ def test_an_archive_that_goes_away_in_mid_store_loses_and_doubles_nothing(
     liar.fault = second_post
     if fault == "lost":
         # The archive has it, though its answer never came: asked, not sent again.
-        assert _store(clinic, liar.web).count("stored") == FILMS
+        assert _store(accepted, liar.web).count("stored") == FILMS
         assert posted[0] == FILMS
     else:
         with pytest.raises(JobFailed, match=f"{fault}") as raised:
-            _store(clinic, liar.web)
+            _store(accepted, liar.web)
         assert "1 instances are stored" in str(raised.value)
         assert len(_of_kind(orthanc, "SEG")) == 1
     liar.fault = lambda *asked: None
-    last = _store(clinic, liar.web)
+    last = _store(accepted, liar.web)
     assert last.count("refused") == 0
     assert len(_of_kind(orthanc, "SEG")) == FILMS
 
 
 def test_an_instance_that_is_refused_costs_itself_alone_and_is_told(
-    liar: Liar, orthanc: Archive, clinic: Project, capsys: pytest.CaptureFixture[str]
+    liar: Liar, orthanc: Archive, accepted: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     posted = [0]
 
@@ -258,7 +248,14 @@ def test_an_instance_that_is_refused_costs_itself_alone_and_is_told(
         return 409 if method == "POST" and posted[0] == 1 else None
 
     liar.fault = first_post
-    arguments = ["export", "dicom_seg", "-p", str(clinic.folder), "--to-pacs", liar.web]
+    arguments = [
+        "export",
+        "dicom_seg",
+        "-p",
+        str(accepted.folder),
+        "--to-pacs",
+        liar.web,
+    ]
     assert main([*arguments, "--identity", "same-patient", "--json"]) == 4
     output = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert output["status"] == "failed"
@@ -275,10 +272,10 @@ def test_an_instance_that_is_refused_costs_itself_alone_and_is_told(
 
 
 def test_an_archive_that_only_says_that_it_stored_is_not_believed(
-    liar: Liar, clinic: Project
+    liar: Liar, accepted: Project
 ) -> None:
     liar.fault = lambda method, path, number: 200 if method == "POST" else None
-    stored = _store(clinic, liar.web)
+    stored = _store(accepted, liar.web)
     assert all("look again" in one.answer.message for one in stored.sent if one.answer)
 
 
@@ -296,18 +293,20 @@ def test_an_archive_that_only_says_that_it_stored_is_not_believed(
     ],
 )
 def test_words_that_do_not_go_together_are_refused(
-    clinic: Project,
+    accepted: Project,
     arguments: list[str],
     message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["export", arguments[0], "-p", str(clinic.folder), *arguments[1:]]) == 2
+    assert (
+        main(["export", arguments[0], "-p", str(accepted.folder), *arguments[1:]]) == 2
+    )
     assert message in capsys.readouterr().err
 
 
-def test_a_dry_run_stores_nothing(orthanc: Archive, clinic: Project) -> None:
+def test_a_dry_run_stores_nothing(orthanc: Archive, accepted: Project) -> None:
     job = storing.steps(
-        clinic,
+        accepted,
         "dicom_seg",
         connect(orthanc.web),
         identity="same-patient",
@@ -317,6 +316,6 @@ def test_a_dry_run_stores_nothing(orthanc: Archive, clinic: Project) -> None:
     assert _of_kind(orthanc, "SEG") == []
 
 
-def test_an_archive_takes_dicom_alone(orthanc: Archive, clinic: Project) -> None:
+def test_an_archive_takes_dicom_alone(orthanc: Archive, accepted: Project) -> None:
     with pytest.raises(UsageError, match="dicom_seg"):
-        _store(clinic, orthanc.web, name="png")
+        _store(accepted, orthanc.web, name="png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +78,15 @@ def save_dicom(dataset: Dataset, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     pydicom.dcmwrite(path, dataset, enforce_file_format=True)
     return path
+
+
+def forge(index: sqlite3.Connection, statement: str) -> None:
+    """Change what only grows, as a forger would: its triggers off, and on again."""
+    sql = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+    triggers = index.execute(sql).fetchall()
+    for name, _ in triggers:
+        index.execute(f"DROP TRIGGER {name}")
+    index.execute(statement)
+    for _, trigger in triggers:
+        index.execute(trigger)
+    index.commit()

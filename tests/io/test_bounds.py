@@ -12,13 +12,14 @@ import sys
 import time
 import zipfile
 import zlib
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 
-from helpers.small_project import CASE, SHAPE, blot, new_project
+from helpers.small_project import CASE, SHAPE, blot, forge, new_project
 from napari_wsseg import cli
 from napari_wsseg.datasets.importing import labels_csv
 from napari_wsseg.export import nifti
@@ -272,15 +273,8 @@ def test_a_row_that_is_not_what_the_trail_tells_is_named(
 ) -> None:
     folder = _drawn(tmp_path)
     assert cli.main(["audit", "verify", "-p", str(folder)]) == 0
-    with sqlite3.connect(folder / "index.sqlite") as index:
-        sql = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
-        triggers = index.execute(sql).fetchall()
-        for name, _ in triggers:
-            index.execute(f"DROP TRIGGER {name}")
-        index.execute(statement)
-        for _, text in triggers:
-            index.execute(text)
-    index.close()
+    with closing(sqlite3.connect(folder / "index.sqlite")) as index:
+        forge(index, statement)
     assert cli.main(["audit", "verify", "-p", str(folder)]) == 3
     assert REWRITTEN[statement] in capsys.readouterr().err
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.small_project import CASE, blot, new_project
+from helpers.small_project import CASE, blot, forge, new_project
 from napari_wsseg.io.index import migrations as _migrations
 from napari_wsseg.io.project import INDEX, Project
 from napari_wsseg.jobs import DataError
@@ -51,18 +51,7 @@ def test_work_only_grows_and_a_forger_is_found(tmp_path: Path, forged: str) -> N
     with closing(sqlite3.connect(folder / INDEX)) as index:
         with pytest.raises(sqlite3.IntegrityError, match="only grows"):
             index.execute(forged)
-        table = "work" if " work" in forged else "outcomes"
-        kept = index.execute(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' "
-            "AND tbl_name = ?",
-            (table,),
-        ).fetchall()
-        for name, _ in kept:
-            index.execute(f"DROP TRIGGER {name}")
-        index.execute(forged)
-        for _, sql in kept:
-            index.execute(sql)
-        index.commit()
+        forge(index, forged)
     with (
         Project.open(folder) as project,
         pytest.raises(DataError, match=r"work|outcome"),

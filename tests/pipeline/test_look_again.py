@@ -21,16 +21,26 @@ from napari_wsseg.session.case_list import reading_order
 HOT = np.s_[:48, :40]
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """Make four films: drawn as drafted, with a hole, elsewhere, and not accepted."""
-    place = noise_project.make_project(tmp_path)
+def _staged(tmp_path: Path, cases: int = 4) -> Path:
+    place = noise_project.make_project(tmp_path, cases=cases)
     noise_project.add_stage(place)
     noise_project.adopt(place)
     cut = StageSettings(noise_project.FINDINGS, (0.5, 0.5), (0.5, 0.5))
     stages.write_settings(place, "cam", noise_project.RUN, cut)
-    as_drafted = np.zeros(noise_project.SHAPE, bool)
-    as_drafted[HOT] = True
+    return place
+
+
+def _as_drafted() -> np.ndarray:
+    mask = np.zeros(noise_project.SHAPE, bool)
+    mask[HOT] = True
+    return mask
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Make four films: drawn as drafted, with a hole, elsewhere, and not accepted."""
+    place = _staged(tmp_path)
+    as_drafted = _as_drafted()
     holed = as_drafted.copy()
     holed[10:14, 10:14] = False
     elsewhere = as_drafted[::-1].copy()
@@ -123,13 +133,8 @@ def test_a_sure_draft_that_was_changed_comes_first_once_enough_is_learnt(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Unsure drafts are redrawn here, sure ones taken, but for one."""
-    place = noise_project.make_project(tmp_path, cases=24)
-    noise_project.add_stage(place)
-    noise_project.adopt(place)
-    cut = StageSettings(noise_project.FINDINGS, (0.5, 0.5), (0.5, 0.5))
-    stages.write_settings(place, "cam", noise_project.RUN, cut)
-    drafted = np.zeros(noise_project.SHAPE, bool)
-    drafted[HOT] = True
+    place = _staged(tmp_path, cases=24)
+    drafted = _as_drafted()
     rng, side = np.random.default_rng(0), noise_project.SQUARE
     with Project.open(place, write=True) as project:
         ids = project.case_ids()

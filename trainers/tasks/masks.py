@@ -16,11 +16,13 @@ from napari_wsseg.pipeline.inference.evidence import structures_of
 from trainers.data import batches as _batches
 from trainers.data.samplers import balanced
 from trainers.data.targets import Targets
-from trainers.engine.loop import Task
+from trainers.engine.loop import Task, fit
+from trainers.engine.recipe import Context, Events
 from trainers.settings import post_processing as _post_processing
 from trainers.settings.segmenter import SegmenterConfig
+from trainers.tasks import presence as _presence
 from trainers.tasks.source_choice import Chosen
-from trainers.tasks.weak_masks import WEAK_SOURCES, WEAK_STAGES
+from trainers.tasks.weak_masks import SOURCES_EXPLAINED, WEAK_SOURCES, WEAK_STAGES
 
 Balance = Annotated[
     str,
@@ -43,11 +45,7 @@ class MaskConfig(SegmenterConfig):
             "choices": list(WEAK_SOURCES),
             "basic": True,
             "label": "Weak masks from",
-            "tooltip": "The stage whose masks stand in where no expert has drawn; "
-            "planted: lesions put into films without; spots: the same where what they "
-            "look like is not known, kept if the classifier takes them for the "
-            "finding; anatomy: hearts as found on any film; auto: what suits each "
-            "finding, from trials on train and val",
+            "tooltip": SOURCES_EXPLAINED,
         },
     ] = "irnet"
     labels_run: Annotated[
@@ -238,6 +236,42 @@ def task(
         criterion="val_dice",
         rates=config.rates,
         extra_metrics=extra_metrics,
+    )
+
+
+def fit_with_presence(
+    task: Task,
+    config: MaskConfig,
+    context: Context,
+    *,
+    feed: _batches.Feed,
+    labels: _batches.Labels,
+    classifier_run: str,
+    organs: str,
+) -> Events:
+    """Train a segmenter; its checkpoints learn what tells of a finding, if wanted.
+
+    Parameters
+    ----------
+    task, config, context
+        As in `trainers.engine.loop.fit`.
+    feed, labels
+        The films, and their image-level labels.
+    classifier_run
+        Run whose probabilities gate the masks.
+    organs
+        Run of the stage anatomy that organs are drawn together with; empty: alone.
+    """
+    yield from _presence.with_presence(
+        fit(task, config, context),
+        context,
+        joint=config.joint_gate,
+        model=task.model,
+        feed=feed,
+        labels=labels,
+        classifier_run=classifier_run,
+        device=config.device,
+        organs=organs,
     )
 
 

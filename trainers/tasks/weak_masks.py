@@ -35,6 +35,13 @@ WEAK_SOURCES = (*WEAK_STAGES, "planted", "spots", ANATOMY, "auto")
 """Where weak masks may come from; planted and anatomy need no weak stage, and auto
 chooses for each finding, see `trainers.tasks.source_choice`."""
 
+SOURCES_EXPLAINED = (
+    "The stage whose masks stand in where no expert has drawn; planted: lesions put "
+    "into films without; spots: the same where what they look like is not known, kept "
+    "if the classifier takes them for the finding; anatomy: hearts as found on any "
+    "film; auto: what suits each finding, from trials on train and val"
+)
+
 
 def source(project: Project, config: Any) -> str:
     """Return the run that weak masks come from; empty if each finding has its own.

@@ -29,15 +29,22 @@ BUSY = 3
 #: Seconds in which a burst that is still going on decides one film at least.
 STANDSTILL = 120
 
+SitDown = Callable[[int], tuple[Path, Workbench, list[str]]]
+
 
 @pytest.fixture
-def many(tmp_path: Path) -> Callable[[int], Path]:
-    """Return what makes a project of so many films, with the floor that users have."""
+def sit_down(
+    tmp_path: Path, open_bench: Callable[..., Workbench], qtbot: Any
+) -> SitDown:
+    """Return what opens so many films, with the floor that users have, to type at."""
 
-    def make(cases: int) -> Path:
-        return noise_project.make_project(tmp_path, cases=cases)
+    def begin(cases: int) -> tuple[Path, Workbench, list[str]]:
+        place = noise_project.make_project(tmp_path, cases=cases)
+        bench = open_bench(place)
+        focused(bench, qtbot)
+        return place, bench, list(bench.session.list.order)
 
-    return make
+    return begin
 
 
 def xdotool(*arguments: object) -> subprocess.Popen[bytes]:
@@ -84,15 +91,11 @@ def check(bench: Workbench, place: Path, order: list[str], qtbot: Any) -> int:
 
 @pytest.mark.parametrize("pause", PAUSES)
 def test_keys_pressed_in_a_burst_decide_only_what_was_seen(
-    open_bench: Callable[..., Workbench],
-    many: Callable[[int], Path],
+    sit_down: SitDown,
     qtbot: Any,
     pause: int,
 ) -> None:
-    place = many(8)
-    bench = open_bench(place)
-    order = list(bench.session.list.order)
-    focused(bench, qtbot)
+    place, bench, order = sit_down(8)
     presses = max(4, round(1500 / pause))
     arguments = ("key", "--delay", pause, "--repeat-delay", pause, "--repeat", presses)
     begun = time.monotonic()
@@ -105,15 +108,11 @@ def test_keys_pressed_in_a_burst_decide_only_what_was_seen(
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("sitting", range(5))
 def test_five_hundred_films_on_a_busy_machine_are_each_decided_once_and_seen(
-    open_bench: Callable[..., Workbench],
-    many: Callable[[int], Path],
+    sit_down: SitDown,
     qtbot: Any,
     sitting: int,
 ) -> None:
-    place = many(100)
-    bench = open_bench(place)
-    order = list(bench.session.list.order)
-    focused(bench, qtbot)
+    place, bench, order = sit_down(100)
     # As busy as that, by whatever else is at work.
     more = max(0, BUSY - int(os.getloadavg()[0]))
     burning = [multiprocessing.Process(target=_burn, daemon=True) for _ in range(more)]
@@ -139,12 +138,9 @@ def test_five_hundred_films_on_a_busy_machine_are_each_decided_once_and_seen(
 
 
 def test_a_burst_of_several_keys_that_runs_past_the_last_film_changes_nothing(
-    open_bench: Callable[..., Workbench], many: Callable[[int], Path], qtbot: Any
+    sit_down: SitDown, qtbot: Any
 ) -> None:
-    place = many(2)
-    bench = open_bench(place)
-    order = list(bench.session.list.order)
-    focused(bench, qtbot)
+    place, bench, order = sit_down(2)
     arguments = ("key", "--delay", 250, "--repeat-delay", 250, "--repeat", 5)
     wait(qtbot, xdotool(*arguments, "a", "g", "r"))
     assert check(bench, place, order, qtbot) == len(order)
@@ -159,12 +155,9 @@ def _burn() -> None:
 
 
 def test_presses_that_waited_while_the_window_was_busy_are_dropped(
-    open_bench: Callable[..., Workbench], many: Callable[[int], Path], qtbot: Any
+    sit_down: SitDown, qtbot: Any
 ) -> None:
-    place = many(6)
-    bench = open_bench(place)
-    order = list(bench.session.list.order)
-    focused(bench, qtbot)
+    place, bench, order = sit_down(6)
 
     def freeze() -> None:
         # The film is on screen, then the window is busy for longer than the floor.
@@ -185,12 +178,9 @@ def test_presses_that_waited_while_the_window_was_busy_are_dropped(
 
 
 def test_clicks_on_a_verdict_in_a_burst_decide_only_what_was_seen(
-    open_bench: Callable[..., Workbench], many: Callable[[int], Path], qtbot: Any
+    sit_down: SitDown, qtbot: Any
 ) -> None:
-    place = many(6)
-    bench = open_bench(place)
-    order = list(bench.session.list.order)
-    focused(bench, qtbot)
+    place, bench, order = sit_down(6)
     button = bench.main_window.findChild(Review).decide.buttons["accept"]
     at = button.mapToGlobal(QPoint(button.width() // 2, button.height() // 2))
     wait(qtbot, xdotool("mousemove", at.x(), at.y()))
@@ -199,23 +189,16 @@ def test_clicks_on_a_verdict_in_a_burst_decide_only_what_was_seen(
     assert 1 <= check(bench, place, order, qtbot) <= 5
 
 
-def test_a_key_that_is_held_down_decides_once(
-    open_bench: Callable[..., Workbench], many: Callable[[int], Path], qtbot: Any
-) -> None:
-    place = many(6)
-    bench = open_bench(place)
-    order = list(bench.session.list.order)
-    focused(bench, qtbot)
+def test_a_key_that_is_held_down_decides_once(sit_down: SitDown, qtbot: Any) -> None:
+    place, bench, order = sit_down(6)
     wait(qtbot, xdotool("keydown", "a", "sleep", 2.5, "keyup", "a"))
     assert check(bench, place, order, qtbot) == 1
 
 
 def test_the_last_film_takes_a_verdict_once_and_another_one_later(
-    open_bench: Callable[..., Workbench], many: Callable[[int], Path], qtbot: Any
+    sit_down: SitDown, qtbot: Any
 ) -> None:
-    place = many(1)
-    bench = open_bench(place)
-    focused(bench, qtbot)
+    place, _, _ = sit_down(1)
     arguments = ("key", "--delay", 600, "--repeat-delay", 600, "--repeat", 3)
     wait(qtbot, xdotool(*arguments, "a"))
     assert len(decided(place)) == 1
@@ -224,9 +207,9 @@ def test_the_last_film_takes_a_verdict_once_and_another_one_later(
 
 
 def test_how_long_a_film_must_be_shown_is_set_in_the_project(
-    open_bench: Callable[..., Workbench], many: Callable[[int], Path], qtbot: Any
+    open_bench: Callable[..., Workbench], tmp_path: Path, qtbot: Any
 ) -> None:
-    place = many(4)
+    place = noise_project.make_project(tmp_path, cases=4)
     text = (place / "wsseg.toml").read_text()
     (place / "wsseg.toml").write_text(
         text.replace("[defaults]", "[defaults]\nseen_seconds = 0")

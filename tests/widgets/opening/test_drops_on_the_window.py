@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from napari.errors import ReaderPluginError
 from PIL import Image
-from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QDialog, QFileDialog
 
+from helpers.dropping import drag
 from helpers.export_project import make_project, special_masks
 from helpers.small_project import dicom_film, grey, save_dicom
 from napari_wsseg.export import writing
@@ -69,18 +69,12 @@ def drop(viewer: Any, path: Path) -> bool:
         dialog.accept()
 
     window = viewer.window._qt_viewer
-    mime = QMimeData()
-    mime.setUrls([QUrl.fromLocalFile(str(path))])
-    hand = Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton
-    hand = (*hand, Qt.KeyboardModifier.NoModifier)
-    entering = QDragEnterEvent(QPoint(50, 50), *hand)
-    QApplication.sendEvent(window, entering)
-    assert entering.isAccepted()
+    release = drag(path, window)
     timer = QTimer()
     timer.timeout.connect(answer)
     timer.start(20)
     try:
-        QApplication.sendEvent(window, QDropEvent(QPointF(50, 50), *hand))
+        release()
     finally:
         timer.stop()
     return bool(asked)

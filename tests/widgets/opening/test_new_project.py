@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QApplication, QDockWidget
+from qtpy.QtWidgets import QDockWidget
 
 from helpers import noise_project
+from helpers.dropping import drag
 from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.opening.new_project import NewProject
@@ -50,17 +49,6 @@ def page_of(bench: Workbench) -> StartPage:
     return page
 
 
-def drop(page: StartPage, place: Path) -> None:
-    mime = QMimeData()
-    mime.setUrls([QUrl.fromLocalFile(str(place))])
-    hand = Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton
-    hand = (*hand, Qt.KeyboardModifier.NoModifier)
-    entering = QDragEnterEvent(QPoint(20, 20), *hand)
-    QApplication.sendEvent(page, entering)
-    assert entering.isAccepted()
-    QApplication.sendEvent(page, QDropEvent(QPointF(20, 20), *hand))
-
-
 def wizard_of(bench: Workbench, qtbot: Any) -> NewProject:
     found: list[NewProject] = []
 
@@ -81,7 +69,7 @@ def test_a_folder_dropped_on_the_empty_window_becomes_a_project_on_screen(
     page = page_of(bench)
     assert page.isVisible()
     assert not any(d.isVisible() for d in bench.main_window.findChildren(QDockWidget))
-    drop(page, films)
+    drag(films, page)()
     wizard = wizard_of(bench, qtbot)
     text = wizard.preview.toPlainText
     qtbot.waitUntil(lambda: "can be imported" in text(), timeout=60_000)
@@ -142,7 +130,7 @@ def test_a_project_dropped_on_the_empty_window_is_opened(
     open_bench: Open, place: Path, qtbot: Any
 ) -> None:
     bench = open_bench(None)
-    drop(page_of(bench), place)
+    drag(place, page_of(bench))()
     qtbot.waitUntil(lambda: bench.session.case is not None, timeout=10_000)
     assert bench.session.project.folder == place
 
