@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from napari_wsseg.cli import _output
@@ -34,18 +35,7 @@ def run(arguments: argparse.Namespace, kind: str, choice: Choice) -> int:
     """Take drafts over, use them, and say which films have none."""
     from napari_wsseg.pipeline.inference import external_drafts as _external_drafts
 
-    if not arguments.name:
-        raise UsageError("say what made the drafts with --name, e.g. --name nnunet")
-    if arguments.reader:
-        raise UsageError(
-            "drafts are nobody's masks: leave out --reader, or import masks of a "
-            "reader without the word draft"
-        )
-    if kind not in _external_drafts.formats():
-        raise UsageError(
-            f"no format {kind!r} of drafts; there are: "
-            f"{', '.join(_external_drafts.formats())}"
-        )
+    _check(arguments, kind, _external_drafts.formats())
     outputs = [one.strip() for one in (arguments.findings or "").split(",") if one]
     with Project.open(arguments.project, write=not arguments.no_adopt) as project:
         taken = _output.finish(
@@ -79,6 +69,21 @@ def run(arguments: argparse.Namespace, kind: str, choice: Choice) -> int:
             }
         )
     return 0
+
+
+def _check(arguments: argparse.Namespace, kind: str, formats: Sequence[str]) -> None:
+    """Refuse drafts without a name, of a reader, or in no format of drafts."""
+    if not arguments.name:
+        raise UsageError("say what made the drafts with --name, e.g. --name nnunet")
+    if arguments.reader:
+        raise UsageError(
+            "drafts are nobody's masks: leave out --reader, or import masks of a "
+            "reader without the word draft"
+        )
+    if kind not in formats:
+        raise UsageError(
+            f"no format {kind!r} of drafts; there are: {', '.join(formats)}"
+        )
 
 
 def _report(arguments: argparse.Namespace, taken: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,64 +26,91 @@ def add(command: argparse.ArgumentParser) -> None:
     add_json(command)
 
 
+@dataclass(slots=True)
+class _Outcome:
+    """How far the stages came: runs and metrics by recipe, and how the last ended."""
+
+    runs: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    status: str = "done"
+    code: int = 0
+    message: str = ""
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Train what is missing, compute every stage's maps, and use them."""
     from trainers.__main__ import settings_from
 
     began = time.monotonic()
     cancel = threading.Event()
-    done: dict[str, str] = {}
-    ends: dict[str, Any] = {}
-    status, code, message = "done", 0, ""
     given = settings_from(arguments.set)
     _infer.set_prior(arguments.project, arguments.prior)
     _report_choice(arguments)
     _training.report_notes(arguments.preset)
     with _training.watched(arguments, cancel) as reporter:
-        order = _order(arguments.preset)
-        reporter.amend = progress = WholeRun(order, _took(arguments.project))
-        for recipe in [one.name for one in order]:
-            progress.begin(recipe)
-            settings = _training.suited_settings(
-                arguments.project, arguments.preset, recipe
-            )
-            own = _settings_for(recipe, given)
-            settings |= own
-            settings = {**_upstream(recipe, settings, done), **settings}
-            end = _kept_or_trained(
-                arguments.project, recipe, settings, reporter, cancel, imported=not own
-            )
-            reporter.close()
-            ends[recipe] = end["metrics"]
-            status, message = end["status"], end.get("message", "")
-            code = end.get("exit_code", 0)
-            if status != "done":
-                _training.report_end(end, arguments.project, recipe)
-                break
-            done[recipe] = end["run"]
-            if not arguments.no_adopt:
-                _training.adopt(arguments.project, {recipe: end["run"]})
+        outcome = _train_in_order(arguments, given, reporter, cancel)
+    done = outcome.status == "done"
     warnings = []
-    if status == "done":
-        warnings = _training.warnings(arguments.project, done, reporter)
-    chosen = _training.report_choices(arguments.project, done)
+    if done:
+        warnings = _training.warnings(arguments.project, outcome.runs, reporter)
+    chosen = _training.report_choices(arguments.project, outcome.runs)
     last = protocol.finished(
-        status,
+        outcome.status,
         choices=chosen,
-        runs=done,
-        metrics=ends,
+        runs=outcome.runs,
+        metrics=outcome.metrics,
         seconds=round(time.monotonic() - began, 1),
-        message=message,
-        exit_code=code,
+        message=outcome.message,
+        exit_code=outcome.code,
         warnings=warnings,
     )
-    if status == "done":
+    if done:
         _output.person(f"every stage done in {last['seconds']:.0f} s")
     for each in warnings:
         _output.person(f"WARNING: {each['message']}")
     if arguments.json:
         _output.program(last)
-    return code
+    return outcome.code
+
+
+def _train_in_order(
+    arguments: argparse.Namespace,
+    given: dict[str, Any],
+    reporter: _output.Reporter,
+    cancel: threading.Event,
+) -> _Outcome:
+    """Train each recipe that is missing, and use it, until one does not end well.
+
+    Parameters
+    ----------
+    arguments, given
+        Of the command, and the settings that it gives.
+    reporter, cancel
+        Told of the progress, and stops it.
+    """
+    project, outcome = arguments.project, _Outcome()
+    order = _order(arguments.preset)
+    reporter.amend = progress = WholeRun(order, _took(project))
+    for recipe in [one.name for one in order]:
+        progress.begin(recipe)
+        settings = _training.suited_settings(project, arguments.preset, recipe)
+        own = _settings_for(recipe, given)
+        settings |= own
+        settings = {**_upstream(recipe, settings, outcome.runs), **settings}
+        end = _kept_or_trained(
+            project, recipe, settings, reporter, cancel, imported=not own
+        )
+        reporter.close()
+        outcome.metrics[recipe] = end["metrics"]
+        outcome.status, outcome.message = end["status"], end.get("message", "")
+        outcome.code = end.get("exit_code", 0)
+        if outcome.status != "done":
+            _training.report_end(end, project, recipe)
+            break
+        outcome.runs[recipe] = end["run"]
+        if not arguments.no_adopt:
+            _training.adopt(project, {recipe: end["run"]})
+    return outcome
 
 
 def _kept_or_trained(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import torch
 from accelerate import Accelerator
@@ -116,80 +116,111 @@ def fit(
 def _fitted(
     task: Task, config: TrainingConfig, context: Context, *, alone: bool
 ) -> Events:
-    hub = accelerator(config)
-    ranks.synchronise_norms(task.model, hub.device)
-    # The order that convolutions compute in: a quarter faster, same but for rounding.
-    task.model.to(memory_format=torch.channels_last)
-    average = _Average(task.model, config.average)
-    optimiser = _optimiser(task, config)
     state = context.resume or {}
-    if state:
-        task.model.load_state_dict(state["model"])
-        average.load(state["average"], state["updates"])
-        optimiser.load_state_dict(state["optimiser"])
-    model = hub.prepare_model(task.model, evaluation_mode=alone)
-    optimiser = hub.prepare_optimizer(optimiser)
-    average.to(hub.device)
+    learner = _Learner.begin(task, config, state, alone=alone)
+    device = learner.hub.device
     best = state.get("best")
     checks = _check_steps(task.steps, config)
-
     for step in range(state.get("step", 0), task.steps):
-        torch.manual_seed(config.seed * 1_000_003 + step)
-        model.train()
-        rate = _scheduled(config, step, task.steps)
-        for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * group["factor"] * rate
-        with hub.autocast():
-            loss = task.loss(model, step, hub.device)
-        value = float(loss.detach())
-        _require_number(value, "loss", step, config)
-        optimiser.zero_grad(set_to_none=True)
-        hub.backward(loss)
-        norm = hub.clip_grad_norm_(model.parameters(), 5.0)
-        if hub.scaler is None and norm is not None:
-            # With fp16 the scaler leaves such a step out by itself.
-            _require_number(float(norm), "gradient", step, config)
-        optimiser.step()
-        average.update(hub.unwrap_model(model))
+        batch_metrics = learner.learn(step)
         so_far = task.extra_metrics(step + 1)
-        batch_metrics = {"loss": value, "learning_rate": config.learning_rate * rate}
-        batch_metrics.update(so_far)
-        yield Progress(step + 1, task.steps, "training", batch_metrics)
-
-        stopping = ranks.any_process(context.cancel.is_set(), hub.device)
+        yield Progress(step + 1, task.steps, "training", {**batch_metrics, **so_far})
+        stopping = ranks.any_process(context.cancel.is_set(), device)
         if step + 1 not in checks and not stopping:
             continue
-        kept = average.model
         metrics: dict[str, float] = {}
         better = False
         if step + 1 in checks:
-            kept.eval()
-            with torch.no_grad():
-                metrics = {**task.validate(kept, hub.device), **so_far}
+            metrics = {**learner.validate(), **so_far}
             score = metrics.get(task.criterion)
-            better = ranks.as_first(
-                _better(score, best, task.higher_is_better), hub.device
-            )
+            better = ranks.as_first(_better(score, best, task.higher_is_better), device)
             best = score if better else best
             yield Progress(step + 1, task.steps, "validating", metrics)
-        resume = {
-            "step": step + 1,
-            "model": _on_cpu(hub.unwrap_model(model).state_dict()),
-            "average": _on_cpu(kept.state_dict()),
-            "updates": average.updates,
-            "optimiser": optimiser.state_dict(),
-            "best": best,
-        }
         yield Checkpoint(
             header=dict(task.header),
-            weights=_on_cpu(kept.state_dict()),
+            weights=_on_cpu(learner.average.model.state_dict()),
             metrics=metrics,
-            resume=resume,
+            resume={"step": step + 1, "best": best, **learner.state()},
             best=better,
         )
         if stopping:
             context.cancel.set()
             return
+
+
+@dataclass(frozen=True, slots=True)
+class _Learner:
+    """A network that learns, with all that a step of it changes."""
+
+    task: Task
+    config: TrainingConfig
+    hub: Accelerator
+    model: nn.Module
+    optimiser: Optimizer
+    average: _Average
+
+    @classmethod
+    def begin(
+        cls,
+        task: Task,
+        config: TrainingConfig,
+        state: Mapping[str, Any],
+        *,
+        alone: bool,
+    ) -> Self:
+        """Make one of a task's network, or go on from a state that was kept."""
+        hub = accelerator(config)
+        ranks.synchronise_norms(task.model, hub.device)
+        # The order that convolutions compute in: a quarter faster, same but for
+        # rounding.
+        task.model.to(memory_format=torch.channels_last)
+        average = _Average(task.model, config.average)
+        optimiser = _optimiser(task, config)
+        if state:
+            task.model.load_state_dict(state["model"])
+            average.load(state["average"], state["updates"])
+            optimiser.load_state_dict(state["optimiser"])
+        model = hub.prepare_model(task.model, evaluation_mode=alone)
+        optimiser = hub.prepare_optimizer(optimiser)
+        average.to(hub.device)
+        return cls(task, config, hub, model, optimiser, average)
+
+    def learn(self, step: int) -> dict[str, float]:
+        """Learn from the batch of a step; return its loss and learning rate."""
+        config, hub = self.config, self.hub
+        torch.manual_seed(config.seed * 1_000_003 + step)
+        self.model.train()
+        rate = _scheduled(config, step, self.task.steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.learning_rate * group["factor"] * rate
+        with hub.autocast():
+            loss = self.task.loss(self.model, step, hub.device)
+        value = float(loss.detach())
+        _require_number(value, "loss", step, config)
+        self.optimiser.zero_grad(set_to_none=True)
+        hub.backward(loss)
+        norm = hub.clip_grad_norm_(self.model.parameters(), 5.0)
+        if hub.scaler is None and norm is not None:
+            # With fp16 the scaler leaves such a step out by itself.
+            _require_number(float(norm), "gradient", step, config)
+        self.optimiser.step()
+        self.average.update(hub.unwrap_model(self.model))
+        return {"loss": value, "learning_rate": config.learning_rate * rate}
+
+    def validate(self) -> Mapping[str, float]:
+        """Judge the average of the weights so far."""
+        self.average.model.eval()
+        with torch.no_grad():
+            return self.task.validate(self.average.model, self.hub.device)
+
+    def state(self) -> dict[str, Any]:
+        """Return what another one goes on from."""
+        return {
+            "model": _on_cpu(self.hub.unwrap_model(self.model).state_dict()),
+            "average": _on_cpu(self.average.model.state_dict()),
+            "updates": self.average.updates,
+            "optimiser": self.optimiser.state_dict(),
+        }
 
 
 def _require_number(value: float, what: str, step: int, config: TrainingConfig) -> None:

@@ -8,7 +8,7 @@ films as they are say what a film without the finding looks like.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -75,9 +75,7 @@ def planted(
     if kinds:
         yield from infer(project, ANATOMY, run, device=device, cancel=context.cancel)
     targets = Targets(films.size, len(labels.findings))
-    pixels: list[NDArray[np.uint8]] = []
-    cases: list[Case] = []
-    known: list[torch.Tensor] = []
+    made = _Planted(labels, targets)
     for row in rows:
         absent = [k for k in range(len(labels.findings)) if labels.targets[row, k] == 0]
         for k in absent:
@@ -95,35 +93,58 @@ def planted(
                 changed, mask = planting.plant(film, lungs, kinds[k], rng)
             elif alike:
                 changed, mask = alike.plant(film, k, rng)
-            if not mask.any():
-                continue
-            number = len(labels.cases) + len(cases)
-            cases.append(replace(case, id=f"{case.id}+{copy}"))
-            pixels.append(np.round(changed.clip(0, 1) * 255).astype(np.uint8))
-            target = torch.full((len(labels.findings),), float(IGNORE))
-            for other in absent:
-                target[other] = float(other == k)
-                blank = np.zeros_like(mask)
-                targets.put(number, other, mask if other == k else blank)
-            known.append(target)
-    if rows and not cases and not context.cancel.is_set():
+            if mask.any():
+                made.add(
+                    replace(case, id=f"{case.id}+{copy}"), changed, mask, k, absent
+                )
+    if rows and not made.cases and not context.cancel.is_set():
         raise DataError(
             "no lesion could be planted: no film of the split is labelled 0 for "
             f"{' or '.join(labels.findings[k] for k in {*kinds, *spots})} and shows a "
             "lung, or is taken for one with the finding"
         )
-    if not cases:
+    if not made.cases:
         return films, labels, targets
-    yield Progress(0, 0, f"{len(cases)} films with planted lesions")
-    return (
-        _longer(films, [case.id for case in cases], pixels),
-        Labels(
-            (*labels.cases, *cases),
-            labels.findings,
-            torch.cat([labels.targets, torch.stack(known)]),
-        ),
-        targets,
-    )
+    yield Progress(0, 0, f"{len(made.cases)} films with planted lesions")
+    ids = [case.id for case in made.cases]
+    return _longer(films, ids, made.pixels), made.longer_labels(), targets
+
+
+@dataclass(frozen=True, slots=True)
+class _Planted:
+    """Films with lesions put into them, which come behind those that there are."""
+
+    labels: Labels
+    targets: Targets
+    cases: list[Case] = field(default_factory=list)
+    pixels: list[NDArray[np.uint8]] = field(default_factory=list)
+    known: list[torch.Tensor] = field(default_factory=list)
+
+    def add(
+        self,
+        case: Case,
+        film: NDArray[np.float32],
+        mask: Mask,
+        finding: int,
+        absent: Sequence[int],
+    ) -> None:
+        """Add a film with one finding; its others that are absent stay so."""
+        number = len(self.labels.cases) + len(self.cases)
+        self.cases.append(case)
+        self.pixels.append(np.round(film.clip(0, 1) * 255).astype(np.uint8))
+        target = torch.full((len(self.labels.findings),), float(IGNORE))
+        for other in absent:
+            target[other] = float(other == finding)
+            blank = np.zeros_like(mask)
+            self.targets.put(number, other, mask if other == finding else blank)
+        self.known.append(target)
+
+    def longer_labels(self) -> Labels:
+        return Labels(
+            (*self.labels.cases, *self.cases),
+            self.labels.findings,
+            torch.cat([self.labels.targets, torch.stack(self.known)]),
+        )
 
 
 def _kinds(findings: Sequence[str]) -> dict[int, str]:
