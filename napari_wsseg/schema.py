@@ -35,6 +35,9 @@ Verdict: TypeAlias = Literal["accept", "accept with edits", "reject", "flag", "r
 ACCEPTING: tuple[Verdict, ...] = ("accept", "accept with edits")
 """Verdicts that let a film's masks count."""
 
+LABEL_NAMES = {1: "present", 0: "absent", -1: "uncertain", None: "unknown"}
+"""What a label of a film is called."""
+
 #: Okabe and Ito's colour-blind-safe palette (https://jfly.uni-koeln.de/color/),
 #: without black, in the order in which findings take them; then thirteen more, each as
 #: far as could be from all before it, also without red, green or blue cones.

@@ -9,8 +9,8 @@ from typing import Any
 from napari_wsseg.cli import _output
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import UsageError
+from napari_wsseg.schema import LABEL_NAMES
 
-_WORDS = {1: "present", 0: "absent", -1: "uncertain", None: "unknown"}
 _SHOWN = 40
 
 
@@ -82,8 +82,8 @@ def _report(arguments: argparse.Namespace, found: Any, taken: int) -> None:
         for change in changes[:_SHOWN]:
             why = f" ({change.conflict})" if change.conflict else ""
             _output.person(
-                f"{word}: {change.path}, {change.finding}: {_WORDS[change.before]} -> "
-                f"{_WORDS[change.after]}{why}"
+                f"{word}: {change.path}, {change.finding}: "
+                f"{LABEL_NAMES[change.before]} -> {LABEL_NAMES[change.after]}{why}"
             )
         if len(changes) > _SHOWN:
             _output.person(

@@ -10,7 +10,14 @@ from napari_wsseg.datasets import Importer
 from napari_wsseg.jobs import UsageError
 
 _NUMBER = "float | None"
-_WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+_ANSWERS = {
+    "yes": True,
+    "true": True,
+    "1": True,
+    "no": False,
+    "false": False,
+    "0": False,
+}
 
 
 def option_names(importer: Importer) -> tuple[str, ...]:
@@ -48,9 +55,9 @@ def with_options(name: str, importer: Importer, settings: Sequence[str]) -> Impo
         if inspect.signature(importer).parameters[choice].annotation == _NUMBER:
             choices[choice] = _number(word, answer)
             continue
-        if answer.lower() not in _WORDS:
+        if answer.lower() not in _ANSWERS:
             raise UsageError(f"{word!r}: say {choice}=yes or {choice}=no")
-        choices[choice] = _WORDS[answer.lower()]
+        choices[choice] = _ANSWERS[answer.lower()]
     chosen: Importer = partial(importer, **choices)  # type: ignore[arg-type]
     return chosen
 

@@ -107,9 +107,9 @@ def ratio_of_spans(spans: Mapping[str, tuple[float, float]]) -> float | None:
     ``None`` where the heart is missing, or a lung.
     """
     lungs = [spans[part] for part in ("left_lung", "right_lung") if part in spans]
-    whole = spans.get("lungs")
+    joined = spans.get("lungs")
     if len(lungs) < 2:
-        lungs = [whole] if whole else []
+        lungs = [joined] if joined else []
     if "heart" not in spans or not lungs:
         return None
     left, right = min(one[0] for one in lungs), max(one[1] for one in lungs)

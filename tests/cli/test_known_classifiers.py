@@ -245,9 +245,9 @@ def test_timm_brings_size_and_normalisation_and_asks_for_names(
 
     monkeypatch.setattr(timm, "create_model", offline)
     assert _import(chest, "--from", "timm", "resnet18.a1_in1k") == 2
-    said = capsys.readouterr().err
-    assert "licence apache-2.0" in said
-    assert "does not say its outputs" in said
+    message = capsys.readouterr().err
+    assert "licence apache-2.0" in message
+    assert "does not say its outputs" in message
     names = ["effusion", "Cardiomegaly", "pulmonary edema", *["-"] * 997]
     arguments = ["--findings", ",".join(names), "--json"]
     assert _import(chest, "--from", "timm", "resnet18.a1_in1k", *arguments) == 0

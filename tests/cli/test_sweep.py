@@ -34,7 +34,9 @@ def ready(spots: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     return spots
 
 
-def words(project: Path, values: str, *more: str, trials: int = 1) -> list[str]:
+def sweep_arguments(
+    project: Path, values: str, *more: str, trials: int = 1
+) -> list[str]:
     given = ["sweep", "chexseg", "-p", str(project), "--values", values, "--json"]
     return [*given, "--trials", str(trials), "--set", *SMALL, *more]
 
@@ -42,7 +44,7 @@ def words(project: Path, values: str, *more: str, trials: int = 1) -> list[str]:
 def sweep(
     capsys: pytest.CaptureFixture[str], *given: Any, **more: Any
 ) -> tuple[int, list[dict[str, Any]]]:
-    code = main(words(*given, **more))
+    code = main(sweep_arguments(*given, **more))
     out = capsys.readouterr().out
     return code, [json.loads(line) for line in out.splitlines()]
 
@@ -97,7 +99,7 @@ def test_ctrl_c_leaves_a_sweep_that_goes_on(
     ready: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [sys.executable, "-m", "napari_wsseg.cli"]
-    command += words(ready, "1", "epochs=8", "checks=1")
+    command += sweep_arguments(ready, "1", "epochs=8", "checks=1")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     child = subprocess.Popen(
         command,

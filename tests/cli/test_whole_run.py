@@ -30,7 +30,7 @@ ORDER: Any = [
 ]
 
 
-def whole(took: dict[str, float], times: list[float]) -> WholeRun:
+def whole_run(took: dict[str, float], times: list[float]) -> WholeRun:
     clock: Callable[[], float] = lambda: times[0]  # noqa: E731
     return WholeRun(ORDER, took, clock)
 
@@ -41,7 +41,7 @@ def line(eta: float | None) -> dict[str, Any]:
 
 def test_stages_are_counted_and_the_time_is_of_all_of_them() -> None:
     times = [0.0]
-    lines = whole({"classifier": 10.0, "irnet": 4.0, "segmentation": 20.0}, times)
+    lines = whole_run({"classifier": 10.0, "irnet": 4.0, "segmentation": 20.0}, times)
     lines.begin("classifier")
     times[0] = 10.0
     events = lines(line(10.0))  # twice as long as last time
@@ -54,7 +54,7 @@ def test_stages_are_counted_and_the_time_is_of_all_of_them() -> None:
 
 
 def test_without_an_earlier_run_the_time_is_judged_by_usual_shares() -> None:
-    lines = whole({}, [0.0])
+    lines = whole_run({}, [0.0])
     lines.begin("classifier")
     assert lines(line(100.0))["whole_eta_s"] > 200
     assert "whole_eta_s" not in lines(line(None))

@@ -117,8 +117,8 @@ def test_another_number_of_films_than_the_sample_there_has_is_made_beside_it(
     monkeypatch.setattr(_open, "show", lambda project, **_: opened.append(project) or 0)
     monkeypatch.setattr(_open, "has_display", lambda: True)
     monkeypatch.setattr(_open, "has_window", lambda: True)
-    for words in ([], ["--films", "3"], ["--films", "36"], [], ["--films", "3"]):
-        assert main(["demo", "--out", str(tmp_path), *words]) == 0
+    for options in ([], ["--films", "3"], ["--films", "36"], [], ["--films", "3"]):
+        assert main(["demo", "--out", str(tmp_path), *options]) == 0
     assert [_sample.film_count(project) for project in opened] == [36, 3, 36, 36, 3]
     assert all(sample_readings.is_one(project) for project in opened)
     for wrong in ("0", "-3", "few"):

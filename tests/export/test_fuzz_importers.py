@@ -50,7 +50,7 @@ ODD: list[Any] = [
     *([None], ["x"], [[1, 2], "3"], [[0.1] * 8], [[1e308] * 8], {"counts": "o" * 99}),
 ]
 TEXTS = (".xml", ".txt", ".csv", ".yaml", ".json", ".nrrd", ".label")
-WORDS = [b"", b"-1", b"1e999", b"nan", b"inf", b"x", b"\xff", b"99999999999", b"0.5"]
+NUMBERS = [b"", b"-1", b"1e999", b"nan", b"inf", b"x", b"\xff", b"99999999999", b"0.5"]
 
 
 def sources(place: Path) -> dict[str, Path]:
@@ -189,7 +189,7 @@ def _odd_words(data: bytes, chance: random.Random) -> bytes:
     if not found:
         return data
     one = chance.choice(found)
-    return data[: one.start()] + chance.choice(WORDS) + data[one.end() :]
+    return data[: one.start()] + chance.choice(NUMBERS) + data[one.end() :]
 
 
 def _odd_bytes(data: bytes, chance: random.Random) -> bytes:

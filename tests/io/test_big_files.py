@@ -76,7 +76,7 @@ def measured(*arguments: str) -> Cost:
     return Cost(process.returncode, output[0], int(peak), computing)
 
 
-def told(name: str, size: int, found: Cost) -> None:
+def print_row(name: str, size: int, found: Cost) -> None:
     """Print a row of the table in docs/trust.md."""
     sys.stdout.write(
         f"| {name} | {size / 2**20:.1f} MiB | {found.code} | "
@@ -269,7 +269,7 @@ def test_an_import_is_refused_within_bounds(name: str, place: Path) -> None:
     kind, make = IMPORTS[name]
     path = make(place)
     found = cost("import", kind, str(path), "-p", str(place / "p"), "--reader", "ann")
-    told(name, path.stat().st_size, found)
+    print_row(name, path.stat().st_size, found)
     assert found.code == 3, found.output
     _check(found)
 
@@ -291,7 +291,7 @@ def test_an_init_refuses_a_file_within_bounds(name: str, place: Path) -> None:
         labels.write_text("image,nodule\na.png,1\n")
     arguments = ["init", str(place / "p"), "--images", str(place / "images")]
     found = cost(*arguments, "--labels", str(labels))
-    told(name, path.stat().st_size, found)
+    print_row(name, path.stat().st_size, found)
     # A film or a disc that is off costs that one alone; a table is all there is.
     assert found.code == (3 if path == labels else 0), found.output
     assert path.name in found.output
@@ -348,7 +348,7 @@ def test_what_the_window_itself_reads_is_refused_within_bounds(
         "except DataError as error: raise SystemExit(f'refused: {error}')"
     )
     found = measured("-c", code)
-    told(name, path.stat().st_size, found)
+    print_row(name, path.stat().st_size, found)
     assert found.output.startswith("refused: "), found.output
     _check(found)
 
@@ -373,7 +373,7 @@ def test_an_archive_of_99_000_members_takes_time_by_its_length(place: Path) -> N
         path = _archive(place, count)
         argv = ["init", str(place / f"p{count}"), "--images", str(place / "images")]
         found = cost(*argv, "--labels", str(place / "labels.csv"))
-        told(f"zip archive of {count:,} members", path.stat().st_size, found)
+        print_row(f"zip archive of {count:,} members", path.stat().st_size, found)
         assert found.code == 0, found.output
         assert found.bytes < MOST_BYTES
         seconds.append(found.seconds)
@@ -404,7 +404,7 @@ def test_polygons_take_time_by_their_length(
         found = cost(
             "import", "coco", str(path), "-p", str(place / "p"), "--reader", "a"
         )
-        told(f"COCO, {make.__name__[1:]} {count:,}", path.stat().st_size, found)
+        print_row(f"COCO, {make.__name__[1:]} {count:,}", path.stat().st_size, found)
         assert found.bytes < MOST_BYTES
         seconds.append(found.seconds)
     start, fewer, more = seconds
@@ -425,5 +425,5 @@ def test_pictures_of_the_largest_size_are_read(place: Path) -> None:
     for name, path in (("png", file),):
         argv = ["import", name, str(path), "-p", str(place / "p"), "--reader", "ann"]
         found = cost(*argv, "--finding", "nodule")
-        told("PNG mask of 49 million pixels, taken", path.stat().st_size, found)
+        print_row("PNG mask of 49 million pixels, taken", path.stat().st_size, found)
         assert found.code == 0, found.output

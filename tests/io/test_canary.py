@@ -83,18 +83,18 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def told(data: bytes, where: str) -> list[str]:
+def mentions(data: bytes, where: str) -> list[str]:
     """Return where the word is, packed parts unpacked."""
     found = []
     for form in (WORD, "".join(f"{letter}\0" for letter in WORD)):
         for hit in re.finditer(re.escape(form.encode()), data.lower()):
             found.append(f"{where} @{hit.start()}: {data[hit.start() :][:60]!r}")
     if data[:2] == b"\x1f\x8b":
-        found += told(gzip.decompress(data), f"{where}!")
+        found += mentions(gzip.decompress(data), f"{where}!")
     if data[:2] == b"PK":
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for member in archive.namelist():
-                found += told(archive.read(member), f"{where}!{member}")
+                found += mentions(archive.read(member), f"{where}!{member}")
     return found
 
 
@@ -115,9 +115,9 @@ def in_files(folder: Path) -> list[str]:
     found = []
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
-        found += told(name.encode(), f"name {name}")
+        found += mentions(name.encode(), f"name {name}")
         if path.is_file():
-            found += told(path.read_bytes(), name)
+            found += mentions(path.read_bytes(), name)
     return found
 
 
@@ -168,6 +168,6 @@ def test_no_planted_name_comes_out_of_anything_that_is_written(
     (next(Path().glob("images/*/*_f03.dcm"))).unlink()
     wsseg("fsck", "-p", place, code=3)
     output = capfd.readouterr()
-    assert told((output.out + output.err + caplog.text).encode(), "said") == []
+    assert mentions((output.out + output.err + caplog.text).encode(), "said") == []
     assert in_files(out) == []
     assert b"CANARY" in next((tmp_path / "keys").iterdir()).read_bytes()

@@ -24,7 +24,7 @@ PATHS = (
     "train/nodule.png",
     "last.png",
 )
-WORDS = (
+TEXTS = (
     *(
         "doe",
         "WARD",
@@ -80,7 +80,7 @@ def by_reading(project: Project, arguments: list[str], *, labels: bool) -> set[s
 
 
 def check(project: Project) -> None:
-    for text in WORDS:
+    for text in TEXTS:
         for labels in (True, False):
             terms = text.split()
             wanted = by_reading(project, terms, labels=labels)

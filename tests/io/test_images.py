@@ -153,7 +153,7 @@ def vast(path: Path) -> Path:
     return path
 
 
-def words(path: Path) -> Path:
+def plain_text(path: Path) -> Path:
     path.write_text("dear diary")
     return path
 
@@ -176,7 +176,7 @@ def inks(path: Path) -> Path:
         (real, "real values"),
         (cut, "damaged image"),
         (vast, "over the cap|bomb"),
-        (words, "not a PNG, JPEG, TIFF or DICOM"),
+        (plain_text, "not a PNG, JPEG, TIFF or DICOM"),
         (nothing, "empty file"),
         (inks, "CMYK"),
     ],

@@ -102,7 +102,7 @@ def copied(serial: tuple[Path, str, Any]) -> Path:
     return Path(shutil.copytree(serial[0], target))
 
 
-def whole(place: Path, run: str) -> None:
+def compute_all(place: Path, run: str) -> None:
     with Project.open(place) as project:
         jobs.finish(infer(project, "crf", run, device="cpu"))
 
@@ -121,7 +121,7 @@ def test_every_way_gives_the_same_hash_of_every_film(
             with Project.open(place) as project:
                 for number in (3, 1, 2):
                     jobs.finish(infer(project, "crf", run, shard=Shard(number, 3)))
-            whole(place, run)
+            compute_all(place, run)
         elif way == "pool":
             assert cli.main([*arguments, "--processes", "2"]) == 0
         else:
@@ -258,5 +258,5 @@ def test_a_stop_and_a_missing_scheduler_end_well(
                 )
             )
     assert not list((place / "cache").glob("plan-*"))
-    whole(place, run)
+    compute_all(place, run)
     assert len(hashes(place, run)) == 80

@@ -147,9 +147,9 @@ def test_a_killed_window_that_is_opened_again_counts_nothing_twice(
     assert efforts[first] == before, "what was counted stays as it was"
     # The stroke in hand when the window was killed may be lost from the count.
     assert efforts[second].strokes() in (1, 2)
-    told = session.project.work_log.spells()
-    assert told[: len(spells)] == spells, "spells are only added"
-    assert sum(spell.seconds for spell in told) <= lasted + took
+    now = session.project.work_log.spells()
+    assert now[: len(spells)] == spells, "spells are only added"
+    assert sum(spell.seconds for spell in now) <= lasted + took
     assert {one.arm for one in efforts.values()} == {arm}
 
 

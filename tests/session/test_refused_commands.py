@@ -42,10 +42,10 @@ class Later:
 
 @pytest.fixture
 def messages(session: Session) -> list[str]:
-    said: list[str] = []
-    session.message.connect(said.append)
-    session.save_failed.connect(said.append)
-    return said
+    heard: list[str] = []
+    session.message.connect(heard.append)
+    session.save_failed.connect(heard.append)
+    return heard
 
 
 @pytest.fixture

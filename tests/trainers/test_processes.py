@@ -91,7 +91,7 @@ def trained(project: Path, *more: str, command: tuple[str, ...] = TOGETHER) -> A
     )
 
 
-def told(child: Any) -> list[dict[str, Any]]:
+def reported(child: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in child.stdout if line.startswith("{")]
 
 
@@ -113,7 +113,7 @@ def test_a_stop_a_lost_process_and_a_resume(classed: Path) -> None:
     list(until(child, "progress"))
     folder = runs.find(classed, started["run"])
     folder.stop_file.touch()
-    last = told(child)[-1]
+    last = reported(child)[-1]
     child.wait()
     assert (last["event"], last["status"]) == ("finished", "stopped")
     assert run_ids(classed) - before == {started["run"]}, "one folder for both"
@@ -122,7 +122,7 @@ def test_a_stop_a_lost_process_and_a_resume(classed: Path) -> None:
     list(until(child, "progress"))
     victim = _helper_of(child.pid)
     victim.kill()
-    last = told(child)[-1]
+    last = reported(child)[-1]
     child.wait()
     assert (last["event"], last["status"]) == ("finished", "stopped")
     assert runs.find(classed, started["run"]).info().state == "stopped"
@@ -132,7 +132,7 @@ def test_a_stop_a_lost_process_and_a_resume(classed: Path) -> None:
     child = trained(classed, "--resume", started["run"], command=(sys.executable,))
     list(until(child, "progress"))
     folder.stop_file.touch()
-    assert told(child)[-1]["status"] == "stopped"
+    assert reported(child)[-1]["status"] == "stopped"
     child.wait()
     assert run_ids(classed) - before == {started["run"]}
 

@@ -63,7 +63,7 @@ TYPED = ("Text field", "Field for a number")
 
 
 @pytest.fixture
-def whole(
+def full_window(
     open_bench: Callable[..., Workbench],
     place: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -191,8 +191,8 @@ def focus(widget: QWidget) -> bool:
     return widget.hasFocus()
 
 
-def test_only_what_is_meant_happens_on_any_control(whole: Workbench) -> None:
-    bench, film = whole, Film(whole)
+def test_only_what_is_meant_happens_on_any_control(full_window: Workbench) -> None:
+    bench, film = full_window, Film(full_window)
     every = [widget for _, widget in controls(bench)]
     for kind, widget in controls(bench):
         name = f"{kind}: {widget.accessibleName() or widget.toolTip() or widget}"

@@ -15,7 +15,7 @@ from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.fit import MARGIN
 from napari_wsseg._widgets.canvas.layer_set import BLANK, FILL, LayerSet
 from napari_wsseg._widgets.canvas.layer_updates import (
-    UNIT_WORDS,
+    UNIT_NAMES,
     arranged_once,
     at_once,
     over_film,
@@ -265,7 +265,7 @@ class CaseLayers:
         everyone = [*self.all, *self.guests]
         with self.quietly(), at_once(self.viewer, everyone, thumbnails=False):
             for layer in everyone:
-                if {str(u) for u in layer.units} != {UNIT_WORDS[unit]}:
+                if {str(u) for u in layer.units} != {UNIT_NAMES[unit]}:
                     layer.units = (unit, unit)
             self.film.data = opened.radiograph.pixels
             place(self.film, spacing)

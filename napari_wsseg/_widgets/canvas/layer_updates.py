@@ -17,7 +17,7 @@ from napari_wsseg._widgets.canvas import napari_internals
 from napari_wsseg._widgets.canvas import strokes as _strokes
 from napari_wsseg.schema import Case
 
-UNIT_WORDS = {"pixel": "pixel", "mm": "millimeter"}
+UNIT_NAMES = {"pixel": "pixel", "mm": "millimeter"}
 """What napari calls a unit of ours."""
 
 _HEARD = ("data", "set_data", "scale", "translate", "units", "metadata")

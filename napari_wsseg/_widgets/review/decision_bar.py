@@ -43,7 +43,7 @@ _BRIEFLY = {
     "reject": "Rejected",
     "flag": "Flagged",
 }
-_WORDS = {
+_TITLES = {
     "accept": "Accepted",
     "accept with edits": "Accepted with edits",
     "reject": "Rejected",
@@ -87,7 +87,7 @@ class UndoBar(QFrame):
         case = self.bench.session.list.cases[decision.case]
         about = decision.finding or case.name
         self.text.setText(f"{_BRIEFLY[decision.verdict]}: {about}")
-        self.text.setToolTip(f"{_WORDS[decision.verdict]}: {about}")
+        self.text.setToolTip(f"{_TITLES[decision.verdict]}: {about}")
         self._left = round(UNDO_SECONDS)
         self.show()
         self._timer.start()
@@ -152,16 +152,16 @@ class DecidePanel(QWidget):
         """Follow the open case."""
         case = self.session.case
         decision = self.session.list.decisions.get(case.id) if case else None
-        known = decision if decision and decision.verdict in _WORDS else None
+        known = decision if decision and decision.verdict in _TITLES else None
         self.comment.setText(known.comment if known else "")
         self.confidence.setCurrentIndex((known.confidence or 0) if known else 0)
         self.now.setVisible(known is not None)
         final = self.session.settled and self.session.reading.mode == "open"
         if known:
             more = "Its masks are final." if final else "A new decision replaces it."
-            self.now.setText(f"{_WORDS[known.verdict]} · {known.reader}")
+            self.now.setText(f"{_TITLES[known.verdict]} · {known.reader}")
             self.now.setToolTip(
-                f"{_WORDS[known.verdict]} by {known.reader}, {known.created[:10]}. "
+                f"{_TITLES[known.verdict]} by {known.reader}, {known.created[:10]}. "
                 f"{more}"
             )
         can = case is not None and not self.session.readonly

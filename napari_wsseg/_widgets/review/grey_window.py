@@ -20,7 +20,7 @@ from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg.ops.windowing import PRESETS
 from napari_wsseg.session.grey_window import around, level_and_width
 
-_WORDS = {
+_TITLES = {
     "auto": "Auto (without markers)",
     "full": "Full range",
     "lung": "Lung",
@@ -38,7 +38,7 @@ class TonePanel(QWidget):
         self.bench, self.session = bench, bench.session
         self.presets = QComboBox()
         for preset in PRESETS:
-            self.presets.addItem(_WORDS[preset], preset)
+            self.presets.addItem(_TITLES[preset], preset)
         self.presets.addItem("By hand", None)
         self.presets.setToolTip(
             "A part of this film's own greys: radiographs have no Hounsfield units. "

@@ -9,8 +9,8 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QPushButton, QWid
 
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg.schema import LABEL_NAMES
 from napari_wsseg.session import Session
-from napari_wsseg.session.label_commands import WORDS
 from napari_wsseg.session.state import Contradiction
 
 UNDO_MS = 10_000
@@ -64,7 +64,7 @@ class LabelBar(QFrame):
         if self.asked is not None:
             self._timer.stop()
             self.text.setText(_question(session, self.asked))
-            self.set.setText(f"Set to {WORDS[self.asked.wanted]}")
+            self.set.setText(f"Set to {LABEL_NAMES[self.asked.wanted]}")
 
     def _on_changed(self, case_id: str) -> None:
         version = self.session.last_label
@@ -73,7 +73,7 @@ class LabelBar(QFrame):
         elif version is None or version.case != case_id:
             self._forget()
         else:
-            self.text.setText(f"{version.finding}: {WORDS[version.value]}")
+            self.text.setText(f"{version.finding}: {LABEL_NAMES[version.value]}")
             self.set.hide()
             self.leave.hide()
             self.undo.show()
@@ -118,7 +118,7 @@ def label_menu(bench: Workbench, finding: str, parent: QWidget) -> QMenu:
     session = bench.session
     menu = QMenu(parent)
     label = session.case.labels.get(finding) if session.case else None
-    for value, word in WORDS.items():
+    for value, word in LABEL_NAMES.items():
         action = menu.addAction(word)
         if action is None:
             continue
@@ -132,7 +132,7 @@ def label_menu(bench: Workbench, finding: str, parent: QWidget) -> QMenu:
     for version in versions:
         who = version.reader or "with the film"
         entry = menu.addAction(
-            f"{WORDS[version.value]} · {who}, {version.created[:10]}"
+            f"{LABEL_NAMES[version.value]} · {who}, {version.created[:10]}"
         )
         if entry is not None:
             entry.setEnabled(False)

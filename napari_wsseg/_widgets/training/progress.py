@@ -45,7 +45,7 @@ class Watch(QWidget):
         super().__init__()
         self.job: Job | None = None
         self._step: Step | None = None
-        self._said = ""
+        self._message = ""
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Progress of the training")
         self.bar.setMinimumWidth(100)
@@ -82,7 +82,7 @@ class Watch(QWidget):
     def follow(self, job: Job) -> None:
         """Show a job from now on, with all that it has said so far."""
         if self.job is not None:
-            self.job.reported.disconnect(self._on_said)
+            self.job.reported.disconnect(self._on_reported)
             self.job.changed.disconnect(self._say)
         self.job = job
         self.curves.clear()
@@ -91,14 +91,14 @@ class Watch(QWidget):
         self.curves.add(job.steps)
         self._step = job.steps[-1] if job.steps else None
         self._draw_sweep()
-        job.reported.connect(self._on_said)
+        job.reported.connect(self._on_reported)
         job.changed.connect(self._say)
         self.bar.setRange(0, 0)
         self.curves.draw()
         self._clock.start()
         self._say()
 
-    def _on_said(self, events: tuple[Event, ...]) -> None:
+    def _on_reported(self, events: tuple[Event, ...]) -> None:
         steps: list[Step] = []
         lines: list[str] = []
         for event in events:
@@ -110,8 +110,8 @@ class Watch(QWidget):
                 lines.append(f"run {event.run} on {event.device}")
             elif isinstance(event, Step):
                 steps.append(event)
-                if event.message != self._said:
-                    self._said = event.message
+                if event.message != self._message:
+                    self._message = event.message
                     lines.append(event.message)
             elif isinstance(event, CellDone):
                 self._draw_sweep()

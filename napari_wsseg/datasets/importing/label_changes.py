@@ -95,7 +95,7 @@ def preview(project: Project, path: Path) -> Preview:
         raise DataError(
             f"{path}: no line fits a film of this project ({first[0]}: {first[1]})"
         )
-    listed = list(_said(project, table, films, columns))
+    listed = list(_changes(project, table, films, columns))
     changes = tuple(change for change in listed if change.before != change.after)
     return Preview(
         changes,
@@ -153,7 +153,7 @@ def _films(
     return film_matching.match(table.rows, names)
 
 
-def _said(
+def _changes(
     project: Project, table: LabelTable, films: Mapping[str, str], columns: list[str]
 ) -> Iterator[Change]:
     cases = {case.id: case for case in project.cases()}

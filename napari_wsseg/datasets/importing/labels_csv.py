@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import cast
 
-from napari_wsseg.datasets.importing.plan import WORDS
 from napari_wsseg.io.external import tables
 from napari_wsseg.io.external.spreadsheet import uncell
 from napari_wsseg.jobs import DataError
-from napari_wsseg.schema import SPLITS, Split
+from napari_wsseg.schema import LABEL_NAMES, SPLITS, Split
 
 IMAGE, SPLIT = "image", "split"
 HEADER_KEYS = ("AccessionNumber", "StudyInstanceUID", "SOPInstanceUID")
@@ -146,7 +145,7 @@ def _column(name: str, place: int, cells: list[str]) -> Column:
         return Column(name, SPLIT, dict(counts), tuple(sorted(odd)))
     odd = {cell for cell in cells if _without_point_zero(cell) not in _VALUES}
     counts = Counter(
-        cell if cell in odd else WORDS[_VALUES[_without_point_zero(cell)]]
+        cell if cell in odd else LABEL_NAMES[_VALUES[_without_point_zero(cell)]]
         for cell in cells
     )
     return Column(name, "finding", dict(counts), tuple(sorted(odd)))

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from napari_wsseg.datasets.importing.report import Rejected, Summary
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
-from napari_wsseg.schema import SPLITS, Mask, Split
+from napari_wsseg.schema import LABEL_NAMES, SPLITS, Mask, Split
 
 Shape: TypeAlias = tuple[int, int]
 
@@ -20,7 +20,6 @@ MaskSource: TypeAlias = Path | Sequence[Path] | Callable[[Shape], Mask] | None
 """A mask file, or several that are united; what draws the mask of a film of a shape, or
 ``None``, known to be absent in every pixel."""
 
-WORDS = {1: "present", 0: "absent", -1: "uncertain", None: "unknown"}
 """What a label is called."""
 
 
@@ -75,7 +74,7 @@ def count(films: Iterable[Film], findings: Sequence[str], how_split: str) -> Sum
     """
     films = list(films)
     labels = {
-        finding: Counter(WORDS[film.labels.get(finding)] for film in films)
+        finding: Counter(LABEL_NAMES[film.labels.get(finding)] for film in films)
         for finding in findings
     }
     masks = Counter(
@@ -95,7 +94,7 @@ def count(films: Iterable[Film], findings: Sequence[str], how_split: str) -> Sum
 
 
 def _ordered(counts: Mapping[str, int]) -> dict[str, int]:
-    return {word: counts[word] for word in WORDS.values() if counts.get(word)}
+    return {word: counts[word] for word in LABEL_NAMES.values() if counts.get(word)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,8 +247,8 @@ def _failures(response: Any) -> str:
 
     try:
         body = response.json()
-        said = Dataset.from_json(body[0] if isinstance(body, list) else body)
-        codes = _failure_codes(said)
+        refusal = Dataset.from_json(body[0] if isinstance(body, list) else body)
+        codes = _failure_codes(refusal)
     except Exception:  # whatever a gateway writes for people
         return ""
     return ", ".join(reason(code) for code in dict.fromkeys(codes))

@@ -278,7 +278,7 @@ def _having(numbers: NDArray[Any], value: float) -> Mask:
     mask = np.asarray(numbers == value)
     if not mask.any():
         raise DataError(
-            f"no pixel has the value {value:g}; {_said(np.unique(numbers))}"
+            f"no pixel has the value {value:g}; {_values_text(np.unique(numbers))}"
         )
     return mask
 
@@ -303,13 +303,13 @@ def _are_two(found: NDArray[Any], near: float) -> bool:
 def _check_dark(found: NDArray[Any], low: float, high: float) -> None:
     """Refuse two values of which neither is dark: nothing says which is the finding."""
     if high <= 0 or (low > 0 and 4 * low > high):
-        raise DataError(f"{_said(found)}, and neither is black; {_ADVICE}")
+        raise DataError(f"{_values_text(found)}, and neither is black; {_ADVICE}")
 
 
 def _check_lit(found: NDArray[Any], only: float) -> None:
     """Refuse one value below 0: it is neither what is there nor what is not."""
     if only < 0:
-        raise DataError(f"{_said(found)} throughout; {_ADVICE}")
+        raise DataError(f"{_values_text(found)} throughout; {_ADVICE}")
 
 
 def _is_label_map(numbers: NDArray[Any], low: float, high: float) -> bool:
@@ -342,10 +342,10 @@ def _refusal(found: NDArray[Any]) -> str:
     labels = ""
     if len(found) <= 64 and np.array_equal(found, np.rint(found)):
         labels = "one label of several with --set value=NUMBER; "
-    return f"{_said(found)}, not two: {labels}{_ADVICE}"
+    return f"{_values_text(found)}, not two: {labels}{_ADVICE}"
 
 
-def _said(found: NDArray[Any]) -> str:
+def _values_text(found: NDArray[Any]) -> str:
     return f"its values are {_listed(found)}"
 
 

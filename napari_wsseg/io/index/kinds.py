@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
-_TEXT, _WHOLE, _NUMBER = (str,), (int,), (int, float)
+_TEXT, _INTEGER, _NUMBER = (str,), (int,), (int, float)
 _NONE = (type(None),)
 
 #: By name, the same in every table; what a query counts or joins has other names.
@@ -29,20 +29,20 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
             *("decision", "strokes", "earlier", "added_px", "removed_px"),
             *("mask_px", "unedited"),
         ),
-        _WHOLE,
+        _INTEGER,
     ),
     **dict.fromkeys(
         (
             *("parent", "annotation", "confidence", "base", "newest", "value"),
             *("undoes", "offered_px"),
         ),
-        (*_WHOLE, *_NONE),
+        (*_INTEGER, *_NONE),
     ),
     **dict.fromkeys(("row_mm", "column_mm", "seconds"), (*_NUMBER, *_NONE)),
-    "id": (*_WHOLE, *_TEXT),
+    "id": (*_INTEGER, *_TEXT),
     "flips": (bytes,),
 }
-_WORDS = {str: "text", int: "a whole number", float: "a number", bytes: "bytes"}
+_TYPE_NAMES = {str: "text", int: "a whole number", float: "a number", bytes: "bytes"}
 
 
 def flaw(columns: Sequence[str], rows: Sequence[sqlite3.Row]) -> str | None:
@@ -70,4 +70,4 @@ def _fits(place: int, kinds: tuple[type, ...], rows: Sequence[sqlite3.Row]) -> b
 
 
 def _named(value: object) -> str:
-    return _WORDS.get(type(value), "nothing")
+    return _TYPE_NAMES.get(type(value), "nothing")

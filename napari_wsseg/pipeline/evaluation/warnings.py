@@ -13,7 +13,7 @@ from napari_wsseg.pipeline.evaluation.result import (
     StageScores,
 )
 
-_WORDS = {
+_TITLES = {
     "cam": "the CAM",
     "crf": "the CRF",
     "irnet": "IRNet",
@@ -60,7 +60,7 @@ def _worse_than_before(
         if ours is None or theirs is None or not ours < theirs:
             continue
         message = (
-            f"{_WORDS[stage]} scores below {_WORDS[before]}, the stage before it: "
+            f"{_TITLES[stage]} scores below {_TITLES[before]}, the stage before it: "
             f"pos_iou {ours:.3f} against {theirs:.3f}"
             f"{_chance(paired[stage, before].interval)}. {_REMEDY[stage]}"
         )

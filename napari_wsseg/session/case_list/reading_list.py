@@ -36,14 +36,14 @@ _KEPT = 4096
 _PAGE = 500
 """Rows that are read at once."""
 
-_WORDS: dict[Verdict, str] = {
+_VERDICT_NAMES: dict[Verdict, str] = {
     "accept": "accepted",
     "accept with edits": "edited",
     "reject": "rejected",
     "flag": "flagged",
 }
 
-STATUSES = ("", *_WORDS.values(), "adjudicated", "unreadable")
+STATUSES = ("", *_VERDICT_NAMES.values(), "adjudicated", "unreadable")
 """What `ReadingList.statuses` says of a case; nothing of one that is to be read."""
 
 _VERDICTS: tuple[Verdict | None, ...] = (None, *get_args(Verdict))
@@ -51,7 +51,7 @@ _VERDICTS: tuple[Verdict | None, ...] = (None, *get_args(Verdict))
 _ENDS = np.array([verdict in FINISHED for verdict in _VERDICTS])
 
 _WORD_OF = np.array(
-    [STATUSES.index(_WORDS.get(v, "") if v else "") for v in _VERDICTS], np.int8
+    [STATUSES.index(_VERDICT_NAMES.get(v, "") if v else "") for v in _VERDICTS], np.int8
 )
 
 
@@ -361,8 +361,8 @@ class ReadingList:
         decision = self.decisions.get(case_id)
         if case_id in self.settled:
             return "adjudicated"
-        if decision is not None and decision.verdict in _WORDS:
-            return _WORDS[decision.verdict]
+        if decision is not None and decision.verdict in _VERDICT_NAMES:
+            return _VERDICT_NAMES[decision.verdict]
         return "has mask" if case_id in self.annotated else "to review"
 
     def is_finished(self, case_id: str) -> bool:
