@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
+import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -14,6 +16,7 @@ import numpy as np
 
 from benchmarks.scripted_reader.offered_films import read_films
 from benchmarks.scripted_reader.reading import GOAL, KEYS, TOOLS, Cost, read_film
+from napari_wsseg import cli
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import masks
 from napari_wsseg.pipeline import film_orders
@@ -156,7 +159,10 @@ class Plan:
         return self.truth / finding if len(self.findings) > 1 else self.truth
 
     def train(self, folder: Path) -> None:
-        """Run ``wsseg train chexseg``, which also computes and uses the new maps."""
+        """Run ``wsseg train chexseg``, which also computes and uses the new maps.
+
+        In this process, so that torch is loaded once for all rounds.
+        """
         settings = [f"seed={self.seed}", *self.settings]
         arguments = [
             "train",
@@ -167,14 +173,10 @@ class Plan:
             "--set",
             *settings,
         ]
-        made = subprocess.run(
-            [sys.executable, "-m", "napari_wsseg.cli", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if made.returncode:
-            sys.exit(f"wsseg {' '.join(arguments)}:\n{made.stderr[-2000:]}")
+        with contextlib.redirect_stdout(io.StringIO()):
+            code = cli.main(arguments)
+        if code:
+            sys.exit(f"wsseg {' '.join(arguments)}: exit code {code}")
 
 
 def run(plan: Plan, rounds: Sequence[int], scratch: Path, table: Path) -> None:
@@ -192,7 +194,7 @@ def run(plan: Plan, rounds: Sequence[int], scratch: Path, table: Path) -> None:
         return
     folder = scratch / f"{plan.order}-{plan.seed}-{plan.tool}"
     locks = shutil.ignore_patterns("*lock")
-    shutil.copytree(plan.project, folder, ignore=locks)
+    shutil.copytree(plan.project, folder, ignore=locks, copy_function=_copied)
     for arm in ("blank", "draft"):
         if (arm, 0) not in done:
             _add(table, plan.measured(folder, arm, 0, 0.0))
@@ -204,6 +206,15 @@ def run(plan: Plan, rounds: Sequence[int], scratch: Path, table: Path) -> None:
         if ("loop", number) not in done:
             _add(table, plan.measured(folder, "loop", number, spent))
     shutil.rmtree(folder)
+
+
+def _copied(source: str, target: str) -> None:
+    """Copy a file, or link one that is written anew whenever it changes."""
+    with contextlib.suppress(OSError):  # another disk
+        if source.endswith((".npz", ".u8", ".safetensors", ".png")):
+            os.link(source, target)
+            return
+    shutil.copy2(source, target)
 
 
 def rows(table: Path) -> list[Row]:

@@ -22,6 +22,7 @@ from napari_wsseg.jobs import WssegError
 COMMANDS = {
     "init": "start a project from a folder of films",
     "train": "train one recipe",
+    "learn": "go on learning from films as they are accepted",
     "infer": "compute a stage's maps for every film",
     "presets": "say what each preset is, and where it is not what its paper says",
     "run": "train and compute every stage, in order",

@@ -172,6 +172,28 @@ class RunFolder:
         """The file whose presence asks the run to stop."""
         return self.path / "stop"
 
+    def wishes(self) -> list[str]:
+        """Return the films whose drafts are wanted next; torn or not there: none."""
+        try:
+            return list(atomic.read_json(self._wishes, [str]))
+        except (DataError, OSError):
+            return []
+
+    def wish(self, case_ids: Sequence[str]) -> None:
+        """Say which films, by id and in order, a run that learns should draw next.
+
+        Raises
+        ------
+        DataError
+            The disk is full, or the project is gone.
+        """
+        presence.check_is_project(self.path)
+        atomic.write_json(self._wishes, list(case_ids))
+
+    @property
+    def _wishes(self) -> Path:
+        return self.path / "next.json"
+
     def config(self) -> dict[str, Any]:
         """Return recipe, settings and findings as frozen when the run began."""
         return dict(atomic.read_json(self.path / "config.json", _CONFIG))

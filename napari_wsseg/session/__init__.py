@@ -32,7 +32,7 @@ from napari_wsseg.session.label_commands import LabelCommands
 from napari_wsseg.session.open_case import OpenedCase, Shown
 from napari_wsseg.session.reader_commands import ReaderCommands
 from napari_wsseg.session.reading_mode import Reading
-from napari_wsseg.session.shown_runs import Showing
+from napari_wsseg.session.shown_runs import LiveDrafts, Showing
 from napari_wsseg.session.stage_commands import StageCommands
 from napari_wsseg.session.state import State
 
@@ -152,6 +152,7 @@ class Session(State):
         free = reading.stages and self.arms is None
         shown = Shown(project.runs_in_use()) if free else Shown()
         self.showing.start(folder, shown)
+        self.live = LiveDrafts()
         self.loader = Loader(
             folder,
             self.background,
@@ -163,7 +164,7 @@ class Session(State):
             reading.scope,
             self.list.pairs,
             self.reader,
-            self.shown_on if self.arms else None,
+            self.shown_on,
         )
         self.looking.start(project.findings, Drafts.from_project(project, shown))
         return self.experts

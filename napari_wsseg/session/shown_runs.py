@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from napari_wsseg.io import runs as _runs
@@ -11,6 +12,41 @@ from napari_wsseg.jobs import DataError, UsageError
 from napari_wsseg.pipeline.inference import variants
 from napari_wsseg.schema import StageMaps
 from napari_wsseg.session.open_case import Shown
+
+STAGE = "segmentation"
+"""The stage whose drafts are renewed while one reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDrafts:
+    """Drafts of a run that learns while one reads: of the next films alone.
+
+    Parameters
+    ----------
+    run
+        Id of the run that learns; empty: none does.
+    start
+        The run that it began from, whose drafts it takes the place of.
+    """
+
+    run: str = ""
+    start: str = ""
+
+    def over(self, project: Path, case_id: str, shown: Shown) -> Shown:
+        """Return what a film shows: where it has a newer draft, that one.
+
+        Parameters
+        ----------
+        project, case_id
+            The project's folder, and the case's 16 hexadecimal digits.
+        shown
+            What it would show without. Another run, looked at on purpose, stays.
+        """
+        if not self.run or shown.runs.get(STAGE) != self.start:
+            return shown
+        if stages.read_present(project, STAGE, self.run, case_id) is None:
+            return shown
+        return Shown({**shown.runs, STAGE: self.run}, shown.maps)
 
 
 class Showing:

@@ -123,18 +123,19 @@ class StageCommands:
             state.stages_changed.emit()
             return
         folder, case_id = state.project.folder, state.opened.case.id
+        own = state.shown_on(case_id)
         state.background.submit(
-            lambda: open_case.read_maps(folder, case_id, shown),
-            lambda maps: self._take_maps(case_id, maps, shown),
+            lambda: open_case.read_maps(folder, case_id, own),
+            lambda maps: self._take_maps(case_id, maps, shown, own),
             lambda error: state.message.emit(str(error)),
         )
 
     def _take_maps(
-        self, case_id: str, maps: dict[str, StageMaps], shown: Shown
+        self, case_id: str, maps: dict[str, StageMaps], shown: Shown, own: Shown
     ) -> None:
         state = self.state
         if shown is not state.showing.shown:
             return  # something else was chosen meanwhile
         if state.opened is not None and state.opened.case.id == case_id:
-            state.opened = replace(state.opened, maps=maps, shown=shown)
+            state.opened = replace(state.opened, maps=maps, shown=own)
         state.stages_changed.emit()

@@ -25,7 +25,7 @@ from napari_wsseg.session.expert_masks import ExpertMasks
 from napari_wsseg.session.grey_window import Toning
 from napari_wsseg.session.open_case import OpenedCase, Shown
 from napari_wsseg.session.reading_mode import Reading
-from napari_wsseg.session.shown_runs import Showing
+from napari_wsseg.session.shown_runs import LiveDrafts, Showing
 from napari_wsseg.session.versions import Comparing
 from napari_wsseg.session.view import Looking
 
@@ -78,6 +78,8 @@ class State:
         What masks of the open case began with in this sitting, by finding.
     arms
         What each film offers in a study; ``None`` outside of one.
+    live
+        Whose drafts are renewed while one reads.
     pace
         How long films took this reader today, in words; empty before the first.
     """
@@ -123,6 +125,7 @@ class State:
     starts: dict[str, Start] = field(default_factory=dict)
     arms: Arms | None = None
     pace: str = ""
+    live: LiveDrafts = field(default_factory=LiveDrafts)
 
     @property
     def case(self) -> Case | None:
@@ -219,9 +222,32 @@ class State:
         return "blind" if self.reading.mode == "blind" else ""
 
     def shown_on(self, case_id: str) -> Shown:
-        """Return the runs whose maps a film of a study may show."""
-        arms = self.arms
-        return arms.shown(case_id) if arms and self.reading.stages else Shown()
+        """Return the runs whose maps a film may show.
+
+        In a study no arm but ``"loop"`` shows what is learnt meanwhile.
+        """
+        arms, project = self.arms, self.project
+        if project is None or not self.reading.stages:
+            return Shown()
+        shown = arms.shown(case_id) if arms else self.showing.shown
+        if arms is not None and arms.arm(case_id) != "loop":
+            return shown
+        return self.live.over(project.folder, case_id, shown)
+
+    def renew_drafts(self, live: LiveDrafts | None = None) -> None:
+        """Offer the drafts of a run that learns on the films to come.
+
+        The film on screen keeps what it shows.
+
+        Parameters
+        ----------
+        live
+            Whose they are from now on; ``None``: those of the same run are new ones.
+        """
+        if live is not None:
+            self.live = live
+        if self.loader is not None:
+            self.loader.forget()
 
     def candidates(self) -> Sequence[Candidate]:
         """Return what the current finding's mask could begin with, best guess first.

@@ -196,3 +196,67 @@ class TenthsSampler:
         from_first = tenth * 0.1 <= self.share if self.second else True
         pool = self.first if from_first and self.first else self.second
         return pool[place % len(pool)]
+
+
+@dataclass(frozen=True, slots=True)
+class NewestSampler:
+    """Part of every batch from the newest films, the rest mixed from two pools.
+
+    Of n batches ``round(n · newest_share · B)`` films are of `newest`, and of the rest
+    ``round(rest · share)`` of `earlier`, both exact as in `RatioSampler`.
+
+    Parameters
+    ----------
+    newest, earlier, weak
+        Film numbers; what an empty pool would have given the others give.
+    newest_share
+        In [0, 1].
+    share
+        p, the share of `earlier` films among those that are not of `newest`.
+    batch
+        Films per batch, B.
+    """
+
+    newest: Sequence[int]
+    earlier: Sequence[int]
+    weak: Sequence[int]
+    newest_share: float
+    share: float
+    batch: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.newest_share <= 1:
+            raise ValueError(f"share is {self.newest_share}; it goes from 0 to 1")
+        if self._mixed or not self.newest:
+            # The same shares and pools are refused.
+            RatioSampler(self.earlier, self.weak, self.share, self.batch, self.seed)
+
+    @property
+    def _mixed(self) -> bool:
+        return bool(self.earlier or self.weak)
+
+    def n_newest_until(self, steps: int) -> int:
+        """Return how many of the newest films the first `steps` batches hold."""
+        share = self.newest_share if self._mixed else 1.0
+        return round(steps * self.batch * share) if self.newest else 0
+
+    def __call__(self, step: int) -> list[int]:
+        """Return the film numbers of batch `step`, those of `newest` first."""
+        before, after = self.n_newest_until(step), self.n_newest_until(step + 1)
+        drawn = deal(self.newest, before, after - before, self.seed * 3)
+        if len(drawn) == self.batch:
+            return drawn
+        start, end = step * self.batch - before, (step + 1) * self.batch - after
+        mix = RatioSampler(self.earlier, self.weak, self.share, 1, self.seed)
+        first, last = mix.n_expert_until(start), mix.n_expert_until(end)
+        return [
+            *drawn,
+            *deal(self.earlier, first, last - first, self.seed * 3 + 1),
+            *deal(
+                self.weak,
+                start - first,
+                end - start - (last - first),
+                self.seed * 3 + 2,
+            ),
+        ]

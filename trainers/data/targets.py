@@ -179,7 +179,14 @@ def _set_of(rows: NDArray[np.bool_]) -> set[int]:
     return set(np.flatnonzero(rows).tolist())
 
 
-def expert(project: Project, labels: Labels, rows: Iterable[int], size: int) -> Targets:
+def expert(
+    project: Project,
+    labels: Labels,
+    rows: Iterable[int],
+    size: int,
+    *,
+    reader: str | None = None,
+) -> Targets:
     """Return the newest expert mask of every finding drawn on these films.
 
     Parameters
@@ -192,14 +199,16 @@ def expert(project: Project, labels: Labels, rows: Iterable[int], size: int) -> 
         Film numbers; those without an expert mask stay unknown.
     size
         Side of the letterboxed square in pixels.
+    reader
+        Whose masks; ``None``: those that count.
     """
     targets = Targets(size, len(labels.findings))
-    annotated = project.annotated()
+    annotated = project.annotated(reader=reader)
     for row in rows:
         case = labels.cases[row]
         if case.id not in annotated:
             continue
-        for finding, mask in project.expert_masks(case.id).items():
+        for finding, mask in project.expert_masks(case.id, reader=reader).items():
             targets.put(
                 row,
                 labels.findings.index(finding),
@@ -323,6 +332,8 @@ def lock_rows(
     targets: Targets,
     source: str,
     own: Mapping[str, str] | None = None,
+    *,
+    reader: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return what a run learns from these masks, for data.lock.json.
 
@@ -334,6 +345,8 @@ def lock_rows(
         Masks by film, and the run that they are of, or ``"expert"``.
     own
         Source of the findings that have one of their own.
+    reader
+        Whose expert masks; ``None``: those that count.
     """
     rows = []
     for row, k in targets.pairs():
@@ -345,7 +358,7 @@ def lock_rows(
             "source": (own or {}).get(finding, source),
         }
         if source == "expert":
-            latest = project.latest(case, finding)
+            latest = project.latest(case, finding, reader=reader)
             entry["mask"] = latest.mask_sha if latest else None
         rows.append(entry)
     return rows

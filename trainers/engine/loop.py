@@ -179,7 +179,8 @@ class _Learner:
         if state:
             task.model.load_state_dict(state["model"])
             average.load(state["average"], state["updates"])
-            optimiser.load_state_dict(state["optimiser"])
+            if "optimiser" in state:  # weights of another run have none
+                optimiser.load_state_dict(state["optimiser"])
         model = hub.prepare_model(task.model, evaluation_mode=alone)
         optimiser = hub.prepare_optimizer(optimiser)
         average.to(hub.device)

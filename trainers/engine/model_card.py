@@ -26,7 +26,7 @@ Findings: {", ".join(header["findings"])}
 {_not_learnt(header)}Network: {header["network"]}
 {_start(header)}{_taught(header)}{_seeds(header)}Input: {_input(header)}
 
-{_chosen(header)}{rest}"""
+{_chosen(header)}{_live(header)}{rest}"""
     atomic.write(folder.path / "card.md", lambda file: file.write(text.encode()))
 
 
@@ -52,6 +52,29 @@ def choices(header: Mapping[str, Any]) -> dict[str, str]:
 def _chosen(header: Mapping[str, Any]) -> str:
     lines = "".join(f"- {name}: {why}\n" for name, why in choices(header).items())
     return f"## Weak masks, chosen by finding\n\n{lines}\n" if lines else ""
+
+
+def _live(header: Mapping[str, Any]) -> str:
+    """Tell what was learnt while a reader read, and what was undone."""
+    told = header.get("live")
+    if not told:
+        return ""
+    undone = "".join(
+        f"- {', '.join(each['films'])}: Dice {each['before']:.4f} before, "
+        f"{each['after']:.4f} after\n"
+        for each in told["undone"]
+    )
+    return f"""## Learnt while films were read
+
+Began from: run {told["start"]}
+Steps: {told["steps"]}, those that were undone included
+Judged by: {told["judged_by"]}
+Films learnt: {", ".join(told["learnt"]) or "none yet"}
+
+Rounds that were undone, as held-out films got worse:
+{undone or "none"}
+
+"""
 
 
 def _taught(header: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.formatting import subdued
 from napari_wsseg._widgets.worklist.film_scores import FilmScores
 from napari_wsseg._widgets.worklist.film_table import FilmTable
+from napari_wsseg._widgets.worklist.learn_box import LearnBox
 from napari_wsseg._widgets.worklist.model import COLUMNS, FILTERS, WorklistModel
 from napari_wsseg.session.case_list import reading_order
 
@@ -87,6 +88,7 @@ class Worklist(QWidget):
             "Active seconds: the window in focus and hand or eye at work. A pause of\n"
             "more than 20 s is left out. As offered: masks that are the draft itself."
         )
+        self.learning = LearnBox(self.session)
         self._lay_out()
         # A keystroke in the search field waits for the next one, then filters once.
         self._typed = QTimer(self)
@@ -131,6 +133,7 @@ class Worklist(QWidget):
         layout.addWidget(self.bar)
         layout.addWidget(self.progress)
         layout.addWidget(self.pace)
+        layout.addWidget(self.learning)
 
     def _connect(self) -> None:
         session = self.session
@@ -148,6 +151,7 @@ class Worklist(QWidget):
         self.agree.clicked.connect(lambda: self.bench.agreement_wanted.emit())
         listen(self, self._search, self.bench.search_wanted)
         self.chips.buttonClicked.connect(lambda _: self._filter())
+        self.learning.box.clicked.connect(self.bench.focus_canvas)
         self.scores.reordered.connect(self._filter)
         self.scores.changed.connect(self._redraw)
         self.table.header_clicked.connect(self._sort)

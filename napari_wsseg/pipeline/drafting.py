@@ -1,0 +1,93 @@
+"""Drafts of a few films by a segmenter in memory, while it still learns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from napari_wsseg.io import stages
+from napari_wsseg.io.film_cache import Films
+from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError
+from napari_wsseg.pipeline.inference import places, scorers, thresholds
+from napari_wsseg.pipeline.inference.work import Work
+from napari_wsseg.schema import StageSettings
+
+STAGE = "segmentation"
+
+
+def settle(project: Project, run: str, like: str, header: dict[str, Any]) -> None:
+    """Let the maps of a run become masks as another run's do.
+
+    Parameters
+    ----------
+    project
+        Open.
+    run, like
+        Id of the run that learns, and of the one that it began from.
+    header
+        Of its weights, for where that other one has no settings.
+    """
+    settings = stages.read_settings(project.folder, STAGE, like)
+    if settings is None:
+        settings = _fixed(header)
+    stages.write_settings(project.folder, STAGE, run, settings)
+
+
+def _fixed(header: dict[str, Any]) -> StageSettings:
+    findings = tuple(str(name) for name in header["findings"])
+    cut = thresholds.FIXED[STAGE]
+    return StageSettings(findings, (cut,) * len(findings), (0.5,) * len(findings))
+
+
+def draw(
+    project: Project,
+    run: str,
+    model: nn.Module,
+    header: dict[str, Any],
+    films: Films,
+    case_ids: Sequence[str],
+) -> list[str]:
+    """Keep the maps of some films, and no others, under a run; return which films.
+
+    Films that an earlier stage has not seen get none: a segmenter's gate is the
+    classifier's.
+
+    Parameters
+    ----------
+    project, run
+        Open; and the id of the run that learns.
+    model, header
+        The segmenter in eval mode, and what its weights say of it.
+    films
+        Decoded, at its working size.
+    case_ids
+        Films, in order; a film is written as soon as it is drawn.
+
+    Raises
+    ------
+    DataError
+        The disk is full, or the project is not there any more.
+    """
+    limits = places.for_stage(project, header)
+    work = Work(project, run, model, header, films)
+    drawn = []
+    for case in project.some_cases(case_ids).values():
+        try:
+            (maps,) = scorers.segmentation(work, [case])
+            placed = limits.apply(STAGE, case, maps) if limits else maps
+        except DataError:
+            if _lacks_below(project, header, case.id):
+                continue
+            raise
+        stages.write(project.folder, STAGE, run, case.id, placed)
+        drawn.append(case.id)
+    stages.keep(project.folder, STAGE, run, drawn)
+    return drawn
+
+
+def _lacks_below(project: Project, header: dict[str, Any], case_id: str) -> bool:
+    classifier = str(header.get("classifier", ""))
+    return stages.read_present(project.folder, "cam", classifier, case_id) is None
