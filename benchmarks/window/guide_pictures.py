@@ -22,6 +22,7 @@ from qtpy.QtCore import QItemSelectionModel, QSettings
 from qtpy.QtGui import QImage
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDockWidget, QWidget
+from skimage.measure import find_contours
 
 from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas.bench import Workbench
@@ -249,6 +250,29 @@ def stages(studio: Studio, case: Case) -> None:
     studio.keep("findings.png", studio.grab())
 
 
+def lasso(studio: Studio, case: Case) -> None:
+    """An outline on its way round a heart: seven points, the rest along the edges."""
+    studio.open(case)
+    looking, tool = studio.session.looking, studio.bench.lasso
+    looking.set_finding(FINDING)
+    draft = studio.session.draft("segmentation", FINDING, case.shape)
+    rim = max(find_contours(np.pad(draft, 1), 0.5), key=len) - 1
+    looking.set_view("expert")
+    looking.set_drawing("off")
+    studio.settle()
+    studio.bench.take_lasso()
+    studio.wait(lambda: tool.snaps)
+    points = rim[np.linspace(0, 0.75 * len(rim), 8).astype(int)]
+    for place in points[:-1]:
+        tool._set(place)
+    tool._lead_to(points[-1])
+    tool._draw()
+    studio.settle()
+    studio.keep("lasso.png", studio.grab())
+    tool.put_down()
+    looking.set_drawing("filled")
+
+
 def readers(studio: Studio) -> None:
     """Adjudication of two simulated readers, and how far they agree."""
     session = studio.session
@@ -426,6 +450,7 @@ def main() -> None:
     parts: dict[str, Callable[[], None]] = {
         "tour": lambda: tour(studio),
         "stages": lambda: stages(studio, first),
+        "lasso": lambda: lasso(studio, first),
         "session": lambda: session(studio, [first, rest[-1]]),
         "readers": lambda: readers(studio),
         "panels": lambda: panels(studio),
