@@ -73,8 +73,8 @@ def draw(
     """
     limits = places.for_stage(project, header)
     work = Work(project, run, model, header, films)
-    drawn = []
-    for case in project.some_cases(case_ids).values():
+    found, drawn = project.some_cases(case_ids), []
+    for case in (found[one] for one in case_ids if one in found):
         try:
             (maps,) = scorers.segmentation(work, [case])
             placed = limits.apply(STAGE, case, maps) if limits else maps

@@ -48,7 +48,6 @@ class LiveLearner(QObject):
         listen(self, self.close, session.closing)
         listen(self, self._on_project, session.project_changed)
         at_quit(self.close)
-        self.destroyed.connect(self.close)
 
     @property
     def alive(self) -> bool:

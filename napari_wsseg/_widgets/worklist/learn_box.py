@@ -37,6 +37,7 @@ class LearnBox(QWidget):
         layout.addWidget(self.line, 1)
         self.box.toggled.connect(self._toggled)
         self.learner.changed.connect(self._write)
+        self.destroyed.connect(self.learner.close)
         listen(self, self._write, session.stages_changed)
         self._write()
 
