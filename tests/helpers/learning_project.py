@@ -15,7 +15,6 @@ from napari_wsseg.jobs import Checkpoint
 from napari_wsseg.nn import segmenter
 from napari_wsseg.schema import Case, StageMaps, StageSettings
 
-CLASSIFIER = "classifier-20261121-000000-aaaa"
 READER = "ann"
 TINY = ("batch=4", "steps=4", "device=cpu", "labels=cam", "ahead=3")
 """Settings of a round that takes a second."""
@@ -35,8 +34,7 @@ def make_project(folder: Path, *, held_out: bool = True, films: int = 20) -> Pat
         for case in opened.cases("val") if held_out else ():
             mask = true_mask(source, case)
             opened.put_mask(case.id, "spot", mask, reader="truth", tool="import")
-    _use_classifier(project)
-    use_segmenter(project)
+    use_segmenter(project, _use_classifier(project))
     return project
 
 
@@ -63,20 +61,22 @@ def films_of(project: Path, split: str = "train") -> list[Case]:
         return [case for case in opened.cases(split) if case.labels["spot"] == 1]
 
 
-def _use_classifier(project: Path) -> None:
-    """Leave maps behind, as a classifier would have made."""
+def _use_classifier(project: Path) -> str:
+    """Put a run in use that has maps of all films, and no weights."""
+    run = runs.new(project, "classifier", {}).id
     maps = StageMaps(
         score=np.full((1, 16, 16), 0.7, np.float32), present=np.ones(1, np.float32)
     )
     settings = StageSettings(("spot",), (0.5,), (0.0,))
-    stages.write_settings(project, "cam", CLASSIFIER, settings)
+    stages.write_settings(project, "cam", run, settings)
     with Project.open(project, write=True) as opened:
         for case_id in opened.case_ids():
-            stages.write(project, "cam", CLASSIFIER, case_id, maps)
-        opened.adopt("cam", CLASSIFIER, actor="test")
+            stages.write(project, "cam", run, case_id, maps)
+        opened.adopt("cam", run, actor="test")
+    return run
 
 
-def use_segmenter(project: Path) -> str:
+def use_segmenter(project: Path, classifier: str) -> str:
     """Put a small segmenter of random weights in use, its maps of all films made."""
     torch.manual_seed(0)
     model = segmenter.build(segmenter.ANATOMY, n_findings=1)
@@ -86,7 +86,7 @@ def use_segmenter(project: Path) -> str:
         "findings": ["spot"],
         "size": 64,
         "normalisation": "film",
-        "classifier": CLASSIFIER,
+        "classifier": classifier,
     }
     checkpoints.write(
         run.best, Checkpoint(header=header, weights=model.state_dict(), metrics={})
