@@ -310,8 +310,6 @@ class _Learner:
         yield Progress(0, 0, f"judged by {self.story.judged_by}")
         if self.partial is None:
             yield self._checkpoint()
-        if self.run:
-            drafting.settle(project, self.run, self.story.start, self.header)
         yield from self._renew()
 
     def waiting(self) -> list[int]:
@@ -501,6 +499,7 @@ class _Learner:
                 self.header,
                 self.films,
                 self.wishes,
+                self.story.start,
             )
         done = self.kept["step"]
         yield Progress(

@@ -18,24 +18,6 @@ from napari_wsseg.schema import StageSettings
 STAGE = "segmentation"
 
 
-def settle(project: Project, run: str, like: str, header: dict[str, Any]) -> None:
-    """Let the maps of a run become masks as another run's do.
-
-    Parameters
-    ----------
-    project
-        Open.
-    run, like
-        Id of the run that learns, and of the one that it began from.
-    header
-        Of its weights, for where that other one has no settings.
-    """
-    settings = stages.read_settings(project.folder, STAGE, like)
-    if settings is None:
-        settings = _fixed(header)
-    stages.write_settings(project.folder, STAGE, run, settings)
-
-
 def _fixed(header: dict[str, Any]) -> StageSettings:
     findings = tuple(str(name) for name in header["findings"])
     cut = thresholds.FIXED[STAGE]
@@ -49,10 +31,11 @@ def draw(
     header: dict[str, Any],
     films: Films,
     case_ids: Sequence[str],
+    like: str,
 ) -> list[str]:
     """Keep the maps of some films, and no others, under a run; return which films.
 
-    Films that an earlier stage has not seen get none: a segmenter's gate is the
+    They become masks as those of the run that it began from do. Films that an earlier stage has not seen get none: a segmenter's gate is the
     classifier's.
 
     Parameters
@@ -65,6 +48,8 @@ def draw(
         Decoded, at its working size.
     case_ids
         Films, in order; a film is written as soon as it is drawn.
+    like
+        Id of the run that it began from.
 
     Raises
     ------
@@ -83,6 +68,12 @@ def draw(
                 continue
             raise
         stages.write(project.folder, STAGE, run, case.id, placed)
+        if stages.read_settings(project.folder, STAGE, run) is None:
+            # Behind the first map: what an earlier drawing left goes with that.
+            settings = stages.read_settings(project.folder, STAGE, like)
+            stages.write_settings(
+                project.folder, STAGE, run, settings or _fixed(header)
+            )
         drawn.append(case.id)
     stages.keep(project.folder, STAGE, run, drawn)
     return drawn

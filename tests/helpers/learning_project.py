@@ -68,11 +68,11 @@ def _use_classifier(project: Path) -> str:
         score=np.full((1, 16, 16), 0.7, np.float32), present=np.ones(1, np.float32)
     )
     settings = StageSettings(("spot",), (0.5,), (0.0,))
-    stages.write_settings(project, "cam", run, settings)
     with Project.open(project, write=True) as opened:
         for case_id in opened.case_ids():
             stages.write(project, "cam", run, case_id, maps)
         opened.adopt("cam", run, actor="test")
+    stages.write_settings(project, "cam", run, settings)
     return run
 
 
@@ -96,9 +96,9 @@ def use_segmenter(project: Path, classifier: str) -> str:
         score=np.zeros((1, 16, 16), np.float32), present=np.ones(1, np.float32)
     )
     settings = StageSettings(("spot",), (0.5,), (0.0,))
-    stages.write_settings(project, "segmentation", run.id, settings)
     with Project.open(project, write=True) as opened:
         for case_id in opened.case_ids():
             stages.write(project, "segmentation", run.id, case_id, maps)
         opened.adopt("segmentation", run.id, actor="test")
+    stages.write_settings(project, "segmentation", run.id, settings)
     return run.id

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from helpers import learning_project as ward
-from napari_wsseg.io import checkpoints, stages
+from napari_wsseg.io import checkpoints, runs, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import DataError, Progress
@@ -98,6 +98,14 @@ def test_films_are_learnt_once_and_the_next_are_drawn(project: Path) -> None:
     drawn = stages.cases_with_maps(project, "segmentation", run.folder.id)
     assert len(drawn) == 3
     assert not drawn & {first.id, second.id}
+    start = runs.find(project, run.folder.id).config()["settings"]["start_run"]
+    with Project.open(project) as opened:
+        start = start or opened.adopted("segmentation")
+    own, like = (
+        stages.read_settings(project, "segmentation", one)
+        for one in (run.folder.id, start)
+    )
+    assert own == like is not None
     card = (run.folder.path / "card.md").read_text()
     assert f"Films learnt: {first.id}, {second.id}" in card
     assert "Steps: 4" in card

@@ -78,10 +78,10 @@ def draw(place: Path, run: str, case_id: str) -> None:
     """Leave what the learner draws of a film: all of it."""
     findings = noise_project.FINDINGS
     settings = StageSettings(findings, (0.5, 0.5), (0.5, 0.5))
-    stages.write_settings(place, "segmentation", run, settings)
     score = np.ones((len(findings), 16, 16), np.float32)
     maps = StageMaps(score=score, present=np.ones(len(findings), np.float32))
     stages.write(place, "segmentation", run, case_id, maps)
+    stages.write_settings(place, "segmentation", run, settings)
 
 
 def box_of(bench: Workbench) -> LearnBox:
