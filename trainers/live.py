@@ -290,8 +290,10 @@ class _Learner:
         """Say where it stands, keep that, and offer drafts."""
         context, project = self.context, self.context.project
         if self.source:
+            drawn = set(self.accepted.versions())
+            weak = self.weak.only(self.weak.rows() - drawn)
             context.lock.extend(
-                _targets.lock_rows(project, self.labels, self.weak, self.source)
+                _targets.lock_rows(project, self.labels, weak, self.source)
             )
         numbers = {case_id: row for row, case_id in enumerate(self.labels.ids)}
         self._lock([numbers[one] for one in self.story.since if one in numbers])

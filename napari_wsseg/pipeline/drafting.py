@@ -35,8 +35,8 @@ def draw(
 ) -> list[str]:
     """Keep the maps of some films, and no others, under a run; return which films.
 
-    They become masks as those of the run that it began from do. Films that an earlier stage has not seen get none: a segmenter's gate is the
-    classifier's.
+    They become masks as those of the run that it began from do. Films that an earlier
+    stage has not seen get none: a segmenter's gate is the classifier's.
 
     Parameters
     ----------
