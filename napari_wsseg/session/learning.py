@@ -59,10 +59,10 @@ def whose_masks(state: State) -> str:
 def next_films(state: State) -> list[str]:
     """Return the films to come without a verdict, in the order of the worklist."""
     found: list[str] = []
-    here = state.case.id if state.case else None
+    here = on_screen = state.case.id if state.case else None
     while len(found) < _DRAWN_AHEAD:
         here = state.list.unread_after(here)
-        if here is None or here in found:
+        if here is None or here in (on_screen, *found):
             break
         found.append(here)
     return found
