@@ -144,10 +144,7 @@ def _header(
     return {
         "network": {"kind": "encoder", **model.spec},
         "findings": list(findings),
-        "size": config.size,
-        "normalisation": config.normalisation,
-        "detail": config.detail,
-        "flip": config.flip,
+        **config.input_header(),
     }
 
 

@@ -217,6 +217,15 @@ class InputConfig(TrainingConfig):
         if self.normalisation == "imagenet-rgb" and self.channels != 3:
             raise UsageError("normalisation=imagenet-rgb needs channels=3")
 
+    def input_header(self) -> dict[str, Any]:
+        """Return what weights carry of it: how a film is given to them again."""
+        return {
+            "size": self.size,
+            "normalisation": self.normalisation,
+            "detail": self.detail,
+            "flip": self.flip,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

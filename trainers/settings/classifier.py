@@ -248,10 +248,7 @@ def header(
             "output_stride": min(config.cam_stride, config.output_stride),
         },
         "findings": list(findings),
-        "size": config.size,
-        "normalisation": config.normalisation,
-        "detail": config.detail,
-        "flip": config.flip,
+        **config.input_header(),
         "cam": {
             "method": config.cam,
             "level": config.cam_level,

@@ -211,10 +211,8 @@ class TiedDeconvConfig(InputConfig):
                 "stages": stage,
             },
             "findings": list(findings),
+            **self.input_header(),
             "size": self.side,
-            "normalisation": self.normalisation,
-            "detail": self.detail,
-            "flip": self.flip,
             "crf": {
                 "backend": self.crf_backend,
                 "foreground": self.seed_foreground,

@@ -304,10 +304,7 @@ def header(
     return {
         "network": {"kind": "segmenter", **model.spec},
         "findings": list(findings),
-        "size": config.size,
-        "normalisation": config.normalisation,
-        "detail": config.detail,
-        "flip": config.flip,
+        **config.input_header(),
         "classifier": classifier_run,
         "tune_on_expert_masks": tuned,
         "start": start,
