@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
-from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from napari_wsseg.datasets.importing import film_files as _film_files
 from napari_wsseg.datasets.importing import guarded as _guarded
 from napari_wsseg.datasets.importing import tables as _tables
 from napari_wsseg.datasets.importing.report import ImportReport, Rejected
+from napari_wsseg.io.external import xml_files
 from napari_wsseg.io.films import limits
 from napari_wsseg.io.guarded.answers import Drawing
 from napari_wsseg.jobs import DataError, Progress
@@ -172,10 +172,7 @@ def objects_told(path: str) -> list[str]:
     DataError
         Not XML, or an object that is none of the classes.
     """
-    try:
-        root = ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError) as error:
-        raise DataError(f"{path}: not an annotation ({error})") from error
+    root = xml_files.root(Path(path), "an annotation")
     present = {str(each.findtext("name")).strip() for each in root.findall("object")}
     strange = sorted(present.difference(CLASSES))
     if strange:

@@ -26,8 +26,7 @@ from napari_wsseg.export import (
     importers,
 )
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.io.external import json_masks, mask_files
-from napari_wsseg.io.films import limits as _limits
+from napari_wsseg.io.external import json_masks, mask_files, xml_files
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import Case, Mask
 
@@ -97,14 +96,7 @@ def _add(
 
 
 def _opened(path: Path) -> ElementTree.Element:
-    _limits.check_file(path)
-    try:
-        data = path.read_bytes()
-        if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-            raise DataError(f"{path}: declares entities, as no file of CVAT does")
-        root = ElementTree.fromstring(data)
-    except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
-        raise DataError(f"{path}: not CVAT's XML ({error})") from error
+    root = xml_files.root(path, "CVAT's XML")
     if root.tag != "annotations":
         raise DataError(f"{path}: not CVAT's XML: it begins with {root.tag[:40]}")
     return root
@@ -140,7 +132,7 @@ def _united(
     own_shape = json_masks.size_of(size)
     json_masks.check(own_shape, shape)
     return json_masks.union(
-        film, shapes, own_shape, _drawn, lambda one: f"a {one.tag}", remarks
+        film, shapes, own_shape, _drawn, lambda one: f"a {one.tag}:", remarks
     )
 
 

@@ -169,7 +169,8 @@ def _fitting(path: Path, mask: Mask, shape: Shape | None) -> Mask:
     if shape is not None and mask.shape != shape:
         raise DataError(
             f"{path}: the mask is {mask.shape[0]} × {mask.shape[1]}, its film "
-            f"{shape[0]} × {shape[1]}"
+            f"{shape[0]} × {shape[1]}; save it at the film's size, not cropped to the "
+            "segments"
         )
     return mask
 

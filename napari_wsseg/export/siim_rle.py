@@ -132,8 +132,10 @@ def _rows(path: Path) -> dict[str, list[str]]:
                     )
                 name, runs = (named[column] or "" for column in _COLUMNS)
                 rows.setdefault(_spreadsheet.uncell(name.strip()), []).append(runs)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a csv that can be read ({error})") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: {tables.not_csv(path, error)}") from error
     return rows
 
 

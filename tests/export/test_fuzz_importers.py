@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from PIL import Image
 
 from helpers.dataset_trees import picture, text
 from helpers.export_project import SHAPE, make_project
+from helpers.fuzz_limits import most_memory
 from napari_wsseg.datasets import datasets
 from napari_wsseg.datasets.importing import chexpert_tables, labels_csv
 from napari_wsseg.export import Found, formats, importers, nifti, writing
@@ -51,6 +51,7 @@ ODD: list[Any] = [
 ]
 TEXTS = (".xml", ".txt", ".csv", ".yaml", ".json", ".nrrd", ".label")
 NUMBERS = [b"", b"-1", b"1e999", b"nan", b"inf", b"x", b"\xff", b"99999999999", b"0.5"]
+NUMBERS += [b"9" * 5000, b"b" * 5000, "１".encode()]
 
 
 def sources(place: Path) -> dict[str, Path]:
@@ -213,6 +214,22 @@ def _odd_bytes(data: bytes, chance: random.Random) -> bytes:
     return bytes(changed)
 
 
+def _saved_otherwise(data: bytes, chance: random.Random) -> bytes:
+    """Return a text as another program or system would have saved it."""
+    text = data.decode("utf-8", "replace")
+    others = [
+        *(text.encode(coding) for coding in ("utf-16", "utf-16-le", "utf-8-sig")),
+        text.replace(",", ";").encode(),
+        text.replace(",", "\t").encode(),
+        text.replace("\n", "\r").encode(),
+        f"\n\r\n{text}".encode(),
+        f"sep=,\n{text}".encode(),
+        f'<?xml version="1.0" encoding="x-none"?>{text}'.encode(),
+        gzip.compress(data),
+    ]
+    return chance.choice(others)
+
+
 def mutate(folder: Path, chance: random.Random) -> str:
     """Change one file of a folder; return which."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
@@ -224,7 +241,8 @@ def mutate(folder: Path, chance: random.Random) -> str:
     if path.suffix == ".json" and chance.random() < 0.7:
         data = _odd_json(data, chance)
     elif path.suffix in TEXTS:
-        how = _odd_words if chance.random() < 0.7 else _odd_bytes
+        kinds = (_odd_words, _odd_bytes, _saved_otherwise)
+        (how,) = chance.choices(kinds, (7, 3, 1))
         data = how(data, chance)
     else:
         data = _odd_bytes(data, chance)
@@ -284,8 +302,10 @@ def test_no_change_raises_for_an_hour(made: dict[str, Path], tmp_path: Path) -> 
             seen[one_round(made, tmp_path / "copy", seed)] += 1
         except AssertionError as error:
             bad.append(str(error))
+            sys.stdout.write(f"{error}\n")
+            sys.stdout.flush()
         seed += 1
-    held = psutil.Process().memory_info().rss
+    held = most_memory()
     sys.stdout.write(
         f"{seen.total()} files, {held / 2**20:.0f} MiB: {sorted(seen.items())}\n"
     )

@@ -57,6 +57,17 @@ def cvat(inside: str, head: str = "") -> Make:
     return make
 
 
+def encoded(encoding: str, text: str) -> Make:
+    def make(place: Path) -> Path:
+        path = place / "a.xml"
+        head = f'<?xml version="1.0" encoding="{encoding}"?>'
+        known = "utf-16" if encoding == "utf-16" else "ascii"
+        path.write_bytes((head + text).encode(known))
+        return path
+
+    return make
+
+
 def seg_nrrd(values: np.ndarray, **header: str) -> Make:
     def make(place: Path) -> Path:
         path = place / "a.seg.nrrd"
@@ -135,6 +146,9 @@ CLASSES = "names: [nodule]\n"
     ("name", "make", "message"),
     [
         ("cvat", cvat(">", "<!DOCTYPE x []>"), "declares entities"),
+        ("cvat", encoded("utf-16", "<!DOCTYPE x []><annotations/>"), "declares ent"),
+        ("cvat", encoded("x-none", "<annotations/>"), "not CVAT's XML"),
+        ("cvat", encoded("cp932", "<annotations/>"), "not CVAT's XML"),
         ("cvat", cvat('drawn="nodule">'), "drawn is not a list"),
         ("cvat", cvat(ELLIPSE.format(20, 20, 0, 5)), "no extent"),
         ("cvat", cvat(ELLIPSE.format(20, 20, "inf", 5)), "without end"),
@@ -174,6 +188,7 @@ CLASSES = "names: [nodule]\n"
         ("seg_nrrd", seg_nrrd(BOX.T[..., None], encoding="bzip2"), "save it as gzip"),
         ("seg_nrrd", seg_nrrd(np.ones((4, 48, 64), "u1")), "not a single slice"),
         ("seg_nrrd", seg_nrrd(BOX[..., None]), "48 × 64"),
+        ("seg_nrrd", seg_nrrd(BOX.T[2:9, 3:9, None]), "film's size, not cropped"),
         ("nifti", volume((48, 64, 2)), "not a single slice"),
         ("nifti", volume((48, 64, 1, 3)), "not a single slice"),
         ("nifti", volume((64, 48, 1)), "the mask is 48 × 64"),

@@ -72,6 +72,8 @@ def unusual(archive: zipfile.ZipFile) -> str:
         (named("a//b.png"), "leads out"),
         (named("new\nline.png"), "leads out"),
         (nameless, "no plain name"),
+        (named("a/" + "b" * 300 + ".png"), "longer than a file"),
+        (named("a/" * 600 + "b.png"), "longer than a file"),
         (link, "a link"),
         (bomb, "200 times its size"),
         (unusual, "unusual way"),

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import tomli_w
 
+from helpers.fuzz_limits import most_memory
 from helpers.small_project import SHAPE, blot, grey, write_png
 from napari_wsseg import cli
 from napari_wsseg.io import atomic, images, runs, stages
@@ -368,8 +368,10 @@ def test_no_mutation_raises_for_an_hour(template: Path, tmp_path: Path) -> None:
             _round(template, tmp_path / "copy", seed, 4)
         except AssertionError as error:
             bad.append(str(error))
+            sys.stdout.write(f"{error}\n")
+            sys.stdout.flush()
         seed += 1
-    held = psutil.Process().memory_info().rss
+    held = most_memory()
     sys.stdout.write(f"{seed - first} changed projects, {held / 2**20:.0f} MiB\n")
     assert held < MOST_BYTES
     assert bad == [], f"seeds {first} to {seed - 1}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_wsseg.datasets.importing import labels_csv
+from napari_wsseg.datasets.importing import tables as label_lists
+from napari_wsseg.export import siim_rle
 from napari_wsseg.io import masks
-from napari_wsseg.io.external import json_masks, mask_files, mask_values, tables
+from napari_wsseg.io.external import (
+    json_masks,
+    label_names,
+    mask_files,
+    mask_values,
+    tables,
+)
 from napari_wsseg.io.external import nifti as _nifti
 from napari_wsseg.io.external.mask_values import SOFT, Choice
 from napari_wsseg.jobs import DataError
@@ -117,13 +127,58 @@ def _of(entry: object) -> tuple[Path, str, object]:
     return Path("gt_x.json"), "a", entry
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("image,a\n1.png,1\n".encode("utf-16"), "text in UTF-16"),
+        (b"\xfe\xff\0i\0m", "text in UTF-16"),
+        (b"PK\x03\x04\x14\0\x06\0\xff", "a workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "a workbook"),
+        (b"\x1f\x8b\x08\0\xff", "packed by gzip"),
+        (b"image,\xe9\n", "not a UTF-8 csv"),
+    ],
+)
+@pytest.mark.parametrize("read", [tables.rows, siim_rle.read, label_lists.names])
+def test_what_is_no_csv_is_called_what_it_is_with_its_remedy(
+    tmp_path: Path, data: bytes, message: str, read: Callable[[Path], Any]
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=rf"a\.csv: {message}.*CSV UTF-8"):
+        [*read(path)]
+
+
+def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("\n\r\n\nimage,nodule\n\na.png,1\n\n")
+    table = labels_csv.read(path)
+    assert (table.findings, [*table.rows]) == (("nodule",), ["a.png"])
+    path.write_text("\n\n")
+    with pytest.raises(DataError, match="empty"):
+        labels_csv.read(path)
+
+
+@pytest.mark.parametrize("ending", ["label", "tsv", "ctbl"])
+def test_a_label_of_thousands_of_digits_names_nothing(
+    tmp_path: Path, ending: str
+) -> None:
+    many = "9" * 5000
+    lines = {
+        "label": f'{many} 255 0 0 1 1 1 "nodule"',
+        "tsv": f"index\tname\n{many}\tnodule",
+        "ctbl": f"{many} nodule 255 0 0 255",
+    }
+    (tmp_path / f"a.{ending}").write_text(lines[ending])
+    assert label_names.beside(tmp_path / "a.nii.gz", "a") == ({}, "")
+
+
 def test_a_table_that_is_none_or_too_large_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.csv"
     with pytest.raises(DataError, match="cannot be read"):
         tables.rows(path)
-    path.write_bytes(b"\xff\xfe")
+    path.write_bytes(b"image,\xe9\n")
     with pytest.raises(DataError, match="not a UTF-8 csv"):
         tables.rows(path)
     path.write_text("a,b\n1,2\n")

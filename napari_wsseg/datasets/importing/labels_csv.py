@@ -22,8 +22,10 @@ IMAGE, SPLIT = "image", "split"
 HEADER_KEYS = ("AccessionNumber", "StudyInstanceUID", "SOPInstanceUID")
 
 _VALUES: Mapping[str, int | None] = {"1": 1, "0": 0, "-1": -1, "": None}
-_CUT = re.compile(r"[;\t]|^sep=", re.IGNORECASE)
-"""What some spreadsheets put between cells, or say before them."""
+_CUT = re.compile(r"[;|\t]")
+"""What some spreadsheets put between cells."""
+
+_SHOWN_CHARACTERS = 60
 
 _SHOWN = 10
 """Mistakes that one message lists."""
@@ -164,9 +166,9 @@ def value(cell: str) -> int | None:
 
 def _findings(path: Path, header: list[str]) -> tuple[str, ...]:
     if header[0] != IMAGE and header[0] not in HEADER_KEYS:
-        cut = "; save it with commas between cells" * bool(_CUT.search(header[0]))
+        first = header[0][:_SHOWN_CHARACTERS]
         raise DataError(
-            f"{path}: the first column is {header[0]!r}, not {IMAGE!r}{cut}; "
+            f"{path}: the first column is {first!r}, not {IMAGE!r}{_advice(first)}; "
             "the header is image,<finding>…[,split]; for DICOM films, the first column "
             f"may also be {', '.join(HEADER_KEYS[:-1])} or {HEADER_KEYS[-1]}"
         )
@@ -177,6 +179,12 @@ def _findings(path: Path, header: list[str]) -> tuple[str, ...]:
         place = header.index("") + 1
         raise DataError(f"{path}: column {place} has no name; name or remove it")
     return tuple(name for name in header[1:] if name != SPLIT)
+
+
+def _advice(first: str) -> str:
+    if first.lower().startswith("sep="):
+        return "; remove this line, and save it with commas between cells"
+    return "; save it with commas between cells" * bool(_CUT.search(first))
 
 
 def _mistakes(

@@ -96,7 +96,7 @@ def names(path: Path) -> dict[str, int]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a UTF-8 list ({error})") from error
+        raise DataError(f"{path}: {tables.not_csv(path, error)}") from error
     return found
 
 

@@ -18,9 +18,10 @@ _ENDINGS = (".label", ".txt", ".ctbl", ".tsv", ".csv")
 _SHARED = ("findings.csv", "dseg.tsv", *(f"labels{ending}" for ending in _ENDINGS[:4]))
 
 #: Number, red, green, blue, opacity, two switches, name.
-_ITK_SNAP = re.compile(r'\s*(\d+)(?:\s+\d+){3}\s+[\d.]+(?:\s+\d+){2}\s+"(.*)"\s*')
+_ITK_SNAP = re.compile(r'\s*(\d{1,9})(?:\s+\d+){3}\s+[\d.]+(?:\s+\d+){2}\s+"(.*)"\s*')
 #: Number, name, red, green, blue, opacity.
-_SLICER = re.compile(r"\s*(\d+)\s+(\S+)(?:\s+\d+){4}\s*")
+_SLICER = re.compile(r"\s*(\d{1,9})\s+(\S+)(?:\s+\d+){4}\s*")
+_NUMBER = re.compile(r"\d{1,9}")
 _NO_NAME = re.compile(r"clear label|background|(label[ _]?)?\d+|\s*", re.IGNORECASE)
 
 
@@ -81,5 +82,5 @@ def _of_columns(lines: Iterator[str], table: Path) -> Iterator[tuple[str, str]]:
     mark = "\t" if table.suffix.lower() == ".tsv" else ","
     for row in csv.DictReader(lines, delimiter=mark):
         number, name = row.get("index"), row.get("finding") or row.get("name")
-        if number and name and number.isdecimal():
+        if number and name and _NUMBER.fullmatch(number):
             yield number, spreadsheet.uncell(name)

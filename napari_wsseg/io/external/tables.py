@@ -16,6 +16,15 @@ MAX_LINE = 2**20
 """Characters; the longest run lengths of a film's mask are a tenth of it."""
 
 MAX_COLUMNS = 4096
+_OTHERS = (
+    (b"PK\x03\x04", "a workbook or another archive"),
+    (b"\xd0\xcf\x11\xe0", "a workbook"),
+    (b"\x1f\x8b", "packed by gzip"),
+    (b"\xff\xfe", "text in UTF-16"),
+    (b"\xfe\xff", "text in UTF-16"),
+)
+"""How files begin that programs write where csv was meant."""
+
 MAX_CELLS = 10_000_000
 
 
@@ -26,6 +35,8 @@ def rows(path: Path) -> list[tuple[int, list[str]]]:
 
 def each(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the line number and the cells of every row of a UTF-8 csv file.
+
+    Blank lines are none.
 
     Raises
     ------
@@ -38,7 +49,7 @@ def each(path: Path) -> Iterator[tuple[int, list[str]]]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a UTF-8 csv file ({error})") from error
+        raise DataError(f"{path}: {not_csv(path, error)}") from error
 
 
 def opened(path: Path) -> TextIO:
@@ -49,6 +60,15 @@ def opened(path: Path) -> TextIO:
             f"{path}: {size >> 20} MiB, over the {MAX_BYTES >> 20} MiB of a table"
         )
     return open(path, newline="", encoding="utf-8-sig")
+
+
+def not_csv(path: Path, error: Exception) -> str:
+    """Return what a file is that was taken for csv, and what to do about it."""
+    with open(path, "rb") as file:
+        start = file.read(4)
+    kind = next((kind for begin, kind in _OTHERS if start.startswith(begin)), None)
+    found = f"{kind}, not csv" if kind else f"not a UTF-8 csv file ({error})"
+    return f"{found}; save it as CSV UTF-8"
 
 
 def lines(path: Path, file: TextIO) -> Iterator[str]:
@@ -71,4 +91,5 @@ def _rows(path: Path, file: TextIO) -> Iterator[tuple[int, list[str]]]:
             )
         if cells > MAX_CELLS:
             raise DataError(f"{path}: over {MAX_CELLS:,} cells; cut it into parts")
-        yield reader.line_num, row
+        if row:
+            yield reader.line_num, row

@@ -23,6 +23,9 @@ MAX_MEMBERS = 100_000
 MAX_RATIO = 200
 """Bytes of a member to its bytes in the archive; films seldom reach 20."""
 
+_MOST_NAME, _MOST_PATH = 255, 1024
+"""Bytes of a file's name, and of its path in an archive."""
+
 _FREE_BYTES = 16 * 2**20
 """So few bytes are no bomb, whatever they were packed into."""
 
@@ -177,6 +180,8 @@ def _flaw(info: zipfile.ZipInfo) -> str | None:
     )
     if outside:
         return "its name leads out of the archive or is no plain name; left out"
+    if _is_too_long(name):
+        return "its name is longer than a file's can be; left out"
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         return "a link or device, not a file; left out"
@@ -189,6 +194,12 @@ def _flaw(info: zipfile.ZipInfo) -> str | None:
     if info.file_size > _FREE_BYTES + MAX_RATIO * info.compress_size:
         return f"unpacks to over {MAX_RATIO} times its size; left out"
     return None
+
+
+def _is_too_long(name: str) -> bool:
+    """Whether no disk takes a name, or the path of a part of it."""
+    data = name.encode()
+    return len(data) > _MOST_PATH or max(map(len, data.split(b"/"))) > _MOST_NAME
 
 
 def _shown(name: str) -> str:
