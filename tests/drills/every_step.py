@@ -147,8 +147,10 @@ def one_try(
     return reported.tripped or killed, wrong
 
 
-def drill(name: str, fault: str, stride: int, deadline: float) -> dict[str, Any]:
-    """Fail every `stride`-th step of an operation one way until the run passes."""
+def drill(
+    name: str, fault: str, stride: int, deadline: float, first: int = 1
+) -> dict[str, Any]:
+    """Fail every `stride`-th step from the `first` one way until the run passes."""
     operation, began = OPERATIONS[name], time.monotonic()
     lost: list[str] = []
     with tempfile.TemporaryDirectory(
@@ -161,7 +163,7 @@ def drill(name: str, fault: str, stride: int, deadline: float) -> dict[str, Any]
         output, status = forked(lambda say: operation.make(base))
         if status:
             raise SystemExit(f"{name}: {output}")
-        step, tries, passed = 1, 0, False
+        step, tries, passed = first, 0, False
         while not passed and time.monotonic() < deadline:
             reached, wrong = one_try(base, place, operation, step, FAULTS[fault])
             lost += [f"{fault} at {step}: {line}" for line in wrong]
@@ -183,6 +185,7 @@ def main() -> None:
     faults = sys.argv[2].split(",") if len(sys.argv) > 2 else list(FAULTS)
     stride = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     seconds = float(sys.argv[4]) if len(sys.argv) > 4 else 1e9
+    first = int(sys.argv[5]) if len(sys.argv) > 5 else 1
     import_commands()
     fork_readers()
     if "train" in names:
@@ -191,7 +194,9 @@ def main() -> None:
     for name in names:
         for fault in faults:
             share = time.monotonic() + seconds / len(names) / len(faults)
-            sys.stdout.write(json.dumps(drill(name, fault, stride, share)) + "\n")
+            sys.stdout.write(
+                json.dumps(drill(name, fault, stride, share, first)) + "\n"
+            )
             sys.stdout.flush()
 
 
