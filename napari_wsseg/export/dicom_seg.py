@@ -70,14 +70,21 @@ def is_one(path: Path) -> bool:
     )
 
 
-def _found(path: Path) -> Iterator[Found]:
+def _found(path: Path) -> Iterator[Found | Note]:
     segmentation = _opened(path)
     named = path.name.lower().endswith(ENDING)
     film = path.name[: -len(ENDING)] if named else path.stem
     frames = _frames(segmentation)
     sources = dict.fromkeys(uid for _, _, uids in frames for uid in uids)
     films: list[str | None] = [*sources] or [None]
-    for number in map(int, segmentation.segment_numbers):
+    described = {int(number) for number in segmentation.segment_numbers}
+    drawn = {number for _, segments, _ in frames for number in segments}
+    if strange := sorted(drawn - described):
+        text = f"{film}: frames of segment {strange[0]}, which {path.name} does not"
+        yield Note("skipped", f"{text} describe")
+        # Nobody can say whether they are of one that is described and has none.
+        described &= drawn
+    for number in sorted(described):
         description = segmentation.get_segment_description(number)
         meaning = str(description.segmented_property_type.meaning)
         label = str(description.segment_label)
@@ -202,15 +209,22 @@ def _mask(path: Path, frames: Sequence[int], number: int, shape: Shape | None) -
         )
     mask = np.zeros(size, bool)
     kind = str(segmentation.SegmentationType)
-    half = 0.5 * float(segmentation.get("MaximumFractionalValue") or 1)
+    most = float(segmentation.get("MaximumFractionalValue") or 1)
+    highest = 0.0
     try:
         for frame in frames:
             values = segmentation.get_stored_frame(frame)
             # A fractional segment counts where it is likelier than not.
-            drawn = values == number if kind == "LABELMAP" else values > half
+            drawn = values == number if kind == "LABELMAP" else values > most / 2
             mask |= np.asarray(drawn).reshape(size)
+            highest = max(highest, float(values.max()))
     except Exception as error:  # see above
         raise DataError(
             f"{path}: segment {number} cannot be read ({one_line(error)})"
         ) from error
+    if kind == "FRACTIONAL" and highest and not mask.any():
+        raise DataError(
+            f"{path}: segment {number}: no fraction is above one half, the highest is "
+            f"{highest:g} of {most:g}; export it as a binary segmentation"
+        )
     return mask

@@ -29,6 +29,7 @@ from napari_wsseg.jobs import DataError, Progress, UsageError
 from napari_wsseg.schema import Case, Mask, without_ending
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+){5,}")
+_MOST_CHARACTERS = 600
 _CHEXPERT = re.compile(r"patient\d+/study\d+/view\d+_\w+")
 
 
@@ -107,9 +108,16 @@ def steps(
     for case_id in sorted(drawn) if accept else ():
         project.decide(case_id, "accept with edits", reader=reader)
     if not taken:
-        why = "; ".join(rejected[:3]) or "there is none"
+        why = "; ".join(map(_short, rejected[:3])) or "there is none"
         raise DataError(f"no mask in {path} fits a film of this project ({why})")
-    return ImportedMasks(taken, tuple(rejected), tuple(warnings))
+    return ImportedMasks(taken, *(tuple(map(_short, x)) for x in (rejected, warnings)))
+
+
+def _short(text: str) -> str:
+    """Cut what a message repeats of a file whose names have no end."""
+    if len(text) <= _MOST_CHARACTERS:
+        return text
+    return f"{text[: _MOST_CHARACTERS // 2]} … {text[-_MOST_CHARACTERS // 2 :]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,7 @@ def _read_names(table: Path) -> dict[int, str]:
         if table.suffix == ".txt":
             lines = enumerate(map(str.strip, text.splitlines()))
             return {number: name for number, name in lines if name}
+        _check_once(yaml.compose(text, yaml.SafeLoader))
         record: Any = yaml.safe_load(text)
         if "kpt_shape" in record:
             raise DataError(
@@ -126,6 +127,17 @@ def _read_names(table: Path) -> dict[int, str]:
         raise DataError(f"{table}: names no classes of YOLO ({error})") from error
     except yaml.YAMLError as error:
         raise DataError(f"{table}: not YAML ({one_line(error)})") from error
+
+
+def _check_once(record: Any) -> None:
+    """Refuse a table, or its names, that says one thing twice."""
+    pairs = record.value if getattr(record, "id", "") == "mapping" else []
+    names = [value for key, value in pairs if key.value == "names"]
+    for node in (record, *names):
+        if getattr(node, "id", "") == "mapping":
+            keys = [key.value for key, _ in node.value if key.id == "scalar"]
+            if len({*keys}) < len(keys):
+                raise ValueError("it says one thing twice")
 
 
 def _listed(path: Path) -> Mapping[str, Sequence[str]]:

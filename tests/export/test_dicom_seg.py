@@ -14,7 +14,15 @@ from pydicom.dataset import Dataset
 
 from helpers.named_dicom import CANARY, COLUMNS, ROWS, film
 from napari_wsseg import jobs
-from napari_wsseg.export import IDENTITIES, Identity, dicom_seg, reading_back, writing
+from napari_wsseg.export import (
+    IDENTITIES,
+    Found,
+    Identity,
+    Note,
+    dicom_seg,
+    reading_back,
+    writing,
+)
 from napari_wsseg.export.exporting import dicom_codes as _dicom_codes
 from napari_wsseg.io import images
 from napari_wsseg.io.project import Project
@@ -327,6 +335,54 @@ def test_a_damaged_or_foreign_file_is_refused_in_words(
     for path in (broken, dicoms.images / "one.dcm"):
         with pytest.raises(DataError):
             jobs.finish(reading_back.steps(dicoms, "dicom_seg", path, reader="bea"))
+
+
+def _changed(dicoms: Project, place: Path, **values: object) -> Path:
+    """Return an exported segmentation with other values."""
+    writing.export(dicoms, "dicom_seg", place)
+    path = next(place.glob("*.seg.dcm"))
+    dataset = pydicom.dcmread(path)
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    dataset.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize(("value", "drawn"), [(200, True), (127, False)])
+def test_fractions_are_cut_at_one_half_and_deny_nothing(
+    dicoms: Project, tmp_path: Path, value: int, drawn: bool
+) -> None:
+    path = _changed(
+        dicoms,
+        tmp_path / "out",
+        SegmentationType="FRACTIONAL",
+        SegmentationFractionalType="PROBABILITY",
+        MaximumFractionalValue=255,
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        PixelData=(blob() * np.uint8(value)).tobytes() * 3,
+    )
+    found = [one for one in dicom_seg.read(path) if isinstance(one, Found)]
+    if drawn:
+        assert np.array_equal(found[0].mask((ROWS, COLUMNS)), blob())
+    else:
+        with pytest.raises(DataError, match="one half, the highest is 127 of 255"):
+            found[0].mask((ROWS, COLUMNS))
+
+
+def test_frames_of_a_segment_that_is_not_described_deny_no_other(
+    dicoms: Project, tmp_path: Path
+) -> None:
+    path = _changed(dicoms, tmp_path / "out")
+    dataset = pydicom.dcmread(path)
+    first = dataset.PerFrameFunctionalGroupsSequence[0]
+    first.SegmentIdentificationSequence[0].ReferencedSegmentNumber = 9
+    dataset.save_as(path)
+    found = [*dicom_seg.read(path)]
+    assert [one.finding for one in found if isinstance(one, Found)] == FINDINGS[1:]
+    (note,) = (one for one in found if isinstance(one, Note))
+    assert "frames of segment 9" in note.text
 
 
 @pytest.mark.parametrize("keyword", sorted(set(_dicom_codes.KEYWORDS.values())))

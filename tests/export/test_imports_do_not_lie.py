@@ -544,6 +544,17 @@ def test_a_label_map_of_another_table_denies_no_finding(
     assert drawn(project) == {}
 
 
+@pytest.mark.parametrize("write", [coco, labelme, cvat])
+def test_a_name_without_end_makes_no_message_without_end(
+    write: Write, project: Project, place: Path
+) -> None:
+    path = write(place, "a.png")
+    path.write_text(path.read_text().replace("nodule", "n" * 100_000))
+    with pytest.raises(DataError, match="none of this project's") as told:
+        take(project, write.__name__, path)
+    assert len(str(told.value)) < 2000
+
+
 def test_poses_of_yolo_are_no_polygons(project: Project, place: Path) -> None:
     path = yolo_seg(place, "a")
     (place / "data.yaml").write_text("names: [nodule]\nkpt_shape: [2, 3]\n")

@@ -199,6 +199,9 @@ CLASSES = "names: [nodule]\n"
         ("siim_rle", written("a.csv", "ImageId,Runs\na,1 2\n"), "no columns"),
         ("yolo_seg", yolo("names: [a, "), "not YAML"),
         ("yolo_seg", yolo("path: x\n"), "names no classes"),
+        ("yolo_seg", yolo("names: {0: nodule, 0: mass}\n"), "one thing twice"),
+        ("yolo_seg", yolo("names: [a]\nnames: [nodule]\n"), "one thing twice"),
+        ("yolo_seg", yolo("&a\nnames: *a\n"), "names no classes"),
         ("yolo_seg", yolo(CLASSES, "\n0 5 5 9 5 9 9\n"), "not shares"),
     ],
 )

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from helpers import noise_project
+from napari_wsseg.io import stages
+from napari_wsseg.io.project_folder import mask_store
+from napari_wsseg.schema import StageSettings
 from napari_wsseg.session import Session
 from napari_wsseg.session.effort import candidates
 from napari_wsseg.session.effort.candidates import Candidate
@@ -81,3 +84,37 @@ def test_what_was_picked_is_kept_with_the_decision(session: Session) -> None:
     assert found.outcomes["effusion"].unedited
     assert found.gestures["effusion"] == {"picked irnet": 1}
     assert found.strokes() == 0
+
+
+def test_the_run_before_is_a_candidate_until_its_maps_are_gone(
+    session: Session, tmp_path: Path
+) -> None:
+    place = tmp_path / "project"
+    runs = ("segmenter-20261121-000000-aaaa", "segmenter-20261122-000000-bbbb")
+    for run, value in zip(runs, (0.9, 0.1), strict=True):
+        noise_project.add_stage(place, "segmentation", run=run, value=value)
+        settings = StageSettings(noise_project.FINDINGS, (0.5, 0.5), (0.5, 0.5))
+        stages.write_settings(place, "segmentation", run, settings)
+        session.adopt("segmentation", run)
+    found = {one.name: one for one in session.candidates()}
+    before = found[candidates.RUN_BEFORE]
+    assert before.run == runs[0]
+    assert before.draw(session.case.shape).any()
+    for path in (place / "stages" / "segmentation" / runs[0]).glob("*.npz"):
+        path.unlink()
+    assert not before.draw(session.case.shape).any()
+
+
+def test_the_version_before_is_a_candidate_while_it_can_be_read(
+    session: Session,
+) -> None:
+    finding = session.looking.finding.name
+    for size in (8, 9):
+        session.edit(finding, noise_project.blob(size=size))
+        session.experts.fold()
+    (earlier,) = (one for one in session.candidates() if one.name == "version 1")
+    assert earlier.draw(session.case.shape).sum() == 64
+    first = session.project.history(session.case.id, finding)[0]
+    folder = session.project.folder
+    mask_store.place(folder, first.case, first.finding, first.mask_sha).unlink()
+    assert "version 1" not in [one.name for one in session.candidates()]

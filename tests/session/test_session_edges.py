@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ import pytest
 from helpers import noise_project
 from helpers.noise_project import Clock, blob
 from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import DataError
 from napari_wsseg.session import Session
 from napari_wsseg.session.case_list import reading_order
 from napari_wsseg.session.expert_masks import IDLE_SECONDS
+from napari_wsseg.session.label_commands import LabelCommands
 
 
 def test_without_a_project_no_command_does_anything() -> None:
@@ -138,3 +141,45 @@ def test_strokes_of_somebody_else_are_recovered_and_those_in_hand_are_not(
     recovered = experts.recover()
     assert [(one.reader, one.finding) for one in recovered] == [("ben", "nodule")]
     assert [row[2] for row in project.journal.pending()] == ["ann"]
+
+
+def test_a_list_of_films_is_its_ids_in_their_order(session: Session) -> None:
+    ids = session.list.order
+    assert [*ids] == ids[:]
+    assert ids == [*ids]
+
+
+def test_films_that_another_draft_contradicts_are_scored_by_their_place(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = noise_project.case_ids(place)
+    looks = [SimpleNamespace(case=one) for one in (ids[2], ids[0], ids[2], ids[1])]
+    monkeypatch.setattr(reading_order.look_again, "accepted", lambda _: looks)
+    found = reading_order.accepted_again(place, "cam", noise_project.RUN)
+    assert found == {ids[2]: 1.0, ids[0]: 0.75, ids[1]: 0.25}
+
+
+def test_a_finding_without_a_clear_ground_takes_no_stroke(session: Session) -> None:
+    experts = session.experts
+    assert experts is not None
+    experts.unclear["nodule"] = "its mask cannot be read"
+    with pytest.raises(DataError, match="cannot be read"):
+        experts.edit("nodule", blob().astype(bool))
+    assert not experts.masks["nodule"].any()
+
+
+def test_a_label_is_asked_about_where_a_mask_contradicts_it(session: Session) -> None:
+    asked: list[bool] = []
+    session.contradictions_changed.connect(lambda: asked.append(True))
+    labels, first = LabelCommands(session), session.case
+    assert first is not None
+    assert first.labels["effusion"] == 0
+    labels.check_area("not a film", "effusion", 9)
+    assert not session.contradictions
+    labels.check_area(first.id, "effusion", 9)
+    labels.check_area(first.id, "effusion", 9)
+    assert (len(session.contradictions), len(asked)) == (1, 1)
+    labels.leave_label(first.id, "effusion")
+    labels.leave_label(first.id, "effusion")
+    labels.check_area(first.id, "effusion", 9)
+    assert (len(session.contradictions), len(asked)) == (0, 2)
