@@ -81,7 +81,7 @@ def make_folder(folder: Path) -> None:
 
 def _sync(folder: Path) -> None:
     """Force a folder's entries to disk; Windows has no such call and needs none."""
-    if os.name == "nt":
+    if os.name == "nt":  # pragma: no cover - Windows
         return
     handle = os.open(project_files.checked(folder), os.O_RDONLY)
     try:

@@ -225,7 +225,7 @@ def _allocate(file: IO[bytes], size: int) -> None:
     """Take the room before the work, where the system can."""
     if hasattr(os, "posix_fallocate") and size:
         os.posix_fallocate(file.fileno(), 0, size)
-    else:
+    else:  # pragma: no cover - Windows, macOS
         file.truncate(size)
 
 

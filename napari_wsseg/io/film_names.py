@@ -152,12 +152,8 @@ def read(key: str, folder: Path) -> Names:
     if not path.is_file():
         return Names(folder, key, found=False)
     record = atomic.read_json(path, {"images": str, "films": {str: str}})
-    try:
-        films = {str(shown): str(real) for shown, real in record["films"].items()}
-        images = Path(os.path.abspath(folder / str(record["images"])))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: not a key file of wsseg ({error})") from error
-    return Names(images, key, films)
+    images = Path(os.path.abspath(folder / record["images"]))
+    return Names(images, key, record["films"])
 
 
 def forget(key: str) -> None:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import nrrd
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
+from helpers.dicom_project import add_film
 from helpers.export_project import INDEXED_SHAPE as SHAPE
 from helpers.export_project import indexed_films, make_project
+from helpers.named_dicom import COLUMNS, ROWS, film
 from napari_wsseg.export import Found, Note, formats, importers, writing
 from napari_wsseg.export.exporting import dicom_codes, film_png, identity
 from napari_wsseg.export.exporting.dicom_codes import CodeTable
@@ -203,3 +206,38 @@ def test_labelme_needs_points(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps({**record, "shapes": [shape]}))
     with pytest.raises(DataError, match="points that are not x and y"):
         _mask("labelme", tmp_path / "a.json")
+
+
+def test_a_report_names_the_run_and_a_film_in_colour_has_no_outlines(
+    tmp_path: Path,
+) -> None:
+    films = tmp_path / "films"
+    films.mkdir()
+    colours = np.random.default_rng(0).integers(0, 256, (ROWS, COLUMNS, 3), np.uint8)
+    film(films / "a.dcm", 1)
+    film(
+        films / "b.dcm",
+        2,
+        SamplesPerPixel=3,
+        PlanarConfiguration=0,
+        PhotometricInterpretation="RGB",
+        PixelData=colours.tobytes(),
+    )
+    with Project.create(tmp_path / "p", findings=["heart"], images=films) as project:
+        for path in sorted(films.iterdir()):
+            case = add_film(project, path)
+            mask = np.zeros(case.shape, bool)
+            mask[3:9, 2:11] = True
+            run = "irnet-20261121-000000-aaaa"
+            how = {"tool": "accepted irnet", "source_run": run}
+            project.put_mask(case.id, "heart", mask, reader="ann", **how)
+        report = writing.export(project, "dicom_sr", tmp_path / "sr")
+        outlines = writing.export(
+            project, "dicom_gsps", tmp_path / "gsps", identity="same-patient"
+        )
+    path = next(p for p in report.files if p.name == "a.sr.dcm")
+    assert "Algorithm Name" in str(pydicom.dcmread(path))
+    assert any("is in colour" in one for one in outlines.skipped)
+    assert [p.name for p in outlines.files if p.name.endswith(".pr.dcm")] == [
+        "a.pr.dcm"
+    ]

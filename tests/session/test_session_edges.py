@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,12 +12,18 @@ import pytest
 
 from helpers import noise_project
 from helpers.noise_project import Clock, blob
+from napari_wsseg.export import writing
+from napari_wsseg.io import stages
+from napari_wsseg.io.anatomy import SHIPPED
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
+from napari_wsseg.schema import StageMaps, StageSettings
 from napari_wsseg.session import Session
 from napari_wsseg.session.case_list import reading_order
 from napari_wsseg.session.expert_masks import IDLE_SECONDS
 from napari_wsseg.session.label_commands import LabelCommands
+from napari_wsseg.session.open_case import Shown
+from napari_wsseg.session.shown_runs import Showing, read_every_map
 
 
 def test_without_a_project_no_command_does_anything() -> None:
@@ -183,3 +190,56 @@ def test_a_label_is_asked_about_where_a_mask_contradicts_it(session: Session) ->
     labels.leave_label(first.id, "effusion")
     labels.check_area(first.id, "effusion", 9)
     assert (len(session.contradictions), len(asked)) == (0, 2)
+
+
+def test_nothing_is_asked_nor_brought_back_without_a_film(session: Session) -> None:
+    nothing = Session(reader="ann")
+    LabelCommands(nothing).check_label("nodule")
+    LabelCommands(nothing).check_open()
+    assert not nothing.contradictions
+    told: list[str] = []
+    nothing.message.connect(told.append)
+    session.edit("nodule", blob())
+    experts = session.experts
+    assert experts is not None
+    experts.fold()
+    nothing.restore(session.versions("nodule")[0])
+    assert "reopen the film first" in told[-1]
+
+
+def test_every_map_that_a_run_can_give_is_read(place: Path) -> None:
+    (first, *_) = noise_project.case_ids(place)
+    showing = Showing()
+    assert read_every_map(place, first, showing) == {}
+    showing.shown, showing.maps = Shown({"cam": noise_project.RUN}), ("grad", "layer")
+    noise_project.add_stage(place, "cam~layer")
+    assert [*read_every_map(place, first, showing)] == ["layer"]
+    noise_project.add_stage(place, "cam")
+    assert [*read_every_map(place, first, showing)] == ["grad", "layer"]
+    assert showing.with_map("grad").maps_name("cam") == "cam"
+    assert showing.map == "grad"
+    assert showing.with_runs({"cam": "another"}).maps == {}
+
+
+def test_what_a_film_cost_and_what_its_chest_measures_is_in_the_table(
+    session: Session, place: Path, tmp_path: Path, clock: Clock
+) -> None:
+    assert session.case is not None
+    names = ("heart", "left_lung", "right_lung")
+    score = np.zeros((3, 16, 16), np.float32)
+    score[0, 6:9, 6:9] = score[1, 2:12, 9:13] = score[2, 2:12, 2:6] = 0.9
+    maps = StageMaps(score, np.ones(3, np.float32), {})
+    stages.write(place, "anatomy", SHIPPED, session.case.id, maps)
+    settings = StageSettings(names, (0.5,) * 3, (0.5,) * 3)
+    stages.write_settings(place, "anatomy", SHIPPED, settings)
+    session.work.signal()
+    session.edit("nodule", blob(), tool="brush")
+    session.decide("accept with edits")
+    session.close()
+    with Project.open(place) as project:
+        writing.export(project, "csv", tmp_path / "out")
+    with (tmp_path / "out" / "measurements.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["finding"], row["started_from"]) == ("nodule", "blank")
+    assert 0 < float(row["machine_cardiothoracic_ratio"]) < 1
+    assert float(row["machine_heart_share"]) > 0

@@ -20,7 +20,8 @@ def hold(file: IO[bytes]) -> None:
 
 def is_held(path: Path) -> bool | None:
     """Whether somebody is writing a file; ``None`` where nobody can tell."""
-    if sys.platform == "win32":  # a file that is open cannot be deleted anyway
+    # A file that is open cannot be deleted there anyway.
+    if sys.platform == "win32":  # pragma: no cover - Windows
         return None
     with project_files.opened(path) as file:
         return _try(file)
@@ -28,7 +29,7 @@ def is_held(path: Path) -> bool | None:
 
 def are_there(path: Path) -> bool:
     """Whether the file system of `path`, a file that may be made, has such locks."""
-    if sys.platform == "win32":
+    if sys.platform == "win32":  # pragma: no cover - Windows
         return True
     with project_files.opened(path, "ab") as file:
         return _try(file) is not None
@@ -36,7 +37,7 @@ def are_there(path: Path) -> bool:
 
 def _try(file: IO[bytes]) -> bool | None:
     """Lock a file until it is closed; return whether somebody else had it."""
-    if sys.platform == "win32":
+    if sys.platform == "win32":  # pragma: no cover - Windows
         return None
     import fcntl
 

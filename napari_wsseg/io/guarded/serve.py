@@ -74,7 +74,7 @@ def serve(computing: int | None, most_bytes: int) -> None:
 def _limit_memory(most: int) -> None:
     try:
         import resource
-    except ImportError:  # no such limit on Windows
+    except ImportError:  # pragma: no cover - Windows has no such limit
         return
     kind = resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS
     with suppress(OSError, ValueError):
