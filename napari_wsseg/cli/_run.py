@@ -154,16 +154,13 @@ def _kept_or_trained(
 
 def _report_choice(arguments: argparse.Namespace) -> None:
     """Say which classifier preset auto trains, and why."""
+    from trainers.settings.suited import suited
+
     if arguments.preset != "auto":
         return
     lesions = _training.lesions(arguments.project)
-    _output.person(
-        f"auto: {', '.join(lesions)} may lie anywhere and be small, so the classifier "
-        "starts from random weights and is read on a finer map (as in focal)"
-        if lesions
-        else "auto: every finding is an organ grown too large, so the classifier "
-        "starts from synthetic films (as in fast)"
-    )
+    note = suited(lesions).note.format(findings=", ".join(lesions))
+    _output.person(f"auto: {note}")
 
 
 def _took(project: Path) -> dict[str, float]:

@@ -17,10 +17,11 @@ from napari_wsseg.io import project_files, stages
 from napari_wsseg.io import runs as _runs
 from napari_wsseg.io.project import Project, ProjectLocked
 from napari_wsseg.jobs import DataError, UsageError
+from napari_wsseg.pipeline.inference import places
 from trainers import preset_notes, presets, recipes
 from trainers.engine import cancellation as _cancellation
 from trainers.settings.paper_presets import papers
-from trainers.settings.presets import LESIONS, ORGANS
+from trainers.settings.suited import suited
 
 End = dict[str, Any]
 
@@ -73,10 +74,9 @@ def suited_settings(project: Path, preset: str, recipe: str) -> dict[str, Any]:
         As `preset_settings`.
     """
     settings = preset_settings(preset, recipe)
-    if preset == "auto":
-        suited = LESIONS if lesions(project) else ORGANS
-        settings |= suited.get(recipe, {})
-    return settings
+    if preset != "auto":
+        return settings
+    return dict(suited(lesions(project)).settings.get(recipe, {}))
 
 
 def preset_in_use(project: Path) -> str:
@@ -84,21 +84,17 @@ def preset_in_use(project: Path) -> str:
 
     Preset ``auto`` is known by its settings as they suit the project's findings.
     """
-    auto = {name: suited_settings(project, "auto", name) for name in presets["auto"]}
     with Project.open(project) as opened:
         used = set(opened.runs_in_use().values())
     infos = [info for info in _runs.listing(project) if info.id in used]
-    return _runs.nearest_preset(infos, {**presets, "auto": auto}) or "fast"
+    known = {**presets, "auto": suited(lesions(project)).settings}
+    return _runs.nearest_preset(infos, known) or "fast"
 
 
 def lesions(project: Path) -> list[str]:
     """Return the findings of a project that are no organ grown too large."""
-    from napari_wsseg.pipeline.inference.evidence import structures_of
-
     with Project.open(project) as opened:
-        organs = structures_of(opened)
-        names = [finding.name for finding in opened.findings]
-    return [name for name in names if name not in organs]
+        return places.lesions(opened)
 
 
 def report_notes(preset: str) -> None:

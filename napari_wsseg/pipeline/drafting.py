@@ -11,7 +11,7 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.film_cache import Films
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
-from napari_wsseg.pipeline.inference import places, scorers, thresholds
+from napari_wsseg.pipeline.inference import kept_places, scorers, thresholds
 from napari_wsseg.pipeline.inference.work import Work
 from napari_wsseg.schema import StageSettings
 
@@ -56,7 +56,7 @@ def draw(
     DataError
         The disk is full, or the project is not there any more.
     """
-    limits = places.for_stage(project, header)
+    limits = kept_places.for_stage(project, header)
     work = Work(project, run, model, header, films)
     found, drawn = project.some_cases(case_ids), []
     for case in (found[one] for one in case_ids if one in found):

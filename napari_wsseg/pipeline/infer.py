@@ -17,8 +17,8 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress, UsageError
 from napari_wsseg.pipeline.inference import (
     anatomy,
+    kept_places,
     networks,
-    places,
     serving,
     thresholds,
     variants,
@@ -154,7 +154,7 @@ def infer(
     if below := _STAGES[stage].below:
         source = str(header.get("classifier", run))
         yield from before(below, source, again=again and deep, deep=deep)
-    limits = places.for_stage(project, header)
+    limits = kept_places.for_stage(project, header)
     for anatomy_run in _anatomy_runs(header, limits):
         if not _all_seen(project, anatomy_run):
             yield from before(ANATOMY, anatomy_run)
@@ -198,7 +198,7 @@ class _Scoring:
     work: Work
     stage: str
     score: Scorer
-    limits: places.Places | None
+    limits: kept_places.Places | None
     precision: serving.Precision
 
     def maps(
@@ -297,7 +297,9 @@ def _loaded(
     return serving.prepared(model), header
 
 
-def _anatomy_runs(header: dict[str, Any], limits: places.Places | None) -> set[str]:
+def _anatomy_runs(
+    header: dict[str, Any], limits: kept_places.Places | None
+) -> set[str]:
     """Return the runs whose anatomy a run's maps are limited, gated or joined by."""
     by_gate = str(header.get("presence", {}).get("anatomy", ""))
     joined = str(header.get("organs", ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,23 @@ class FakeJobs(Jobs):
         return super().start(request, command=command or arguments)
 
 
-def make_project(folder: Path, *, films: int = 10, expert: int = 4) -> Path:
-    """Make a project of tiny films; two in ten are of the val split."""
+def make_project(
+    folder: Path,
+    *,
+    films: int = 10,
+    expert: int = 4,
+    findings: Sequence[str] = ("effusion", "nodule"),
+) -> Path:
+    """Make a project of tiny films; two in ten are of the val split.
+
+    The first finding is labelled, and has the expert masks.
+    """
     pictures = folder / "images"
     pictures.mkdir(parents=True)
     rng = np.random.default_rng(0)
     project_folder = folder / "project"
     with Project.create(
-        project_folder, findings=["effusion", "nodule"], images=pictures, name="Demo"
+        project_folder, findings=list(findings), images=pictures, name="Demo"
     ) as project:
         for n in range(films):
             path = pictures / f"film{n:02}.png"
@@ -55,13 +65,13 @@ def make_project(folder: Path, *, films: int = 10, expert: int = 4) -> Path:
                 shape=(24, 20),
                 spacing_mm=None,
                 split="val" if n % 5 == 4 else "train",
-                labels={"effusion": n % 2, "nodule": None},
+                labels={findings[0]: n % 2, **dict.fromkeys(findings[1:])},
             )
             project.add_case(case)
             if n < expert or (n % 5 == 4 and expert):
                 mask = np.zeros((24, 20), bool)
                 mask[4:9, 3:9] = True
-                project.put_mask(case.id, "effusion", mask, reader="import")
+                project.put_mask(case.id, findings[0], mask, reader="import")
     return project_folder
 
 

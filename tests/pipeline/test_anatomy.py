@@ -20,7 +20,7 @@ from napari_wsseg.ops import metrics
 from napari_wsseg.ops.chest import measure
 from napari_wsseg.phantom import STRUCTURES, generate
 from napari_wsseg.pipeline.infer import infer
-from napari_wsseg.pipeline.inference import places
+from napari_wsseg.pipeline.inference import kept_places, places
 from napari_wsseg.schema import ANATOMY, StageMaps
 
 
@@ -100,7 +100,7 @@ def test_where_no_chest_is_found_nothing_is_dimmed() -> None:
 def test_a_finding_without_a_place_keeps_its_map(chests: Path) -> None:
     with Project.open(chests) as project:
         case = project.cases()[0]
-        limits = places.Places(
+        limits = kept_places.Places(
             project, anatomy.SHIPPED, ("nodule", "riddle"), {"nodule": "lungs"}
         )
         maps = StageMaps(np.ones((2, 64, 64), np.float32), np.ones(2, np.float32))
@@ -197,7 +197,7 @@ def test_a_prior_is_the_place_of_every_finding_that_has_none_of_its_own(
             assert {k: v for k, v in found.items() if k in expected} == expected
             assert bool(found) == bool(expected)
             # A run that was trained without places is kept to a prior all the same.
-            limits = places.for_stage(project, {"findings": findings})
+            limits = kept_places.for_stage(project, {"findings": findings})
             assert (limits is not None) == (prior == "lungs")
         text = (copy / "wsseg.toml").read_text()
         assert "# mine" in text
@@ -260,7 +260,7 @@ def test_masks_from_elsewhere_take_the_place_of_what_our_network_finds(
         found = anatomy.masks(project, first)
         for lung in ("left_lung", "right_lung"):
             assert metrics.iou(found[lung], mask) > 0.9
-        limits = places.Places(project, run, ("a",), {"a": "lungs"})
+        limits = kept_places.Places(project, run, ("a",), {"a": "lungs"})
         weight = limits.weights(first)[0]
         assert weight.max() > 0.9
         assert weight[-5:].max() < 0.2

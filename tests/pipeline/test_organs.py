@@ -17,7 +17,7 @@ from napari_wsseg.jobs import DataError, finish
 from napari_wsseg.phantom.dataset import write_dataset
 from napari_wsseg.pipeline.infer import infer
 from napari_wsseg.pipeline.inference import anatomy as shipped
-from napari_wsseg.pipeline.inference import evidence, organs, places
+from napari_wsseg.pipeline.inference import evidence, kept_places, organs
 from napari_wsseg.schema import ANATOMY
 from trainers.engine.recipe import configure
 from trainers.settings import segmenter as _segmenter
@@ -79,10 +79,10 @@ def test_a_run_that_draws_with_anatomy_says_so_and_is_read_like_it(
     header, _ = checkpoints.read(run.folder.best)
     assert header["organs"] == "shipped"
     with Project.open(chests) as project:
-        assert places.for_stage(project, {**header, "places": True}) is not None
+        assert kept_places.for_stage(project, {**header, "places": True}) is not None
         alone = {**header, "places": True, "findings": ["cardiomegaly"]}
-        assert places.for_stage(project, alone) is None
-        assert places.for_stage(project, {**alone, "organs": ""}) is not None
+        assert kept_places.for_stage(project, alone) is None
+        assert kept_places.for_stage(project, {**alone, "organs": ""}) is not None
         finish(infer(project, "segmentation", run.folder.id, device="cpu"))
         case = next(iter(project.cases()))
         maps = stages.read(project.folder, "segmentation", run.folder.id, case.id)

@@ -167,6 +167,10 @@ def test_auto_reads_a_finer_map_where_a_finding_is_no_organ(
         assert settings_of(configure("classifier", settings))["cam_level"] == level
         mixed = _training.suited_settings(Path(), "auto", "chexseg")
         assert configure("chexseg", mixed).arch == ("unet" if found else "anatomy")
+        # The window is handed the same.
+        held = describe_recipes.describe()["auto"]["lesions" if found else "organs"]
+        assert held["settings"]["classifier"] == settings
+        assert held["settings"]["chexseg"] == mixed
     for recipe, how in (*LESIONS.items(), *ORGANS.items()):
         configure(recipe, {**trainers.presets["auto"].get(recipe, {}), **how})
     fast = _training.suited_settings(Path(), "fast", "segmentation")

@@ -15,7 +15,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
 from napari_wsseg.nn import pretrained, segmenter
 from napari_wsseg.pipeline.inference import anatomy
-from napari_wsseg.pipeline.inference.evidence import structures_of
+from napari_wsseg.pipeline.inference.places import structures_of
 from trainers.engine.recipe import InputConfig
 from trainers.settings.post_processing import Exclusive, PostCrf, PostMinArea
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from napari_wsseg.io import anatomy
 from napari_wsseg.io.project import Project
 from napari_wsseg.nn import losses, ranks, segmenter
-from napari_wsseg.pipeline.inference.evidence import structures_of
+from napari_wsseg.pipeline.inference.places import structures_of
 from trainers.data import batches as _batches
 from trainers.data.samplers import balanced
 from trainers.data.targets import Targets

@@ -17,7 +17,7 @@ from napari_wsseg.io import anatomy, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import Checkpoint, Progress
 from napari_wsseg.ops import metrics
-from napari_wsseg.pipeline.inference import evidence
+from napari_wsseg.pipeline.inference import evidence, places
 from napari_wsseg.pipeline.inference.networks import device_of
 from napari_wsseg.pipeline.inference.organs import segmented
 from trainers.data.batches import Feed, Labels
@@ -94,7 +94,7 @@ def _rules(
     organs: str,
 ) -> dict[str, Any]:
     val = labels.known_in("val")
-    measured = bool(evidence.structures_of(context.project))
+    measured = bool(places.structures_of(context.project))
     rows = val + (labels.known_in("train") if measured else [])
     found = _evidence(
         context, model, feed, labels, rows, classifier_run, device, organs
@@ -206,7 +206,7 @@ def _evidence(
     project = context.project
     where = device_of(device)
     model.eval().to(where)
-    structures = evidence.structures_of(project)
+    structures = places.structures_of(project)
     run = anatomy.run_in_use(project)
     found: dict[str, list[NDArray[np.float64]]] = {kind: [] for kind in _KINDS}
     maps = _maps(project, model, feed, labels, rows, where, organs)
@@ -254,6 +254,6 @@ def _prepared(context: Context, classifier_run: str, device: str) -> Iterator[Pr
     project = context.project
     how = {"device": device, "cancel": context.cancel}
     yield from infer(project, "cam", classifier_run, **how)  # type: ignore[arg-type]
-    if evidence.structures_of(project):
+    if places.structures_of(project):
         run = anatomy.run_in_use(project)
         yield from infer(project, "anatomy", run, **how)  # type: ignore[arg-type]

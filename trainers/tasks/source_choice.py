@@ -17,7 +17,7 @@ from napari_wsseg.ops.chest import width_ratio
 from napari_wsseg.phantom import planting
 from napari_wsseg.pipeline import label_conditioned_masks
 from napari_wsseg.pipeline.infer import infer
-from napari_wsseg.pipeline.inference import evidence
+from napari_wsseg.pipeline.inference import evidence, places
 from napari_wsseg.schema import ANATOMY, Mask
 from trainers.data.batches import Labels
 from trainers.engine.recipe import Context
@@ -90,7 +90,7 @@ def choose(
     for stage, run in runs.items():
         how = {"device": config.device, "cancel": context.cancel}
         yield from infer(project, stage, run, **how)
-    organs = evidence.structures_of(project)
+    organs = places.structures_of(project)
     kinds = [name for name in labels.findings if planting.kind_of(name) is not None]
     if organs or kinds:
         yield from infer(

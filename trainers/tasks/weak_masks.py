@@ -14,7 +14,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress
 from napari_wsseg.ops import geometry
 from napari_wsseg.pipeline.infer import infer
-from napari_wsseg.pipeline.inference import evidence
+from napari_wsseg.pipeline.inference import places
 from napari_wsseg.schema import ANATOMY, Mask
 from trainers.data import targets as _targets
 from trainers.data.batches import Labels
@@ -141,7 +141,7 @@ def structures(
     project = context.project
     wanted = {
         labels.findings.index(name): names
-        for name, names in evidence.structures_of(project).items()
+        for name, names in places.structures_of(project).items()
     }
     if not wanted:
         raise DataError(

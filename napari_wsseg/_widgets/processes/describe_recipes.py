@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from napari_wsseg import _plugins
@@ -24,6 +25,7 @@ def describe() -> dict[str, Any]:
     """Return recipes, presets and device as JSON values."""
     import trainers
     from napari_wsseg.cam import methods
+    from trainers.settings.suited import SUITED
 
     recipes = []
     for name in trainers.recipes.names():
@@ -43,6 +45,7 @@ def describe() -> dict[str, Any]:
         "recipes": recipes,
         "presets": list(trainers.presets),
         "preset_settings": trainers.presets,
+        "auto": {kind: asdict(each) for kind, each in SUITED.items()},
         "preset_notes": {
             name: list(trainers.preset_notes.get(name, ())) for name in trainers.presets
         },

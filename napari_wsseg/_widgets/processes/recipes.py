@@ -48,6 +48,9 @@ class Loaded:
         What of other packages cannot be used, and whose it is.
     preset_settings
         What each preset sets, by recipe.
+    auto
+        What preset ``auto`` sets, and why: ``"lesions"`` where a finding is no organ,
+        ``"organs"`` where there is none such. Each has ``settings`` and ``note``.
     """
 
     recipes: Mapping[str, RecipeCard]
@@ -56,6 +59,27 @@ class Loaded:
     problems: tuple[str, ...] = ()
     preset_notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     preset_settings: PresetSettings = field(default_factory=dict)
+    auto: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def suited(self, lesions: Sequence[str] | None) -> Loaded:
+        """Return the same with ``auto`` as it suits findings, as the commands have it.
+
+        Parameters
+        ----------
+        lesions
+            Those that are no organ, see `napari_wsseg.pipeline.inference.places`;
+            ``None``: no project says.
+        """
+        suited = self.auto.get("lesions" if lesions else "organs")
+        if lesions is None or suited is None:
+            return self
+        note = suited["note"].format(findings=", ".join(lesions))
+        notes = [*self.preset_notes.get("auto", ()), note[:1].upper() + note[1:] + "."]
+        return replace(
+            self,
+            preset_settings={**self.preset_settings, "auto": suited["settings"]},
+            preset_notes={**self.preset_notes, "auto": notes},
+        )
 
 
 #: Recipes do not change while the program runs, so they are asked for once.
@@ -151,4 +175,5 @@ def _read(record: Mapping[str, Any]) -> Loaded:
         problems,
         record.get("preset_notes", {}),
         record.get("preset_settings", {}),
+        record.get("auto", {}),
     )

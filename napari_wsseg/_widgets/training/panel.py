@@ -33,8 +33,10 @@ from napari_wsseg._widgets.training.progress import Watch
 from napari_wsseg._widgets.training.result import Result
 from napari_wsseg._widgets.training.setup import Setup, title
 from napari_wsseg.io import runs
+from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunInfo
-from napari_wsseg.jobs import WssegError
+from napari_wsseg.jobs import DataError, WssegError
+from napari_wsseg.pipeline.inference import places
 from napari_wsseg.session import Session
 
 PanelState: TypeAlias = Literal[
@@ -237,7 +239,8 @@ class TrainPanel(QWidget):
             else None
         )
         in_use = set(project.runs_in_use().values()) if project is not None else set()
-        self.setup.show_used(info for info in infos if info.id in in_use)
+        used = [info for info in infos if info.id in in_use]
+        self.setup.show_used(used, _lesions(project) if project is not None else None)
         self.setup.show_last(last_done(infos, self.setup.recipe))
         if project is not None:
             self.setup.sweep.show_earlier(project.folder, self.setup.recipe)
@@ -332,6 +335,17 @@ class TrainPanel(QWidget):
 def panel(bench: Workbench) -> QWidget:
     """Make the training panel of a workbench."""
     return TrainPanel(bench.session)
+
+
+def _lesions(project: Project) -> list[str] | None:
+    """Return the findings that are no organ, unless wsseg.toml's places are wrong.
+
+    Then the command that is started says what is.
+    """
+    try:
+        return places.lesions(project)
+    except DataError:
+        return None
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,9 @@ class Setup(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.form: ConfigForm | None = None
+        self._all: Loaded | None = None
         self._loaded: Loaded | None = None
+        self._lesions: Sequence[str] | None = None
         self._material: Material | None = None
         self._last: RunInfo | None = None
         self._entered: dict[str, dict[str, Any]] = {}
@@ -122,7 +124,8 @@ class Setup(QWidget):
 
     def load(self, loaded: Loaded) -> None:
         """Offer the recipes, in the order in which a project needs them."""
-        self._loaded = loaded
+        self._all = loaded
+        self._loaded = loaded.suited(self._lesions)
         names = sorted(loaded.recipes, key=lambda name: facts_of(name).place)
         self.choice.blockSignals(True)
         self.choice.addItem(EVERYTHING, None)
@@ -154,12 +157,23 @@ class Setup(QWidget):
         self._last = last
         self._say_estimate()
 
-    def show_used(self, used: Iterable[RunInfo]) -> None:
+    def show_used(
+        self, used: Iterable[RunInfo], lesions: Sequence[str] | None = None
+    ) -> None:
         """Begin each form by the settings of the run in use, until they are changed.
 
         What it was built on is left out: a new run is built on what is in use now.
+
+        Parameters
+        ----------
+        used
+            Runs in use of the project that is open.
+        lesions
+            Its findings that are no organ, which preset ``auto`` goes by, as in the
+            commands; ``None``: it does not say.
         """
         before = self._start_of(self.recipe)
+        self._suit(lesions)
         self._in_use = list(used)
         self._follow_preset()
         self._used = {
@@ -173,6 +187,13 @@ class Setup(QWidget):
         after = self._start_of(self.recipe)
         if self.form is not None and after != before and self._values() == before:
             self.set_settings(after)
+
+    def _suit(self, lesions: Sequence[str] | None) -> None:
+        if lesions != self._lesions:
+            self._lesions = lesions
+            if self._all is not None:
+                self._loaded = self._all.suited(lesions)
+            self._say_notes()
 
     def _follow_preset(self) -> None:
         """Turn to the preset of the runs in use, unless another one was chosen."""
@@ -190,8 +211,9 @@ class Setup(QWidget):
             return {}
         usual = vars(self.card.config())
         known = self._loaded.preset_settings if self._loaded is not None else {}
-        # What was never trained here begins as the others here were.
-        preset = known.get(self._preset or "", {}).get(recipe, {})
+        # What was never trained here begins as the others here were, and else by the
+        # preset that `wsseg train` takes.
+        preset = known.get(self._preset or "fast", {}).get(recipe, {})
         used = {**preset, **self._used.get(recipe, {})}
         return {name: used.get(name, value) for name, value in usual.items()}
 

@@ -20,7 +20,6 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry
 from napari_wsseg.ops.chest import share_of_breadth, share_of_width
 from napari_wsseg.ops.masks import keep_largest
-from napari_wsseg.pipeline.inference import places
 from napari_wsseg.schema import Case
 
 Values = NDArray[np.float64]
@@ -97,7 +96,7 @@ def evidence(
     run
         Of the stage anatomy, which has seen the film.
     structures
-        Finding to the structures that it is an enlargement of, see `structures_of`.
+        Finding to the structures that it is an enlargement of, see `places`.
     joined
         Whether the map of an organ is anatomy's as well, see `organs`; else the width
         of either is measured.
@@ -128,16 +127,6 @@ def evidence(
 def _mean(ratios: Sequence[float | None]) -> float:
     known = [ratio for ratio in ratios if ratio is not None]
     return float(np.mean(known)) if known else np.nan
-
-
-def structures_of(project: Project) -> dict[str, tuple[str, ...]]:
-    """Return, of the findings that are a structure grown too large, which it is."""
-    where = places.project_places(project)
-    return {
-        name: places.STRUCTURES[place]
-        for name, place in where.items()
-        if place in places.STRUCTURES
-    }
 
 
 def _odds(probability: NDArray[np.floating]) -> Values:

@@ -19,7 +19,7 @@ from torch.nn import functional
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops.masks import keep_largest
-from napari_wsseg.pipeline.inference.evidence import structures_of
+from napari_wsseg.pipeline.inference.places import structures_of
 from napari_wsseg.pipeline.inference.work import resized
 from napari_wsseg.schema import ANATOMY, Case
 

@@ -2,27 +2,21 @@
 
 A consolidation is in a lung, whatever a classifier looks at; a side marker is never
 part of anything. What a map shows outside a finding's place is dimmed, not cut away,
-since anatomy is found by a network that errs.
+since anatomy is found by a network that errs. The window asks for places, too, so no
+torch is imported here; `kept_places` has what is done to maps.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError
-from napari_wsseg.ops import seeds
-from napari_wsseg.pipeline.inference import anatomy
-from napari_wsseg.pipeline.inference.work import resized
-from napari_wsseg.schema import ANATOMY, Case, StageMaps
 
 Map = NDArray[np.float32]
 
@@ -147,56 +141,18 @@ def project_places(project: Project) -> dict[str, str]:
     return {**by_default, **given}
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where the findings of a stage can be on the films of a project."""
+def structures_of(project: Project) -> dict[str, tuple[str, ...]]:
+    """Return, of the findings that are a structure grown too large, which it is."""
+    where = project_places(project)
+    return {
+        name: STRUCTURES[place] for name, place in where.items() if place in STRUCTURES
+    }
 
-    project: Project
-    run: str
-    findings: tuple[str, ...]
-    places: Mapping[str, str]
 
-    def apply(self, stage: str, case: Case, maps: StageMaps) -> StageMaps:
-        """Return a stage's maps dimmed where a finding cannot be.
-
-        Parameters
-        ----------
-        stage
-            ``"cam"``, whose heat is divided by its own peak again, or another.
-        case
-            The film that the maps are of; the anatomy stage has seen it.
-        maps
-            K findings in the run's order; left as they are.
-
-        Raises
-        ------
-        DataError
-            If the anatomy stage has not seen the film.
-        """
-        size = maps.score.shape[-1]
-        weights = resized(self.weights(case), size)
-        score = maps.score * weights
-        if stage == "cam":
-            score = seeds.normalise(score)
-        return StageMaps(score=score, present=maps.present, extra=maps.extra)
-
-    def weights(self, case: Case) -> Map:
-        """Return (K, S, S) in [`DIMMED`, 1] for a film; 1 where no chest is found."""
-        maps = stages.read(self.project.folder, ANATOMY, self.run, case.id)
-        settings = stages.read_settings(self.project.folder, ANATOMY, self.run)
-        if maps is None or settings is None:
-            raise DataError(
-                f"the anatomy of {case.path} is missing; run: "
-                f"wsseg infer anatomy -p {self.project.folder}"
-            )
-        found = dict(zip(settings.findings, maps.score, strict=True))
-        everywhere = np.ones_like(maps.score[0])
-        return np.stack(
-            [
-                weight(found, self.places[name]) if name in self.places else everywhere
-                for name in self.findings
-            ]
-        )
+def lesions(project: Project) -> list[str]:
+    """Return the findings of a project that are no organ grown too large."""
+    organs = structures_of(project)
+    return [each.name for each in project.findings if each.name not in organs]
 
 
 def weight(found: Mapping[str, Map], place: str) -> Map:
@@ -216,19 +172,6 @@ def weight(found: Mapping[str, Map], place: str) -> Map:
     inside = PLACES[place](found) * (1 - never)
     soft = ndimage.gaussian_filter(inside, _SOFT * len(lungs) / 2)
     return np.asarray(DIMMED + (1 - DIMMED) * np.clip(soft, 0, 1), np.float32)
-
-
-def for_stage(project: Project, header: Mapping[str, Any]) -> Places | None:
-    """Return what limits a run's maps, or ``None`` where nothing is to."""
-    if not header.get("places") and not project.prior:
-        return None
-    places = project_places(project)
-    if header.get("organs"):  # drawn with the anatomy stage, which knows their place
-        places = {k: place for k, place in places.items() if place not in STRUCTURES}
-    findings = tuple(str(name) for name in header["findings"])
-    if not set(findings) & set(places):
-        return None
-    return Places(project, anatomy.run_in_use(project), findings, places)
 
 
 def _wider(found: Map, share: float) -> Map:

@@ -22,6 +22,7 @@ from napari_wsseg.ops import crf as _crf
 from napari_wsseg.pipeline.inference import (
     evidence,
     organs,
+    places,
     refining,
     truth_free,
     variants,
@@ -322,6 +323,6 @@ def _evidence(
         classifier=gate,
         score=score,
         run=anatomy_run,
-        structures=evidence.structures_of(work.project) if anatomy_run else {},
+        structures=places.structures_of(work.project) if anatomy_run else {},
         joined=bool(work.header.get("organs")),
     )

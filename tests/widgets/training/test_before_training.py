@@ -22,6 +22,7 @@ from napari_wsseg._widgets.training.data_summary import Material, share_in_words
 from napari_wsseg._widgets.training.panel import TrainPanel
 from napari_wsseg._widgets.training.setup import estimate
 from napari_wsseg.io import runs
+from trainers.settings import suited
 
 pytestmark = pytest.mark.gui
 
@@ -250,3 +251,50 @@ def test_a_preset_that_runs_in_use_were_trained_by_is_kept_for_all_that_follows(
     setup.preset.setCurrentIndex(setup.preset.findData("wsmis"))
     panel._recount()
     assert setup.preset.currentData() == "wsmis"
+
+
+@pytest.mark.parametrize(
+    ("findings", "epochs", "why"),
+    [
+        (["cardiomegaly"], 12, "every finding is an organ"),
+        (["cardiomegaly", "nodule"], 80, "nodule may lie anywhere"),
+    ],
+)
+def test_auto_is_what_the_commands_take_for_the_projects_findings(
+    open_panel: Open,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
+    tmp_path: Path,
+    findings: list[str],
+    epochs: int,
+    why: str,
+) -> None:
+    loaded = replace(
+        recipe_cards.LOADED,
+        presets=("auto", "fast"),
+        auto={
+            kind: {
+                "settings": {
+                    "classifier": {"epochs": 16, "batch": 16},
+                    "chexseg": {"epochs": how},
+                },
+                "note": suited.SUITED[kind].note,
+            }
+            for kind, how in (("organs", 12), ("lesions", 80))
+        },
+        preset_settings={"auto": {}, "fast": {"classifier": {"epochs": 3}}},
+    )
+    monkeypatch.setattr(_recipes, "_known", [loaded])
+    panel = open_panel(project=False)
+    setup = panel.setup
+    folder = make_project(tmp_path, films=4, expert=1, findings=findings)
+    panel.session.open_project(folder)
+    qtbot.waitUntil(lambda: panel.state == "ready", timeout=5000)
+    qtbot.waitUntil(lambda: bool(setup.notes.text()), timeout=5000)
+    assert why in setup.notes.text().casefold()
+    settings = {"epochs": 16, "batch": 16}
+    run = make_run(folder, "classifier", "done", settings=settings)
+    panel.session.adopt("cam", run)
+    panel._recount()
+    setup.choose("chexseg")
+    assert setup.settings()["epochs"] == epochs
