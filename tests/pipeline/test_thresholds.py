@@ -11,9 +11,10 @@ import pytest
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry
+from napari_wsseg.pipeline import label_conditioned_masks, stage_masks
 from napari_wsseg.pipeline.inference import thresholds, truth_free
 from napari_wsseg.pipeline.inference import tuning as _tuning
-from napari_wsseg.schema import StageMaps
+from napari_wsseg.schema import Case, Mask, StageMaps
 
 RUN = "classifier-20261121-000000-aaaa"
 SIZE = 64
@@ -122,6 +123,8 @@ def test_a_segmenter_of_expert_masks_is_tuned_as_before(scored: Project) -> None
         ([(0.9, 0.8, 0), (0.6, 0, 1), (0.5, 0.7, 0), (0.4, 0.7, 0), (0.2, 0, 1)], 0.3),
         # A mask that is empty anyway costs nothing, so the gate need not shut it.
         ([(0.9, 0.8, 0), (0.6, 1, 1), (0.4, 0.7, 0), (0.2, 0, 1)], 0.3),
+        # Where every film opened costs more than it gains, none is.
+        ([(0.9, 0, 1), (0.8, 0.5, 0), (0.7, 0, 1), (0.2, 0.1, 0)], 1.0),
         # Films of one kind alone say nothing.
         ([(0.9, 0.8, 0), (0.4, 0.7, 0)], 0.44),
         ([], 0.44),
@@ -130,7 +133,7 @@ def test_a_segmenter_of_expert_masks_is_tuned_as_before(scored: Project) -> None
 def test_a_tuned_gate_weighs_masks_lost_against_masks_that_should_be_empty(
     rows: list[tuple[float, float, float]], gate: float
 ) -> None:
-    assert _tuning._best_gate(rows, 0.44) == pytest.approx(gate)
+    assert _tuning.best_gate(rows, 0.44) == pytest.approx(gate)
 
 
 def test_the_gate_of_a_segmenter_of_expert_masks_is_tuned_on_val_alone(
@@ -237,3 +240,59 @@ def test_masks_of_everything_or_nothing_agree_by_chance_alone() -> None:
     found = truth_free._kappa(np.array(rows, np.float64))
     assert found[0] == pytest.approx(cohen_kappa_score(one, other))
     assert found[1:].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("present", "exact", "gate"),
+    [
+        # A classifier that tells the finding: where it parts the films best.
+        ((0.9, 0.8, 0.3, 0.2), False, 0.55),
+        # One that does not, and opens for more films without than it is worth.
+        ((0.5, 0.4, 0.9, 0.8), False, _tuning.SHUT),
+        # The map of who learnt to leave films empty decides by itself.
+        ((0.5, 0.4, 0.9, 0.8), True, 0.0),
+        # One film in four told wrongly: open for the one that is surely worth it.
+        ((0.9, 0.2, 0.8, 0.1), False, 0.85),
+    ],
+)
+def test_a_gate_that_is_hardly_better_than_chance_stays_shut(
+    present: tuple[float, ...], exact: bool, gate: float
+) -> None:
+    rows = list(zip(present, (1, 1, 0, 0), strict=True))
+    assert thresholds._gate(rows, exact=exact) == pytest.approx(gate)
+
+
+def test_a_shut_gate_is_told_and_leaves_drafts_empty(
+    scored: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    for case in scored.cases("val"):
+        maps = stages.read(scored.folder, "cam", RUN, case.id)
+        assert maps is not None
+        wrong = np.array([0.2 if case.labels["spot"] == 1 else 0.9], np.float32)
+        stages.write(scored.folder, "cam", RUN, case.id, StageMaps(maps.score, wrong))
+    with caplog.at_level(logging.WARNING):
+        found = thresholds.defaults(scored, "cam", RUN, header())
+    assert "spot: the classifier tells it too badly" in caplog.text
+    for case in scored.cases("val"):
+        maps = stages.read(scored.folder, "cam", RUN, case.id)
+        assert maps is not None
+        assert not stage_masks(maps, found, case.shape).any()
+        shown = label_conditioned_masks(maps, found, case.shape, [1])
+        assert shown.any() == (maps.score >= found.thresholds[0]).any()
+
+
+def test_an_organ_is_cut_where_it_meets_the_anatomy_stages(
+    scored: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn(project: Project, case: Case, **_how: Any) -> dict[str, Mask]:
+        return {"heart": project.expert_masks(case.id)["spot"]}
+
+    monkeypatch.setattr(_tuning, "structures_of", lambda _project: {"spot": ("heart",)})
+    monkeypatch.setattr(_tuning.anatomy, "masks", drawn)
+    for stage, cut in (("cam", 0.6), ("crf", 0.6), ("segmentation", 0.5)):
+        found = thresholds.defaults(scored, stage, RUN, header(organ_cut=True))
+        assert found.thresholds[0] == pytest.approx(cut)
+    assert thresholds.defaults(scored, "cam", RUN, header()).thresholds == (0.3,)
+    monkeypatch.setattr(_tuning.anatomy, "masks", lambda *_, **__: {})
+    unseen = thresholds.defaults(scored, "cam", RUN, header(organ_cut=True))
+    assert unseen.thresholds == (0.3,)

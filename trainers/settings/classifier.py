@@ -137,6 +137,15 @@ class ClassifierConfig(NetworkConfig):
             "wsseg.toml; seeds, walk and weak masks follow",
         },
     ] = False
+    organ_cut: Annotated[
+        bool,
+        {
+            "label": "Cut organs as anatomy has them",
+            "tooltip": "Masks of cam, crf and irnet of a finding that is heart or "
+            "mediastinum are cut where they meet the anatomy stage's on validation "
+            "films best, whatever suits the lesions",
+        },
+    ] = False
     cam_fill_holes: Annotated[bool, {"tooltip": "Fill holes in masks from maps"}] = (
         False
     )
@@ -272,5 +281,6 @@ def header(
         },
         "thresholds": {"cam": config.cam_threshold},
         "places": config.places,
+        "organ_cut": config.organ_cut,
         "exclusive": config.exclusive,
     }

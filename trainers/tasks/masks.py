@@ -22,7 +22,12 @@ from trainers.settings import post_processing as _post_processing
 from trainers.settings.segmenter import SegmenterConfig
 from trainers.tasks import presence as _presence
 from trainers.tasks.source_choice import Chosen
-from trainers.tasks.weak_masks import SOURCES_EXPLAINED, WEAK_SOURCES, WEAK_STAGES
+from trainers.tasks.weak_masks import (
+    GROWN,
+    SOURCES_EXPLAINED,
+    WEAK_SOURCES,
+    WEAK_STAGES,
+)
 
 Balance = Annotated[
     str,
@@ -232,6 +237,7 @@ def task(
                 organs=organs,
             ),
             "chosen": {name: asdict(each) for name, each in (chosen or {}).items()},
+            "exact": _exact(config, labels.findings, chosen or {}),
         },
         criterion="val_dice",
         rates=config.rates,
@@ -273,6 +279,17 @@ def fit_with_presence(
         device=config.device,
         organs=organs,
     )
+
+
+def _exact(
+    config: MaskConfig, findings: Sequence[str], chosen: Mapping[str, Chosen]
+) -> list[str]:
+    """Return the findings that films without are learnt of to the pixel."""
+    sources = {name: each.source for name, each in chosen.items()}
+    usual = "" if chosen else config.labels
+    return [
+        name for name in findings if sources.get(name, usual).partition("+")[0] in GROWN
+    ]
 
 
 def header(

@@ -1,9 +1,11 @@
 """Default thresholds and gates of a stage.
 
-Gates come from image-level labels of the validation films. Thresholds of a stage
-that only weak labels went into are fixed, or each film's own (Otsu), or, of a
-segmenter, where it meets the weak masks of the validation films best: they never see a
-pixel of truth. Those of a segmenter that learnt from expert masks, and of maps whose
+Gates come from image-level labels of the validation films; where the classifier tells
+a finding hardly better than by chance there, drafts stay empty rather than anywhere,
+but for those of a segmenter that has learnt by exact masks to draw nothing. Thresholds
+of a stage that only weak labels went into are fixed, or each film's own (Otsu), or, of
+a segmenter, where it meets the weak masks of the validation films best: they never see
+a pixel of truth. Those of a segmenter that learnt from expert masks, and of maps whose
 settings say "tuned", are tuned on the validation films' masks and frozen for test;
 so are such a segmenter's gates. "tuned on train" is CheXseg's way (appendix A.1): the
 best pooled IoU on the training films. "area" and "agreement" need no truth, see
@@ -12,7 +14,8 @@ best pooled IoU on the training films. "area" and "agreement" need no truth, see
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +26,18 @@ from napari_wsseg.pipeline.inference import truth_free
 from napari_wsseg.pipeline.inference import tuning as _tuning
 from napari_wsseg.pipeline.inference.evidence import GATE
 from napari_wsseg.schema import ANATOMY, StageSettings
+
+logger = logging.getLogger(__name__)
+
+_TELLS = 0.8
+"""AUROC on the validation films below which a classifier is not trusted with a gate
+that opens more for films without the finding than it is worth."""
+
+_HALF = 0.5
+"""What a draft of a film with the finding is taken to be worth there, against 1 for
+one that is rightly empty."""
+
+WEAK = ("cam", "crf", "irnet")
 
 FIXED = {"cam": 0.3, "crf": 0.5, "irnet": 0.3, "segmentation": 0.5, "anatomy": 0.5}
 
@@ -55,7 +70,14 @@ def defaults(
     settings = StageSettings(
         findings=findings,
         thresholds=(float(chosen),) * len(findings),
-        gates=_gates(project, stage, run, findings, header.get("operating_points", {})),
+        gates=_gates(
+            project,
+            stage,
+            run,
+            findings,
+            header.get("operating_points", {}),
+            header.get("exact", ()),
+        ),
     )
     settings = _with_joined_gates(settings, header)
     how = header.get("cut", "fixed")
@@ -68,6 +90,8 @@ def defaults(
         settings = replace(settings, **header.get("mask", {}))
         if how == "otsu":
             settings = replace(settings, rule="otsu")
+    if header.get("organ_cut") and own in WEAK:
+        settings = _tuning.thresholds_of_organs(project, stage, run, settings)
     if own == "cam" and how == "tuned":
         return _tuning.thresholds(project, stage, run, settings)
     if own == "cam" and how == "area":
@@ -123,11 +147,13 @@ def _gates(
     run: str,
     findings: tuple[str, ...],
     points: Mapping[str, float],
+    exact: Collection[str],
 ) -> tuple[float, ...]:
     """Per finding, the probability that best parts present from absent on val.
 
     Where val does not say, it is the operating point that a classifier of others came
-    with, else one half.
+    with, else one half. Findings that were learnt by exact masks, empty ones too, have
+    an open gate where the probability says little.
 
     A variant that has not seen every film takes the probabilities of the run's own.
     """
@@ -140,13 +166,30 @@ def _gates(
     gates = []
     for k, finding in enumerate(findings):
         rows = [
-            (found[k], case.labels.get(finding))
+            (found[k], label)
             for case, found in zip(cases, seen, strict=True)
-            if found is not None and case.labels.get(finding) in (0, 1)
+            if found is not None and (label := case.labels.get(finding)) in (0, 1)
         ]
-        cut = None
-        if rows:
-            scores, labels = zip(*rows, strict=True)
-            cut = metrics.best_threshold(scores, labels, criterion="youden")
+        cut = _gate(rows, exact=finding in exact)
+        if cut == _tuning.SHUT:
+            logger.warning(
+                "%s: the classifier tells it too badly on the validation films to open "
+                "its gate for any, so its drafts stay empty where no label is known",
+                finding,
+            )
         gates.append(points.get(finding, 0.5) if cut is None else cut)
     return tuple(gates)
+
+
+def _gate(rows: Sequence[tuple[float, int]], *, exact: bool) -> float | None:
+    """Return the gate from (probability, label) of films; ``None`` if they say none."""
+    if not rows:
+        return None
+    scores, labels = zip(*rows, strict=True)
+    tells = metrics.auroc(scores, labels)
+    if tells is None or tells >= _TELLS:
+        return metrics.best_threshold(scores, labels, criterion="youden")
+    if exact:
+        return 0.0
+    worth = [(score, _HALF * label, 1.0 - label) for score, label in rows]
+    return _tuning.best_gate(worth, _tuning.SHUT)

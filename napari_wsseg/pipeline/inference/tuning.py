@@ -9,10 +9,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from napari_wsseg.io import stages
+from napari_wsseg.io import anatomy, stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry, metrics
 from napari_wsseg.pipeline import cut, label_conditioned_masks
+from napari_wsseg.pipeline.inference.places import structures_of
 from napari_wsseg.schema import Case, Mask, StageMaps, StageSettings
 
 logger = logging.getLogger(__name__)
@@ -20,6 +21,9 @@ logger = logging.getLogger(__name__)
 #: Thresholds tried on validation masks.
 GRID = tuple(round(0.1 + 0.05 * step, 2) for step in range(17))
 
+
+SHUT = 1.0
+"""Gate of a finding that no film is drawn with: presence is below it."""
 
 #: Thresholds tried by the pooled IoU of training masks, as CheXseg's code has them.
 POOLED_GRID = tuple(round(0.05 * step, 2) for step in range(20))
@@ -159,6 +163,42 @@ def thresholds_of_weak(
     return _chosen(tried, settings)
 
 
+def thresholds_of_organs(
+    project: Project, stage: str, run: str, settings: StageSettings
+) -> StageSettings:
+    """Return settings with organs cut where they meet the anatomy stage's best on val.
+
+    One cut for all suits lesions or hearts. Findings that are an organ grown too large
+    are held against that organ on films that are labelled with them, as the anatomy
+    stage in use draws it; no expert mask is looked at. Others keep their threshold, as
+    do organs where the anatomy stage has seen no such film.
+
+    Parameters
+    ----------
+    project
+        Open.
+    stage, run
+        Whose maps are cut; films that they have not seen are passed over.
+    settings
+        Findings, rule and thresholds so far; the thresholds of `GRID` are tried.
+    """
+    organs = structures_of(project)
+    tried: _Tried = {}
+    for case in project.cases("val"):
+        shown = {name: organs[name] for name in organs if case.labels.get(name) == 1}
+        maps = stages.read(project.folder, stage, run, case.id) if shown else None
+        if maps is None:
+            continue
+        drawn = anatomy.masks(project, case, names=set().union(*shown.values()))
+        if drawn:
+            truths = {
+                name: np.logical_or.reduce([drawn[part] for part in parts])
+                for name, parts in shown.items()
+            }
+            _try(tried, settings, maps, case, truths)
+    return _chosen(tried, settings)
+
+
 def _try(
     tried: _Tried,
     settings: StageSettings,
@@ -227,16 +267,24 @@ def gates(
             worth = (metrics.dice(mask, truth), float(not truth.any()))
             rows.setdefault(finding, []).append((float(maps.present[k]), *worth))
     found = (
-        _best_gate(rows.get(finding, ()), default)
+        best_gate(rows.get(finding, ()), default)
         for finding, default in zip(settings.findings, settings.gates, strict=True)
     )
     return replace(settings, gates=tuple(found))
 
 
-def _best_gate(rows: Sequence[tuple[float, float, float]], default: float) -> float:
+def best_gate(rows: Sequence[tuple[float, float, float]], default: float) -> float:
     """Return the gate that films (presence, Dice if open, Dice if shut) do best with.
 
     It lies half-way between two films; of equally good ones the highest is taken.
+    `SHUT` where every film that it could open for costs more than it gains.
+
+    Parameters
+    ----------
+    rows
+        One a film.
+    default
+        The gate without films of both kinds.
     """
     if len({shut for _, _, shut in rows}) < 2:
         return default
@@ -246,5 +294,7 @@ def _best_gate(rows: Sequence[tuple[float, float, float]], default: float) -> fl
     cuts = [n for n in range(1, len(rows)) if present[n - 1] > present[n]]
     if not cuts:
         return default
-    best = max(cuts, key=lambda n: (round(float(gain[n]), 9), -n))
+    best = max([0, *cuts], key=lambda n: (round(float(gain[n]), 9), -n))
+    if best == 0:
+        return SHUT
     return float((present[best - 1] + present[best]) / 2)
