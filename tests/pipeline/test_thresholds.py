@@ -14,7 +14,7 @@ from napari_wsseg.ops import geometry
 from napari_wsseg.pipeline import label_conditioned_masks, stage_masks
 from napari_wsseg.pipeline.inference import thresholds, truth_free
 from napari_wsseg.pipeline.inference import tuning as _tuning
-from napari_wsseg.schema import Case, Mask, StageMaps
+from napari_wsseg.schema import Case, Mask, StageMaps, StageSettings
 
 RUN = "classifier-20261121-000000-aaaa"
 SIZE = 64
@@ -296,3 +296,41 @@ def test_an_organ_is_cut_where_it_meets_the_anatomy_stages(
     monkeypatch.setattr(_tuning.anatomy, "masks", lambda *_, **__: {})
     unseen = thresholds.defaults(scored, "cam", RUN, header(organ_cut=True))
     assert unseen.thresholds == (0.3,)
+
+
+def test_a_finding_learnt_by_exact_masks_is_cut_as_low_as_leaves_films_without_empty(
+    scored: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = [case for case in scored.cases("val") if case.labels["spot"] == 0]
+    monkeypatch.setattr(_tuning, "_LEAST", len(without))
+    assert without
+    for case in scored.cases():
+        maps = stages.read(scored.folder, "segmentation", RUN, case.id)
+        assert maps is not None
+        # On other films than those, also without the finding, the map is all sure.
+        score = np.full_like(maps.score, 0.32 if case in without else 0.9)
+        stages.write(
+            scored.folder, "segmentation", RUN, case.id, StageMaps(score, maps.present)
+        )
+    exact = header(exact=["spot"])
+    # The gate keeps films without it empty at any cut, until it is open.
+    assert thresholds.defaults(scored, "segmentation", RUN, exact).thresholds == (0.1,)
+    settings = StageSettings(("spot",), (0.5,), (0.0,))
+    how = (scored, "segmentation", RUN, settings)
+    assert _tuning.thresholds_of_exact(*how, ["spot"]).thresholds == (0.35,)
+    assert _tuning.thresholds_of_exact(*how, []).thresholds == (0.5,)
+
+
+@pytest.mark.parametrize(
+    ("films", "cut"),
+    [
+        ([[False] * 3 + [True] * 14] * 4, 0.25),
+        ([[True] * 17] * 3, 0.5),  # too few films
+        # One film of many may be drawn on; where no cut leaves enough empty, the first
+        # of those that leave most.
+        ([[True] * 17] * 19 + [[False] * 17], 0.1),
+        ([[False] * 5 + [True] * 12] * 3 + [[False] * 17], 0.35),
+    ],
+)
+def test_the_lowest_cut_of_empty_films(films: list[list[bool]], cut: float) -> None:
+    assert _tuning._lowest_empty(films, 0.5) == cut

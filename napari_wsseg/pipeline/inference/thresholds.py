@@ -5,11 +5,12 @@ a finding hardly better than by chance there, drafts stay empty rather than anyw
 but for those of a segmenter that has learnt by exact masks to draw nothing. Thresholds
 of a stage that only weak labels went into are fixed, or each film's own (Otsu), or, of
 a segmenter, where it meets the weak masks of the validation films best: they never see
-a pixel of truth. Those of a segmenter that learnt from expert masks, and of maps whose
-settings say "tuned", are tuned on the validation films' masks and frozen for test;
-so are such a segmenter's gates. "tuned on train" is CheXseg's way (appendix A.1): the
-best pooled IoU on the training films. "area" and "agreement" need no truth, see
-`truth_free`.
+a pixel of truth. Nor do those of findings learnt from planted lesions, which are as low
+as leaves validation films without them empty. Those of a segmenter that learnt from
+expert masks, and of maps whose settings say "tuned", are tuned on the validation films'
+masks and frozen for test; so are such a segmenter's gates. "tuned on train" is
+CheXseg's way (appendix A.1): the best pooled IoU on the training films. "area" and
+"agreement" need no truth, see `truth_free`.
 """
 
 from __future__ import annotations
@@ -105,6 +106,9 @@ def defaults(
         settings = _tuning.thresholds(project, stage, run, settings)
         settings = _tuning.gates(project, stage, run, settings)
         return _with_joined_gates(settings, header)
+    if header.get("exact"):
+        exact = header["exact"]
+        settings = _tuning.thresholds_of_exact(project, stage, run, settings, exact)
     if header.get("weak"):
         return _tuning.thresholds_of_weak(project, stage, run, settings, header["weak"])
     return settings

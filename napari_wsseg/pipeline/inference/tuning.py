@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -21,6 +21,11 @@ logger = logging.getLogger(__name__)
 #: Thresholds tried on validation masks.
 GRID = tuple(round(0.1 + 0.05 * step, 2) for step in range(17))
 
+
+_EMPTY = 0.95
+"""Share of the films without a finding that stay empty, see `thresholds_of_exact`."""
+
+_LEAST = 4
 
 SHUT = 1.0
 """Gate of a finding that no film is drawn with: presence is below it."""
@@ -197,6 +202,59 @@ def thresholds_of_organs(
             }
             _try(tried, settings, maps, case, truths)
     return _chosen(tried, settings)
+
+
+def thresholds_of_exact(
+    project: Project,
+    stage: str,
+    run: str,
+    settings: StageSettings,
+    findings: Collection[str],
+) -> StageSettings:
+    """Return settings with the lowest cut that leaves films without a finding empty.
+
+    Who has learnt a lesion from planted ones is less sure of those that readers mark.
+    How low it may be cut is told by the validation films that are labelled without the
+    finding, of which every pixel is known: `_EMPTY` of them stay empty, gates as they
+    are. No expert mask is looked at. With fewer than `_LEAST` such films a finding
+    keeps its threshold.
+
+    Parameters
+    ----------
+    project
+        Open.
+    stage, run
+        Whose maps are cut; films that they have not seen are passed over.
+    settings
+        Findings, rule, gates and thresholds so far; those of `GRID` are tried.
+    findings
+        Those that were learnt by exact masks.
+    """
+    empty: dict[str, list[list[bool]]] = {}
+    for case in project.cases("val"):
+        without = [name for name in findings if case.labels.get(name) == 0]
+        maps = stages.read(project.folder, stage, run, case.id) if without else None
+        if maps is None:
+            continue
+        for k, finding in enumerate(settings.findings):
+            if finding in without:
+                film = geometry.unletterbox(maps.score[k], case.shape)
+                shut = bool(maps.present[k] < settings.gates[k])
+                left = [shut or not cut(film, settings, each).any() for each in GRID]
+                empty.setdefault(finding, []).append(left)
+    chosen = (
+        _lowest_empty(empty.get(finding, ()), default)
+        for finding, default in zip(settings.findings, settings.thresholds, strict=True)
+    )
+    return replace(settings, thresholds=tuple(chosen))
+
+
+def _lowest_empty(films: Sequence[Sequence[bool]], default: float) -> float:
+    """Return the lowest of `GRID` at which films (N, G) are empty as they should be."""
+    if len(films) < _LEAST:
+        return default
+    share = np.mean(films, axis=0)
+    return GRID[int(np.argmax(share >= min(_EMPTY, float(share.max()))))]
 
 
 def _try(
