@@ -12,6 +12,7 @@ from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
 from napari_wsseg.ops import geometry
 from napari_wsseg.pipeline import label_conditioned_masks, stage_masks
+from napari_wsseg.pipeline.evaluation import cuts
 from napari_wsseg.pipeline.inference import thresholds, truth_free
 from napari_wsseg.pipeline.inference import tuning as _tuning
 from napari_wsseg.schema import Case, Mask, StageMaps, StageSettings
@@ -334,3 +335,26 @@ def test_a_finding_learnt_by_exact_masks_is_cut_as_low_as_leaves_films_without_e
 )
 def test_the_lowest_cut_of_empty_films(films: list[list[bool]], cut: float) -> None:
     assert _tuning._lowest_empty(films, 0.5) == cut
+
+
+@pytest.mark.parametrize(
+    ("stage", "found", "said"),
+    [
+        ("irnet", {"organ_cut": True}, "anatomy stage's on val"),
+        ("cam~layer-cam@4", {"organ_cut": True}, "anatomy stage's on val"),
+        ("segmentation", {"exact": ["spot"]}, "labels of val"),
+        ("segmentation", {"exact": ["spot"], "tune_on_expert_masks": True}, "expert"),
+        ("cam", {"organ_cut": False, "findings": ["spot"]}, "fixed"),
+    ],
+)
+def test_an_evaluation_says_what_cuts_go_by(
+    scored: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    found: dict[str, Any],
+    said: str,
+) -> None:
+    settings = StageSettings(("spot",), (0.5,), (0.5,))
+    monkeypatch.setattr(cuts, "header", lambda *_: found)
+    monkeypatch.setattr(cuts, "settings_of", lambda *_: settings)
+    assert said in cuts.cut_settings(scored, stage, RUN).thresholds_from

@@ -25,8 +25,10 @@ CONVENTIONS: dict[str, str] = {
     "thresholds": "fixed, or each film's own (Otsu), or tuned on validation films' "
     "weak masks or expert masks, as each stage's thresholds_from says; never on test",
     "gate": "a finding whose probability is below its gate stays empty; gates are the "
-    "best cut (Youden) of the validation films' image-level labels, and of a segmenter "
-    "that learnt from expert masks the best mean Dice of those films; frozen for test; "
+    "best cut (Youden) of the validation films' image-level labels, or, where the "
+    "probability has an AUROC below 0.8 there, the one that opens for no more films "
+    "than is worth it; of a segmenter that learnt from expert masks the best mean Dice "
+    "of those films; frozen for test; "
     "open_gates holds the same figures with every gate open",
     "label_conditioned": "the same figures where image-level labels are known, as they "
     "are where masks are made from them: present opens the gate, absent leaves the "

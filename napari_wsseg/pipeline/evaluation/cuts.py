@@ -13,6 +13,7 @@ from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.jobs import DataError
 from napari_wsseg.pipeline.evaluation.counts import settings_of
 from napari_wsseg.pipeline.evaluation.result import Cut
+from napari_wsseg.pipeline.inference.thresholds import WEAK
 
 _TRUTH_FREE = {
     "area": "the area that the finding is known to cover",
@@ -43,6 +44,10 @@ def cut_settings(project: Project, stage: str, run: str) -> Cut:
         stage == "cam" and found.get("cut") == "tuned"
     )
     source = "weak masks of val" if found.get("weak") else "fixed"
+    if found.get("organ_cut") and stage.partition("~")[0] in WEAK:
+        source = "fixed; of organs where they meet the anatomy stage's on val"
+    if found.get("exact"):
+        source = "fixed; of planted lesions image-level labels of val"
     if tuned:
         source = "expert masks of val"
     if stage == "cam" and found.get("cut") == "tuned on train":
