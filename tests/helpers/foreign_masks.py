@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,6 +11,7 @@ from xml.etree import ElementTree
 import nibabel
 import nrrd
 import numpy as np
+import pytest
 from PIL import Image
 
 from helpers.export_project import INDEXED_SHAPE as SHAPE
@@ -131,3 +133,22 @@ def nnunet(place: Path, film: str, values: object = BOX, **more: Any) -> Path:
         place / "labelsTr" / f"{film}.png"
     )
     return place
+
+
+Write = Callable[[Path, str], Path]
+
+
+BY_NAME: dict[str, Write] = {
+    "coco": coco,
+    "labelme": labelme,
+    "cvat": cvat,
+    "yolo_seg": yolo_seg,
+    "siim_rle": siim_rle,
+    "png": png,
+    "nifti": nifti,
+    "seg_nrrd": seg_nrrd,
+    "nnunet": nnunet,
+}
+
+
+every_format = pytest.mark.parametrize("name", BY_NAME)
