@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QObject, Signal
 
-from helpers import noise_project
+from helpers import learning_project, noise_project
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.processes import live_job
 from napari_wsseg._widgets.processes.events import Ended, Started, Step
@@ -200,3 +200,37 @@ def test_a_machine_that_cannot_bear_it_says_why(
     box = box_of(open_bench(place))
     assert not box.box.isEnabled()
     assert box.line.text() == "off: one core"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+def test_a_real_process_learns_a_film_that_is_accepted(
+    open_bench: Callable[..., Workbench],
+    tmp_path: Path,
+    qtbot: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(learning, "weak_machine", lambda: "")
+    project = learning_project.make_project(tmp_path)
+    bench = open_bench(project)
+    box, session = box_of(bench), bench.session
+    film = learning_project.films_of(project)[0]
+    box.box.click()
+    qtbot.waitUntil(
+        lambda: box.learner.message == "waits" or not box.learner.wanted,
+        timeout=200_000,
+    )
+    assert box.learner.message == "waits"
+    run = box.learner.run
+    go_to(bench, film.id, qtbot)
+    mask = learning_project.true_mask(tmp_path / "films", film)
+    session.edit("spot", mask)
+    assert session.decide("accept with edits")
+    said = "learnt from 1 film; drafts renewed"
+    qtbot.waitUntil(
+        lambda: box.learner.message.startswith("learnt from 1 film"), timeout=90_000
+    )
+    assert box.line.text().startswith(said)
+    upcoming = learning.next_films(session)[0]
+    go_to(bench, upcoming, qtbot)
+    assert shown(bench) == run
