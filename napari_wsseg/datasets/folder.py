@@ -121,6 +121,8 @@ def steps(
     table = _guarded.labels(Path(labels)) if labels else LabelTable((), {})
     findings = table.findings or _folders(masks)
     if not findings:
+        if not _discover.find_films(images).paths:
+            raise DataError(f"{images}: holds no film (PNG, JPEG, TIFF or DICOM)")
         raise DataError(
             f"{labels or images}: no finding is named; give labels with a column for "
             "each, or masks with a folder for each"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from napari_wsseg.io import atomic
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import DataError, Progress, UsageError, finish
 from napari_wsseg.schema import Case
+
+_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/")
+"""Of an archive or a site, of which a path keeps one slash; a drive is one letter."""
 
 
 def steps(
@@ -134,6 +138,11 @@ def export(
 
 def _folder(out: Path) -> Path:
     out = Path(out)
+    if _ADDRESS.match(str(out)):
+        raise DataError(
+            f"{out}: is an address; name a folder to export to, or an archive by "
+            "--to-pacs (in the window: Where to)"
+        )
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is a file; name a folder to export to")
     return out

@@ -408,15 +408,22 @@ def find(project: Path, run: str) -> RunFolder:
 
 def listing(project: Path) -> list[RunInfo]:
     """Return every readable run, newest first."""
-    found = []
+    return readable(project)[0]
+
+
+def readable(project: Path) -> tuple[list[RunInfo], list[str]]:
+    """Return every readable run, newest first, and the names of damaged folders.
+
+    A folder that was copied half or edited by hand is left out; `wsseg fsck` says why.
+    """
+    found, damaged = [], []
     for config in sorted(project.glob("runs/*/config.json")):
         try:
             found.append(RunFolder(config.parent).info())
         except (DataError, KeyError):
-            # A run folder that was copied half or edited by hand stays out of the
-            # list; `wsseg fsck` names it.
-            continue
-    return sorted(found, key=lambda info: (info.created, info.id), reverse=True)
+            damaged.append(config.parent.name)
+    order = sorted(found, key=lambda info: (info.created, info.id), reverse=True)
+    return order, damaged
 
 
 def _object(path: Path, form: Form) -> dict[str, Any]:

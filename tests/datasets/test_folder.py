@@ -143,6 +143,15 @@ def test_a_label_table_that_is_off_is_refused(
     assert not (source / "project").exists()
 
 
+def test_a_folder_without_films_is_told_before_anything_of_findings(
+    source: Path,
+) -> None:
+    for film in (source / "images").iterdir():
+        film.unlink()
+    with pytest.raises(DataError, match="holds no film"):
+        run(source, labels=None, masks=None)
+
+
 def test_every_mistake_of_a_table_is_listed(source: Path) -> None:
     rows = "".join(f"f{n}.png,x\n" for n in range(12))
     (source / "labels.csv").write_text(f"image,nodule\n{rows}")

@@ -42,6 +42,13 @@ def test_pycocotools_reads_the_same_masks(
     assert seen == 6, "all but the empty one"
 
 
+@pytest.mark.parametrize("address", ["https://pacs.example/dicom-web", "dimse://A@h:4"])
+def test_an_address_is_no_folder(project: Project, address: str) -> None:
+    with pytest.raises(DataError, match="is an address; name a folder"):
+        writing.export(project, "png", Path(address))
+    assert not Path(address).exists()
+
+
 def test_findings_that_overlap_are_refused_by_film_and_pixels(
     project: Project, tmp_path: Path
 ) -> None:

@@ -119,6 +119,8 @@ from helpers import noise_project
 from napari_wsseg._widgets.canvas import napari_internals
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.review.panel import Review
+from napari_wsseg._widgets.worklist.model import ICONS
+from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.io.project import Project
 
 TESTS = Path(__file__).parents[1]
@@ -232,6 +234,9 @@ def test_a_film_that_cannot_be_read_leaves_every_button_alive(
     assert all(button.isEnabled() for button in review.decide.buttons.values())
     assert review.editing.isEnabled()
     assert "cannot be shown" in review.banner.text.text()
+    table = bench.main_window.findChild(Worklist).table
+    word = f"{ICONS['unreadable']} unreadable"
+    assert table.columnWidth(0) > table.fontMetrics().horizontalAdvance(word)
     third = bench.session.list.order[3]
     bench.session.go_to(third)
     qtbot.waitUntil(lambda: bench.session.case.id == third, timeout=5000)

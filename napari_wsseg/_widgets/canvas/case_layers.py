@@ -208,6 +208,9 @@ class CaseLayers:
         order = sorted(areas, key=lambda name: -areas[name])
         first = len(self.all) - len(self.experts)
         stack(self.viewer, [self.experts[name] for name in order], first)
+        if self.outline is not None:
+            # Over all of them, or a mask would tint the rims and numbers of others.
+            stack(self.viewer, [self.outline], len(self.viewer.layers))
 
     def _show_expert(self, name: str, layer: Labels, wanted: bool) -> None:
         """Show an expert mask or hide it; napari forgets the tool, we do not."""

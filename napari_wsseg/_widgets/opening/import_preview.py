@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from napari_wsseg._widgets.parts.formatting import count
+
 _SHOWN = 200
 """Files that were left out, named one by one."""
 
@@ -14,7 +16,11 @@ _ROLES = {
     "split": "train, val or test",
     "finding": "finding",
 }
-_ODD = "color: #e06c4f; font-weight: bold;"
+
+
+def style(red: str) -> str:
+    """Return the style sheet of these texts; `red` is the colour of what is wrong."""
+    return f".odd {{ color: {red}; font-weight: bold; }}"
 
 
 def columns_text(columns: Sequence[Mapping[str, Any]]) -> str:
@@ -74,7 +80,7 @@ def archive_text(address: str, folder: str) -> str:
 def failed_text(message: str) -> str:
     """Return why nothing can be made."""
     lines = "<br>".join(escape(line) for line in message.splitlines())
-    return f'<h3>Nothing can be made yet</h3><p style="{_ODD}">{lines}</p>'
+    return f'<h3>Nothing can be made yet</h3><p class="odd">{lines}</p>'
 
 
 def _counted(summary: Mapping[str, Any], what: str) -> str:
@@ -82,8 +88,8 @@ def _counted(summary: Mapping[str, Any], what: str) -> str:
     rows = [
         [
             f"<b>{escape(finding)}</b>",
-            ", ".join(f"{count} {word}" for word, count in counts.items()),
-            f"{masks[finding]} masks" if finding in masks else "no masks",
+            ", ".join(f"{films} {word}" for word, films in counts.items()),
+            count(masks[finding], "mask") if finding in masks else "no masks",
         ]
         for finding, counts in summary.get("labels", {}).items()
     ]
@@ -92,7 +98,7 @@ def _counted(summary: Mapping[str, Any], what: str) -> str:
     how = escape(str(summary.get("how_split", "")))
     films = summary.get("films", 0)
     return (
-        f"<h3>{films} films {what}</h3>"
+        f"<h3>{count(films, 'film')} {what}</h3>"
         + _table(rows)
         + f"<p>Split: {shares} <i>({how})</i></p>"
     )
@@ -115,7 +121,7 @@ def _left_out(event: Mapping[str, Any]) -> str:
 
 
 def _marked(text: str) -> str:
-    return f'<span style="{_ODD}">{escape(text)}</span>'
+    return f'<span class="odd">{escape(text)}</span>'
 
 
 def _titled(title: str, body: str) -> str:

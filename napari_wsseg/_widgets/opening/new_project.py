@@ -25,6 +25,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets.opening import import_preview as _import_preview
+from napari_wsseg._widgets.parts.formatting import red
 from napari_wsseg._widgets.processes.command_job import CommandJob, is_end
 from napari_wsseg._widgets.processes.import_request import ImportRequest
 from napari_wsseg.datasets import datasets
@@ -167,6 +168,9 @@ class NewProject(QDialog):
         self._refresh()
 
     def _show(self, text: str) -> None:
+        document = self.preview.document()
+        if document is not None:
+            document.setDefaultStyleSheet(_import_preview.style(red(self.palette())))
         self.preview.setHtml(text + self._columns)
 
     def _on_looked(self, event: dict[str, Any]) -> None:
@@ -201,6 +205,16 @@ class NewProject(QDialog):
         elif event.get("status") == "done":
             self.made.emit(Path(event["project"]))
             self.accept()
+
+    def _on_made_before(self, event: dict[str, Any]) -> None:
+        """Take back that nothing was made: it was before the stop arrived."""
+        if event.get("status") == "done":
+            self._making.stop()
+            self.status.setText(
+                "The project was made before it could be stopped. “Open project…” "
+                "opens it."
+            )
+            self._refresh()
 
     def _on_progress(self, event: dict[str, Any], what: str) -> None:
         if event.get("event") == "progress":
@@ -263,6 +277,7 @@ class NewProject(QDialog):
         self._due.timeout.connect(self.look)
         self._looking.reported.connect(self._on_looked)
         self._making.reported.connect(self._on_made)
+        self._making.ended_before.connect(self._on_made_before)
 
     def _lay_out(self) -> None:
         tables = "Tables (*.csv *.tsv *.txt);;All files (*)"

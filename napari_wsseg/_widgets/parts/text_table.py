@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -13,9 +13,25 @@ from qtpy.QtWidgets import (
 )
 
 
+class _Rows(QTableWidget):
+    """Rows as high as their words, whatever width the columns come to have."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        super().__init__(rows, columns)
+        self._due = QTimer(self, interval=0, singleShot=True)
+        self._due.timeout.connect(self._fit)
+        self.horizontalHeader().sectionResized.connect(self._resized)
+
+    def _resized(self, column: int, before: int, after: int) -> None:
+        self._due.start()
+
+    def _fit(self) -> None:
+        fit_row_heights(self)
+
+
 def rows_table(heads: Sequence[str]) -> QTableWidget:
     """Return an empty table; a first heading of one sign makes a narrow column."""
-    table = QTableWidget(0, len(heads))
+    table = _Rows(0, len(heads))
     table.setHorizontalHeaderLabels(list(heads))
     table.verticalHeader().setVisible(False)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)

@@ -62,6 +62,8 @@ def lines(
             else:
                 ended = True
                 child.interrupt(_FAREWELL_S)
+                # It may have been done before it heard of that.
+                yield from filter(is_end, _last_words(child))
             reason = _reason(child.errors.read_text("utf-8", "replace"))
         finally:
             child.kill()
@@ -70,6 +72,14 @@ def lines(
         reason, ended = f"{type(error).__name__}: {error}", False
     if not ended:
         yield protocol.failed(reason)
+
+
+def _last_words(child: Child) -> Iterator[dict[str, Any]]:
+    """Yield what a process that has ended said and nobody has heard yet."""
+    end = time.monotonic() + 1
+    while not child.drained and time.monotonic() < end:
+        yield from map(_read, child.lines())
+        time.sleep(0.02)
 
 
 def is_end(record: dict[str, Any]) -> bool:
@@ -99,17 +109,22 @@ class CommandJob(QObject):
     -------
     reported(dict)
         What the process says, a line at a time.
+    ended_before(dict)
+        The last line of a process that ended by itself before it could be stopped.
     """
 
     reported = Signal(dict)
+    ended_before = Signal(dict)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         # Known to threads also when this object is gone.
         self._current: list[object] = []
+        self._stopped: list[object] = []
         self._ended = threading.Event()
         self._ended.set()
         self.destroyed.connect(self._current.clear)
+        self.destroyed.connect(self._stopped.clear)
 
     @property
     def busy(self) -> bool:
@@ -118,7 +133,7 @@ class CommandJob(QObject):
 
     def run(self, command: Sequence[str]) -> None:
         """Start a process once what was under way is ended."""
-        mark, current = object(), self._current
+        mark, current, stopped = object(), self._current, self._stopped
         current[:] = [mark]
         before, self._ended = self._ended, threading.Event()
         worker = create_worker(
@@ -131,6 +146,9 @@ class CommandJob(QObject):
         )
 
         def heard(record: dict[str, Any] | None) -> None:
+            if record is not None and mark in stopped and is_end(record):
+                stopped.remove(mark)
+                self.ended_before.emit(record)
             if record is None or mark not in current:
                 return
             if is_end(record):
@@ -142,4 +160,5 @@ class CommandJob(QObject):
 
     def stop(self) -> None:
         """End it; files that were written stay, each of them whole."""
+        self._stopped[:] = self._current or self._stopped
         self._current.clear()

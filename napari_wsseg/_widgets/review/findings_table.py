@@ -456,4 +456,7 @@ def _swatch(colour: str, number: int) -> QIcon:
     painter.drawText(square, Qt.AlignmentFlag.AlignCenter, str(number))
     painter.end()
     pixmap.setDevicePixelRatio(2)
-    return QIcon(pixmap)
+    icon = QIcon(pixmap)
+    # Qt tints the picture of a selected row: another colour than that on the film.
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon

@@ -49,6 +49,7 @@ class LabelBar(QFrame):
         self.undo.clicked.connect(self._undo)
         session = self.session
         listen(self, self.refresh, session.contradictions_changed)
+        listen(self, self._on_case, session.case_changed)
         listen(self, self._on_changed, session.label_changed, max_args=1)
         listen(self, self._forget, session.project_changed, session.closing)
         self.hide()
@@ -66,6 +67,11 @@ class LabelBar(QFrame):
             self.text.setText(_question(session, self.asked))
             self.set.setText(f"Set to {LABEL_NAMES[self.asked.wanted]}")
 
+    def _on_case(self) -> None:
+        """Name the film that was asked about, now that another one is open."""
+        if self.asked is not None:
+            self.refresh()
+
     def _on_changed(self, case_id: str) -> None:
         version = self.session.last_label
         if self.session.contradictions:
@@ -73,7 +79,8 @@ class LabelBar(QFrame):
         elif version is None or version.case != case_id:
             self._forget()
         else:
-            self.text.setText(f"{version.finding}: {LABEL_NAMES[version.value]}")
+            finding = _title(self.session, version.finding)
+            self.text.setText(f"{finding}: {LABEL_NAMES[version.value]}")
             self.set.hide()
             self.leave.hide()
             self.undo.show()
@@ -105,12 +112,18 @@ def _question(session: Session, one: Contradiction) -> str:
     case = session.list.cases.get(one.case)
     here = session.case is not None and session.case.id == one.case
     film = "this film" if here or case is None else case.name
+    finding = _title(session, one.finding)
     if one.wanted:
-        return f"You drew {one.finding} on {film}, labelled absent. Set it to present?"
+        return f"You drew {finding} on {film}, labelled absent. Set it to present?"
     return (
-        f"Nothing is left of {one.finding} on {film}, labelled present. Set it to "
-        "absent?"
+        f"Nothing is left of {finding} on {film}, labelled present. Set it to absent?"
     )
+
+
+def _title(session: Session, name: str) -> str:
+    """Return what a finding is called on screen."""
+    titles = {one.name: one.title for one in session.looking.findings}
+    return titles.get(name, name)
 
 
 def label_menu(bench: Workbench, finding: str, parent: QWidget) -> QMenu:

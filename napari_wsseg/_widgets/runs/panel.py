@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts import formatting as _formatting
 from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.share_slider import WrappedLabel
 from napari_wsseg._widgets.parts.text_table import (
     fill_table,
     fit_row_heights,
@@ -86,7 +87,11 @@ class RunsPanel(QWidget):
     def refresh(self) -> None:
         """Read the runs again; what is selected stays selected."""
         project = self.session.project
-        self.infos = runs.listing(project.folder) if project is not None else []
+        self.infos, damaged = (
+            runs.readable(project.folder) if project is not None else ([], [])
+        )
+        self.damaged.setText(_rows.left_out(damaged))
+        self.damaged.setVisible(bool(damaged))
         picked = {info.id for info in self.selected()}
         shown = (self.infos, _rules.in_use(self.session.project), self._percent())
         if shown != self._shown:
@@ -181,6 +186,7 @@ class RunsPanel(QWidget):
         self.split.addWidget(self.table)
         self.split.addWidget(self.details)
         self.split.setChildrenCollapsible(False)
+        self.damaged = WrappedLabel()
         self.note = QLabel()
         self.note.setWordWrap(True)
         self.strip = ScoringStrip(self.scoring)
@@ -210,6 +216,7 @@ class RunsPanel(QWidget):
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addWidget(self.empty)
         layout.addWidget(self.split, 1)
+        layout.addWidget(self.damaged)
         layout.addWidget(self.strip)
         layout.addWidget(self.note)
         layout.addLayout(buttons)

@@ -36,6 +36,18 @@ def cells(
     )
 
 
+def left_out(damaged: Sequence[str]) -> str:
+    """Return what is said of run folders that cannot be read, nothing of none."""
+    if not damaged:
+        return ""
+    names = ", ".join(damaged[:3]) + (" …" if len(damaged) > 3 else "")
+    return (
+        f"⚠ {_formatting.count(len(damaged), 'run')} cannot be read and "
+        f"{'is' if len(damaged) == 1 else 'are'} left out: {names}. "
+        "“wsseg fsck” says what is wrong."
+    )
+
+
 def tip(info: RunInfo, used: Mapping[str, Sequence[str]]) -> str:
     """Return what a run's row says when pointed at."""
     lines = [info.id, _details.summary(info), info.message]
@@ -59,5 +71,5 @@ def _result(info: RunInfo) -> str:
 def _in_short(info: RunInfo) -> str:
     """Return the settings that tell a run apart, so few that rows stay low."""
     settings = _details.summary(info).split(", ")
-    more = f" +{len(settings) - 2}" if len(settings) > 2 else ""
+    more = " …" if len(settings) > 2 else ""
     return ", ".join(settings[:2]) + more

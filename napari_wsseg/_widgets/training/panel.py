@@ -43,10 +43,7 @@ PanelState: TypeAlias = Literal[
     "no project", "loading", "no recipes", "missing data", "ready", "busy"
 ]
 
-_NO_PROJECT = (
-    "No project is open.\n\nOpen one from the worklist, or make one from a folder of "
-    "images in a terminal:\nwsseg init PROJECT --images DIR --labels labels.csv"
-)
+_NO_PROJECT = "No project is open.\n\nOpen one from the worklist, or make a new one."
 
 
 class TrainPanel(QWidget):

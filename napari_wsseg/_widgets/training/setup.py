@@ -26,6 +26,8 @@ from napari_wsseg.io.runs import RunInfo, nearest_preset
 from napari_wsseg.recipe_facts import EXPERT_MASKS
 
 EVERYTHING = "All stages, one after the other"
+_WHOLE = 3
+"""Trainings of it: classifier, IRNet and segmentation."""
 
 _PRESETS: Mapping[str, str] = {
     "auto": "auto: what suits each finding, without a GPU, too",
@@ -83,6 +85,7 @@ class Setup(QWidget):
         self.preset = _combo("How thoroughly every stage is trained")
         self.preset.currentIndexChanged.connect(self.changed)
         self.preset.currentIndexChanged.connect(self._say_notes)
+        self.preset.currentIndexChanged.connect(lambda _: self._say_estimate())
         self.notes = WrappedLabel()
         self.notes.setToolTip("Where a preset is not what its paper, or its code, says")
         self.material = WrappedLabel()
@@ -184,6 +187,7 @@ class Setup(QWidget):
             }
             for info in self._in_use
         }
+        self._say_estimate()
         after = self._start_of(self.recipe)
         if self.form is not None and after != before and self._values() == before:
             self.set_settings(after)
@@ -306,6 +310,12 @@ class Setup(QWidget):
         self.set_settings(self._entered.get(card.name, self._start_of(card.name)))
 
     def _say_estimate(self) -> None:
+        if self.recipe is None and (whole := self._whole_took()):
+            self.estimate.setText(
+                f"Time: about {duration(whole)}, as the runs in use took; what is done "
+                "already is not done again."
+            )
+            return
         if self.form is None or self._last is None or self._last.recipe != self.recipe:
             self.estimate.setText(
                 "Time: told once it runs; no earlier run to judge by."
@@ -316,6 +326,12 @@ class Setup(QWidget):
         self.estimate.setText(
             f"Time: about {duration(seconds)}, judged by the last run ({took})."
         )
+
+    def _whole_took(self) -> float:
+        """Return seconds that the stages in use took by the preset chosen, else 0."""
+        chain = {info.recipe: info.seconds for info in self._in_use}
+        same = self._preset is not None and self.preset.currentData() == self._preset
+        return sum(chain.values()) if same and len(chain) >= _WHOLE else 0.0
 
     def _say_share(self) -> None:
         self._say_estimate()

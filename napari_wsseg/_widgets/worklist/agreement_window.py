@@ -72,8 +72,13 @@ class AgreementWindow(QDialog):
         self._fill(report)
 
     def _fill(self, report: dict[str, Any]) -> None:
+        titles = {one.name: one.title for one in self.bench.session.looking.findings}
         rows = [
-            (" – ".join(pair["readers"]), finding, *_metric_cells(row))
+            (
+                " – ".join(pair["readers"]),
+                titles.get(finding, finding),
+                *_metric_cells(row),
+            )
             for pair in report["pairs"]
             for finding, row in pair["findings"].items()
         ]
@@ -86,7 +91,7 @@ class AgreementWindow(QDialog):
             [
                 (
                     one["film"],
-                    one["finding"],
+                    titles.get(one["finding"], one["finding"]),
                     " – ".join(one["readers"]),
                     f"{one['dice']:.2f}",
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from qtpy.QtCore import QModelIndex, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -15,7 +16,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets.parts import preferences
-from napari_wsseg._widgets.worklist.model import COLUMNS, WorklistModel
+from napari_wsseg._widgets.worklist.model import COLUMNS, ICONS, WorklistModel
+from napari_wsseg.session.case_list.reading_list import STATUSES
 
 _WIDTHS = (80, 112, 92, 84, 56, 44)
 """Of the columns, until they are given what room there is."""
@@ -98,7 +100,7 @@ class FilmTable(QTableView):
         if room is None or self._fitting:
             return
         self._fitting = True
-        kept = {**dict(enumerate(_WIDTHS)), **self._own_widths}
+        kept = {**dict(enumerate(self._usual_widths())), **self._own_widths}
         names = self._sampled_names()
         metrics = self.fontMetrics()
         longest = max((metrics.horizontalAdvance(n) for n in names), default=0)
@@ -117,6 +119,14 @@ class FilmTable(QTableView):
         begin, end = shared(names) if longest + 14 > film else ("", "")
         self.films.cut_names(begin, end)
         self._fitting = False
+
+    def _usual_widths(self) -> tuple[int, ...]:
+        """Return the columns' widths, that of status by the words there are."""
+        rare = [STATUSES[at] for at in np.unique(self.films.session.list.statuses())]
+        metrics = self.fontMetrics()
+        words = [f"{ICONS[status]} {status}" for status in rare if status in ICONS]
+        longest = max((metrics.horizontalAdvance(word) for word in words), default=0)
+        return max(_WIDTHS[0], longest + 8), *_WIDTHS[1:]
 
     def _sampled_names(self) -> list[str]:
         """Return names from both ends of a long list."""

@@ -255,6 +255,8 @@ class Worklist(QWidget):
 
     def _on_status(self, case_id: str) -> None:
         self.model.touch(case_id)
+        if case_id in self.session.list.unreadable:
+            self.table.fit()  # a longer word than the usual ones
         self._count()
         self.scores.compare_readers()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.opening.new_project import NewProject
 from napari_wsseg._widgets.opening.start_page import StartPage
+from napari_wsseg._widgets.processes.import_request import ImportRequest
 from napari_wsseg.datasets.importing.suggest import suggest
 
 pytestmark = pytest.mark.gui
@@ -124,6 +127,30 @@ def test_an_import_that_is_stopped_makes_nothing_and_goes_on(
     assert bench.session.project is None
     wizard.create_button.click()
     qtbot.waitUntil(lambda: bench.session.case is not None, timeout=60_000)
+
+
+def test_an_import_that_ended_before_its_stop_is_not_called_stopped(
+    open_bench: Open, films: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = '{"status": "done", "project": "P"}'
+    ended = films / "ended"
+    command = ["-c", f"print({said!r}, flush=True); open({str(ended)!r}, 'w')"]
+    monkeypatch.setattr(
+        ImportRequest, "command", lambda *_, **__: [sys.executable, *command]
+    )
+    bench = open_bench(None)
+    page_of(bench).start.begin_new(films)
+    wizard = wizard_of(bench, qtbot)
+    wizard.create_project()
+    while not ended.exists():
+        time.sleep(0.02)
+    wizard.leave.click()
+    qtbot.waitUntil(
+        lambda: "made before it could be stopped" in wizard.status.text(),
+        timeout=20_000,
+    )
+    assert wizard.isVisible()
+    wizard.close()
 
 
 def test_a_project_dropped_on_the_empty_window_is_opened(

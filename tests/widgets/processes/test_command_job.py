@@ -52,6 +52,28 @@ def test_a_job_begins_when_the_stopped_one_has_tidied_up(
     assert not (tmp_path / "never").exists()
 
 
+DONE_AT_ONCE = """
+import json, pathlib, sys
+print(json.dumps({"status": "done"}), flush=True)
+pathlib.Path(sys.argv[1]).write_text("done")
+"""
+
+
+def test_what_ended_before_its_stop_is_told(tmp_path: Path, qtbot: Any) -> None:
+    place, said, before = tmp_path / "shared", [], []
+    job = CommandJob()
+    job.reported.connect(said.append)
+    job.ended_before.connect(before.append)
+    job.run([sys.executable, "-c", DONE_AT_ONCE, str(place)])
+    while not place.is_file():  # and nothing of it can have been delivered here
+        time.sleep(0.02)
+    job.stop()
+    qtbot.waitUntil(lambda: bool(before), timeout=20_000)
+    assert before == [{"status": "done"}]
+    assert said == []
+    assert not job.busy
+
+
 DROPS_ONE = f"""{HEARS}
 import pathlib, sys, time
 place = pathlib.Path(sys.argv[1])

@@ -67,6 +67,21 @@ def test_the_window_asks_about_a_label_that_a_stroke_denies(
     assert session.case.labels["effusion"] == 0
 
 
+def test_a_question_names_its_film_once_another_one_is_open(
+    bench: Workbench, qtbot: Any
+) -> None:
+    session = bench.session
+    session.set_label("effusion", 0)
+    bar, asked = part(bench, LabelBar), session.case
+    session.edit("effusion", blob())
+    assert "on this film" in bar.text.text()
+    session.step(1)
+    qtbot.waitUntil(lambda: session.case.id != asked.id, timeout=5000)
+    assert f"on {asked.name}, labelled absent" in bar.text.text()
+    qtbot.mouseClick(bar.set, Qt.MouseButton.LeftButton)
+    assert session.list.cases[asked.id].labels["effusion"] == 1
+
+
 def test_a_blind_reader_s_table_hides_labels(bench: Workbench, qtbot: Any) -> None:
     bench.session.read_as("bob", "blind")
     qtbot.waitUntil(lambda: bench.session.case is not None, timeout=5000)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, QSize, Qt
+from qtpy.QtGui import QIcon
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
 
@@ -162,6 +163,20 @@ def test_small_masks_lie_over_large_ones(many: Workbench) -> None:
     now = {n: visual_of(many.viewer, many.layers.experts[n]).order for n in NAMES}
     assert min(now, key=lambda name: now[name]) == "nodule"
     assert len({*now.values()}) == len(now)
+    outline = visual_of(many.viewer, many.layers.outline).order
+    assert outline > max(now.values()), "a mask would tint the numbers of others"
+
+
+@pytest.mark.gui
+def test_a_finding_has_one_colour_in_the_table_selected_or_not(many: Workbench) -> None:
+    findings = part(many, FindingsTable)
+    row = findings.row_of["consolidation"]
+    icon = findings.table.item(row, 0).icon()
+    plain, picked = (
+        icon.pixmap(QSize(16, 16), 2.0, mode).toImage()
+        for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected)
+    )
+    assert plain == picked
 
 
 @pytest.mark.gui

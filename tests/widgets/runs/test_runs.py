@@ -87,6 +87,38 @@ def test_an_empty_list_says_what_to_do(qtbot: QtBot, session: Session) -> None:
     assert "No project is open" in bare.empty.text()
 
 
+def test_a_run_folder_that_cannot_be_read_is_named(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    whole = make_run(project.folder, "classifier", "done")
+    torn = make_run(project.folder, "irnet", "done")
+    (project.folder / "runs" / torn / "config.json").write_text("{torn")
+    panel = opened(qtbot, session)
+    assert [info.id for info in panel.infos] == [whole]
+    assert torn in panel.damaged.text()
+    assert "1 run cannot be read" in panel.damaged.text()
+    assert panel.damaged.isVisible()
+    shutil.rmtree(project.folder / "runs" / torn)
+    panel.refresh()
+    assert not panel.damaged.isVisible()
+
+
+def test_rows_grow_with_their_words_when_the_panel_gets_narrow(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    figures = {"val_auroc": 0.5667, "val_auroc_low": 0.17, "val_auroc_high": 0.87}
+    make_run(
+        project.folder, "classifier", "done", metrics={**figures, "val_auroc_films": 5}
+    )
+    panel = opened(qtbot, session)
+    panel.resize(900, 640)
+    qtbot.waitUntil(lambda: panel.table.columnWidth(3) > 200)
+    qtbot.waitUntil(lambda: panel.table.rowHeight(0) < 60)
+    wide = panel.table.rowHeight(0)
+    panel.resize(300, 640)
+    qtbot.waitUntil(lambda: panel.table.rowHeight(0) > wide)
+
+
 def test_every_state_is_told_in_a_word_and_a_sign(
     qtbot: QtBot, session: Session, project: Project
 ) -> None:

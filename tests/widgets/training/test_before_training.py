@@ -243,6 +243,10 @@ def test_a_preset_that_runs_in_use_were_trained_by_is_kept_for_all_that_follows(
     panel.session.adopt("cam", run)
     panel.session.adopt("crf", run)
     qtbot.waitUntil(lambda: setup.preset.currentData() == "fast", timeout=5000)
+    assert "no earlier run" in setup.estimate.text()
+    for recipe, stage in {"irnet": "irnet", "segmentation": "segmentation"}.items():
+        panel.session.adopt(stage, make_run(folder_of(panel), recipe, "done"))
+    qtbot.waitUntil(lambda: "about 4 min" in setup.estimate.text(), timeout=5000)
     # What was never trained here begins by that preset, too, and not by the defaults.
     setup.choose("chexseg")
     assert setup.settings() == {"epochs": 28, "flip": False}
@@ -251,6 +255,7 @@ def test_a_preset_that_runs_in_use_were_trained_by_is_kept_for_all_that_follows(
     setup.preset.setCurrentIndex(setup.preset.findData("wsmis"))
     panel._recount()
     assert setup.preset.currentData() == "wsmis"
+    assert "no earlier run" in setup.estimate.text(), "theirs were of another preset"
 
 
 @pytest.mark.parametrize(
