@@ -110,6 +110,7 @@ def in_one_go(viewer: Viewer) -> Iterator[None]:
     It then sends all that waits to the graphics card. Before the first picture there is
     no card to take it, and it is lost: with it how what lies over the film is drawn.
     """
+    napari_internals.ask_card(viewer)
     native = napari_internals.native_of(viewer)
     if native is None:
         yield

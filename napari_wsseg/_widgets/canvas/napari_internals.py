@@ -7,6 +7,7 @@ each of `PRIVATE` in the napari that is installed.
 
 from __future__ import annotations
 
+import importlib
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,6 +19,11 @@ from napari.viewer import Viewer
 from numpy.typing import NDArray
 from qtpy.compat import isalive
 from qtpy.QtWidgets import QMainWindow, QWidget
+from vispy.app import Canvas  # type: ignore[import-untyped]
+from vispy.gloo.context import (  # type: ignore[import-untyped]
+    get_current_canvas,
+    set_current_canvas,
+)
 
 from napari_wsseg.ops import masks
 
@@ -44,6 +50,11 @@ PRIVATE = {
     "labels._block_history": "nor a block of them",
 }
 """What is used, as ``owner.name``, and why."""
+
+try:
+    _card: Any = importlib.import_module("napari._vispy.utils.gl")
+except ImportError:  # moved: it is asked by napari alone
+    _card = None
 
 _CANVAS_WIDGET = "CanvasBackendDesktop"
 
@@ -151,6 +162,23 @@ def native_of(viewer: Viewer) -> Any:
     native = getattr(canvas_of(viewer), "native", None)
     there = native is not None and isalive(native) and native.isValid()
     return native if there else None
+
+
+def ask_card(viewer: Viewer) -> None:
+    """Let napari ask what the graphics card can do while there is one to answer.
+
+    It asks with the first image and takes any canvas of the program for one that can
+    tell. Of a second window, before its first picture, none can: no layer was made.
+    """
+    native, current = native_of(viewer), get_current_canvas()
+    if native is not None:
+        native.makeCurrent()
+    elif current is not None:
+        asked = Canvas(show=False)
+        for question in ("get_gl_extensions", "get_max_texture_sizes"):
+            getattr(_card, question, int)()
+        asked.close()
+        set_current_canvas(current)
 
 
 def upload(viewer: Viewer, layers: list[Layer]) -> None:

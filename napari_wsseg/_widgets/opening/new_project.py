@@ -26,6 +26,7 @@ from qtpy.QtWidgets import (
 
 from napari_wsseg._widgets.opening import import_preview as _import_preview
 from napari_wsseg._widgets.parts.formatting import red
+from napari_wsseg._widgets.parts.quiet_controls import QuietControls
 from napari_wsseg._widgets.processes.command_job import CommandJob, is_end
 from napari_wsseg._widgets.processes.import_request import ImportRequest
 from napari_wsseg.datasets import datasets
@@ -96,6 +97,7 @@ class NewProject(QDialog):
         self._due = QTimer(self, interval=PAUSE_MS, singleShot=True)
         self._lay_out()
         self._connect()
+        QuietControls(self)
         if place is not None:
             self.point_at(place)
         self._refresh()

@@ -48,10 +48,13 @@ class QuietControls(QObject):
     panel
         Whose controls, those that come later included.
     film
-        Returns the widget that the film's keys belong to, or ``None``.
+        Returns the widget that the film's keys belong to, or ``None``: so does a dialog
+        always, which keeps its keyboard.
     """
 
-    def __init__(self, panel: QWidget, film: Callable[[], QWidget | None]) -> None:
+    def __init__(
+        self, panel: QWidget, film: Callable[[], QWidget | None] = lambda: None
+    ) -> None:
         super().__init__(panel)
         self._film = film
         self._calm(panel)

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_wsseg._widgets.parts.formatting import red
+from napari_wsseg._widgets.parts.quiet_controls import QuietControls
 from napari_wsseg.jobs import WssegError
 from napari_wsseg.session import Session
 from napari_wsseg.session.reading_mode import Mode
@@ -65,6 +66,7 @@ class ReaderDialog(QDialog):
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         self._lay_out(buttons)
+        QuietControls(self)
 
     def _lay_out(self, buttons: QDialogButtonBox) -> None:
         label = QLabel("&Name of the reader, kept with every mask and decision")

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_wsseg._widgets.parts import formatting as _formatting
 from napari_wsseg._widgets.parts.pixmaps import pixmap
+from napari_wsseg._widgets.parts.quiet_controls import QuietControls
 from napari_wsseg._widgets.parts.share_slider import WrappedLabel
 from napari_wsseg._widgets.parts.text_table import fill_table, rows_table
 from napari_wsseg._widgets.parts.worker_thread import Latest, QtBackground
@@ -65,6 +66,7 @@ class MasksWindow(QDialog):
             for i in (one, other)
         ]
         self._build(names)
+        QuietControls(self)
         here = session.case.id if session.case else ""
         at = next((n for n, case in enumerate(self._cases) if case.id == here), 0)
         self.film.setCurrentIndex(at)

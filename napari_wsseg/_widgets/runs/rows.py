@@ -71,5 +71,5 @@ def _result(info: RunInfo) -> str:
 def _in_short(info: RunInfo) -> str:
     """Return the settings that tell a run apart, so few that rows stay low."""
     settings = _details.summary(info).split(", ")
-    more = " …" if len(settings) > 2 else ""
+    more = "\N{NO-BREAK SPACE}…" if len(settings) > 2 else ""
     return ", ".join(settings[:2]) + more

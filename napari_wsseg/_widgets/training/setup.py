@@ -30,8 +30,8 @@ _WHOLE = 3
 """Trainings of it: classifier, IRNet and segmentation."""
 
 _PRESETS: Mapping[str, str] = {
-    "auto": "auto: what suits each finding, without a GPU, too",
-    "fast": "fast: minutes, without a GPU, too",
+    "auto": "auto: what suits each finding, no GPU",
+    "fast": "fast: minutes, no GPU",
     "focal": "focal: as fast, for small findings",
     "wsmis": "wsmis: as in the paper, for a GPU",
     "chexseg": "chexseg: as in the paper, for a GPU",

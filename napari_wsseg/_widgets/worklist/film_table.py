@@ -114,9 +114,13 @@ class FilmTable(QTableView):
         left = max(left, 2 * _NARROWEST)
         film = self._own_widths.get(1, min(longest + 14, left - _LISTED))
         film = max(_NARROWEST, min(film, left - _NARROWEST))
+        begin, end = shared(names) if longest + 14 > film else ("", "")
+        if (begin or end) and 1 not in self._own_widths:
+            # What is left of the names needs less: findings are given the rest.
+            cut = longest - metrics.horizontalAdvance(begin + end) + 42
+            film = max(_NARROWEST, min(film, cut))
         for column, width in {**kept, 1: film, 2: left - film}.items():
             self.setColumnWidth(column, width)
-        begin, end = shared(names) if longest + 14 > film else ("", "")
         self.films.cut_names(begin, end)
         self._fitting = False
 

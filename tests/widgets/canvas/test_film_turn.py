@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,9 @@ from qtpy import sip
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QLabel, QWidget
 
+from napari_wsseg._widgets.canvas import napari_internals
 from napari_wsseg._widgets.canvas.bench import Workbench
+from napari_wsseg.session import Session
 
 pytestmark = pytest.mark.gui
 
@@ -156,3 +160,27 @@ def test_what_was_hidden_is_drawn_anew_only_if_it_changed(shown: Workbench) -> N
     layer.data = np.zeros_like(layer.data)
     shown.layers.hide(False)
     np.testing.assert_array_equal(picture(shown), before)
+
+
+def test_a_film_that_is_read_before_its_window_has_been_drawn_is_shown(
+    open_bench: Callable[..., Workbench],
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: Any,
+) -> None:
+    """As of a second window on a busy machine: no card has answered for it yet."""
+    first = open_bench(None)
+    qtbot.waitUntil(lambda: first.main_window.isVisible(), timeout=5000)
+    for question in ("get_gl_extensions", "get_max_texture_sizes"):
+        getattr(napari_internals._card, question).cache_clear()
+    opened = Session.open_project
+
+    def open_project(session: Session, folder: Path) -> None:
+        opened(session, folder)
+        qtbot.waitUntil(lambda: session.case is not None, timeout=5000)
+
+    monkeypatch.setattr(Session, "open_project", open_project)
+    second = open_bench(place)
+    drawn(second, qtbot)
+    assert second.layers.film.data.shape == second.session.case.shape
+    assert len(second.layers.experts) == len(second.session.looking.findings)

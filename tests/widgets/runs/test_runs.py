@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QTableWidget
 
+from helpers.pointer import turn_wheel
 from helpers.training_project import (
     FAKE,
     FakeJobs,
@@ -402,6 +403,12 @@ def test_the_masks_of_two_runs_are_compared_film_by_film(
     assert effusion[2:] == ["10", "0", "0"]
     assert nodule[1:3] == ["—", "0"]
     qtbot.waitUntil(lambda: window.views[2].pixmap() is not None, timeout=5000)
+    here = window.film.currentIndex(), window.finding.currentIndex()
+    for box in (window.film, window.finding):
+        turn_wheel(box)
+        turn_wheel(box, 120)
+        turn_wheel(box, 120)
+    assert here == (window.film.currentIndex(), window.finding.currentIndex())
     window.close()
 
 
