@@ -88,6 +88,7 @@ class ExportPanel(QWidget):
         if self.busy:
             self._writing.stop()
             self.result.setText("Cancelled. Files that were written are whole.")
+            self._look_again()
             self._refresh()
 
     def _come(self) -> None:
@@ -347,7 +348,13 @@ class ExportPanel(QWidget):
             self.preview.setText(_preview_text.notes(record, self.palette()))
         elif event == "failed":
             self.result.setText(f"Not exported: {record['message']}")
+            self._look_again()
         self._refresh()
+
+    def _look_again(self) -> None:
+        """Ask once more what start has cut short."""
+        if self._shown is None:
+            self._due.start()
 
     def _stop_all(self) -> None:
         self._asking.stop()

@@ -268,7 +268,7 @@ class RunsPanel(QWidget):
         elif len(picked) == 2:
             rows = _details.compare(project.folder, *picked)
             heads = [
-                f"{short_title(i.recipe)} {_formatting.moment(i.created)}"
+                f"{short_title(i.recipe)}\n{_formatting.moment(i.created)}"
                 for i in picked
             ]
             fill_table(self.details, ("", *heads), rows)

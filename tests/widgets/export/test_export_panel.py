@@ -95,6 +95,7 @@ def test_an_export_can_be_cancelled(
     qtbot.mouseClick(panel.cancel_button, Qt.MouseButton.LeftButton)
     assert not panel.busy
     assert "Cancelled" in panel.result.text()
+    assert panel._due.isActive(), "what start cut short is looked at again"
 
 
 def test_burnt_in_names_are_warned_of_first(qtbot: QtBot, session: Session) -> None:
