@@ -46,7 +46,8 @@ def _line(split: str, films: int, metrics: Mapping[str, Any]) -> str:
     empty = metrics.get("emptiness")
     if empty is None:
         return line
-    return f"{line}; {_share(1 - float(empty))} empty films gets a mask"
+    share = _share(1 - float(empty))
+    return f"{line}; {share} empty films get{'' if '%' in share else 's'} a mask"
 
 
 def _share(share: float) -> str:

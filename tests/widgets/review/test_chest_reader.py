@@ -81,6 +81,8 @@ def test_what_is_known_of_a_run_is_told_in_a_line(tmp_path: Path) -> None:
     assert line == "IoU 0.44 on 92 test films; one in 4 empty films gets a mask"
     line = evaluated(place, pos_iou=0.44, emptiness=1.0)
     assert line.endswith("none of the empty films gets a mask")
+    line = evaluated(place, pos_iou=0.44, emptiness=0.41)
+    assert line.endswith("; 59% of empty films get a mask")
     assert evaluated(place, pos_iou=0.5, emptiness=None) == "IoU 0.50 on 92 test films"
     assert run_quality.quality_text(place, "irnet", RUN) == run_quality.UNMEASURED
     assert run_quality.quality_text(place, "cam", "../x") == run_quality.UNMEASURED
