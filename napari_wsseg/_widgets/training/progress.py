@@ -215,8 +215,8 @@ def _situation(job: Job, step: Step | None) -> str:
 def _left(step: Step) -> str:
     """Return how long it still takes: of several stages, all of them."""
     seconds = step.eta_s if step.whole_eta_s is None else step.whole_eta_s
-    if seconds is None:
-        return ""
+    if seconds is None or seconds < 1:
+        return ""  # what is still to be tidied up may take longer than "0 s"
     of_all = " for all stages" if step.whole_eta_s is not None else ""
     return f", about {_formatting.duration(seconds)} left{of_all}"
 
@@ -230,7 +230,7 @@ def _of_sweep(job: Job) -> str:
     done = job.swept
     key = sweep.key.replace("_", " ")
     text = f"Sweep of {key}: {done} of {total} trainings done"
-    if done:
+    if 0 < done < total:
         left = (time.monotonic() - job.began) / done * (total - done)
         text += f", about {_formatting.duration(left)} left"
     return text

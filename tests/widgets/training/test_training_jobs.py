@@ -10,6 +10,7 @@ from helpers.train_panel import Open, click, ended, folder_of
 from helpers.training_project import FakeJobs, make_run
 from napari_wsseg._widgets.processes.events import Ended, Step
 from napari_wsseg._widgets.processes.requests import Request
+from napari_wsseg._widgets.training import progress
 from napari_wsseg._widgets.training.curves import Curves
 from napari_wsseg._widgets.training.outcome import judge
 from napari_wsseg._widgets.training.panel import TrainPanel
@@ -295,3 +296,19 @@ def test_a_run_that_nobody_has_evaluated_is_not_the_default(open_panel: Open) ->
     verdict = judge(end, request, made, panel.session.project, 1)
     panel.result.show_verdict(verdict, may_use=True)
     assert panel.result.use_button.isDefault()
+
+
+@pytest.mark.parametrize(
+    ("eta", "whole", "words"),
+    [
+        (0.0, None, ""),
+        (0.4, 0.2, ""),
+        (None, None, ""),
+        (30.0, None, ", about 30 s left"),
+        (0.0, 120.0, ", about 2 min left for all stages"),
+    ],
+)
+def test_no_second_is_told_to_be_left_while_there_is_tidying_up(
+    eta: float | None, whole: float | None, words: str
+) -> None:
+    assert progress._left(Step(9, 9, "training", {}, eta, whole_eta_s=whole)) == words
