@@ -43,6 +43,7 @@ from napari_wsseg._widgets.opening.new_project import NewProject
 from napari_wsseg._widgets.parts import shortcuts
 from napari_wsseg._widgets.parts.collapsible import Fold
 from napari_wsseg._widgets.processes import recipes as _recipes
+from napari_wsseg._widgets.processes.export_job import ExportJob
 from napari_wsseg._widgets.review.reader_dialog import ReaderDialog
 from napari_wsseg._widgets.training import memory_note
 from napari_wsseg._widgets.training.panel import TrainPanel
@@ -64,6 +65,12 @@ KINDS: dict[str, tuple[type[QWidget], ...]] = {
 LETTERS = "ASRGDUTNWQI"
 PAGES = (Qt.Key.Key_PageDown, Qt.Key.Key_PageUp)
 ARROWS = (Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_Right, Qt.Key.Key_Left)
+DICOM_SEG = {
+    "name": "dicom_seg",
+    "kind": "masks",
+    "summary": "One DICOM segmentation a film",
+    "identities": ["de-identified", "same-patient"],
+}
 TYPED = ("Text field", "Field for a number")
 
 
@@ -77,6 +84,7 @@ def full_window(
     """Return a window with every panel in it, Train and Runs too, and all unfolded."""
     monkeypatch.setattr(_recipes, "_known", [LOADED])
     monkeypatch.setattr(memory_note, "ask", _tells_nothing)
+    monkeypatch.setattr(ExportJob, "start", lambda job, wanted: None)
     make_run(place, "classifier", "done")
     for name, make in _REAL.items():
         monkeypatch.setattr(window, name, make)
@@ -87,7 +95,7 @@ def full_window(
     qtbot.waitUntil(main.isActiveWindow, timeout=5000)
     bench.session.looking.set_view("cam")
     ask_about_a_label(bench)
-    offer_an_archive(bench, qtbot)
+    offer_an_archive(bench)
     panel = main.findChild(TrainPanel)
     docked(main, "Train").raise_()
     qtbot.waitUntil(lambda: panel.state in ("ready", "missing data"), timeout=10_000)
@@ -103,12 +111,10 @@ def ask_about_a_label(bench: Workbench) -> None:
     bench.session.edit("effusion", blob())
 
 
-def offer_an_archive(bench: Workbench, qtbot: Any) -> None:
+def offer_an_archive(bench: Workbench) -> None:
     """Turn Export to an archive, so that all its fields are there."""
     panel = bench.main_window.findChild(ExportPanel)
-    docked(bench.main_window, "Export").raise_()
-    qtbot.waitUntil(lambda: bool(panel.formats), timeout=30_000)
-    panel.format.setCurrentIndex(panel.format.findData("dicom_seg"))
+    panel._learn([DICOM_SEG])
     panel.place.setCurrentIndex(panel.place.findData("archive"))
 
 
