@@ -38,6 +38,8 @@ _LOG = "wsseg-"
 NICENESS = 10
 _ASKED_AGAIN_S = 1.0
 """Longer than any command takes to tidy up."""
+_GONE_S = 5.0
+"""Longer than what was killed is waited for."""
 
 PLAIN_OUTPUT = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
 
@@ -178,7 +180,10 @@ class Child:
             # are still in its group.
             self._signal(signal.SIGKILL)
         if self.alive:
-            self.process.wait(timeout=5)
+            # On a busy machine what was killed may take longer to be gone; whoever
+            # asks whether it is alive sees it go.
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=_GONE_S)
 
     def close(self) -> None:
         """Let the reading thread and the file of standard error go."""

@@ -191,6 +191,21 @@ def gone(pid: int) -> bool:
         return True
 
 
+def test_force_is_no_loss_where_the_machine_is_too_busy_to_be_quick(
+    qtbot: QtBot, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = start("hang")
+    process = watched.job.child.process
+
+    def late(timeout: float | None = None) -> int:
+        raise subprocess.TimeoutExpired(process.args, timeout or 0)
+
+    monkeypatch.setattr(process, "wait", late)
+    watched.job.force_stop()
+    end = finished(qtbot, watched)
+    assert (end.state, end.message) == ("killed", "Stopped by force.")
+
+
 def test_force_ends_the_whole_family(qtbot: QtBot, start: Start) -> None:
     watched = start("family")
     pid = loader_pid(qtbot, watched)
