@@ -36,11 +36,13 @@ class WholeRun:
         self._stages = [len(recipe.stages) for recipe in order]
         self._now = 0
         self._began = clock()
+        self._trains = False
 
     def begin(self, recipe: str) -> None:
         """Note that a recipe begins."""
         names = [one.name for one in self._order]
         self._now, self._began = names.index(recipe), self._clock()
+        self._trains = False
 
     @property
     def place(self) -> str:
@@ -57,10 +59,18 @@ class WholeRun:
         if not (protocol.is_a("progress", line) or protocol.is_a("started", line)):
             return line
         more: dict[str, Any] = {"place": self.place}
-        left = self._left(line.get("eta_s"))
+        # Films that are read or made before say nothing of how long training takes.
+        self._trains = self._trains or line.get("message") == "training"
+        left = self._left(line.get("eta_s") if self._trains else self._as_before())
         if left is not None:
             more["whole_eta_s"] = round(left, 1)
         return {**line, **more}
+
+    def _as_before(self) -> float | None:
+        """Return seconds left of this recipe if it takes what it took last time."""
+        took = self._took.get(self._order[self._now].name)
+        left = took - (self._clock() - self._began) if took else 0.0
+        return left if left > 0 else None
 
     def _left(self, eta: float | None) -> float | None:
         """Return seconds for what is left of this recipe and for all after it."""

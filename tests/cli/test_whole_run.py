@@ -35,8 +35,9 @@ def whole_run(took: dict[str, float], times: list[float]) -> WholeRun:
     return WholeRun(ORDER, took, clock)
 
 
-def line(eta: float | None) -> dict[str, Any]:
-    return {"event": "progress", "step": 1, "total": 2, "message": "x", "eta_s": eta}
+def line(eta: float | None, message: str = "training") -> dict[str, Any]:
+    event = {"event": "progress", "step": 1, "total": 2}
+    return {**event, "message": message, "eta_s": eta}
 
 
 def test_stages_are_counted_and_the_time_is_of_all_of_them() -> None:
@@ -51,6 +52,20 @@ def test_stages_are_counted_and_the_time_is_of_all_of_them() -> None:
     events = lines(line(7.0))
     assert events["place"] == "stage 4 of 4"
     assert events["whole_eta_s"] == 7.0
+
+
+def test_films_that_are_made_first_say_nothing_of_the_time_of_a_training() -> None:
+    times = [0.0]
+    lines = whole_run({}, times)
+    lines.begin("classifier")
+    making = line(3.0, "making synthetic films")
+    assert "whole_eta_s" not in lines(making)
+    assert "whole_eta_s" in lines(line(3.0))
+    assert "whole_eta_s" in lines(line(3.0, "validating"))
+    again = whole_run({"classifier": 30.0, "irnet": 4.0, "segmentation": 20.0}, times)
+    again.begin("classifier")
+    times[0] = 10.0
+    assert again(making)["whole_eta_s"] == pytest.approx(30 - 10 + 4 + 20)
 
 
 def test_without_an_earlier_run_the_time_is_judged_by_usual_shares() -> None:

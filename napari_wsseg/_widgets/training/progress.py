@@ -217,8 +217,10 @@ def _left(step: Step) -> str:
     seconds = step.eta_s if step.whole_eta_s is None else step.whole_eta_s
     if seconds is None or seconds < 1:
         return ""  # what is still to be tidied up may take longer than "0 s"
-    of_all = " for all stages" if step.whole_eta_s is not None else ""
-    return f", about {_formatting.duration(seconds)} left{of_all}"
+    of_what = " for all stages" if step.whole_eta_s is not None else ""
+    if not of_what and step.message not in ("training", "validating"):
+        of_what = " of this step"
+    return f", about {_formatting.duration(seconds)} left{of_what}"
 
 
 def _of_sweep(job: Job) -> str:

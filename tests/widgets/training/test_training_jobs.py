@@ -312,3 +312,8 @@ def test_no_second_is_told_to_be_left_while_there_is_tidying_up(
     eta: float | None, whole: float | None, words: str
 ) -> None:
     assert progress._left(Step(9, 9, "training", {}, eta, whole_eta_s=whole)) == words
+
+
+def test_the_time_of_a_preparation_is_not_told_as_that_of_the_training() -> None:
+    reading = Step(3, 36, "reading films", {}, 9.0)
+    assert progress._left(reading) == ", about 9 s left of this step"
