@@ -31,19 +31,15 @@ from qtpy.QtWidgets import (
 )
 
 import napari_wsseg
-from helpers.noise_project import blob
 from helpers.pointer import turn_wheel
 from helpers.recipe_cards import LOADED
-from helpers.training_project import make_run
 from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.napari_internals import key_releases
-from napari_wsseg._widgets.export.panel import ExportPanel
 from napari_wsseg._widgets.opening.new_project import NewProject
 from napari_wsseg._widgets.parts import shortcuts
 from napari_wsseg._widgets.parts.collapsible import Fold
 from napari_wsseg._widgets.processes import recipes as _recipes
-from napari_wsseg._widgets.processes.export_job import ExportJob
 from napari_wsseg._widgets.review.reader_dialog import ReaderDialog
 from napari_wsseg._widgets.training import memory_note
 from napari_wsseg._widgets.training.panel import TrainPanel
@@ -65,12 +61,6 @@ KINDS: dict[str, tuple[type[QWidget], ...]] = {
 LETTERS = "ASRGDUTNWQI"
 PAGES = (Qt.Key.Key_PageDown, Qt.Key.Key_PageUp)
 ARROWS = (Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_Right, Qt.Key.Key_Left)
-DICOM_SEG = {
-    "name": "dicom_seg",
-    "kind": "masks",
-    "summary": "One DICOM segmentation a film",
-    "identities": ["de-identified", "same-patient"],
-}
 TYPED = ("Text field", "Field for a number")
 
 
@@ -84,8 +74,6 @@ def full_window(
     """Return a window with every panel in it, Train and Runs too, and all unfolded."""
     monkeypatch.setattr(_recipes, "_known", [LOADED])
     monkeypatch.setattr(memory_note, "ask", _tells_nothing)
-    monkeypatch.setattr(ExportJob, "start", lambda job, wanted: None)
-    make_run(place, "classifier", "done")
     for name, make in _REAL.items():
         monkeypatch.setattr(window, name, make)
     bench = open_bench(place)
@@ -94,8 +82,6 @@ def full_window(
     subprocess.run(["xdotool", "windowfocus", str(int(main.winId()))])
     qtbot.waitUntil(main.isActiveWindow, timeout=5000)
     bench.session.looking.set_view("cam")
-    ask_about_a_label(bench)
-    offer_an_archive(bench)
     panel = main.findChild(TrainPanel)
     docked(main, "Train").raise_()
     qtbot.waitUntil(lambda: panel.state in ("ready", "missing data"), timeout=10_000)
@@ -103,19 +89,6 @@ def full_window(
     for fold in main.findChildren(Fold):
         fold.set_open(True)
     return bench
-
-
-def ask_about_a_label(bench: Workbench) -> None:
-    """Let the film's label and a stroke contradict each other."""
-    bench.session.set_label("effusion", 0)
-    bench.session.edit("effusion", blob())
-
-
-def offer_an_archive(bench: Workbench) -> None:
-    """Turn Export to an archive, so that all its fields are there."""
-    panel = bench.main_window.findChild(ExportPanel)
-    panel._learn([DICOM_SEG])
-    panel.place.setCurrentIndex(panel.place.findData("archive"))
 
 
 def _tells_nothing(arguments: list[str], wanted: Callable[[], bool]) -> Iterator[None]:
@@ -296,16 +269,6 @@ def use_arrows(
         before, now = before[3:], now[3:]
     assert now == before, f"arrows on {name}"
     assert film.heard == [], name
-
-
-def test_what_is_there_at_times_alone_is_walked_through_too(whole: Workbench) -> None:
-    walked = {
-        word
-        for _, widget in controls(whole)
-        for word in (widget.accessibleName(), getattr(widget, "text", str)())
-    }
-    wanted = {"Lasso", "Look here", "Set to present", "Leave", "Address of the archive"}
-    assert wanted | {"Where to", "Identity", "Use", "Evaluate", "Runs"} <= walked
 
 
 @pytest.mark.parametrize("which", [NewProject, ReaderDialog])
