@@ -324,6 +324,7 @@ def panels(studio: Studio) -> None:
     dock = studio.raise_dock("Train")
     panel: Any = dock.findChild(TrainPanel)
     studio.wait(lambda: panel.state == "ready", 600)
+    QTest.qWait(1000)
     shots = [picture_of(dock)]
     panel.setup.choose("chexseg")
     QTest.qWait(500)
@@ -333,7 +334,9 @@ def panels(studio: Studio) -> None:
     shots.append(picture_of(dock))
     panel.setup.set_settings({"size": 64, "batch": 8, "epochs": 6})
     panel.start()
-    studio.wait(lambda: panel.jobs.busy and len(panel.jobs.current.steps) > 8, 900)
+    studio.wait(
+        lambda: sum(s.message == "training" for s in panel.jobs.current.steps) > 7, 900
+    )
     QTest.qWait(700)
     shots.append(picture_of(dock))
     studio.keep("../train.png", picture_of(studio.main))  # type: ignore[arg-type]
