@@ -411,17 +411,17 @@ def listing(project: Path) -> list[RunInfo]:
     return readable(project)[0]
 
 
-def readable(project: Path) -> tuple[list[RunInfo], list[str]]:
-    """Return every readable run, newest first, and the names of damaged folders.
+def readable(project: Path) -> tuple[list[RunInfo], dict[str, str]]:
+    """Return every readable run, newest first, and what is wrong with the others.
 
-    A folder that was copied half or edited by hand is left out; `wsseg fsck` says why.
+    Others are folders that were copied half or edited by hand, by name.
     """
-    found, damaged = [], []
+    found, damaged = [], dict[str, str]()
     for config in sorted(project.glob("runs/*/config.json")):
         try:
             found.append(RunFolder(config.parent).info())
-        except (DataError, KeyError):
-            damaged.append(config.parent.name)
+        except (DataError, KeyError) as error:
+            damaged[config.parent.name] = str(error)
     order = sorted(found, key=lambda info: (info.created, info.id), reverse=True)
     return order, damaged
 

@@ -88,7 +88,7 @@ class RunsPanel(QWidget):
         """Read the runs again; what is selected stays selected."""
         project = self.session.project
         self.infos, damaged = (
-            runs.readable(project.folder) if project is not None else ([], [])
+            runs.readable(project.folder) if project is not None else ([], {})
         )
         self.damaged.setText(_rows.left_out(damaged))
         self.damaged.setVisible(bool(damaged))

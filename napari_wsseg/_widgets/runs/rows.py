@@ -36,15 +36,15 @@ def cells(
     )
 
 
-def left_out(damaged: Sequence[str]) -> str:
+def left_out(damaged: Mapping[str, str]) -> str:
     """Return what is said of run folders that cannot be read, nothing of none."""
     if not damaged:
         return ""
-    names = ", ".join(damaged[:3]) + (" …" if len(damaged) > 3 else "")
+    why = [f"{name}: {text.split(f'{name}/')[-1]}" for name, text in damaged.items()]
+    more = " …" if len(why) > 2 else ""
     return (
         f"⚠ {_formatting.count(len(damaged), 'run')} cannot be read and "
-        f"{'is' if len(damaged) == 1 else 'are'} left out: {names}. "
-        "“wsseg fsck” says what is wrong."
+        f"{'is' if len(damaged) == 1 else 'are'} left out. {'; '.join(why[:2])}{more}"
     )
 
 

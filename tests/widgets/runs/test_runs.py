@@ -98,6 +98,7 @@ def test_a_run_folder_that_cannot_be_read_is_named(
     assert [info.id for info in panel.infos] == [whole]
     assert torn in panel.damaged.text()
     assert "1 run cannot be read" in panel.damaged.text()
+    assert f"{torn}: config.json cannot be read as JSON" in panel.damaged.text()
     assert panel.damaged.isVisible()
     shutil.rmtree(project.folder / "runs" / torn)
     panel.refresh()
