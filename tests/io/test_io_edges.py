@@ -50,7 +50,7 @@ from napari_wsseg.io.films import archive, deep, limits, luminance
 from napari_wsseg.io.guarded import reader as _reader
 from napari_wsseg.io.index import film_words, kinds, trail
 from napari_wsseg.io.index.database import Database
-from napari_wsseg.io.project_folder import expert_masks, writer_lock
+from napari_wsseg.io.project_folder import expert_masks, mask_store, writer_lock
 from napari_wsseg.jobs import DataError, finish
 from napari_wsseg.schema import StageMaps, StageSettings
 
@@ -462,3 +462,22 @@ def test_shards_that_cannot_be_opened_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / map_shards.FOLDER).mkdir()
     (tmp_path / map_shards.FOLDER / "a.zip").write_bytes(b"no archive")
     assert [*map_shards.presences(tmp_path)] == []
+
+
+def test_a_lost_mask_is_not_made_again_of_what_its_strokes_do_not_lead_to(
+    tmp_path: Path,
+) -> None:
+    with new_project(tmp_path) as project:
+        version = project.put_mask(CASE, "nodule", blot(), reader="ann")
+        after = blot(height=9)
+        project.journal.record(CASE, "nodule", "ann", blot(), after)
+        path = mask_store.place(project.folder, CASE, "nodule", version.mask_sha)
+        path.unlink()
+        with pytest.raises(DataError, match=r"nodule"):
+            project.journal.fold(CASE, "nodule", "ann", shown=blot(height=12))
+        assert not path.exists()
+        project.journal.fold(CASE, "nodule", "ann", shown=after)
+        newest = project.latest(CASE, "nodule", reader="ann")
+        assert newest is not None
+        assert np.array_equal(project.read_mask(newest), after)
+        assert path.exists()

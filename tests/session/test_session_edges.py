@@ -20,7 +20,7 @@ from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import StageMaps, StageSettings
 from napari_wsseg.session import Session
 from napari_wsseg.session.case_list import reading_order
-from napari_wsseg.session.expert_masks import IDLE_SECONDS
+from napari_wsseg.session.expert_masks import IDLE_SECONDS, RETRY_SECONDS
 from napari_wsseg.session.label_commands import LabelCommands
 from napari_wsseg.session.open_case import Shown
 from napari_wsseg.session.shown_runs import Showing, read_every_map
@@ -56,13 +56,42 @@ def test_a_pause_is_one_from_its_second_on(session: Session, clock: Clock) -> No
     assert experts is not None
     assert experts.fold_if_idle() is False
     assert experts.seconds_since_saved is None
+    clock.now = began = 100.0
     session.edit("nodule", blob())
-    clock.now = IDLE_SECONDS - 0.01
+    clock.now = began + IDLE_SECONDS - 0.01
     assert experts.fold_if_idle() is False
-    assert experts.seconds_since_saved == pytest.approx(clock.now)
-    clock.now = IDLE_SECONDS
+    assert experts.seconds_since_saved == pytest.approx(IDLE_SECONDS - 0.01)
+    clock.now = began + IDLE_SECONDS
     assert experts.fold_if_idle() is True
     assert experts.fold_if_idle() is False
+
+
+def test_strokes_that_were_open_before_are_folded_after_a_pause_too(
+    session: Session, clock: Clock
+) -> None:
+    experts, case = session.experts, session.case
+    assert experts is not None
+    assert case is not None
+    clock.now = 100.0
+    experts.show(case, noise_project.FINDINGS, {})
+    assert experts.last_edit is None
+    experts.show(case, noise_project.FINDINGS, {}, open_strokes={"nodule"})
+    assert experts.last_edit == 100.0
+
+
+def test_what_could_not_be_recovered_is_tried_again_after_a_while(
+    session: Session, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experts = session.experts
+    assert experts is not None
+    tried: list[float] = []
+    monkeypatch.setattr(experts, "recover", lambda: tried.append(clock.now))
+    experts.unrecovered = {("a film", "nodule", "ann"): "lost"}
+    experts._tried_at = clock.now = 100.0
+    assert experts.fold_if_idle() is False
+    clock.now = 100.0 + RETRY_SECONDS
+    assert experts.fold_if_idle() is True
+    assert tried == [clock.now]
 
 
 def test_strokes_of_a_film_that_was_left_are_folded_at_once(session: Session) -> None:
