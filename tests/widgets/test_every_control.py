@@ -31,16 +31,21 @@ from qtpy.QtWidgets import (
 )
 
 import napari_wsseg
+from helpers import noise_project
 from helpers.pointer import turn_wheel
 from helpers.recipe_cards import LOADED
+from helpers.training_project import make_run
 from napari_wsseg._widgets import window
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.napari_internals import key_releases
+from napari_wsseg._widgets.export.panel import ExportPanel
 from napari_wsseg._widgets.opening.new_project import NewProject
 from napari_wsseg._widgets.parts import shortcuts
 from napari_wsseg._widgets.parts.collapsible import Fold
 from napari_wsseg._widgets.processes import recipes as _recipes
+from napari_wsseg._widgets.processes.export_job import ExportJob
 from napari_wsseg._widgets.review.reader_dialog import ReaderDialog
+from napari_wsseg._widgets.runs.panel import RunsPanel
 from napari_wsseg._widgets.training import memory_note
 from napari_wsseg._widgets.training.panel import TrainPanel
 
@@ -61,6 +66,12 @@ KINDS: dict[str, tuple[type[QWidget], ...]] = {
 LETTERS = "ASRGDUTNWQI"
 PAGES = (Qt.Key.Key_PageDown, Qt.Key.Key_PageUp)
 ARROWS = (Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_Right, Qt.Key.Key_Left)
+DICOM_SEG = {
+    "name": "dicom_seg",
+    "kind": "masks",
+    "summary": "One DICOM segmentation a film",
+    "identities": ["de-identified", "same-patient"],
+}
 TYPED = ("Text field", "Field for a number")
 
 
@@ -74,6 +85,10 @@ def full_window(
     """Return a window with every panel in it, Train and Runs too, and all unfolded."""
     monkeypatch.setattr(_recipes, "_known", [LOADED])
     monkeypatch.setattr(memory_note, "ask", _tells_nothing)
+    monkeypatch.setattr(ExportJob, "start", lambda job, wanted: None)
+    make_run(place, "classifier", "done")
+    noise_project.add_stage(place, "irnet", value=0.4)
+    noise_project.adopt(place, "irnet")
     for name, make in _REAL.items():
         monkeypatch.setattr(window, name, make)
     bench = open_bench(place)
@@ -82,6 +97,12 @@ def full_window(
     subprocess.run(["xdotool", "windowfocus", str(int(main.winId()))])
     qtbot.waitUntil(main.isActiveWindow, timeout=5000)
     bench.session.looking.set_view("cam")
+    ask_about_a_label(bench)
+    offer_an_archive(bench)
+    docked(main, "Runs").raise_()
+    runs = main.findChild(RunsPanel)
+    qtbot.waitUntil(lambda: bool(runs.infos), timeout=5000)
+    runs.table.selectRow(0)
     panel = main.findChild(TrainPanel)
     docked(main, "Train").raise_()
     qtbot.waitUntil(lambda: panel.state in ("ready", "missing data"), timeout=10_000)
@@ -89,6 +110,19 @@ def full_window(
     for fold in main.findChildren(Fold):
         fold.set_open(True)
     return bench
+
+
+def ask_about_a_label(bench: Workbench) -> None:
+    """Let the film's label and a stroke contradict each other."""
+    bench.session.set_label("effusion", 0)
+    bench.autosave.apply("effusion", noise_project.blob().astype(bool), "brush")
+
+
+def offer_an_archive(bench: Workbench) -> None:
+    """Turn Export to an archive, so that all its fields are there."""
+    panel = bench.main_window.findChild(ExportPanel)
+    panel._learn([DICOM_SEG])
+    panel.place.setCurrentIndex(panel.place.findData("archive"))
 
 
 def _tells_nothing(arguments: list[str], wanted: Callable[[], bool]) -> Iterator[None]:
@@ -205,6 +239,8 @@ def test_only_what_is_meant_happens_on_any_control(full_window: Workbench) -> No
         assert state(bench, every) == before, f"wheel over {name}"
         if not focus(widget):
             continue
+        # A table without a row in hand has its first one with the keyboard.
+        before = state(bench, every)
         if kind in TYPED:
             type_in(kind, widget, film, name)
         else:
@@ -269,6 +305,18 @@ def use_arrows(
         before, now = before[3:], now[3:]
     assert now == before, f"arrows on {name}"
     assert film.heard == [], name
+
+
+def test_what_is_there_at_times_alone_is_walked_through_too(
+    full_window: Workbench,
+) -> None:
+    walked = {
+        word
+        for _, widget in controls(full_window)
+        for word in (widget.accessibleName(), getattr(widget, "text", str)())
+    }
+    wanted = {"Lasso", "Look here", "Set to present", "Leave", "Address of the archive"}
+    assert wanted | {"Where to", "Identity", "Runs", "Open log"} <= walked
 
 
 @pytest.mark.parametrize("which", [NewProject, ReaderDialog])
