@@ -57,6 +57,11 @@ class Checkpoint:
     best: bool = False
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with what it counts: ``1 film``, ``2,310 films``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def finish(job: Generator[object, None, Result]) -> Result:
     """Run a job of progress to its end, telling nobody; return its result."""
     while True:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from napari_wsseg.cli import _output, add_json, add_project
+from napari_wsseg.jobs import counted
 
 _HEADS = ("readers", "finding", "films", "Dice", "HD95 mm", "HD95 px", "kappa")
 
@@ -32,9 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _output.person(_output.table([_HEADS, *_rows(report)]))
         _output.person(
-            f"{report['n_double_read']} films read by two or more, "
+            f"{counted(report['n_double_read'], 'film')} read by two or more, "
             f"{report['n_adjudicated']} adjudicated, "
-            f"{len(report['disagreements'])} findings to adjudicate"
+            f"{counted(len(report['disagreements']), 'finding')} to adjudicate"
         )
     if arguments.json:
         _output.program(report)

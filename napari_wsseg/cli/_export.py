@@ -22,7 +22,7 @@ from napari_wsseg.export.storing import Sent, Stored
 from napari_wsseg.io import pacs
 from napari_wsseg.io.archives.replies import Status
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError, Progress, UsageError
+from napari_wsseg.jobs import DataError, Progress, UsageError, counted
 from napari_wsseg.schema import SPLITS
 
 
@@ -82,7 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         for text in texts:
             _output.person(f"{word}: {text}")
-    _output.person(f"{len(found.files)} files {would}written to {arguments.out}")
+    _output.person(
+        f"{counted(len(found.files), 'file')} {would}written to {arguments.out}"
+    )
     if arguments.json:
         _output.program({"status": "done", **_as_record(found)})
     elif found.dry_run:

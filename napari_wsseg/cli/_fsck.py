@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from napari_wsseg.cli import _output, add_project
+from napari_wsseg.jobs import counted
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -23,6 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
     for problem in problems:
         _output.person(problem)
     _output.person(
-        f"{len(problems)} problems, {len(left)} left" if problems else "no damage"
+        f"{counted(len(problems), 'problem')}, {len(left)} left"
+        if problems
+        else "no damage"
     )
     return 3 if left else 0

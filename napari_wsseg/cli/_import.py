@@ -17,7 +17,7 @@ from napari_wsseg.export import importers, reading_back
 from napari_wsseg.io.external import mask_values
 from napari_wsseg.io.external.mask_values import Choice
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError, UsageError
+from napari_wsseg.jobs import DataError, UsageError, counted
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -127,7 +127,7 @@ def _masks(arguments: argparse.Namespace) -> int:
         _output.person(f"warning: {warning}")
     for reason in taken.rejected:
         _output.person(f"rejected: {reason}")
-    _output.person(f"{taken.masks} masks of reader {arguments.reader} taken")
+    _output.person(f"{counted(taken.masks, 'mask')} of reader {arguments.reader} taken")
     if arguments.json:
         _output.program(
             {

@@ -9,7 +9,7 @@ from typing import Any
 from napari_wsseg.cli import _output
 from napari_wsseg.io.external.mask_values import PLAIN, Choice
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import UsageError
+from napari_wsseg.jobs import UsageError, counted
 from napari_wsseg.schema import STAGES
 
 
@@ -93,12 +93,12 @@ def _report(arguments: argparse.Namespace, taken: Any) -> None:
         _output.person(f"rejected: {reason}")
     used = "" if arguments.no_adopt else f"; stage {arguments.stage} shows it"
     _output.person(
-        f"drafts of {taken.films} films ({', '.join(taken.findings)}) are run "
-        f"{taken.run}{used}"
+        f"drafts of {counted(taken.films, 'film')} "
+        f"({', '.join(taken.findings)}) are run {taken.run}{used}"
     )
     if taken.without:
         _output.person(
-            f"{len(taken.without)} films have no draft, {taken.without[0]} among them; "
-            "evaluation needs one of every film of a split: --missing empty, if the "
-            "program found nothing on them"
+            f"no draft of {counted(len(taken.without), 'film')}, "
+            f"{taken.without[0]} among them; evaluation needs one of every film of a "
+            "split: --missing empty, if the program found nothing on them"
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_wsseg.cli import _output, add_json
-from napari_wsseg.jobs import DataError, JobFailed, Progress, UsageError
+from napari_wsseg.jobs import DataError, JobFailed, Progress, UsageError, counted
 
 if TYPE_CHECKING:
     from napari_wsseg.datasets import Importer
@@ -245,8 +245,12 @@ def _lines(report: ImportReport, arguments: argparse.Namespace) -> list[str]:
     lines += [f"rejected: {each.path}: {each.reason}" for each in report.rejected]
     would = "would be imported" if arguments.dry_run else "imported"
     lines.append(
-        f"{report.imported} films {would} into {arguments.project}"
-        + (f", {len(report.rejected)} files rejected" if report.rejected else "")
+        f"{counted(report.imported, 'film')} {would} into {arguments.project}"
+        + (
+            f", {counted(len(report.rejected), 'file')} rejected"
+            if report.rejected
+            else ""
+        )
     )
     if report.summary is not None:
         lines += [f"  {line}" for line in report.summary.lines()]

@@ -28,7 +28,7 @@ from napari_wsseg.datasets.importing.report import ImportReport, Rejected
 from napari_wsseg.io import folder_files as _folder_files
 from napari_wsseg.io.external import film_matching as _film_matching
 from napari_wsseg.io.external import mask_values
-from napari_wsseg.jobs import DataError, Progress
+from napari_wsseg.jobs import DataError, Progress, counted
 from napari_wsseg.schema import Split
 
 _SHOWN = 5
@@ -321,8 +321,8 @@ def _odd_patients(
         return [*patients.remarks, *_patients.empty_splits(patients, splits.values())]
     if parted := patients.parted(splits):
         return [
-            f"films of {parted} patients lie in several splits, as the labels have it: "
-            "what is measured there is too good"
+            f"films of {counted(parted, 'patient')} lie in several splits, "
+            "as the labels have it: what is measured there is too good"
         ]
     return []
 
@@ -352,12 +352,12 @@ def _oddities(
     unlisted = [path for path in paths if path not in table.rows]
     if table.rows and unlisted:
         odd.append(
-            f"{len(unlisted)} files have no line in the labels, theirs are unknown: "
-            + _some(unlisted)
+            f"no line in the labels for {counted(len(unlisted), 'file')}, "
+            "theirs are unknown: " + _some(unlisted)
         )
     splits = [row.split for row in table.rows.values()]
     if any(splits) and not all(splits):
-        odd.append(f"{splits.count(None)} lines name no split: put into train")
+        odd.append(f"no split on {counted(splits.count(None), 'line')}: put into train")
     for name in _folders(masks):
         if _finding_of(name, findings) is None:
             odd.append(

@@ -123,7 +123,9 @@ def read_json(path: Path, form: values.Form = object) -> Any:
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read as JSON ({error})") from error
+        raise DataError(
+            f"{path} cannot be read as JSON ({error}); restore it from a backup"
+        ) from error
     flaw = values.flaw(found, form)
     if flaw:
         raise DataError(f"{path} is damaged: {flaw}; restore it from a backup")

@@ -93,7 +93,7 @@ def test_an_import_counts_for_a_person_and_names_what_it_left_out(
         "5 films imported",
         "nodule: 2 present, 1 absent, 1 uncertain, 1 unknown",
         "split: 3 train, 1 val, 1 test (as the labels say)",
-        "have no line in the labels, theirs are unknown: broken.png, f4.png",
+        "theirs are unknown: broken.png, f4.png",
         "mask folder 'nodul' is no finding: left out; did you mean nodule?",
         "gone.png: no such file; line 6 of",
     ):

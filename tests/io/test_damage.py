@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from helpers.small_project import CASE, SHAPE, blot, new_project, write_png
+from helpers.training_project import make_run
 from napari_wsseg.io import stages
 from napari_wsseg.io.index import clock as _clock
 from napari_wsseg.io.index import database as _database
@@ -448,3 +449,19 @@ def test_an_index_that_opens_to_read_alone_is_told_at_opening(
     )
     with pytest.raises(DataError, match="readonly"):
         Project.open(project.folder, write=True)
+
+
+@pytest.mark.parametrize("left", ["{torn", "", "[1]", "{}"])
+def test_a_run_folder_that_cannot_be_read_is_found_and_left_as_it_is(
+    project: Project, left: str
+) -> None:
+    make_run(project.folder, "classifier", "done")
+    damaged = make_run(project.folder, "irnet", "done")
+    config = project.folder / "runs" / damaged / "config.json"
+    config.write_text(left)
+    for repair in (False, True):
+        found = [line for line in project.fsck(repair=repair) if "left out" in line]
+        assert len(found) == 1
+        assert found[0].startswith(f"run {damaged} is left out: ")
+        assert "config.json" in found[0]
+    assert config.read_text() == left

@@ -8,7 +8,8 @@ from typing import Any
 
 from qtpy.QtGui import QPalette
 
-from napari_wsseg._widgets.parts.formatting import count, red
+from napari_wsseg._widgets.parts.formatting import red
+from napari_wsseg.jobs import counted
 
 #: Lines of one kind that are shown; the rest is counted.
 MOST = 6
@@ -26,19 +27,22 @@ def preview(record: Mapping[str, Any], palette: QPalette) -> str:
     """Say what would be written."""
     if "host" in record:
         return _would_store(record, palette)
-    files = count(record["files"], "file")
+    files = counted(record["files"], "file")
     text = f"Would write <b>{files}</b>"
     if record["masks"]:
-        films, masks = count(record["cases"], "film"), count(record["masks"], "mask")
+        films, masks = (
+            counted(record["cases"], "film"),
+            counted(record["masks"], "mask"),
+        )
         text += f": {masks} of {films}"
     if record["existing"]:
-        text += f". {count(record['existing'], 'file')} there would be replaced"
+        text += f". {counted(record['existing'], 'file')} there would be replaced"
     return "<br>".join([f"{text}.", notes(record, palette)])
 
 
 def _would_store(record: Mapping[str, Any], palette: QPalette) -> str:
     """Say what would be stored in an archive, and as whose."""
-    instances = count(record["instances"], "instance")
+    instances = counted(record["instances"], "instance")
     text = (
         f"Would store <b>{instances}</b> of accepted films in {escape(record['host'])}"
     )
@@ -74,7 +78,7 @@ def done(record: Mapping[str, Any]) -> str:
         text = f"{sign} {record['host']}: {record['stored']} stored, "
         text += f"{record['already_there']} already there, {refused} refused."
         return " ".join([text, *record["refused"][:MOST]])
-    return f"✓ {count(record['files'], 'file')} written."
+    return f"✓ {counted(record['files'], 'file')} written."
 
 
 def _bulleted(texts: Sequence[str]) -> str:

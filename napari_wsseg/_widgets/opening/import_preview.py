@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from napari_wsseg._widgets.parts.formatting import count
+from napari_wsseg.jobs import counted
 
 _SHOWN = 200
 """Files that were left out, named one by one."""
@@ -89,7 +89,7 @@ def _counted(summary: Mapping[str, Any], what: str) -> str:
         [
             f"<b>{escape(finding)}</b>",
             ", ".join(f"{films} {word}" for word, films in counts.items()),
-            count(masks[finding], "mask") if finding in masks else "no masks",
+            counted(masks[finding], "mask") if finding in masks else "no masks",
         ]
         for finding, counts in summary.get("labels", {}).items()
     ]
@@ -98,7 +98,7 @@ def _counted(summary: Mapping[str, Any], what: str) -> str:
     how = escape(str(summary.get("how_split", "")))
     films = summary.get("films", 0)
     return (
-        f"<h3>{count(films, 'film')} {what}</h3>"
+        f"<h3>{counted(films, 'film')} {what}</h3>"
         + _table(rows)
         + f"<p>Split: {shares} <i>({how})</i></p>"
     )

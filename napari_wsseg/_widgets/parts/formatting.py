@@ -114,12 +114,6 @@ def moment(created: str, now: datetime | None = None) -> str:
     return f"{then:%d %b %H:%M}" if then.year == today.year else f"{then:%d %b %Y}"
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    """Return ``1 film``, ``2,310 films``."""
-    word = one if number == 1 else (many or f"{one}s")
-    return f"{number:,} {word}"
-
-
 def gigabytes(size: float) -> str:
     """Return bytes as ``1.5 GB``, ``37 GB``; below a tenth as ``80 MB``."""
     if size < 0.1 * 2**30:

@@ -14,12 +14,12 @@ from pathlib import Path
 from qtpy.QtCore import QObject, Signal
 
 from napari_wsseg._widgets.parts.connections import at_quit, listen
-from napari_wsseg._widgets.parts.formatting import count
 from napari_wsseg._widgets.processes.events import Ended, Event, Step
 from napari_wsseg._widgets.processes.jobs import Job
 from napari_wsseg._widgets.processes.requests import Request
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import counted
 from napari_wsseg.session import Session
 
 #: Films between two looks of the worklist at what is new.
@@ -186,7 +186,7 @@ def summary(missing: int) -> str:
     if not missing:
         return ""
     verb = "has" if missing == 1 else "have"
-    return f"{count(missing, 'film')} {verb} no maps of the runs in use."
+    return f"{counted(missing, 'film')} {verb} no maps of the runs in use."
 
 
 _of_session: weakref.WeakKeyDictionary[Session, Scoring] = weakref.WeakKeyDictionary()

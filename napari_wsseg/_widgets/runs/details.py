@@ -10,7 +10,7 @@ from napari_wsseg._widgets.parts import formatting as _formatting
 from napari_wsseg._widgets.processes.recipes import known
 from napari_wsseg.io.files import row_files
 from napari_wsseg.io.runs import RunFolder, RunInfo
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, counted
 from napari_wsseg.protocol import bounds_in_words, metrics_alone
 
 Row = tuple[str, ...]
@@ -98,7 +98,7 @@ def _classifier(split: str, found: Mapping[str, Any]) -> dict[str, str]:
     """Return AUROC and F1 against image-level labels, by finding, with their films."""
     rows = {}
     for finding, row in (found.get("per_finding") or {}).items():
-        films = f" on {_formatting.count(row['n'], 'film')}" if row.get("n") else ""
+        films = f" on {counted(row['n'], 'film')}" if row.get("n") else ""
         for name in ("auroc", "f1"):
             if row.get(name) is not None:
                 bounds = (row.get("interval") or {}).get(name)
@@ -159,7 +159,7 @@ def learnt_from(project: Path, run: str) -> str:
     except (DataError, KeyError, TypeError):
         # A run that ended before it froze its material has none to tell of.
         return "—"
-    text = _formatting.count(len(films), "film")
+    text = counted(len(films), "film")
     return f"{text}, {len(expert):,} expert" if expert else text
 
 

@@ -8,6 +8,7 @@ from napari_wsseg._widgets.parts import formatting as _formatting
 from napari_wsseg._widgets.runs import details as _details
 from napari_wsseg._widgets.training.setup import short_title
 from napari_wsseg.io.runs import RunInfo
+from napari_wsseg.jobs import counted
 
 UNEVALUATED = (
     "Unevaluated: it was never compared with expert masks of held-out films. "
@@ -43,7 +44,7 @@ def left_out(damaged: Mapping[str, str]) -> str:
     why = [f"{name}: {text.split(f'{name}/')[-1]}" for name, text in damaged.items()]
     more = " …" if len(why) > 2 else ""
     return (
-        f"⚠ {_formatting.count(len(damaged), 'run')} cannot be read and "
+        f"⚠ {counted(len(damaged), 'run')} cannot be read and "
         f"{'is' if len(damaged) == 1 else 'are'} left out. {'; '.join(why[:2])}{more}"
     )
 

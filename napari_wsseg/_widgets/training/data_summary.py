@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from napari_wsseg._widgets.parts.formatting import count
 from napari_wsseg._widgets.processes.recipes import facts_of
 from napari_wsseg.io.project import Project
+from napari_wsseg.jobs import counted
 from napari_wsseg.recipe_facts import EXPERT_MASKS
 
 
@@ -83,7 +83,7 @@ class Material:
         """Return what to know before trusting the result; empty when nothing."""
         if self.checked == 0:
             return "No expert mask in the val split: masks will be unevaluated."
-        return f"Checked on {count(self.checked, 'expert film')} held out."
+        return f"Checked on {counted(self.checked, 'expert film')} held out."
 
 
 def share_in_words(p: float, batch: int) -> str:

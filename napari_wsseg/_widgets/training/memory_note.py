@@ -12,10 +12,11 @@ from napari.qt.threading import create_worker
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QWidget
 
-from napari_wsseg._widgets.parts.formatting import count, gigabytes, red
+from napari_wsseg._widgets.parts.formatting import gigabytes, red
 from napari_wsseg._widgets.parts.share_slider import WrappedLabel
 from napari_wsseg._widgets.processes import query as _query
 from napari_wsseg._widgets.processes.requests import pairs
+from napari_wsseg.jobs import counted
 
 #: Settings that a network's memory does not depend on, but for the batch, whose part
 #: is worked out here.
@@ -72,7 +73,7 @@ class MemoryNeed:
         if self.fits(batch):
             return f"Memory: about {needed} of {free} free for {what}"
         remedy = (
-            f"Take {count(self.most(), 'film')} per batch or fewer, or a smaller "
+            f"Take {counted(self.most(), 'film')} per batch or fewer, or a smaller "
             "working size."
             if self.most()
             else "Choose a smaller working size or a smaller network."

@@ -6,12 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from napari_wsseg._widgets.parts.formatting import (
-    count,
-    format_metric,
-    metric_name,
-    telling,
-)
+from napari_wsseg._widgets.parts.formatting import format_metric, metric_name, telling
 from napari_wsseg._widgets.processes.events import Ended
 from napari_wsseg._widgets.processes.failure_messages import is_memory
 from napari_wsseg._widgets.processes.recipes import facts_of
@@ -20,7 +15,7 @@ from napari_wsseg._widgets.training.setup import short_title
 from napari_wsseg.io import runs
 from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunInfo
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, counted
 from napari_wsseg.protocol import bounds_in_words
 
 _HEADLINES: Mapping[str, str] = {
@@ -217,7 +212,7 @@ def _score(
     if before is not None:
         text += f" (before {format_metric(before)})"
     if name == "val_dice" and facts_of(recipe).judged_by == name:
-        text += f" on {count(checked, 'expert film')}"
+        text += f" on {counted(checked, 'expert film')}"
     elif name == "val_dice":
         # A weak recipe is compared with weak masks: it must not pass for more.
         text += " against weak masks"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
-from napari_wsseg._widgets.parts.formatting import count
 from napari_wsseg._widgets.training.outcome import Outcome
+from napari_wsseg.jobs import counted
 
 
 class Result(QFrame):
@@ -72,7 +72,7 @@ class Result(QFrame):
         self.label.setVisible(bool(verdict.text))
         self.smaller = verdict.smaller
         for batch in verdict.smaller.values():
-            films = count(batch, "film")
+            films = counted(batch, "film")
             self.retry_button.setText(f"Try again with {films} per batch")
         self.retry_button.setVisible(bool(verdict.smaller))
         self.look_button.setVisible(offered)

@@ -18,10 +18,10 @@ from qtpy.QtWidgets import (
 
 from napari_wsseg._widgets.parts.collapsible import Fold
 from napari_wsseg._widgets.parts.config_form import labels
-from napari_wsseg._widgets.parts.formatting import count
 from napari_wsseg._widgets.parts.share_slider import WrappedLabel
 from napari_wsseg._widgets.processes.requests import Request, Sweep
 from napari_wsseg._widgets.training import sweep_plot as _sweep_plot
+from napari_wsseg.jobs import counted
 from napari_wsseg.setting_fields import fields_of
 
 #: Values that are offered for the share p.
@@ -152,7 +152,7 @@ class SweepBox(Fold):
     def _say(self) -> None:
         values = self._values()
         self.start_button.setEnabled(bool(values))
-        trainings = count(len(values) * self.trials.value(), "training")
+        trainings = counted(len(values) * self.trials.value(), "training")
         self.label.setText(
             f"{trainings}, one after the other; none is put in use."
             if values

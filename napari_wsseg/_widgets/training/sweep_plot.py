@@ -13,11 +13,11 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_wsseg._widgets.parts.formatting import count, legible, metric_name
+from napari_wsseg._widgets.parts.formatting import legible, metric_name
 from napari_wsseg._widgets.parts.share_slider import WrappedLabel
 from napari_wsseg._widgets.parts.static_plot import still_plot
 from napari_wsseg.io import sweeps
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, counted
 from napari_wsseg.schema import PALETTE
 
 #: Row of a sweep's table that is the mean over findings.
@@ -194,7 +194,7 @@ def _best(rows: Sequence[Mapping[str, Any]], metric: str, key: str) -> str:
     best = max(known, key=lambda row: row[metric]["mean"])
     cell = best[metric]
     std = "" if cell["spread"] is None else f" ± {cell['spread']:.3f}"
-    trials = count(best["trials"], "trial")
+    trials = counted(best["trials"], "trial")
     return (
         f"Best so far at {key} = {best['value']}: {metric_name(metric)} "
         f"{cell['mean']:.3f}{std} over {trials}"

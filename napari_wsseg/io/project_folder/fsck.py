@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import chain, count
 from pathlib import Path
 
-from napari_wsseg.io import atomic, project_files, stages
+from napari_wsseg.io import atomic, project_files, runs, stages
 from napari_wsseg.io.files import map_shards
 from napari_wsseg.io.film_names import VARIABLE, Names, key_file
 from napari_wsseg.io.films import archive as _archive
@@ -18,7 +18,7 @@ from napari_wsseg.io.index.database import Database
 from napari_wsseg.io.project_folder import mask_store as _mask_store
 from napari_wsseg.io.project_folder import rescue as _rescue
 from napari_wsseg.io.project_folder import strokes
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, counted
 from napari_wsseg.schema import Case
 
 TRASH = ".trash"
@@ -32,7 +32,7 @@ def problems(
     *,
     repair: bool,
 ) -> list[str]:
-    """Look at index, masks, strokes, images and audit trail.
+    """Look at index, masks, strokes, images, maps, runs and audit trail.
 
     Parameters
     ----------
@@ -58,6 +58,7 @@ def problems(
     found += _files_without_row(database, folder, repair=repair)
     found += _images(database, films)
     found += _packed_maps(folder, repair=repair)
+    found += _runs(folder)
     return found
 
 
@@ -102,16 +103,16 @@ def _strokes(
         key, case = strokes.StrokeKey(case_id, finding, reader), known.get(case_id)
         if case is None:
             yield (
-                f"{number} strokes of {reader} on {finding!r} are of film {case_id}, "
-                "which the index does not have; they stay as they are"
+                f"of film {case_id}, which the index does not have: "
+                f"{counted(number, 'stroke')} of {reader} on {finding!r}; kept as found"
             )
             continue
         try:
             strokes.recover(database, folder, key, case.shape)
         except DataError as error:
             yield (
-                f"{number} strokes of {reader} on {finding!r} of case {case_id} "
-                f"have no mask to lie on: {error}"
+                f"no mask to lie on for {counted(number, 'stroke')} of {reader} on "
+                f"{finding!r} of case {case_id}: {error}"
             )
             if repair:
                 _rescue.rescue(database, folder, case, key)
@@ -146,6 +147,13 @@ def _packed_maps(folder: Path, *, repair: bool) -> Iterator[str]:
             )
             if repair:
                 _discard(folder, path)
+
+
+def _runs(folder: Path) -> Iterator[str]:
+    """Look at run folders; nothing can make a run's own files again."""
+    for name, why in runs.readable(folder)[1].items():
+        if not project_files.links(folder / "runs" / name):  # `_links` says those
+            yield f"run {name} is left out: {why}"
 
 
 def _discard(folder: Path, path: Path) -> None:

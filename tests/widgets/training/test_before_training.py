@@ -30,7 +30,7 @@ pytestmark = pytest.mark.gui
 def test_without_a_project_it_says_what_to_do(open_panel: Open) -> None:
     panel = open_panel(project=False)
     assert panel.state == "no project"
-    assert "wsseg init" in panel.empty.text()
+    assert "make a new one" in panel.empty.text()
     assert not panel.start_button.isEnabled()
 
 
