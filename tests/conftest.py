@@ -31,7 +31,8 @@ cast(dict[str, ModuleType | None], sys.modules)["triton"] = None
 
 
 MEMORY = Path("/dev/shm")
-ROOM = 4 << 30
+ROOM = 8 << 30
+"""A whole run has written up to 6 GB at a time."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
