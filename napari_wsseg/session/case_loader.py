@@ -60,7 +60,7 @@ class Loader:
     shown_on: Callable[[str], Shown] | None = None
     wanted: str | None = None
     _ready: dict[str, OpenedCase] = field(default_factory=dict)
-    _coming: set[str] = field(default_factory=set)
+    _coming: dict[str, object] = field(default_factory=dict)
     _closed: bool = False
 
     def want(self, case_id: str) -> bool:
@@ -77,7 +77,7 @@ class Loader:
         """Read a case ahead, unless it is here or on its way."""
         if case_id in self._ready or case_id in self._coming:
             return
-        self._coming.add(case_id)
+        reading = self._coming[case_id] = object()
         self.before_read(case_id)
         shown = self.shown_on(case_id) if self.shown_on else self.shown
         reader, others = self.reader, self.pairs.get(case_id, ())
@@ -90,8 +90,8 @@ class Loader:
                 others=others,
                 drawing=self.drawing,
             ),
-            self._arrived,
-            lambda error: self._lost(case_id, error),
+            lambda opened: self._arrived(reading, opened),
+            lambda error: self._lost(reading, case_id, error),
         )
 
     def keep(self, opened: OpenedCase) -> None:
@@ -101,19 +101,34 @@ class Loader:
             del self._ready[next(iter(self._ready))]
 
     def forget(self, case_id: str | None = None) -> None:
-        """Read a case, or every case, anew next time: it has changed on disk."""
+        """Read a case, or every case, anew next time: it has changed on disk.
+
+        What is being read just now may be of before the change, and counts no more.
+        """
         if case_id is None:
             self._ready.clear()
+            self._coming.clear()
         else:
             self._ready.pop(case_id, None)
+            self._coming.pop(case_id, None)
 
     def close(self) -> None:
         """Ignore whatever still arrives."""
         self._closed = True
 
-    def _arrived(self, opened: OpenedCase) -> None:
-        self._coming.discard(opened.case.id)
+    def _counts(self, reading: object, case_id: str) -> bool:
+        """Whether what was read is still so; what is waited for is else read anew."""
         if self._closed:
+            return False
+        if self._coming.get(case_id) is reading:
+            del self._coming[case_id]
+            return True
+        if case_id == self.wanted:
+            self.read(case_id)
+        return False
+
+    def _arrived(self, reading: object, opened: OpenedCase) -> None:
+        if not self._counts(reading, opened.case.id):
             return
         opened = replace(opened, case=self.case(opened.case.id))
         if opened.case.id == self.wanted:
@@ -121,7 +136,6 @@ class Loader:
         else:
             self.keep(opened)
 
-    def _lost(self, case_id: str, error: Exception) -> None:
-        self._coming.discard(case_id)
-        if not self._closed:
+    def _lost(self, reading: object, case_id: str, error: Exception) -> None:
+        if self._counts(reading, case_id):
             self.failed(case_id, error)
