@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import pkgutil
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -144,6 +145,11 @@ def _literal(node: ast.expr) -> Any:
         return None
 
 
+_parsing = threading.Lock()
+"""`ast.parse` counts its depth for all threads at once, and falls over when two parse
+(python/cpython#106905)."""
+
+
 @lru_cache(maxsize=256)
 def _tree(module: str) -> ast.Module | None:
     """Return a module's syntax, ``None`` where there is no source to read."""
@@ -151,7 +157,8 @@ def _tree(module: str) -> ast.Module | None:
     source = getattr(spec and spec.loader, "get_source", None)
     try:
         text = source(module) if source is not None else None
-        return None if text is None else ast.parse(text)
+        with _parsing:
+            return None if text is None else ast.parse(text)
     except (ImportError, SyntaxError, ValueError, OSError):
         # The registry names it when it is imported.
         return None
