@@ -91,8 +91,8 @@ def test_splits_of_the_labels_stand_and_a_parted_patient_is_told(
     lines = [f"study{n:03d}/IM0001,1,{split}" for n, split in enumerate(given)]
     report = imported(tmp_path, "\n".join(["image,nodule,split", *lines]))
     assert list(split_of(report).values()) == given
-    [parted] = [warning for warning in report.warnings if "patients" in warning]
-    assert parted.startswith("films of 1 patients lie in several splits")
+    [parted] = [warning for warning in report.warnings if "several splits" in warning]
+    assert parted.startswith("films of 1 patient lie in several splits")
 
 
 def test_too_few_patients_are_told(tmp_path: Path) -> None:

@@ -345,7 +345,7 @@ def test_strokes_of_a_film_that_is_not_there_are_told_and_stay(
         index.execute("UPDATE strokes SET case_id = 'x'")
     assert cli.main(["fsck", *repair, "-p", str(folder)]) == 3
     output = capsys.readouterr()
-    assert "are of film x, which the index does not have" in output.out + output.err
+    assert "of film x, which the index does not have" in output.out + output.err
     with closing(sqlite3.connect(folder / "index.sqlite")) as index:
         assert index.execute("SELECT count(*) FROM strokes").fetchone() == (1,)
 
