@@ -12,6 +12,7 @@ import pkgutil
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import ModuleSpec
@@ -146,8 +147,7 @@ def _literal(node: ast.expr) -> Any:
 
 
 _parsing = threading.Lock()
-"""`ast.parse` counts its depth for all threads at once, and falls over when two parse
-(python/cpython#106905)."""
+_TRIES = 4
 
 
 @lru_cache(maxsize=256)
@@ -157,11 +157,23 @@ def _tree(module: str) -> ast.Module | None:
     source = getattr(spec and spec.loader, "get_source", None)
     try:
         text = source(module) if source is not None else None
-        with _parsing:
-            return None if text is None else ast.parse(text)
+        return None if text is None else _parsed(text)
     except (ImportError, SyntaxError, ValueError, OSError):
         # The registry names it when it is imported.
         return None
+
+
+def _parsed(text: str) -> ast.Module:
+    """Parse, whatever else is parsed meanwhile.
+
+    `ast.parse` counts its depth for all threads at once and falls over when two parse
+    (python/cpython#106905): ours take turns, and another library's are over soon.
+    """
+    with _parsing:
+        for _ in range(_TRIES):
+            with suppress(SystemError):
+                return ast.parse(text)
+        return ast.parse(text)
 
 
 def _spec(module: str) -> ModuleSpec | None:
