@@ -22,6 +22,7 @@ from npe2 import PluginManifest
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
+from napari_wsseg import recipe_facts
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.tool_bar import ToolBar
 from napari_wsseg._widgets.opening.sample_stages import SampleStages
@@ -123,6 +124,9 @@ def open_window(
 
         project_folder = sample_project()
     if project_folder is not None:
+        # Sources are parsed before a thread imports scikit-image, which parses, too:
+        # Python 3.11 falls over when two do at once (python/cpython#106905).
+        recipe_facts.every()
         bench.session.open_project(Path(project_folder))
         preferences.remember(Path(project_folder))
     viewer.show()
