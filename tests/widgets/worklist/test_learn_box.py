@@ -160,6 +160,7 @@ def test_no_film_of_another_arm_than_the_loop_shows_what_is_learnt(
     session, films = bench.session, noise_project.case_ids(place)
     session.read_as("ann", arm="random")
     qtbot.waitUntil(lambda: session.case is not None, timeout=9000)
+    bench.loading.drain()
     box = box_of(bench)
     box.box.click()
     (job,) = FakeJob.made
