@@ -365,7 +365,7 @@ class Session(State):
             self.fail(error)
             return
         if last is not None:
-            self.loader.keep(replace(last, masks=drawn))
+            self.loader.leave(replace(last, masks=drawn))
         if last is None or last.case.id != ready.case.id:
             self._turn_work(ready.case.id)
             self._turn_arm(ready)

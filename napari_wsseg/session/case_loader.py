@@ -61,6 +61,7 @@ class Loader:
     wanted: str | None = None
     _ready: dict[str, OpenedCase] = field(default_factory=dict)
     _coming: dict[str, object] = field(default_factory=dict)
+    _changed: bool = False
     _closed: bool = False
 
     def want(self, case_id: str) -> bool:
@@ -100,6 +101,12 @@ class Loader:
         while len(self._ready) > _KEPT:
             del self._ready[next(iter(self._ready))]
 
+    def leave(self, opened: OpenedCase) -> None:
+        """Keep the case that was on screen, unless all was forgotten meanwhile."""
+        if not self._changed:
+            self.keep(opened)
+        self._changed = False
+
     def forget(self, case_id: str | None = None) -> None:
         """Read a case, or every case, anew next time: it has changed on disk.
 
@@ -108,6 +115,7 @@ class Loader:
         if case_id is None:
             self._ready.clear()
             self._coming.clear()
+            self._changed = True
         else:
             self._ready.pop(case_id, None)
             self._coming.pop(case_id, None)

@@ -15,8 +15,6 @@ from napari_wsseg.schema import Case, LabelVersion
 from napari_wsseg.session.case_list.reading_list import without_labels
 from napari_wsseg.session.state import Contradiction, State
 
-"""What a label's value is called."""
-
 
 @dataclass(frozen=True)
 class LabelCommands:

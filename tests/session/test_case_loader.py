@@ -126,3 +126,19 @@ def test_an_error_of_before_the_change_is_not_told(
     loader.background.drain()
     assert errors == []
     assert [opened.case.id for opened in shown] == [film]
+
+
+def test_a_film_on_screen_while_all_changed_is_not_kept_as_it_was(
+    loader: Loader, place: Path, shown: list[OpenedCase]
+) -> None:
+    film = noise_project.case_ids(place)[1]
+    loader.want(film)
+    loader.background.drain()
+    draw(place, film)
+    loader.forget()
+    loader.leave(shown[0])
+    assert not loader.want(film)
+    loader.background.drain()
+    assert FINDING in shown[-1].masks
+    loader.leave(shown[-1])
+    assert loader.want(film), "without a change it is kept"
