@@ -82,17 +82,21 @@ def _plan(
     """
     from napari_wsseg.io import runs
     from napari_wsseg.io.project import Project
+    from napari_wsseg.jobs import DataError
     from trainers.live import inherited
 
     with Project.open(project) as opened:
-        start = opened.adopted("segmentation") or ""
+        start = given.get("start_run") or opened.adopted("segmentation") or ""
     if not new and not given:
         for info in runs.listing(project):
             same = all(info.config.get(key) == value for key, value in wanted.items())
-            begun = start in (info.config.get("start_run"), info.id)
-            if info.recipe == _RECIPE and info.state in _ENDS and same and begun:
+            on_it = start in (info.config.get("start_run"), info.id)
+            if info.recipe == _RECIPE and info.state in _ENDS and same and on_it:
                 return info.id, {}
-    own = inherited(runs.find(project, start).info().config) if start else {}
+    begun = runs.find(project, start) if start else None
+    if begun is not None and begun.lacks_weights:
+        raise DataError(begun.lacks_weights)
+    own = inherited(begun.info().config) if begun is not None else {}
     return None, {**own, **wanted, "start_run": start, **given}
 
 

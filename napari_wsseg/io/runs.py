@@ -191,6 +191,13 @@ class RunFolder:
         atomic.write_json(self._wishes, list(case_ids))
 
     @property
+    def lacks_weights(self) -> str:
+        """Why nothing can be learnt on from the run; empty if it has its weights."""
+        if self.best.exists():
+            return ""
+        return f"the run in use ({self.id}) has no weights here; train one (wsseg run)"
+
+    @property
     def _wishes(self) -> Path:
         return self.path / "next.json"
 

@@ -6,6 +6,7 @@ import os
 
 import psutil
 
+from napari_wsseg.io.runs import RunFolder
 from napari_wsseg.session.state import State
 
 CORES, MEMORY = 2, 2 * 2**30
@@ -28,9 +29,11 @@ def refusal(state: State) -> str:
         return "what the machine found is hidden from this reader"
     if reading.arm in ("blank", "draft"):
         return f"the arm “{reading.arm}” of a study is offered no new drafts"
-    if project.adopted("segmentation") is None:
+    start = project.adopted("segmentation")
+    if start is None:
         return "no segmenter is in use yet; train one first (wsseg run)"
-    return weak_machine()
+    lacking = RunFolder(project.folder / "runs" / start).lacks_weights
+    return lacking or weak_machine()
 
 
 def weak_machine() -> str:

@@ -63,6 +63,19 @@ def test_what_cannot_be_is_said_in_one_message(
     assert "Traceback" not in err
 
 
+def test_a_segmenter_without_weights_is_refused_and_leaves_no_run(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Project.open(project) as opened:
+        start = opened.adopted("segmentation")
+    assert start is not None
+    (project / "runs" / start / "best.safetensors").unlink()
+    before = sorted((project / "runs").iterdir())
+    assert main(["learn", "-p", str(project), "--once"]) == 3
+    assert f"({start}) has no weights here" in capsys.readouterr().err
+    assert sorted((project / "runs").iterdir()) == before
+
+
 class Learning:
     """A process that learns, and what it says."""
 

@@ -66,6 +66,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = noise_project.make_project(tmp_path, cases=6)
     noise_project.add_stage(place, "segmentation", START)
     noise_project.adopt(place, "segmentation", START)
+    folder = place / "runs" / START
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "best.safetensors").touch()
     return place
 
 
@@ -192,6 +195,15 @@ def test_where_nothing_new_is_offered_nothing_is_learnt(
     assert not box.box.isChecked()
     assert not box.box.isEnabled()
     assert arm in box.box.toolTip()
+
+
+def test_a_run_without_weights_cannot_go_on_learning(
+    open_bench: Callable[..., Workbench], place: Path
+) -> None:
+    (place / "runs" / START / "best.safetensors").unlink()
+    box = box_of(open_bench(place))
+    assert not box.box.isEnabled()
+    assert "has no weights here" in box.line.text()
 
 
 def test_a_machine_that_cannot_bear_it_says_why(
