@@ -85,7 +85,10 @@ class ForkedReader:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
 
-    def wait(self) -> int:
+    # It keeps no file that a request to end would let it delete.
+    terminate = kill
+
+    def wait(self, _seconds: float | None = None) -> int:
         with contextlib.suppress(ChildProcessError):
             return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         return -signal.SIGKILL
