@@ -115,6 +115,58 @@ def test_a_damaged_stroke_is_told(project: Project) -> None:
         again.journal.fold(CASE, "nodule", "ann")
 
 
+@pytest.mark.parametrize(
+    "box",
+    [
+        *[(-1, 0, 3, 3), (0, -1, 3, 3), (38, 0, 3, 3), (0, 28, 3, 3), (0, 0, 0, 3)],
+        *[(0, 0, 3, 0), (0, 0, 41, 3), (0, 0, 3, 31), (40, 30, 1, 1)],
+    ],
+)
+def test_a_stroke_whose_box_is_not_on_the_film_is_never_unpacked(
+    project: Project, box: tuple[int, int, int, int]
+) -> None:
+    project.journal.record(CASE, "nodule", "ann", BLANK, blot())
+    project._database.run(
+        "UPDATE strokes SET y = ?, x = ?, height = ?, width = ?", *box
+    )
+    with pytest.raises(DataError, match="is not on the film"):
+        project.journal.recover(CASE, "nodule", "ann")
+
+
+def test_a_stroke_over_the_whole_film_is_kept(project: Project) -> None:
+    project.journal.record(CASE, "nodule", "ann", BLANK, ~BLANK)
+    recovered = project.journal.recover(CASE, "nodule", "ann")
+    np.testing.assert_array_equal(recovered, ~BLANK)
+
+
+@pytest.mark.parametrize(
+    ("finding", "reader", "shape"),
+    [("heart", "ann", SHAPE), ("nodule", " ", SHAPE), ("nodule", "ann", (30, 40))],
+)
+def test_a_stroke_that_could_not_be_saved_is_refused_at_once(
+    project: Project, finding: str, reader: str, shape: tuple[int, int]
+) -> None:
+    blank = np.zeros(shape, bool)
+    with pytest.raises(DataError):
+        project.journal.record(CASE, finding, reader, blank, ~blank)
+    assert project.journal.pending() == []
+
+
+def test_strokes_of_a_finding_that_is_no_longer_one_stay_open(project: Project) -> None:
+    project.journal.record(CASE, "nodule", "ann", BLANK, blot())
+    project._database.run("UPDATE strokes SET finding = 'heart'")
+    with pytest.raises(DataError, match="no finding 'heart'"):
+        project.journal.fold(CASE, "heart", "ann")
+    assert project.journal.pending() == [(CASE, "heart", "ann", 1)]
+
+
+def test_a_lost_mask_without_strokes_is_told_and_not_guessed(project: Project) -> None:
+    version = project.put_mask(CASE, "nodule", blot(), reader="ann")
+    mask_store.place(project.folder, CASE, "nodule", version.mask_sha).unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        project.journal.recover(CASE, "nodule", "ann")
+
+
 def test_strokes_on_a_lost_mask_lie_on_that_mask_made_again(project: Project) -> None:
     project.put_mask(CASE, "nodule", blot(20), reader="ann")
     version = project.put_mask(CASE, "nodule", blot(), reader="ann")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from napari_wsseg.io import atomic
 from napari_wsseg.io.project_folder import mask_store
@@ -30,6 +33,29 @@ def test_other_bytes_in_a_masks_place_are_no_mask(tmp_path: Path) -> None:
     path.unlink()
     assert mask_store.is_whole(tmp_path, CASE, "nodule", sha) is False
     with pytest.raises(DataError, match="cannot be read"):
+        mask_store.read(tmp_path, CASE, "nodule", sha)
+
+
+def test_a_mask_that_lies_there_is_not_written_again(tmp_path: Path) -> None:
+    sha = mask_store.write(tmp_path, CASE, "nodule", BOX)
+    path = mask_store.place(tmp_path, CASE, "nodule", sha)
+    before = path.stat().st_ino
+    assert mask_store.write(tmp_path, CASE, "nodule", BOX) == sha
+    assert path.stat().st_ino == before
+    path.write_bytes(b"damaged")
+    assert mask_store.write(tmp_path, CASE, "nodule", BOX) == sha
+    np.testing.assert_array_equal(mask_store.read(tmp_path, CASE, "nodule", sha), BOX)
+
+
+def test_a_picture_of_the_right_hash_that_is_no_mask_is_refused(tmp_path: Path) -> None:
+    picture = io.BytesIO()
+    Image.new("L", (12, 9)).save(picture, format="PNG")
+    data = picture.getvalue()
+    sha = hashlib.sha256(data).hexdigest()[: mask_store.SHA_DIGITS]
+    path = mask_store.place(tmp_path, CASE, "nodule", sha)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="not a 1-bit PNG"):
         mask_store.read(tmp_path, CASE, "nodule", sha)
 
 

@@ -15,7 +15,7 @@ from helpers import noise_project
 from helpers.noise_project import blob
 from napari_wsseg.io import stages
 from napari_wsseg.io.project import Project, ProjectLocked
-from napari_wsseg.io.project_folder import writer_lock
+from napari_wsseg.io.project_folder import mask_store, writer_lock
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import StageMaps
 from napari_wsseg.session import Session
@@ -70,6 +70,9 @@ def test_strokes_wait_in_memory_while_the_folder_is_away(
             case, "nodule", blob().astype(bool), reader="ann"
         ),
         lambda project, case: project.put_void(case, blob().astype(bool)),
+        lambda project, case: mask_store.write(
+            project.folder, case, "nodule", blob().astype(bool)
+        ),
         lambda project, case: project.add_reader("ben"),
         lambda project, case: project.decide(case, "accept", reader="ann"),
         lambda project, case: project.hide_names(),

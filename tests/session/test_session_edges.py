@@ -103,6 +103,43 @@ def test_strokes_of_a_film_that_was_left_are_folded_at_once(session: Session) ->
     assert experts.fold_if_idle() is False
 
 
+def test_one_film_that_was_left_is_folded_and_no_other(session: Session) -> None:
+    experts, first = session.experts, session.case
+    assert experts is not None
+    assert first is not None
+    session.edit("nodule", blob())
+    session.step(1)
+    second = session.case
+    assert second is not None
+    session.edit("nodule", blob())
+    session.step(1)
+    experts.fold_waiting(second.id)
+    assert [row[0] for row in experts.project.journal.pending()] == [first.id]
+    experts.fold_waiting()
+    assert experts.project.journal.pending() == []
+
+
+def test_a_stroke_that_the_disk_refused_is_folded_with_the_others(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experts, case = session.experts, session.case
+    assert experts is not None
+    assert case is not None
+
+    def refuse(*_: object) -> None:
+        raise DataError("the disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(experts.project.journal, "record", refuse)
+        with pytest.raises(DataError, match="full"):
+            experts.edit("nodule", blob().astype(bool))
+    assert experts.unsaved == ["nodule"]
+    experts.fold()
+    assert experts.unsaved == []
+    kept = experts.project.expert_masks(case.id)["nodule"]
+    np.testing.assert_array_equal(kept, blob().astype(bool))
+
+
 def test_either_end_of_the_list_is_told_and_so_is_that_all_are_read(
     session: Session, place: Path
 ) -> None:
