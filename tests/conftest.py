@@ -68,6 +68,21 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+_windows_seen: list[str] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Keep what the first window made for all that follow out of it, too."""
+    try:
+        return (yield)
+    finally:
+        if not _windows_seen and item.get_closest_marker("gui"):
+            _windows_seen.append(item.nodeid)
+            gc.collect()
+            gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _keys_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep key files of tests out of the user's own settings."""

@@ -66,19 +66,9 @@ class Archive:
 
     def kill(self) -> None:
         """End at once, in the middle of whatever it does (SIGKILL)."""
-        assert self._process
-        self._process.kill()
-        self._process.wait()
-
-    def end(self) -> None:
-        """End in an orderly way."""
-        if self._process is None or self._process.poll() is not None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = json.loads(SETTINGS.read_text())
@@ -136,13 +126,16 @@ class Archive:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Archive]:
-    """Start an archive that keeps its films in a folder, and end it."""
+    """Start an archive that keeps its films in a folder, and end it.
+
+    An orderly end takes it three seconds, and nobody reads its store any more.
+    """
     found = Archive(folder)
     try:
         found.start()
         yield found
     finally:
-        found.end()
+        found.kill()
 
 
 def self_signed(folder: Path, name: str = "IP:127.0.0.1") -> Path:
