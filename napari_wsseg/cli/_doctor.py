@@ -208,6 +208,19 @@ def _pydensecrf() -> Check:
         )
 
 
+def _highdicom() -> Check:
+    try:
+        return Check("highdicom", True, f"highdicom {version('highdicom')}")
+    except PackageNotFoundError:
+        return Check(
+            "highdicom",
+            None,
+            "not installed; DICOM segmentations are neither read nor written",
+            "pip install 'napari-wsseg[seg]', or where there is no C++ compiler "
+            "pip install --no-deps highdicom",
+        )
+
+
 #: Where each kind of plug point is kept.
 _REGISTRIES = (
     ("napari_wsseg.cam", "methods"),
@@ -262,5 +275,6 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     _opengl,
     _torch,
     _device,
+    _highdicom,
     _pydensecrf,
 )

@@ -153,6 +153,7 @@ def _of_file(segmentation: Any) -> list[str]:
 
 def _opened(path: Path) -> Any:
     """Return a file's segmentation; the last one is kept while the file is the same."""
+    _dicom_objects.need_highdicom()
     _limits.check_file(path)
     state = path.stat()
     return _parsed(path, state.st_mtime_ns, state.st_size)

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from helpers.spot_films import make_films
 
@@ -103,3 +104,19 @@ def test_only_the_extras_of_the_window_bring_a_viewer() -> None:
     for name in ("qt", "pyside"):
         assert "napari-wsseg[gui]" in extras[name]
     assert "napari-wsseg[onnx,qt]" in extras["all"]
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.14"])
+def test_what_has_no_wheel_for_a_python_is_not_asked_for_there(python: str) -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = settings["optional-dependencies"]
+    lines = settings["dependencies"] + extras["gui"] + extras["qt"] + extras["all"]
+    asked = {
+        one.name
+        for one in map(Requirement, lines)
+        if one.marker is None or one.marker.evaluate({"python_version": python})
+    }
+    # highdicom requires pyjpegls.
+    compiled = {"highdicom", "pydensecrf2"}
+    assert asked & compiled == (compiled if python == "3.11" else set())
+    assert not any("seg" in Requirement(one).extras for one in extras["all"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ from napari_wsseg.export import (
 from napari_wsseg.export.exporting import dicom_codes as _dicom_codes
 from napari_wsseg.io import images
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError, UsageError
+from napari_wsseg.jobs import DataError, JobFailed, UsageError
 from napari_wsseg.schema import Case
 
 FINDINGS = ["pneumothorax", "odd thing of a very long name", "heart"]
@@ -439,3 +440,23 @@ def test_a_segmentation_is_known_by_its_first_bytes(
     assert dicom_seg.is_one(tmp_path / "out" / "one.seg.dcm")
     assert not dicom_seg.is_one(dicoms.images / "one.dcm")
     assert not dicom_seg.is_one(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["dicom_seg", "dicom_sr", "dicom_gsps"])
+def test_where_highdicom_is_missing_it_says_what_to_install_before_it_writes(
+    name: str, dicoms: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    with pytest.raises(JobFailed, match=r"pip install 'napari-wsseg\[seg\]'"):
+        writing.export(dicoms, name, tmp_path / "out")
+    assert not [*(tmp_path / "out").glob("*")]
+
+
+def test_where_highdicom_is_missing_no_segmentation_is_called_damaged(
+    dicoms: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported(dicoms, tmp_path / "out")
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    for path in (tmp_path / "out", tmp_path / "out" / "one.seg.dcm"):
+        with pytest.raises(JobFailed, match=r"napari-wsseg\[seg\]"):
+            [*dicom_seg.read(path)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from napari_wsseg.export.exporting import stand_in_dicom as _stand_in_dicom
 from napari_wsseg.export.exporting.identity import made_uid
 from napari_wsseg.export.exporting.items import File, Item, Note
 from napari_wsseg.export.exporting.selection import Selection
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import DataError, JobFailed
 from napari_wsseg.schema import Annotation, Case, Mask
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -61,8 +62,29 @@ class Source:
         return dataset
 
 
+def need_highdicom() -> None:
+    """Stop before any film is looked at where the package is missing.
+
+    On Python 3.14 it is an extra: it requires pyjpegls, which has no wheels there and
+    which nothing here uses.
+
+    Raises
+    ------
+    JobFailed
+        highdicom is not installed.
+    """
+    if importlib.util.find_spec("highdicom") is None:
+        raise JobFailed(
+            "DICOM segmentations, reports and outlines need highdicom, which is not "
+            "installed: pip install 'napari-wsseg[seg]', or where there is no C++ "
+            "compiler pip install --no-deps highdicom (Python 3.14 has no wheel of its "
+            "requirement pyjpegls, which nothing here uses)"
+        )
+
+
 def films(chosen: Selection) -> Iterator[Item | tuple[Case, Source, dict[str, Mask]]]:
     """Yield each film with its source and masks, behind the items that come first."""
+    need_highdicom()
     same = chosen.identity == "same-patient"
     yield Note("warning", _SAME_PATIENT if same else _DE_IDENTIFIED)
     for case, masks in chosen.each():
