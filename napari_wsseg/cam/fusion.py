@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch.nn import functional
@@ -78,6 +78,7 @@ def multi_level(
     flip: bool = True,
     findings: Sequence[int] | None = None,
     grid: int | None = None,
+    heard: Callable[[torch.Tensor, torch.Tensor], None] | None = None,
 ) -> torch.Tensor:
     """Return the largest of several levels' LayerCAMs at every pixel.
 
@@ -98,6 +99,8 @@ def multi_level(
     grid
         Side of the map wanted, on which every cell is drawn where it looks; ``None``:
         as if cells tiled the image.
+    heard
+        Called with the images (B, c, h, w) of every look and their logits (B, K).
 
     Returns
     -------
@@ -109,7 +112,7 @@ def multi_level(
         raise ValueError(f"levels are {tuple(levels)}; give two or more of 1 to 5")
 
     heat = multi_scale(
-        _one_after_another(distinct, grid),
+        _one_after_another(distinct, grid, heard),
         classifier,
         images,
         scales=scales,
@@ -121,7 +124,11 @@ def multi_level(
     return torch.stack(relative.chunk(len(distinct), 1)).amax(0)
 
 
-def _one_after_another(levels: Sequence[int], grid: int | None) -> CamMethod:
+def _one_after_another(
+    levels: Sequence[int],
+    grid: int | None,
+    heard: Callable[[torch.Tensor, torch.Tensor], None] | None,
+) -> CamMethod:
     """Return LayerCAM as a method of (B, L·K, h, w): level by level, on one grid."""
 
     def layer_cams(
@@ -131,7 +138,7 @@ def _one_after_another(levels: Sequence[int], grid: int | None) -> CamMethod:
     ) -> torch.Tensor:
         if not isinstance(classifier, Classifier):
             raise TypeError(f"a {type(classifier).__name__} has no levels to read")
-        heats = _layer_cams(classifier, images, levels, findings)
+        heats = _layer_cams(classifier, images, levels, findings, heard)
         if grid is None:
             return torch.cat([_on_grid(heat, heats[0]) for heat in heats], 1)
         every = cell_centres.levels(classifier)
@@ -149,6 +156,7 @@ def _layer_cams(
     images: torch.Tensor,
     levels: Sequence[int],
     findings: Sequence[int] | None,
+    heard: Callable[[torch.Tensor, torch.Tensor], None] | None,
 ) -> list[torch.Tensor]:
     """Return the LayerCAM (B, K, h, w) of every level, each on its own grid."""
     cut = AtLevel(classifier, levels[0])
@@ -156,7 +164,10 @@ def _layer_cams(
     def onward(leaf: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
         behind = [leaf, *cut.onward(leaf)]
         read = [behind[level - cut.level] for level in levels]
-        return read, classifier.head(behind[-1])
+        logits = classifier.head(behind[-1])
+        if heard is not None:
+            heard(images, logits.detach())
+        return read, logits
 
     def weigh(maps: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
         return (gradient.relu() * maps).sum(1)

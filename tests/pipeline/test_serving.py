@@ -99,7 +99,7 @@ def test_no_random_number_is_drawn_for_weights_that_are_loaded(
     assert not network.training
 
 
-def make_run(folder: Path, method: str = "cam") -> str:
+def make_run(folder: Path, method: str = "cam", level: int | str = 5) -> str:
     """Leave a run of a classifier that has seen nothing."""
     model = lived_in(classifier.build("resnet18", 1, output_stride=16))
     assert isinstance(model, classifier.Classifier)
@@ -109,19 +109,31 @@ def make_run(folder: Path, method: str = "cam") -> str:
         "findings": ["spot"],
         "size": SIDE,
         "normalisation": "film",
-        "cam": {"method": method, "level": 5, "scales": [1.0, 0.5]},
+        "cam": {"method": method, "level": level, "scales": [1.0, 0.5]},
         "crf": {"backend": "grid", "foreground": 0.3, "background": 0.05},
     }
-    run = runs.new(folder, "classifier", {"cam": method})
+    run = runs.new(folder, "classifier", {"cam": method, "cam_level": level})
     checkpoints.write(run.best, Checkpoint(header, model.state_dict(), {}))
     return run.id
 
 
-@pytest.mark.parametrize("method", ["cam", "grad-cam++"])
+@pytest.mark.parametrize(
+    ("method", "level"),
+    [
+        ("cam", 5),
+        ("grad-cam++", 4),
+        ("grad-cam++ (wsmis)", 5),
+        ("layer-cam", 4),
+        ("layer-cam", "3+4+5"),
+    ],
+)
 def test_a_stage_is_what_it_was_to_the_last_digit_that_is_kept(
-    spots_project: Project, method: str, monkeypatch: pytest.MonkeyPatch
+    spots_project: Project,
+    method: str,
+    level: int | str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run = make_run(spots_project.folder, method)
+    run = make_run(spots_project.folder, method, level)
     asked = []
     forward = classifier.Classifier.forward
 

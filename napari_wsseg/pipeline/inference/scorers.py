@@ -38,32 +38,54 @@ def cam(work: Work, batch: list[Case]) -> Iterator[StageMaps]:
     if not isinstance(model, Classifier):
         raise TypeError(f"{work.run} is a {type(model).__name__}, not a Classifier")
     images = work.input(batch)
-    looks: list[Tensor] = []
-    heat = _heat(work, model, images, flip=work.flip, heard=looks)
+    logits = _Logits(images.shape)
+    heat = _heat(work, model, images, flip=work.flip, logits=logits)
     scores = seeds.normalise(heat.float().cpu().numpy())
     extras: list[dict[str, NDArray[np.float16]]] = [{} for _ in batch]
     if work.header.get("cut") == "agreement":
         extras = _views(work, model, images, scores.shape[-1])
-    gates = _present(work, model, images, batch, looks)
+    gates = _present(work, model, images, batch, logits.looks)
     for score, gate, extra in zip(scores, gates, extras, strict=True):
         yield StageMaps(score=score, present=gate, extra=extra)
 
 
-class _Heard(AtLevel):
-    """Also keeps the logits of every look at a film of one size."""
+class _Logits:
+    """The logits (B, K) of looks at films of one size, as a method comes by them."""
 
-    def __init__(
-        self, classifier: Classifier, level: int, shape: torch.Size, kept: list[Tensor]
-    ) -> None:
+    def __init__(self, shape: torch.Size) -> None:
+        self._shape = shape
+        self.looks: list[Tensor] = []
+
+    def hear(self, images: Tensor, logits: Tensor) -> None:
+        """Keep the logits of a look, if it is at films of that size."""
+        if images.shape == self._shape:
+            self.looks.append(logits)
+
+
+class _Heard(AtLevel):
+    """Also tells the logits of every look, once."""
+
+    def __init__(self, classifier: Classifier, level: int, logits: _Logits) -> None:
         super().__init__(classifier, level)
-        self._shape, self._kept = shape, kept
+        self._logits = logits
+        self._seen: Tensor | None = None
 
     def features(self, x: Tensor, /) -> Tensor:
         """Return the level's map; see `AtLevel.features`."""
         maps = super().features(x)
-        if x.shape == self._shape and self.level == 5:
-            self._kept.append(self.classifier.head(maps))
+        if self.level == 5:  # whose methods need no head
+            self._logits.hear(x, self.classifier.head(maps))
+        else:
+            self._seen = x
         return maps
+
+    def head(self, features: Tensor, /) -> Tensor:
+        """Return the level's logits; see `AtLevel.head`."""
+        logits = super().head(features)
+        if self._seen is not None:
+            self._logits.hear(self._seen, logits.detach())
+            self._seen = None
+        return logits
 
 
 def _heat(
@@ -73,12 +95,12 @@ def _heat(
     *,
     flip: bool,
     scale: float = 1.0,
-    heard: list[Tensor] | None = None,
+    logits: _Logits | None = None,
 ) -> Tensor:
     """Return the heat (B, K, h, w) of the variant asked for.
 
-    `heard` gets the logits (B, K) of the films, and of their mirror images, where the
-    method came by them.
+    `logits` are told those of the films, and of their mirror images, where the method
+    came by them.
     """
     method, levels = variants.parts(work.variant)
     header = work.header["cam"]
@@ -89,10 +111,11 @@ def _heat(
         "flip": flip,
         "grid": max(1, work.films.size // 4) if looks else None,
     }
+    logits = logits or _Logits(images.shape)
     if len(levels) > 1:
+        how["heard"] = logits.hear
         return fusion.multi_level(model, images, levels=levels, **how)
-    kept = [] if heard is None else heard
-    cut = _Heard(model, levels[0], images.shape, kept)
+    cut = _Heard(model, levels[0], logits)
     how["cells"] = cell_centres.levels(model)[levels[0] - 1] if looks else None
     return fusion.multi_scale(methods[method], cut, images, **how)
 
