@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torchvision.models import densenet, resnet
 
 from napari_wsseg.jobs import UsageError
+from napari_wsseg.pipeline.inference import upsampled_conv
 
 Precision: TypeAlias = Literal["fp32", "bf16"]
 
@@ -79,15 +80,17 @@ def computing(
 def prepared(network: nn.Module) -> nn.Module:
     """Return a network in eval mode, changed in place, that computes the same faster.
 
-    Norms are folded into the convolutions before them, and weights lie in memory as
-    convolutions read them; a network without such norms stays as it is. Not for a
-    network that is to learn.
+    Norms are folded into the convolutions before them, maps that a U-Net draws larger
+    are convolved as they are, and weights lie in memory as convolutions read them; a
+    network without such norms stays as it is. Not for a network that is to learn.
     """
     folded = 0
     for parent in list(network.modules()):
         plain = getattr(type(parent), "forward", None) is nn.Sequential.forward
         if plain or isinstance(parent, _IN_ORDER):
             folded += _fold(parent)
+    for part in list(network.modules()):  # their norms are folded by now
+        upsampled_conv.quicken(part)
     return network.to(memory_format=torch.channels_last) if folded else network
 
 
