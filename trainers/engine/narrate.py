@@ -7,6 +7,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,20 +111,21 @@ def narrate(run: Run, *, with_maps: bool) -> Iterator[Line]:
 
 
 def _maps(run: Run, eta: Eta) -> Iterator[Line]:
-    project = _folder(run)
-    for stage in recipes[run.name].stages:
-        for progress in infer.infer(project, stage, run.folder.id, cancel=run.cancel):
-            yield progress_line(progress, eta)
+    with _opened(run) as project:
+        for stage in recipes[run.name].stages:
+            maps = infer.infer(project, stage, run.folder.id, cancel=run.cancel)
+            for progress in maps:
+                yield progress_line(progress, eta)
 
 
 def _unfinished_maps(run: Run) -> str:
     """Say that the run is whole but its maps are not; empty when they are."""
     if not run.cancel.is_set():
         return ""
-    project = _folder(run)
-    films = project.case_ids()
+    with _opened(run) as project:
+        folder, films = project.folder, project.case_ids()
     for stage in recipes[run.name].stages:
-        missing = stages.missing(project.folder, stage, run.folder.id, films)
+        missing = stages.missing(folder, stage, run.folder.id, films)
         if missing:
             return (
                 "the training is done and kept; its maps were stopped at "
@@ -139,9 +141,13 @@ def _lines(event: Progress | Checkpoint, eta: Eta) -> Iterator[Line]:
         yield protocol.checkpoint(best=event.best, metrics=event.metrics)
 
 
-def _folder(run: Run) -> Any:
+@contextmanager
+def _opened(run: Run) -> Iterator[Any]:
+    """Give the run's project; one that only its folder is known of ends here."""
     from napari_wsseg.io.project import Project
 
     if isinstance(run.project, Project):
-        return run.project
-    return Project.open(run.project)
+        yield run.project
+        return
+    with Project.open(run.project) as project:
+        yield project
