@@ -159,12 +159,11 @@ class Session(State):
             self._fold_waiting,
             self._show,
             self._unreadable,
-            shown,
+            self.shown_on,
             lambda case_id: self.list.cases[case_id],
             reading.scope,
             self.list.pairs,
             self.reader,
-            self.shown_on,
         )
         self.looking.start(project.findings, Drafts.from_project(project, shown))
         return self.experts

@@ -32,15 +32,13 @@ class Loader:
     failed
         Called with a case id and the error that stopped its reading.
     shown
-        Which maps to read along; after a change `forget` what was read before.
+        Which maps to read of a case; after a change `forget` what was read before.
     reader
         Whose masks are read; ``None``: those that count.
     pairs
         Case id to the readers whose masks are read beside.
     drawing
         Who draws: her open strokes are on the masks.
-    shown_on
-        Which maps to read of a case instead, in a study.
     case
         Returns the case of an id with the labels that may be shown.
     wanted
@@ -52,12 +50,11 @@ class Loader:
     before_read: Callable[[str], None]
     show: Callable[[OpenedCase], None]
     failed: Callable[[str, Exception], None]
-    shown: Shown
+    shown: Callable[[str], Shown]
     case: Callable[[str], Case]
     reader: str | None = None
     pairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     drawing: str = ""
-    shown_on: Callable[[str], Shown] | None = None
     wanted: str | None = None
     _ready: dict[str, OpenedCase] = field(default_factory=dict)
     _coming: dict[str, object] = field(default_factory=dict)
@@ -80,7 +77,7 @@ class Loader:
             return
         reading = self._coming[case_id] = object()
         self.before_read(case_id)
-        shown = self.shown_on(case_id) if self.shown_on else self.shown
+        shown = self.shown(case_id)
         reader, others = self.reader, self.pairs.get(case_id, ())
         self.background.submit(
             lambda: open_case.read(

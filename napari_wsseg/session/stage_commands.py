@@ -117,7 +117,6 @@ class StageCommands:
         state.showing.start(state.project.folder, shown)
         state.looking.drafts = Drafts.from_project(state.project, shown)
         if state.loader is not None:
-            state.loader.shown = shown
             state.loader.forget()
         if state.opened is None:
             state.stages_changed.emit()

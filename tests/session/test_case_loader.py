@@ -63,7 +63,7 @@ def loader(place: Path, shown: list[OpenedCase], errors: list[str]) -> Loader:
         before_read=lambda case_id: None,
         show=shown.append,
         failed=lambda case_id, error: errors.append(case_id),
-        shown=Shown(),
+        shown=lambda _: Shown(),
         case=cases.__getitem__,
         drawing="ann",
     )
