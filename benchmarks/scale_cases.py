@@ -39,6 +39,11 @@ def make(place: Path, count: int) -> None:
     from napari_wsseg.io.project import Project
 
     Project.create(place, findings=FINDINGS, images=place.parent).close()
+    add_rows(place, count)
+
+
+def add_rows(place: Path, count: int) -> None:
+    """Write rows of so many cases without films, a third of them decided."""
     rng = random.Random(0)
     cases, decisions = [], []
     for number in range(count):

@@ -601,9 +601,16 @@ class Project:
         """Return the decision that holds, of one reader or of any, by case id."""
         return _decisions.newest_of_all(self._database, reader)
 
-    def readings(self) -> dict[str, dict[str, Decision]]:
-        """Return every reader's own decision that holds, by case id and reader."""
-        return _decisions.newest_of_readers(self._database)
+    def decided(self, reader: str) -> list[str]:
+        """Return the ids of the cases that a reader has decided on and not reopened."""
+        return _decisions.decided(self._database, reader)
+
+    def readings(self, *, at_least: int = 1) -> dict[str, dict[str, Decision]]:
+        """Return every reader's own decision that holds, by case id and reader.
+
+        Of cases alone on which `at_least` so many readers have decided.
+        """
+        return _decisions.newest_of_readers(self._database, at_least)
 
     def finding_decisions(
         self, case_id: str, *, reader: str | None = None

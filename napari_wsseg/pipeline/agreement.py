@@ -77,7 +77,7 @@ def double_read(project: Project) -> dict[str, tuple[str, ...]]:
     settled = project.readers.settled()
     done = {
         case_id: done_readers(readings, settled.get(case_id, {}))
-        for case_id, readings in project.readings().items()
+        for case_id, readings in project.readings(at_least=2).items()
     }
     return {case_id: names for case_id, names in done.items() if len(names) > 1}
 

@@ -45,8 +45,13 @@ def table(project: Project) -> dict[str, Any]:
     groups: dict[tuple[str, int], list[Effort]] = {}
     for one in found:
         groups.setdefault((one.arm, one.round), []).append(one)
+    settled = project.readers.settled()
+    done = {
+        case_id: agreement.done_readers(readings, settled.get(case_id, {}))
+        for case_id, readings in project.readings(at_least=2).items()
+    }
     rows = [
-        _row(project, arm, number, groups[arm, number])
+        _row(project, done, arm, number, groups[arm, number])
         for arm, number in sorted(groups)
     ]
     return {"rule": RULE, "synthetic": project.synthetic, "rows": rows}
@@ -94,11 +99,15 @@ def films(project: Project) -> Iterator[dict[str, object]]:
 
 
 def _row(
-    project: Project, arm: str, number: int, found: Sequence[Effort]
+    project: Project,
+    done: Mapping[str, Sequence[str]],
+    arm: str,
+    number: int,
+    found: Sequence[Effort],
 ) -> dict[str, Any]:
     seconds = np.array([one.seconds for one in found])
     first, third = np.percentile(seconds, [25, 75])
-    dices = [_dice(project, one) for one in found]
+    dices = [_dice(project, done.get(one.case, ()), one) for one in found]
     return {
         **{"arm": arm, "round": number},
         "n_films": len({one.case for one in found}),
@@ -122,14 +131,14 @@ def _unedited(one: Effort) -> tuple[int, int]:
     return sum(each.unedited for each in offered), len(offered)
 
 
-def _dice(project: Project, one: Effort) -> float | None:
-    """Return the mean Dice to other readers who are done with the film."""
+def _dice(project: Project, done: Sequence[str], one: Effort) -> float | None:
+    """Return the mean Dice to other readers who are `done` with the film."""
+    if not set(done) - {one.reader}:
+        return None
     case = project.case(one.case)
-    readings = project.readings().get(one.case, {})
-    settled = project.readers.settled().get(one.case, {})
     found = [
         each.dice
-        for name in agreement.done_readers(readings, settled)
+        for name in done
         if name != one.reader
         for each in agreement.compare(project, case, one.reader, name).values()
         if each.independent

@@ -294,9 +294,10 @@ class State:
         folder, reader = self.project.folder, self.reader
 
         def measure() -> str:
+            day = datetime.now(UTC).date().isoformat()
             with Project.open(folder) as project:
-                found = project.work_log.efforts(reader=reader)
-            today = effort.day(found, datetime.now(UTC).date().isoformat())
+                found = project.work_log.efforts(reader=reader, since=day)
+            today = effort.day(found, day)
             return today.line() if today else ""
 
         def done(line: str) -> None:

@@ -62,6 +62,14 @@ def test_each_reader_has_a_verdict_of_her_own(project: Project) -> None:
     assert project.decisions(reader="bea")[CASE].verdict == "reject"
     assert project.decisions()[CASE].reader == "bea"
     found = project.readings()[CASE]
+    assert project.readings(at_least=2) == {CASE: found}
+    assert project.readings(at_least=3) == {}
+    assert project.decided("ann") == [CASE]
+    project.decide(CASE, "reopen", reader="ann")
+    assert project.decided("ann") == []
+    assert project.decided("bea") == [CASE]
+    project.decide(CASE, "accept", reader="ann")
+    found = project.readings()[CASE]
     assert {name: one.verdict for name, one in found.items()} == {
         "ann": "accept",
         "bea": "reject",

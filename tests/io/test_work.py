@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers.small_project import CASE, blot, forge, new_project
+from napari_wsseg.io.index import clock as _clock
 from napari_wsseg.io.index import migrations as _migrations
 from napari_wsseg.io.project import INDEX, Project
 from napari_wsseg.jobs import DataError
@@ -92,6 +93,22 @@ def test_gestures_that_are_no_counts_are_refused_in_words(
         index.commit()
     with Project.open(folder) as project, pytest.raises(DataError, match="gestures"):
         project.work_log.spells()
+
+
+def test_a_day_has_all_the_work_on_films_that_were_decided_on_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_clock, "now", lambda: "2026-11-29T23:00:00.000000+00:00")
+    read_a_film(project)
+    before = project.work_log.efforts()
+    project.work_log.enter(CASE, None, reader="ann", seconds=3.0, gestures={})
+    monkeypatch.setattr(_clock, "now", lambda: "2026-11-30T01:00:00.000000+00:00")
+    assert project.work_log.efforts(since="2026-11-30") == []
+    project.decide(CASE, "accept", reader="ann")
+    today = project.work_log.efforts(reader="ann", since="2026-11-30")
+    assert today == project.work_log.efforts()
+    assert [one.seconds for one in today] == [before[0].seconds, 3.0]
+    assert project.work_log.efforts(since="2026-12-01") == []
 
 
 def test_a_mask_that_was_there_before_is_no_drafts(project: Project) -> None:

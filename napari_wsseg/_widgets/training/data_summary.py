@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from napari_wsseg._widgets.processes.recipes import facts_of
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import counted
@@ -35,17 +37,12 @@ class Material:
     @classmethod
     def from_project(cls, project: Project) -> Material:
         """Count what `project` holds now."""
-        masked = project.annotated()
-        cases = project.cases()
-        train = [case for case in cases if case.split == "train"]
-        expert = [case for case in train if case.id in masked]
-        weak = [
-            case
-            for case in train
-            if case.id not in masked and any(v in (0, 1) for v in case.labels.values())
-        ]
-        checked = sum(case.split == "val" and case.id in masked for case in cases)
-        return cls(len(cases), len(expert), len(weak), checked)
+        cases, annotated = project.case_columns(), project.annotated()
+        masked = np.array([case_id in annotated for case_id in cases.ids], bool)
+        train, val = (np.array(cases.splits) == split for split in ("train", "val"))
+        labelled = np.isin(cases.labels, (0, 1)).any(axis=1)
+        counts = (train & masked, train & ~masked & labelled, val & masked)
+        return cls(len(cases.ids), *(int(count.sum()) for count in counts))
 
     @property
     def labelled(self) -> int:

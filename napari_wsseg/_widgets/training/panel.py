@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.parts.connections import listen
-from napari_wsseg._widgets.parts.visibility import when_in_sight
+from napari_wsseg._widgets.parts.visibility import in_sight, when_in_sight
 from napari_wsseg._widgets.processes import recipes as _recipes
 from napari_wsseg._widgets.processes.jobs import Job, Jobs, jobs_of
 from napari_wsseg._widgets.processes.requests import Request
@@ -198,7 +198,9 @@ class TrainPanel(QWidget):
         )
 
     def _on_session(self) -> None:
-        self._due.start()
+        # Counting many films takes a moment; out of sight it waits for `_come`.
+        if in_sight(self):
+            self._due.start()
         if self.session.project is None:
             self._recount()
 

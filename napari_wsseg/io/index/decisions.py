@@ -108,11 +108,39 @@ def newest_of_all(database: Database, reader: str | None = None) -> dict[str, De
     return {row["case_id"]: _decision(row) for row in rows}
 
 
-def newest_of_readers(database: Database) -> dict[str, dict[str, Decision]]:
-    """Return every reader's own decision that holds, by case id and reader."""
+def decided(database: Database, reader: str) -> list[str]:
+    """Return the ids of the cases that a reader has decided on and not reopened."""
+    rows = database.rows(
+        "SELECT case_id FROM decisions WHERE id IN (SELECT max(id) FROM decisions "
+        f"WHERE finding IS NULL AND reader = ? AND {_HOLDS} GROUP BY case_id) "
+        "AND verdict != 'reopen'",
+        reader,
+    )
+    return [row[0] for row in rows]
+
+
+def newest_of_readers(
+    database: Database, at_least: int = 1
+) -> dict[str, dict[str, Decision]]:
+    """Return every reader's own decision that holds, by case id and reader.
+
+    Parameters
+    ----------
+    database
+        The index.
+    at_least
+        How many readers have decided on a case that is wanted.
+    """
+    films = (
+        "AND case_id IN (SELECT case_id FROM decisions WHERE finding IS NULL "
+        f"AND {_HOLDS} GROUP BY case_id HAVING count(DISTINCT reader) >= ?) "
+    )
+    several = at_least > 1
     rows = database.rows(
         "SELECT * FROM decisions WHERE id IN (SELECT max(id) FROM decisions "
-        f"WHERE finding IS NULL AND {_HOLDS} GROUP BY case_id, reader) ORDER BY id"
+        f"WHERE finding IS NULL AND {_HOLDS} {films if several else ''}"
+        "GROUP BY case_id, reader) ORDER BY id",
+        *([at_least] if several else []),
     )
     found: dict[str, dict[str, Decision]] = {}
     for row in rows:
@@ -120,9 +148,23 @@ def newest_of_readers(database: Database) -> dict[str, dict[str, Decision]]:
     return found
 
 
-def all_that_hold(database: Database) -> list[Decision]:
-    """Return every decision that was not taken back, oldest first."""
-    rows = database.rows(f"SELECT * FROM decisions WHERE {_HOLDS} ORDER BY id")
+DECIDED_SINCE = "case_id IN (SELECT case_id FROM decisions WHERE created >= ?)"
+"""A condition on rows of films that somebody has decided on since a time."""
+
+
+def all_that_hold(database: Database, since: str = "") -> list[Decision]:
+    """Return every decision that was not taken back, oldest first.
+
+    Parameters
+    ----------
+    database
+        The index.
+    since
+        ISO date or time: of films alone that were decided on since then.
+    """
+    rows = database.rows(
+        f"SELECT * FROM decisions WHERE {_HOLDS} AND {DECIDED_SINCE} ORDER BY id", since
+    )
     return [_decision(row) for row in rows]
 
 

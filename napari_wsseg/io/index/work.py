@@ -87,33 +87,59 @@ class WorkLog:
             )
             _audit.append(self._database, actor, "outcome", entry)
 
-    def spells(self, *, reader: str | None = None) -> list[Work]:
-        """Return all work that was entered, of one reader or of all, oldest first."""
+    def spells(self, *, reader: str | None = None, since: str = "") -> list[Work]:
+        """Return all work that was entered, of one reader or of all, oldest first.
+
+        Parameters
+        ----------
+        reader
+            Whose; ``None``: everybody's.
+        since
+            ISO date or time: on films alone that were decided on since then.
+        """
+        films = f"AND {_decisions.DECIDED_SINCE} " if since else ""
         rows = self._database.rows(
-            "SELECT * FROM work WHERE (reader = ? OR ? IS NULL) ORDER BY id",
-            *(reader, reader),
+            f"SELECT * FROM work WHERE (reader = ? OR ? IS NULL) {films}ORDER BY id",
+            *(reader, reader, *([since] if since else [])),
         )
         return [_work(self._database, row) for row in rows]
 
-    def outcomes(self) -> list[Outcome]:
-        """Return what became of drafts, of decisions taken back, too, oldest first."""
+    def outcomes(self, *, since: str = "") -> list[Outcome]:
+        """Return what became of drafts, of decisions taken back, too, oldest first.
+
+        Of films alone that were decided on `since` then, an ISO date or time.
+        """
+        films = (
+            "WHERE decision IN (SELECT id FROM decisions WHERE "
+            f"{_decisions.DECIDED_SINCE}) "
+        )
         return [
             Outcome(
                 *(row["decision"], row["finding"], row["start"], row["source_run"]),
                 *(row["offered_px"], row["added_px"], row["removed_px"]),
                 *(row["mask_px"], bool(row["unedited"])),
             )
-            for row in self._database.rows("SELECT * FROM outcomes ORDER BY id")
+            for row in self._database.rows(
+                f"SELECT * FROM outcomes {films if since else ''}ORDER BY id",
+                *([since] if since else []),
+            )
         ]
 
-    def efforts(self, *, reader: str | None = None) -> list[Effort]:
-        """Return what every decision on a film cost its reader, oldest first."""
-        decisions = _decisions.all_that_hold(self._database)
+    def efforts(self, *, reader: str | None = None, since: str = "") -> list[Effort]:
+        """Return what every decision on a film cost its reader, oldest first.
+
+        Parameters
+        ----------
+        reader
+            Whose; ``None``: everybody's.
+        since
+            ISO date or time: of films alone that were decided on since then.
+        """
+        decisions = _decisions.all_that_hold(self._database, since)
         chosen = [d for d in decisions if reader in (None, d.reader)]
         adoptions = _decisions.adoptions(self._database)
-        return _effort.efforts(
-            chosen, self.spells(reader=reader), self.outcomes(), adoptions
-        )
+        spells = self.spells(reader=reader, since=since)
+        return _effort.efforts(chosen, spells, self.outcomes(since=since), adoptions)
 
 
 def _work(database: Database, row: sqlite3.Row) -> Work:

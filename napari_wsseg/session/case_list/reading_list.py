@@ -56,13 +56,13 @@ _WORD_OF = np.array(
 
 
 def _verdicts(decisions: Mapping[str, Decision]) -> CaseValues[Decision]:
-    """Return decisions with columns of verdicts, by number, and of seconds."""
+    """Return decisions with columns of verdicts, by number, of seconds and of ids."""
 
-    def numbers(decision: Decision) -> tuple[int, float]:
+    def numbers(decision: Decision) -> tuple[int, float, int]:
         verdict = decision.verdict if decision.verdict in _VERDICTS else None
-        return _VERDICTS.index(verdict), decision.seconds or 0.0
+        return _VERDICTS.index(verdict), decision.seconds or 0.0, decision.id
 
-    dtype = [("verdict", np.int8), ("seconds", np.float32)]
+    dtype = [("verdict", np.int8), ("seconds", np.float32), ("id", np.int64)]
     return CaseValues(decisions, numbers, dtype)
 
 
@@ -284,10 +284,7 @@ class ReadingList:
         found.cases = CaseList(ids, _reader_of(project, reading), found.unreadable)
         found.set_order(ids)
         own = project.annotated(reader=reading.reader)
-        decided = project.decisions(reader=reading.reader)
-        found.mine = CaseSet(
-            (*own, *(c for c, d in decided.items() if d.verdict != "reopen"))
-        )
+        found.mine = CaseSet((*own, *project.decided(reading.reader)))
         drawn = project.annotated() if reading.mode == "open" else own
         found.annotated = CaseValues(drawn)
         if reading.mode != "blind":
@@ -402,6 +399,11 @@ class ReadingList:
             self.decisions.column(self.cases.places)["verdict"]
         ]
         return ends
+
+    def last_decided_first(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return places, in the order of files, by their last decision; others last."""
+        decided = self.decisions.column(self.cases.places)["id"][places]
+        return places[np.argsort(-decided, kind="stable")]
 
     def n_finished(self) -> int:
         """Count the cases that need no more reading."""

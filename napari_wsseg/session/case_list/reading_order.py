@@ -111,10 +111,7 @@ def in_order(
         shuffled = reading.shuffled(reader)
         return shuffled[wanted[shuffled]]
     if order == DATE:
-        dates = {c: d.created for c, d in reading.decisions.items()}
-        ids = reading.cases.at(places)
-        newest = sorted(ids, key=lambda c: dates.get(c, ""), reverse=True)
-        return reading.cases.places_of(newest)
+        return reading.last_decided_first(places)
     if order in (READERS, MACHINE, AGAIN, *NEXT):
         return _highest_first(reading, places, scores)
     if order == UNCERTAIN:
