@@ -23,6 +23,7 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_wsseg import recipe_facts
+from napari_wsseg._widgets.canvas import napari_internals
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.tool_bar import ToolBar
 from napari_wsseg._widgets.opening.sample_stages import SampleStages
@@ -30,6 +31,7 @@ from napari_wsseg._widgets.opening.start import UntilOpen
 from napari_wsseg._widgets.opening.start_page import StartPage
 from napari_wsseg._widgets.opening.tour import Tour
 from napari_wsseg._widgets.parts import preferences
+from napari_wsseg._widgets.parts.put_away import PutAway
 from napari_wsseg._widgets.parts.quiet_controls import QuietControls
 from napari_wsseg._widgets.review.panel import WIDTH, Review
 from napari_wsseg._widgets.workbench import workbench_of
@@ -114,6 +116,9 @@ def open_window(
         docks.append(_dock(viewer, make(viewer), name, "right", tabify_with=right))
     for dock in docks:
         QuietControls(dock, bench.canvas)
+        PutAway(dock, bench.session.message.emit)
+        if dock is not tools:
+            viewer.window.window_menu.addAction(dock.toggleViewAction())
     right.raise_()
     window = right.window()
     if isinstance(window, QMainWindow):
@@ -250,6 +255,7 @@ def _dock(
     tabify_with: QDockWidget | None = None,
 ) -> QDockWidget:
     dock = viewer.window.add_dock_widget(panel, name=name, area=area)
+    napari_internals.keep_dock(dock)
     window = dock.window()
     if tabify_with is not None and isinstance(window, QMainWindow):
         window.tabifyDockWidget(tabify_with, dock)

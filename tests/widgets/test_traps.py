@@ -112,7 +112,7 @@ import pytest
 from npe2 import PluginManifest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractButton
+from qtpy.QtWidgets import QAbstractButton, QDockWidget
 
 import napari_wsseg
 from helpers import noise_project
@@ -197,6 +197,7 @@ def test_every_private_part_of_napari_is_where_it_was(bench: Workbench) -> None:
         "canvas": napari_internals.canvas_of(bench.viewer),
         "visual": visual,
         "node": napari_internals.node_of(visual),
+        "dock": bench.main_window.findChild(QDockWidget),
         "layer": layer,
         "labels": layer,
     }

@@ -43,6 +43,7 @@ from napari_wsseg.session import Session
 
 TICK_MS = 500
 PREFETCH_MS = 150
+_BEGINS = (QEvent.Type.MouseButtonPress, QEvent.Type.KeyPress)
 _HAND = (
     QEvent.Type.MouseButtonPress,
     QEvent.Type.MouseButtonRelease,
@@ -198,6 +199,8 @@ class Workbench(QObject):
         if event is None:
             return False
         if watched is not self.main_window:
+            if event.type() in _BEGINS:
+                self.layers.take_up()
             if _is_hand(event):
                 _jobs.give_way()
             return False

@@ -23,7 +23,12 @@ from napari_wsseg._widgets.canvas.layer_updates import (
     send,
     show,
 )
-from napari_wsseg._widgets.canvas.napari_internals import arrange, has_history, stack
+from napari_wsseg._widgets.canvas.napari_internals import (
+    after_ordering,
+    arrange,
+    has_history,
+    stack,
+)
 from napari_wsseg._widgets.canvas.outlines import Outlines
 from napari_wsseg._widgets.canvas.strokes import drop_unclosed
 from napari_wsseg.schema import STAGES
@@ -82,7 +87,9 @@ class CaseLayers:
         ]
         for signal, slot in self._links:
             signal.connect(slot)  # type: ignore[attr-defined]
+        self._leave_order = after_ordering(viewer, self._stack)
         viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.events.reordered.connect(self._on_reordered)
         viewer.layers.selection.events.active.connect(self._on_active)
         if session.case is not None:
             self._on_case()
@@ -124,7 +131,9 @@ class CaseLayers:
         self.outlines.close()
         for signal, slot in self._links:
             signal.disconnect(slot, missing_ok=True)  # type: ignore[attr-defined]
+        self._leave_order()
         self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.viewer.layers.events.reordered.disconnect(self._on_reordered)
         self.viewer.layers.selection.events.active.disconnect(self._on_active)
 
     @contextmanager
@@ -251,6 +260,24 @@ class CaseLayers:
         with self.quietly():
             self._set.restore()
         self._select()
+
+    def _on_reordered(self, event: object) -> None:
+        """Put layers of ours back that were moved in napari's list, once that is over.
+
+        A film above its masks would hide them; small masks lie over large ones anyway.
+        """
+        if not self.quiet and not self._set.in_order():
+            QTimer.singleShot(0, self._put_in_order)
+
+    def _put_in_order(self) -> None:
+        if self._closed or self._set.in_order():
+            return
+        with self.quietly():
+            self._set.put_in_order()
+        self.session.message.emit(
+            "These layers keep their order: the film, its stages, and small masks over "
+            "large ones"
+        )
 
     # Filling ------------------------------------------------------------------------
 
@@ -422,6 +449,16 @@ class CaseLayers:
                 self.viewer.layers.selection.active = layer
                 if layer.editable and tool is not None:
                     layer.mode = tool
+
+    def take_up(self) -> None:
+        """Let the keys of the tools belong to the finding in hand, as on the film.
+
+        Whoever looks at the film's layer or a stage's in napari's list, or clicks
+        beside the list, has none of them. A layer of the reader's own keeps its keys.
+        """
+        active = self.viewer.layers.selection.active
+        if active is None or active in (*self.all, *self.guests):
+            self._select()
 
     def _tool(self) -> str | None:
         active = self.viewer.layers.selection.active

@@ -86,6 +86,21 @@ class LayerSet:
                 missing.append(layer)
         return missing
 
+    def in_order(self) -> bool:
+        """Whether the viewer has the layers it has in the order of the set."""
+        listed = list(self.viewer.layers)
+        places = [listed.index(layer) for layer in self.all if layer in listed]
+        return places == sorted(places)
+
+    def put_in_order(self) -> None:
+        """Move the layers to where they belong, each above the one before it."""
+        layers, before = self.viewer.layers, -1
+        for layer in self.all:
+            at = layers.index(layer)
+            if at < before:
+                layers.move(at, before + 1)
+            before = layers.index(layer)
+
     def remove(self) -> None:
         """Take every layer out of the viewer, and forget it."""
         # In one go: napari collects garbage at every single layer that leaves.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels, Layer
+from napari.layers.base import LayerLock
 from napari.utils.colormaps import DirectLabelColormap
 from napari.viewer import Viewer
 from numpy.typing import NDArray
@@ -187,6 +188,20 @@ def over_film(
     spacing = np.array(case.spacing_mm or (1.0, 1.0))
     scale = np.divide(case.shape, shape)
     return scale * spacing, (scale - 1) / 2 * spacing
+
+
+def add_locked(viewer: Viewer, layer: Layer) -> None:
+    """Lay a layer over all others; nobody can delete it but `remove_locked`."""
+    viewer.add_layer(layer)
+    layer.locked = LayerLock.DELETION
+
+
+def remove_locked(viewer: Viewer, layer: Layer | None) -> None:
+    """Take a layer out of the viewer if it is there."""
+    if layer is not None:
+        layer.locked = LayerLock.NONE
+        if layer in viewer.layers:
+            viewer.layers.remove(layer)
 
 
 def new_labels(name: str, colours: dict[int | None, str], opacity: float) -> Labels:

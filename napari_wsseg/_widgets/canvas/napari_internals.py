@@ -18,7 +18,7 @@ from napari.layers import Labels, Layer
 from napari.viewer import Viewer
 from numpy.typing import NDArray
 from qtpy.compat import isalive
-from qtpy.QtWidgets import QMainWindow, QWidget
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 from vispy.app import Canvas  # type: ignore[import-untyped]
 from vispy.gloo.context import (  # type: ignore[import-untyped]
     get_current_canvas,
@@ -30,11 +30,13 @@ from napari_wsseg.ops import masks
 PRIVATE = {
     "window._qt_viewer": "the way to the canvas",
     "viewer._on_layers_change": "sliders need to hear of the last layer alone",
+    "dock._close_btn": "a panel is put away and can be brought back, never destroyed",
     "qt._key_map_handler": "the way to the keys that are held",
     "keys._key_release_generators": "what a key began ends though its release is lost",
     "canvas.layer_to_visual": "what places a layer on the canvas",
     "canvas._scene_canvas": "the card is sent pixels before the next picture",
     "canvas._update_scenegraph": "the scene is arranged once for all layers",
+    "canvas._reorder_layers": "our order lasts whatever makes napari order its layers",
     "canvas._overlay_callbacks": "and so are their overlays",
     "canvas._update_overlay_canvas_positions": "and the scale bar",
     "visual._on_matrix_change": "a layer is placed once, not with every property",
@@ -57,6 +59,14 @@ except ImportError:  # moved: it is asked by napari alone
     _card = None
 
 _CANVAS_WIDGET = "CanvasBackendDesktop"
+
+
+def keep_dock(dock: QDockWidget) -> None:
+    """Leave out the cross that destroys a panel; the one that hides it stays."""
+    title_anew = getattr(dock, "_update_title_bar", None)
+    if hasattr(dock, "_close_btn") and title_anew is not None:
+        dock._close_btn = False
+        title_anew()
 
 
 def canvas_of(viewer: Viewer) -> Any:
@@ -231,6 +241,25 @@ def stack(viewer: Viewer, layers: list[Layer], first: int) -> None:
     if moved and scene is not None:
         getattr(scene, "_draw_order", {}).clear()
         scene.update()
+
+
+def after_ordering(viewer: Viewer, then: Callable[[], None]) -> Callable[[], None]:
+    """Do something whenever napari has ordered its layers; return how to end that.
+
+    It draws them as they stand in its list whenever one of them comes, goes, is moved,
+    shown or hidden, by whoever's hand.
+    """
+    canvas, name = canvas_of(viewer), "_reorder_layers"
+    plain = getattr(canvas, name, None)
+    if plain is None:
+        return _nothing
+
+    def order() -> None:
+        plain()
+        then()
+
+    setattr(canvas, name, order)
+    return lambda: delattr(canvas, name)
 
 
 def begun_on(layer: Layer, name: str) -> Any:

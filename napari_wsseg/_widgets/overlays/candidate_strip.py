@@ -15,7 +15,13 @@ from superqt import QElidingLabel
 from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.layer_set import STAGE_NAMES
-from napari_wsseg._widgets.canvas.layer_updates import new_labels, over_film, place
+from napari_wsseg._widgets.canvas.layer_updates import (
+    add_locked,
+    new_labels,
+    over_film,
+    place,
+    remove_locked,
+)
 from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.parts.pixmaps import pixmap
 from napari_wsseg._widgets.parts.worker_thread import Latest
@@ -189,7 +195,7 @@ class CandidateStrip(QFrame):
                 self.outline.units = (unit, unit)
                 place(self.outline, *over_film(case, rim.shape))
                 active = self.bench.viewer.layers.selection.active
-                self.bench.viewer.add_layer(self.outline)
+                add_locked(self.bench.viewer, self.outline)
                 self.bench.viewer.layers.selection.active = active
             else:
                 self.outline.data = rim
@@ -285,6 +291,6 @@ class CandidateStrip(QFrame):
         if outline is not None and outline in self.bench.viewer.layers:
             active = self.bench.viewer.layers.selection.active
             with self.bench.layers.quietly():
-                self.bench.viewer.layers.remove(outline)
+                remove_locked(self.bench.viewer, outline)
                 if active in self.bench.viewer.layers:
                     self.bench.viewer.layers.selection.active = active

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QTimer
+from qtpy.QtGui import QTextDocumentFragment
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
 
 from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.visibility import in_sight
 from napari_wsseg.session import Session
 from napari_wsseg.session.expert_masks import Recovered
 
@@ -15,7 +18,11 @@ _TROUBLE = "background: #8c2f2b; color: white; border-radius: 4px; padding: 5px;
 
 
 class Banner(QWidget):
-    """One line or more of text, with a cross; trouble with saving cannot be closed."""
+    """One line or more of text, with a cross; trouble with saving cannot be closed.
+
+    While its panel is put away or another one lies in front, napari's own notice tells
+    the same over the film.
+    """
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -82,10 +89,18 @@ class Banner(QWidget):
         )
 
     def _say(self, text: str, style: str) -> None:
+        known = not self.isHidden() and self.text.text() == text
         self.text.setText(text)
         self.text.setStyleSheet(style)
         self.cross.setVisible(style is not _TROUBLE)
         self.show()
+        if not known and self._is_covered():
+            show_info(QTextDocumentFragment.fromHtml(text).toPlainText())
+
+    def _is_covered(self) -> bool:
+        """Whether the window is there, and what the banner stands in is not in it."""
+        inside, window = self.parentWidget(), self.window()
+        return inside is not None and window.isVisible() and not in_sight(inside)
 
     def _clear(self) -> None:
         if not self.session.problem:

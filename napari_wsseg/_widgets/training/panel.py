@@ -40,9 +40,14 @@ from napari_wsseg.pipeline.inference import places
 from napari_wsseg.session import Session
 
 PanelState: TypeAlias = Literal[
-    "no project", "loading", "no recipes", "missing data", "ready", "busy"
+    "no project", "loading", "no recipes", "read only", "missing data", "ready", "busy"
 ]
 
+_READ_ONLY = (
+    "This window may only look at the project, so no training starts from it: what is "
+    "learnt could not be put in use here.\n\nTrain in the window that writes, or open "
+    "the project again once it may be written."
+)
 _NO_PROJECT = "No project is open.\n\nOpen one from the worklist, or make a new one."
 
 
@@ -86,6 +91,8 @@ class TrainPanel(QWidget):
             return "no project"
         if self._loaded is None:
             return "no recipes" if self._problem else "loading"
+        if self.session.readonly:
+            return "read only"
         return "missing data" if self._missing() else "ready"
 
     def start(self) -> None:
@@ -295,6 +302,7 @@ class TrainPanel(QWidget):
             "no project": _NO_PROJECT,
             "loading": "Loading recipes…",
             "no recipes": self._problem,
+            "read only": _READ_ONLY,
         }.get(state, "")
         self.empty.setText(texts)
         self.empty.setVisible(bool(texts))

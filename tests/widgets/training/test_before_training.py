@@ -22,6 +22,7 @@ from napari_wsseg._widgets.training.data_summary import Material, share_in_words
 from napari_wsseg._widgets.training.panel import TrainPanel
 from napari_wsseg._widgets.training.setup import estimate
 from napari_wsseg.io import runs
+from napari_wsseg.io.project import Project
 from trainers.settings import suited
 
 pytestmark = pytest.mark.gui
@@ -38,6 +39,32 @@ def test_without_films_it_says_what_to_do(open_panel: Open) -> None:
     panel = open_panel(films=0, expert=0)
     assert panel.state == "missing data"
     assert "holds no films" in panel.caution.text()
+
+
+def test_a_window_that_may_only_look_starts_no_training_and_says_why(
+    open_panel: Open,
+) -> None:
+    panel = open_panel()
+    assert panel.start_button.isEnabled()
+    folder = panel.session.project.folder
+    panel.session.close()
+    with Project.open(folder, write=True):
+        panel.session.open_project(folder)
+        assert panel.session.readonly
+        panel._refresh()
+        assert panel.state == "read only"
+        assert "may only look" in panel.empty.text()
+        assert panel.empty.isVisible()
+        assert not panel.setup.isVisible()
+        assert not panel.start_button.isEnabled()
+        assert not panel.resume_button.isEnabled()
+        panel.start()
+        panel.start_sweep()
+        assert panel.jobs.current is None
+        panel.session.close()
+    panel.session.open_project(folder)
+    panel._refresh()
+    assert panel.start_button.isEnabled()
 
 
 def test_chexseg_without_expert_masks_says_what_to_do(open_panel: Open) -> None:

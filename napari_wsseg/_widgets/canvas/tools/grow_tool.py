@@ -14,7 +14,12 @@ from scipy import ndimage
 from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.autosave import Autosave
 from napari_wsseg._widgets.canvas.case_layers import CaseLayers
-from napari_wsseg._widgets.canvas.layer_updates import new_labels, place
+from napari_wsseg._widgets.canvas.layer_updates import (
+    add_locked,
+    new_labels,
+    place,
+    remove_locked,
+)
 from napari_wsseg._widgets.parts.worker_thread import Latest, QtBackground
 from napari_wsseg.ops import scribble
 from napari_wsseg.session import Session
@@ -125,7 +130,7 @@ class GrowTool(QObject):
                 layer.data = np.zeros(shape, np.uint8)
                 layer.units = (unit, unit)
                 place(layer, scale * spacing, (scale * 0.5 - 0.5) * spacing)
-                self.viewer.add_layer(layer)
+                add_locked(self.viewer, layer)
             self.viewer.layers.selection.active = self.strokes
         self.resize(float(brush.brush_size) if brush is not None else 10.0)
         self.strokes.mode = "paint"
@@ -148,8 +153,7 @@ class GrowTool(QObject):
         self._chance = self._base = self._stage = None
         with self.layers.quietly():
             for layer in (strokes, proposal):
-                if layer in self.viewer.layers:
-                    self.viewer.layers.remove(layer)
+                remove_locked(self.viewer, layer)
             if self.layers.active in self.viewer.layers:
                 self.viewer.layers.selection.active = self.layers.active
         self.changed.emit()

@@ -14,6 +14,7 @@ from skimage.draw import polygon2mask
 
 from napari_wsseg._widgets.canvas.autosave import Autosave
 from napari_wsseg._widgets.canvas.case_layers import CaseLayers
+from napari_wsseg._widgets.canvas.layer_updates import add_locked, remove_locked
 from napari_wsseg._widgets.parts.worker_thread import Latest, QtBackground
 from napari_wsseg.ops.livewire import Livewire, Points
 from napari_wsseg.session import Session
@@ -88,7 +89,7 @@ class Lasso(QObject):
         with self.layers.quietly():
             self._layer = Shapes(ndim=2, name="Lasso", opacity=1.0)
             self._layer.units = hand.units
-            self.viewer.add_layer(self._layer)
+            add_locked(self.viewer, self._layer)
             self.viewer.layers.selection.active = hand
             hand.mode = "pan_zoom"
             hand.mouse_pan = False
@@ -114,8 +115,7 @@ class Lasso(QObject):
         self._forget()
         with self.layers.quietly():
             hand.mouse_pan = str(hand.mode) == "pan_zoom"
-            if self._layer is not None and self._layer in self.viewer.layers:
-                self.viewer.layers.remove(self._layer)
+            remove_locked(self.viewer, self._layer)
         self._layer = None
         self.changed.emit()
 

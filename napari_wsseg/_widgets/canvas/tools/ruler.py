@@ -15,6 +15,7 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
 
 from napari_wsseg._widgets.canvas.case_layers import CaseLayers
+from napari_wsseg._widgets.canvas.layer_updates import add_locked, remove_locked
 from napari_wsseg.schema import Radiograph
 from napari_wsseg.session import Session
 
@@ -65,7 +66,7 @@ class Ruler(QObject):
             self._layer = Shapes(ndim=2, name="Ruler", opacity=1.0)
             if self.layers.film is not None:
                 self._layer.units = self.layers.film.units
-            self.viewer.add_layer(self._layer)
+            add_locked(self.viewer, self._layer)
             self.viewer.layers.selection.active = hand
             if isinstance(hand, Labels):
                 hand.mode = "pan_zoom"
@@ -89,8 +90,7 @@ class Ruler(QObject):
                 hand.events.mode.disconnect(self._other_tool)
             if hand is not None:
                 hand.mouse_pan = str(hand.mode) == "pan_zoom"
-            if self._layer is not None and self._layer in self.viewer.layers:
-                self.viewer.layers.remove(self._layer)
+            remove_locked(self.viewer, self._layer)
         self._layer = self._before = self._line = None
         self.changed.emit()
 
