@@ -25,7 +25,7 @@ from napari_wsseg.io.index import cases as _cases
 from napari_wsseg.io.index import database as _database
 from napari_wsseg.io.index import decisions as _decisions
 from napari_wsseg.io.index import film_words as _film_words
-from napari_wsseg.io.index.cases import CaseColumns
+from napari_wsseg.io.index.cases import CaseColumns, CaseKind
 from napari_wsseg.io.index.labels import LabelStore
 from napari_wsseg.io.index.readers import ReaderStore
 from napari_wsseg.io.index.work import WorkLog
@@ -244,6 +244,10 @@ class Project:
     def case_columns(self) -> CaseColumns:
         """Return ids, splits and labels of all cases, ordered by path."""
         return _cases.columns(self._database, self._names)
+
+    def case_kinds(self) -> list[CaseKind]:
+        """Count the cases by split, labels and whether they have an expert mask."""
+        return _cases.kinds(self._database, self._names)
 
     def search(self, terms: Sequence[str], *, labels: bool = True) -> set[str]:
         """Return the ids of the cases that hold every word, in small letters or large.

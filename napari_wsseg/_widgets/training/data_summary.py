@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from napari_wsseg._widgets.processes.recipes import facts_of
 from napari_wsseg.io.project import Project
 from napari_wsseg.jobs import counted
@@ -37,12 +35,19 @@ class Material:
     @classmethod
     def from_project(cls, project: Project) -> Material:
         """Count what `project` holds now."""
-        cases, annotated = project.case_columns(), project.annotated()
-        masked = np.array([case_id in annotated for case_id in cases.ids], bool)
-        train, val = (np.array(cases.splits) == split for split in ("train", "val"))
-        labelled = np.isin(cases.labels, (0, 1)).any(axis=1)
-        counts = (train & masked, train & ~masked & labelled, val & masked)
-        return cls(len(cases.ids), *(int(count.sum()) for count in counts))
+        kinds = project.case_kinds()
+        train = [kind for kind in kinds if kind.split == "train"]
+        weak = [
+            kind
+            for kind in train
+            if not kind.masked and any(v in (0, 1) for v in kind.labels.values())
+        ]
+        return cls(
+            sum(kind.count for kind in kinds),
+            sum(kind.count for kind in train if kind.masked),
+            sum(kind.count for kind in weak),
+            sum(kind.count for kind in kinds if kind.split == "val" and kind.masked),
+        )
 
     @property
     def labelled(self) -> int:

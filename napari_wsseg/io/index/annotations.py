@@ -10,6 +10,9 @@ from napari_wsseg.schema import Annotation
 
 _LIVING = "id NOT IN (SELECT annotation FROM withdrawn)"
 
+MASKED = f"(SELECT case_id FROM annotations WHERE {_LIVING})"
+"""The ids of the cases with an expert mask, as part of a query."""
+
 #: The version that an adjudicator made final, or NULL.
 _FINAL = (
     "SELECT annotation FROM finals WHERE finals.case_id = annotations.case_id "

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_wsseg.io import film_names, values
 from napari_wsseg.io.films.limits import check_shape
+from napari_wsseg.io.index import annotations as _annotations
 from napari_wsseg.io.index.database import Database
 from napari_wsseg.jobs import DataError, naming
 from napari_wsseg.schema import SPLITS, Case, Split
@@ -206,6 +207,39 @@ def columns(database: Database, findings: Sequence[str]) -> CaseColumns:
             line = known[text] = [UNKNOWN if v is None else v for v in found]
         table[place] = line
     return CaseColumns([row[0] for row in rows], [row[1] for row in rows], table)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseKind:
+    """How many cases are alike in their split, their labels and having a mask."""
+
+    split: Split
+    labels: Mapping[str, int | None]
+    masked: bool
+    count: int
+
+
+def kinds(database: Database, findings: Sequence[str]) -> list[CaseKind]:
+    """Count the cases by split, labels and whether they have an expert mask.
+
+    Parameters
+    ----------
+    database, findings
+        The index, and the names that each case has a label of, ``None`` if unknown.
+    """
+    rows = database.rows(
+        f"SELECT split, labels, id IN {_annotations.MASKED} AS masked, "
+        "min(path) AS path, count(*) AS cases FROM cases GROUP BY 1, 2, 3"
+    )
+    return [
+        CaseKind(
+            row["split"],
+            _labels(row["path"], row["labels"], findings),
+            bool(row["masked"]),
+            row["cases"],
+        )
+        for row in rows
+    ]
 
 
 def set_labels(
