@@ -9,7 +9,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
-from helpers.archive import NAME, PASSWORD, Archive, running
+from helpers.archive import NAME, PASSWORD, Archive, Liar, running
 from helpers.dicom_project import accepted_films
 from helpers.training_project import open_session
 from napari_wsseg._widgets.export.panel import ExportPanel
@@ -92,3 +92,43 @@ def test_an_archive_that_is_not_there_is_told_and_nothing_can_be_stored(
     panel.archive.textEdited.emit(panel.archive.text())
     qtbot.waitUntil(lambda: "not encrypted" in panel.preview.text(), timeout=SOON)
     assert not panel.export_button.isEnabled()
+
+
+@pytest.mark.slow
+def test_an_archive_that_refuses_is_told_of_and_takes_the_masks_at_the_next_click(
+    qtbot: QtBot,
+    session: Session,
+    archive: Archive,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WSSEG_PACS_USER", NAME)
+    monkeypatch.setenv("WSSEG_PACS_PASSWORD", PASSWORD)
+    liar = Liar(archive)
+    panel = ExportPanel(session)
+    qtbot.addWidget(panel)
+    panel.resize(360, 700)
+    panel.show()
+    qtbot.waitUntil(lambda: bool(panel.formats), timeout=SOON)
+    panel.format.setCurrentIndex(panel.format.findData("dicom_seg"))
+    panel.place.setCurrentIndex(panel.place.findData("archive"))
+    panel.archive.setText(liar.web)
+    panel.archive.textEdited.emit(liar.web)
+    panel.identity.setCurrentText("Same patient")
+    qtbot.waitUntil(lambda: "Same patient" in panel.preview.text(), timeout=SOON)
+    qtbot.waitUntil(panel.export_button.isEnabled, timeout=SOON)
+    liar.fault = lambda method, path, number: 403 if method == "POST" else None
+    qtbot.mouseClick(panel.export_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not panel.busy, timeout=SOON)
+    said = panel.result.text()
+    assert panel.result.isVisible()
+    assert "403" in said
+    assert "Traceback" not in said
+    assert PASSWORD not in said
+    assert archive.kinds() == [["DX"]] * FILMS
+    liar.fault = lambda method, path, number: None
+    qtbot.waitUntil(panel.export_button.isEnabled, timeout=SOON)
+    qtbot.mouseClick(panel.export_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not panel.busy, timeout=SOON)
+    assert f"{FILMS} stored" in panel.result.text()
+    assert archive.kinds() == [["DX", "SEG"]] * FILMS
+    liar.close()
