@@ -118,8 +118,8 @@ def _of_png(head: bytes) -> str | None:
 def _of_csv(head: bytes) -> str | None:
     from napari_wsseg.export import siim_rle
 
-    first = head.decode("utf-8", "replace").splitlines()[:1]
-    return "siim_rle" if first and siim_rle.is_one(first[0]) else None
+    lines = head.decode("utf-8", "replace").splitlines()
+    return "siim_rle" if any(map(siim_rle.is_one, lines)) else None
 
 
 def _of_json(head: bytes) -> str | None:

@@ -7,7 +7,6 @@ from one that nobody looked for.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,7 +85,7 @@ def names(path: Path) -> dict[int, str]:
         if isinstance(text, str):
             return {int(index): str(name) for index, name in json.loads(text).items()}
         with tables.opened(table) as file:
-            rows = csv.DictReader(tables.lines(table, file))
+            rows = tables.named(table, file)
             found = [(int(r["index"]), _spreadsheet.uncell(r["finding"])) for r in rows]
         named = dict(found)
         if len(named) < len(set(found)):

@@ -118,8 +118,7 @@ def _rows(path: Path) -> dict[str, list[str]]:
     rows: dict[str, list[str]] = {}
     try:
         with tables.opened(path) as file:
-            lines = tables.lines(path, file)
-            for row in csv.DictReader(lines, skipinitialspace=True):
+            for row in tables.named(path, file):
                 named = {key.strip(): value for key, value in row.items() if key}
                 if set(_COLUMNS) - set(named):
                     raise DataError(

@@ -88,6 +88,15 @@ def test_any_text_ends_in_a_mask_or_a_reason(text: str) -> None:
     assert mask.shape == (4, 6)
 
 
+@pytest.mark.parametrize("start", ["\n", "\r\n\r\n", ",\n", '"",""\n \n'])
+def test_blank_lines_before_the_header_are_none(start: str, tmp_path: Path) -> None:
+    path = tmp_path / "nodule.csv"
+    path.write_text(f"{start}ImageId,EncodedPixels\na.png,0 3\n", newline="")
+    (found,) = siim_rle.read(path)
+    assert isinstance(found, Found)
+    assert found.film == "a.png"
+
+
 def test_the_csv_has_one_line_a_film(tmp_path: Path) -> None:
     with Project.create(
         tmp_path / "p", findings=["pneumothorax", "mass"], images=tmp_path

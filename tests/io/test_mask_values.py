@@ -132,6 +132,21 @@ def test_a_mask_is_what_a_viewer_shows(image: Image.Image, tmp_path: Path) -> No
     np.testing.assert_array_equal(mask_files.read(tmp_path / "mask.png", SHAPE), TRUTH)
 
 
+@pytest.mark.parametrize("mode", ["P", "L", "1", "RGB"])
+def test_black_beside_transparent_white_is_not_guessed(
+    mode: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mask.png"
+    image = Image.fromarray(np.where(TRUTH, 255, 0).astype(np.uint8))
+    key = {"P": 255, "L": 255, "1": 1, "RGB": (255, 255, 255)}[mode]
+    image.convert(mode).save(path, transparency=key)
+    with pytest.raises(DataError, match="black is opaque and its white transparent"):
+        mask_files.read(path, SHAPE)
+    for value, wanted in ((255, ~TRUTH), (0, TRUTH)):
+        made = mask_files.read(path, SHAPE, choice=Choice(value=value))
+        np.testing.assert_array_equal(made, wanted)
+
+
 def test_several_colours_are_no_mask(tmp_path: Path) -> None:
     colours = coloured((255, 0, 0), (0, 0, 0))
     colours[30:40, 5:25] = (0, 255, 0)

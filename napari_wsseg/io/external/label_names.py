@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from napari_wsseg.io.external import spreadsheet, tables
 from napari_wsseg.jobs import DataError
 
 _ENDINGS = (".label", ".txt", ".ctbl", ".tsv", ".csv")
+_MARKS = {".tsv": "\t", ".csv": ","}
+"""What stands between the columns of the endings that have columns."""
 _SHARED = ("findings.csv", "dseg.tsv", *(f"labels{ending}" for ending in _ENDINGS[:4]))
 
 #: Number, red, green, blue, opacity, two switches, name.
@@ -56,9 +58,11 @@ def is_table(name: str) -> bool:
 def _read(table: Path) -> Mapping[int, str]:
     try:
         with tables.opened(table) as file:
-            lines = tables.lines(table, file)
-            marked = table.suffix.lower() in (".tsv", ".csv")
-            pairs = [*(_of_columns(lines, table) if marked else _of_lines(lines))]
+            mark = _MARKS.get(table.suffix.lower())
+            if mark is None:
+                pairs = [*_of_lines(tables.lines(table, file))]
+            else:
+                pairs = [*_of_columns(tables.named(table, file, mark))]
     except (OSError, UnicodeDecodeError, csv.Error):
         return {}  # another kind of file that has the name by chance
     found = {
@@ -78,9 +82,8 @@ def _of_lines(lines: Iterator[str]) -> Iterator[tuple[str, str]]:
             yield match[1], match[2]
 
 
-def _of_columns(lines: Iterator[str], table: Path) -> Iterator[tuple[str, str]]:
-    mark = "\t" if table.suffix.lower() == ".tsv" else ","
-    for row in csv.DictReader(lines, delimiter=mark):
+def _of_columns(rows: Iterable[Mapping[str, str]]) -> Iterator[tuple[str, str]]:
+    for row in rows:
         number, name = row.get("index"), row.get("finding") or row.get("name")
         if number and name and _NUMBER.fullmatch(number):
             yield number, spreadsheet.uncell(name)

@@ -94,7 +94,10 @@ def _mask(
             if white_is_zero and image.mode not in ("1", "L"):  # Pillow turns these
                 values = _turned(values)
             return mask_values.drawn(values, choice, remarks)
-        return mask_values.of_colours(_colours(image), choice, remarks)
+        colours = _colours(image)
+        if "transparency" in image.info and choice.cut is None and choice.value is None:
+            mask_values.check_key(colours)
+        return mask_values.of_colours(colours, choice, remarks)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
 

@@ -248,6 +248,26 @@ def of_colours(
     return mask
 
 
+def check_key(colours: NDArray[Any]) -> None:
+    """Refuse black beside white that a file says is to be transparent.
+
+    It is black ink on nothing, or black around a mask that was made transparent.
+
+    Parameters
+    ----------
+    colours : (H, W, 4) uint8
+        Red, green, blue and opacity.
+    """
+    seen, opaque = colours[..., :3], colours[..., 3] > 0
+    black, white = seen[opaque], seen[~opaque]
+    if black.size and white.size and not black.any() and (white == 255).all():
+        raise DataError(
+            "its black is opaque and its white transparent, so brightness and opacity "
+            "say opposite things; --set value=255 takes what is opaque, --set value=0 "
+            "what is transparent"
+        )
+
+
 def warn(mask: Mask, label: int | None) -> list[str]:
     """Return what deserves a look in a mask of a film with a label."""
     warnings = []

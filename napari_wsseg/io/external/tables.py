@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from itertools import dropwhile
 from pathlib import Path
 from typing import TextIO
 
@@ -77,6 +78,16 @@ def lines(path: Path, file: TextIO) -> Iterator[str]:
         if len(line) > MAX_LINE:
             raise DataError(f"{path}: a line of over {MAX_LINE:,} characters")
         yield line
+
+
+def named(path: Path, file: TextIO, mark: str = ",") -> csv.DictReader[str]:
+    """Return a table's rows by the names of its columns.
+
+    Blank lines and lines of empty cells before the header are none.
+    """
+    blank = f'{mark} \t\r\n"'
+    told = dropwhile(lambda line: not line.strip(blank), lines(path, file))
+    return csv.DictReader(told, delimiter=mark, skipinitialspace=True)
 
 
 def _rows(path: Path, file: TextIO) -> Iterator[tuple[int, list[str]]]:
