@@ -15,15 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save
 
 from helpers.small_project import CASE, SHAPE, blot, new_project, write_png
 from helpers.training_project import make_run
-from napari_wsseg.io import stages
+from napari_wsseg.io import checkpoints, stages
 from napari_wsseg.io.index import clock as _clock
 from napari_wsseg.io.index import database as _database
 from napari_wsseg.io.index import migrations as _migrations
 from napari_wsseg.io.project import Project
-from napari_wsseg.jobs import DataError
+from napari_wsseg.jobs import Checkpoint, DataError
 from napari_wsseg.schema import Annotation, Decision, StageMaps
 from napari_wsseg.session.decisions import finding_state
 
@@ -465,3 +467,46 @@ def test_a_run_folder_that_cannot_be_read_is_found_and_left_as_it_is(
         assert found[0].startswith(f"run {damaged} is left out: ")
         assert "config.json" in found[0]
     assert config.read_text() == left
+
+
+def cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def garbled(data: bytes) -> bytes:
+    """Change a byte of a large tensor, which lies in the middle of either file."""
+    place = len(data) // 2
+    return data[:place] + bytes([data[place] ^ 255]) + data[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("best.safetensors", cut),
+        ("best.safetensors", lambda data: b""),
+        ("best.safetensors", lambda data: b"<html>not found</html>"),
+        ("best.safetensors", lambda data: data + bytes(9)),
+        ("best.safetensors", lambda data: save({"a": torch.zeros(3)})),
+        ("last.pt", cut),
+        ("last.pt", lambda data: b""),
+        ("last.pt", garbled),
+    ],
+)
+def test_weights_that_are_damaged_are_found_and_left_as_they_are(
+    project: Project, name: str, damage: Callable[[bytes], bytes]
+) -> None:
+    run = project.folder / "runs" / make_run(project.folder, "classifier", "done")
+    weights = {"large": torch.arange(9999.0)}
+    checkpoints.write(run / "best.safetensors", Checkpoint({}, weights, {}))
+    checkpoints.write_resume(run / "last.pt", weights)
+
+    def about_the_run() -> list[str]:
+        return [line for line in project.fsck(repair=True) if run.name in line]
+
+    assert about_the_run() == []
+    damaged = damage((run / name).read_bytes())
+    (run / name).write_bytes(damaged)
+    (found,) = about_the_run()
+    assert found.startswith(f"runs/{run.name}/{name}: ")
+    assert "damaged" in found
+    assert (run / name).read_bytes() == damaged

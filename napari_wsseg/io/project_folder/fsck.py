@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, count
 from pathlib import Path
+
+import safetensors
 
 from napari_wsseg.io import atomic, project_files, runs, stages
 from napari_wsseg.io.files import map_shards
@@ -18,7 +21,7 @@ from napari_wsseg.io.index.database import Database
 from napari_wsseg.io.project_folder import mask_store as _mask_store
 from napari_wsseg.io.project_folder import rescue as _rescue
 from napari_wsseg.io.project_folder import strokes
-from napari_wsseg.jobs import DataError, counted
+from napari_wsseg.jobs import DataError, counted, one_line
 from napari_wsseg.schema import Case
 
 TRASH = ".trash"
@@ -154,6 +157,47 @@ def _runs(folder: Path) -> Iterator[str]:
     for name, why in runs.readable(folder)[1].items():
         if not project_files.links(folder / "runs" / name):  # `_links` says those
             yield f"run {name} is left out: {why}"
+    for weights in sorted(folder.glob("runs/*/best.safetensors")):
+        if why := _weights_flaw(weights):
+            place = weights.relative_to(folder).as_posix()
+            yield (
+                f"{place}: weights are damaged ({why}); maps that are there can be "
+                "shown, but the run draws no others and teaches none; restore the "
+                "file from a backup, or train again"
+            )
+    for state in sorted(folder.glob("runs/*/last.pt")):
+        if why := _state_flaw(state):
+            yield (
+                f"{state.relative_to(folder).as_posix()}: what a training goes on from "
+                f"is damaged ({why}); the run cannot be resumed, its weights are not "
+                "touched by that"
+            )
+
+
+def _weights_flaw(path: Path) -> str:
+    """Return why a file of weights is none; its numbers are not looked at."""
+    if not path.is_file() or path.is_symlink():
+        return ""  # nothing to read, or what `_links` says
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            known = "wsseg" in (file.metadata() or {})
+            return "" if known else "nothing in it says which network they are of"
+    except (OSError, safetensors.SafetensorError) as error:
+        return one_line(error)
+
+
+def _state_flaw(path: Path) -> str:
+    """Return which part of a saved training is not what was written."""
+    if not path.is_file() or path.is_symlink():
+        return ""
+    try:
+        with zipfile.ZipFile(path) as saved:
+            if any(part.compress_type for part in saved.infolist()):
+                return "it is packed, as no training writes it"
+            part = saved.testzip()
+            return f"its part {part} is not what was written" if part else ""
+    except (OSError, zipfile.BadZipFile, EOFError, ValueError) as error:
+        return one_line(error)
 
 
 def _discard(folder: Path, path: Path) -> None:
