@@ -84,6 +84,18 @@ def named(path: Path, file: TextIO, mark: str = ",") -> csv.DictReader[str]:
     """Return a table's rows by the names of its columns.
 
     Blank lines and lines of empty cells before the header are none.
+
+    Parameters
+    ----------
+    path, file
+        Of the table, and opened by `opened`.
+    mark
+        What stands between cells.
+
+    Raises
+    ------
+    DataError
+        A line is too long.
     """
     blank = f'{mark} \t\r\n"'
     told = dropwhile(lambda line: not line.strip(blank), lines(path, file))
