@@ -58,7 +58,7 @@ def split_archive_path(path: Path) -> tuple[Path, str] | None:
 
 def is_archive(path: Path) -> bool:
     """Whether a file is named and begins as a zip archive."""
-    if path.suffix.lower() != ".zip":
+    if path.suffix.lower() != ".zip" or not path.is_file():  # a pipe is not waited for
         return False
     try:
         with open(path, "rb") as file:
