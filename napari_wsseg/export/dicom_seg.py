@@ -60,6 +60,8 @@ def read(path: Path) -> Iterator[Found | Note]:
 
 def is_one(path: Path) -> bool:
     """Whether a file is a DICOM segmentation, by its first bytes."""
+    if not path.is_file():
+        return False  # opening a pipe would wait for its writer
     try:
         with path.open("rb") as file:
             head = file.read(1024)

@@ -154,6 +154,7 @@ def _found(
     path: Path, film: str, names: Mapping[int, str], listed: Sequence[str]
 ) -> Iterator[Found | Note]:
     by_finding: dict[str, list[Sequence[float]]] = {name: [] for name in listed}
+    _limits.check_plain(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -59,6 +59,8 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     DataError
         When the file is missing, damaged, or holds more than tensors.
     """
+    if path.exists() and not path.is_file():  # opening a pipe waits for its writer
+        raise DataError(f"{path} is not a file")
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pydicom
 import pytest
 from PIL import Image
@@ -246,9 +247,12 @@ def test_an_import_that_was_stopped_goes_on_where_it_was(
 
 def test_ctrl_c_leaves_no_project_and_no_process(tmp_path: Path) -> None:
     data = save_dicom(film(1, side=900), tmp_path / "images" / "a.dcm").read_bytes()
-    for number in range(40):
-        other = data[:-1] + bytes([number % 16])
-        (tmp_path / "images" / f"{number}.dcm").write_bytes(other)
+    for number in range(200):  # long enough for a busy machine to ask and to stop
+        path = tmp_path / "images" / f"{number}.dcm"
+        if number < 16:
+            path.write_bytes(data[:-1] + bytes([number]))
+        else:
+            path.hardlink_to(tmp_path / "images" / f"{number % 16}.dcm")
     (tmp_path / "masks" / "nodule").mkdir(parents=True)
     argv = [sys.executable, "-m", "napari_wsseg.cli", "init", str(tmp_path / "p")]
     argv += ["--images", str(tmp_path / "images"), "--masks", str(tmp_path / "masks")]
@@ -272,8 +276,6 @@ def test_ctrl_c_leaves_no_project_and_no_process(tmp_path: Path) -> None:
 
 
 def children_of(pid: int) -> list[int]:
-    import psutil
-
     return [child.pid for child in psutil.Process(pid).children(recursive=True)]
 
 

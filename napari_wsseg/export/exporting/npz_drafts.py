@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_wsseg.io import folder_files
 from napari_wsseg.io.external import mask_values
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.io.guarded.answers import Drawing
 from napari_wsseg.jobs import DataError
 
@@ -105,6 +106,7 @@ def _plane(
 
 def _loaded(path: Path) -> dict[str, NDArray[Any]]:
     """Return the arrays of a file; nothing in it is run, and none is too large."""
+    _limits.check_plain(path)
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:

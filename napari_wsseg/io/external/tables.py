@@ -8,6 +8,7 @@ from itertools import dropwhile
 from pathlib import Path
 from typing import TextIO
 
+from napari_wsseg.io.films import limits as _limits
 from napari_wsseg.jobs import DataError
 
 MAX_BYTES = 2**27
@@ -55,9 +56,8 @@ def each(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def opened(path: Path) -> TextIO:
     """Open a csv file whose size is a table's; raises as `rows`, or as `open`."""
+    _limits.check_plain(path)
     size = path.stat().st_size
-    if not (path.is_file() or path.is_dir()):  # opening a pipe waits for its writer
-        raise DataError(f"{path}: a pipe or device, not a file; save the table first")
     if size > MAX_BYTES:
         raise DataError(
             f"{path}: {size >> 20} MiB, over the {MAX_BYTES >> 20} MiB of a table"

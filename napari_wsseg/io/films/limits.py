@@ -53,6 +53,19 @@ def check_file(path: Path) -> None:
         )
 
 
+def check_plain(path: Path) -> None:
+    """Refuse a pipe or device: opening a pipe waits for who writes into it.
+
+    What is not there, and folders, are for who opens them to tell.
+
+    Raises
+    ------
+    DataError
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DataError(f"{path}: a pipe or device, not a file; save it as one first")
+
+
 def check_shape(rows: int, columns: int) -> None:
     """Refuse a film without pixels, or with more than memory is risked for.
 

@@ -176,26 +176,32 @@ def _runs(folder: Path) -> Iterator[str]:
 
 def _weights_flaw(path: Path) -> str:
     """Return why a file of weights is none; its numbers are not looked at."""
-    if not path.is_file() or path.is_symlink():
-        return ""  # nothing to read, or what `_links` says
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
+        checked = project_files.checked(path)
+        if not checked.is_file():
+            return ""
+        with safetensors.safe_open(checked, framework="numpy") as file:
             known = "wsseg" in (file.metadata() or {})
             return "" if known else "nothing in it says which network they are of"
+    except DataError:
+        return ""  # a link, which `_links` says
     except (OSError, safetensors.SafetensorError) as error:
         return one_line(error)
 
 
 def _state_flaw(path: Path) -> str:
     """Return which part of a saved training is not what was written."""
-    if not path.is_file() or path.is_symlink():
-        return ""
     try:
-        with zipfile.ZipFile(path) as saved:
+        checked = project_files.checked(path)
+        if not checked.is_file():
+            return ""
+        with zipfile.ZipFile(checked) as saved:
             if any(part.compress_type for part in saved.infolist()):
                 return "it is packed, as no training writes it"
             part = saved.testzip()
             return f"its part {part} is not what was written" if part else ""
+    except DataError:
+        return ""
     except (OSError, zipfile.BadZipFile, EOFError, ValueError) as error:
         return one_line(error)
 
