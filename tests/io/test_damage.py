@@ -510,3 +510,21 @@ def test_weights_that_are_damaged_are_found_and_left_as_they_are(
     assert found.startswith(f"runs/{run.name}/{name}: ")
     assert "damaged" in found
     assert (run / name).read_bytes() == damaged
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+@pytest.mark.parametrize("linked", ["", "best.safetensors", "last.pt"])
+def test_weights_behind_a_link_are_not_looked_at(
+    project: Project, tmp_path: Path, linked: str
+) -> None:
+    run = project.folder / "runs" / make_run(project.folder, "classifier", "done")
+    (run / "best.safetensors").write_bytes(b"torn")
+    (run / "last.pt").write_bytes(b"torn")
+    place = run / linked
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    about = [line for line in project.fsck() if run.name in line]
+    told = [line for line in about if "damaged" in line]
+    assert any("is a link" in line for line in about)
+    assert len(told) == (1 if linked else 0)
+    assert not any(f"{run.name}/{linked}:" in line for line in told)
