@@ -167,6 +167,17 @@ def test_a_lost_mask_without_strokes_is_told_and_not_guessed(project: Project) -
         project.journal.recover(CASE, "nodule", "ann")
 
 
+def test_another_mask_on_screen_is_no_ground_for_strokes(project: Project) -> None:
+    version = project.put_mask(CASE, "nodule", blot(), reader="ann")
+    project.journal.record(CASE, "nodule", "ann", blot(), blot(8))
+    mask_store.place(project.folder, CASE, "nodule", version.mask_sha).unlink()
+    before = sorted(project.folder.rglob("*"))
+    with pytest.raises(DataError, match="cannot be read"):
+        project.journal.fold(CASE, "nodule", "ann", shown=blot(20))
+    assert sorted(project.folder.rglob("*")) == before
+    assert project.journal.pending() == [(CASE, "nodule", "ann", 1)]
+
+
 def test_strokes_on_a_lost_mask_lie_on_that_mask_made_again(project: Project) -> None:
     project.put_mask(CASE, "nodule", blot(20), reader="ann")
     version = project.put_mask(CASE, "nodule", blot(), reader="ann")
