@@ -128,7 +128,10 @@ class Gallery(Cover):
             looking.threshold_changed,
             looking.finding_changed,
         )
-        listen(self, lambda: self.hide(), session.closing)
+        listen(self, self._put_away, session.closing)
+
+    def _put_away(self) -> None:
+        self.hide()
 
     def open(self, what: Literal["stages", "maps"]) -> None:
         """Show every view, or every map of the stage "CAM", side by side."""

@@ -75,7 +75,10 @@ class SwipeView(Cover):
             looking.threshold_changed,
             looking.finding_changed,
         )
-        listen(self, lambda: self.hide(), session.closing)
+        listen(self, self._put_away, session.closing)
+
+    def _put_away(self) -> None:
+        self.hide()
 
     @property
     def swipes(self) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
-from contextlib import suppress
+from types import MethodType
 
 from psygnal import SignalInstance
+from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QObject
 
 
@@ -15,22 +17,33 @@ def listen(
     *signals: SignalInstance,
     max_args: int = 0,
 ) -> None:
-    """Call `answer` on every signal until `panel` is destroyed.
+    """Call `answer` on every signal while `panel` is there.
 
     A session outlives its panels: a dock that was closed must not be called again,
     its Qt half is gone. `answer` is given the first `max_args` values of a signal.
     """
+    heard = while_alive(panel, answer)
     for signal in signals:
-        signal.connect(answer, max_args=max_args)
+        signal.connect(heard, max_args=max_args)
 
-    def let_go(*_: object) -> None:
-        for signal in signals:
-            # A session that is collected with its panels is taken apart in any order:
-            # a signal that has gone before has let go of everything.
-            with suppress(AttributeError):
-                signal.disconnect(answer, missing_ok=True)
 
-    panel.destroyed.connect(let_go)
+def while_alive(panel: QObject, answer: Callable[..., object]) -> Callable[..., None]:
+    """Return what calls a method while `panel` is there, and does not keep it.
+
+    Asked at the call, not told by ``destroyed``: when a window is collected as garbage,
+    a function that is connected to that signal may have been taken apart before it is
+    called, and the program falls.
+    """
+    there = weakref.ref(panel)
+    bound = isinstance(answer, MethodType)
+    find = weakref.WeakMethod(answer) if bound else lambda: answer
+
+    def call(*values: object) -> None:
+        owner, method = there(), find()
+        if owner is not None and method is not None and isalive(owner):
+            method(*values)
+
+    return call
 
 
 def at_quit(answer: Callable[[], object]) -> None:

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy
 
 from napari_wsseg._widgets.canvas.bench import Workbench
 from napari_wsseg._widgets.canvas.layer_set import STAGE_NAMES
-from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.connections import listen, while_alive
 from napari_wsseg.ops import geometry
 from napari_wsseg.schema import STAGES
 
@@ -38,9 +38,7 @@ class Readout(QLabel):
         self._soon.setInterval(_PAUSE_MS)
         self._soon.timeout.connect(self._update_text)
         self._at: tuple[float, ...] = ()
-        callbacks = bench.viewer.mouse_move_callbacks
-        callbacks.append(self._moved)
-        self.destroyed.connect(lambda: _without(callbacks, self._moved))
+        bench.viewer.mouse_move_callbacks.append(while_alive(self, self._moved))
         listen(self, self._forget, self.session.case_changed)
 
     def _forget(self) -> None:
@@ -106,8 +104,3 @@ class Readout(QLabel):
             if by:
                 found.append(f"{number} {name} ({', '.join(by)})")
         return ", ".join(found) or "no finding here"
-
-
-def _without(callbacks: list[Any], callback: Any) -> None:
-    if callback in callbacks:
-        callbacks.remove(callback)
