@@ -29,6 +29,9 @@ from napari_wsseg.session.shown_runs import LiveDrafts, Showing
 from napari_wsseg.session.versions import Comparing
 from napari_wsseg.session.view import Looking
 
+ONLY_LOOKS = "This window may only look at the project"
+"""Why what would write into the project is off in a window that may not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:

@@ -80,10 +80,16 @@ class Scoring(QObject):
             missing |= stages.missing(project.folder, stage, run, films)
         return len(missing)
 
-    def start(self) -> None:
-        """Compute what the runs in use lack."""
+    @property
+    def may_start(self) -> bool:
+        """Whether maps can be written here."""
         project = self._project()
-        if project is None:
+        return project is not None and not project.readonly
+
+    def start(self) -> None:
+        """Compute what the runs in use lack, where the project may be written."""
+        project = self._project()
+        if project is None or not self.may_start:
             return
         self.problem = ""
         films = project.case_ids()

@@ -6,6 +6,7 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, 
 
 from napari_wsseg._widgets.parts.share_slider import WrappedLabel
 from napari_wsseg._widgets.processes.score_job import Scoring, summary
+from napari_wsseg.session.state import ONLY_LOOKS
 
 
 class ScoringStrip(QWidget):
@@ -47,11 +48,11 @@ class ScoringStrip(QWidget):
         self.bar.setRange(0, self.scoring.total)
         self.bar.setValue(self.scoring.done)
         self.button.setText("Cancel" if busy else "Score them")
-        self.button.setToolTip(
-            "Stop here; films that are done keep their scores"
-            if busy
-            else "Compute the maps that are missing, in the background"
-        )
+        may = busy or self.scoring.may_start
+        start = "Compute the maps that are missing, in the background"
+        stop = "Stop here; films that are done keep their scores"
+        self.button.setToolTip(stop if busy else start if may else ONLY_LOOKS)
+        self.button.setEnabled(may)
         self.button.setVisible(busy or bool(missing))
         self.setVisible(bool(self.label.text()))
 

@@ -9,6 +9,7 @@ from napari_wsseg._widgets.parts.connections import listen
 from napari_wsseg._widgets.processes.map_job import ALL, MapMaker
 from napari_wsseg.pipeline.inference import variants
 from napari_wsseg.session.shown_runs import read_every_map
+from napari_wsseg.session.state import ONLY_LOOKS
 
 
 class MapChoice(QWidget):
@@ -85,6 +86,9 @@ class MapChoice(QWidget):
         elif missing:
             self.state.setText("Not computed for this film")
         self.action.setText("Stop" if busy else "Compute")
+        may = busy or not self.session.readonly
+        self.action.setEnabled(may)
+        self.action.setToolTip("" if may else ONLY_LOOKS)
         self.state.setVisible(busy or missing)
         self.action.setVisible(busy or missing)
 
@@ -110,8 +114,9 @@ class MapChoice(QWidget):
             self.session.case,
             self.session.showing.run,
         )
-        if project is not None and case is not None and run is not None:
-            self.maker.make(project.folder, run, variant, case.id)
+        if project is None or case is None or run is None or project.readonly:
+            return
+        self.maker.make(project.folder, run, variant, case.id)
 
     def _act(self) -> None:
         if self.maker.busy:

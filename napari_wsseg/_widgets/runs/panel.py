@@ -126,7 +126,8 @@ class RunsPanel(QWidget):
     def resume(self) -> None:
         """Go on with the selected run."""
         project, info = self.session.project, self._one()
-        if project is None or info is None:
+        why_not = _rules.why_not_resume(self.selected(), project, self.jobs.busy)
+        if project is None or info is None or why_not:
             return
         try:
             self.jobs.start(Request(project.folder, info.recipe, resume=info.id))
@@ -136,7 +137,9 @@ class RunsPanel(QWidget):
     def evaluate(self) -> None:
         """Score the selected run against held-out expert masks."""
         project, info = self.session.project, self._one()
-        if project is not None and info is not None:
+        busy = self.evaluation.busy
+        why_not = _rules.why_not_evaluate(self.selected(), project, busy)
+        if project is not None and info is not None and not why_not:
             split = _rules.split_to_score(project)
             self.evaluation.start(project.folder, info.id, split)
 

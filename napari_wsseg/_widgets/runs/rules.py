@@ -12,6 +12,7 @@ from napari_wsseg.io.project import Project
 from napari_wsseg.io.runs import RunInfo
 from napari_wsseg.jobs import DataError
 from napari_wsseg.schema import STAGES
+from napari_wsseg.session.state import ONLY_LOOKS
 
 
 def stages(info: RunInfo) -> tuple[str, ...]:
@@ -77,7 +78,7 @@ def why_not_use(picked: Sequence[RunInfo], project: Project | None) -> str:
         return "Select one run"
     info = picked[0]
     if project.readonly:
-        return "This window may only look at the project"
+        return ONLY_LOOKS
     if set(stages(info)) <= set(in_use(project).get(info.id, [])):
         return "It is in use already"
     if not stages(info):
@@ -91,7 +92,7 @@ def why_not_use(picked: Sequence[RunInfo], project: Project | None) -> str:
 def why_not_roll_back(back: Mapping[str, str], project: Project | None) -> str:
     """Return why there is no way `before`; empty when there is."""
     if project is None or project.readonly:
-        return "This window may only look at the project"
+        return ONLY_LOOKS
     return "" if back else "No other run was in use before"
 
 
@@ -101,6 +102,8 @@ def why_not_resume(
     """Return why the selected run cannot go on; empty when it can."""
     if len(picked) != 1 or project is None:
         return "Select one run"
+    if project.readonly:
+        return ONLY_LOOKS
     if busy:
         return "A training is under way"
     if not can_resume(project.folder, picked[0]):
@@ -114,6 +117,8 @@ def why_not_evaluate(
     """Return why the selected run cannot be evaluated; empty when it can."""
     if len(picked) != 1 or project is None:
         return "Select one run"
+    if project.readonly:
+        return ONLY_LOOKS
     if busy:
         return "An evaluation is under way"
     if picked[0].state != "done" or not maps_of(picked[0]):

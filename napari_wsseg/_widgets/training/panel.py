@@ -38,13 +38,14 @@ from napari_wsseg.io.runs import RunInfo
 from napari_wsseg.jobs import DataError, WssegError
 from napari_wsseg.pipeline.inference import places
 from napari_wsseg.session import Session
+from napari_wsseg.session.state import ONLY_LOOKS
 
 PanelState: TypeAlias = Literal[
     "no project", "loading", "no recipes", "read only", "missing data", "ready", "busy"
 ]
 
 _READ_ONLY = (
-    "This window may only look at the project, so no training starts from it: what is "
+    f"{ONLY_LOOKS}, so no training starts from it: what is "
     "learnt could not be put in use here.\n\nTrain in the window that writes, or open "
     "the project again once it may be written."
 )
@@ -103,7 +104,8 @@ class TrainPanel(QWidget):
     def resume(self) -> None:
         """Go on with the last run of this recipe that did not finish."""
         info, project = self._resumable, self.session.project
-        if info is not None and project is not None:
+        idle = self.state in ("ready", "missing data")
+        if info is not None and project is not None and idle:
             self._run(Request(project.folder, info.recipe, resume=info.id))
 
     def start_sweep(self, *, earlier: bool = False) -> None:
@@ -123,7 +125,7 @@ class TrainPanel(QWidget):
     def retry(self, settings: Mapping[str, int]) -> None:
         """Start the last training anew, with some settings changed."""
         job = self.jobs.current
-        if job is not None and not self.jobs.busy:
+        if job is not None and self.state in ("ready", "missing data"):
             was = job.request
             self._run(replace(was, settings={**was.settings, **settings}, resume=None))
 
@@ -275,7 +277,7 @@ class TrainPanel(QWidget):
         made = job.runs or ({job.recipe: job.run} if job.recipe and job.run else {})
         self.result.show_verdict(
             judge(job.end, job.request, made, project, checked, job.swept),
-            may_use=not self.session.readonly,
+            may_write=not self.session.readonly,
         )
         self._recount()
 

@@ -9,6 +9,10 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from napari_wsseg._widgets.training.outcome import Outcome
 from napari_wsseg.jobs import counted
+from napari_wsseg.session.state import ONLY_LOOKS
+
+_ANEW = "Start anew; everything else stays as it was set"
+_ELSEWHERE = f"{ONLY_LOOKS}: another one has it open"
 
 
 class Result(QFrame):
@@ -44,7 +48,6 @@ class Result(QFrame):
             "Show its masks on the open film; nothing is put in use yet"
         )
         self.retry_button = QPushButton()
-        self.retry_button.setToolTip("Start anew; everything else stays as it was set")
         self.use_button = QPushButton("Use this run")
         self.keep_button = QPushButton()
         choice = QHBoxLayout()
@@ -63,8 +66,8 @@ class Result(QFrame):
             lambda *_: self.retried.emit(dict(self.smaller))
         )
 
-    def show_verdict(self, verdict: Outcome, *, may_use: bool) -> None:
-        """Show a verdict; without `may_use` the project can only be looked at."""
+    def show_verdict(self, verdict: Outcome, *, may_write: bool) -> None:
+        """Show a verdict; without `may_write` the project can only be looked at."""
         self.usable = verdict.usable
         offered = bool(verdict.usable)
         self.headline.setText(verdict.headline)
@@ -75,9 +78,11 @@ class Result(QFrame):
             films = counted(batch, "film")
             self.retry_button.setText(f"Try again with {films} per batch")
         self.retry_button.setVisible(bool(verdict.smaller))
+        self.retry_button.setEnabled(may_write)
+        self.retry_button.setToolTip(_ANEW if may_write else _ELSEWHERE)
         self.look_button.setVisible(offered)
         self.use_button.setVisible(offered)
-        self.use_button.setEnabled(may_use)
+        self.use_button.setEnabled(may_write)
         self.use_button.setText(
             "Use it unevaluated" if verdict.unevaluated else "Use this run"
         )
@@ -87,8 +92,8 @@ class Result(QFrame):
         self.use_button.setToolTip(
             "Show its masks as drafts from now on; the open case and every expert "
             "mask stay as they are"
-            if may_use
-            else "This window may only look at the project: another one has it open"
+            if may_write
+            else _ELSEWHERE
         )
         self.keep_button.setText("Keep the old one" if offered else "Close")
         self.keep_button.setToolTip(
@@ -98,7 +103,7 @@ class Result(QFrame):
 
     def report(self, text: str) -> None:
         """Show a message with nothing to choose."""
-        self.show_verdict(Outcome("Not started", text), may_use=False)
+        self.show_verdict(Outcome("Not started", text), may_write=False)
 
     def complain(self, text: str) -> None:
         """Say why the choice could not be followed; it is still offered."""

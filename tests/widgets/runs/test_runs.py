@@ -227,6 +227,53 @@ def test_stopped_runs_resume_and_finished_ones_do_not(
         pass
 
 
+def test_a_window_that_may_only_look_changes_no_run_and_says_why(
+    qtbot: QtBot, session: Session, project: Project
+) -> None:
+    folder = project.folder
+    first = make_run(folder, "chexseg", "done", stages=("segmentation",))
+    done = make_run(folder, "chexseg", "done", stages=("segmentation",))
+    stopped = make_run(folder, "chexseg", "stopped", last=True)
+    panel = opened(qtbot, session)
+    session.adopt("segmentation", first)
+    session.adopt("segmentation", done)
+    panel.scoring.stop()
+    writes = {panel.use_button, panel.roll_button, panel.resume_button}
+    writes |= {panel.evaluate_button, panel.strip.button}
+
+    def enabled() -> set[object]:
+        found = set()
+        for run in (first, done, stopped):
+            pick(panel, run)
+            panel.strip.refresh()
+            found |= {button for button in writes if button.isEnabled()}
+        return found
+
+    assert enabled() == writes, "each has a run that it is for"
+    session.close()
+    with Project.open(folder, write=True):
+        session.open_project(folder)
+        assert session.readonly
+        assert enabled() == set()
+        for button in writes:
+            assert "may only look" in button.toolTip()
+        for run in (done, stopped):
+            pick(panel, run)
+            panel.resume()
+            panel.evaluate()
+            panel.scoring.start()
+            assert panel.log_button.isEnabled(), "looking is for everyone"
+        pick(panel, first, done)
+        assert panel.compare_button.isEnabled()
+        session.stages_changed.emit()
+        assert panel.jobs.current is None
+        assert not panel.evaluation.busy
+        assert not panel.scoring.busy
+        session.close()
+    session.open_project(folder)
+    assert enabled() == writes
+
+
 def test_the_log_opens_beside_the_window(
     qtbot: QtBot, session: Session, project: Project
 ) -> None:

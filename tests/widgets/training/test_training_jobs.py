@@ -58,6 +58,20 @@ def test_both_plots_are_drawn_although_one_has_news_with_every_step(
         assert max(drawn) >= 4
 
 
+def test_an_axis_of_shares_ends_where_shares_end(qtbot: QtBot) -> None:
+    curves = Curves()
+    qtbot.addWidget(curves)
+    for step, score in enumerate((0.2, 0.7, 1.0)):
+        curves.add([Step(step, 5, "training", {"val_auroc": score}, None)])
+        curves.draw()
+        low, high = curves.validation._view().viewRange()[1]
+        assert low >= -0.05, "no number below none"
+        assert high <= 1.05, "no number above all"
+    curves.add([Step(4, 5, "training", {"val_millimetres": 7.0}, None)])
+    curves.draw()
+    assert curves.validation._view().viewRange()[1][1] > 7
+
+
 def test_while_it_runs_curves_progress_and_stop_are_shown(
     qtbot: QtBot, open_panel: Open
 ) -> None:
@@ -260,7 +274,10 @@ def test_after_running_out_of_memory_half_the_batch_is_one_click(
     assert every.smaller == {"classifier.batch": 4}
     panel.jobs.start(request)
     ended(qtbot, panel)
-    panel.result.show_verdict(verdict, may_use=True)
+    panel.result.show_verdict(verdict, may_write=False)
+    assert not panel.result.retry_button.isEnabled()
+    assert "may only look" in panel.result.retry_button.toolTip()
+    panel.result.show_verdict(verdict, may_write=True)
     assert panel.result.retry_button.text() == "Try again with 4 films per batch"
     click(qtbot, panel.result.retry_button)
     again = panel.jobs.requests[-1]  # type: ignore[attr-defined]
@@ -289,12 +306,12 @@ def test_a_run_that_nobody_has_evaluated_is_not_the_default(open_panel: Open) ->
     made = {"segmentation": run}
     verdict = judge(end, request, made, panel.session.project, 1)
     assert verdict.unevaluated
-    panel.result.show_verdict(verdict, may_use=True)
+    panel.result.show_verdict(verdict, may_write=True)
     assert panel.result.use_button.text() == "Use it unevaluated"
     assert panel.result.keep_button.isDefault()
     runs.find(folder_of(panel), run).keep_evaluation("val", {"n_with_expert_masks": 3})
     verdict = judge(end, request, made, panel.session.project, 1)
-    panel.result.show_verdict(verdict, may_use=True)
+    panel.result.show_verdict(verdict, may_write=True)
     assert panel.result.use_button.isDefault()
 
 
