@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QTimer, Signal
-from qtpy.QtGui import QCloseEvent
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtGui import QCloseEvent, QKeyEvent
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
@@ -94,6 +94,8 @@ class NewProject(QDialog):
         self.leave = _button("Cancel", "", self.reject)
         self._looking, self._making = CommandJob(self), CommandJob(self)
         self._columns = ""
+        self._written: set[QLineEdit] = set()
+        self._length, self._beside = 0, ""
         self._due = QTimer(self, interval=PAUSE_MS, singleShot=True)
         self._lay_out()
         self._connect()
@@ -106,11 +108,54 @@ class NewProject(QDialog):
 
     def point_at(self, place: Path) -> None:
         """Take a folder or file for the films, and what lies beside it for the rest."""
+        self._written.clear()
+        self.images.setText(str(place))
+        self._look_beside()
+
+    def _look_beside(self) -> None:
+        """Fill in what lies beside the films, but for what was written by hand."""
+        self._beside = self.images.text()
+        place = _path(self.images)
+        if place is None or not place.exists():
+            self._due.start()  # which says so
+            return
         found = suggest.suggest(place)
-        self.images.setText(str(found.images))
-        self.labels.setText(str(found.labels or ""))
-        self.masks.setText(str(found.masks or ""))
-        self.project.setText(str(found.project))
+        for line, path in (
+            (self.images, found.images),
+            (self.labels, found.labels),
+            (self.masks, found.masks),
+            (self.project, found.project),
+        ):
+            if line is self.images or line not in self._written:
+                line.setText(str(path or ""))
+        self._beside = self.images.text()
+
+    def _edited(self, line: QLineEdit) -> None:
+        """Keep what is written by hand; a pasted path of films is whole at once."""
+        if line is not self.images:
+            self._written.add(line)
+        elif len(line.text()) - self._length > 1:
+            self._look_beside()
+
+    def _changed_films(self, text: str) -> None:
+        self._length = len(text)
+
+    def _left_films(self) -> None:
+        """Take a path that was typed once it is whole, not at every letter."""
+        if self.images.text() != self._beside:
+            self._look_beside()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Let Enter in a line show what it would make before it makes it."""
+        enter = event is not None and event.key() in (
+            Qt.Key.Key_Return,
+            Qt.Key.Key_Enter,
+        )
+        if enter and self._due.isActive():
+            self._due.stop()
+            self.look()
+            return
+        super().keyPressEvent(event)
 
     @property
     def request(self) -> ImportRequest | None:
@@ -155,10 +200,13 @@ class NewProject(QDialog):
 
     def look(self) -> None:
         """Show what an import would do, in the words of a dry run."""
-        request = self.request
-        if request is None or self._making.busy:
+        if self._making.busy:
             return
         self._columns = ""
+        request = self.request
+        if request is None:
+            self._show(self._what_is_missing())
+            return
         if request.archive:  # what films it has is known when they are here
             self._show(
                 _import_preview.archive_text(request.archive, str(request.images))
@@ -168,6 +216,17 @@ class NewProject(QDialog):
         self._show("<p>Looking …</p>")
         self._looking.run(request.command(dry_run=True))
         self._refresh()
+
+    def _what_is_missing(self) -> str:
+        images = _path(self.images)
+        if images is None:
+            return _BEGIN
+        if not images.exists():
+            return _import_preview.failed_text(f"{images}: no such folder or file")
+        missing = "Which films: say which, such as Modality=DX"
+        if _path(self.project) is None:
+            missing = "Project: name a new folder"
+        return _import_preview.failed_text(missing)
 
     def _show(self, text: str) -> None:
         document = self.preview.document()
@@ -274,6 +333,9 @@ class NewProject(QDialog):
     def _connect(self) -> None:
         for line in self._lines:
             line.textChanged.connect(self._changed)
+            line.textEdited.connect(lambda _, line=line: self._edited(line))
+        self.images.textChanged.connect(self._changed_films)
+        self.images.editingFinished.connect(self._left_films)
         for box in (self.dataset, self.names):
             box.currentIndexChanged.connect(self._changed)
         self._due.timeout.connect(self.look)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from qtpy.QtWidgets import QDockWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QDockWidget
 
 from helpers import noise_project
 from helpers.dropping import drag
@@ -96,6 +97,39 @@ def test_a_folder_dropped_on_the_empty_window_becomes_a_project_on_screen(
     assert bench.session.project.folder == films.parent / "ward films-project"
     shown = {d.windowTitle() for d in bench.main_window.findChildren(QDockWidget)}
     assert {"Worklist", "Review"} <= shown
+
+
+def test_a_path_that_is_typed_or_pasted_fills_in_what_lies_beside_it(
+    films: Path, qtbot: Any
+) -> None:
+    wizard = NewProject(None)
+    qtbot.addWidget(wizard)
+    wizard.show()
+    text = wizard.preview.toPlainText
+    qtbot.keyClicks(wizard.images, str(films / "image"))
+    assert wizard.project.text() == "", "not at every letter"
+    qtbot.keyClick(wizard.images, Qt.Key.Key_Return)
+    assert "no such folder or file" in text()
+    assert not wizard.create_button.isEnabled()
+    wizard.masks.setFocus()
+    qtbot.keyClicks(wizard.masks, str(films / "other"))
+    qtbot.keyClicks(wizard.images, "s")
+    qtbot.keyClick(wizard.images, Qt.Key.Key_Return)
+    assert wizard.labels.text() == str(films / "labels.csv")
+    assert wizard.masks.text() == str(films / "other"), "written by hand"
+    assert wizard.project.text() == str(films / "images-project")
+    assert not wizard._making.busy, "Enter shows what would be made first"
+    wizard.masks.clear()
+    qtbot.waitUntil(lambda: "can be imported" in text(), timeout=60_000)
+    wizard.project.clear()
+    qtbot.waitUntil(lambda: "name a new folder" in text(), timeout=5000)
+    wizard.images.clear()
+    clipboard = QApplication.clipboard()
+    assert clipboard is not None
+    clipboard.setText(str(films))
+    wizard.images.paste()
+    assert wizard.images.text() == str(films / "images"), "where its films lie"
+    wizard.reject()
 
 
 def test_a_table_that_is_refused_is_explained_column_by_column(
