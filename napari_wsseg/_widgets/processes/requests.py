@@ -23,12 +23,20 @@ class Sweep:
         As written.
     name
         Folder of an earlier sweep to go on with; empty: by its settings.
+    title
+        What the form calls the setting; empty: its key.
     """
 
     key: str
     values: tuple[str, ...]
     trials: int = 3
     name: str = ""
+    title: str = ""
+
+    @property
+    def setting(self) -> str:
+        """Return what to call the setting."""
+        return self.title or self.key.replace("_", " ")
 
     def arguments(self) -> list[str]:
         """Return it as ``wsseg sweep`` reads it."""

@@ -23,6 +23,8 @@ _NOT_DRAWN = frozenset(
 )
 
 MOST_POINTS = 2000
+MARGIN = 0.03
+"""Of an axis of shares, so that a line at 1 is seen whole."""
 
 
 class Curves(QWidget):
@@ -39,8 +41,7 @@ class Curves(QWidget):
         layout.setSpacing(2)
         self.loss = _Plot("Loss: falls while it learns")
         self.validation = _Plot("Figures on held-out films: rise while it learns")
-        # Figures are of 0 to 1; what differs by less than this is the same.
-        self.validation.canvas.getPlotItem().getViewBox().setLimits(minYRange=0.002)
+        self.validation.keep_to_shares()
         self._turns = [self.validation, self.loss]
         for plot in (self.loss, self.validation):
             layout.addWidget(plot.label)
@@ -143,7 +144,7 @@ class _Plot:
 
     def __init__(self, tooltip: str) -> None:
         self.series: dict[str, _Series] = {}
-        self.fresh = False
+        self.fresh = self._shares = False
         self.label = QLabel()
         self.label.setTextFormat(Qt.TextFormat.RichText)
         self.label.setWordWrap(True)
@@ -156,6 +157,11 @@ class _Plot:
         item.getAxis("bottom").setHeight(18)
         self._lines: dict[str, pg.PlotDataItem] = {}
         self._faint: dict[str, pg.PlotDataItem] = {}
+
+    def keep_to_shares(self) -> None:
+        """Show figures of 0 to 1: no number beyond, little made of the least change."""
+        self._shares = True
+        self._view().setLimits(minYRange=0.002)
 
     def draw(self, text: QColor, ground: QColor) -> None:
         self._palette = palette = colours(ground.lightness() < 128)
@@ -171,8 +177,17 @@ class _Plot:
         for name in [name for name in self._lines if name not in self.series]:
             self.canvas.removeItem(self._lines.pop(name))
             self.canvas.removeItem(self._faint.pop(name))
+        if self._shares:
+            # A recipe from elsewhere may have figures that are no shares.
+            values = [value for one in self.series.values() for value in one.values]
+            shares = all(0 <= value <= 1 for value in values)
+            low, high = (-MARGIN, 1 + MARGIN) if shares else (None, None)
+            self._view().setLimits(yMin=low, yMax=high)
         # Left to the drawing itself, a new range would draw everything a second time.
-        self.canvas.getPlotItem().getViewBox().updateAutoRange()
+        self._view().updateAutoRange()
+
+    def _view(self) -> pg.ViewBox:
+        return self.canvas.getPlotItem().getViewBox()
 
     def say(self) -> None:
         texts = []

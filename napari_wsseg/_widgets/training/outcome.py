@@ -169,7 +169,7 @@ def _swept(end: Ended, sweep: Sweep, begun: bool, done: int) -> Outcome:
         if button == "Go on":
             then = f"{kept}: “Go on” does the rest."
         return Outcome(headline, f"{end.message}\n{then}".strip())
-    where = f"{sweep.key.replace('_', ' ')} = {sweep.values[done % len(sweep.values)]}"
+    where = f"{sweep.setting} = {sweep.values[done % len(sweep.values)]}"
     what = f"The training at {where} {_HEADLINES[end.state]}"
     what += f": {end.message}" if end.message else "."
     then = "What is done is kept: “Go on” tries this one again and does the rest."

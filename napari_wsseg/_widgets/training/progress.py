@@ -150,8 +150,10 @@ class Watch(QWidget):
         self._clock.setInterval(max(pause, 1000))
 
     def _draw_sweep(self) -> None:
+        sweep = self.job.request.sweep if self.job is not None else None
         cells = self.job.cells if self.job is not None else []
-        self.sweep.show_folder(Path(cells[-1].folder) if cells else None)
+        folder = Path(cells[-1].folder) if cells else None
+        self.sweep.show_folder(folder, sweep.setting if sweep is not None else "")
 
     def _say(self) -> None:
         """Bring bar and message up to what is known."""
@@ -230,8 +232,7 @@ def _of_sweep(job: Job) -> str:
         return ""
     total = len(sweep.values) * sweep.trials
     done = job.swept
-    key = sweep.key.replace("_", " ")
-    text = f"Sweep of {key}: {done} of {total} trainings done"
+    text = f"Sweep of “{sweep.setting}”: {done} of {total} trainings done"
     if 0 < done < total:
         left = (time.monotonic() - job.began) / done * (total - done)
         text += f", about {_formatting.duration(left)} left"

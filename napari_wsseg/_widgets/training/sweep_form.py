@@ -124,7 +124,12 @@ class SweepBox(Fold):
         """Return the sweep that is asked for, on top of `settings`."""
         key = str(self.key.currentData())
         rest = {name: value for name, value in settings.items() if name != key}
-        sweep = Sweep(key, tuple(self._values()), self.trials.value())
+        sweep = Sweep(
+            key,
+            tuple(self._values()),
+            self.trials.value(),
+            title=self.key.currentText(),
+        )
         return Request(project, recipe, rest, sweep=sweep)
 
     def earlier_request(self, project: Path) -> Request | None:
@@ -133,13 +138,19 @@ class SweepBox(Fold):
         if state is None:
             return None
         values = tuple(str(value) for value in state["values"])
+        key = str(state["key"])
         sweep = Sweep(
-            str(state["key"]),
+            key,
             tuple(str(value) for value in state.get("planned", values)),
             int(state["trials"]),
             self.earlier.currentText(),
+            self._setting(key),
         )
         return Request(project, str(state["recipe"]), state["settings"], sweep=sweep)
+
+    def _setting(self, key: str) -> str:
+        """Return what the form calls a setting; empty where it has none so."""
+        return self.key.itemText(self.key.findData(key))
 
     def _values(self) -> list[str]:
         entries = self.values.text().replace(";", ",").split(",")
@@ -165,7 +176,8 @@ class SweepBox(Fold):
         for widget in (self.earlier, self.resume_button):
             widget.setVisible(state is not None)
         folder = self._project / "sweeps" / name if self._project and state else None
-        self.plot.show_folder(folder)
+        called = self._setting(str(state["key"])) if state is not None else ""
+        self.plot.show_folder(folder, called)
         if state is not None:
             done, total = progress(state)
             self.resume_button.setEnabled(done < total)

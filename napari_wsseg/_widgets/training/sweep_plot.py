@@ -43,6 +43,7 @@ class SweepPlot(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._state: dict[str, Any] | None = None
+        self._setting = ""
         self.metric, self.split = QComboBox(), QComboBox()
         for name in METRICS:
             self.metric.addItem(metric_name(name), name)
@@ -70,8 +71,12 @@ class SweepPlot(QWidget):
         for widget in (self.legend, self.canvas, self.label):
             layout.addWidget(widget)
 
-    def show_folder(self, folder: Path | None) -> None:
-        """Draw what a sweep's folder holds; nothing where there is none yet."""
+    def show_folder(self, folder: Path | None, setting: str = "") -> None:
+        """Draw what a sweep's folder holds; nothing where there is none yet.
+
+        `setting` is what the swept setting is called, if not by its key.
+        """
+        self._setting = setting
         self._state = read(folder) if folder is not None else None
         self.setVisible(self._state is not None)
         if self._state is None:
@@ -95,7 +100,8 @@ class SweepPlot(QWidget):
         places = _places(values)
         ground = self.palette().color(QPalette.ColorRole.Window)
         text = self.palette().color(QPalette.ColorRole.WindowText)
-        self._ready(ground, text, str(state["key"]), values, places)
+        setting = self._setting or str(state["key"]).replace("_", " ")
+        self._ready(ground, text, setting, values, places)
         names = [MEAN, *(n for n in _findings(rows) if n != MEAN)]
         legend = []
         for index, name in enumerate(names):
@@ -105,7 +111,7 @@ class SweepPlot(QWidget):
             self._draw_line(mine, metric, places, colour, heavy=name == MEAN)
             legend.append(f'<span style="color:{colour}">■</span>&nbsp;{escape(name)}')
         self.legend.setText("&nbsp;&nbsp; ".join(legend))
-        self.label.setText(_best(rows, metric, str(state["key"]).replace("_", " ")))
+        self.label.setText(_best(rows, metric, setting))
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow a change between light and dark."""
@@ -117,7 +123,7 @@ class SweepPlot(QWidget):
         self,
         ground: QColor,
         text: QColor,
-        key: str,
+        setting: str,
         values: Sequence[Any],
         places: Mapping[Any, float],
     ) -> None:
@@ -128,7 +134,7 @@ class SweepPlot(QWidget):
             item.getAxis(side).setPen(pg.mkPen(text))
             item.getAxis(side).setTextPen(pg.mkPen(text))
         item.getAxis("bottom").setTicks([[(places[v], str(v)) for v in values]])
-        item.setLabel("bottom", key.replace("_", " "))
+        item.setLabel("bottom", setting)
         # Put 5 pixels lower than its margin of 4 allows, a g would be cut.
         item.getAxis("bottom").label.document().setDocumentMargin(6)
 

@@ -23,8 +23,8 @@ _WIDTHS = (80, 112, 92, 84, 56, 44)
 """Of the columns, until they are given what room there is."""
 
 _NARROWEST = 56
-_LISTED = 96
-"""Pixels that findings are given before longer names are."""
+_LISTED, _MOST_LISTED = 96, 160
+"""Pixels that findings are given before longer names are: least, and most."""
 _NAMES = 220
 """Pixels of a name for which columns that matter less give way."""
 _MEASURED = 400
@@ -104,7 +104,8 @@ class FilmTable(QTableView):
         names = self._sampled_names()
         metrics = self.fontMetrics()
         longest = max((metrics.horizontalAdvance(n) for n in names), default=0)
-        wanted = min(longest + 14, _NAMES) + _LISTED
+        listed = self._width_of_findings()
+        wanted = min(longest + 14, _NAMES) + listed
         left = room.width() - kept[0]
         for column in (3, 4, 5):
             # What matters least gives way first where there is little room.
@@ -112,7 +113,8 @@ class FilmTable(QTableView):
             self.setColumnHidden(column, not fits)
             left -= kept[column] if fits else 0
         left = max(left, 2 * _NARROWEST)
-        film = self._own_widths.get(1, min(longest + 14, left - _LISTED))
+        listed = max(_LISTED, min(listed, left // 2))
+        film = self._own_widths.get(1, min(longest + 14, left - listed))
         film = max(_NARROWEST, min(film, left - _NARROWEST))
         begin, end = shared(names) if longest + 14 > film else ("", "")
         if (begin or end) and 1 not in self._own_widths:
@@ -131,6 +133,13 @@ class FilmTable(QTableView):
         words = [f"{ICONS[status]} {status}" for status in rare if status in ICONS]
         longest = max((metrics.horizontalAdvance(word) for word in words), default=0)
         return max(_WIDTHS[0], longest + 8), *_WIDTHS[1:]
+
+    def _width_of_findings(self) -> int:
+        """Return what the longest finding needs, so that the first can be read."""
+        metrics = self.fontMetrics()
+        titles = [f.title for f in self.films.session.looking.findings]
+        wide = max((metrics.horizontalAdvance(f"{t}, …") for t in titles), default=0)
+        return min(max(_LISTED, wide + 14), _MOST_LISTED)
 
     def _sampled_names(self) -> list[str]:
         """Return names from both ends of a long list."""

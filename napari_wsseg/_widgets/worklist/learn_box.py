@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QWidget
-from superqt import QElidingLabel
+from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_wsseg._widgets.parts.connections import listen
+from napari_wsseg._widgets.parts.share_slider import WrappedLabel
 from napari_wsseg._widgets.processes.live_job import LiveLearner
 from napari_wsseg.session import Session, learning
 
@@ -25,16 +25,14 @@ class LearnBox(QWidget):
         self.session = session
         self.learner = LiveLearner(session, self)
         self.box = QCheckBox("Learn as I read")
-        self.line = QElidingLabel()
+        # Below the box and not beside it, where a reason would be cut.
+        self.line = WrappedLabel()
         self.line.setStyleSheet("color: palette(mid); font-size: 11px;")
-        # What it says must not make the list wider.
-        self.line.setSizePolicy(
-            QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred
-        )
-        layout = QHBoxLayout(self)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
         layout.addWidget(self.box)
-        layout.addWidget(self.line, 1)
+        layout.addWidget(self.line)
         self.box.toggled.connect(self._toggled)
         self.learner.changed.connect(self._write)
         self.destroyed.connect(self.learner.close)
@@ -57,4 +55,4 @@ class LearnBox(QWidget):
             self.box.blockSignals(blocked)
         message = self.learner.message or (f"off: {why}" if why else "")
         self.line.setText(message)
-        self.line.setToolTip(message)
+        self.line.setVisible(bool(message))

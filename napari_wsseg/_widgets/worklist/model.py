@@ -228,8 +228,9 @@ class WorklistModel(QAbstractTableModel):
         if apart is not None:
             lines.append(f"Lowest Dice between readers: {1 - apart:.2f}")
         if (known := self.least_sure.get(case.id)) is not None:
-            name, probability = known
-            lines.append(f"Probability of {name}, by the network: {probability:.2f}")
+            titles = {f.name: f.title for f in self.session.looking.findings}
+            title, probability = titles.get(known[0], known[0]), known[1]
+            lines.append(f"Probability of {title}, by the network: {probability:.2f}")
         decision = self.session.list.decisions.get(case.id)
         if decision and decision.comment:
             lines.append(f"“{decision.comment}”")

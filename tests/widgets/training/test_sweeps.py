@@ -96,17 +96,18 @@ def test_a_sweep_is_started_drawn_as_it_fills_and_gone_on_with(
     assert command[command.index("--values") + 1] == "0.2,0.8"
     assert "p" not in request.settings
     assert request.settings["batch"] == 8
+    assert "Sweep of “P”: 0 of 4" in panel.watch.message.text()
     ended(qtbot, panel)
     plot = panel.watch.sweep
     assert plot.isVisible()
-    assert "Best so far at p = 0.8: IoU 0.400 over 1 trial" in plot.label.text()
+    assert "Best so far at P = 0.8: IoU 0.400 over 1 trial" in plot.label.text()
     assert "effusion" in plot.legend.text()
     click(qtbot, panel.result.keep_button)
     assert box.earlier.currentText() == "chexseg-p-0000"
     assert box.resume_button.text() == "Go on (3/4)"
     click(qtbot, box.resume_button)
     again = panel.jobs.requests[-1]  # type: ignore[attr-defined]
-    assert again.sweep == Sweep("p", ("0.2", "0.8"), 2, "chexseg-p-0000")
+    assert again.sweep == Sweep("p", ("0.2", "0.8"), 2, "chexseg-p-0000", "P")
     assert again.settings == {"epochs": 12, "seed": 0}
 
 
