@@ -161,6 +161,18 @@ def test_every_mistake_of_a_table_is_listed(source: Path) -> None:
     assert "and 2 more" in str(refusal.value)
 
 
+def test_a_column_that_is_no_finding_is_named_with_what_to_do(source: Path) -> None:
+    rows = "".join(f"f{n}.png,{n % 2},{40 + n},\n" for n in range(12))
+    (source / "labels.csv").write_text(f"image,nodule,age,mass\n{rows}")
+    with pytest.raises(DataError, match="12 mistakes") as refusal:
+        run(source)
+    said = str(refusal.value).splitlines()[-1]
+    assert (
+        said
+        == "  no label at all is in 'age': take out of the table what is no finding"
+    )
+
+
 def test_a_spreadsheets_table_is_read(source: Path) -> None:
     text = "image,nodule,split\r\nf0.png,1.0,Train\r\n\r\nf1.png, 0 ,VAL\r\n"
     (source / "labels.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())

@@ -91,7 +91,8 @@ def read(path: Path) -> LabelTable:
         mistakes += _mistakes(line, named, name, key, findings, rows)
         rows.setdefault(name, _row(line, named, findings))
     if mistakes:
-        raise DataError(_report(path, mistakes))
+        cells = [cells for _, cells in lines[1:]]
+        raise DataError(_report(path, mistakes) + _no_findings(header, findings, cells))
     if not rows:
         raise DataError(f"{path}: has no rows below its header")
     return LabelTable(findings, rows, key)
@@ -179,6 +180,24 @@ def _findings(path: Path, header: list[str]) -> tuple[str, ...]:
         place = header.index("") + 1
         raise DataError(f"{path}: column {place} has no name; name or remove it")
     return tuple(name for name in header[1:] if name != SPLIT)
+
+
+def _no_findings(
+    header: list[str], findings: tuple[str, ...], rows: list[list[str]]
+) -> str:
+    """Return what to do about columns without a single label, such as an age."""
+    found = []
+    for finding in findings:
+        place = header.index(finding)
+        cells = {row[place].strip() for row in rows if place < len(row)} - {""}
+        if cells and not any(_without_point_zero(cell) in _VALUES for cell in cells):
+            found.append(repr(finding))
+    if not found:
+        return ""
+    return (
+        f"\n  no label at all is in {', '.join(found)}: take out of the table what is "
+        "no finding"
+    )
 
 
 def _advice(first: str) -> str:
