@@ -24,8 +24,12 @@ from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
     QDockWidget,
+    QFrame,
+    QLabel,
     QLineEdit,
+    QScrollArea,
     QScrollBar,
+    QSplitter,
     QTabBar,
     QWidget,
 )
@@ -42,6 +46,7 @@ from napari_wsseg._widgets.export.panel import ExportPanel
 from napari_wsseg._widgets.opening.new_project import NewProject
 from napari_wsseg._widgets.parts import shortcuts
 from napari_wsseg._widgets.parts.collapsible import Fold
+from napari_wsseg._widgets.parts.share_slider import WrappedLabel
 from napari_wsseg._widgets.processes import recipes as _recipes
 from napari_wsseg._widgets.processes.export_job import ExportJob
 from napari_wsseg._widgets.review.reader_dialog import ReaderDialog
@@ -248,6 +253,36 @@ def test_only_what_is_meant_happens_on_any_control(full_window: Workbench) -> No
             lose_releases(bench, widget, film, name)
         assert state(bench, every) == before, f"keys on {name}"
         use_arrows(bench, kind, widget, film, name)
+
+
+def test_a_click_beside_controls_leaves_the_keys_to_the_film(
+    full_window: Workbench,
+) -> None:
+    bench, film, places = full_window, Film(full_window), 0
+    plain = (QWidget, QFrame, QScrollArea, QSplitter, QLabel, WrappedLabel)
+    for dock in bench.main_window.findChildren(QDockWidget):
+        if dock.windowTitle() not in PANELS:
+            continue
+        dock.raise_()
+        QTest.qWait(30)
+        for widget in dock.findChildren(QWidget):
+            if type(widget) not in plain or not widget.isVisible():
+                continue
+            if widget.focusPolicy() & Qt.FocusPolicy.ClickFocus:
+                widget.setFocus(Qt.FocusReason.MouseFocusReason)
+            QTest.mouseClick(widget, Qt.MouseButton.LeftButton)
+            QTest.qWait(1)
+            film.heard.clear()
+            there = QApplication.focusWidget()
+            assert there is not None
+            for key in (Qt.Key.Key_S, *PAGES):
+                QTest.keyClick(there, key)
+            assert film.heard == ["S", "PageDown", "PageUp"], (
+                dock.windowTitle(),
+                widget,
+            )
+            places += 1
+    assert places > 40, "every panel has some"
 
 
 def type_in(kind: str, widget: QWidget, film: Film, name: str) -> None:

@@ -7,23 +7,25 @@ from collections.abc import Callable
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtGui import QFocusEvent, QKeyEvent
 from qtpy.QtWidgets import (
-    QAbstractButton,
     QAbstractItemView,
     QAbstractSlider,
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QLabel,
     QLineEdit,
+    QPlainTextEdit,
     QScrollBar,
     QTabBar,
+    QTextEdit,
     QWidget,
 )
 
 _TURNED = (QComboBox, QAbstractSlider, QAbstractSpinBox, QTabBar)
 """What Qt changes by the wheel, be it only passed over."""
 
-_LENT = (QComboBox, QAbstractSlider, QAbstractItemView, QAbstractButton, QTabBar)
-"""What has the keyboard for as long as it is used, and no longer."""
+_TEXTS = (QLabel, QTextEdit, QPlainTextEdit)
+"""What may be picked from, to be copied; all else lends the keyboard for a moment."""
 
 _FILM_KEYS = frozenset(
     [
@@ -72,7 +74,7 @@ class QuietControls(QObject):
                 return self._pass_on(watched, event)
             case QEvent.Type.KeyPress | QEvent.Type.KeyRelease:
                 return self._to_film(watched, event)
-            case QEvent.Type.MouseButtonRelease if _is_lent(watched):
+            case QEvent.Type.MouseButtonRelease:
                 QTimer.singleShot(0, self._give_back)
             case QEvent.Type.FocusIn if _was_popup(event):
                 QTimer.singleShot(0, self._give_back)
@@ -102,7 +104,7 @@ class QuietControls(QObject):
             return False
         plain = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
         ours = event.key() in _FILM_KEYS and event.modifiers() in plain
-        if not ours or not isinstance(widget, _LENT) or _is_typed_in(widget):
+        if not ours or _is_typed_in(widget):
             return False
         QApplication.sendEvent(film, event)
         return True
@@ -112,13 +114,8 @@ class QuietControls(QObject):
         film, focus = self._film(), QApplication.focusWidget()
         if film is None or QApplication.activePopupWidget() is not None:
             return
-        if focus is None or (isinstance(focus, _LENT) and not _is_typed_in(focus)):
+        if focus is None or not (_is_typed_in(focus) or isinstance(focus, _TEXTS)):
             film.setFocus(Qt.FocusReason.OtherFocusReason)
-
-
-def _is_lent(widget: QWidget) -> bool:
-    """Whether a widget, or the list that it is the inside of, is used for a moment."""
-    return isinstance(widget, _LENT) or isinstance(widget.parent(), QAbstractItemView)
 
 
 def _is_typed_in(widget: QWidget) -> bool:
@@ -126,7 +123,9 @@ def _is_typed_in(widget: QWidget) -> bool:
         return widget.isEditable()
     if isinstance(widget, QAbstractItemView):
         return widget.state() == QAbstractItemView.State.EditingState
-    return isinstance(widget, QLineEdit)
+    if isinstance(widget, (QTextEdit, QPlainTextEdit, QLineEdit)):
+        return not widget.isReadOnly()
+    return isinstance(widget, QAbstractSpinBox)
 
 
 def _was_popup(event: QEvent) -> bool:
