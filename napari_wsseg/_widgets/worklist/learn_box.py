@@ -27,7 +27,7 @@ class LearnBox(QWidget):
         self.box = QCheckBox("Learn as I read")
         # Below the box and not beside it, where a reason would be cut.
         self.line = WrappedLabel()
-        self.line.setStyleSheet("color: palette(mid); font-size: 11px;")
+        self.line.setStyleSheet("font-size: 11px;")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)

@@ -83,7 +83,7 @@ class Worklist(QWidget):
         self.bar.setFixedHeight(6)
         self.progress = QLabel()
         self.pace = QLabel()
-        self.pace.setStyleSheet("color: palette(mid); font-size: 11px;")
+        self.pace.setStyleSheet("font-size: 11px;")
         self.pace.setToolTip(
             "Active seconds: the window in focus and hand or eye at work. A pause of\n"
             "more than 20 s is left out. As offered: masks that are the draft itself."
