@@ -282,7 +282,9 @@ class Session(State):
             return
         experts, after = self.experts, np.asarray(after, bool)
         if why := experts.unclear.get(finding):
-            self.message.emit(f"{finding} cannot be drawn on: {why}")
+            self.message.emit(
+                f"{self.looking.title(finding)} cannot be drawn on: {why}"
+            )
             return
         changed: list[bool] = []
         if self.tried(
@@ -377,8 +379,8 @@ class Session(State):
         self.case_changed.emit()
         for finding, why in self.experts.unclear.items():
             self.message.emit(
-                f"{finding} is shown as it was last readable and cannot be drawn on "
-                f"until that is settled: {why}"
+                f"{self.looking.title(finding)} is shown as it was last readable and "
+                f"cannot be drawn on until that is settled: {why}"
             )
 
     def _on_decided(self, decision: Decision | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from napari_wsseg.schema import ACCEPTING, Verdict
@@ -175,11 +175,12 @@ class DecisionCommands:
         if verdict not in ACCEPTING:
             return ""
         if finding is None:
-            return still_open(opened, drawn)
+            return still_open(opened, drawn, self.state.looking.title)
         staged = self.state.looking.view in opened.maps and verdict == "accept"
         if finding in drawn or staged:
             return ""
-        return f"{finding} has no mask yet: draw it, or turn to a stage that shows it"
+        title = self.state.looking.title(finding)
+        return f"{title} has no mask yet: draw it, or turn to a stage that shows it"
 
     def _enter(self, asked: Asked) -> None:
         state, final = self.state, tuple[str, ...]()
@@ -201,13 +202,16 @@ class DecisionCommands:
         state.decided.emit(deciding.last.decision if deciding.last else None)
 
 
-def still_open(opened: OpenedCase, drawn: Collection[str]) -> str:
+def still_open(
+    opened: OpenedCase, drawn: Collection[str], title: Callable[[str], str]
+) -> str:
     """Return why a disagreement is not ended yet; empty when it is."""
     names = adjudication.undecided(opened, drawn)
     if not names:
         return ""
     first, second = list(opened.others)[:2]
+    differing = ", ".join(map(title, names))
     return (
-        f"{first} and {second} differ on {', '.join(names)}: take one of the two "
-        "(Alt A, Alt B) or draw the final mask"
+        f"{first} and {second} differ on {differing}: take one of the "
+        "two (Alt A, Alt B) or draw the final mask"
     )

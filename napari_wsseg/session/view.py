@@ -83,6 +83,10 @@ class Looking:
         """Names of the findings, in the project's order."""
         return tuple(finding.name for finding in self.findings)
 
+    def title(self, name: str) -> str:
+        """Return what a finding is called on screen."""
+        return next((one.title for one in self.findings if one.name == name), name)
+
     @property
     def finding(self) -> Finding | None:
         """The finding that is looked at and painted."""

@@ -259,7 +259,8 @@ class CandidateStrip(QFrame):
     ) -> None:
         self.found = found
         if not found:
-            self.session.message.emit(f"No stage offers anything for {self._finding}")
+            title = self.session.looking.title(self._finding)
+            self.session.message.emit(f"No stage offers anything for {title}")
             return
         for number, tile in enumerate(self.tiles):
             tile.setVisible(number < len(found))

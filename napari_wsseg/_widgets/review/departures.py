@@ -83,7 +83,7 @@ def _other_map(session: Session) -> bool:
 
 def _text(session: Session, each: Departure) -> str:
     looking = session.looking
-    title = {f.name: f.title for f in looking.findings}.get(each.finding, each.finding)
+    title = looking.title(each.finding)
     stage = STAGE_NAMES.get(each.stage, each.stage)
     match each.what:
         case "threshold":

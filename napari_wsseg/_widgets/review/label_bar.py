@@ -79,7 +79,7 @@ class LabelBar(QFrame):
         elif version is None or version.case != case_id:
             self._forget()
         else:
-            finding = _title(self.session, version.finding)
+            finding = self.session.looking.title(version.finding)
             self.text.setText(f"{finding}: {LABEL_NAMES[version.value]}")
             self.set.hide()
             self.leave.hide()
@@ -112,18 +112,12 @@ def _question(session: Session, one: Contradiction) -> str:
     case = session.list.cases.get(one.case)
     here = session.case is not None and session.case.id == one.case
     film = "this film" if here or case is None else case.name
-    finding = _title(session, one.finding)
+    finding = session.looking.title(one.finding)
     if one.wanted:
         return f"You drew {finding} on {film}, labelled absent. Set it to present?"
     return (
         f"Nothing is left of {finding} on {film}, labelled present. Set it to absent?"
     )
-
-
-def _title(session: Session, name: str) -> str:
-    """Return what a finding is called on screen."""
-    titles = {one.name: one.title for one in session.looking.findings}
-    return titles.get(name, name)
 
 
 def label_menu(bench: Workbench, finding: str, parent: QWidget) -> QMenu:

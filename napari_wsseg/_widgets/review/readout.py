@@ -102,5 +102,7 @@ class Readout(QLabel):
                 if there
             ]
             if by:
-                found.append(f"{number} {name} ({', '.join(by)})")
+                found.append(
+                    f"{number} {self.session.looking.title(name)} ({', '.join(by)})"
+                )
         return ", ".join(found) or "no finding here"

@@ -72,11 +72,11 @@ class AgreementWindow(QDialog):
         self._fill(report)
 
     def _fill(self, report: dict[str, Any]) -> None:
-        titles = {one.name: one.title for one in self.bench.session.looking.findings}
+        title = self.bench.session.looking.title
         rows = [
             (
                 " – ".join(pair["readers"]),
-                titles.get(finding, finding),
+                title(finding),
                 *_metric_cells(row),
             )
             for pair in report["pairs"]
@@ -91,7 +91,7 @@ class AgreementWindow(QDialog):
             [
                 (
                     one["film"],
-                    titles.get(one["finding"], one["finding"]),
+                    title(one["finding"]),
                     " – ".join(one["readers"]),
                     f"{one['dice']:.2f}",
                 )

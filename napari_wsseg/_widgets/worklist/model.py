@@ -197,9 +197,9 @@ class WorklistModel(QAbstractTableModel):
             kept = case.name[len(begin) : len(case.name) - len(end)]
             return f"{'…' if begin else ''}{kept}{'…' if end else ''}"
         if column == 2:
-            titles = {f.name: f.title for f in self.session.looking.findings}
+            title = self.session.looking.title
             present = (f for f, label in case.labels.items() if label == 1)
-            return ", ".join(titles.get(f, f) for f in present) or "—"
+            return ", ".join(map(title, present)) or "—"
         if column == 3:
             return self._uncertain(case.id)
         if column == 4:
@@ -220,17 +220,18 @@ class WorklistModel(QAbstractTableModel):
         problem = self.session.list.unreadable.get(case.id)
         if problem:
             return f"{problem}\nClick to try again."
-        drawn = ", ".join(self.session.list.annotated.get(case.id, ())) or "none yet"
-        lines = [case.path, f"Expert masks: {drawn}"]
+        title = self.session.looking.title
+        drawn = map(title, self.session.list.annotated.get(case.id, ()))
+        lines = [case.path, f"Expert masks: {', '.join(drawn) or 'none yet'}"]
         if case.id in self.session.list.pairs:
             lines.append("Read by " + " and ".join(self.session.list.pairs[case.id]))
         apart = self.disagreeing.get(case.id)
         if apart is not None:
             lines.append(f"Lowest Dice between readers: {1 - apart:.2f}")
         if (known := self.least_sure.get(case.id)) is not None:
-            titles = {f.name: f.title for f in self.session.looking.findings}
-            title, probability = titles.get(known[0], known[0]), known[1]
-            lines.append(f"Probability of {title}, by the network: {probability:.2f}")
+            lines.append(
+                f"Probability of {title(known[0])}, by the network: {known[1]:.2f}"
+            )
         decision = self.session.list.decisions.get(case.id)
         if decision and decision.comment:
             lines.append(f"“{decision.comment}”")

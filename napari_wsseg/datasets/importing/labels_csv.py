@@ -91,8 +91,10 @@ def read(path: Path) -> LabelTable:
         mistakes += _mistakes(line, named, name, key, findings, rows)
         rows.setdefault(name, _row(line, named, findings))
     if mistakes:
-        cells = [cells for _, cells in lines[1:]]
-        raise DataError(_report(path, mistakes) + _no_findings(header, findings, cells))
+        filled = [row for _, row in lines[1:]]
+        raise DataError(
+            _report(path, mistakes) + _no_findings(header, findings, filled)
+        )
     if not rows:
         raise DataError(f"{path}: has no rows below its header")
     return LabelTable(findings, rows, key)

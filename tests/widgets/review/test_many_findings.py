@@ -11,7 +11,7 @@ import pytest
 from qtpy.QtCore import QPoint, QSize, Qt
 from qtpy.QtGui import QIcon
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QAbstractButton, QLabel, QWidget
 
 from helpers import noise_project
 from helpers.noise_project import SHAPE
@@ -24,6 +24,7 @@ from napari_wsseg._widgets.canvas.tool_bar import ToolBar
 from napari_wsseg._widgets.parts import screen
 from napari_wsseg._widgets.review.findings_table import FindingsTable
 from napari_wsseg._widgets.review.panel import Review
+from napari_wsseg._widgets.review.readout import Readout
 from napari_wsseg._widgets.worklist.film_table import shared
 from napari_wsseg._widgets.worklist.panel import Worklist
 from napari_wsseg.io.project import Project
@@ -95,6 +96,32 @@ def test_on_a_low_screen_names_are_whole_and_the_stages_in_sight(
 
     for name in ("ground_glass_opacities", "central_venous_catheter"):
         qtbot.waitUntil(lambda one=name: is_whole(one), timeout=5000)
+
+
+@pytest.mark.gui
+def test_findings_are_called_by_their_titles_wherever_words_are(
+    many: Workbench, qtbot: Any
+) -> None:
+    session, said = many.session, list[str]()
+    session.message.connect(said.append)
+    readout = part(many, Readout)
+    assert "1 ground glass opacities (expert)" in readout.describe(12, 12)
+    session.looking.set_finding("chest_tube")
+    QTest.keyClick(many.canvas(), "c", Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: bool(said), timeout=5000)
+    assert said[-1] == "No stage offers anything for chest tube"
+    session.step(1)
+    qtbot.waitUntil(lambda: session.case is not session.list.cases, timeout=5000)
+    worklist = part(many, Worklist)
+    tip = worklist.model.data(worklist.model.index(0, 2), Qt.ItemDataRole.ToolTipRole)
+    shown = [readout.describe(12, 12), tip.splitlines()[1], *said]
+    for panel in (worklist, part(many, Review)):
+        for widget in panel.findChildren(QWidget):
+            if widget.isVisible() and isinstance(widget, (QLabel, QAbstractButton)):
+                shown += [widget.text(), widget.toolTip()]
+    for name in NAMES:
+        raw = [text for text in shown if "_" in name and name in text]
+        assert not raw, name
 
 
 @pytest.mark.gui
