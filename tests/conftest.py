@@ -69,18 +69,33 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 _windows_seen: list[str] = []
+WINDOWS_BETWEEN = 8
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    """Keep what the first window made for all that follow out of it, too."""
-    try:
-        return (yield)
-    finally:
-        if not _windows_seen and item.get_closest_marker("gui"):
-            _windows_seen.append(item.nodeid)
-            gc.collect()
-            gc.freeze()
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Free what windows left behind, and keep what stays out of later searches.
+
+    Before a test and not after one, whose windows pytest holds a moment longer.
+    """
+    if item.get_closest_marker("gui"):
+        if len(_windows_seen) % WINDOWS_BETWEEN == 1:
+            free_windows()
+        _windows_seen.append(item.nodeid)
+
+
+def free_windows() -> None:
+    """Search for garbage once the threads that windows started are done.
+
+    What a thread signals with must not be freed before it has.
+    """
+    from qtpy.QtCore import QCoreApplication, QThreadPool
+
+    threads = QThreadPool.globalInstance()
+    if threads is not None and threads.waitForDone(5000):
+        QCoreApplication.processEvents()
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
