@@ -107,23 +107,13 @@ def open_window(
     viewer.canvas.background_color_override = "black"
     bench = workbench_of(viewer, reader)
     bench.session.read_as(bench.session.reader, mode, stages=stages, arm=arm)
-    makers = panels()
-    left = _dock(viewer, makers.pop("Worklist")(viewer), "Worklist", "left")
-    right = _dock(viewer, makers.pop("Review")(viewer), "Review", "right")
-    tools = _tool_bar(viewer, left, right)
-    docks = [left, right, *([tools] if tools else [])]
-    for name, make in makers.items():
-        docks.append(_dock(viewer, make(viewer), name, "right", tabify_with=right))
-    for dock in docks:
-        QuietControls(dock, bench.canvas)
-        PutAway(dock, bench.session.message.emit)
-        if dock is not tools:
-            viewer.window.window_menu.addAction(dock.toggleViewAction())
-    right.raise_()
-    window = right.window()
-    if isinstance(window, QMainWindow):
-        bench.watch(window)
-        _tidy(window, left, right)
+    with napari_internals.settings_saved_once():
+        docks = _docks(viewer, bench)
+        left, right = docks[:2]
+        window = right.window()
+        if isinstance(window, QMainWindow):
+            bench.watch(window)
+            _tidy(window, left, right)
     if demo and project_folder is None:
         from napari_wsseg._widgets.opening.start import sample_project
 
@@ -244,6 +234,24 @@ def _tool_bar(
     if isinstance(window, QMainWindow):
         window.splitDockWidget(left, dock, Qt.Orientation.Horizontal)
     return dock
+
+
+def _docks(viewer: napari.Viewer, bench: Workbench) -> list[QDockWidget]:
+    """Dock every panel, worklist and Review first."""
+    makers = panels()
+    left = _dock(viewer, makers.pop("Worklist")(viewer), "Worklist", "left")
+    right = _dock(viewer, makers.pop("Review")(viewer), "Review", "right")
+    tools = _tool_bar(viewer, left, right)
+    docks = [left, right, *([tools] if tools else [])]
+    for name, make in makers.items():
+        docks.append(_dock(viewer, make(viewer), name, "right", tabify_with=right))
+    for dock in docks:
+        QuietControls(dock, bench.canvas)
+        PutAway(dock, bench.session.message.emit)
+        if dock is not tools:
+            viewer.window.window_menu.addAction(dock.toggleViewAction())
+    right.raise_()
+    return docks
 
 
 def _dock(

@@ -109,6 +109,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from napari.settings import get_settings
 from npe2 import PluginManifest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
@@ -198,6 +199,7 @@ def test_every_private_part_of_napari_is_where_it_was(bench: Workbench) -> None:
         "visual": visual,
         "node": napari_internals.node_of(visual),
         "dock": bench.main_window.findChild(QDockWidget),
+        "settings": get_settings(),
         "layer": layer,
         "labels": layer,
     }

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels, Layer
+from napari.settings import get_settings
 from napari.viewer import Viewer
 from numpy.typing import NDArray
 from qtpy.compat import isalive
@@ -30,6 +31,8 @@ from napari_wsseg.ops import masks
 PRIVATE = {
     "window._qt_viewer": "the way to the canvas",
     "viewer._on_layers_change": "sliders need to hear of the last layer alone",
+    "settings._save_on_change": "settings are written once a window, not once a panel",
+    "settings._maybe_save": "and then they are",
     "dock._close_btn": "a panel is put away and can be brought back, never destroyed",
     "qt._key_map_handler": "the way to the keys that are held",
     "keys._key_release_generators": "what a key began ends though its release is lost",
@@ -67,6 +70,23 @@ def keep_dock(dock: QDockWidget) -> None:
     if hasattr(dock, "_close_btn") and title_anew is not None:
         dock._close_btn = False
         title_anew()
+
+
+@contextmanager
+def settings_saved_once() -> Iterator[None]:
+    """Write napari's settings at the end, not with every panel that is docked."""
+    settings = get_settings()
+    usual = getattr(settings, "_save_on_change", None)
+    save = getattr(settings, "_maybe_save", None)
+    if usual is None or save is None:
+        yield
+        return
+    settings._save_on_change = False
+    try:
+        yield
+    finally:
+        settings._save_on_change = usual
+        save()
 
 
 def canvas_of(viewer: Viewer) -> Any:
