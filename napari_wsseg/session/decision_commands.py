@@ -175,7 +175,7 @@ class DecisionCommands:
         if verdict not in ACCEPTING:
             return ""
         if finding is None:
-            return still_open(opened, drawn, self.state.looking.title)
+            return _still_open(opened, drawn, self.state.looking.title)
         staged = self.state.looking.view in opened.maps and verdict == "accept"
         if finding in drawn or staged:
             return ""
@@ -202,7 +202,7 @@ class DecisionCommands:
         state.decided.emit(deciding.last.decision if deciding.last else None)
 
 
-def still_open(
+def _still_open(
     opened: OpenedCase, drawn: Collection[str], title: Callable[[str], str]
 ) -> str:
     """Return why a disagreement is not ended yet; empty when it is."""
