@@ -338,6 +338,7 @@ class Workbench(QObject):
         self.grow.put_down()
         self.lasso.put_down()
         turn(self.viewer, how)
+        self.layers.outlines.draw()
 
     def next_tone(self) -> None:
         """Read the film in the next preset of the grey window."""

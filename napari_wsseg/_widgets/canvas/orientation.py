@@ -6,13 +6,17 @@ where the film was drawn on.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeVar
 
+import numpy as np
 from napari.viewer import Viewer
+from numpy.typing import NDArray
 
 from napari_wsseg._widgets.canvas.fit import MARGIN
 
 Turn = Literal["turn", "mirror", "upright"]
+T = TypeVar("T", bound=np.generic)
 
 _OTHER = {"up": "down", "down": "up", "left": "right", "right": "left"}
 
@@ -39,6 +43,25 @@ def is_upright(viewer: Viewer) -> bool:
     """Whether films are shown as they are stored."""
     order = tuple(viewer.dims.order[-2:])
     return order == (0, 1) and viewer.camera.orientation2d == ("down", "right")
+
+
+def seen_by(viewer: Viewer) -> Callable[[NDArray[T]], NDArray[T]]:
+    """Return what turns a film's (h, w) pixels to how the view shows them now.
+
+    It returns numpy views: what is written there is written into the film's pixels.
+    """
+    swapped = tuple(viewer.dims.order[-2:]) == (1, 0)
+    down, right = (1 if way in ("down", "right") else -1 for way in _ways(viewer))
+
+    def seen(pixels: NDArray[T]) -> NDArray[T]:
+        return (pixels.T if swapped else pixels)[::down, ::right]
+
+    return seen
+
+
+def _ways(viewer: Viewer) -> tuple[str, str]:
+    down, right = viewer.camera.orientation2d
+    return str(down), str(right)
 
 
 def _show(viewer: Viewer, order: tuple[int, ...], down: str, right: str) -> None:

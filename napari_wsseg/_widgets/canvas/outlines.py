@@ -12,6 +12,7 @@ from napari.viewer import Viewer
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
+from napari_wsseg._widgets.canvas import orientation
 from napari_wsseg._widgets.canvas import thumbnails as _thumbnails
 from napari_wsseg._widgets.canvas.layer_updates import at_once, new_labels, place, show
 from napari_wsseg._widgets.parts.worker_thread import Latest
@@ -102,6 +103,8 @@ class Outlines:
         finest = (_FINER * opened.case.shape[0], _FINER * opened.case.shape[1])
         shape = _thumbnails.small_shape(finest, SIDE)
         key = opened.case.id, stage
+        # Numbers are read as they stand on the screen, however the film is turned.
+        seen = orientation.seen_by(self.viewer)
 
         def work() -> tuple[NDArray[np.uint8], list[NDArray[np.bool_]]]:
             rims: list[NDArray[np.bool_]] = []
@@ -124,7 +127,7 @@ class Outlines:
                     mask if mask.any() or not rims else rims[index]
                     for index, mask in enumerate(drawn)
                 ]
-                _thumbnails.number(labels, where)
+                _thumbnails.number(seen(labels), [seen(mask) for mask in where])
             return labels, rims
 
         self._latest.submit(work, lambda drawn: self._drawn(key, *drawn), self._failed)

@@ -12,6 +12,7 @@ from qtpy.QtCore import QPoint, QSize, Qt
 from qtpy.QtGui import QIcon
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QLabel, QWidget
+from scipy import ndimage
 
 from helpers import noise_project
 from helpers.noise_project import SHAPE
@@ -267,6 +268,34 @@ def test_what_is_drawn_on_a_turned_film_lies_where_it_was_drawn(
     assert abs(drawn @ along[::-1]) < abs(drawn @ along)
     bench.turn_view("upright")
     assert orientation.is_upright(bench.viewer)
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize("turns", [["turn"], ["mirror"], ["turn", "mirror"]])
+def test_numbers_can_be_read_however_the_film_is_turned(
+    bench: Workbench, turns: list[orientation.Turn], qtbot: Any
+) -> None:
+    bench.session.looking.set_view("expert")
+    bench.autosave.apply("effusion", noise_project.blob().astype(bool), "brush")
+    layer = bench.layers.outlines.layer
+
+    def signs() -> list[tuple[tuple[int, int], bytes]]:
+        """Return grounds with what is written on them, as they stand on the screen."""
+        seen = orientation.seen_by(bench.viewer)(layer.data)
+        ground = ndimage.binary_closing(seen == _thumbnails.GROUND, iterations=3)
+        boxes = ndimage.find_objects(ndimage.label(ground)[0])
+        found = [seen[box] == _thumbnails.GROUND for box in boxes]
+        return sorted((sign.shape, sign.tobytes()) for sign in found)
+
+    def written() -> list[tuple[tuple[int, int], bytes]]:
+        bench.drawing.drain()
+        return signs()
+
+    qtbot.waitUntil(lambda: bool(written()), timeout=5000)
+    upright = written()
+    for how in turns:
+        bench.turn_view(how)
+    assert written() == upright
 
 
 @pytest.mark.gui
