@@ -28,7 +28,10 @@ def details(project: Path, info: RunInfo) -> list[Row]:
     if info.message:
         rows.append(("Message", info.message))
     chosen = RunFolder(project / "runs" / info.id).choices()
-    rows += [(f"{name}: weak masks", why) for name, why in chosen.items()]
+    rows += [
+        (f"{name.replace('_', ' ')}: weak masks", why)
+        for name, why in chosen.items()
+    ]
     rows += [
         (_formatting.metric_name(name), f"{_value(value)}{bounds}")
         for name, value in metrics_alone(info.metrics).items()
@@ -98,11 +101,12 @@ def _classifier(split: str, found: Mapping[str, Any]) -> dict[str, str]:
     """Return AUROC and F1 against image-level labels, by finding, with their films."""
     rows = {}
     for finding, row in (found.get("per_finding") or {}).items():
+        title = finding.replace("_", " ")
         films = f" on {counted(row['n'], 'film')}" if row.get("n") else ""
         for name in ("auroc", "f1"):
             if row.get(name) is not None:
                 bounds = (row.get("interval") or {}).get(name)
-                text = f"{split} {_formatting.metric_name(name)} · {finding}"
+                text = f"{split} {_formatting.metric_name(name)} · {title}"
                 rows[text] = _with_interval(row[name], bounds) + films
     return rows
 
