@@ -29,9 +29,16 @@ class Clock:
 
 
 def make_project(
-    folder: Path, *, cases: int = 4, shape: tuple[int, int] = SHAPE
+    folder: Path,
+    *,
+    cases: int = 4,
+    shape: tuple[int, int] = SHAPE,
+    spacing_mm: tuple[float, float] | None = None,
 ) -> Path:
-    """Make a project of noise films, named film0, film1 …, without any stage."""
+    """Make a project of noise films, named film0, film1 …, without any stage.
+
+    Pixels of the films after the first one have a size, if it is given.
+    """
     films = folder / "films"
     films.mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -47,7 +54,7 @@ def make_project(
                     id=film.uid[:16],
                     path=path.name,
                     shape=shape,
-                    spacing_mm=None,
+                    spacing_mm=spacing_mm if number else None,
                     split="train",
                     labels={"effusion": number % 2, "nodule": None},
                 )

@@ -88,6 +88,7 @@ class CaseLayers:
         for signal, slot in self._links:
             signal.connect(slot)  # type: ignore[attr-defined]
         self._leave_order = after_ordering(viewer, self._stack)
+        viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.layers.events.reordered.connect(self._on_reordered)
         viewer.layers.selection.events.active.connect(self._on_active)
@@ -132,6 +133,7 @@ class CaseLayers:
         for signal, slot in self._links:
             signal.disconnect(slot, missing_ok=True)  # type: ignore[attr-defined]
         self._leave_order()
+        self.viewer.layers.events.inserted.disconnect(self._on_inserted)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self.viewer.layers.events.reordered.disconnect(self._on_reordered)
         self.viewer.layers.selection.events.active.disconnect(self._on_active)
@@ -293,6 +295,7 @@ class CaseLayers:
         unit = "pixel" if opened.case.spacing_mm is None else "mm"
         # Guests take the unit along: napari allows one for all.
         everyone = [*self.all, *self.guests]
+        self._share_unit(unit)
         with self.quietly(), at_once(self.viewer, everyone, thumbnails=False):
             for layer in everyone:
                 if {str(u) for u in layer.units} != {UNIT_NAMES[unit]}:
@@ -314,10 +317,30 @@ class CaseLayers:
         if (opened.case.shape, tuple(spacing)) != before:
             self.fit()
 
+    def _share_unit(self, unit: str) -> None:
+        """Give layers of the reader's own the film's unit; what they cover stays.
+
+        Two units in one list, and napari warns and draws the scale bar without any.
+        """
+        ours = {id(layer) for layer in (*self.all, *self.guests)}
+        for layer in self.viewer.layers:
+            units = {str(one) for one in layer.units}
+            plain = units <= set(UNIT_NAMES.values())
+            if id(layer) not in ours and plain and units != {UNIT_NAMES[unit]}:
+                layer.units = (unit,) * layer.ndim
+
+    def _on_inserted(self) -> None:
+        case = self.session.case
+        if case is not None and self.film is not None and not self.quiet:
+            self._share_unit("pixel" if case.spacing_mm is None else "mm")
+
     def fit(self) -> None:
         """Fit the film to the canvas."""
-        if not self._closed and self.session.case is not None:
-            self.viewer.reset_view(layers=[self.film], margin=MARGIN)
+        film = self.film
+        if not self._closed and self.session.case is not None and film is not None:
+            # With a volume of the reader's own there, napari fits all layers or none.
+            layers = [film] if self.viewer.dims.ndim == film.ndim else None
+            self.viewer.reset_view(layers=layers, margin=MARGIN)
             self.fitted.emit()
 
     def draw_thumbnails(self) -> None:

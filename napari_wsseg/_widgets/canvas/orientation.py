@@ -24,25 +24,23 @@ _OTHER = {"up": "down", "down": "up", "left": "right", "right": "left"}
 def turn(viewer: Viewer, how: Turn) -> None:
     """Turn the view a quarter to the right, mirror it left to right, or undo both."""
     down, right = viewer.camera.orientation2d
-    swapped = tuple(viewer.dims.order[-2:]) == (1, 0)
     if how == "upright":
-        if not swapped and (down, right) == ("down", "right"):
+        if is_upright(viewer):
             return
-        _show(viewer, (0, 1), "down", "right")
+        _show(viewer, "down", "right", swap=_is_swapped(viewer))
     elif how == "mirror":
-        _show(viewer, viewer.dims.order[-2:], down, _OTHER[right])
+        _show(viewer, down, _OTHER[right])
     else:
         # What ran down the screen runs to the left then, what ran right runs down.
         across = {"down": "left", "up": "right"}[down]
         along = {"right": "down", "left": "up"}[right]
-        _show(viewer, viewer.dims.order[-2:][::-1], along, across)
+        _show(viewer, along, across, swap=True)
     viewer.reset_view(margin=MARGIN)
 
 
 def is_upright(viewer: Viewer) -> bool:
     """Whether films are shown as they are stored."""
-    order = tuple(viewer.dims.order[-2:])
-    return order == (0, 1) and viewer.camera.orientation2d == ("down", "right")
+    return not _is_swapped(viewer) and viewer.camera.orientation2d == ("down", "right")
 
 
 def seen_by(viewer: Viewer) -> Callable[[NDArray[T]], NDArray[T]]:
@@ -50,7 +48,7 @@ def seen_by(viewer: Viewer) -> Callable[[NDArray[T]], NDArray[T]]:
 
     It returns numpy views: what is written there is written into the film's pixels.
     """
-    swapped = tuple(viewer.dims.order[-2:]) == (1, 0)
+    swapped = _is_swapped(viewer)
     down, right = (1 if way in ("down", "right") else -1 for way in _ways(viewer))
 
     def seen(pixels: NDArray[T]) -> NDArray[T]:
@@ -64,6 +62,14 @@ def _ways(viewer: Viewer) -> tuple[str, str]:
     return str(down), str(right)
 
 
-def _show(viewer: Viewer, order: tuple[int, ...], down: str, right: str) -> None:
-    viewer.dims.order = tuple(order)
+def _is_swapped(viewer: Viewer) -> bool:
+    """Whether columns run down the screen; axes before the last two are a volume's."""
+    down, across = viewer.dims.order[-2:]
+    return bool(down > across)
+
+
+def _show(viewer: Viewer, down: str, right: str, *, swap: bool = False) -> None:
+    if swap:
+        *rest, one, other = viewer.dims.order
+        viewer.dims.order = (*rest, other, one)
     viewer.camera.orientation2d = (down, right)

@@ -71,9 +71,10 @@ class Banner(QWidget):
         case = self.session.list.cases.get(case_id)
         name = case.name if case else case_id
         self._timer.stop()
+        stays = "The film before stays open; the" if self.session.case else "The"
         self._say(
             f"<b>{name} cannot be shown.</b> {problem}<br>"
-            "The film before stays open; the worklist marks it unreadable.",
+            f"{stays} worklist marks it unreadable.",
             _NOTE,
         )
 

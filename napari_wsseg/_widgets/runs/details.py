@@ -29,8 +29,7 @@ def details(project: Path, info: RunInfo) -> list[Row]:
         rows.append(("Message", info.message))
     chosen = RunFolder(project / "runs" / info.id).choices()
     rows += [
-        (f"{name.replace('_', ' ')}: weak masks", why)
-        for name, why in chosen.items()
+        (f"{name.replace('_', ' ')}: weak masks", why) for name, why in chosen.items()
     ]
     rows += [
         (_formatting.metric_name(name), f"{_value(value)}{bounds}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,36 @@ def draw_large_and_small(bench: Workbench) -> None:
     bench.autosave.apply(large, noise_project.blob(size=30).astype(bool), "brush")
     bench.session.looking.set_view("cam")
     bench.layers.show_view()
+
+
+def test_layers_of_ones_own_take_the_films_unit(
+    open_bench: Callable[..., Workbench], tmp_path: Path, qtbot: Any
+) -> None:
+    """Two units in one list, and napari warns and the scale bar has none."""
+    folder = noise_project.make_project(tmp_path / "sized", spacing_mm=(0.2, 0.2))
+    bench = open_bench(folder)
+    mine = bench.viewer.add_labels(np.zeros(noise_project.SHAPE, np.uint8), name="mine")
+    bench.viewer.add_points(np.array([[9.0, 9.0]]), name="marks")
+    for key in (window_input.KEYS["next"], window_input.KEYS["previous"]):
+        before = bench.session.case
+        QTest.keyClick(bench.canvas(), key)
+        qtbot.waitUntil(lambda old=before: bench.session.case is not old, timeout=5000)
+        bench.drawing.drain()
+        late = bench.viewer.add_labels(np.zeros(noise_project.SHAPE, np.uint8))
+        units = {str(unit) for layer in bench.viewer.layers for unit in layer.units}
+        sized = bench.session.case.spacing_mm is not None
+        assert units == {"millimeter" if sized else "pixel"}
+        assert bench.viewer.layers.extent.units is not None
+        bench.viewer.layers.remove(late)
+    assert tuple(mine.scale) == (1.0, 1.0), "where it lies is the reader's to say"
+    volume = bench.viewer.add_image(np.zeros((2, 8, 8)), units=("um", "um", "um"))
+    assert {str(unit) for unit in volume.units} == {"micrometer"}
+    for how in ("turn", "mirror", "upright"):
+        bench.turn_view(how)
+    before = bench.session.case
+    QTest.keyClick(bench.canvas(), window_input.KEYS["next"])
+    qtbot.waitUntil(lambda: bench.session.case is not before, timeout=5000)
+    bench.layers.fit()
 
 
 def move_film_to_the_top(bench: Workbench) -> None:
