@@ -163,6 +163,7 @@ class Workbench(QObject):
         self._clock.stop()
         self._ahead.stop()
         self.turn.end()
+        self.layers.go_with_window()
         try:
             self.session.close()
         except DataError as error:

@@ -126,6 +126,10 @@ class CaseLayers:
         finding = self.session.looking.finding
         return self.experts.get(finding.name) if finding else None
 
+    def go_with_window(self) -> None:
+        """Leave the layers to the viewer that closes: taking each away takes long."""
+        self.session.project_changed.disconnect(self._on_project, missing_ok=True)
+
     def close(self) -> None:
         """Let go of the session and the viewer."""
         self._closed = True
