@@ -172,11 +172,11 @@ def stage_pictures(session: Session, least: int = 12) -> Callable[[], Pictures]:
     return work
 
 
-def stage_dices(session: Session) -> Callable[[], dict[str, float]]:
+def stage_dices(session: Session) -> Callable[[], dict[str, float | None]]:
     """Return work that compares every stage's draft with the expert's mask.
 
     Of the current finding, in pixels of the film made smaller to `SIDE`; empty where no
-    expert has drawn it.
+    expert has drawn it, ``None`` for a stage that draws nothing where she drew nothing.
     """
     opened, experts, looking = session.opened, session.experts, session.looking
     finding = looking.finding
@@ -191,14 +191,15 @@ def stage_dices(session: Session) -> Callable[[], dict[str, float]]:
     )
     shape = _thumbnails.small_shape(opened.case.shape, SIDE)
 
-    def work() -> dict[str, float]:
+    def work() -> dict[str, float | None]:
         truth = np.asarray(_thumbnails.shrink(mask, shape), bool)
-        found = {}
+        found: dict[str, float | None] = {}
         for stage, maps in opened.maps.items():
             own = opened.stage_maps(stage, snap=snap) or maps
             labels = opened.case.labels
             draft = drafts.draft(own, stage, finding.name, shape, labels)
-            found[stage] = metrics.dice(draft, truth)
+            either = draft.any() or truth.any()
+            found[stage] = metrics.dice(draft, truth) if either else None
         return found
 
     return work

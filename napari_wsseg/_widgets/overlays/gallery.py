@@ -241,14 +241,16 @@ class Gallery(Cover):
         return work
 
     def _drawn(
-        self, pictures: dict[str, NDArray[np.uint8]], dices: Mapping[str, float]
+        self, pictures: dict[str, NDArray[np.uint8]], dices: Mapping[str, float | None]
     ) -> None:
         for view, tile in self.tiles.items():
             title = self.titles[view]
             title.setText(self._names[view])
             title.setToolTip(self._names[view])
             if view in dices:
-                title.setText(f"{self._names[view]} · Dice {dices[view]:.2f}")
+                dice = dices[view]
+                words = "both empty" if dice is None else f"Dice {dice:.2f}"
+                title.setText(f"{self._names[view]} · {words}")
                 title.setToolTip("White: the expert's outline of the finding in hand")
             picture = pictures.get(view)
             tile.picture = None if picture is None else pixmap(picture)

@@ -25,7 +25,7 @@ class Legend(QWidget):
 
     def __init__(self, bench: Workbench) -> None:
         super().__init__()
-        self.session = bench.session
+        self.bench, self.session = bench, bench.session
         self._stepped: tuple[tuple[object, ...], bool] = ((), False)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setToolTip(
@@ -58,6 +58,8 @@ class Legend(QWidget):
         stage, finding = looking.view, looking.finding
         if stage not in self.session.stages() or finding is None:
             return "", "", ""
+        if stage == "crf" and stage in self.bench.layers.covered:
+            return "", "", ""  # its seed is shown, of three values, not its heat
         if self.is_stepped():
             return _SEED
         cut = looking.drafts.threshold(stage, finding.name)

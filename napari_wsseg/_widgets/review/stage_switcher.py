@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt
@@ -59,7 +61,7 @@ _EXTRA = {
     ),
 }
 _LEGEND = (
-    "finding · "
+    "<span style='color:{colour}'>■</span> {finding} · "
     f"<span style='color:{IGNORED_COLOUR}'>■</span> ignored · "
     f"<span style='color:{BACKGROUND_COLOUR}'>■</span> background"
 )
@@ -150,7 +152,7 @@ class StagePanel(QWidget):
             "brightness of a map says nothing of it"
         )
         self._quality: tuple[tuple[object, ...], str] = ((), "")
-        self.legend = QLabel(_LEGEND)
+        self.legend = QLabel()
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.legend.setWordWrap(True)
         self._pictures = Latest(bench.drawing)
@@ -249,7 +251,7 @@ class StagePanel(QWidget):
 
     def _toggle_extra(self, on: bool) -> None:
         self.bench.extras.want(self.session.looking.view, on)
-        self.legend.setVisible(on and self.session.looking.view == "crf")
+        self._offer_extra()
         self.bench.focus_canvas()
 
     def _offer_extra(self) -> None:
@@ -257,7 +259,13 @@ class StagePanel(QWidget):
         view, extras = self.session.looking.view, self.bench.extras
         offered = extras.has(view) and self.session.looking.compared is None
         self.extra.setVisible(offered)
-        self.legend.setVisible(offered and view == "crf" and extras.wanted["crf"])
+        seed = offered and view == "crf" and extras.wanted["crf"]
+        self.legend.setVisible(seed)
+        self.scale.update()
+        finding = self.session.looking.finding
+        if seed and finding is not None:
+            colour, title = finding.colour, escape(finding.title)
+            self.legend.setText(_LEGEND.format(colour=colour, finding=title))
         if offered:
             label, tip = _EXTRA[view]
             blocked = self.extra.blockSignals(True)

@@ -45,6 +45,10 @@ def test_the_seed_shows_finding_ignored_and_background(bench: Workbench) -> None
     assert seed.visible
     assert not bench.layers.heats["crf"].visible, "three values instead of a shade"
     assert panel(bench).legend.isVisible()
+    assert panel(bench).scale.captions() == ("", "", ""), "no bar of a heat beside it"
+    colour, words = bench.session.looking.finding.colour, panel(bench).legend.text()
+    assert colour in words
+    assert "effusion" in words
     assert seed.data.shape[0] == SIDE
     assert seed.data.shape[1] < SIDE, "the letterbox's margins are not the film's"
     assert (seed.data[:8] == FINDING).all()

@@ -114,6 +114,9 @@ def test_side_by_side_tells_each_stage_s_dice_with_the_expert(tmp_path: Path) ->
     assert cover.stage_dices(session)() == {"cam": 1.0}
     plain = cover.stage_pictures(session)()["cam"]
     assert (plain == 255).all(-1).any(), "the expert's outline is white"
+    session.looking.drafts.set_threshold("cam", session.looking.finding.name, 1.0)
+    session.edit(session.looking.finding.name, np.zeros(SHAPE, bool))
+    assert cover.stage_dices(session)() == {"cam": None}, "both are empty: no figure"
     session.close()
 
 
