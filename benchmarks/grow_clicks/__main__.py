@@ -42,6 +42,7 @@ from benchmarks.grow_clicks.films import (
     covid,
     deepest,
     phantom,
+    phantom_tubes,
     wingspan,
 )
 from napari_wsseg.ops import metrics, scribble
@@ -388,6 +389,7 @@ def main() -> None:
         "covid tubes": lambda: covid(data, TUBES, films),
         "nodule (phantom)": lambda: phantom(("nodule",), films),
         "pneumothorax (ph.)": lambda: phantom(("pneumothorax",), films),
+        "tubes (ph.)": lambda: phantom_tubes(films),
     }
     for title, jobs in sets.items():
         if any(word in title for word in options.sets.split(";")):

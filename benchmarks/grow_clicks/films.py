@@ -157,6 +157,32 @@ def phantom(names: tuple[str, ...], films: int) -> Iterator[Job]:
                 yield Job(np.asarray(made.pixels, np.float32), np.asarray(truth, bool))
 
 
+THICKEST = 2.5
+"""Half the width, in pixels of 256, up to which a device counts as a line or tube."""
+
+
+def phantom_tubes(films: int) -> Iterator[Job]:
+    """Yield generated films with the longest line, tube or wire in them; synthetic.
+
+    Devices are no finding of phantoms, but their truth comes with the anatomy. Thicker
+    ones (pads, pacemakers) and short ones (sternal wires) are passed over.
+    """
+    count, seed = 0, 0
+    while count < films and seed < 50 * films:
+        made = generate(seed, size=SIDE, findings=())
+        seed += 1
+        parts, _ = ndimage.label(made.anatomy["devices"], np.ones((3, 3)))
+        sizes = np.bincount(parts.ravel())[1:]
+        if not sizes.size:
+            continue
+        truth = parts == 1 + int(sizes.argmax())
+        rows, columns = np.nonzero(truth)
+        long = max(np.ptp(rows), np.ptp(columns)) >= SIDE // 4
+        if long and ndimage.distance_transform_edt(truth).max() <= THICKEST:
+            count += 1
+            yield Job(np.asarray(made.pixels, np.float32), np.asarray(truth, bool))
+
+
 def _grey(path: Path) -> Film:
     with Image.open(path) as image:
         grey = image.convert("L")

@@ -79,6 +79,9 @@ class Plan:
         Films of the split at most; 0: all.
     settings
         Of ``wsseg train chexseg``, as ``key=value``.
+    at_once
+        Rank films once, by the maps that the project came with; else anew in every
+        round, by the maps of the round before.
     """
 
     project: Path
@@ -90,6 +93,12 @@ class Plan:
     tool: str
     order: str
     seed: int
+    at_once: bool = False
+
+    @property
+    def label(self) -> str:
+        """The order as rows name it, so that one table holds both ways of choosing."""
+        return f"{self.order} at once" if self.at_once else self.order
 
     def measured(self, folder: Path, arm: str, films: int, spent: float) -> Row:
         """Read the films of the split in an arm, with the runs that are in use."""
@@ -111,7 +120,7 @@ class Plan:
         seconds = [one.seconds for one in costs]
         first, median, third = np.percentile(seconds, [25, 50, 75])
         return Row(
-            *(self.order, self.seed, self.tool, arm, films, len(costs)),
+            *(self.label, self.seed, self.tool, arm, films, len(costs)),
             float(median),
             float(np.median([one.hands for one in costs])),
             *(float(first), float(third)),
@@ -122,17 +131,18 @@ class Plan:
             *(iou, spent),
         )
 
-    def read_train(self, folder: Path, wanted: int) -> float:
-        """Read the next films of train and accept them; return the model's seconds."""
-        spent = 0.0
-        with Project.open(folder, write=True) as project:
+    def ranked(self, folder: Path) -> list[str]:
+        """Return films of train that nobody has read, by the maps there are now."""
+        with Project.open(folder) as project:
             waiting = film_orders.unread(project)
-            ranked = film_orders.ranked(
+            return film_orders.ranked(
                 project, self.order, case_ids=waiting, seed=self.seed
             )
-            for case in (project.case(one) for one in ranked[:wanted]):
-                spent += self._read_case(project, case)
-        return spent
+
+    def read_train(self, folder: Path, films: Sequence[str]) -> float:
+        """Read films of train and accept them; return the model's seconds."""
+        with Project.open(folder, write=True) as project:
+            return sum(self._read_case(project, project.case(one)) for one in films)
 
     def _read_case(self, project: Project, case: Case) -> float:
         runs, spent = project.runs_in_use(), 0.0
@@ -187,20 +197,23 @@ def run(plan: Plan, rounds: Sequence[int], scratch: Path, table: Path) -> None:
     done = {
         (one.arm, one.films)
         for one in rows(table)
-        if (one.order, one.seed, one.tool) == (plan.order, plan.seed, plan.tool)
+        if (one.order, one.seed, one.tool) == (plan.label, plan.seed, plan.tool)
     }
     wanted = {("blank", 0), ("draft", 0), *(("loop", number) for number in rounds)}
     if wanted <= done:
         return
-    folder = scratch / f"{plan.order}-{plan.seed}-{plan.tool}"
+    folder = scratch / f"{plan.label}-{plan.seed}-{plan.tool}".replace(" ", "-")
     locks = shutil.ignore_patterns("*lock")
     shutil.copytree(plan.project, folder, ignore=locks, copy_function=_copied)
     for arm in ("blank", "draft"):
         if (arm, 0) not in done:
             _add(table, plan.measured(folder, arm, 0, 0.0))
-    read, spent = 0, 0.0
+    read, spent, ranked = 0, 0.0, list[str]()
     for number in rounds:
-        spent += plan.read_train(folder, number - read)
+        if not (plan.at_once and read):
+            ranked = plan.ranked(folder)
+        spent += plan.read_train(folder, ranked[: number - read])
+        ranked = ranked[number - read :]
         read = number
         plan.train(folder)
         if ("loop", number) not in done:
