@@ -20,8 +20,9 @@ learns from what was accepted; then the films of `--split` are read in the arm
 ``loop``. Masks that readers made of films of train beforehand would be learnt, too:
 begin with a project that has none. Films are ranked anew in every round, by the maps
 learnt in the round before; with `--at-once` all are chosen in the beginning, and the
-order is called so in the table. Rows are added to `--table`, and what stands there
-is not made again, so that a long table can be made in pieces.
+order is called so in the table. With ``--teach learn`` the segmenter in use goes
+on learning instead (``wsseg learn --once``). Rows are added to `--table`, and what
+stands there is not made again, so that a long table can be made in pieces.
 
 The seconds are a model, of constants below. Every line of the output says so.
 """
@@ -121,6 +122,12 @@ def main() -> None:
     parser.add_argument(
         "--at-once", action="store_true", help="choose the films of all rounds first"
     )
+    parser.add_argument(
+        "--teach",
+        choices=("chexseg", "learn"),
+        default="chexseg",
+        help="what learns from films read: a training anew, or wsseg learn --once",
+    )
     parser.add_argument("--seeds", default="0", help="of orders and trainings")
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="key=value"
@@ -153,6 +160,7 @@ def main() -> None:
                         order=order,
                         seed=int(seed),
                         at_once=options.at_once,
+                        teach=options.teach,
                     )
                     run(plan, rounds, Path(scratch), table)
         found = rows(table)

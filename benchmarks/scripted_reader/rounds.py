@@ -78,10 +78,13 @@ class Plan:
     most
         Films of the split at most; 0: all.
     settings
-        Of ``wsseg train chexseg``, as ``key=value``.
+        Of the training, as ``key=value``.
     at_once
         Rank films once, by the maps that the project came with; else anew in every
         round, by the maps of the round before.
+    teach
+        What learns from the films read: ``"chexseg"``, a training from the start, or
+        ``"learn"``, ``wsseg learn --once``, which goes on from the segmenter in use.
     """
 
     project: Path
@@ -94,11 +97,13 @@ class Plan:
     order: str
     seed: int
     at_once: bool = False
+    teach: str = "chexseg"
 
     @property
     def label(self) -> str:
         """The order as rows name it, so that one table holds both ways of choosing."""
-        return f"{self.order} at once" if self.at_once else self.order
+        order = f"{self.order} at once" if self.at_once else self.order
+        return f"{order}, learn" if self.teach == "learn" else order
 
     def measured(self, folder: Path, arm: str, films: int, spent: float) -> Row:
         """Read the films of the split in an arm, with the runs that are in use."""
@@ -169,20 +174,14 @@ class Plan:
         return self.truth / finding if len(self.findings) > 1 else self.truth
 
     def train(self, folder: Path) -> None:
-        """Run ``wsseg train chexseg``, which also computes and uses the new maps.
+        """Train or go on learning, which also computes and uses the new maps.
 
         In this process, so that torch is loaded once for all rounds.
         """
         settings = [f"seed={self.seed}", *self.settings]
-        arguments = [
-            "train",
-            "chexseg",
-            "-p",
-            str(folder),
-            "--json",
-            "--set",
-            *settings,
-        ]
+        command = {"chexseg": ["train", "chexseg"], "learn": ["learn", "--once"]}
+        arguments = [*command[self.teach], "-p", str(folder), "--json"]
+        arguments += ["--set", *settings]
         with contextlib.redirect_stdout(io.StringIO()):
             code = cli.main(arguments)
         if code:
@@ -202,7 +201,7 @@ def run(plan: Plan, rounds: Sequence[int], scratch: Path, table: Path) -> None:
     wanted = {("blank", 0), ("draft", 0), *(("loop", number) for number in rounds)}
     if wanted <= done:
         return
-    folder = scratch / f"{plan.label}-{plan.seed}-{plan.tool}".replace(" ", "-")
+    folder = scratch / f"{plan.label}-{plan.seed}-{plan.tool}".replace(" ", "")
     locks = shutil.ignore_patterns("*lock")
     shutil.copytree(plan.project, folder, ignore=locks, copy_function=_copied)
     for arm in ("blank", "draft"):
