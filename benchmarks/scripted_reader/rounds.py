@@ -202,8 +202,7 @@ def run(plan: Plan, rounds: Sequence[int], scratch: Path, table: Path) -> None:
     if wanted <= done:
         return
     folder = scratch / f"{plan.label}-{plan.seed}-{plan.tool}".replace(" ", "")
-    locks = shutil.ignore_patterns("*lock")
-    shutil.copytree(plan.project, folder, ignore=locks, copy_function=_copied)
+    copy_project(plan.project, folder)
     for arm in ("blank", "draft"):
         if (arm, 0) not in done:
             _add(table, plan.measured(folder, arm, 0, 0.0))
@@ -218,6 +217,17 @@ def run(plan: Plan, rounds: Sequence[int], scratch: Path, table: Path) -> None:
         if ("loop", number) not in done:
             _add(table, plan.measured(folder, "loop", number, spent))
     shutil.rmtree(folder)
+
+
+def copy_project(source: Path, target: Path) -> None:
+    """Copy a project, which may know its films by where they lie beside it."""
+    with Project.open(source) as project:
+        films = project.images
+    locks = shutil.ignore_patterns("*lock")
+    shutil.copytree(source, target, ignore=locks, copy_function=_copied)
+    with contextlib.redirect_stderr(io.StringIO()):
+        if code := cli.main(["names", "--images", str(films), "-p", str(target)]):
+            sys.exit(f"wsseg names: exit code {code}")
 
 
 def _copied(source: str, target: str) -> None:
