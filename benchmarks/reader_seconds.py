@@ -8,10 +8,11 @@
 `MASKS` is a folder of ``<film>.png``, non-zero = finding; with several findings, by
 commas, a folder of such folders. A fixed policy reads films of a split: look; in the
 arms ``draft`` and ``loop`` begin with the stage on screen, or, where the truth says
-that another candidate is clearly better, with that one (Shift C and its number); then,
-where the error is largest, use the tool until IoU 0.85 or 40 strokes; accept. It knows
-the truth, so it never hesitates: the ratio of arms means something, the seconds
-themselves little. Sizes of the brush cost it nothing, which flatters the brush.
+that another candidate is clearly better, with that one (Shift C and its number), or
+with nothing where that is quicker; then, where the error is largest, use the tool until
+IoU 0.85 or 40 strokes; accept. It knows the truth, so it never hesitates: the ratio of
+arms means something, the seconds themselves little. Sizes of the brush cost it nothing,
+which flatters the brush.
 
 With `--rounds`, in a copy of the project films of train that no one has read come in
 each of `--orders` (see `napari_wsseg.pipeline.film_orders`), are read by the same
