@@ -11,8 +11,6 @@ SYSTEM = xvfb libegl1 libgl1 libgl1-mesa-dri libxkbcommon-x11-0 libxcb-cursor0 \
 TESTING = orthanc orthanc-dicomweb dicom3tools xdotool openbox
 SITE ?= site
 INSTALL = $(BIN)/python -m pip install $(PIPFLAGS) -c constraints.txt
-# Where window tests lie: to look through all the others takes each process seconds.
-WINDOWS = tests/widgets tests/promises
 # Both cores; MARKS="and not data" where no real radiographs are; pytest-xvfb gives each process a display of its own.
 TEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -p no:benchmark
 
@@ -23,7 +21,7 @@ demo: system $(VENV)/.installed
 
 test: testing $(VENV)/.tested
 	$(TEST) -m "not slow and not gui $(MARKS)" $(PYTEST)
-	$(TEST) -m "gui and not slow $(MARKS)" $(PYTEST) $(WINDOWS)
+	$(TEST) -m "gui and not slow $(MARKS)" $(PYTEST)
 
 slow: testing $(VENV)/.tested .node/node_modules/dcmjs
 	$(BIN)/python -m pytest -m slow $(PYTEST)

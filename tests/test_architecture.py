@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,20 +26,6 @@ def test_imports_point_down() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
     )
     assert linted.returncode == 0, linted.stdout + linted.stderr
-
-
-def test_window_tests_lie_where_make_looks_for_them() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    folders = re.findall(r"^WINDOWS = (.*)$", makefile, re.M)[0].split()
-    strays = [
-        path
-        for path in (ROOT / "tests").rglob("test_*.py")
-        if re.search(r"pytest\.mark\.gui\b", path.read_text(encoding="utf-8"))
-        and not any(path.is_relative_to(ROOT / folder) for folder in folders)
-        and path != Path(__file__)
-    ]
-    assert strays == []
-    assert all((ROOT / folder).is_dir() for folder in folders)
 
 
 def test_the_code_is_formatted_and_linted() -> None:
