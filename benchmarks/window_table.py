@@ -7,15 +7,13 @@ it, drives it with mouse and key events, and prints medians, 95th percentiles an
 longest of each in milliseconds, and the median of the processor time, which other work
 on the machine disturbs less. The film always has the same height on screen: without a
 graphics card, what is drawn costs by its area. ``--train`` lets a classifier train
-meanwhile, ``--learn`` a segmenter learn from the films that are read (*Learn as I
-read*), ``--crf`` a dense CRF run on a film at full size.
+meanwhile, ``--crf`` a dense CRF run on a film at full size.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -29,9 +27,7 @@ from benchmarks.window.large_project import FILMS, make
 from benchmarks.window.timing import Table, Took, Watch
 from napari_wsseg._widgets.canvas.layer_updates import show
 from napari_wsseg._widgets.processes.jobs import Job, jobs_of
-from napari_wsseg._widgets.processes.live_job import LiveLearner
 from napari_wsseg._widgets.processes.requests import Request
-from napari_wsseg._widgets.worklist.learn_box import LearnBox
 
 CRF = """
 import numpy as np
@@ -166,23 +162,6 @@ def training(window: Window, place: Path) -> Any:
     return job
 
 
-def teach(place: Path) -> None:
-    """Train a segmenter of the project, for one that learns while films are read."""
-    arguments = ["napari_wsseg.cli", "train", "segmentation", "-p", str(place)]
-    settings = ["arch=anatomy", "init=anatomy", "size=128", "epochs=1", "labels=irnet"]
-    command = [sys.executable, "-m", *arguments, "--set", *settings]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-
-
-def learning(window: Window) -> LiveLearner:
-    """Tick *Learn as I read*; return what learns once it does."""
-    box = window.bench.main_window.findChild(LearnBox)
-    window.wait(box.box.isEnabled)
-    box.box.click()
-    window.wait(lambda: box.learner.message == "learning", 240)
-    return box.learner
-
-
 def refining(window: Window, place: Path) -> Any:
     """Start the CRF of a film at full size, over and over, as the window's job."""
     job = Job(Request(place, None), command=[sys.executable, "-c", CRF])
@@ -203,7 +182,6 @@ def beside(window: Window, table: Table, job: Any, what: str) -> None:
             window.drag(seed)
             window.qtest.qWait(1500)
     table.add(f"gaps beside {what}: a stroke every two seconds", painting)
-    print(f"{what}: {getattr(job, 'message', '') or 'at work'}")
     films: list[Took] = []
     with window.beats(films):
         for _ in range(3):
@@ -211,8 +189,8 @@ def beside(window: Window, table: Table, job: Any, what: str) -> None:
             window.qtest.qWait(2500)
     table.add(f"gaps beside {what}: a film every three seconds", films)
     if not job.alive:
-        raise RuntimeError(f"{what} ended before it was measured")
-    job.stop() if isinstance(job, LiveLearner) else job.force_stop()
+        raise RuntimeError(f"{what} ended before it was measured: {job.end}")
+    job.force_stop()
     window.wait(lambda: not job.alive)
 
 
@@ -221,15 +199,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--switches", type=int, default=200)
     parser.add_argument("--train", action="store_true")
-    parser.add_argument("--learn", action="store_true")
     parser.add_argument("--crf", action="store_true")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args(arguments)
     place = chosen.folder / "project"
     if not place.is_dir():
         make(chosen.folder)
-    if chosen.learn:
-        teach(place)
     window = Window(place)
     table = Table(
         f"window {window.bench.main_window.size()}, picture {window.canvas.size()}"
@@ -238,9 +213,6 @@ def main(arguments: list[str]) -> int:
     measure(window, table)
     if chosen.train:
         beside(window, table, training(window, place), "a training")
-    if chosen.learn:
-        window.go_to_first()
-        beside(window, table, learning(window), "learning from films read")
     if chosen.crf:
         window.go_to_first()
         beside(window, table, refining(window, place), "a CRF of 2500 x 3000")
