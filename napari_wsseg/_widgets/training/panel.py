@@ -96,6 +96,11 @@ class TrainPanel(QWidget):
             return "read only"
         return "missing data" if self._missing() else "ready"
 
+    @property
+    def idle(self) -> bool:
+        """Whether a training that needs no new settings could start here."""
+        return self.state in ("ready", "missing data")
+
     def start(self) -> None:
         """Train with the settings on screen."""
         if self.session.project is not None and self.state == "ready":
@@ -104,8 +109,7 @@ class TrainPanel(QWidget):
     def resume(self) -> None:
         """Go on with the last run of this recipe that did not finish."""
         info, project = self._resumable, self.session.project
-        idle = self.state in ("ready", "missing data")
-        if info is not None and project is not None and idle:
+        if info is not None and project is not None and self.idle:
             self._run(Request(project.folder, info.recipe, resume=info.id))
 
     def start_sweep(self, *, earlier: bool = False) -> None:
@@ -125,7 +129,7 @@ class TrainPanel(QWidget):
     def retry(self, settings: Mapping[str, int]) -> None:
         """Start the last training anew, with some settings changed."""
         job = self.jobs.current
-        if job is not None and self.state in ("ready", "missing data"):
+        if job is not None and self.idle:
             was = job.request
             self._run(replace(was, settings={**was.settings, **settings}, resume=None))
 
@@ -322,8 +326,7 @@ class TrainPanel(QWidget):
 
     def _refresh_buttons(self, state: PanelState, job: Job | None) -> None:
         self.start_button.setEnabled(state == "ready")
-        idle = state in ("ready", "missing data")
-        self.resume_button.setEnabled(idle and self._resumable is not None)
+        self.resume_button.setEnabled(self.idle and self._resumable is not None)
         self.resume_button.setToolTip(
             f"Go on with {title(self._resumable.recipe)}, {self._resumable.id}, "
             "from its last saved state and with its own settings"
