@@ -139,14 +139,19 @@ def docked(main: QWidget, name: str) -> QDockWidget:
     return next(dock for dock in docks if dock.windowTitle() == name)
 
 
+def panels_in_front(bench: Workbench) -> Iterator[QDockWidget]:
+    """Yield every panel of ours, each while it is in front."""
+    for dock in bench.main_window.findChildren(QDockWidget):
+        if dock.windowTitle() in PANELS:
+            dock.raise_()
+            QTest.qWait(30)
+            yield dock
+
+
 def controls(bench: Workbench) -> Iterator[tuple[str, QWidget]]:
     """Yield kind and control of every panel, while its panel is in front."""
     seen: dict[str, int] = {}
-    for dock in bench.main_window.findChildren(QDockWidget):
-        if dock.windowTitle() not in PANELS:
-            continue
-        dock.raise_()
-        QTest.qWait(30)
+    for dock in panels_in_front(bench):
         for widget in dock.findChildren(QWidget):
             kind = kind_of(widget)
             if kind and widget.isVisible() and widget.isEnabled():
@@ -260,11 +265,7 @@ def test_a_click_beside_controls_leaves_the_keys_to_the_film(
 ) -> None:
     bench, film, places = full_window, Film(full_window), 0
     plain = (QWidget, QFrame, QScrollArea, QSplitter, QLabel, WrappedLabel)
-    for dock in bench.main_window.findChildren(QDockWidget):
-        if dock.windowTitle() not in PANELS:
-            continue
-        dock.raise_()
-        QTest.qWait(30)
+    for dock in panels_in_front(bench):
         for widget in dock.findChildren(QWidget):
             if type(widget) not in plain or not widget.isVisible():
                 continue

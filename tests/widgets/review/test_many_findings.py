@@ -111,8 +111,6 @@ def test_findings_are_called_by_their_titles_wherever_words_are(
     QTest.keyClick(many.canvas(), "c", Qt.KeyboardModifier.ShiftModifier)
     qtbot.waitUntil(lambda: bool(said), timeout=5000)
     assert said[-1] == "No stage offers anything for chest tube"
-    session.step(1)
-    qtbot.waitUntil(lambda: session.case is not session.list.cases, timeout=5000)
     worklist = part(many, Worklist)
     tip = worklist.model.data(worklist.model.index(0, 2), Qt.ItemDataRole.ToolTipRole)
     shown = [readout.describe(12, 12), tip.splitlines()[1], *said]
